@@ -1,0 +1,510 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// Labels that the fleet itself reads. Only admins set them: they decide what a cluster may read and run.
+const (
+	LabelRegion = "topology.kubernetes.io/region"
+	LabelZone   = "topology.kubernetes.io/zone"
+)
+
+// ConditionReady is the one condition type that every kind with a status carries.
+const ConditionReady = "Ready"
+
+// +genclient:nonNamespaced
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// Fleet is the one settings object of a fleet; its name is the fleet's name.
+type Fleet struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec FleetSpec `json:"spec,omitempty"`
+}
+
+// FleetSpec is what admins set for the fleet as a whole.
+type FleetSpec struct {
+	// voters is how many members vote once that many are stable and eligible: 1, 3, 5 or 7.
+	// +default=3
+	// +optional
+	Voters int32 `json:"voters,omitempty"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// FleetList is a list of Fleet; it never holds more than one.
+type FleetList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Fleet `json:"items"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// Cluster is one Kubernetes cluster and the member that runs in it. It is created by joining and
+// never by hand; deleting it cuts the member off everywhere at one revision and leaves its workloads alone.
+type Cluster struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   ClusterSpec   `json:"spec,omitempty"`
+	Status ClusterStatus `json:"status,omitempty"`
+}
+
+// Voting says whether a cluster's member may ever vote.
+// +enum
+type Voting string
+
+// A voter may become leader, so it is trusted with the integrity of the whole fleet.
+const (
+	VotingEligible Voting = "Eligible"
+	VotingNever    Voting = "Never"
+)
+
+// Rights says what a member may write, whoever asks it to.
+// +enum
+type Rights string
+
+// What each right allows is checked when a command is applied, on every member alike.
+const (
+	RightsAdmin      Rights = "Admin"      // whatever the asking person may
+	RightsOwnObjects Rights = "OwnObjects" // its own status, and bundles that target itself alone
+	RightsReadOnly   Rights = "ReadOnly"   // its own status
+)
+
+// ClusterSpec is what admins say of a cluster. The cluster itself never writes it.
+type ClusterSpec struct {
+	// region is the fault domain that the cluster dies with. It is also set as label topology.kubernetes.io/region.
+	Region string `json:"region"`
+	// zone is the part of the region the cluster runs in. It is also set as label topology.kubernetes.io/zone.
+	// +optional
+	Zone string `json:"zone,omitempty"`
+	// voting says whether the member may vote in the fleet's consensus: Eligible or Never.
+	// +default="Eligible"
+	// +optional
+	Voting Voting `json:"voting,omitempty"`
+	// rights says what the member may write to the fleet: Admin, OwnObjects or ReadOnly.
+	// Eligible clusters have Admin unless told otherwise, others OwnObjects.
+	// +optional
+	Rights Rights `json:"rights,omitempty"`
+}
+
+// VoterRole is the part a member has in the consensus now.
+// +enum
+type VoterRole string
+
+// The roles of a member in the consensus.
+const (
+	RoleVoter    VoterRole = "Voter"
+	RoleNonvoter VoterRole = "Nonvoter"
+)
+
+// ClusterStatus is what the member says of itself, and what the leader decided about it.
+type ClusterStatus struct {
+	// incarnation is the id of the member's data directory; a new disk is a new incarnation.
+	// +optional
+	Incarnation string `json:"incarnation,omitempty"`
+	// endpoints are the UDP addresses (host:port) where other members reach this one.
+	// +optional
+	// +listType=atomic
+	Endpoints []string `json:"endpoints,omitempty"`
+	// server is the URL where this member serves the fleet's API to people.
+	// +optional
+	Server string `json:"server,omitempty"`
+	// version is the version of hanse that the member runs.
+	// +optional
+	Version string `json:"version,omitempty"`
+	// kubernetesVersion is the version of the cluster's kube-apiserver, as the member last saw it.
+	// +optional
+	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
+	// voter is the member's part in the consensus: Voter or Nonvoter. Written by the leader.
+	// +optional
+	Voter VoterRole `json:"voter,omitempty"`
+	// conditions: Ready is written by the leader when the member has been reachable, or unreachable, for a while.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ClusterList is a list of Cluster.
+type ClusterList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Cluster `json:"items"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// User is a person: the pin of a client certificate, and what its holder may do.
+type User struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec UserSpec `json:"spec,omitempty"`
+}
+
+// Role is what a person may do.
+// +enum
+type Role string
+
+// The roles, from most to least.
+const (
+	RoleAdmin    Role = "Admin"    // everything
+	RoleOperator Role = "Operator" // bundles; reads the rest
+	RoleViewer   Role = "Viewer"   // reads
+)
+
+// UserSpec binds a key to a role.
+type UserSpec struct {
+	// pin is the SHA-256 of the certificate's public key (SubjectPublicKeyInfo, DER), in lower-case hex.
+	Pin string `json:"pin"`
+	// role is what the person may do: Admin, Operator or Viewer.
+	Role Role `json:"role"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// UserList is a list of User.
+type UserList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []User `json:"items"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// Bundle is what should run where.
+type Bundle struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   BundleSpec   `json:"spec,omitempty"`
+	Status BundleStatus `json:"status,omitempty"`
+}
+
+// BundleSpec is a bundle's content and where it goes.
+type BundleSpec struct {
+	// placement says which clusters run the bundle. Without it, none does.
+	// +optional
+	Placement Placement `json:"placement,omitempty"`
+	// BundleContent is what the clusters run.
+	BundleContent `json:",inline"`
+}
+
+// Placement picks clusters; a cluster is picked when it is named or when the selector matches its labels.
+type Placement struct {
+	// clusters are names of clusters. Naming one that is not in the fleet is no error: it gets the bundle when it joins.
+	// +optional
+	// +listType=set
+	Clusters []string `json:"clusters,omitempty"`
+	// clusterSelector picks clusters by their labels. An empty selector ({}) picks every cluster.
+	// +optional
+	ClusterSelector *metav1.LabelSelector `json:"clusterSelector,omitempty"`
+}
+
+// DriftPolicy says what happens when an object in a cluster no longer is as the bundle says.
+// +enum
+type DriftPolicy string
+
+// DriftCorrect puts the object right; DriftReport only says so in the Work.
+const (
+	DriftCorrect DriftPolicy = "Correct"
+	DriftReport  DriftPolicy = "Report"
+)
+
+// DeletionPolicy says what happens to a cluster's objects when they leave the bundle, or the bundle leaves the cluster.
+// +enum
+type DeletionPolicy string
+
+// DeletionPrune deletes them; DeletionOrphan leaves them where they are, without our labels.
+const (
+	DeletionPrune  DeletionPolicy = "Prune"
+	DeletionOrphan DeletionPolicy = "Orphan"
+)
+
+// AdoptPolicy says what happens when an object of the bundle is already there and is not ours.
+// +enum
+type AdoptPolicy string
+
+// AdoptNever leaves the object and reports a conflict; AdoptAlways takes it over.
+const (
+	AdoptNever  AdoptPolicy = "Never"
+	AdoptAlways AdoptPolicy = "Always"
+)
+
+// BundleContent is the part of a bundle that its revisions keep: what a cluster that is granted the revision runs.
+type BundleContent struct {
+	// drift says what happens when an object was changed in a cluster: Correct puts it right, Report only says so.
+	// +default="Correct"
+	// +optional
+	Drift DriftPolicy `json:"drift,omitempty"`
+	// deletion says what happens to objects that left the bundle: Prune deletes them, Orphan leaves them.
+	// +default="Prune"
+	// +optional
+	Deletion DeletionPolicy `json:"deletion,omitempty"`
+	// adopt says what happens to objects that are there already and are not of this bundle: Never leaves them
+	// and reports a conflict, Always takes them over.
+	// +default="Never"
+	// +optional
+	Adopt AdoptPolicy `json:"adopt,omitempty"`
+	// manifests are the Kubernetes objects, of any kind, whole.
+	// +optional
+	// +listType=atomic
+	Manifests []runtime.RawExtension `json:"manifests,omitempty"`
+}
+
+// BundleStatus is where the bundle's rollout is. The leader writes it, at a limited rate; Work objects say more, sooner.
+type BundleStatus struct {
+	// observedGeneration is the generation that the rest of this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// revision names the BundleRevision of that generation.
+	// +optional
+	Revision string `json:"revision,omitempty"`
+	// clusters is how many clusters are granted the bundle.
+	// +optional
+	Clusters int32 `json:"clusters,omitempty"`
+	// readyClusters is how many of them run this revision, healthy.
+	// +optional
+	ReadyClusters int32 `json:"readyClusters,omitempty"`
+	// conditions: Ready is true when every cluster runs this revision and all its objects are healthy.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// BundleList is a list of Bundle.
+type BundleList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Bundle `json:"items"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// BundleRevision is what a bundle said at one generation. It is written in the transaction that writes the
+// bundle, never changes, and is kept while a grant or the history refers to it.
+type BundleRevision struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec BundleRevisionSpec `json:"spec,omitempty"`
+}
+
+// BundleRevisionSpec is the bundle's content at that generation.
+type BundleRevisionSpec struct {
+	// bundle is the name of the bundle.
+	Bundle string `json:"bundle"`
+	// bundleUID tells this bundle from earlier ones of the same name.
+	BundleUID string `json:"bundleUID"`
+	// generation of the bundle that this revision keeps.
+	Generation int64 `json:"generation"`
+	// BundleContent is what the bundle said.
+	BundleContent `json:",inline"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// BundleRevisionList is a list of BundleRevision.
+type BundleRevisionList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []BundleRevision `json:"items"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// Rollout is one change of one bundle on its way through the clusters. Only the leader writes it.
+type Rollout struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   RolloutSpec   `json:"spec,omitempty"`
+	Status RolloutStatus `json:"status,omitempty"`
+}
+
+// RolloutSpec is the frozen decision.
+type RolloutSpec struct {
+	// bundle is the name of the bundle.
+	Bundle string `json:"bundle"`
+	// bundleUID tells this bundle from earlier ones of the same name.
+	BundleUID string `json:"bundleUID"`
+	// revision names the BundleRevision that is rolled out.
+	Revision string `json:"revision"`
+	// waves are granted one after the other.
+	// +optional
+	// +listType=atomic
+	Waves []Wave `json:"waves,omitempty"`
+}
+
+// Wave is the clusters that are granted a change at the same time.
+type Wave struct {
+	// clusters that get the revision.
+	// +optional
+	// +listType=set
+	Clusters []string `json:"clusters,omitempty"`
+	// withdraw are clusters that no longer are placed and lose the bundle.
+	// +optional
+	// +listType=set
+	Withdraw []string `json:"withdraw,omitempty"`
+}
+
+// RolloutPhase is where a rollout is.
+// +enum
+type RolloutPhase string
+
+// The phases of a rollout.
+const (
+	RolloutRunning    RolloutPhase = "Running"
+	RolloutComplete   RolloutPhase = "Complete"
+	RolloutSuperseded RolloutPhase = "Superseded"
+)
+
+// RolloutStatus is how far the rollout is.
+type RolloutStatus struct {
+	// phase is Running, Complete, or Superseded by a newer one.
+	// +optional
+	Phase RolloutPhase `json:"phase,omitempty"`
+	// wave is the number of the wave that was granted last, from 1.
+	// +optional
+	Wave int32 `json:"wave,omitempty"`
+	// conditions: Ready is true when every cluster of the last wave is healthy.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// RolloutList is a list of Rollout.
+type RolloutList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Rollout `json:"items"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// Work is one bundle in one cluster: wanted, granted, applied. It is computed by the member that is asked, from
+// the log and from what the cluster's member last reported; it is not stored. Its name is BUNDLE.CLUSTER.
+type Work struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   WorkSpec   `json:"spec,omitempty"`
+	Status WorkStatus `json:"status,omitempty"`
+}
+
+// WorkSpec is what the log says.
+type WorkSpec struct {
+	// bundle is the name of the bundle.
+	Bundle string `json:"bundle"`
+	// cluster is the name of the cluster.
+	Cluster string `json:"cluster"`
+	// wanted names the revision that the bundle's placement wants here; empty when the cluster is to lose the bundle.
+	// +optional
+	Wanted string `json:"wanted,omitempty"`
+	// granted names the revision that the log allows the cluster to run; empty when none is, or when it is withdrawn.
+	// +optional
+	Granted string `json:"granted,omitempty"`
+}
+
+// Health of the objects of a bundle in a cluster, by kstatus.
+// +enum
+type Health string
+
+// The states of health, from best to worst.
+const (
+	HealthReady      Health = "Ready"
+	HealthInProgress Health = "InProgress"
+	HealthFailed     Health = "Failed"
+	HealthUnknown    Health = "Unknown"
+)
+
+// WorkStatus is what the cluster's own member reported last.
+type WorkStatus struct {
+	// applied names the revision that the cluster runs.
+	// +optional
+	Applied string `json:"applied,omitempty"`
+	// health of the objects together: Ready, InProgress, Failed or Unknown.
+	// +optional
+	Health Health `json:"health,omitempty"`
+	// objects is how many objects the revision has.
+	// +optional
+	Objects int32 `json:"objects,omitempty"`
+	// readyObjects is how many of them are healthy.
+	// +optional
+	ReadyObjects int32 `json:"readyObjects,omitempty"`
+	// driftCorrected is how many times an object was put right since the member started.
+	// +optional
+	DriftCorrected int64 `json:"driftCorrected,omitempty"`
+	// lastDrift is the object that was changed last by somebody else.
+	// +optional
+	LastDrift *Drift `json:"lastDrift,omitempty"`
+	// drifted is how many objects differ now and are left so by drift policy Report.
+	// +optional
+	Drifted int32 `json:"drifted,omitempty"`
+	// problems are the objects that could not be applied, deleted or made healthy, at most 16 of them.
+	// +optional
+	// +listType=atomic
+	Problems []Problem `json:"problems,omitempty"`
+	// seenAt is when the member that answers last heard of this from the cluster.
+	// +optional
+	SeenAt *metav1.Time `json:"seenAt,omitempty"`
+	// conditions: Ready is true when the granted revision is applied and healthy.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ObjectRef names an object in a cluster.
+type ObjectRef struct {
+	// apiVersion of the object.
+	APIVersion string `json:"apiVersion"`
+	// kind of the object.
+	Kind string `json:"kind"`
+	// namespace of the object, empty for cluster-scoped ones.
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+	// name of the object.
+	Name string `json:"name"`
+}
+
+// Drift is one object that somebody else changed.
+type Drift struct {
+	ObjectRef `json:",inline"`
+	// manager is the field manager that changed it, empty when it was deleted or is not known.
+	// +optional
+	Manager string `json:"manager,omitempty"`
+	// at is when the member saw it.
+	At metav1.Time `json:"at"`
+}
+
+// Problem is one object that is not as it should be, and why.
+type Problem struct {
+	ObjectRef `json:",inline"`
+	// reason is one word: Conflict, Refused, NotEstablished, Unhealthy, PruneFailed, UnknownKind.
+	Reason string `json:"reason"`
+	// message says why, for people, at most 512 bytes.
+	Message string `json:"message"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// WorkList is a list of Work.
+type WorkList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Work `json:"items"`
+}
