@@ -1,0 +1,74 @@
+package agent
+
+import (
+	"log/slog"
+)
+
+// Default addresses of a member. The UDP address is for other members, the TCP address for people.
+const (
+	DefaultDataDir   = "/var/lib/hanse"
+	DefaultListen    = ":7946"
+	DefaultAPIListen = ":7947"
+)
+
+// InitOptions found a fleet of one cluster.
+type InitOptions struct {
+	// DataDir is made when it is not there; one that holds a member already is refused.
+	DataDir string
+	// Fleet, Cluster and Region are DNS labels of at most 63 characters; Zone may be empty.
+	Fleet, Cluster, Region, Zone string
+	Addresses
+}
+
+// JoinOptions enrol a new cluster into a fleet.
+type JoinOptions struct {
+	DataDir string
+	// Cluster is required; Region and Zone are, unless the token says them.
+	Cluster, Region, Zone string
+	// Token is the text that `hanse token create` printed.
+	Token string
+	Addresses
+}
+
+// Addresses are where a member listens and where others find it. They are kept in the data directory; Options
+// may override them at each start.
+type Addresses struct {
+	// Listen is the UDP host:port for other members, APIListen the TCP host:port for people. Empty: the defaults.
+	Listen, APIListen string
+	// Advertise are the host:port under which other members reach Listen; empty: Listen itself, when it names a
+	// host, or this machine's first global address.
+	Advertise []string
+	// APIAdvertise is the host:port under which people reach APIListen, by the same rule.
+	APIAdvertise string
+}
+
+// Options run the member of a data directory.
+type Options struct {
+	DataDir string
+	// Kubeconfig of the member's own cluster: a file, "in-cluster", or empty for a member without a cluster,
+	// which keeps the fleet's state and takes commands but reconciles nothing.
+	Kubeconfig string
+	// Addresses, where not empty, override those of the data directory.
+	Addresses
+	// Version of hanse that runs, shown to people.
+	Version string
+	Logger  *slog.Logger
+	// Ready is called once, when the member serves its API. May be nil.
+	Ready func()
+	// Watch is handed a function that fails while raft or the disk do not answer; a watchdog is fed by it. May be nil.
+	Watch func(healthy Healthy)
+}
+
+// InitResult is what a person needs to know after founding a fleet.
+type InitResult struct {
+	// AdminFile holds the first admin's key and certificate, PEM, readable by the owner only.
+	AdminFile string
+}
+
+// JoinResult is what the fleet answered to a new member.
+type JoinResult struct {
+	Fleet, Cluster, Region string
+	// Members is how many members the fleet had before.
+	Members int
+}
+
