@@ -1,0 +1,3 @@
+package v1alpha1
+
+//go:generate go tool -modfile=../../tools/go.mod deepcopy-gen --output-file zz_generated.deepcopy.go .

@@ -1,0 +1,28 @@
+package v1alpha1
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// RevisionName names the BundleRevision of a bundle's generation: <bundle>-<first 8 of the UID>-<generation>.
+func RevisionName(bundle, uid string, generation int64) string {
+	return fmt.Sprintf("%s-%.8s-%d", bundle, uid, generation)
+}
+
+// WorkName names the Work of a bundle in a cluster. Neither name holds a dot.
+func WorkName(bundle, cluster string) string { return bundle + "." + cluster }
+
+// SplitWorkName undoes WorkName.
+func SplitWorkName(name string) (bundle, cluster string, ok bool) {
+	bundle, cluster, ok = strings.Cut(name, ".")
+	return bundle, cluster, ok && bundle != "" && cluster != "" && !strings.Contains(cluster, ".")
+}
+
+// PinOf is the pin of a public key: the SHA-256 of its SubjectPublicKeyInfo (DER) in lower-case hex.
+func PinOf(spki []byte) string {
+	sum := sha256.Sum256(spki)
+	return hex.EncodeToString(sum[:])
+}
