@@ -1,0 +1,343 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Testbed is a folder with clusters and a fleet that was, or is to be, made of them.
+type Testbed struct {
+	dir      string
+	state    state
+	lock     *os.File // nil: only for looking
+	clusters []*Cluster
+	say      func(string)
+}
+
+// Plan is what a testbed is to have. What it has already stays.
+type Plan struct {
+	Regions, ClustersPerRegion int
+	// Fleet is the fleet's name.
+	Fleet string
+	// Hanse is the path of the hanse binary.
+	Hanse string
+	// Binaries of Kubernetes; see BuildBinaries.
+	Binaries Binaries
+}
+
+// Look opens a testbed to read from it, whoever else is at work in it.
+func Look(dir string) (*Testbed, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := readState(dir)
+	if err != nil {
+		return nil, err
+	}
+	t := &Testbed{dir: dir, state: s}
+	for _, site := range s.Sites {
+		t.clusters = append(t.clusters, lookCluster(filepath.Join(dir, site.Name), site))
+	}
+	return t, nil
+}
+
+// Hold opens or makes the folder and keeps other testbeds out of it until Close. say is told what happens, a line at a
+// time; it may be nil.
+func Hold(dir string, say func(string)) (*Testbed, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make %q: %w", dir, err)
+	}
+	lock, err := tryLock(filepath.Join(dir, fileLock))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	if say == nil {
+		say = func(string) {}
+	}
+	t := &Testbed{dir: dir, lock: lock, say: say}
+	t.state, err = readState(dir)
+	if err != nil && !errors.Is(err, ErrNoTestbed) {
+		lock.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// Close lets go of the folder. What runs goes on.
+func (t *Testbed) Close() error { return t.lock.Close() }
+
+// Dir is the testbed's folder, absolute.
+func (t *Testbed) Dir() string { return t.dir }
+
+// Clusters in the order of regions.
+func (t *Testbed) Clusters() []*Cluster { return t.clusters }
+
+// Cluster by name.
+func (t *Testbed) Cluster(name string) (*Cluster, error) {
+	var names []string
+	for _, c := range t.clusters {
+		if c.Name() == name {
+			return c, nil
+		}
+		names = append(names, c.Name())
+	}
+	return nil, fmt.Errorf("no cluster %q; there are %s", name, strings.Join(names, ", "))
+}
+
+// Region is the clusters of a region.
+func (t *Testbed) Region(name string) ([]*Cluster, error) {
+	var in []*Cluster
+	var names []string
+	for _, c := range t.clusters {
+		if c.Region() == name {
+			in = append(in, c)
+		}
+		names = append(names, c.Region())
+	}
+	if len(in) == 0 {
+		return nil, fmt.Errorf("no region %q; there are %s", name, strings.Join(slices.Compact(names), ", "))
+	}
+	return in, nil
+}
+
+// Prepare decides what there is to be and writes it down, before anything is started.
+func (t *Testbed) Prepare(p Plan) error {
+	var wanted []Site
+	var err error
+	if len(t.state.Sites) == 0 {
+		t.state.Fleet = p.Fleet
+		t.state.Base, wanted, err = chooseBase(p.Regions, p.ClustersPerRegion)
+	} else {
+		wanted, err = sites(t.state.Base, p.Regions, p.ClustersPerRegion)
+	}
+	if err != nil {
+		return err
+	}
+	t.state.Sites = merge(t.state.Sites, wanted)
+	t.state.Hanse = p.Hanse
+	if err := t.state.write(t.dir); err != nil {
+		return err
+	}
+	return t.open(p.Binaries)
+}
+
+// open makes every cluster's files.
+func (t *Testbed) open(binaries Binaries) error {
+	t.clusters = nil
+	var kubeconfigs []string
+	for _, site := range t.state.Sites {
+		c, err := openCluster(filepath.Join(t.dir, site.Name), Options{Binaries: binaries, Site: site, lock: t.lock})
+		if err != nil {
+			return err
+		}
+		if err := c.checkSocket(); err != nil {
+			return err
+		}
+		t.clusters = append(t.clusters, c)
+		kubeconfigs = append(kubeconfigs, c.Kubeconfig())
+	}
+	return mergeKubeconfigs(t.Kubeconfig(), kubeconfigs)
+}
+
+// Kubeconfig is the path of a kubeconfig with a context per cluster.
+func (t *Testbed) Kubeconfig() string { return filepath.Join(t.dir, fileMerged) }
+
+// StartClusters starts what does not run of the clusters, as many at a time as there are processors.
+func (t *Testbed) StartClusters(ctx context.Context, clusters ...*Cluster) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
+	for _, c := range clusters {
+		group.Go(func() error { return c.Start(ctx) })
+	}
+	return group.Wait()
+}
+
+// FormFleet makes one fleet of all clusters, or completes it, and returns when every member is reached and as many
+// vote as can.
+func (t *Testbed) FormFleet(ctx context.Context) error {
+	if err := t.foundFleet(ctx); err != nil {
+		return fmt.Errorf("form fleet: %w", err)
+	}
+	if err := t.startMembers(ctx, t.clusters...); err != nil {
+		return fmt.Errorf("form fleet: %w", err)
+	}
+	through := t.clusters[slices.IndexFunc(t.clusters, (*Cluster).enrolled)]
+	for _, c := range t.clusters {
+		if c.enrolled() {
+			continue
+		}
+		if err := c.join(ctx, t.state.Hanse, through); err != nil {
+			return fmt.Errorf("form fleet: %w", err)
+		}
+		if err := c.startMember(ctx, t.state.Hanse); err != nil {
+			return fmt.Errorf("form fleet: %w", err)
+		}
+	}
+	return t.awaitFleet(ctx, through)
+}
+
+func (t *Testbed) foundFleet(ctx context.Context) error {
+	if slices.ContainsFunc(t.clusters, (*Cluster).enrolled) {
+		return nil
+	}
+	return t.clusters[0].found(ctx, t.state.Hanse, t.state.Fleet)
+}
+
+// startMembers starts the members of the clusters that are enrolled.
+func (t *Testbed) startMembers(ctx context.Context, clusters ...*Cluster) error {
+	for _, c := range clusters {
+		if !c.enrolled() {
+			continue
+		}
+		if err := c.startMember(ctx, t.state.Hanse); err != nil {
+			return fmt.Errorf("start member %s: %w", c.Name(), err)
+		}
+	}
+	return nil
+}
+
+// votersOf is how many of n members vote by default.
+func votersOf(n int) int {
+	if n < 3 {
+		return 1
+	}
+	return 3
+}
+
+// awaitFleet waits until a member reaches all others, and the voters are there.
+func (t *Testbed) awaitFleet(ctx context.Context, asked *Cluster) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	var seen string
+	err := poll(ctx, 50*time.Millisecond, func() (bool, error) {
+		if err := asked.failed(); err != nil {
+			return false, err
+		}
+		status, err := asked.FleetStatus(ctx)
+		if err != nil {
+			seen = err.Error()
+			return false, nil
+		}
+		reachable, voters := 0, 0
+		for _, c := range status.Clusters {
+			if c.Reachable {
+				reachable++
+			}
+			if c.Voter {
+				voters++
+			}
+		}
+		seen = fmt.Sprintf("%d of %d members reached, %d vote", reachable, len(t.clusters), voters)
+		return reachable == len(t.clusters) && voters >= votersOf(len(t.clusters)) && status.Quorum.Have, nil
+	})
+	if err != nil {
+		return fmt.Errorf("form fleet: %w; %s says: %s", err, asked.Name(), seen)
+	}
+	return nil
+}
+
+// Kill ends everything in a region at once.
+func (t *Testbed) Kill(region string) error {
+	in, err := t.Region(region)
+	if err != nil {
+		return err
+	}
+	var group errgroup.Group
+	for _, c := range in {
+		group.Go(func() error { return c.Kill() })
+	}
+	return group.Wait()
+}
+
+// Heal starts a region again, with what it had.
+func (t *Testbed) Heal(ctx context.Context, region string) error {
+	in, err := t.Region(region)
+	if err != nil {
+		return err
+	}
+	if err := t.StartClusters(ctx, in...); err != nil {
+		return err
+	}
+	return t.startMembers(ctx, in...)
+}
+
+// Reopen takes up a testbed that was prepared before.
+func (t *Testbed) Reopen(binaries Binaries) error {
+	if len(t.state.Sites) == 0 {
+		return fmt.Errorf("%s: %w", t.dir, ErrNoTestbed)
+	}
+	return t.open(binaries)
+}
+
+// Down ends every process that any testbed ever started in the folder, and only those, and deletes what testbeds keep
+// in it.
+func (t *Testbed) Down() error {
+	if err := t.Stop(); err != nil {
+		return err
+	}
+	names := []string{fileState, fileMerged}
+	for _, dir := range t.clusterDirs() {
+		names = append(names, filepath.Base(dir))
+	}
+	var errs []error
+	for _, name := range names {
+		errs = append(errs, os.RemoveAll(filepath.Join(t.dir, name)))
+	}
+	t.state, t.clusters = state{}, nil
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("delete testbed: %w", err)
+	}
+	return errors.Join(os.Remove(filepath.Join(t.dir, fileLock)), removeEmpty(t.dir))
+}
+
+// Stop ends every process and keeps all files.
+func (t *Testbed) Stop() error {
+	var group errgroup.Group
+	for _, dir := range t.clusterDirs() {
+		group.Go(func() error {
+			l := launcher{records: filepath.Join(dir, "run")}
+			return l.kill(Member, ControllerManager, APIServer, Etcd)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("stop testbed: %w", err)
+	}
+	return nil
+}
+
+// clusterDirs are the folders that clusters were made in, whatever became of the state file.
+func (t *Testbed) clusterDirs() []string {
+	runs, _ := filepath.Glob(filepath.Join(t.dir, "*", "run")) // fails for a bad pattern only
+	var dirs []string
+	for _, run := range runs {
+		dirs = append(dirs, filepath.Dir(run))
+	}
+	return dirs
+}
+
+// removeEmpty removes a folder unless something is left in it.
+func removeEmpty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) > 0 {
+		return nil
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete testbed: %w", err)
+	}
+	return nil
+}
