@@ -1,0 +1,133 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// Grant is what the log allows this cluster to run of one bundle, rendered. It is a value: neither side changes
+// Objects after handing it over.
+type Grant struct {
+	Bundle, BundleUID string
+	// Revision names the BundleRevision that Objects come from.
+	Revision string
+	// StoreRevision is where in the log the grant was written. A grant of the same bundle that is older than what
+	// the cluster already carries out is not acted on. Zero: not known, not checked.
+	StoreRevision uint64
+	// Withdraw tells to remove the bundle, by the deletion policy of what ran last. Objects are not looked at then.
+	Withdraw bool
+	Drift    v1alpha1.DriftPolicy
+	Deletion v1alpha1.DeletionPolicy
+	Adopt    v1alpha1.AdoptPolicy
+	Objects  []unstructured.Unstructured
+}
+
+// Grants is where the reconciler learns what it may run. It is asked from one goroutine and must not block.
+type Grants interface {
+	// Current is all grants of this cluster. False means that they are not known yet: nothing is touched.
+	Current() ([]Grant, bool)
+	// Changed is closed, or receives, when Current may have changed since it was called. It is called before Current.
+	Changed() <-chan struct{}
+}
+
+// Report is how one bundle is in this cluster.
+type Report struct {
+	Bundle, BundleUID string
+	Status            v1alpha1.WorkStatus
+}
+
+// Config is what a Reconciler needs. All but Timing and Logger is required.
+type Config struct {
+	// REST reaches the cluster's kube-apiserver.
+	REST *rest.Config
+	// Fleet and Cluster are written into what lies in the cluster, for people; Member is the holder of the Lease.
+	Fleet, Cluster, Member string
+	Grants                 Grants
+	// Report is called, from one goroutine, with the bundles whose status changed; at most once in Timing.Coalesce.
+	// It must not block for long.
+	Report func([]Report)
+	// Withdrawn is called when a withdrawn bundle has left nothing in the cluster, until it succeeds.
+	Withdrawn func(ctx context.Context, bundle, uid string) error
+	Timing    Timing
+	Logger    *slog.Logger
+}
+
+// Timing is how long the reconciler waits for what. The zero value of each field is that of DefaultTiming.
+type Timing struct {
+	// LeaseDuration is how long another must see the Lease unchanged before it may take it.
+	LeaseDuration time.Duration
+	// RenewDeadline is how long after its last renewal the holder stops acting; less than LeaseDuration by more than
+	// a request that is being cut off takes.
+	RenewDeadline time.Duration
+	// RenewPeriod is the time between two renewals, and between two looks at a Lease that another holds.
+	RenewPeriod time.Duration
+	// Request bounds each request except watches.
+	Request time.Duration
+	// Establish bounds how long the rest of a bundle waits for its definitions and namespaces.
+	Establish time.Duration
+	// Retry is the first wait before something that failed is tried again; it doubles up to RetryMax.
+	Retry, RetryMax time.Duration
+	// Patience is how long a withdrawal waits for the objects of one step before it goes on to the next.
+	Patience time.Duration
+	// Coalesce is the least time between two reports.
+	Coalesce time.Duration
+}
+
+// DefaultTiming suits a kube-apiserver in the same cluster.
+func DefaultTiming() Timing {
+	return Timing{
+		LeaseDuration: 15 * time.Second,
+		RenewDeadline: 10 * time.Second,
+		RenewPeriod:   2 * time.Second,
+		Request:       30 * time.Second,
+		Establish:     60 * time.Second,
+		Retry:         500 * time.Millisecond,
+		RetryMax:      60 * time.Second,
+		Patience:      30 * time.Second,
+		Coalesce:      100 * time.Millisecond,
+	}
+}
+
+// workers is how many objects of a cluster are applied or deleted at the same time.
+const workers = 8
+
+func (t Timing) completed() Timing {
+	d := DefaultTiming()
+	for _, f := range []struct{ have, fallback *time.Duration }{
+		{&t.LeaseDuration, &d.LeaseDuration}, {&t.RenewDeadline, &d.RenewDeadline}, {&t.RenewPeriod, &d.RenewPeriod},
+		{&t.Request, &d.Request}, {&t.Establish, &d.Establish}, {&t.Retry, &d.Retry}, {&t.RetryMax, &d.RetryMax},
+		{&t.Patience, &d.Patience}, {&t.Coalesce, &d.Coalesce},
+	} {
+		if *f.have == 0 {
+			*f.have = *f.fallback
+		}
+	}
+	return t
+}
+
+func (c Config) validate() error {
+	var errs []error
+	require := func(ok bool, what string) {
+		if !ok {
+			errs = append(errs, errors.New(what+" is missing"))
+		}
+	}
+	require(c.REST != nil, "REST")
+	require(c.Fleet != "", "Fleet")
+	require(c.Cluster != "", "Cluster")
+	require(c.Member != "", "Member")
+	require(c.Grants != nil, "Grants")
+	require(c.Report != nil, "Report")
+	require(c.Withdrawn != nil, "Withdrawn")
+	if c.Timing.RenewPeriod >= c.Timing.RenewDeadline || c.Timing.RenewDeadline >= c.Timing.LeaseDuration {
+		errs = append(errs, errors.New("lease times are not RenewPeriod < RenewDeadline < LeaseDuration"))
+	}
+	return errors.Join(errs...)
+}
