@@ -1,0 +1,114 @@
+package transport
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+// link is one live connection with a member. All but streams and spareSince is fixed.
+type link struct {
+	conn    *quic.Conn
+	peer    MemberID
+	pin     Pin
+	class   Class
+	dialled bool // by us
+	since   time.Time
+
+	streams    atomic.Int64 // open on it, whoever opened them, not yet closed by us
+	spareSince time.Time    // guarded by Endpoint.mu; see settle
+}
+
+func (l *link) dead() bool { return l.conn.Context().Err() != nil }
+
+// route is all that is known about one class of connections with one peer. Guarded by Endpoint.mu.
+//
+// The dialling of a route:
+//
+//	idle ──Open, no link──▶ dialling ──welcomed──▶ linked ──connection ends──▶ idle
+//	                           │ failed                  ▲
+//	                           ▼                         │ the peer dials us: from any state
+//	                        backing off ──time passed, or addresses changed──▶ idle
+type route struct {
+	links   []*link       // live, oldest first
+	changed chan struct{} // closed and replaced when a link is added
+	dial    *dial         // under way, or nil
+	backoff backoff
+}
+
+func newRoute() *route { return &route{changed: make(chan struct{})} }
+
+// best picks the link for a new stream, nil if there is none with that pin.
+//
+// While a link is young the newest is best: an older one may be what a peer that restarted has left behind. A link
+// that is older than the idle timeout has proven to be alive. From then on both sides prefer what the member with the
+// smaller id dialled, so that two that dialled each other at once settle on one of the two connections.
+func (r *route) best(self MemberID, pin Pin, proven time.Time) *link {
+	var newest, agreed *link
+	for _, l := range r.links {
+		if l.pin != pin || l.dead() {
+			continue
+		}
+		newest = l
+		if l.dialledBySmaller(self) {
+			agreed = l
+		}
+	}
+	if agreed != nil && newest.since.Before(proven) {
+		return agreed
+	}
+	return newest
+}
+
+func (l *link) dialledBySmaller(self MemberID) bool { return l.dialled == (self < l.peer) }
+
+// surplus picks what we dialled and neither side has opened streams on for an idle timeout, because both prefer
+// another link. Only the dialler closes it, and only without streams: nothing in use is ever closed for tidiness.
+func (r *route) surplus(self MemberID, now time.Time, idle time.Duration) []*link {
+	var list []*link
+	for _, l := range r.links {
+		best := r.best(self, l.pin, now.Add(-idle))
+		settled := best != nil && best != l && best.dialledBySmaller(self) && !l.dialledBySmaller(self) && l.since.Before(now.Add(-idle))
+		switch {
+		case !l.dialled || !settled || l.streams.Load() > 0:
+			l.spareSince = time.Time{}
+		case l.spareSince.IsZero():
+			l.spareSince = now
+		case now.Sub(l.spareSince) >= idle:
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// add takes a link in and returns the one that is too many, or nil: the oldest that the peer dialled.
+func (r *route) add(l *link) (extra *link) {
+	accepted := 0
+	for _, other := range r.links {
+		if !other.dialled {
+			accepted++
+			if extra == nil {
+				extra = other
+			}
+		}
+	}
+	r.links = append(r.links, l)
+	close(r.changed)
+	r.changed = make(chan struct{})
+	if l.dialled || accepted < maxAccepted {
+		return nil
+	}
+	return extra
+}
+
+func (r *route) drop(l *link) {
+	for i, other := range r.links {
+		if other == l {
+			r.links = append(r.links[:i:i], r.links[i+1:]...)
+			return
+		}
+	}
+}
+
+func (r *route) empty() bool { return len(r.links) == 0 && r.dial == nil }

@@ -1,0 +1,106 @@
+package transport
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"github.com/quic-go/quic-go"
+)
+
+// serverTLS demands a certificate of everyone and lets the application protocol decide whose is welcome.
+func (e *Endpoint) serverTLS() *tls.Config {
+	c := e.baseTLS()
+	c.NextProtos = []string{protocolControl, protocolData}
+	if e.cfg.Join != nil {
+		c.NextProtos = append(c.NextProtos, protocolJoin)
+	}
+	c.ClientAuth = tls.RequireAnyClientCert
+	c.VerifyConnection = e.verifyClient
+	return c
+}
+
+func (e *Endpoint) verifyClient(state tls.ConnectionState) error {
+	pin, err := pinOfConnection(state)
+	if err != nil {
+		return err
+	}
+	switch state.NegotiatedProtocol {
+	case protocolJoin:
+		return nil // proven by the token, later
+	case protocolControl, protocolData:
+		// A removed pin may come in, so that it can be told; see admit.
+		if _, standing := e.cfg.Directory.Lookup(pin); standing != Unknown {
+			return nil
+		}
+		return fmt.Errorf("pin %s: not known", pin)
+	}
+	return errors.New("no application protocol")
+}
+
+// clientTLS speaks to the one member that has the pin.
+func (e *Endpoint) clientTLS(to MemberID, want Pin, class Class) *tls.Config {
+	c := e.baseTLS()
+	c.NextProtos = []string{protocolOf(class)}
+	c.VerifyConnection = func(state tls.ConnectionState) error {
+		pin, err := pinOfConnection(state)
+		if err != nil {
+			return err
+		}
+		if pin != want {
+			return ErrPinMismatch
+		}
+		if id, standing := e.cfg.Directory.Lookup(pin); standing != Current || id != to {
+			return ErrUnknownPeer
+		}
+		return nil
+	}
+	return c
+}
+
+func (e *Endpoint) baseTLS() *tls.Config { return baseTLS(e.cfg.Identity) }
+
+// baseTLS turns off what a certificate authority would verify: VerifyConnection takes its place on both sides. It
+// runs on resumed sessions too, of which there are none: tickets are off, and with them 0-RTT, which could be replayed.
+func baseTLS(id Identity) *tls.Config {
+	return &tls.Config{
+		Certificates:           []tls.Certificate{id.TLS()},
+		MinVersion:             tls.VersionTLS13,
+		ServerName:             ServerName,
+		InsecureSkipVerify:     true, // no authority: pins are verified in VerifyConnection
+		SessionTicketsDisabled: true,
+	}
+}
+
+// pinOfConnection is the pin whose key the other side has proven to hold.
+func pinOfConnection(state tls.ConnectionState) (Pin, error) {
+	if len(state.PeerCertificates) != 1 {
+		return Pin{}, fmt.Errorf("%d certificates: want one", len(state.PeerCertificates))
+	}
+	return PinOf(state.PeerCertificates[0]), nil
+}
+
+func protocolOf(c Class) string {
+	if c == Data {
+		return protocolData
+	}
+	return protocolControl
+}
+
+func classOf(protocol string) Class {
+	if protocol == protocolData {
+		return Data
+	}
+	return Control
+}
+
+// quicConfig holds what both ends of a connection agree on. The dialler takes one unidirectional stream, the welcome.
+func (t Timing) quicConfig(welcomes int64) *quic.Config {
+	return &quic.Config{
+		HandshakeIdleTimeout:  t.Dial,
+		MaxIdleTimeout:        t.Idle,
+		KeepAlivePeriod:       t.KeepAlive,
+		MaxIncomingStreams:    maxStreams,
+		MaxIncomingUniStreams: welcomes,
+	}
+}
