@@ -1,0 +1,44 @@
+# One command each; what they do stands behind ##.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# Packages at a time: every race-built test links for a while and takes a gigabyte.
+TESTFLAGS ?= -p 2
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check bench generate clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/hanse and bin/testbed
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/hanse ./cmd/hanse
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/testbed ./chaos/cmd/testbed
+
+demo: build ## a fleet on three real clusters, one region killed and healed (KEEP=1: leave it running)
+	@bin/testbed demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+check: lint ## what can be told without real clusters, in minutes: gofmt, vet, staticcheck, unit tests, simulations
+	$(GO) test -short $(TESTFLAGS) ./...
+
+test: build lint ## everything: the race detector, real clusters, killed regions, the system as a whole
+	KUBEBUILDER_ASSETS="$$(bin/testbed build)" && export KUBEBUILDER_ASSETS && \
+	HANSE_BINARY='$(CURDIR)/bin/hanse' $(GO) test -race -timeout 30m $(TESTFLAGS) ./...
+
+.PHONY: lint
+lint:
+	@unformatted="$$(gofmt -l .)"; \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:" && echo "$$unformatted" && exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+bench: ## measure
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+generate: ## write generated code again
+	$(GO) generate ./...
+
+clean: ## end the testbeds in this folder, delete what was built in it
+	@if [ -x bin/testbed ]; then bin/testbed down && bin/testbed --dir .demo down; fi
+	rm -rf bin
