@@ -1,6 +1,9 @@
 package store
 
-import "fmt"
+import (
+	"encoding/hex"
+	"fmt"
+)
 
 // MemberID is the incarnation id of a member: a UUID made with each fresh data directory, never reused.
 type MemberID string
@@ -84,3 +87,17 @@ type Txn struct {
 
 // Hash is the SHA-256 of a chunk.
 type Hash [32]byte
+
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// MarshalBinary makes a hash a byte string wherever it is encoded.
+func (h Hash) MarshalBinary() ([]byte, error) { return h[:], nil }
+
+// UnmarshalBinary takes exactly 32 bytes.
+func (h *Hash) UnmarshalBinary(b []byte) error {
+	if len(b) != len(h) {
+		return fmt.Errorf("hash of %d bytes", len(b))
+	}
+	copy(h[:], b)
+	return nil
+}

@@ -1,0 +1,48 @@
+package store
+
+import (
+	"encoding/binary"
+	"strings"
+
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
+)
+
+// recent are the keys that the latest revisions wrote or deleted: what PrefixUnchanged is judged by, since a deleted
+// key leaves nothing else behind. At most MaxRecent keys are kept, in whole revisions. For a revision before floor
+// nobody can tell any more, and the condition does not hold: the asker looks again and asks with a newer revision.
+type recent struct {
+	byRevision *iradix.Tree[[]string] // revision (8 bytes) → keys
+	keys       int
+	floor      Revision
+}
+
+func newRecent() recent { return recent{byRevision: iradix.New[[]string]()} }
+
+func revisionKey(r Revision) []byte { return binary.BigEndian.AppendUint64(nil, uint64(r)) }
+
+func (r recent) add(rev Revision, keys []string) recent {
+	r.byRevision, _, _ = r.byRevision.Insert(revisionKey(rev), keys)
+	r.keys += len(keys)
+	for r.keys > MaxRecent && r.byRevision.Len() > 1 {
+		oldest, dropped, _ := r.byRevision.Root().Minimum()
+		r.byRevision, _, _ = r.byRevision.Delete(oldest)
+		r.keys -= len(dropped)
+		r.floor = Revision(binary.BigEndian.Uint64(oldest))
+	}
+	return r
+}
+
+// changed finds a key with the prefix that changed after since. The caller has checked that since is not before
+// floor.
+func (r recent) changed(prefix string, since Revision) (string, bool) {
+	it := r.byRevision.Root().Iterator()
+	it.SeekLowerBound(revisionKey(since + 1))
+	for _, keys, ok := it.Next(); ok; _, keys, ok = it.Next() {
+		for _, key := range keys {
+			if strings.HasPrefix(key, prefix) {
+				return key, true
+			}
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+)
+
+// Store is the state machine. Apply and Restore are called from one goroutine at a time; everything else from any.
+// Readers of Views take no lock.
+type Store struct {
+	auth    Authorizer
+	view    atomic.Pointer[View]
+	history *history
+}
+
+// New makes an empty store. Without an Authorizer, every member may do everything.
+func New(auth Authorizer) *Store {
+	s := &Store{auth: auth, history: newHistory()}
+	s.view.Store(newView())
+	return s
+}
+
+// View is the state as it is now.
+func (s *Store) View() *View { return s.view.Load() }
+
+// Apply applies one log entry and returns the outcome of each of its commands. An error (ErrNewerVersion or
+// ErrMalformed) means that nothing of the entry was applied, and that nothing after it may be. Results must not be
+// changed.
+func (s *Store) Apply(index, term uint64, data []byte) ([]Result, error) {
+	commands, err := DecodeEntry(data)
+	if err != nil {
+		return nil, fmt.Errorf("apply entry %d: %w", index, err)
+	}
+	m := machine{auth: s.auth, term: term, view: *s.View()}
+	results := make([]Result, len(commands))
+	for i := range commands {
+		results[i] = m.apply(&commands[i])
+	}
+	s.publish(&m.view, m.history)
+	return results, nil
+}
+
+// publish shows a new state. Whoever sees a record in the history finds it in the View too.
+func (s *Store) publish(v *View, records []record) {
+	h := s.history
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.view.Store(v)
+	if len(records) > 0 {
+		h.add(records)
+		h.wake()
+	}
+}
+
+// WaitFor returns once the store has reached the revision.
+func (s *Store) WaitFor(ctx context.Context, r Revision) error {
+	for {
+		changed := s.history.wait()
+		if s.View().Revision() >= r {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package store
+
+import (
+	"iter"
+	"strings"
+	"time"
+
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
+)
+
+// View is the whole state at one revision. It never changes, costs nothing to hold but memory, and may be read from
+// any goroutine. What it returns must not be changed.
+type View struct {
+	revision Revision
+	time     int64
+	keys     *iradix.Tree[*entry]
+	chunks   chunks
+	recent   recent
+	sessions sessions
+	roster   roster
+}
+
+func newView() *View {
+	return &View{
+		keys:     iradix.New[*entry](),
+		chunks:   newChunks(),
+		recent:   newRecent(),
+		sessions: newSessions(),
+		roster:   newRoster(),
+	}
+}
+
+// Revision is the number of transactions that changed the store so far.
+func (v *View) Revision() Revision { return v.revision }
+
+// Time is the latest time that a leader stamped on a command; zero before the first. It never goes back.
+func (v *View) Time() time.Time {
+	if v.time == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, v.time).UTC()
+}
+
+// Get returns one key.
+func (v *View) Get(key string) (KV, bool) {
+	e, ok := v.keys.Get([]byte(key))
+	if !ok {
+		return KV{}, false
+	}
+	return e.kv(), true
+}
+
+// List returns the keys with the prefix, in order.
+func (v *View) List(prefix string) []KV {
+	var all []KV
+	for kv := range v.Iterate(prefix, "") {
+		all = append(all, kv)
+	}
+	return all
+}
+
+// Iterate goes over the keys with the prefix that are not before from, in order. With from "" it begins at the first.
+func (v *View) Iterate(prefix, from string) iter.Seq[KV] {
+	return func(yield func(KV) bool) {
+		for e := range v.entries(prefix, from) {
+			if !yield(e.kv()) {
+				return
+			}
+		}
+	}
+}
+
+// Count returns how many keys have the prefix.
+func (v *View) Count(prefix string) int {
+	n := 0
+	for range v.entries(prefix, "") {
+		n++
+	}
+	return n
+}
+
+func (v *View) entries(prefix, from string) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		it := v.keys.Root().Iterator()
+		it.SeekLowerBound([]byte(max(prefix, from)))
+		for _, e, ok := it.Next(); ok && strings.HasPrefix(e.key, prefix); _, e, ok = it.Next() {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// advance never lets time go back.
+func (v *View) advance(to int64) { v.time = max(v.time, to) }
