@@ -31,7 +31,7 @@ type machine struct {
 
 // apply makes one step. Time passes even when the command is refused.
 func (m *machine) apply(c *Command) Result {
-	m.view.advance(c.Time)
+	m.view.advance(c)
 	r := m.answer(c)
 	m.view.chunks = m.view.chunks.expire(m.view.time)
 	return r
@@ -42,7 +42,9 @@ func (m *machine) answer(c *Command) Result {
 		return m.unchanged(err)
 	}
 	if c.Txn == nil {
-		return m.write(c)
+		// Doing it again is harmless, so the outcome is not remembered.
+		m.view.chunks = m.view.chunks.write(c.Chunk, m.view.time)
+		return m.unchanged(nil)
 	}
 	if r, known := m.view.sessions.recall(c.ID); known {
 		if r.Err == ErrTooOld {
@@ -57,8 +59,12 @@ func (m *machine) answer(c *Command) Result {
 	return r
 }
 
-// refused holds the rules that need no outcome to be remembered: they concern the proposer, not the command.
+// refused holds the rules that need no outcome to be remembered: a command without shape never has any, and one of a
+// proposer that is no member has not been applied, should it be repeated when that one is.
 func (m *machine) refused(c *Command) error {
+	if err := c.invalid(); err != nil {
+		return err
+	}
 	_, member := m.view.roster.members.Get([]byte(c.Proposer))
 	founding := m.view.roster.members.Len() == 0
 	switch {
@@ -72,20 +78,8 @@ func (m *machine) refused(c *Command) error {
 	return nil
 }
 
-// write takes a chunk. Doing it again is harmless, so its outcome is not remembered.
-func (m *machine) write(c *Command) Result {
-	if err := c.invalid(); err != nil {
-		return m.unchanged(err)
-	}
-	m.view.chunks = m.view.chunks.write(c.Chunk, m.view.time)
-	return m.unchanged(nil)
-}
-
 // decide checks a transaction in a fixed order and applies it.
 func (m *machine) decide(c *Command) Result {
-	if err := c.invalid(); err != nil {
-		return m.unchanged(err)
-	}
 	if c.Term != 0 && c.Term != m.term {
 		return m.unchanged(ErrStaleTerm)
 	}

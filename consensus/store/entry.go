@@ -62,7 +62,8 @@ type Command struct {
 var (
 	encoding = mustEncoding()
 	decoding = mustDecoding(cbor.DecOptions{ExtraReturnErrors: cbor.ExtraDecErrorUnknownField})
-	peeking  = mustDecoding(cbor.DecOptions{})
+	// peeking is lenient: what a newer version may do is not known here.
+	peeking = mustDecMode(cbor.DecOptions{})
 )
 
 func mustEncoding() cbor.EncMode {
@@ -78,8 +79,12 @@ func mustDecoding(opts cbor.DecOptions) cbor.DecMode {
 	opts.IndefLength = cbor.IndefLengthForbidden
 	opts.TagsMd = cbor.TagsForbidden
 	opts.MaxNestedLevels = 8
-	opts.MaxArrayElements = 2 * MaxCommands
+	opts.MaxArrayElements = 8192 // the hashes that fit into an entry are fewer
 	opts.MaxMapPairs = 16
+	return mustDecMode(opts)
+}
+
+func mustDecMode(opts cbor.DecOptions) cbor.DecMode {
 	mode, err := opts.DecMode()
 	if err != nil {
 		panic(err)

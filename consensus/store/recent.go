@@ -20,9 +20,15 @@ func newRecent() recent { return recent{byRevision: iradix.New[[]string]()} }
 
 func revisionKey(r Revision) []byte { return binary.BigEndian.AppendUint64(nil, uint64(r)) }
 
-func (r recent) add(rev Revision, keys []string) recent {
+// load adds a revision and drops none.
+func (r recent) load(rev Revision, keys []string) recent {
 	r.byRevision, _, _ = r.byRevision.Insert(revisionKey(rev), keys)
 	r.keys += len(keys)
+	return r
+}
+
+func (r recent) add(rev Revision, keys []string) recent {
+	r = r.load(rev, keys)
 	for r.keys > MaxRecent && r.byRevision.Len() > 1 {
 		oldest, dropped, _ := r.byRevision.Root().Minimum()
 		r.byRevision, _, _ = r.byRevision.Delete(oldest)

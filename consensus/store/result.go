@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // Result is the outcome of one command.
@@ -66,19 +65,7 @@ func forbidden(err error) *Forbidden {
 
 // cut bounds a reason, and makes it text.
 func cut(s string) string {
-	if len(s) > MaxReason {
-		s = s[:MaxReason]
-		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
-		}
-		s = strings.TrimSuffix(s, lastRune(s))
-	}
-	return strings.ToValidUTF8(s, "?")
-}
-
-func lastRune(s string) string {
-	_, n := utf8.DecodeLastRuneInString(s)
-	return s[len(s)-n:]
+	return strings.ToValidUTF8(s[:min(len(s), MaxReason)], "")
 }
 
 // The codes of outcomes, part of the snapshot's format.

@@ -14,9 +14,12 @@ func (c Command) Validate() error {
 }
 
 func (c Command) invalid() *Invalid {
+	for _, name := range []string{string(c.Proposer), string(c.ID.Incarnation), c.Person} {
+		if len(name) > MaxKey || !utf8.ValidString(name) {
+			return invalidf("name %q is no text of at most %d bytes", cut(name), MaxKey)
+		}
+	}
 	switch {
-	case len(c.Proposer) > MaxKey || len(c.ID.Incarnation) > MaxKey || len(c.Person) > MaxKey:
-		return invalidf("a name in the command is longer than %d bytes", MaxKey)
 	case (c.Txn != nil) == (c.Chunk != nil):
 		return invalidf("a command is either a transaction or a chunk")
 	case c.Txn == nil:

@@ -13,6 +13,7 @@ import (
 type View struct {
 	revision Revision
 	time     int64
+	version  uint64 // the newest of the commands so far
 	keys     *iradix.Tree[*entry]
 	chunks   chunks
 	recent   recent
@@ -92,4 +93,7 @@ func (v *View) entries(prefix, from string) iter.Seq[*entry] {
 }
 
 // advance never lets time go back.
-func (v *View) advance(to int64) { v.time = max(v.time, to) }
+func (v *View) advance(c *Command) {
+	v.time = max(v.time, c.Time)
+	v.version = max(v.version, c.Version)
+}
