@@ -2,6 +2,7 @@ package agent
 
 import (
 	"log/slog"
+	"net"
 )
 
 // Default addresses of a member. The UDP address is for other members, the TCP address for people.
@@ -27,6 +28,10 @@ type JoinOptions struct {
 	Cluster, Region, Zone string
 	// Token is the text that `hanse token create` printed.
 	Token string
+	// Version of hanse that joins.
+	Version string
+	// Conn is the socket to ask through; nil: one of its own. A simulation gives one of its network.
+	Conn net.PacketConn
 	Addresses
 }
 
@@ -71,4 +76,3 @@ type JoinResult struct {
 	// Members is how many members the fleet had before.
 	Members int
 }
-

@@ -131,6 +131,9 @@ func Ref(o unstructured.Unstructured) v1alpha1.ObjectRef {
 	return v1alpha1.ObjectRef{APIVersion: o.GetAPIVersion(), Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
+// SameObject says whether two references name one object of a cluster.
+func SameObject(a, b v1alpha1.ObjectRef) bool { return identify(a) == identify(b) }
+
 // twice returns every object that another one before it has the name of.
 func twice(objects []unstructured.Unstructured) []v1alpha1.ObjectRef {
 	seen := map[identity]bool{}

@@ -1,0 +1,91 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// aboutPause is how often a member looks whether what the log says of it is still true.
+const aboutPause = 5 * time.Second
+
+// tellAboutSelf keeps in the log what only this member knows of itself: where it is reached, and which versions run.
+func (c *Core) tellAboutSelf(ctx context.Context) error {
+	for {
+		if txn, err := c.about(c.store.View()); err != nil {
+			return err
+		} else if len(txn.Then) > 0 {
+			tryFor, cancel := context.WithTimeout(ctx, aboutPause)
+			if _, err := c.node.Propose(tryFor, consensus.Proposal{Txn: txn}); err != nil && ctx.Err() == nil {
+				c.log.Debug("could not tell the fleet about this member", "err", err)
+			}
+			cancel()
+		}
+		if !sleep(ctx, aboutPause) {
+			return nil
+		}
+	}
+}
+
+// about is the transaction that corrects what the log says of this member; empty when all is true.
+func (c *Core) about(v *store.View) (txn store.Txn, err error) {
+	change := func(kv store.KV, op store.Op) {
+		txn.If, txn.Then = append(txn.If, store.KeyAt(kv.Key, kv.Modified)), append(txn.Then, op)
+	}
+	a := c.self.Addresses
+	if kv, ok := v.Get(store.KeyMembers + string(c.self.Incarnation)); ok {
+		m, _ := v.Member(c.id())
+		if !slices.Equal(m.Addresses, a.Advertise) || m.Server != a.server() {
+			m.Addresses, m.Server = a.Advertise, a.server()
+			change(kv, store.PutMember(m))
+		}
+	}
+	if kv, ok := v.Get(v1alpha1.KeyClusters + c.self.Cluster); ok {
+		var cluster v1alpha1.Cluster
+		if err := json.Unmarshal(kv.Value, &cluster); err != nil {
+			return txn, fmt.Errorf("read %s: %w", kv.Key, err)
+		}
+		told, now := &cluster.Status, c.ownStatus()
+		if !slices.Equal(told.Endpoints, now.Endpoints) || told.Server != now.Server || told.Version != now.Version ||
+			(now.KubernetesVersion != "" && told.KubernetesVersion != now.KubernetesVersion) {
+			told.Endpoints, told.Server, told.Version = now.Endpoints, now.Server, now.Version
+			if now.KubernetesVersion != "" {
+				told.KubernetesVersion = now.KubernetesVersion
+			}
+			op, err := putJSON(kv.Key, cluster)
+			if err != nil {
+				return txn, err
+			}
+			change(kv, op)
+		}
+	}
+	return txn, nil
+}
+
+func (c *Core) ownStatus() v1alpha1.ClusterStatus {
+	s := v1alpha1.ClusterStatus{Endpoints: c.self.Addresses.Advertise, Server: c.self.Addresses.server(), Version: c.version}
+	if k := c.kubernetes.Load(); k != nil {
+		s.KubernetesVersion = *k
+	}
+	return s
+}
+
+// voterTarget is how many voters the fleet's settings ask for.
+func (c *Core) voterTarget() int {
+	for _, kv := range c.store.View().List(v1alpha1.KeyFleets) {
+		var f v1alpha1.Fleet
+		if json.Unmarshal(kv.Value, &f) == nil && f.Spec.Voters > 0 {
+			return int(f.Spec.Voters)
+		}
+	}
+	return defaultVoters
+}
+
+// defaultVoters is what Fleet.spec.voters is by default.
+const defaultVoters = 3

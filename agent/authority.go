@@ -1,0 +1,253 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// authority is the law of who may write what, checked by every member when a command is applied. It is pure: the
+// same state and command give the same answer everywhere, so any change to it needs a new version in the log.
+//
+// A person's write is allowed when both the person's role and the rights of the member that passed it on allow
+// it. The leader's own decisions are allowed everything: a voter is trusted with the integrity of the fleet.
+type authority struct{}
+
+// write is one op of a transaction, with all that the law looks at.
+type write struct {
+	asker  asker
+	op     store.Op
+	before []byte // nil: the key is new
+	txn    store.Txn
+}
+
+// asker is who wants to write.
+type asker struct {
+	cluster string // of the member that proposes
+	rights  v1alpha1.Rights
+	person  string        // empty: the member itself
+	role    v1alpha1.Role // of the person; Admin for the member itself
+	leading bool
+}
+
+// Authorize implements store.Authorizer.
+func (authority) Authorize(v *store.View, who store.Asker, txn store.Txn) error {
+	if len(v.Members()) == 0 {
+		return nil // the founding transaction
+	}
+	a, err := identify(v, who)
+	if err != nil {
+		return err
+	}
+	if a.leading {
+		return nil
+	}
+	for _, op := range txn.Then {
+		w := write{asker: a, op: op, txn: txn}
+		if kv, ok := v.Get(op.Key); ok {
+			w.before = kv.Value
+		}
+		if !w.allowed() {
+			return fmt.Errorf("%s may not %s %s", a, w.verb(), op.Key)
+		}
+	}
+	return nil
+}
+
+func identify(v *store.View, who store.Asker) (asker, error) {
+	m, ok := v.Member(who.Member)
+	if !ok {
+		return asker{}, fmt.Errorf("%s is not a member", who.Member)
+	}
+	a := asker{cluster: m.Cluster, rights: v1alpha1.Rights(m.Rights), person: who.Person, leading: who.Leading, role: v1alpha1.RoleAdmin}
+	if who.Person == "" {
+		return a, nil
+	}
+	kv, ok := v.Get(v1alpha1.KeyUsers + who.Person)
+	if !ok {
+		return asker{}, fmt.Errorf("there is no user %s", who.Person)
+	}
+	var u v1alpha1.User
+	if err := json.Unmarshal(kv.Value, &u); err != nil {
+		return asker{}, fmt.Errorf("read user %s: %w", who.Person, err)
+	}
+	a.role, a.leading = u.Spec.Role, false
+	return a, nil
+}
+
+func (a asker) String() string {
+	if a.person == "" {
+		return fmt.Sprintf("member %s (rights %s)", a.cluster, a.rights)
+	}
+	return fmt.Sprintf("%s (role %s) through member %s (rights %s)", a.person, a.role, a.cluster, a.rights)
+}
+
+func (a asker) admin() bool {
+	return a.rights == v1alpha1.RightsAdmin && a.role == v1alpha1.RoleAdmin
+}
+
+func (a asker) operator() bool {
+	return a.rights == v1alpha1.RightsAdmin && (a.role == v1alpha1.RoleAdmin || a.role == v1alpha1.RoleOperator)
+}
+
+func (w write) verb() string {
+	switch {
+	case w.op.Delete:
+		return "delete"
+	case w.before == nil:
+		return "create"
+	}
+	return "update"
+}
+
+// allowed is the table of the law: a row a prefix.
+func (w write) allowed() bool {
+	prefix, name := splitKey(w.op.Key)
+	switch prefix {
+	case v1alpha1.KeyFleets, v1alpha1.KeyUsers, keyTokens:
+		return w.asker.admin()
+	case v1alpha1.KeyClusters:
+		return w.asker.admin() && w.before != nil || name == w.asker.cluster && w.onlyOwnStatus()
+	case store.KeyMembers:
+		return w.op.Delete && w.asker.admin() || w.onlyOwnAddresses()
+	case store.KeyRemoved:
+		return w.before == nil && w.asker.admin()
+	case v1alpha1.KeyBundles:
+		return w.asker.operator() || w.ownBundle()
+	case v1alpha1.KeyBundleRevisions:
+		return w.before == nil && w.withBundle()
+	case v1alpha1.KeyGrants:
+		return w.strikesGrant(name) || w.op.Delete && w.removesCluster(name)
+	case v1alpha1.KeyTombstones:
+		return w.buries() || w.strikesTombstone() || w.asker.admin() && w.removesAnyCluster()
+	}
+	return false
+}
+
+// splitKey splits "/bundles/shop" into "/bundles/" and "shop".
+func splitKey(key string) (prefix, name string) {
+	if i := strings.IndexByte(strings.TrimPrefix(key, "/"), '/'); i >= 0 {
+		return key[:i+2], key[i+2:]
+	}
+	return key, ""
+}
+
+// onlyOwnStatus says that a member changes what it says of itself, and neither its spec and labels nor what the
+// leader decided about it.
+func (w write) onlyOwnStatus() bool {
+	if w.op.Delete || w.before == nil || w.asker.person != "" {
+		return false
+	}
+	var before, after map[string]any
+	if json.Unmarshal(w.before, &before) != nil || json.Unmarshal(w.op.Value, &after) != nil {
+		return false
+	}
+	return reflect.DeepEqual(othersPart(before), othersPart(after))
+}
+
+// onlyOwnAddresses says that a member changes where it is reached, and nothing else of its record.
+func (w write) onlyOwnAddresses() bool {
+	var before, after store.Member
+	if w.op.Delete || w.before == nil || w.asker.person != "" ||
+		json.Unmarshal(w.before, &before) != nil || json.Unmarshal(w.op.Value, &after) != nil {
+		return false
+	}
+	before.Addresses, before.Server = after.Addresses, after.Server
+	return before.Cluster == w.asker.cluster && reflect.DeepEqual(before, after)
+}
+
+// othersPart drops from a Cluster what its own member may write, and what changes with every write.
+func othersPart(cluster map[string]any) map[string]any {
+	if status, ok := cluster["status"].(map[string]any); ok {
+		for _, own := range []string{"incarnation", "endpoints", "server", "version", "kubernetesVersion"} {
+			delete(status, own)
+		}
+		if len(status) == 0 {
+			delete(cluster, "status")
+		}
+	}
+	if meta, ok := cluster["metadata"].(map[string]any); ok {
+		delete(meta, "managedFields")
+		delete(meta, "resourceVersion")
+	}
+	return cluster
+}
+
+// ownBundle says that a member with the right OwnObjects writes a bundle that, before and after, is for itself alone.
+func (w write) ownBundle() bool {
+	if w.asker.rights != v1alpha1.RightsOwnObjects || w.asker.role == v1alpha1.RoleViewer {
+		return false
+	}
+	return (w.before == nil || w.targetsOwn(w.before)) && (w.op.Delete || w.targetsOwn(w.op.Value))
+}
+
+func (w write) targetsOwn(bundle []byte) bool {
+	var b v1alpha1.Bundle
+	if json.Unmarshal(bundle, &b) != nil {
+		return false
+	}
+	p := b.Spec.Placement
+	return p.ClusterSelector == nil && slices.Equal(p.Clusters, []string{w.asker.cluster})
+}
+
+// withBundle says that the transaction writes the bundle of this revision too: the law of that write decides.
+func (w write) withBundle() bool {
+	var r v1alpha1.BundleRevision
+	if w.op.Delete || json.Unmarshal(w.op.Value, &r) != nil {
+		return false
+	}
+	return slices.ContainsFunc(w.txn.Then, func(op store.Op) bool {
+		return op.Key == v1alpha1.KeyBundles+r.Spec.Bundle && !op.Delete
+	})
+}
+
+// strikesGrant says that a member removes its own grant after it has withdrawn the bundle.
+func (w write) strikesGrant(name string) bool {
+	var g v1alpha1.Grant
+	return w.op.Delete && strings.HasPrefix(name, w.asker.cluster+"/") && w.before != nil &&
+		json.Unmarshal(w.before, &g) == nil && g.Withdraw
+}
+
+// removesCluster says that an admin's transaction removes the cluster whose grant this is.
+func (w write) removesCluster(grant string) bool {
+	cluster, _, _ := strings.Cut(grant, "/")
+	return w.asker.admin() && slices.ContainsFunc(w.txn.Then, func(op store.Op) bool {
+		return op.Delete && op.Key == v1alpha1.KeyClusters+cluster
+	})
+}
+
+func (w write) removesAnyCluster() bool {
+	return slices.ContainsFunc(w.txn.Then, func(op store.Op) bool {
+		return op.Delete && strings.HasPrefix(op.Key, v1alpha1.KeyClusters)
+	})
+}
+
+// buries says that the tombstone is new and the transaction deletes its bundle: the law of that write decides.
+func (w write) buries() bool {
+	var t v1alpha1.Tombstone
+	if w.op.Delete || w.before != nil || json.Unmarshal(w.op.Value, &t) != nil {
+		return false
+	}
+	return slices.ContainsFunc(w.txn.Then, func(op store.Op) bool {
+		return op.Key == v1alpha1.KeyBundles+t.Bundle && op.Delete
+	})
+}
+
+// strikesTombstone says that a member takes itself, and nobody else, off a tombstone; the last one deletes it.
+func (w write) strikesTombstone() bool {
+	var before, after v1alpha1.Tombstone
+	if w.before == nil || json.Unmarshal(w.before, &before) != nil {
+		return false
+	}
+	left := slices.DeleteFunc(slices.Clone(before.Clusters), func(c string) bool { return c == w.asker.cluster })
+	if w.op.Delete {
+		return len(left) == 0
+	}
+	return json.Unmarshal(w.op.Value, &after) == nil && after.Bundle == before.Bundle &&
+		after.BundleUID == before.BundleUID && slices.Equal(after.Clusters, left)
+}

@@ -1,0 +1,161 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// companion says what else a transaction must write when it writes a key: a bundle brings its revision, a deleted
+// bundle leaves a tombstone, a deleted cluster takes its member, grants and places on tombstones with it.
+func companion(v *store.View, key string, before, after []byte) ([]store.Condition, []store.Op, error) {
+	prefix, name := splitKey(key)
+	switch {
+	case prefix == v1alpha1.KeyBundles && after != nil:
+		ops, err := revisionOf(v, after)
+		return nil, ops, err
+	case prefix == v1alpha1.KeyBundles:
+		return bury(v, before)
+	case prefix == v1alpha1.KeyClusters && after == nil:
+		return dismiss(v, name)
+	}
+	return nil, nil, nil
+}
+
+// revisionOf writes the BundleRevision of a bundle's generation, unless it is there already.
+func revisionOf(v *store.View, bundle []byte) ([]store.Op, error) {
+	var b v1alpha1.Bundle
+	if err := json.Unmarshal(bundle, &b); err != nil {
+		return nil, fmt.Errorf("read bundle: %w", err)
+	}
+	r := v1alpha1.BundleRevision{
+		TypeMeta: typeMeta("BundleRevision"),
+		ObjectMeta: metav1.ObjectMeta{
+			Name:              v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation),
+			UID:               revisionUID(b),
+			CreationTimestamp: b.CreationTimestamp,
+			Generation:        1,
+		},
+		Spec: v1alpha1.BundleRevisionSpec{Bundle: b.Name, BundleUID: string(b.UID), Generation: b.Generation, BundleContent: b.Spec.BundleContent},
+	}
+	key := v1alpha1.KeyBundleRevisions + r.Name
+	if _, there := v.Get(key); there {
+		return nil, nil
+	}
+	value, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode revision %s: %w", r.Name, err)
+	}
+	return []store.Op{store.Put(key, value)}, nil
+}
+
+// bury leaves a tombstone with every cluster that has a grant of the bundle. It holds only while no grant of any
+// bundle changes, so no cluster is missed.
+func bury(v *store.View, bundle []byte) ([]store.Condition, []store.Op, error) {
+	var b v1alpha1.Bundle
+	if err := json.Unmarshal(bundle, &b); err != nil {
+		return nil, nil, fmt.Errorf("read bundle: %w", err)
+	}
+	grants, err := grantsOf(v, b.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	maps.DeleteFunc(grants, func(_ string, g v1alpha1.Grant) bool { return g.BundleUID != string(b.UID) })
+	frozen := []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, v.Revision())}
+	if len(grants) == 0 {
+		return frozen, nil, nil
+	}
+	t := v1alpha1.Tombstone{Bundle: b.Name, BundleUID: string(b.UID), Clusters: slices.Sorted(maps.Keys(grants))}
+	op, err := putJSON(v1alpha1.KeyTombstones+t.BundleUID, t)
+	return frozen, []store.Op{op}, err
+}
+
+// dismiss removes the member of a cluster: its pin goes, and with it every connection; what it was granted is
+// forgotten, so no tombstone waits for it. The pin is remembered as removed, so that the member can be told.
+func dismiss(v *store.View, cluster string) ([]store.Condition, []store.Op, error) {
+	conditions := []store.Condition{
+		store.PrefixUnchanged(v1alpha1.KeyGrants, v.Revision()),
+		store.PrefixUnchanged(v1alpha1.KeyTombstones, v.Revision()),
+	}
+	var ops []store.Op
+	for _, m := range v.Members() {
+		if m.Cluster != cluster {
+			continue
+		}
+		if len(v.Members()) == 1 {
+			return nil, nil, fmt.Errorf("%s is the last member of the fleet", cluster)
+		}
+		kv, _ := v.Get(store.KeyMembers + string(m.ID))
+		conditions = append(conditions, store.KeyAt(kv.Key, kv.Modified))
+		ops = append(ops, store.RemoveMember(m, time.Now())...)
+	}
+	for _, kv := range v.List(v1alpha1.KeyGrants + cluster + "/") {
+		ops = append(ops, store.Delete(kv.Key))
+	}
+	strikes, err := strikeAll(v, cluster)
+	return conditions, append(ops, strikes...), err
+}
+
+// strikeAll takes a cluster off every tombstone.
+func strikeAll(v *store.View, cluster string) ([]store.Op, error) {
+	var ops []store.Op
+	for _, kv := range v.List(v1alpha1.KeyTombstones) {
+		op, changed, err := strike(kv, cluster)
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			ops = append(ops, op)
+		}
+	}
+	return ops, nil
+}
+
+// strike takes a cluster off a tombstone; the last one deletes it.
+func strike(tombstone store.KV, cluster string) (op store.Op, changed bool, err error) {
+	var t v1alpha1.Tombstone
+	if err := json.Unmarshal(tombstone.Value, &t); err != nil {
+		return op, false, fmt.Errorf("read %s: %w", tombstone.Key, err)
+	}
+	if !slices.Contains(t.Clusters, cluster) {
+		return op, false, nil
+	}
+	t.Clusters = slices.DeleteFunc(t.Clusters, func(c string) bool { return c == cluster })
+	if len(t.Clusters) == 0 {
+		return store.Delete(tombstone.Key), true, nil
+	}
+	op, err = putJSON(tombstone.Key, t)
+	return op, true, err
+}
+
+// grantsOf returns the grants of a bundle's name, by cluster.
+func grantsOf(v *store.View, bundle string) (map[string]v1alpha1.Grant, error) {
+	grants := map[string]v1alpha1.Grant{}
+	for _, kv := range v.List(v1alpha1.KeyGrants) {
+		cluster, name := cutGrantKey(kv.Key)
+		if name != bundle {
+			continue
+		}
+		var g v1alpha1.Grant
+		if err := json.Unmarshal(kv.Value, &g); err != nil {
+			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
+		}
+		grants[cluster] = g
+	}
+	return grants, nil
+}
+
+func putJSON(key string, value any) (store.Op, error) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return store.Op{}, fmt.Errorf("encode %s: %w", key, err)
+	}
+	return store.Put(key, data), nil
+}

@@ -1,0 +1,167 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/transport"
+)
+
+// Core is a member without its faces: the replicated store, the network between members, founding and joining,
+// what members report to each other, and the leader's decisions. It serves no API and touches no cluster, so a
+// simulation runs whole fleets of it. Run adds the faces.
+type Core struct {
+	self      self
+	identity  transport.Identity
+	dir       dataDir
+	log       *slog.Logger
+	store     *store.Store
+	directory *directory
+	endpoint  *transport.Endpoint
+	node      *consensus.Node
+	board     *board
+	removed   chan struct{} // closed once the fleet has surely removed this member
+	version   string
+	// kubernetes is the version of the member's own cluster, once it has answered.
+	kubernetes atomic.Pointer[string]
+}
+
+// CoreConfig says what a Core runs on.
+type CoreConfig struct {
+	DataDir string
+	// Conn is the socket for other members; the Core closes it.
+	Conn    net.PacketConn
+	Timing  consensus.Timing
+	Version string
+	Logger  *slog.Logger
+	// Fatal is called when the disk can no longer be trusted; it must end the process, or in a simulation the member.
+	Fatal func(error)
+}
+
+// OpenCore opens a data directory that Init or Join made. The member answers others from here on; Run makes it act.
+func OpenCore(cfg CoreConfig) (*Core, error) {
+	dir := dataDir(cfg.DataDir)
+	me, err := dir.self()
+	if err != nil {
+		return nil, err
+	}
+	if me.Removed {
+		return nil, fmt.Errorf("%w (%s of fleet %s); join again with a fresh --data-dir", ErrRemoved, me.Cluster, me.Fleet)
+	}
+	identity, err := transport.LoadIdentity(string(dir))
+	if err != nil {
+		return nil, err
+	}
+	var peers []transport.JoinPeer
+	if !me.Founder {
+		if err := dir.read(filePeers, &peers); err != nil {
+			return nil, err
+		}
+	}
+	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), board: newBoard(), version: cfg.Version, removed: make(chan struct{})}
+	c.store = store.New(authority{})
+	c.directory = &directory{self: c.id(), store: c.store, joined: peers}
+	return c, c.open(cfg)
+}
+
+// open starts the network before the consensus, which speaks through it.
+func (c *Core) open(cfg CoreConfig) error {
+	verdict := newVerdict(c)
+	endpoint, err := transport.Listen(transport.Config{
+		Identity: c.identity, Directory: c.directory, Conn: cfg.Conn, Join: c.serveJoin,
+		Removed: verdict.heard, Logger: c.log.With("room", "transport"),
+	})
+	if err != nil {
+		return err
+	}
+	c.endpoint = endpoint
+	c.endpoint.Handle(kindReport, c.receiveReports)
+	c.endpoint.Handle(kindEnrol, c.serveEnrol)
+	c.node, err = consensus.Open(consensus.Config{
+		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint},
+		Timing: cfg.Timing, Voters: c.chooseVoters, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
+	})
+	if err != nil {
+		return errors.Join(err, endpoint.Close())
+	}
+	if c.self.Founder {
+		if err := c.node.Bootstrap(); err != nil {
+			return errors.Join(err, c.Close())
+		}
+	}
+	return nil
+}
+
+// Close ends the consensus first, so that it can still say goodbye to its peers, then the network.
+func (c *Core) Close() error { return errors.Join(c.node.Close(), c.endpoint.Close()) }
+
+// Run acts until ctx ends (nil) or the member is removed (ErrRemoved).
+func (c *Core) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.followMembers(ctx) })
+	g.Go(func() error { return c.sendReports(ctx) })
+	g.Go(func() error { c.node.WhileLeading(ctx, c.lead); return nil })
+	g.Go(func() error { return c.tellAboutSelf(ctx) })
+	g.Go(func() error {
+		select {
+		case <-c.removed:
+			return ErrRemoved
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	err := g.Wait()
+	if errors.Is(err, ErrRemoved) {
+		c.self.Removed = true
+		return errors.Join(err, c.dir.write(fileMember, c.self))
+	}
+	return err
+}
+
+// id is the member's incarnation, as the log and consensus know it.
+func (c *Core) id() store.MemberID { return store.MemberID(c.self.Incarnation) }
+
+// Store is the member's copy of the fleet's state.
+func (c *Core) Store() *store.Store { return c.store }
+
+// Node is the member's part in the consensus.
+func (c *Core) Node() *consensus.Node { return c.node }
+
+// chooseVoters asks plan who should vote.
+func (c *Core) chooseVoters(candidates []consensus.Candidate) []consensus.MemberID {
+	var eligible []plan.Candidate
+	for _, m := range candidates {
+		if m.Eligible {
+			eligible = append(eligible, plan.Candidate{ID: string(m.ID), Region: m.Region, Voter: m.Voter, Stable: m.Stable})
+		}
+	}
+	var ids []consensus.MemberID
+	for _, id := range plan.Voters(eligible, c.voterTarget()) {
+		ids = append(ids, consensus.MemberID(id))
+	}
+	return ids
+}
+
+// network lets consensus speak through transport without either knowing the other.
+type network struct{ *transport.Endpoint }
+
+func (n network) Open(ctx context.Context, to consensus.MemberID, class consensus.Class, kind string) (net.Conn, error) {
+	c := transport.Control
+	if class == consensus.Data {
+		c = transport.Data
+	}
+	return n.Endpoint.Open(ctx, transport.MemberID(to), c, kind)
+}
+
+func (n network) Handle(kind string, h func(from consensus.MemberID, conn net.Conn)) {
+	n.Endpoint.Handle(kind, func(peer transport.MemberID, conn net.Conn) { h(consensus.MemberID(peer), conn) })
+}

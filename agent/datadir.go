@@ -1,0 +1,158 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/hanse-fleet/hanse/transport"
+)
+
+// DataDir is where a member keeps what outlives it. What lies in it:
+//
+//	member.json   who the member is: fleet, cluster, incarnation, addresses (written once)
+//	founding.json the fleet's first transaction, until it is in the log (first member only)
+//	peers.json    the members that the fleet named when this one joined; used until the log is here
+//	key, cert     the member's identity (package transport)
+//	admin.pem     the first admin's key and certificate (first member only)
+//	raft/         the replicated log and its snapshots (package consensus)
+//	hanse.sock    the API for whoever may open this directory
+//	lock          held by the running agent
+//
+// Everything in it is readable by its owner only.
+type dataDir string
+
+func (d dataDir) path(name string) string { return filepath.Join(string(d), name) }
+
+func (d dataDir) raft() string   { return d.path("raft") }
+func (d dataDir) socket() string { return d.path("hanse.sock") }
+func (d dataDir) admin() string  { return d.path("admin.pem") }
+
+const (
+	fileMember   = "member.json"
+	fileFounding = "founding.json"
+	filePeers    = "peers.json"
+)
+
+// self is who the member of a data directory is.
+type self struct {
+	Fleet       string             `json:"fleet"`
+	Cluster     string             `json:"cluster"`
+	Region      string             `json:"region"`
+	Zone        string             `json:"zone,omitempty"`
+	Incarnation transport.MemberID `json:"incarnation"`
+	Addresses   Addresses          `json:"addresses"`
+	// Founder says that this member founds the fleet: it bootstraps the log.
+	Founder bool `json:"founder,omitempty"`
+	// Token is the id of the token that enrolled the member.
+	Token string `json:"token,omitempty"`
+	// Removed says that the fleet removed the member; it does not start again.
+	Removed bool `json:"removed,omitempty"`
+}
+
+// read decodes a JSON file of the directory. The error wraps fs.ErrNotExist when there is none.
+func (d dataDir) read(name string, into any) error {
+	data, err := os.ReadFile(d.path(name))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("read %q: %w", d.path(name), err)
+	}
+	return nil
+}
+
+// write replaces a file of the directory: after a crash it holds the old content or the new, never a part.
+func (d dataDir) write(name string, value any) error {
+	data, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	return d.writeBytes(name, append(data, '\n'))
+}
+
+func (d dataDir) writeBytes(name string, data []byte) error {
+	f, err := os.CreateTemp(string(d), name+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), d.path(name))
+	}
+	if err == nil {
+		err = d.sync()
+	}
+	if err != nil {
+		return fmt.Errorf("write %q: %w", d.path(name), err)
+	}
+	return nil
+}
+
+func (d dataDir) sync() error {
+	f, err := os.Open(string(d))
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// self reads who the member is.
+func (d dataDir) self() (self, error) {
+	var s self
+	err := d.read(fileMember, &s)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, fmt.Errorf("data directory %s holds no member; make one with hanse init or hanse join", d)
+	}
+	return s, err
+}
+
+// claim makes the directory for a new member and locks it. A directory that holds a member is refused.
+func (d dataDir) claim(fleet string) (release func(), err error) {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	release, err = d.lock()
+	if err != nil {
+		return nil, err
+	}
+	var old self
+	switch err := d.read(fileMember, &old); {
+	case errors.Is(err, fs.ErrNotExist):
+		return release, nil
+	case err != nil:
+		release()
+		return nil, err
+	case old.Fleet != fleet && fleet != "":
+		release()
+		return nil, fmt.Errorf("data directory %s is of fleet %s, not of fleet %s; use another --data-dir, or remove that member first: hanse remove %s", d, old.Fleet, fleet, old.Cluster)
+	}
+	release()
+	return nil, &MemberExistsError{DataDir: string(d), Fleet: old.Fleet, Cluster: old.Cluster}
+}
+
+// lock keeps other agents out of the directory until release is called or the process ends.
+func (d dataDir) lock() (release func(), err error) {
+	f, err := os.OpenFile(d.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("data directory %s is in use by a running agent", d)
+	}
+	return func() { f.Close() }, nil
+}
+
+// MemberExistsError means that a data directory already holds a member of the fleet.
+type MemberExistsError struct{ DataDir, Fleet, Cluster string }
+
+func (e *MemberExistsError) Error() string {
+	return fmt.Sprintf("data directory %s already holds %s of fleet %s; start it with hanse agent --data-dir %s", e.DataDir, e.Cluster, e.Fleet, e.DataDir)
+}

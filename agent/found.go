@@ -1,0 +1,159 @@
+package agent
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/transport"
+)
+
+// firstAdmin is the name of the User whose key Init makes.
+const firstAdmin = "admin"
+
+// Init founds a fleet: it makes the data directory, the member's identity and the first admin's certificate. The
+// fleet exists once Run has been started on the directory. A directory that holds a member of this fleet is a
+// *MemberExistsError.
+func Init(o InitOptions) (InitResult, error) {
+	for field, name := range map[string]string{"fleet": o.Fleet, "cluster": o.Cluster, "region": o.Region} {
+		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+			return InitResult{}, fmt.Errorf("%s %q: %s", field, name, problems[0])
+		}
+	}
+	if problems := validation.IsDNS1123Label(o.Zone); o.Zone != "" && len(problems) > 0 {
+		return InitResult{}, fmt.Errorf("zone %q: %s", o.Zone, problems[0])
+	}
+	me := self{Fleet: o.Fleet, Cluster: o.Cluster, Region: o.Region, Zone: o.Zone, Founder: true}
+	dir, release, err := newMember(o.DataDir, &me, o.Addresses)
+	if err != nil {
+		return InitResult{}, err
+	}
+	defer release()
+	if err := dir.makeAdmin(); err != nil {
+		return InitResult{}, err
+	}
+	return InitResult{AdminFile: dir.admin()}, dir.write(fileMember, me)
+}
+
+// newMember claims a data directory and makes the identity of a new incarnation in it. The caller writes
+// member.json, last: without it the directory counts as empty.
+func newMember(path string, me *self, a Addresses) (dir dataDir, release func(), err error) {
+	dir = dataDir(path)
+	if me.Addresses, err = a.completed(); err != nil {
+		return dir, nil, err
+	}
+	if release, err = dir.claim(me.Fleet); err != nil {
+		return dir, nil, err
+	}
+	me.Incarnation = transport.MemberID(uuid.NewString())
+	identity, err := transport.NewIdentity(me.Fleet, me.Cluster, me.Incarnation)
+	if err == nil {
+		err = transport.SaveIdentity(string(dir), identity)
+	}
+	if err != nil {
+		release()
+		return dir, nil, err
+	}
+	return dir, release, nil
+}
+
+// makeAdmin writes the first admin's key and certificate. Its pin goes into the founding transaction.
+func (d dataDir) makeAdmin() error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make admin key: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		Subject:      pkix.Name{CommonName: firstAdmin},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // the pin in the log is what ends it
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return fmt.Errorf("make admin certificate: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("encode admin key: %w", err)
+	}
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
+	return d.writeBytes("admin.pem", text)
+}
+
+// adminPin reads the pin of the first admin.
+func (d dataDir) adminPin() (string, error) {
+	data, err := os.ReadFile(d.admin())
+	if err != nil {
+		return "", fmt.Errorf("read first admin: %w", err)
+	}
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return "", fmt.Errorf("read first admin: %s does not begin with a certificate", d.admin())
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("read first admin: %w", err)
+	}
+	return v1alpha1.PinOf(cert.RawSubjectPublicKeyInfo), nil
+}
+
+// found writes the fleet's first transaction: its settings, the first cluster with its member, the first admin.
+func (l *leader) found(ctx context.Context) error {
+	if !l.self.Founder {
+		return errors.New("the log is empty, and this member did not found the fleet")
+	}
+	pin, err := l.dir.adminPin()
+	if err != nil {
+		return err
+	}
+	terms := tokenTerms{Cluster: l.self.Cluster, Region: l.self.Region, Zone: l.self.Zone, Voting: v1alpha1.VotingEligible, Rights: v1alpha1.RightsAdmin}
+	member := store.Member{
+		ID: l.id(), Cluster: terms.Cluster, Region: terms.Region, Eligible: true, Rights: string(terms.Rights),
+		Certificate: l.identity.Certificate(), Pin: store.Pin(l.identity.Pin()), Addresses: l.self.Addresses.Advertise, Server: l.self.Addresses.server(),
+	}
+	fleet := &v1alpha1.Fleet{TypeMeta: typeMeta("Fleet"), ObjectMeta: newMeta(l.self.Fleet), Spec: v1alpha1.FleetSpec{Voters: 3}}
+	admin := &v1alpha1.User{TypeMeta: typeMeta("User"), ObjectMeta: newMeta(firstAdmin), Spec: v1alpha1.UserSpec{Pin: pin, Role: v1alpha1.RoleAdmin}}
+	var ops []store.Op
+	var errs []error
+	for _, w := range []struct {
+		key   string
+		value any
+	}{
+		{v1alpha1.KeyFleets + fleet.Name, fleet},
+		{v1alpha1.KeyClusters + terms.Cluster, newCluster(terms, member, l.version)},
+		{v1alpha1.KeyUsers + admin.Name, admin},
+	} {
+		op, err := putJSON(w.key, w.value)
+		ops, errs = append(ops, op), append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return l.write(ctx, []store.Condition{store.KeyAbsent(ops[0].Key)}, append(ops, store.PutMember(member))...)
+}
+
+func typeMeta(kind string) metav1.TypeMeta {
+	return metav1.TypeMeta{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: kind}
+}
+
+// server is the URL of the API for people.
+func (a Addresses) server() string { return "https://" + a.APIAdvertise }

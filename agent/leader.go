@@ -1,0 +1,324 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+const (
+	// leaderTick is how often the leader looks even though nothing happened: what is away depends on time.
+	leaderTick = time.Second
+	// statusPause is the least time between two writes of one object's status to the log.
+	statusPause = time.Second
+	// revisionsKept is how many revisions, and rollouts, of a bundle are kept that no grant refers to.
+	revisionsKept = 10
+)
+
+// leader takes the decisions that only the leader takes. It decides anew from the whole state each time, so a new
+// leader goes on where the last one stopped; each write carries the term, so a deposed one writes nothing.
+type leader struct {
+	*Core
+	term uint64
+	// statusWritten is when each object's status was written last, by key.
+	statusWritten map[string]time.Time
+
+	bundles   *objects[v1alpha1.Bundle]
+	clusters  *objects[v1alpha1.Cluster]
+	revisions *objects[v1alpha1.BundleRevision]
+	rollouts  *objects[v1alpha1.Rollout]
+	grants    *objects[v1alpha1.Grant]
+	tombs     *objects[v1alpha1.Tombstone]
+	tokens    *objects[tokenRecord]
+}
+
+// decidesOn are the prefixes whose change may call for a decision.
+var decidesOn = []string{
+	v1alpha1.KeyBundles, v1alpha1.KeyClusters, v1alpha1.KeyGrants, v1alpha1.KeyRollouts, v1alpha1.KeyTombstones, store.KeyMembers,
+}
+
+// lead decides for as long as this member leads. It is called by the consensus, once a leader, and returns when ctx ends.
+func (c *Core) lead(ctx context.Context, term uint64) {
+	l := &leader{
+		Core: c, term: term, statusWritten: map[string]time.Time{},
+		bundles:   newObjects[v1alpha1.Bundle](v1alpha1.KeyBundles),
+		clusters:  newObjects[v1alpha1.Cluster](v1alpha1.KeyClusters),
+		revisions: newObjects[v1alpha1.BundleRevision](v1alpha1.KeyBundleRevisions),
+		rollouts:  newObjects[v1alpha1.Rollout](v1alpha1.KeyRollouts),
+		grants:    newObjects[v1alpha1.Grant](v1alpha1.KeyGrants),
+		tombs:     newObjects[v1alpha1.Tombstone](v1alpha1.KeyTombstones),
+		tokens:    newObjects[tokenRecord](keyTokens),
+	}
+	for ctx.Err() == nil {
+		v := c.store.View()
+		_, _, news := c.board.all()
+		if err := l.decide(ctx, v); err != nil && ctx.Err() == nil {
+			c.log.Warn("leader could not write a decision", "term", term, "err", err)
+			sleep(ctx, leaderTick/4)
+			continue
+		}
+		c.await(ctx, decidesOn, v.Revision(), news)
+	}
+}
+
+// scene is the state that one pass decides from.
+type scene struct {
+	view     *store.View
+	now      time.Time
+	seen     map[string]sighting // by cluster
+	bundles  []object[v1alpha1.Bundle]
+	clusters []object[v1alpha1.Cluster]
+	rollouts []object[v1alpha1.Rollout]
+	grants   []object[v1alpha1.Grant]
+	tombs    []object[v1alpha1.Tombstone]
+}
+
+func (l *leader) look(v *store.View) (s scene, err error) {
+	s = scene{view: v, now: time.Now(), seen: l.sightings(v)}
+	var errs [5]error
+	s.bundles, errs[0] = l.bundles.list(v)
+	s.clusters, errs[1] = l.clusters.list(v)
+	s.rollouts, errs[2] = l.rollouts.list(v)
+	s.grants, errs[3] = l.grants.list(v)
+	s.tombs, errs[4] = l.tombs.list(v)
+	return s, errors.Join(errs[:]...)
+}
+
+// sightings is what was seen last of each cluster, by the cluster's name.
+func (c *Core) sightings(v *store.View) map[string]sighting {
+	seen, _, _ := c.board.all()
+	by := make(map[string]sighting, len(seen))
+	for _, m := range v.Members() {
+		if s, ok := seen[m.ID]; ok {
+			by[m.Cluster] = s
+		}
+	}
+	return by
+}
+
+// decide makes one pass over everything that a leader decides.
+func (l *leader) decide(ctx context.Context, v *store.View) error {
+	if v.Revision() == 0 {
+		return l.found(ctx)
+	}
+	s, err := l.look(v)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, b := range s.bundles {
+		errs = append(errs, l.advance(ctx, s, b))
+	}
+	for _, t := range s.tombs {
+		errs = append(errs, l.withdrawDeleted(ctx, s, t))
+	}
+	errs = append(errs, l.writeStatuses(ctx, s), l.collect(ctx, s))
+	return errors.Join(errs...)
+}
+
+// write proposes a decision. One that was overtaken by another write is no error: the next pass sees it.
+func (l *leader) write(ctx context.Context, conditions []store.Condition, ops ...store.Op) error {
+	if len(ops) == 0 {
+		return nil
+	}
+	_, err := l.node.Propose(ctx, consensus.Proposal{Term: l.term, Txn: store.Txn{If: conditions, Then: ops}})
+	var overtaken *store.Conflict
+	if errors.As(err, &overtaken) {
+		return nil
+	}
+	return err
+}
+
+// grantsNamed are the grants of a bundle's name, by cluster.
+func (s scene) grantsNamed(bundle string) map[string]object[v1alpha1.Grant] {
+	named := map[string]object[v1alpha1.Grant]{}
+	for _, g := range s.grants {
+		cluster, name := cutGrantKey(g.key)
+		if name == bundle {
+			named[cluster] = g
+		}
+	}
+	return named
+}
+
+// advance grants the next wave of a bundle's rollout.
+func (l *leader) advance(ctx context.Context, s scene, b object[v1alpha1.Bundle]) error {
+	situation := plan.Situation{Bundle: b.value, Grants: map[string]v1alpha1.Grant{}, Away: map[string]bool{}}
+	for _, c := range s.clusters {
+		situation.Clusters = append(situation.Clusters, *c.value)
+		situation.Away[c.value.Name] = !s.seen[c.value.Name].fresh(s.now)
+	}
+	named := s.grantsNamed(b.value.Name)
+	for c, g := range named {
+		situation.Grants[c] = *g.value
+	}
+	step, err := plan.Advance(situation)
+	if err != nil || step.Empty() {
+		return err
+	}
+	return l.grant(ctx, s, b, named, step)
+}
+
+// grant writes one wave: the grants, and the rollout that says so. It holds only while the bundle and the grants
+// that it replaces are as they were.
+func (l *leader) grant(ctx context.Context, s scene, b object[v1alpha1.Bundle], named map[string]object[v1alpha1.Grant], step plan.Step) error {
+	uid := string(b.value.UID)
+	revision := v1alpha1.RevisionName(b.value.Name, uid, b.value.Generation)
+	conditions := []store.Condition{store.KeyAt(b.key, b.modified)}
+	var ops []store.Op
+	put := func(cluster string, g v1alpha1.Grant) error {
+		key := v1alpha1.GrantKey(cluster, b.value.Name)
+		if old, ok := named[cluster]; ok {
+			conditions = append(conditions, store.KeyAt(key, old.modified))
+		} else {
+			conditions = append(conditions, store.KeyAbsent(key))
+		}
+		op, err := putJSON(key, g)
+		ops = append(ops, op)
+		return err
+	}
+	var errs []error
+	for _, c := range step.Clusters {
+		errs = append(errs, put(c, v1alpha1.Grant{Bundle: b.value.Name, BundleUID: uid, Revision: revision}))
+	}
+	for _, c := range step.Withdraw {
+		errs = append(errs, put(c, v1alpha1.Grant{Bundle: b.value.Name, BundleUID: named[c].value.BundleUID, Withdraw: true}))
+	}
+	rolled, err := s.rollOut(b.value, revision, step.Wave)
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return err
+	}
+	for _, c := range step.Clusters {
+		conditions = append(conditions, store.KeyAt(v1alpha1.KeyClusters+c, s.clusterModified(c)))
+	}
+	return l.write(ctx, conditions, append(ops, rolled...)...)
+}
+
+func (s scene) clusterModified(name string) store.Revision {
+	for _, c := range s.clusters {
+		if c.value.Name == name {
+			return c.modified
+		}
+	}
+	return 0
+}
+
+// rollOut adds a wave to the rollout of a revision, and supersedes the bundle's earlier rollouts.
+func (s scene) rollOut(b *v1alpha1.Bundle, revision string, wave v1alpha1.Wave) (ops []store.Op, err error) {
+	r := &v1alpha1.Rollout{
+		TypeMeta:   typeMeta("Rollout"),
+		ObjectMeta: newMeta(revision),
+		Spec:       v1alpha1.RolloutSpec{Bundle: b.Name, BundleUID: string(b.UID), Revision: revision},
+	}
+	var errs []error
+	for _, old := range s.rollouts {
+		switch {
+		case old.value.Name == revision:
+			r = old.value.DeepCopy()
+		case old.value.Spec.Bundle == b.Name && old.value.Status.Phase == v1alpha1.RolloutRunning:
+			superseded := old.value.DeepCopy()
+			superseded.Status.Phase = v1alpha1.RolloutSuperseded
+			setReady(&superseded.Status.Conditions, metav1.ConditionFalse, "Superseded", "by "+revision, 1, s.now)
+			op, err := putJSON(old.key, superseded)
+			ops, errs = append(ops, op), append(errs, err)
+		}
+	}
+	r.Spec.Waves = append(r.Spec.Waves, wave)
+	r.Status.Phase, r.Status.Wave = v1alpha1.RolloutRunning, int32(len(r.Spec.Waves))
+	setReady(&r.Status.Conditions, metav1.ConditionFalse, "Progressing", fmt.Sprintf("wave %d is granted", r.Status.Wave), 1, s.now)
+	op, err := putJSON(v1alpha1.KeyRollouts+revision, r)
+	return append(ops, op), errors.Join(append(errs, err)...)
+}
+
+// withdrawDeleted tells every cluster on the tombstone of a deleted bundle to withdraw it. A cluster that has no
+// grant of it any more, because a new bundle of the same name adopted its objects, is struck off.
+func (l *leader) withdrawDeleted(ctx context.Context, s scene, t object[v1alpha1.Tombstone]) error {
+	conditions := []store.Condition{store.KeyAt(t.key, t.modified)}
+	var ops []store.Op
+	named := s.grantsNamed(t.value.Bundle)
+	left := *t.value
+	left.Clusters = nil
+	for _, cluster := range t.value.Clusters {
+		g, ok := named[cluster]
+		if !ok || g.value.BundleUID != t.value.BundleUID {
+			continue
+		}
+		left.Clusters = append(left.Clusters, cluster)
+		if g.value.Withdraw {
+			continue
+		}
+		op, err := putJSON(g.key, v1alpha1.Grant{Bundle: t.value.Bundle, BundleUID: t.value.BundleUID, Withdraw: true})
+		if err != nil {
+			return err
+		}
+		conditions, ops = append(conditions, store.KeyAt(g.key, g.modified)), append(ops, op)
+	}
+	switch {
+	case len(left.Clusters) == 0:
+		ops = append(ops, store.Delete(t.key))
+	case len(left.Clusters) < len(t.value.Clusters):
+		op, err := putJSON(t.key, left)
+		if err != nil {
+			return err
+		}
+		ops = append(ops, op)
+	}
+	return l.write(ctx, conditions, ops...)
+}
+
+// collect deletes what nothing refers to any more: old revisions and rollouts of bundles, and tokens long ended.
+func (l *leader) collect(ctx context.Context, s scene) error {
+	revisions, err := l.revisions.list(s.view)
+	if err != nil {
+		return err
+	}
+	inUse := map[string]bool{}
+	for _, g := range s.grants {
+		inUse[g.value.Revision] = true
+	}
+	for _, b := range s.bundles {
+		inUse[v1alpha1.RevisionName(b.value.Name, string(b.value.UID), b.value.Generation)] = true
+	}
+	conditions := []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, s.view.Revision())}
+	var ops []store.Op
+	for _, key := range surplus(revisions, inUse) {
+		ops = append(ops, store.Delete(v1alpha1.KeyBundleRevisions+key), store.Delete(v1alpha1.KeyRollouts+key))
+	}
+	tokens, err := l.tokens.list(s.view)
+	if err != nil {
+		return err
+	}
+	for _, t := range tokens {
+		if s.now.Sub(t.value.Expires) > spentTokenKept {
+			ops = append(ops, store.Delete(t.key))
+		}
+	}
+	return l.write(ctx, conditions, ops...)
+}
+
+// surplus names the revisions that are not in use and not among the newest of their bundle.
+func surplus(revisions []object[v1alpha1.BundleRevision], inUse map[string]bool) (names []string) {
+	unused := map[string][]object[v1alpha1.BundleRevision]{}
+	for _, r := range revisions {
+		if !inUse[r.value.Name] {
+			unused[r.value.Spec.Bundle] = append(unused[r.value.Spec.Bundle], r)
+		}
+	}
+	for _, of := range unused {
+		slices.SortFunc(of, func(a, b object[v1alpha1.BundleRevision]) int { return int(b.modified) - int(a.modified) })
+		for _, r := range of[min(revisionsKept, len(of)):] {
+			names = append(names, r.value.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

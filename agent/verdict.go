@@ -1,0 +1,59 @@
+package agent
+
+import (
+	"sync"
+
+	"github.com/hanse-fleet/hanse/transport"
+)
+
+// verdict collects who says that this member was removed. One peer may be wrong, or lie; the member believes it
+// once a majority of the voters that it knows say so.
+type verdict struct {
+	core *Core
+	mu   sync.Mutex
+	said map[transport.MemberID]bool
+	done bool
+}
+
+func newVerdict(c *Core) *verdict { return &verdict{core: c, said: map[transport.MemberID]bool{}} }
+
+// heard is called by transport for each connection that a peer ended with `removed`.
+func (v *verdict) heard(by transport.MemberID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.said[by] = true
+	if v.done || !majority(v.core.knownVoters(), v.said) {
+		return
+	}
+	v.done = true
+	close(v.core.removed)
+}
+
+func majority(voters []transport.MemberID, said map[transport.MemberID]bool) bool {
+	n := 0
+	for _, id := range voters {
+		if said[id] {
+			n++
+		}
+	}
+	return n > len(voters)/2
+}
+
+// knownVoters are the voters without this member: it has no say in its own removal. A member that does not know
+// the voters yet takes everyone for one.
+func (c *Core) knownVoters() []transport.MemberID {
+	var voters []transport.MemberID
+	if c.node != nil {
+		for _, id := range c.node.Status().Voters {
+			if id != c.id() {
+				voters = append(voters, transport.MemberID(id))
+			}
+		}
+	}
+	if len(voters) == 0 {
+		for id := range c.directory.others() {
+			voters = append(voters, transport.MemberID(id))
+		}
+	}
+	return voters
+}

@@ -1,0 +1,128 @@
+package agent
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// works computes the kind Work: what the log wants of each cluster, and what the cluster's member said last.
+type works struct {
+	core     *Core
+	bundles  *objects[v1alpha1.Bundle]
+	clusters *objects[v1alpha1.Cluster]
+	grants   *objects[v1alpha1.Grant]
+}
+
+func newWorks(c *Core) *works {
+	return &works{
+		core:     c,
+		bundles:  newObjects[v1alpha1.Bundle](v1alpha1.KeyBundles),
+		clusters: newObjects[v1alpha1.Cluster](v1alpha1.KeyClusters),
+		grants:   newObjects[v1alpha1.Grant](v1alpha1.KeyGrants),
+	}
+}
+
+// pair is a bundle's name in a cluster.
+type pair struct{ bundle, cluster string }
+
+// list computes every Work of a view, sorted by name.
+func (w *works) list(v *store.View) ([]v1alpha1.Work, error) {
+	bundles, err := w.bundles.list(v)
+	if err != nil {
+		return nil, err
+	}
+	found, err := w.wanted(v, bundles)
+	if err != nil {
+		return nil, err
+	}
+	seen := w.core.sightings(v)
+	all := make([]v1alpha1.Work, 0, len(found))
+	for p, work := range found {
+		work.Name, work.TypeMeta = v1alpha1.WorkName(p.bundle, p.cluster), typeMeta("Work")
+		work.Labels = map[string]string{v1alpha1.LabelBundle: p.bundle, v1alpha1.LabelCluster: p.cluster}
+		work.Status = statusOf(seen[p.cluster], *work, w.core.store.View().Time())
+		all = append(all, *work)
+	}
+	slices.SortFunc(all, func(a, b v1alpha1.Work) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// wanted says what the log wants: by placement, and by the grants that are there.
+func (w *works) wanted(v *store.View, bundles []object[v1alpha1.Bundle]) (map[pair]*v1alpha1.Work, error) {
+	clusters, err := w.clusters.list(v)
+	if err != nil {
+		return nil, err
+	}
+	grants, err := w.grants.list(v)
+	if err != nil {
+		return nil, err
+	}
+	values := make([]v1alpha1.Cluster, 0, len(clusters))
+	for _, c := range clusters {
+		values = append(values, *c.value)
+	}
+	found := map[pair]*v1alpha1.Work{}
+	for _, b := range bundles {
+		picked, err := plan.Place(b.value.Spec.Placement, values)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range picked {
+			found[pair{b.value.Name, c}] = newWork(b.value, c)
+		}
+	}
+	for _, g := range grants {
+		cluster, _ := cutGrantKey(g.key)
+		p := pair{g.value.Bundle, cluster}
+		if found[p] == nil {
+			found[p] = &v1alpha1.Work{Spec: v1alpha1.WorkSpec{Bundle: p.bundle, Cluster: p.cluster}}
+		}
+		found[p].Spec.Granted = g.value.Revision
+	}
+	return found, nil
+}
+
+func newWork(b *v1alpha1.Bundle, cluster string) *v1alpha1.Work {
+	return &v1alpha1.Work{
+		ObjectMeta: metav1.ObjectMeta{CreationTimestamp: b.CreationTimestamp},
+		Spec: v1alpha1.WorkSpec{
+			Bundle: b.Name, Cluster: cluster,
+			Wanted: v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation),
+		},
+	}
+}
+
+// statusOf is what the cluster's member said of a bundle, with the one condition that sums it up.
+func statusOf(s sighting, w v1alpha1.Work, logTime time.Time) v1alpha1.WorkStatus {
+	status := v1alpha1.WorkStatus{Health: v1alpha1.HealthUnknown}
+	if r, ok := s.bundles[w.Spec.Bundle]; ok {
+		status = *r.Status.DeepCopy()
+	}
+	if !s.at.IsZero() {
+		status.SeenAt = &metav1.Time{Time: s.at.Truncate(time.Second)}
+	}
+	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, LastTransitionTime: metav1.NewTime(logTime)}
+	switch {
+	case w.Spec.Wanted == "":
+		c.Reason, c.Message = "Withdrawing", "the bundle is being withdrawn from the cluster"
+	case w.Spec.Granted == "":
+		c.Reason, c.Message = "Owed", "the cluster is away, or its turn has not come"
+	case len(status.Problems) > 0:
+		c.Reason, c.Message = status.Problems[0].Reason, status.Problems[0].Message
+	case status.Applied != w.Spec.Granted:
+		c.Reason, c.Message = "Applying", "the cluster has not applied the granted revision yet"
+	case status.Health != v1alpha1.HealthReady:
+		c.Reason, c.Message = string(status.Health), "the objects are not all healthy"
+	default:
+		c.Status, c.Reason, c.Message = metav1.ConditionTrue, "Ready", "the granted revision runs, healthy"
+	}
+	status.Conditions = []metav1.Condition{c}
+	return status
+}
