@@ -7,7 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -39,7 +41,7 @@ func revisionOf(v *store.View, bundle []byte) ([]store.Op, error) {
 		TypeMeta: typeMeta("BundleRevision"),
 		ObjectMeta: metav1.ObjectMeta{
 			Name:              v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation),
-			UID:               revisionUID(b),
+			UID:               types.UID(uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s/%d", b.UID, b.Generation)).String()),
 			CreationTimestamp: b.CreationTimestamp,
 			Generation:        1,
 		},

@@ -11,6 +11,12 @@ const (
 	LabelZone   = "topology.kubernetes.io/zone"
 )
 
+// Labels that the fleet sets: on a Work, and LabelBundle on every object that a bundle brings into a cluster.
+const (
+	LabelBundle  = "fleet.hanse.dev/bundle"
+	LabelCluster = "fleet.hanse.dev/cluster"
+)
+
 // ConditionReady is the one condition type that every kind with a status carries.
 const ConditionReady = "Ready"
 
