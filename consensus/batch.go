@@ -1,0 +1,226 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+const (
+	// queued bounds the submissions that wait for the leader's batcher, inFlight the entries between it and the
+	// store. Both are the back-pressure that keeps a large write from holding up heartbeats.
+	queued   = 256
+	inFlight = 16
+	// entryRoom is what the commands of one entry may take.
+	entryRoom = store.MaxEntry - store.EntryOverhead
+)
+
+// submission is a group of commands of one proposer that goes into one entry of the log.
+//
+//	waiting --(batcher)--> taken --> answered
+//	waiting --(its context ends)--> dropped
+type submission struct {
+	commands []store.Command
+	size     int
+	state    atomic.Int32
+	answer   chan answer // buffered
+}
+
+type answer struct {
+	results []store.Result
+	err     error
+}
+
+const (
+	submissionWaiting int32 = iota
+	submissionTaken
+	submissionDropped
+)
+
+func newSubmission(commands []store.Command) (*submission, error) {
+	s := &submission{commands: commands, answer: make(chan answer, 1)}
+	for _, c := range commands {
+		if err := c.Validate(); err != nil {
+			return nil, err
+		}
+		size, err := c.Size()
+		if err != nil {
+			return nil, err
+		}
+		s.size += size
+	}
+	if s.size > entryRoom || len(commands) > store.MaxCommands {
+		return nil, fmt.Errorf("%d commands of %d bytes: %w", len(commands), s.size, store.ErrTooLarge)
+	}
+	return s, nil
+}
+
+// appendLocally puts commands into the log of this member, which must lead, and returns their results once its store
+// has applied them. The commands are stamped with the proposer and the time. Of its errors errNotLeading says that
+// surely nothing was appended, errDoubt that it is not known.
+func (n *Node) appendLocally(ctx context.Context, proposer MemberID, commands []store.Command) ([]store.Result, error) {
+	now := time.Now().UnixNano()
+	for i := range commands {
+		commands[i].Proposer, commands[i].Time = proposer, now
+	}
+	s, err := newSubmission(commands)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errRefused, err)
+	}
+	select {
+	case n.queue <- s:
+	case <-ctx.Done():
+		return nil, errNotLeading
+	case <-n.ctx.Done():
+		return nil, errNotLeading
+	}
+	return s.wait(ctx, n.ctx)
+}
+
+func (s *submission) wait(ctx, node context.Context) ([]store.Result, error) {
+	select {
+	case a := <-s.answer:
+		return a.results, a.err
+	case <-ctx.Done():
+	case <-node.Done():
+	}
+	if s.state.CompareAndSwap(submissionWaiting, submissionDropped) {
+		return nil, errNotLeading
+	}
+	select {
+	case a := <-s.answer:
+		return a.results, a.err
+	default:
+		return nil, errDoubt
+	}
+}
+
+// entry is one entry of the log on its way.
+type entry struct {
+	of     []*submission
+	future raft.ApplyFuture
+}
+
+func (e *entry) fail(err error) {
+	for _, s := range e.of {
+		s.answer <- answer{err: err}
+	}
+}
+
+// routineBatch packs what waits into entries: while raft writes one, the next fills.
+func (n *Node) routineBatch() {
+	defer close(n.entries)
+	var held *submission
+	for {
+		first := held
+		held = nil
+		if first == nil {
+			select {
+			case first = <-n.queue:
+			case <-n.ctx.Done():
+				return
+			}
+		}
+		e := &entry{}
+		held = n.pack(e, first)
+		if len(e.of) > 0 {
+			n.dispatch(e)
+		}
+	}
+}
+
+// pack fills an entry, and returns the submission that came too late to fit.
+func (n *Node) pack(e *entry, next *submission) (held *submission) {
+	size, count := 0, 0
+	for next != nil {
+		size, count = size+next.size, count+len(next.commands)
+		if len(e.of) > 0 && (size > entryRoom || count > store.MaxCommands) {
+			return next
+		}
+		if next.state.CompareAndSwap(submissionWaiting, submissionTaken) {
+			e.of = append(e.of, next)
+		}
+		select {
+		case next = <-n.queue:
+		default:
+			next = nil
+		}
+	}
+	return nil
+}
+
+func (n *Node) dispatch(e *entry) {
+	o := n.leading()
+	if o == nil || !n.hasQuorum(o) {
+		e.fail(errNotLeading)
+		return
+	}
+	var commands []store.Command
+	for _, s := range e.of {
+		commands = append(commands, s.commands...)
+	}
+	data, err := store.EncodeEntry(commands)
+	if err != nil {
+		e.fail(fmt.Errorf("%w: %w", errRefused, err))
+		return
+	}
+	n.pending.Add(1)
+	e.future = n.raft.Apply(data, n.cfg.Timing.Heartbeat)
+	n.entries <- e
+}
+
+// routineComplete answers the proposers in the order of the log, and lets the followers know when nothing else will.
+func (n *Node) routineComplete() {
+	for e := range n.entries {
+		n.complete(e)
+		if n.pending.Add(-1) == 0 && len(n.queue) == 0 {
+			n.nudge()
+		}
+	}
+}
+
+func (n *Node) complete(e *entry) {
+	if err := n.await(e.future); err != nil {
+		e.fail(certainty(err))
+		return
+	}
+	a := e.future.Response().(applied)
+	if a.err != nil {
+		e.fail(fmt.Errorf("%w: %w", errDoubt, a.err))
+		return
+	}
+	results := a.results
+	for _, s := range e.of {
+		k := min(len(s.commands), len(results))
+		s.answer <- answer{results: results[:k]}
+		results = results[k:]
+	}
+}
+
+// await waits for a future of raft, which always comes while the disk does.
+func (n *Node) await(f raft.Future) error {
+	done := make(chan error, 1)
+	go func() { done <- f.Error() }()
+	select {
+	case err := <-done:
+		return err
+	case <-n.guard.broken:
+		return n.guard.err()
+	}
+}
+
+// certainty tells apart what raft surely did not append from what it may have.
+func certainty(err error) error {
+	for _, sure := range []error{raft.ErrNotLeader, raft.ErrEnqueueTimeout, raft.ErrLeadershipTransferInProgress} {
+		if errors.Is(err, sure) {
+			return fmt.Errorf("%w: %w", errNotLeading, err)
+		}
+	}
+	return fmt.Errorf("%w: %w", errDoubt, err)
+}

@@ -1,0 +1,90 @@
+package consensus
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// Defaults of Config.
+const (
+	defaultSnapshotThreshold = 2048
+	defaultTrailingLogs      = 2048
+	// defaultVoters is how many vote once there are that many to.
+	defaultVoters = 3
+)
+
+// Config makes a Node. ID, Store and Network are required, and Dir or Stores.
+type Config struct {
+	// ID of this member.
+	ID MemberID
+	// Dir is where the log and the snapshots lie; it is made when it is not there.
+	Dir string
+	// Store is an empty one: the node fills it from its log and its peers.
+	Store   *store.Store
+	Network Network
+	// Timing; zero: DefaultTiming.
+	Timing Timing
+	// Voters chooses who should vote. It is called on the leader, with every current member, and must be quick.
+	// Choosing nobody leaves things as they are. nil: up to three eligible members.
+	Voters func([]Candidate) []MemberID
+	// Fatal is called once when the disk fails or stalls: the process must end. It may be called from any goroutine
+	// and must not wait for Close. The node is silent by then. nil: panic.
+	Fatal  func(error)
+	Logger *slog.Logger
+	// SnapshotThreshold is how many entries the log grows by until the next snapshot, TrailingLogs how many stay in
+	// the log behind it for followers that lag. 0: 2048 each.
+	SnapshotThreshold, TrailingLogs uint64
+	// Stores, when set, are used in place of files in Dir.
+	Stores *Stores
+
+	faults faults
+}
+
+// faults bring back faults that this package answers, so that tests can show that the answers are needed.
+type faults struct {
+	heartbeatFastPath bool // let raft handle heartbeats beside its main loop
+	verifyLeader      bool // read after VerifyLeader instead of Barrier
+	noNudge           bool // leave followers to CommitTimeout
+	noGuard           bool // give disk errors to raft
+	admitAll          bool // let everyone speak raft, in any name
+	freshSequence     bool // give every attempt of a proposal a new sequence number
+}
+
+// Validate says what is missing or does not fit.
+func (c Config) Validate() error {
+	switch {
+	case c.ID == "":
+		return errors.New("consensus: no member id")
+	case c.Store == nil:
+		return errors.New("consensus: no store")
+	case c.Network == nil:
+		return errors.New("consensus: no network")
+	case c.Dir == "" && c.Stores == nil:
+		return errors.New("consensus: no directory")
+	}
+	return c.Timing.Validate()
+}
+
+func (c Config) withDefaults() Config {
+	if c.Timing == (Timing{}) {
+		c.Timing = DefaultTiming()
+	}
+	if c.Voters == nil {
+		c.Voters = EligibleVoters(defaultVoters)
+	}
+	if c.Fatal == nil {
+		c.Fatal = func(err error) { panic(err) }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.SnapshotThreshold == 0 {
+		c.SnapshotThreshold = defaultSnapshotThreshold
+	}
+	if c.TrailingLogs == 0 {
+		c.TrailingLogs = defaultTrailingLogs
+	}
+	return c
+}

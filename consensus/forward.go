@@ -1,0 +1,237 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+const (
+	// maxForwards bounds the requests of a kind that a member has under way, and so its streams.
+	maxForwards = 32
+	// idleStreams bounds the streams of a kind that are kept for the next request.
+	idleStreams = 8
+)
+
+// caller keeps streams of one kind to other members and makes one request at a time on each.
+type caller struct {
+	net   Network
+	kind  string
+	slots chan struct{}
+
+	mu struct {
+		sync.Mutex
+		idle   map[MemberID][]net.Conn
+		busy   map[net.Conn]MemberID
+		closed bool
+	}
+}
+
+func newCaller(n Network, kind string) *caller {
+	c := &caller{net: n, kind: kind, slots: make(chan struct{}, maxForwards)}
+	c.mu.idle, c.mu.busy = map[MemberID][]net.Conn{}, map[net.Conn]MemberID{}
+	return c
+}
+
+// call makes one request. sent is false when surely no byte of it left. A kept stream may have died meanwhile, so a
+// request that fails on one is not tried again here: the callers of call repeat anyway.
+func (c *caller) call(ctx context.Context, to MemberID, request, answer any) (sent bool, err error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	conn, err := c.take(ctx, to)
+	if err != nil {
+		return false, fmt.Errorf("reach %q: %w", to, err)
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	err = writeFrame(conn, request)
+	if err == nil {
+		err = readFrame(conn, answer)
+	}
+	c.giveBack(to, conn, stop() && err == nil)
+	return true, err
+}
+
+// take returns a stream that nobody uses, a kept or a new one.
+func (c *caller) take(ctx context.Context, to MemberID) (net.Conn, error) {
+	if conn := c.takeIdle(to); conn != nil {
+		return conn, nil
+	}
+	conn, err := c.net.Open(ctx, to, Control, c.kind)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.closed {
+		conn.Close()
+		return nil, ErrClosed
+	}
+	c.mu.busy[conn] = to
+	return conn, nil
+}
+
+func (c *caller) takeIdle(to MemberID) net.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	free := c.mu.idle[to]
+	if len(free) == 0 {
+		return nil
+	}
+	conn := free[len(free)-1]
+	c.mu.idle[to] = free[:len(free)-1]
+	c.mu.busy[conn] = to
+	return conn
+}
+
+// giveBack keeps a stream that is still good for the next request.
+func (c *caller) giveBack(to MemberID, conn net.Conn, good bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.mu.busy, conn)
+	if !good || c.mu.closed || len(c.mu.idle[to]) >= idleStreams {
+		conn.Close()
+		return
+	}
+	c.mu.idle[to] = append(c.mu.idle[to], conn)
+}
+
+// drop closes the idle streams to a member: its network may have swallowed them.
+func (c *caller) drop(to MemberID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.mu.idle[to] {
+		conn.Close()
+	}
+	delete(c.mu.idle, to)
+}
+
+// only closes the streams to all others: whoever waits for an answer from a leader of the past should rather ask this
+// one.
+func (c *caller) only(leader MemberID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn, to := range c.mu.busy {
+		if to != leader {
+			conn.Close() // its call gives it back
+		}
+	}
+	for to, conns := range c.mu.idle {
+		if to == leader {
+			continue
+		}
+		for _, conn := range conns {
+			conn.Close()
+		}
+		delete(c.mu.idle, to)
+	}
+}
+
+func (c *caller) close() {
+	c.mu.Lock()
+	c.mu.closed = true
+	c.mu.Unlock()
+	c.only("")
+}
+
+// forward asks the leader to append the commands. Its errors are those of appendLocally.
+func (n *Node) forward(ctx context.Context, leader MemberID, commands []store.Command) ([]store.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.Timing.DataRPC)
+	defer cancel()
+	var a proposeAnswer
+	sent, err := n.proposals.call(ctx, leader, proposeRequest{Version: frameVersion, Commands: commands}, &a)
+	switch {
+	case err != nil && !sent:
+		return nil, fmt.Errorf("%w: %w", errNotLeading, err)
+	case err != nil:
+		n.proposals.drop(leader)
+		return nil, fmt.Errorf("%w: %w", errDoubt, err)
+	}
+	if err := a.Code.err(); err != nil {
+		return nil, err
+	}
+	if len(a.Results) != len(commands) {
+		return nil, fmt.Errorf("%w: %d results for %d commands", errDoubt, len(a.Results), len(commands))
+	}
+	results, err := decodeResults(a.Results)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errDoubt, err)
+	}
+	return results, nil
+}
+
+func (c code) err() error {
+	switch c {
+	case codeDone:
+		return nil
+	case codeNotLeading:
+		return errNotLeading
+	case codeRefused:
+		return errRefused
+	}
+	return errDoubt
+}
+
+func codeOf(err error) code {
+	switch {
+	case err == nil:
+		return codeDone
+	case errors.Is(err, errNotLeading):
+		return codeNotLeading
+	case errors.Is(err, errRefused):
+		return codeRefused
+	}
+	return codeUncertain
+}
+
+// servePropose answers the proposals of one stream.
+func (n *Node) servePropose(from MemberID, c net.Conn) {
+	n.serve(c, func() error {
+		var r proposeRequest
+		if err := readFrame(c, &r); err != nil {
+			return err
+		}
+		results, err := n.accept(from, r)
+		encoded, encodeErr := encodeResults(results)
+		if encodeErr != nil {
+			return encodeErr
+		}
+		return writeFrame(c, proposeAnswer{Code: codeOf(err), Results: encoded})
+	})
+}
+
+// accept appends what a member proposes. Whatever the commands say of their proposer is overwritten; what only this
+// leader may claim is refused.
+func (n *Node) accept(from MemberID, r proposeRequest) ([]store.Result, error) {
+	if r.Version != frameVersion || len(r.Commands) == 0 {
+		return nil, errRefused
+	}
+	for _, c := range r.Commands {
+		if c.ID.Incarnation != from || c.Term != 0 {
+			return nil, errRefused
+		}
+	}
+	if n.leading() == nil {
+		return nil, errNotLeading
+	}
+	return n.appendLocally(n.ctx, from, r.Commands)
+}
+
+// serve answers requests on a stream until the peer closes it, an answer fails, or the node closes.
+func (n *Node) serve(c net.Conn, one func() error) {
+	defer c.Close()
+	if n.enter() != nil {
+		return
+	}
+	defer n.leave()
+	defer context.AfterFunc(n.ctx, func() { c.Close() })()
+	for one() == nil {
+	}
+}

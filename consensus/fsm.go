@@ -1,0 +1,98 @@
+package consensus
+
+import (
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// fsm feeds a store.Store from raft. An entry that the store does not understand stops it for good: every later entry
+// is let go by, no snapshot is taken (so the log keeps them all), and the state stays what it was, until a newer
+// version of the program starts on the same log.
+//
+//	applying --(store.Apply fails | Restore fails)--> stopped
+type fsm struct {
+	store  *store.Store
+	stop   atomic.Pointer[stopError]
+	halted chan struct{} // closed when the fsm stops
+	halt   func(error)   // called then
+}
+
+// applied is what Apply answers through raft's future.
+type applied struct {
+	results []store.Result
+	err     error
+}
+
+// stopError is why the fsm stopped.
+type stopError struct {
+	index uint64
+	cause error
+}
+
+func (e *stopError) Error() string {
+	return fmt.Sprintf("store stopped before entry %d: %v", e.index, e.cause)
+}
+
+func (e *stopError) Unwrap() error { return e.cause }
+
+// stopped returns why the fsm stopped, or nil.
+func (f *fsm) stopped() error {
+	if e := f.stop.Load(); e != nil {
+		return e
+	}
+	return nil
+}
+
+// Apply is called by raft, from one goroutine, for each committed command.
+func (f *fsm) Apply(l *raft.Log) any {
+	if err := f.stopped(); err != nil {
+		return applied{err: err}
+	}
+	results, err := f.store.Apply(l.Index, l.Term, l.Data)
+	if err != nil {
+		stop := &stopError{index: l.Index, cause: err}
+		f.stop.Store(stop)
+		close(f.halted)
+		f.halt(stop)
+		return applied{err: stop}
+	}
+	return applied{results: results}
+}
+
+// Snapshot is called by raft between two calls of Apply. It is O(1).
+func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
+	if err := f.stopped(); err != nil {
+		return nil, err
+	}
+	return snapshot{f.store.Snapshot()}, nil
+}
+
+// Restore replaces the state by a snapshot of a leader, or of our own at start.
+func (f *fsm) Restore(r io.ReadCloser) error {
+	defer r.Close()
+	if err := f.stopped(); err != nil {
+		return err
+	}
+	if err := f.store.Restore(r); err != nil {
+		return fmt.Errorf("restore store: %w", err)
+	}
+	return nil
+}
+
+// snapshot writes an immutable state while the store goes on.
+type snapshot struct{ s *store.Snapshot }
+
+func (s snapshot) Persist(sink raft.SnapshotSink) error {
+	if _, err := s.s.WriteTo(sink); err != nil {
+		sink.Cancel()
+		return fmt.Errorf("write snapshot: %w", err)
+	}
+	return sink.Close()
+}
+
+func (snapshot) Release() {}

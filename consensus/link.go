@@ -1,0 +1,158 @@
+package consensus
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// link is what the transport has for one peer: two raft.NetworkTransports, and what it learnt from the answers.
+type link struct {
+	t       *transport
+	peer    MemberID
+	control channel
+	data    channel
+
+	progress struct {
+		sync.Mutex
+		contact
+	}
+}
+
+// contact is what a leader knows of a follower from the answers to its AppendEntries.
+type contact struct {
+	// heard is when the last answer came; since is when the run of answers without a gap that it ends began.
+	heard, since time.Time
+	// match is the last index that the follower is known to have.
+	match uint64
+}
+
+// channel is one raft.NetworkTransport and the streams it uses.
+type channel struct {
+	streams *streams
+	rpc     *raft.NetworkTransport
+}
+
+func newLink(t *transport, peer MemberID) *link {
+	l := &link{t: t, peer: peer}
+	l.control = l.channel(Control, kindRaftControl, t.timing.ControlRPC)
+	l.data = l.channel(Data, kindRaftData, t.timing.DataRPC)
+	t.goFunc(func() { l.routinePump(l.control.rpc) })
+	t.goFunc(func() { l.routinePump(l.data.rpc) })
+	return l
+}
+
+func (l *link) channel(class Class, kind string, timeout time.Duration) channel {
+	s := newStreams(l.t.net, l.peer, class, kind)
+	rpc := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: s, MaxPool: 3, MaxRPCsInFlight: 1, Timeout: timeout, Logger: raftLogger(l.t.log, "raft-net"),
+	})
+	return channel{streams: s, rpc: rpc}
+}
+
+func (l *link) layer(class Class) *streams {
+	if class == Data {
+		return l.data.streams
+	}
+	return l.control.streams
+}
+
+// routinePump hands on what the peer sends, one at a time a class.
+func (l *link) routinePump(rpc *raft.NetworkTransport) {
+	for {
+		select {
+		case r := <-rpc.Consumer():
+			l.t.deliver(l.peer, r)
+		case <-l.t.closing:
+			return
+		}
+	}
+}
+
+func (l *link) appendEntries(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	trim(req)
+	ch := l.control
+	if len(req.Entries) > 0 {
+		ch = l.data
+	}
+	err := ch.rpc.AppendEntries(raft.ServerID(l.peer), raft.ServerAddress(l.peer), req, resp)
+	if err == nil && resp.Term <= req.Term {
+		l.answered(matched(req, resp))
+	}
+	return err
+}
+
+func (l *link) installSnapshot(id raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	err := l.data.rpc.InstallSnapshot(id, to, req, resp, data)
+	if err == nil && resp.Success {
+		l.answered(req.LastLogIndex)
+	}
+	return err
+}
+
+// answered notes an answer. A pause of more than a heartbeat starts a new run.
+func (l *link) answered(match uint64) {
+	now := time.Now()
+	p := &l.progress
+	p.Lock()
+	defer p.Unlock()
+	if now.Sub(p.heard) > l.t.timing.Heartbeat {
+		p.since = now
+	}
+	p.heard = now
+	p.match = max(p.match, match)
+}
+
+func (l *link) contact() contact {
+	l.progress.Lock()
+	defer l.progress.Unlock()
+	return l.progress.contact
+}
+
+// forget drops what was learnt in an earlier term of office.
+func (l *link) forget() {
+	l.progress.Lock()
+	defer l.progress.Unlock()
+	l.progress.contact = contact{}
+}
+
+func (l *link) close() {
+	for _, ch := range []channel{l.control, l.data} {
+		ch.streams.Close()
+		ch.rpc.CloseStreams()
+		ch.rpc.Close()
+	}
+}
+
+// trim shortens a request to maxAppendBytes, but never to nothing.
+func trim(req *raft.AppendEntriesRequest) {
+	size := 0
+	for i, e := range req.Entries {
+		size += len(e.Data)
+		if size > maxAppendBytes && i > 0 {
+			req.Entries = req.Entries[:i]
+			return
+		}
+	}
+}
+
+// matched is the last index that a follower has after it accepted the request; 0 when it says nothing about that.
+func matched(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) uint64 {
+	if !resp.Success {
+		return 0
+	}
+	if n := len(req.Entries); n > 0 {
+		return req.Entries[n-1].Index
+	}
+	return req.PrevLogEntry
+}
+
+// impostorError means that a member sent an RPC in another's name.
+type impostorError struct{ from, claims MemberID }
+
+func (e *impostorError) Error() string {
+	return fmt.Sprintf("member %q speaks as %q", e.from, e.claims)
+}

@@ -1,0 +1,201 @@
+package consensus
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/raft"
+)
+
+// Candidate is a member as whoever chooses the voters sees it.
+type Candidate struct {
+	ID      MemberID
+	Cluster string
+	Region  string
+	// Eligible members may vote at all.
+	Eligible bool
+	// Voter is true for those that vote now.
+	Voter bool
+	// Stable members are caught up and have been in contact for Timing.Stable. The leader itself is stable.
+	Stable bool
+}
+
+// EligibleVoters is the simplest choice: the members that vote now as long as they may, and stable ones up to most,
+// but one alone while fewer than three are there to vote.
+func EligibleVoters(most int) func([]Candidate) []MemberID {
+	return func(all []Candidate) []MemberID {
+		var now, ready []MemberID
+		for _, c := range all {
+			switch {
+			case c.Eligible && c.Voter:
+				now = append(now, c.ID)
+			case c.Eligible && c.Stable:
+				ready = append(ready, c.ID)
+			}
+		}
+		want := min(most, len(now)+len(ready))
+		if want%2 == 0 {
+			want--
+		}
+		for len(now) < want {
+			now, ready = append(now, ready[0]), ready[1:]
+		}
+		return now
+	}
+}
+
+// change is one step from raft's configuration towards the membership.
+type change struct {
+	action changeAction
+	id     MemberID
+}
+
+type changeAction uint8
+
+const (
+	changeNone changeAction = iota
+	changeAdd               // as a non-voter
+	changePromote
+	changeDemote
+	changeRemove
+	changeTransfer // give up the leadership to id
+)
+
+func (c change) String() string {
+	verb := [...]string{"none", "add", "promote", "demote", "remove", "transfer to"}[c.action]
+	return fmt.Sprintf("%s %s", verb, c.id)
+}
+
+// configuration is what nextChange decides on: raft's servers, the members of the store, and who is to vote.
+type configuration struct {
+	self    MemberID
+	servers map[MemberID]bool // true: votes
+	members []MemberID
+	wanted  []MemberID             // voters wanted, of members; empty: as they are
+	alive   func(id MemberID) bool // in contact with the leader now
+	ready   func(id MemberID) bool // stable: may be promoted, or be handed the leadership
+}
+
+func serversOf(c raft.Configuration) map[MemberID]bool {
+	m := make(map[MemberID]bool, len(c.Servers))
+	for _, s := range c.Servers {
+		m[MemberID(s.ID)] = s.Suffrage == raft.Voter
+	}
+	return m
+}
+
+// nextChange is the one change to make now. Since it looks only at where things stand, whoever leads next goes on
+// where the last leader stopped. The order is: newcomers in, voters put right, those removed out, oneself last.
+func (c configuration) nextChange() change {
+	steps := []func() change{c.addNewcomer, c.demoteRemoved, c.balanceVoters, c.removeGone, c.stepAside}
+	for _, step := range steps {
+		if ch := step(); ch.action != changeNone {
+			return ch
+		}
+	}
+	return change{}
+}
+
+func (c configuration) addNewcomer() change {
+	for _, id := range c.members {
+		if _, in := c.servers[id]; !in {
+			return change{changeAdd, id}
+		}
+	}
+	return change{}
+}
+
+// demoteRemoved takes the vote of a voter that is no longer a member, before it is removed, as long as those who stay
+// can still decide.
+func (c configuration) demoteRemoved() change {
+	for _, id := range c.voters() {
+		if id != c.self && !slices.Contains(c.members, id) && c.quorumWithout(id) {
+			return change{changeDemote, id}
+		}
+	}
+	return change{}
+}
+
+// balanceVoters demotes before it promotes, except when fewer vote than should.
+func (c configuration) balanceVoters() change {
+	if len(c.wanted) == 0 {
+		return change{}
+	}
+	if len(c.voters()) >= len(c.wanted) {
+		if ch := c.demoteUnwanted(); ch.action != changeNone {
+			return ch
+		}
+	}
+	for _, id := range c.wanted {
+		if votes, in := c.servers[id]; in && !votes && c.ready(id) {
+			return change{changePromote, id}
+		}
+	}
+	return c.demoteUnwanted()
+}
+
+func (c configuration) demoteUnwanted() change {
+	for _, id := range c.voters() {
+		if id != c.self && !slices.Contains(c.wanted, id) && c.quorumWithout(id) {
+			return change{changeDemote, id}
+		}
+	}
+	return change{}
+}
+
+func (c configuration) removeGone() change {
+	for _, id := range sortedKeys(c.servers) {
+		if !c.servers[id] && !slices.Contains(c.members, id) {
+			return change{changeRemove, id}
+		}
+	}
+	return change{}
+}
+
+// stepAside hands the leadership on when this leader is not to vote; the next one demotes and removes it.
+func (c configuration) stepAside() change {
+	member := slices.Contains(c.members, c.self)
+	if member && (len(c.wanted) == 0 || slices.Contains(c.wanted, c.self)) {
+		return change{}
+	}
+	for _, id := range c.voters() {
+		if id != c.self && slices.Contains(c.members, id) && c.alive(id) {
+			return change{changeTransfer, id}
+		}
+	}
+	return change{}
+}
+
+// quorumWithout says whether the voters other than id that are alive could still decide.
+func (c configuration) quorumWithout(id MemberID) bool {
+	voters, alive := 0, 0
+	for _, v := range c.voters() {
+		if v == id {
+			continue
+		}
+		voters++
+		if v == c.self || c.alive(v) {
+			alive++
+		}
+	}
+	return alive > voters/2
+}
+
+func (c configuration) voters() []MemberID {
+	var out []MemberID
+	for _, id := range sortedKeys(c.servers) {
+		if c.servers[id] {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func sortedKeys(m map[MemberID]bool) []MemberID {
+	keys := make([]MemberID, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,81 @@
+package consensus
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// Read returns a revision that the local store has reached and that is at least as new as every write acknowledged
+// anywhere before the call. It fails with store.ErrNoQuorum when no leader was able to say so before ctx ended.
+func (n *Node) Read(ctx context.Context) (store.Revision, error) {
+	if err := n.enter(); err != nil {
+		return 0, err
+	}
+	defer n.leave()
+	ctx, cancel := n.bound(ctx)
+	defer cancel()
+	retry := n.newRetry()
+	var last error
+	for {
+		r, err := n.readOnce(ctx)
+		if err == nil {
+			return r, nil
+		}
+		last = err
+		if !retry.wait(ctx) {
+			return 0, fmt.Errorf("%w: %w", store.ErrNoQuorum, last)
+		}
+	}
+}
+
+func (n *Node) readOnce(ctx context.Context) (store.Revision, error) {
+	if n.leading() != nil {
+		return n.readLocally(ctx)
+	}
+	leader, _, ok := n.Leader()
+	if !ok || leader == n.cfg.ID {
+		return 0, errNoLeader
+	}
+	call, cancel := context.WithTimeout(ctx, n.cfg.Timing.DataRPC)
+	defer cancel()
+	var a readAnswer
+	if _, err := n.reads.call(call, leader, readRequest{Version: frameVersion}, &a); err != nil {
+		n.reads.drop(leader)
+		return 0, err
+	}
+	if err := a.Code.err(); err != nil {
+		return 0, err
+	}
+	if err := n.cfg.Store.WaitFor(ctx, a.Revision); err != nil {
+		return 0, fmt.Errorf("wait for revision %d: %w", a.Revision, err)
+	}
+	return a.Revision, nil
+}
+
+// readLocally is Read on the leader: whatever was acknowledged before a barrier started is applied when it ends.
+func (n *Node) readLocally(ctx context.Context) (store.Revision, error) {
+	if err := n.barriers.wait(ctx); err != nil {
+		return 0, err
+	}
+	return n.cfg.Store.View().Revision(), nil
+}
+
+// serveRead answers the reads of one stream.
+func (n *Node) serveRead(_ MemberID, c net.Conn) {
+	n.serve(c, func() error {
+		var r readRequest
+		if err := readFrame(c, &r); err != nil {
+			return err
+		}
+		a := readAnswer{Code: codeNotLeading}
+		if n.leading() != nil {
+			if revision, err := n.readLocally(n.ctx); err == nil {
+				a = readAnswer{Code: codeDone, Revision: revision}
+			}
+		}
+		return writeFrame(c, a)
+	})
+}

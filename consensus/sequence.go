@@ -1,0 +1,86 @@
+package consensus
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// keySequence holds, in the stable store, a number above every sequence number that was given out.
+var keySequence = []byte("HanseSequence")
+
+// reserved is how many sequence numbers a node takes at its start. It never gives out that many.
+const reserved = 1 << 32
+
+// startSequence returns a number above all that this incarnation ever used, also when its clock went back.
+func startSequence(stable raft.StableStore) (uint64, error) {
+	start := uint64(time.Now().UnixNano())
+	old, err := stable.Get(keySequence)
+	switch {
+	case err != nil && !isNotFound(err):
+		return 0, fmt.Errorf("read sequence: %w", err)
+	case err == nil && len(old) == 8:
+		start = max(start, binary.BigEndian.Uint64(old))
+	}
+	if err := stable.Set(keySequence, binary.BigEndian.AppendUint64(nil, start+reserved)); err != nil {
+		return 0, fmt.Errorf("write sequence: %w", err)
+	}
+	return start, nil
+}
+
+// sequence gives numbers to proposals, and holds new ones back while an old one that is still under way would fall
+// out of the window in which the store remembers outcomes.
+type sequence struct {
+	mu       sync.Mutex
+	next     uint64
+	underway map[uint64]struct{}
+	freed    chan struct{} // closed and replaced whenever a number is done
+}
+
+func newSequence(start uint64) *sequence {
+	return &sequence{next: start, underway: map[uint64]struct{}{}, freed: make(chan struct{})}
+}
+
+// begin returns the next number; done must follow.
+func (s *sequence) begin(ctx context.Context) (uint64, error) {
+	for {
+		s.mu.Lock()
+		if s.next-s.oldest() < store.Window/2 {
+			seq := s.next
+			s.next++
+			s.underway[seq] = struct{}{}
+			s.mu.Unlock()
+			return seq, nil
+		}
+		freed := s.freed
+		s.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+func (s *sequence) done(seq uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.underway, seq)
+	close(s.freed)
+	s.freed = make(chan struct{})
+}
+
+// oldest number under way; the next one when none is.
+func (s *sequence) oldest() uint64 {
+	oldest := s.next
+	for seq := range s.underway {
+		oldest = min(oldest, seq)
+	}
+	return oldest
+}
