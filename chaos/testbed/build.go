@@ -20,9 +20,7 @@ import (
 
 // BuildProgress is how far a build is.
 type BuildProgress struct {
-	// Target is what is built: "etcd" or "kubernetes".
-	Target string
-	// Packages were compiled so far; those that Go had compiled before are not counted. Of is how many there are at most.
+	// Packages were compiled so far. Of is how many there are at most: those that Go compiled before are skipped.
 	Packages, Of int
 	// Downloads is how many modules were fetched so far.
 	Downloads int
@@ -30,8 +28,11 @@ type BuildProgress struct {
 	Waiting bool
 }
 
-// modules is the folder with the Go modules that the binaries are built from: kubernetes/ and etcd/.
-type modules struct{ dir string }
+// modules is the folder with the Go modules that the binaries are built from, one per target.
+type modules struct {
+	dir     string
+	targets []target
+}
 
 // target is one go build.
 type target struct {
@@ -41,7 +42,8 @@ type target struct {
 	ldflags  string
 }
 
-var targets = []target{
+// kubernetesAndEtcd is everything that complete asks for.
+var kubernetesAndEtcd = []target{
 	{module: "etcd", packages: []string{"go.etcd.io/etcd/server/v3"}, output: Etcd, ldflags: "-s -w"},
 	{
 		module: "kubernetes",
@@ -64,7 +66,7 @@ func findModules() (modules, error) {
 	}
 	for _, dir := range from {
 		for ; ; dir = filepath.Dir(dir) {
-			m := modules{dir: filepath.Join(dir, "chaos", "testbed", "build")}
+			m := modules{dir: filepath.Join(dir, "chaos", "testbed", "build"), targets: kubernetesAndEtcd}
 			if _, err := os.Stat(filepath.Join(m.dir, "kubernetes", "go.mod")); err == nil {
 				return m, nil
 			}
@@ -73,7 +75,7 @@ func findModules() (modules, error) {
 			}
 		}
 	}
-	return modules{}, errors.New("find chaos/testbed/build: run testbed from a clone of hanse, or set " + assetsVariable)
+	return modules{}, errors.New("no folder chaos/testbed/build around here: run testbed in a clone of hanse, or set " + assetsVariable)
 }
 
 // cache is the folder for what these modules, as they are now, build. With neither a cache folder of the user nor
@@ -81,7 +83,7 @@ func findModules() (modules, error) {
 func (m modules) cache(state string) (string, error) {
 	sum := sha256.New()
 	fmt.Fprintln(sum, runtime.GOOS, runtime.GOARCH)
-	for _, t := range targets {
+	for _, t := range m.targets {
 		fmt.Fprintln(sum, t.packages, t.ldflags)
 		for _, name := range []string{"go.mod", "go.sum"} {
 			data, err := os.ReadFile(filepath.Join(m.dir, t.module, name))
@@ -126,10 +128,8 @@ func (m modules) build(ctx context.Context, dir string, progress func(BuildProgr
 		return err
 	}
 	defer os.RemoveAll(part)
-	for _, t := range targets {
-		if err := m.buildTarget(ctx, t, part, progress); err != nil {
-			return err
-		}
+	if err := m.compile(ctx, part, progress); err != nil {
+		return err
 	}
 	if err := (Binaries{dir: part}).complete(); err != nil {
 		return err
@@ -137,35 +137,49 @@ func (m modules) build(ctx context.Context, dir string, progress func(BuildProgr
 	return os.Rename(part, dir)
 }
 
-func (m modules) buildTarget(ctx context.Context, t target, dir string, progress func(BuildProgress)) error {
-	now := BuildProgress{Target: t.module}
-	progress(now)
-	list := m.goCommand(ctx, t, "list", "-deps", "-f", "{{.ImportPath}}")
-	list.Args = append(list.Args, t.packages...)
-	err := watchLines(list, func(line string) {
-		count(&now, line)
-		progress(now)
-	})
-	if err != nil {
-		return err
+// compile runs go build for each target, after it has counted what there is to do.
+func (m modules) compile(ctx context.Context, dir string, progress func(BuildProgress)) error {
+	var now BuildProgress
+	seen := map[string]bool{}
+	for _, t := range m.targets {
+		list := m.goCommand(ctx, t, "list", "-deps", "-f", "{{if not .Standard}}"+t.module+"@{{end}}{{.ImportPath}}")
+		list.Args = append(list.Args, t.packages...)
+		err := watchLines(list, func(line string) {
+			if isPackage(line) {
+				seen[line] = true
+			}
+			now.Of, now.Downloads = len(seen), now.Downloads+downloads(line)
+			progress(now)
+		})
+		if err != nil {
+			return err
+		}
 	}
-	now.Of, now.Packages = now.Packages, 0
-	build := m.goCommand(ctx, t, "build", "-v", "-trimpath", "-ldflags", t.ldflags, "-o", filepath.Join(dir, t.output))
-	build.Args = append(build.Args, t.packages...)
-	return watchLines(build, func(line string) {
-		count(&now, line)
-		progress(now)
-	})
+	for _, t := range m.targets {
+		build := m.goCommand(ctx, t, "build", "-v", "-trimpath", "-ldflags", t.ldflags, "-o", filepath.Join(dir, t.output))
+		build.Args = append(build.Args, t.packages...)
+		err := watchLines(build, func(line string) {
+			if isPackage(line) {
+				now.Packages++
+			}
+			now.Downloads += downloads(line)
+			progress(now)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// count reads one line of the go command: a module that it fetches, or a package.
-func count(now *BuildProgress, line string) {
-	switch {
-	case strings.HasPrefix(line, "go: downloading "):
-		now.Downloads++
-	case line != "" && !strings.ContainsAny(line, " \t:#"):
-		now.Packages++
+// isPackage tells a line that is a package's path from what else the go command says.
+func isPackage(line string) bool { return line != "" && !strings.ContainsAny(line, " \t:#") }
+
+func downloads(line string) int {
+	if strings.HasPrefix(line, "go: downloading ") {
+		return 1
 	}
+	return 0
 }
 
 // goCommand runs in the target's module, whatever workspace is around it. Its compilers end with it.
@@ -191,7 +205,7 @@ func watchLines(cmd *exec.Cmd, line func(string)) error {
 		scanner := bufio.NewScanner(read)
 		for scanner.Scan() {
 			line(scanner.Text())
-			if strings.ContainsAny(scanner.Text(), " :") && talk.Len() < 8<<10 {
+			if !isPackage(scanner.Text()) && downloads(scanner.Text()) == 0 && talk.Len() < 8<<10 {
 				fmt.Fprintln(&talk, scanner.Text())
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,13 +37,14 @@ type Options struct {
 }
 
 // Cluster is one control plane: etcd, kube-apiserver and kube-controller-manager, in one folder.
-// Its methods may not be called at the same time.
 type Cluster struct {
 	site     Site
 	dir      string
 	binaries Binaries
 	launcher launcher
-	started  map[string]*process
+
+	mu      sync.Mutex
+	started map[string]*process // by this process, and not killed by it
 }
 
 // StartCluster makes a cluster in dir, or starts the one that is there, and returns when it takes work.
@@ -125,7 +127,7 @@ func (c *Cluster) REST() (*rest.Config, error) {
 // Pids are the processes that run now, by program.
 func (c *Cluster) Pids() map[string]int {
 	pids := map[string]int{}
-	for _, name := range []string{Etcd, APIServer, ControllerManager, Member} {
+	for _, name := range Programs {
 		if pid, ok := c.launcher.running(name); ok {
 			pids[name] = pid
 		}
@@ -182,6 +184,8 @@ func (c *Cluster) ensure(p program) error {
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.started[p.name] = started
 	return nil
 }
@@ -202,6 +206,8 @@ func (c *Cluster) await(ctx context.Context, name string, ready func(context.Con
 
 // failed is an error when a program that was started has ended by itself.
 func (c *Cluster) failed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, p := range c.started {
 		select {
 		case <-p.ended:
@@ -256,11 +262,13 @@ func (c *Cluster) controls(ctx context.Context) (bool, error) {
 // are gone. Start brings them back with what they had.
 func (c *Cluster) Kill(names ...string) error {
 	if len(names) == 0 {
-		names = []string{Member, ControllerManager, APIServer, Etcd}
+		names = Programs
 	}
 	if err := c.launcher.kill(names...); err != nil {
 		return fmt.Errorf("kill cluster %s: %w", c.Name(), err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, name := range names {
 		if p := c.started[name]; p != nil {
 			<-p.ended

@@ -12,6 +12,9 @@ const (
 	ControllerManager = "kube-controller-manager"
 )
 
+// Programs are all that a cluster with a member runs.
+var Programs = []string{Etcd, APIServer, ControllerManager, Member}
+
 // etcd runs without fsync: what a killed process wrote is safe in the page cache, and a machine that dies takes the
 // testbed with it anyway.
 func (c *Cluster) etcd() program {

@@ -27,8 +27,10 @@ const (
 type state struct {
 	Fleet string `json:"fleet"`
 	Base  int    `json:"base"`
-	Hanse string `json:"hanse"`
 	Sites []Site `json:"sites"`
+	// Hanse is the binary, Binaries the folder of the others.
+	Hanse    string `json:"hanse"`
+	Binaries string `json:"binaries"`
 }
 
 // ErrNoTestbed means that the folder holds no testbed.

@@ -21,7 +21,7 @@ type Testbed struct {
 	state    state
 	lock     *os.File // nil: only for looking
 	clusters []*Cluster
-	say      func(string)
+	opened   bool // the clusters can be started
 }
 
 // Plan is what a testbed is to have. What it has already stays.
@@ -52,13 +52,26 @@ func Look(dir string) (*Testbed, error) {
 	return t, nil
 }
 
-// Hold opens or makes the folder and keeps other testbeds out of it until Close. say is told what happens, a line at a
-// time; it may be nil.
-func Hold(dir string, say func(string)) (*Testbed, error) {
-	dir, err := filepath.Abs(dir)
+// Hold opens or makes the folder and keeps other testbeds out of it until Close.
+func Hold(dir string) (*Testbed, error) {
+	lock, err := lockDir(dir)
 	if err != nil {
 		return nil, err
 	}
+	t, err := Look(dir)
+	if errors.Is(err, ErrNoTestbed) {
+		t, err = &Testbed{}, nil
+		t.dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		lock.Close()
+		return nil, err
+	}
+	t.lock = lock
+	return t, nil
+}
+
+func lockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make %q: %w", dir, err)
 	}
@@ -66,16 +79,7 @@ func Hold(dir string, say func(string)) (*Testbed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	if say == nil {
-		say = func(string) {}
-	}
-	t := &Testbed{dir: dir, lock: lock, say: say}
-	t.state, err = readState(dir)
-	if err != nil && !errors.Is(err, ErrNoTestbed) {
-		lock.Close()
-		return nil, err
-	}
-	return t, nil
+	return lock, nil
 }
 
 // Close lets go of the folder. What runs goes on.
@@ -129,19 +133,23 @@ func (t *Testbed) Prepare(p Plan) error {
 		return err
 	}
 	t.state.Sites = merge(t.state.Sites, wanted)
-	t.state.Hanse = p.Hanse
+	t.state.Hanse, t.state.Binaries = p.Hanse, p.Binaries.Dir()
 	if err := t.state.write(t.dir); err != nil {
 		return err
 	}
-	return t.open(p.Binaries)
+	t.opened = false
+	return t.open()
 }
 
-// open makes every cluster's files.
-func (t *Testbed) open(binaries Binaries) error {
+// open makes every cluster's files, once.
+func (t *Testbed) open() error {
+	if t.opened {
+		return nil
+	}
 	t.clusters = nil
 	var kubeconfigs []string
 	for _, site := range t.state.Sites {
-		c, err := openCluster(filepath.Join(t.dir, site.Name), Options{Binaries: binaries, Site: site, lock: t.lock})
+		c, err := openCluster(filepath.Join(t.dir, site.Name), Options{Binaries: Binaries{dir: t.state.Binaries}, Site: site, lock: t.lock})
 		if err != nil {
 			return err
 		}
@@ -151,6 +159,7 @@ func (t *Testbed) open(binaries Binaries) error {
 		t.clusters = append(t.clusters, c)
 		kubeconfigs = append(kubeconfigs, c.Kubeconfig())
 	}
+	t.opened = true
 	return mergeKubeconfigs(t.Kubeconfig(), kubeconfigs)
 }
 
@@ -266,53 +275,65 @@ func (t *Testbed) Kill(region string) error {
 
 // Heal starts a region again, with what it had.
 func (t *Testbed) Heal(ctx context.Context, region string) error {
+	if err := t.open(); err != nil {
+		return err
+	}
 	in, err := t.Region(region)
 	if err != nil {
 		return err
 	}
-	if err := t.StartClusters(ctx, in...); err != nil {
-		return err
-	}
-	return t.startMembers(ctx, in...)
-}
-
-// Reopen takes up a testbed that was prepared before.
-func (t *Testbed) Reopen(binaries Binaries) error {
-	if len(t.state.Sites) == 0 {
-		return fmt.Errorf("%s: %w", t.dir, ErrNoTestbed)
-	}
-	return t.open(binaries)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return t.StartClusters(ctx, in...) })
+	group.Go(func() error { return t.startMembers(ctx, in...) }) // they wait for no kube-apiserver
+	return group.Wait()
 }
 
 // Down ends every process that any testbed ever started in the folder, and only those, and deletes what testbeds keep
-// in it.
-func (t *Testbed) Down() error {
-	if err := t.Stop(); err != nil {
+// in it. It needs nothing but the process records.
+func Down(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
 		return err
 	}
-	names := []string{fileState, fileMerged}
-	for _, dir := range t.clusterDirs() {
-		names = append(names, filepath.Base(dir))
-	}
-	var errs []error
-	for _, name := range names {
-		errs = append(errs, os.RemoveAll(filepath.Join(t.dir, name)))
-	}
+	defer lock.Close()
+	return down(dir)
+}
+
+// Down is the function Down, of a testbed that is held.
+func (t *Testbed) Down() error {
 	t.state, t.clusters = state{}, nil
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("delete testbed: %w", err)
-	}
-	return errors.Join(os.Remove(filepath.Join(t.dir, fileLock)), removeEmpty(t.dir))
+	return down(t.dir)
 }
 
 // Stop ends every process and keeps all files.
-func (t *Testbed) Stop() error {
+func (t *Testbed) Stop() error { return stop(t.dir) }
+
+func down(dir string) error {
+	if err := stop(dir); err != nil {
+		return err
+	}
+	names := []string{fileState, fileMerged}
+	for _, cluster := range clusterDirs(dir) {
+		names = append(names, filepath.Base(cluster))
+	}
+	var errs []error
+	for _, name := range names {
+		errs = append(errs, os.RemoveAll(filepath.Join(dir, name)))
+	}
+	errs = append(errs, os.Remove(filepath.Join(dir, fileLock)), removeEmpty(dir))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("delete testbed: %w", err)
+	}
+	return nil
+}
+
+func stop(dir string) error {
 	var group errgroup.Group
-	for _, dir := range t.clusterDirs() {
-		group.Go(func() error {
-			l := launcher{records: filepath.Join(dir, "run")}
-			return l.kill(Member, ControllerManager, APIServer, Etcd)
-		})
+	for _, cluster := range clusterDirs(dir) {
+		group.Go(func() error { return launcher{records: filepath.Join(cluster, "run")}.kill(Programs...) })
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("stop testbed: %w", err)
@@ -321,11 +342,14 @@ func (t *Testbed) Stop() error {
 }
 
 // clusterDirs are the folders that clusters were made in, whatever became of the state file.
-func (t *Testbed) clusterDirs() []string {
-	runs, _ := filepath.Glob(filepath.Join(t.dir, "*", "run")) // fails for a bad pattern only
+func clusterDirs(dir string) []string {
+	entries, _ := os.ReadDir(dir) // none, when it cannot be read
 	var dirs []string
-	for _, run := range runs {
-		dirs = append(dirs, filepath.Dir(run))
+	for _, e := range entries {
+		cluster := filepath.Join(dir, e.Name())
+		if _, err := os.Stat(filepath.Join(cluster, "run")); err == nil {
+			dirs = append(dirs, cluster)
+		}
 	}
 	return dirs
 }
@@ -336,8 +360,5 @@ func removeEmpty(dir string) error {
 	if err != nil || len(entries) > 0 {
 		return nil
 	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("delete testbed: %w", err)
-	}
-	return nil
+	return os.Remove(dir)
 }
