@@ -2,7 +2,12 @@ package store
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -116,4 +121,27 @@ func keys(kvs []KV) (all []string) {
 		all = append(all, fmt.Sprintf("%s=%s@%d/%d", kv.Key, kv.Value, kv.Created, kv.Modified))
 	}
 	return all
+}
+
+// hashOf is the hash of a chunk.
+func hashOf(data string) Hash { return sha256.Sum256([]byte(data)) }
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is no longer what members write (go test -update, and raise the version):\n%s", name, hex.Dump(got))
+	}
 }

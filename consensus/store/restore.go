@@ -46,7 +46,7 @@ func readSnapshot(r io.Reader) (*View, error) {
 			return nil, err
 		}
 		if kind == frameEnd && b.kind != 0 {
-			return b.finish(), in.end()
+			return &b.view, errors.Join(b.seal(), in.end())
 		}
 		if err := b.add(kind, payload); err != nil {
 			return nil, err
@@ -208,8 +208,8 @@ func (b *builder) key(f keyFrame) error {
 	}
 	e := &entry{key: f.Key, created: f.Created, modified: f.Modified, value: f.Value}
 	if len(f.Chunks) > 0 {
-		if len(b.view.chunks.missing([]Op{op})) > 0 {
-			return malformed("key %q without its chunks", f.Key)
+		if err := b.referable(f); err != nil {
+			return err
 		}
 		e.large, e.value = b.view.chunks.assemble(f.Chunks), nil
 		b.view.chunks = b.view.chunks.recount([]change{{entry: e}})
@@ -219,6 +219,16 @@ func (b *builder) key(f keyFrame) error {
 	}
 	b.view.keys, _, _ = b.view.keys.Insert([]byte(f.Key), e)
 	return b.enrol(e)
+}
+
+// referable says whether the chunks of a key are there, and not said to be loose.
+func (b *builder) referable(f keyFrame) error {
+	for _, h := range f.Chunks {
+		if ch, ok := b.view.chunks.get(h); !ok || ch.written != 0 {
+			return malformed("chunk %s of key %q", h, f.Key)
+		}
+	}
+	return nil
 }
 
 // enrol reads the membership from its keys, of which those of members come first.
@@ -252,7 +262,9 @@ func (b *builder) session(f sessionFrame) error {
 	if b.known.outcomes != nil && f.Incarnation <= b.id {
 		return malformed("order of session %q", cut(string(f.Incarnation)))
 	}
-	b.seal()
+	if err := b.seal(); err != nil {
+		return err
+	}
 	b.id, b.known = f.Incarnation, session{newest: f.Newest, outcomes: iradix.New[Result]()}
 	return nil
 }
@@ -271,13 +283,13 @@ func (b *builder) outcome(f outcomeFrame) error {
 }
 
 // seal puts the session that was read into its place.
-func (b *builder) seal() {
-	if b.known.outcomes != nil {
-		b.view.sessions.byMember, _, _ = b.view.sessions.byMember.Insert([]byte(b.id), b.known)
+func (b *builder) seal() error {
+	if b.known.outcomes == nil {
+		return nil
 	}
-}
-
-func (b *builder) finish() *View {
-	b.seal()
-	return &b.view
+	if b.known.outcomes.Len() == 0 {
+		return malformed("session %q without outcomes", cut(string(b.id)))
+	}
+	b.view.sessions.byMember, _, _ = b.view.sessions.byMember.Insert([]byte(b.id), b.known)
+	return nil
 }
