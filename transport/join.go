@@ -148,7 +148,7 @@ func (j *joiner) try(ctx context.Context, address string, request []byte) (JoinA
 	stop := context.AfterFunc(ctx, func() { conn.CloseWithError(codeClosing, "gave up") })
 	defer stop()
 	answer, err := exchange(ctx, conn, request)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	return answer, err

@@ -1,0 +1,152 @@
+package transport
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestIdentityCertificate(t *testing.T) {
+	id, err := NewIdentity("acme", "fra", "0b1c-22")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(id.Certificate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cert.URIs) != 1 || cert.URIs[0].String() != "spiffe://acme/member/fra" {
+		t.Errorf("URIs %v", cert.URIs)
+	}
+	if !cert.NotAfter.Equal(time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)) {
+		t.Errorf("ends %s", cert.NotAfter)
+	}
+	if id.Pin() != PinOf(cert) || id.ID() != "0b1c-22" || id.Fleet() != "acme" || id.Cluster() != "fra" {
+		t.Errorf("%v", id)
+	}
+	// A client of the member's API has this one certificate as its authority.
+	roots := x509.NewCertPool()
+	roots.AddCert(cert)
+	if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, DNSName: ServerName}); err != nil {
+		t.Errorf("as server: %v", err)
+	}
+}
+
+func TestIdentityRefusesNames(t *testing.T) {
+	for _, bad := range [][3]string{
+		{"", "fra", "m"}, {"acme", "", "m"}, {"acme", "fra", ""}, {"Acme", "fra", "m"}, {"acme", "fra/../x", "m"},
+		{"acme", "-fra", "m"}, {"acme", "fra", "m\n"}, {strings.Repeat("a", 64), "fra", "m"},
+	} {
+		if _, err := NewIdentity(bad[0], bad[1], MemberID(bad[2])); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func TestIdentitySurvivesItsFiles(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := LoadIdentity(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("load from an empty directory: %v", err)
+	}
+	id := newTestIdentity(t, "m")
+	if err := SaveIdentity(dir, id); err != nil {
+		t.Fatal(err)
+	}
+	got, err := LoadIdentity(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(id.Certificate(), got.Certificate()); diff != "" || !id.key.Equal(got.key) || fmt.Sprint(got) != fmt.Sprint(id) {
+		t.Errorf("%v became %v", id, got)
+	}
+	before, _ := id.statelessResetKey()
+	after, _ := got.statelessResetKey()
+	if *before != *after || *before == [32]byte{} {
+		t.Error("the stateless reset key did not survive")
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 3 {
+		t.Fatalf("files %v, %v", files, err)
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: mode %v, %v", f.Name(), info.Mode(), err)
+		}
+	}
+}
+
+func TestIdentityIsNeverOverwritten(t *testing.T) {
+	dir := t.TempDir()
+	first := newTestIdentity(t, "m")
+	if err := SaveIdentity(dir, first); err != nil {
+		t.Fatal(err)
+	}
+	if err := SaveIdentity(dir, newTestIdentity(t, "n")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("second save: %v", err)
+	}
+	if got, err := LoadIdentity(dir); err != nil || got.Pin() != first.Pin() {
+		t.Errorf("%v, %v", got, err)
+	}
+	if err := SaveIdentity(t.TempDir(), Identity{}); err == nil {
+		t.Error("an empty identity was saved")
+	}
+}
+
+func TestDamagedIdentityIsRefused(t *testing.T) {
+	other := newTestIdentity(t, "other")
+	otherKey, _ := x509.MarshalPKCS8PrivateKey(other.key)
+	foreign := pem.EncodeToMemory(&pem.Block{Type: keyBlock, Bytes: otherKey})
+	for name, damage := range map[string]struct {
+		file    string
+		content []byte
+	}{
+		"another's key":         {keyFile, foreign},
+		"an empty key":          {keyFile, nil},
+		"a certificate of text": {certFile, []byte("hello")},
+		"a short secret":        {resetFile, pem.EncodeToMemory(&pem.Block{Type: resetBlock, Bytes: []byte("short")})},
+		"the wrong block":       {certFile, foreign},
+	} {
+		dir := t.TempDir()
+		if err := SaveIdentity(dir, newTestIdentity(t, "m")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, damage.file), damage.content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadIdentity(dir); err == nil || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestIdentityKeepsItsKeyOutOfText(t *testing.T) {
+	id := newTestIdentity(t, "m")
+	for _, format := range []string{"%v", "%+v", "%s"} {
+		if got := fmt.Sprintf(format, id); got != "spiffe://acme/member/cluster-m (m)" {
+			t.Errorf("%s: %s", format, got)
+		}
+	}
+}
+
+func TestPinText(t *testing.T) {
+	pin := newTestIdentity(t, "m").Pin()
+	got, err := ParsePin(pin.String())
+	if err != nil || got != pin {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"", "12", strings.Repeat("x", 64), pin.String() + "00"} {
+		if _, err := ParsePin(bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}

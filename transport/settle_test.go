@@ -1,0 +1,143 @@
+package transport
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// crossed makes two members that dialled each other at once: two connections of one class.
+func crossed(f *fleet) (a, b *member) {
+	f.Helper()
+	a, b = f.add("a"), f.add("b")
+	var wg sync.WaitGroup
+	wg.Go(func() { a.ping(b, Control) })
+	wg.Go(func() { b.ping(a, Control) })
+	wg.Wait()
+	f.eventually("each has both connections", func() bool { return a.connections(b) == 2 && b.connections(a) == 2 })
+	return a, b
+}
+
+func inBubble(t *testing.T, run func(*fleet)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSimulated()
+		defer s.close()
+		conformance{run: run}.runOn(t, s, true)
+	})
+}
+
+func TestConnectionsDialledAtOnce(t *testing.T) {
+	t.Run("settle on that of the smaller id while streams come and go", func(t *testing.T) {
+		inBubble(t, func(f *fleet) {
+			a, b := crossed(f)
+			for range 600 {
+				a.ping(b, Control)
+				b.ping(a, Control)
+				time.Sleep(50 * time.Millisecond)
+			}
+			if n := a.connections(b); n != 1 || b.connections(a) != 1 {
+				t.Fatalf("%d and %d connections", n, b.connections(a))
+			}
+			if !a.link(b, Control).dialled {
+				t.Error("the connection of the larger id is left")
+			}
+			since := a.Peers()[0].Since
+			time.Sleep(10 * time.Minute)
+			a.ping(b, Control)
+			if got := a.Peers()[0].Since; got != since || a.connections(b) != 1 {
+				t.Error("it did not stay")
+			}
+		})
+	})
+	t.Run("are both kept while both have streams", func(t *testing.T) {
+		inBubble(t, func(f *fleet) {
+			a, b := crossed(f)
+			var streams []net.Conn
+			for _, l := range b.linksLockedForTest() {
+				s, err := openStream(f.context(), l, "echo")
+				if err != nil {
+					t.Fatal(err)
+				}
+				streams = append(streams, s)
+			}
+			time.Sleep(10 * time.Minute)
+			for _, s := range streams {
+				roundTrip(f, s, "in use")
+				s.Close()
+			}
+			if n := a.connections(b); n != 2 {
+				t.Errorf("%d connections", n)
+			}
+			time.Sleep(time.Minute)
+			if n := a.connections(b); n != 1 {
+				t.Errorf("%d connections after the streams ended", n)
+			}
+			a.ping(b, Control)
+			b.ping(a, Control)
+		})
+	})
+}
+
+func (m *member) linksLockedForTest() []*link {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.linksLocked()
+}
+
+func TestOneConnectionIsNeverClosedForTidiness(t *testing.T) {
+	inBubble(t, func(f *fleet) {
+		a, b := f.add("b"), f.add("a") // the larger id dials
+		a.ping(b, Control)
+		a.ping(b, Data)
+		since := a.Peers()[0].Since
+		time.Sleep(time.Hour)
+		a.ping(b, Control)
+		b.ping(a, Data)
+		if p := a.Peers()[0]; p.Since != since || p.Connections != 2 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+func TestPeerThatVanishedIsReplacedByItsNewConnection(t *testing.T) {
+	inBubble(t, func(f *fleet) {
+		simulated := f.network.(*simulated)
+		a, b := f.add("a"), f.add("b")
+		a.ping(b, Control) // the smaller id dialled: preferred, once proven
+		time.Sleep(time.Minute)
+		// b restarts where no packet for its old address reaches it: no stateless reset can tell a.
+		b.socket.Close()
+		old := b.address
+		b.Endpoint.Close()
+		simulated.router.setCut(old, true)
+		b.start(f.network.listen(f))
+		b.ping(a, Control)
+		start := time.Now()
+		a.ping(b, Control)
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("a used the dead connection for %s", took)
+		}
+	})
+}
+
+func TestConnectionsOfOnePeerAreBounded(t *testing.T) {
+	f := &fleet{TB: t, network: loopback{}}
+	c := &cleanupFirst{TB: t}
+	f.TB = c
+	defer f.close()
+	defer c.run()
+	a, b := f.add("a"), f.add("b")
+	for range 3 * maxAccepted {
+		conn, err := f.dialRaw(a.id, b, protocolControl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := conn.AcceptUniStream(f.context()); err != nil || readWelcome(s) != nil {
+			t.Fatalf("no welcome: %v", err)
+		}
+	}
+	f.eventually("the oldest are closed", func() bool { return b.connections(a) == maxAccepted })
+	b.ping(a, Data)
+}
