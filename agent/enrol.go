@@ -31,8 +31,8 @@ const (
 	spentTokenKept = 24 * time.Hour
 )
 
-// tokenTerms are what an admin fixes about the cluster that a token lets in; what is empty, the joiner says.
-type tokenTerms struct {
+// TokenTerms are what an admin fixes about the cluster that a token lets in; what is empty, the joiner says.
+type TokenTerms struct {
 	Cluster string            `json:"cluster,omitempty"`
 	Region  string            `json:"region,omitempty"`
 	Zone    string            `json:"zone,omitempty"`
@@ -43,7 +43,7 @@ type tokenTerms struct {
 
 // tokenRecord is a token in the log: never its seed, only the public key, which is its id.
 type tokenRecord struct {
-	tokenTerms
+	TokenTerms
 	Expires time.Time `json:"expires"`
 	Spent   *spending `json:"spent,omitempty"`
 }
@@ -56,7 +56,7 @@ type spending struct {
 }
 
 // check refuses terms that no cluster could have.
-func (t tokenTerms) check() error {
+func (t TokenTerms) check() error {
 	for field, name := range map[string]string{"cluster": t.Cluster, "region": t.Region, "zone": t.Zone} {
 		if problems := validation.IsDNS1123Label(name); name != "" && len(problems) > 0 {
 			return fmt.Errorf("%s %q: %s", field, name, problems[0])
@@ -81,7 +81,7 @@ func (t tokenTerms) check() error {
 }
 
 // settle fills what the token left open with what the joiner says; a joiner that contradicts the token is refused.
-func (t tokenTerms) settle(r transport.JoinRequest) (tokenTerms, error) {
+func (t TokenTerms) settle(r transport.JoinRequest) (TokenTerms, error) {
 	for _, f := range []struct {
 		name, asked, flag string
 		fixed             *string
@@ -112,8 +112,14 @@ func (t tokenTerms) settle(r transport.JoinRequest) (tokenTerms, error) {
 	return t, t.check()
 }
 
+// CreateToken makes a join token, for this member itself, that lives an hour.
+func (c *Core) CreateToken(ctx context.Context, terms TokenTerms) (string, error) {
+	t, err := c.createToken(ctx, "", terms, defaultTokenTTL)
+	return t.String(), err
+}
+
 // createToken writes a new token's record to the log and returns the token.
-func (c *Core) createToken(ctx context.Context, person string, terms tokenTerms, ttl time.Duration) (transport.Token, error) {
+func (c *Core) createToken(ctx context.Context, person string, terms TokenTerms, ttl time.Duration) (transport.Token, error) {
 	if ttl == 0 {
 		ttl = defaultTokenTTL
 	}
@@ -132,7 +138,7 @@ func (c *Core) createToken(ctx context.Context, person string, terms tokenTerms,
 	if _, err := rand.Read(t.Seed[:]); err != nil {
 		return transport.Token{}, fmt.Errorf("make seed: %w", err)
 	}
-	op, err := putJSON(keyTokens+t.ID(), tokenRecord{tokenTerms: terms, Expires: t.Expires})
+	op, err := putJSON(keyTokens+t.ID(), tokenRecord{TokenTerms: terms, Expires: t.Expires})
 	if err != nil {
 		return transport.Token{}, err
 	}
@@ -201,7 +207,7 @@ func (t tokenRecord) usable(now time.Time) error {
 }
 
 // enlist is the transaction that spends the token and writes the cluster and its member.
-func enlist(v *store.View, kv store.KV, token tokenRecord, terms tokenTerms, pin transport.Pin, r transport.JoinRequest) (store.Txn, error) {
+func enlist(v *store.View, kv store.KV, token tokenRecord, terms TokenTerms, pin transport.Pin, r transport.JoinRequest) (store.Txn, error) {
 	member := store.Member{
 		ID: store.MemberID(r.Member), Cluster: terms.Cluster, Region: terms.Region, Eligible: terms.Voting == v1alpha1.VotingEligible,
 		Certificate: r.Certificate, Pin: store.Pin(pin), Addresses: r.Addresses, Server: r.Server, Rights: string(terms.Rights),
@@ -225,7 +231,7 @@ func enlist(v *store.View, kv store.KV, token tokenRecord, terms tokenTerms, pin
 	return txn, nil
 }
 
-func newCluster(terms tokenTerms, m store.Member, version string) *v1alpha1.Cluster {
+func newCluster(terms TokenTerms, m store.Member, version string) *v1alpha1.Cluster {
 	labels := map[string]string{v1alpha1.LabelRegion: terms.Region}
 	for k, v := range terms.Labels {
 		labels[k] = v

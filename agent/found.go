@@ -125,7 +125,7 @@ func (l *leader) found(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	terms := tokenTerms{Cluster: l.self.Cluster, Region: l.self.Region, Zone: l.self.Zone, Voting: v1alpha1.VotingEligible, Rights: v1alpha1.RightsAdmin}
+	terms := TokenTerms{Cluster: l.self.Cluster, Region: l.self.Region, Zone: l.self.Zone, Voting: v1alpha1.VotingEligible, Rights: v1alpha1.RightsAdmin}
 	member := store.Member{
 		ID: l.id(), Cluster: terms.Cluster, Region: terms.Region, Eligible: true, Rights: string(terms.Rights),
 		Certificate: l.identity.Certificate(), Pin: store.Pin(l.identity.Pin()), Addresses: l.self.Addresses.Advertise, Server: l.self.Addresses.server(),

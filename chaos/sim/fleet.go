@@ -1,0 +1,218 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// Fleet is a fleet in virtual time. Make it, and use it, inside one synctest bubble.
+type Fleet struct {
+	T       testing.TB
+	Net     *Network
+	Members []*Member
+	// Timing of every member that starts from now on.
+	Timing consensus.Timing
+	dir    string
+}
+
+// Member is one member of a Fleet, running or not.
+type Member struct {
+	Name, Region string
+	fleet        *Fleet
+	addr         *net.UDPAddr
+	dir          string
+
+	// Core is set while the member runs.
+	Core   *agent.Core
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+// New makes an empty fleet with a network of the given one-way latency.
+func New(t testing.TB, latency func(from, to string) time.Duration) *Fleet {
+	timing := consensus.DefaultTiming()
+	timing.Stable = 2 * time.Second
+	return &Fleet{T: t, Net: &Network{Latency: latency}, Timing: timing, dir: t.TempDir()}
+}
+
+// Found founds the fleet with a first member, and starts it.
+func (f *Fleet) Found(name, region string) *Member {
+	f.T.Helper()
+	m := f.add(name, region)
+	if _, err := agent.Init(agent.InitOptions{DataDir: m.dir, Fleet: "sim", Cluster: name, Region: region, Addresses: m.addresses()}); err != nil {
+		f.T.Fatalf("init %s: %v", name, err)
+	}
+	m.Start()
+	f.Await("the fleet is founded", time.Minute, func() bool { return m.Core.Store().View().Revision() > 0 })
+	return m
+}
+
+// Join lets a new member in through the first one, and starts it.
+func (f *Fleet) Join(name, region string) *Member {
+	f.T.Helper()
+	ctx, cancel := context.WithTimeout(f.T.Context(), time.Minute)
+	defer cancel()
+	token, err := f.Members[0].Core.CreateToken(ctx, agent.TokenTerms{})
+	if err != nil {
+		f.T.Fatalf("make token for %s: %v", name, err)
+	}
+	m := f.add(name, region)
+	conn := f.Net.Listen(&net.UDPAddr{IP: m.addr.IP, Port: 9000})
+	defer conn.Close()
+	if _, err := agent.Join(ctx, agent.JoinOptions{DataDir: m.dir, Cluster: name, Region: region, Token: token, Conn: conn, Addresses: m.addresses()}); err != nil {
+		f.T.Fatalf("join %s: %v", name, err)
+	}
+	m.Start()
+	return m
+}
+
+func (f *Fleet) add(name, region string) *Member {
+	m := &Member{
+		Name: name, Region: region, fleet: f,
+		addr: &net.UDPAddr{IP: net.IPv4(10, 0, 0, byte(len(f.Members)+1)).To4(), Port: 7946},
+		dir:  filepath.Join(f.dir, name),
+	}
+	f.Members = append(f.Members, m)
+	return m
+}
+
+func (m *Member) addresses() agent.Addresses {
+	return agent.Addresses{Listen: m.addr.String(), APIListen: net.JoinHostPort(m.Host(), "7947")}
+}
+
+// Host is the member's address in the network.
+func (m *Member) Host() string { return m.addr.IP.String() }
+
+// Running says whether the member was started and not stopped.
+func (m *Member) Running() bool { return m.Core != nil }
+
+// Start starts the member on its data directory.
+func (m *Member) Start() {
+	m.fleet.T.Helper()
+	core, err := agent.OpenCore(agent.CoreConfig{
+		DataDir: m.dir, Conn: m.fleet.Net.Listen(m.addr), Timing: m.fleet.Timing, Version: "sim", Logger: logger(),
+		Fatal: func(err error) { m.fleet.T.Errorf("disk of %s: %v", m.Name, err) },
+	})
+	if err != nil {
+		m.fleet.T.Fatalf("start %s: %v", m.Name, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.Core, m.cancel, m.ended = core, cancel, make(chan error, 1)
+	go func() { m.ended <- core.Run(ctx) }()
+}
+
+// Stop ends the member in order and returns what it ended with.
+func (m *Member) Stop() error {
+	m.cancel()
+	err := errors.Join(<-m.ended, m.Core.Close())
+	m.Core = nil
+	return err
+}
+
+// Kill cuts the member off, so that nothing it still says is heard, and then ends it: to the others, and to its own
+// disk, that is a kill -9 between two packets.
+func (m *Member) Kill() {
+	m.Isolate()
+	m.Stop() // what it ends with is of no interest to anyone
+	m.Rejoin()
+}
+
+// Isolate cuts the member off from all others, in both directions.
+func (m *Member) Isolate() {
+	for _, other := range m.fleet.Members {
+		if other != m {
+			m.fleet.Net.Cut(m.Host(), other.Host())
+			m.fleet.Net.Cut(other.Host(), m.Host())
+		}
+	}
+}
+
+// Rejoin undoes every cut in the network.
+func (m *Member) Rejoin() { m.fleet.Net.Heal() }
+
+// Close ends the fleet. The bubble ends after it.
+func (f *Fleet) Close() {
+	for _, m := range f.Members {
+		if m.Running() {
+			if err := m.Stop(); err != nil {
+				f.T.Errorf("stop %s: %v", m.Name, err)
+			}
+		}
+	}
+	time.Sleep(30 * time.Second) // of virtual time: lets the last timers end
+	f.Net.Close()
+}
+
+// Await waits until a condition holds, and fails the test when it does not within the virtual time.
+func (f *Fleet) Await(what string, within time.Duration, holds func() bool) {
+	f.T.Helper()
+	for start := time.Now(); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(start) > within {
+			f.T.Fatalf("after %s, not yet: %s", within, what)
+		}
+	}
+}
+
+// Leader is the running member that leads, or nil. A deposed leader that does not know it yet may be returned.
+func (f *Fleet) Leader() *Member {
+	for _, m := range f.Members {
+		if m.Running() {
+			if id, _, ok := m.Core.Node().Leader(); ok && id == m.ID() {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+// ID is the member's incarnation.
+func (m *Member) ID() store.MemberID { return m.Core.Node().Status().ID }
+
+// Voters says how many members vote, as the leader sees it.
+func (f *Fleet) Voters() int {
+	if l := f.Leader(); l != nil {
+		return len(l.Core.Node().Status().Voters)
+	}
+	return 0
+}
+
+// logger is silent unless HANSE_SIM_LOG is set.
+func logger() *slog.Logger {
+	if os.Getenv("HANSE_SIM_LOG") == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// Write puts a value, as a member would for itself, and returns the revision.
+func (m *Member) Write(ctx context.Context, key, value string) (store.Revision, error) {
+	op := store.Put("/users/"+key, fmt.Appendf(nil, `{"metadata":{"name":%q},"spec":{"pin":%q}}`, key, value))
+	r, err := m.Core.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: []store.Op{op}}})
+	return r.Revision, err
+}
+
+// Read returns what a linearizable read of the key finds, "" for nothing.
+func (m *Member) Read(ctx context.Context, key string) (string, error) {
+	if _, err := m.Core.Node().Read(ctx); err != nil {
+		return "", err
+	}
+	kv, ok := m.Core.Store().View().Get("/users/" + key)
+	if !ok {
+		return "", nil
+	}
+	var u struct{ Spec struct{ Pin string } }
+	err := json.Unmarshal(kv.Value, &u)
+	return u.Spec.Pin, err
+}
