@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/urfave/cli/v2"
+	"k8s.io/klog/v2"
+
+	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/systemd"
+)
+
+func agentVerb() *cli.Command {
+	return &cli.Command{
+		Name:  "agent",
+		Usage: "run this cluster's member of the fleet",
+		UsageText: `hanse agent --kubeconfig FILE        until SIGTERM
+hanse agent                          in a pod, the pod's own cluster; else $KUBECONFIG; else no cluster`,
+		Flags: append([]cli.Flag{
+			dataDirFlag(),
+			&cli.StringFlag{Name: "kubeconfig", Usage: "the cluster's own `FILE`, or in-cluster, or none [$KUBECONFIG]"},
+			&cli.StringFlag{Name: "log-level", Value: "info", Usage: "`LEVEL`: debug, info, warn, error"},
+		}, addressFlags()...),
+		Action: agentAction,
+	}
+}
+
+func agentAction(c *cli.Context) error {
+	if err := noNames(c); err != nil {
+		return during("agent", err)
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
+		return during("agent", usagef("--log-level %s: not one of debug, info, warn, error", c.String("log-level")))
+	}
+	logger := newLogger(c, level)
+	notifier, err := systemd.NewNotifier(logger)
+	if err != nil {
+		return during("agent", err)
+	}
+	kubeconfig, err := clusterAccess(c)
+	if err != nil {
+		return during("agent", err)
+	}
+	if kubeconfig == "" {
+		logger.Warn("no cluster: this member keeps the fleet's state and takes commands, and reconciles nothing", "hint", "--kubeconfig FILE")
+	}
+	return during("agent", runAgent(c.Context, notifier, agent.Options{
+		DataDir: dataDir(c), Kubeconfig: kubeconfig, Addresses: addresses(c),
+		Version: ownVersion().Version, Logger: logger,
+	}))
+}
+
+// runAgent runs a member under systemd's eyes, if systemd looks.
+func runAgent(ctx context.Context, notifier *systemd.Notifier, o agent.Options) error {
+	feeding, stop := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer stop()
+	// systemd is told as soon as the signal is here: stopping in order may take a while.
+	context.AfterFunc(ctx, notifier.Stopping)
+	o.Ready = notifier.Ready
+	o.Watch = func(healthy agent.Healthy) {
+		group.Go(func() { notifier.Feed(feeding, healthy) })
+	}
+	err := agent.Run(ctx, o)
+	if errors.Is(err, agent.ErrRemoved) {
+		return &failure{code: exitDiffers, why: agent.ErrRemoved.Error(), hints: []hint{
+			{words: "its workloads go on; the data directory " + o.DataDir + " is of no more use"},
+			{"to come back, with another --data-dir", "join"},
+		}}
+	}
+	return err
+}
+
+// newLogger logs for people and machines: one line a fact.
+func newLogger(c *cli.Context, level slog.Level) *slog.Logger {
+	logger := slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level}))
+	libraries := slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: max(level, slog.LevelWarn)}))
+	klog.SetSlogLogger(libraries.With("from", "kubernetes"))
+	return logger
+}
+
+// Files that a pod finds when it may speak to its cluster.
+const podToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+// clusterAccess finds out how the member reaches its own cluster; empty is: it has none.
+func clusterAccess(c *cli.Context) (string, error) {
+	switch given := c.String("kubeconfig"); given {
+	case "none":
+		return "", nil
+	case "in-cluster":
+		return given, nil
+	case "":
+	default:
+		return given, readable(given)
+	}
+	if files := os.Getenv("KUBECONFIG"); files != "" {
+		if strings.ContainsRune(files, os.PathListSeparator) {
+			return "", usage("KUBECONFIG names several files; say which with --kubeconfig")
+		}
+		return files, readable(files)
+	}
+	if _, err := os.Stat(podToken); err == nil && os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+		return "in-cluster", nil
+	}
+	return "", nil
+}
+
+func readable(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return usagef("kubeconfig %s: %s", file, innermost(err))
+	}
+	return f.Close()
+}

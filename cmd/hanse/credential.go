@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// adminFile lies in the data directory, readable by its owner only.
+const adminFile = "admin.pem"
+
+// credential is a person's certificate and key, PEM.
+type credential struct{ certificate, key []byte }
+
+func parseCredential(file string, text []byte) (credential, error) {
+	var c credential
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "CERTIFICATE" {
+			c.certificate = append(c.certificate, pem.EncodeToMemory(block)...)
+		} else {
+			c.key = append(c.key, pem.EncodeToMemory(block)...)
+		}
+	}
+	if _, err := tls.X509KeyPair(c.certificate, c.key); err != nil {
+		return c, fmt.Errorf("%s holds no certificate with its key", file)
+	}
+	return c, nil
+}
+
+// makeCredential makes a key, has its pin written as a User, and keeps it in file. The key is on disk before the
+// fleet knows its pin, so that a repetition after any interruption goes on with the same key.
+func (f *fleet) makeCredential(ctx context.Context, file, user string) (credential, error) {
+	draft := file + ".new"
+	pair, err := readCredential(draft)
+	if errors.Is(err, fs.ErrNotExist) {
+		pair, err = newCredential(draft, user)
+	}
+	if err != nil {
+		return pair, err
+	}
+	if err := f.createUser(ctx, user, pair); err != nil {
+		return pair, err
+	}
+	if err := os.Rename(draft, file); err != nil {
+		return pair, fmt.Errorf("keep key: %w", err)
+	}
+	return pair, nil
+}
+
+// forever is the end of certificates: what ends a credential is that its User is deleted.
+var forever = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
+func newCredential(file, user string) (credential, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return credential{}, fmt.Errorf("make key: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: user},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: forever,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return credential{}, fmt.Errorf("make certificate: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return credential{}, fmt.Errorf("encode key: %w", err)
+	}
+	pair := credential{
+		certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		key:         pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
+	}
+	if err := os.WriteFile(file, append(append([]byte{}, pair.certificate...), pair.key...), 0o600); err != nil {
+		return pair, fmt.Errorf("keep key: %w", err)
+	}
+	return pair, nil
+}
+
+// createUser lets the certificate in. One of the same name and pin is fine.
+func (f *fleet) createUser(ctx context.Context, name string, pair credential) error {
+	pin, err := pinOf(pair)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(v1alpha1.User{
+		TypeMeta:   metav1.TypeMeta{APIVersion: apiVersion, Kind: "User"},
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       v1alpha1.UserSpec{Pin: pin, Role: v1alpha1.RoleAdmin},
+	})
+	if err != nil {
+		return fmt.Errorf("encode user: %w", err)
+	}
+	users := mustKind("User")
+	_, err = f.write(ctx, request{verb: "POST", path: users.path(), body: body})
+	if !isReason(err, metav1.StatusReasonAlreadyExists) {
+		return err
+	}
+	var there v1alpha1.User
+	if _, err := f.read(ctx, request{path: users.path(name)}, &there); err != nil {
+		return err
+	}
+	if there.Spec.Pin == pin {
+		return nil
+	}
+	return &failure{code: exitError, why: "user " + name + " is there already, with another key",
+		hints: []hint{{"if nobody has that key any more", "delete user " + name}}}
+}
+
+func pinOf(pair credential) (string, error) {
+	block, _ := pem.Decode(pair.certificate)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("read certificate: %w", err)
+	}
+	return v1alpha1.PinOf(cert.RawSubjectPublicKeyInfo), nil
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+func deleteVerb() *cli.Command {
+	return &cli.Command{
+		Name:  "delete",
+		Usage: "delete objects of the fleet; a bundle is withdrawn from its clusters",
+		UsageText: `hanse delete KIND NAME…
+hanse delete KIND/NAME…`,
+		Flags: append(connectionFlags(defaultTimeout),
+			&cli.BoolFlag{Name: "wait", Usage: "wait until every cluster has withdrawn it; --timeout is then 5m by default"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "let the member check it, and change nothing"},
+			&cli.BoolFlag{Name: "ignore-not-found", Usage: "what is not there is deleted"},
+		),
+		Action: deleteAction,
+	}
+}
+
+func deleteAction(c *cli.Context) error {
+	k, names, err := objectsNamed(c.Args().Slice())
+	switch {
+	case err != nil:
+		return during("delete", err)
+	case len(names) == 0:
+		return during("delete", usage("which "+k.singular()+"?", hint{"see what there is", "get " + k.plural}))
+	case k.name == "Cluster":
+		return during("delete", usage("a cluster is removed, not deleted: its member is cut off at once", hint{"do it with", "remove " + names[0]}))
+	}
+	f, err := connect(c, nil)
+	if err != nil {
+		return during("delete", err)
+	}
+	a := applier{c: c, fleet: f}
+	ctx, cancel := a.bounded()
+	defer cancel()
+	for _, name := range names {
+		if err := deleteOne(ctx, c, f, k, name); err != nil {
+			return during("delete "+k.singular()+" "+name, err)
+		}
+	}
+	return nil
+}
+
+func deleteOne(ctx context.Context, c *cli.Context, f *fleet, k kind, name string) error {
+	begun := time.Now()
+	r := request{verb: "DELETE", path: k.path(name)}
+	if c.Bool("dry-run") {
+		r.query = map[string][]string{"dryRun": {"All"}}
+	}
+	body, err := f.write(ctx, r)
+	if c.Bool("ignore-not-found") && isReason(err, "NotFound") {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	what := "deleted" + atRevision(body)
+	if c.Bool("dry-run") {
+		what = "would be deleted"
+	}
+	fmt.Fprintln(c.App.Writer, k.singular(), name, what)
+	if !c.Bool("wait") || c.Bool("dry-run") || k.name != "Bundle" {
+		return nil
+	}
+	return f.reach(ctx, c.App.ErrWriter, begun, []goal{{bundle: name}})
+}
+
+// atRevision is " at revision 812" when the answer to a deletion says so.
+func atRevision(body []byte) string {
+	var h header
+	if json.Unmarshal(body, &h) != nil || h.Metadata.ResourceVersion == "" {
+		return ""
+	}
+	return " at revision " + h.Metadata.ResourceVersion
+}

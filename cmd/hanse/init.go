@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/hanse-fleet/hanse/agent"
+)
+
+func initVerb() *cli.Command {
+	return &cli.Command{
+		Name:      "init",
+		Usage:     "found a fleet of one cluster",
+		UsageText: "hanse init --fleet acme --cluster fra --region eu",
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "fleet", Usage: "the fleet's `NAME`"},
+			&cli.StringFlag{Name: "cluster", Usage: "this cluster's `NAME`"},
+			&cli.StringFlag{Name: "region", Usage: "`REGION` that the cluster dies with"},
+			&cli.StringFlag{Name: "zone", Usage: "`ZONE` of the region"},
+			dataDirFlag(),
+		}, addressFlags()...),
+		Action: initAction,
+	}
+}
+
+// addressFlags say where a member listens and where others find it.
+func addressFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "listen", DefaultText: agent.DefaultListen, Usage: "UDP `HOST:PORT` for other members"},
+		&cli.StringSliceFlag{Name: "advertise", Usage: "`HOST:PORT` under which other members reach it; repeatable"},
+		&cli.StringFlag{Name: "api-listen", DefaultText: agent.DefaultAPIListen, Usage: "TCP `HOST:PORT` for people"},
+		&cli.StringFlag{Name: "api-advertise", Usage: "`HOST:PORT` under which people reach it"},
+	}
+}
+
+func addresses(c *cli.Context) agent.Addresses {
+	return agent.Addresses{
+		Listen: c.String("listen"), APIListen: c.String("api-listen"),
+		Advertise: c.StringSlice("advertise"), APIAdvertise: c.String("api-advertise"),
+	}
+}
+
+func initAction(c *cli.Context) error {
+	if err := noNames(c); err != nil {
+		return during("init", err)
+	}
+	if err := required(c, "fleet", "cluster", "region"); err != nil {
+		return during("init", err)
+	}
+	o := agent.InitOptions{
+		DataDir: dataDir(c), Fleet: c.String("fleet"), Cluster: c.String("cluster"),
+		Region: c.String("region"), Zone: c.String("zone"), Addresses: addresses(c),
+	}
+	result, err := agent.Init(o)
+	if err != nil {
+		return during("init", err)
+	}
+	talk := c.App.ErrWriter
+	fmt.Fprintf(talk, "fleet %s founded: cluster %s in region %s, data directory %s\n", o.Fleet, o.Cluster, o.Region, o.DataDir)
+	fmt.Fprintf(talk, "the first admin's key is in %s\n", result.AdminFile)
+	sayNext(c, "start its member", "agent", o.DataDir)
+	sayNext(c, "then let others in", "token create", o.DataDir)
+	return nil
+}
+
+// sayNext names the next command, with the data directory if that is not the default.
+func sayNext(c *cli.Context, words, command, dir string) {
+	if dir != agent.DefaultDataDir {
+		command += " --data-dir " + dir
+	}
+	fmt.Fprintln(c.App.ErrWriter, "  "+hint{words, command}.line(c.App.Name))
+}
+
+func required(c *cli.Context, flags ...string) error {
+	for _, name := range flags {
+		if c.String(name) == "" {
+			return usage("--"+name+" is missing", hint{"for example", c.Command.UsageText[len("hanse "):]})
+		}
+	}
+	return nil
+}
+
+// noNames is for verbs that take flags only.
+func noNames(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return usagef("%s: what is this? the verb takes flags only", c.Args().First())
+	}
+	return nil
+}

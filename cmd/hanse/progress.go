@@ -1,0 +1,196 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// goal is what --wait waits for: a bundle is in its clusters at a revision, and in no other cluster.
+type goal struct {
+	bundle string
+	// revision that the clusters should run; empty when the bundle was deleted.
+	revision string
+	clusters []string
+}
+
+// place is one bundle in one cluster.
+type place struct{ bundle, cluster string }
+
+// state is how far a place is.
+//
+//	pending ──► failing ──► (pending again, or the wait ends)
+//	   │└────────► owed         its cluster is away; it gets there on its return
+//	   └─► arrived / withdrawn  there, and healthy / gone, as it should be
+type state int
+
+const (
+	pending state = iota
+	failing
+	owed
+	withdrawn
+	arrived
+)
+
+// A refusal may pass, when a definition or a namespace is still on its way; after this long it is taken for one.
+const settled = 10 * time.Second
+
+// progress is what is known on the way to goals. It knows no clock: times are given.
+type progress struct {
+	goals []goal
+	works map[place]v1alpha1.Work
+	// away are clusters that the member asked does not reach.
+	away map[string]bool
+	// entered is when each place came into the state that it is in.
+	entered map[place]entry
+}
+
+type entry struct {
+	state state
+	at    time.Time
+}
+
+// standing is a place and how far it is.
+type standing struct {
+	place
+	entry
+	work v1alpha1.Work
+}
+
+func newProgress(goals ...goal) *progress {
+	return &progress{goals: goals, works: map[place]v1alpha1.Work{}, away: map[string]bool{}, entered: map[place]entry{}}
+}
+
+// look takes in what has changed, at a time, and returns every place, in order.
+func (p *progress) look(now time.Time) []standing {
+	var all []standing
+	for _, g := range p.goals {
+		for _, at := range p.places(g) {
+			s := p.stateOf(g, at)
+			if e, known := p.entered[at]; !known || e.state != s {
+				p.entered[at] = entry{s, now}
+			}
+			all = append(all, standing{at, p.entered[at], p.works[at]})
+		}
+	}
+	return all
+}
+
+// places are the clusters that a bundle goes to, and those that it was seen in.
+func (p *progress) places(g goal) []place {
+	var all []place
+	for _, c := range g.clusters {
+		all = append(all, place{g.bundle, c})
+	}
+	add := func(at place) {
+		if at.bundle == g.bundle && !slices.Contains(all, at) {
+			all = append(all, at)
+		}
+	}
+	for at := range p.works {
+		add(at)
+	}
+	for at := range p.entered {
+		add(at)
+	}
+	slices.SortFunc(all, func(a, b place) int { return cmp.Compare(a.cluster, b.cluster) })
+	return all
+}
+
+func (p *progress) stateOf(g goal, at place) state {
+	work, there := p.works[at]
+	should := slices.Contains(g.clusters, at.cluster)
+	switch {
+	case !should && !there:
+		return withdrawn
+	case should && there && runs(work, g.revision):
+		return arrived
+	case p.away[at.cluster]:
+		return owed
+	case there && len(work.Status.Problems) > 0:
+		return failing
+	case there && work.Status.Health == v1alpha1.HealthFailed && work.Status.Applied == g.revision:
+		return failing
+	}
+	return pending
+}
+
+func runs(w v1alpha1.Work, revision string) bool {
+	return w.Spec.Granted == revision && w.Status.Applied == revision && w.Status.Health == v1alpha1.HealthReady
+}
+
+// over says whether there is nothing more to wait for.
+func over(all []standing, now time.Time) bool {
+	return !slices.ContainsFunc(all, func(s standing) bool {
+		return s.state == pending || s.state == failing && now.Sub(s.at) < settled
+	})
+}
+
+// superseded returns the name of a newer revision that a cluster is to run instead, if there is one.
+func (p *progress) superseded() string {
+	for _, g := range p.goals {
+		for at, w := range p.works {
+			if at.bundle == g.bundle && newer(w.Spec.Wanted, g.revision) {
+				return w.Spec.Wanted
+			}
+		}
+	}
+	return ""
+}
+
+// newer compares revisions of one bundle by the generations at the ends of their names.
+func newer(a, b string) bool {
+	bundleA, generationA := cutLast(a)
+	bundleB, generationB := cutLast(b)
+	return bundleA == bundleB && generationA > generationB
+}
+
+func cutLast(revision string) (bundle string, generation int) {
+	i := strings.LastIndexByte(revision, '-')
+	if i < 0 {
+		return revision, 0
+	}
+	generation, _ = strconv.Atoi(revision[i+1:])
+	return revision[:i], generation
+}
+
+// unfinished are the places that keep a wait from being a success.
+func unfinished(all []standing) []standing {
+	return slices.DeleteFunc(slices.Clone(all), func(s standing) bool {
+		return s.state == arrived || s.state == withdrawn || s.state == owed
+	})
+}
+
+// trouble says in a few lines what is wrong in the places that are not done: each cluster for itself.
+func trouble(all []standing) []hint {
+	const few = 8
+	var lines []hint
+	for _, s := range all {
+		if len(s.work.Status.Problems) == 0 {
+			lines = append(lines, hint{words: s.cluster + ": " + soFar(s.work)})
+		}
+		for _, p := range s.work.Status.Problems {
+			lines = append(lines, hint{words: s.cluster + ": " + plan.Name(p.ObjectRef) + ": " + strings.ToLower(p.Reason) + ": " + p.Message})
+		}
+	}
+	if rest := len(lines) - few; rest > 0 {
+		lines = append(lines[:few], hint{words: "and " + strconv.Itoa(rest) + " more"})
+	}
+	return lines
+}
+
+// soFar: 3 of 5 objects healthy.
+func soFar(w v1alpha1.Work) string {
+	switch {
+	case w.Spec.Granted == "" && w.Spec.Wanted != "":
+		return "not granted yet"
+	case w.Status.Objects == 0:
+		return "nothing reported yet"
+	}
+	return strconv.Itoa(int(w.Status.ReadyObjects)) + " of " + strconv.Itoa(int(w.Status.Objects)) + " objects healthy"
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+func removeVerb() *cli.Command {
+	return &cli.Command{
+		Name:  "remove",
+		Usage: "cut a cluster's member off from the fleet; its workloads go on",
+		UsageText: `hanse remove CLUSTER
+hanse remove CLUSTER --yes        without being asked`,
+		Flags: append(connectionFlags(defaultTimeout),
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
+		),
+		Action: removeAction,
+	}
+}
+
+func removeAction(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return during("remove", usage("which cluster?", hint{"see what there is", "get clusters"}))
+	}
+	name := strings.TrimPrefix(strings.TrimPrefix(c.Args().First(), "cluster/"), "clusters/")
+	doing := "remove " + name
+	f, err := connect(c, nil)
+	if err != nil {
+		return during(doing, err)
+	}
+	if err := confirm(c, name); err != nil {
+		return during(doing, err)
+	}
+	ctx, cancel := withTimeout(c)
+	defer cancel()
+	body, err := f.write(ctx, request{verb: "DELETE", path: mustKind("Cluster").path(name)})
+	if err != nil {
+		return during(doing, err)
+	}
+	fmt.Fprintf(c.App.Writer, "cluster %s removed%s\n", name, atRevision(body))
+	fmt.Fprintln(c.App.ErrWriter, "its member is cut off everywhere; what runs in the cluster goes on, and nothing of the fleet's repairs it any more")
+	return nil
+}
+
+// confirm lets a person at a terminal type the name; a script must say --yes.
+func confirm(c *cli.Context, name string) error {
+	if c.Bool("yes") {
+		return nil
+	}
+	if !isTerminal(c.App.Reader) {
+		return usage("this cannot be undone, and nobody is there to ask: say --yes")
+	}
+	fmt.Fprintf(c.App.ErrWriter, "this cuts %s off at once; to come back it needs a new token and a fresh data directory\ntype its name: ", name)
+	typed, _ := bufio.NewReader(c.App.Reader).ReadString('\n')
+	if strings.TrimSpace(typed) != name {
+		return &failure{code: exitError, why: "another name was typed; nothing was done"}
+	}
+	return nil
+}

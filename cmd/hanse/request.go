@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/url"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+)
+
+// request is one request to a member.
+type request struct {
+	verb, path string
+	query      url.Values
+	accept     string
+	body       []byte
+	bodyType   string
+}
+
+const (
+	typeJSON  = "application/json"
+	typeApply = "application/apply-patch+yaml"
+	// typeTable asks for the columns that the server chose for the kind.
+	typeTable = "application/json;as=Table;v=v1;g=meta.k8s.io, application/json"
+)
+
+func (f *fleet) prepare(r request) *rest.Request {
+	if r.accept == "" {
+		r.accept = typeJSON
+	}
+	req := f.rest.Verb(r.verb).AbsPath(r.path).SetHeader("Accept", r.accept).MaxRetries(0)
+	for key, values := range r.query {
+		for _, v := range values {
+			req.Param(key, v)
+		}
+	}
+	if r.body != nil {
+		if r.bodyType == "" {
+			r.bodyType = typeJSON
+		}
+		req.Body(r.body).SetHeader("Content-Type", r.bodyType)
+	}
+	return req
+}
+
+// read asks for something, and decodes the answer's JSON unless into is nil. The JSON is returned as it came.
+func (f *fleet) read(ctx context.Context, r request, into any) ([]byte, error) {
+	r.verb = "GET"
+	body, err := f.prepare(r).Do(ctx).Raw()
+	if err != nil {
+		return nil, f.explain(ctx, r, err)
+	}
+	if into != nil {
+		if err := json.Unmarshal(body, into); err != nil {
+			return nil, &failure{code: exitError, why: f.server + " answers what is no JSON of the fleet: " + err.Error()}
+		}
+	}
+	return body, nil
+}
+
+// Without quorum nothing was written, so a write is repeated until its time is up, at this pace.
+const (
+	pause     = 500 * time.Millisecond
+	lastChunk = 300 * time.Millisecond // less time than this is not worth another attempt: its outcome would be unknown
+)
+
+// write sends something that changes the fleet. Without quorum it is repeated until ctx ends; the failure then
+// is exitNoQuorum. When the outcome cannot be known the failure is exitUncertain.
+func (f *fleet) write(ctx context.Context, r request) ([]byte, error) {
+	for {
+		body, err := f.attempt(ctx, r)
+		if err == nil {
+			return body, nil
+		}
+		if !hasCause(err, causeNoQuorum) || !wait(ctx, pause) {
+			return nil, f.explain(ctx, r, err)
+		}
+	}
+}
+
+// attempt gives the member a little less time than there is, so that it is the member that gives up, and says how.
+func (f *fleet) attempt(ctx context.Context, r request) ([]byte, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		query := url.Values{}
+		for k, v := range r.query {
+			query[k] = v
+		}
+		query.Set("timeout", (left - min(left/10, time.Second)).Round(time.Millisecond).String())
+		r.query = query
+	}
+	return f.prepare(r).Do(ctx).Raw()
+}
+
+// wait returns false when ctx ends, or is about to, before the time is over.
+func wait(ctx context.Context, d time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d+lastChunk {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// stream opens a watch. The caller closes it.
+func (f *fleet) stream(ctx context.Context, r request) (io.ReadCloser, error) {
+	r.verb = "GET"
+	r.query.Set("watch", "true")
+	body, err := f.prepare(r).Stream(ctx)
+	if err != nil {
+		return nil, f.explain(ctx, r, err)
+	}
+	return body, nil
+}
+
+// event is one line of a watch.
+type event struct {
+	Type   string          `json:"type"` // ADDED, MODIFIED, DELETED, BOOKMARK, ERROR
+	Object json.RawMessage `json:"object"`
+}
+
+// errExpired means that a watch cannot go on from where it was: list again.
+var errExpired = errors.New("the member's history no longer reaches back so far")
+
+// events calls do for each event of a watch, until the watch ends (nil), do fails, or ctx ends.
+func (f *fleet) events(ctx context.Context, r request, do func(event) error) error {
+	body, err := f.stream(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	lines := json.NewDecoder(body)
+	for {
+		var e event
+		if err := lines.Decode(&e); err != nil {
+			return ctx.Err() // the member ended the watch, as it may at any time
+		}
+		if e.Type == "ERROR" {
+			return watchError(e.Object)
+		}
+		if err := do(e); err != nil {
+			return err
+		}
+	}
+}
+
+func watchError(object []byte) error {
+	var status metav1.Status
+	if err := json.Unmarshal(object, &status); err != nil {
+		return err
+	}
+	if status.Code == 410 {
+		return errExpired
+	}
+	return &apierrors.StatusError{ErrStatus: status}
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// statusView renders a fleet's status for people: one line of the whole, a line a region, then what needs attention.
+type statusView struct {
+	s     v1alpha1.FleetStatus
+	now   time.Time
+	wide  bool
+	paint paint
+}
+
+// regionView is the clusters of one region.
+type regionView struct {
+	name     string
+	clusters []v1alpha1.ClusterFleetStatus
+	gone     int
+}
+
+func (v statusView) print(out io.Writer) {
+	regions := v.regions()
+	fmt.Fprintln(out, v.headline(len(regions)))
+	fmt.Fprintln(out)
+	table := tablePrinter{out: out}
+	if v.wide {
+		table.lines(v.clusterLines())
+	} else {
+		table.lines(v.regionLines(regions))
+	}
+	if notes := v.notes(); len(notes) > 0 {
+		fmt.Fprintln(out)
+		(&tablePrinter{out: out}).lines(notes)
+	}
+}
+
+// headline: fleet acme   revision 812   quorum 5 of 5   leader fra   can lose: any one of eu, us, ap.
+func (v statusView) headline(regions int) string {
+	quorum := fmt.Sprintf("quorum %d of %d", v.s.Quorum.Reached, v.s.Quorum.Voters)
+	if !v.s.Quorum.Have {
+		quorum = v.paint.red("no " + quorum)
+	}
+	leader := "leader " + v.s.Leader
+	if v.s.Leader == "" {
+		leader = v.paint.red("no leader")
+	}
+	lose := "can lose: " + canLose(v.s, regions)
+	if len(v.s.RegionsYouCanLose) == 0 && regions > 2 {
+		lose = v.paint.yellow(lose)
+	}
+	return strings.Join([]string{"fleet " + v.s.Fleet, fmt.Sprintf("revision %d", v.s.Revision), quorum, leader, lose}, "   ")
+}
+
+// regions groups the clusters; regions with clusters that are gone come first.
+func (v statusView) regions() []regionView {
+	var all []regionView
+	for _, c := range v.s.Clusters {
+		i := slices.IndexFunc(all, func(r regionView) bool { return r.name == c.Region })
+		if i < 0 {
+			i = len(all)
+			all = append(all, regionView{name: c.Region})
+		}
+		all[i].clusters = append(all[i].clusters, c)
+		if !c.Reachable {
+			all[i].gone++
+		}
+	}
+	slices.SortStableFunc(all, func(a, b regionView) int { return cmp.Compare(b.gone, a.gone) })
+	return all
+}
+
+func (v statusView) regionLines(regions []regionView) [][]string {
+	lines := [][]string{{"REGION", "CLUSTERS", "VOTERS", "BEHIND", "BUNDLES", "RTT"}}
+	for _, r := range regions {
+		lines = append(lines, []string{r.name, v.presence(r), v.voters(r), behind(r), v.bundles(r), roundTrip(r)})
+	}
+	return lines
+}
+
+// presence: 2 ready; or 1 gone for 34 s, 1 ready.
+func (v statusView) presence(r regionView) string {
+	var words []string
+	if r.gone > 0 {
+		gone := fmt.Sprintf("%d gone", r.gone)
+		if since := goneSince(r.clusters); !since.IsZero() {
+			gone += " for " + span(v.now.Sub(since))
+		}
+		words = append(words, v.paint.red(gone))
+	}
+	if here := len(r.clusters) - r.gone; here > 0 {
+		words = append(words, fmt.Sprintf("%d ready", here))
+	}
+	return strings.Join(words, ", ")
+}
+
+// goneSince is when the first of the clusters that are gone was last seen.
+func goneSince(clusters []v1alpha1.ClusterFleetStatus) (since time.Time) {
+	for _, c := range clusters {
+		if !c.Reachable && c.LastSeen != nil && (since.IsZero() || c.LastSeen.Time.Before(since)) {
+			since = c.LastSeen.Time
+		}
+	}
+	return since
+}
+
+func (v statusView) voters(r regionView) string {
+	var names []string
+	for _, c := range r.clusters {
+		if !c.Voter {
+			continue
+		}
+		name := c.Name
+		if c.Name == v.s.Leader {
+			name += "*"
+		}
+		names = append(names, name)
+	}
+	return dash(strings.Join(names, " "))
+}
+
+func behind(r regionView) string {
+	var most uint64
+	for _, c := range r.clusters {
+		most = max(most, c.Lag)
+	}
+	if most == 0 {
+		return "–"
+	}
+	return fmt.Sprint(most)
+}
+
+// bundles counts, the worst first: 1 failed, 2 drifted, 13 ready.
+func (v statusView) bundles(r regionView) string {
+	var n v1alpha1.BundleCounts
+	for _, c := range r.clusters {
+		n.Total += c.Bundles.Total
+		n.Ready += c.Bundles.Ready
+		n.Drifted += c.Bundles.Drifted
+		n.Failed += c.Bundles.Failed
+	}
+	if r.gone == len(r.clusters) && n.Total > 0 {
+		return v.paint.dim(fmt.Sprintf("%d last seen ready", n.Ready))
+	}
+	return v.counts(n)
+}
+
+func (v statusView) counts(n v1alpha1.BundleCounts) string {
+	var words []string
+	if n.Failed > 0 {
+		words = append(words, v.paint.red(fmt.Sprintf("%d failed", n.Failed)))
+	}
+	if n.Drifted > 0 {
+		words = append(words, v.paint.red(fmt.Sprintf("%d drifted", n.Drifted)))
+	}
+	if rolling := n.Total - n.Ready - n.Failed; rolling > 0 {
+		words = append(words, v.paint.yellow(fmt.Sprintf("%d in change", rolling)))
+	}
+	if n.Ready > 0 {
+		words = append(words, fmt.Sprintf("%d ready", n.Ready))
+	}
+	return dash(strings.Join(words, ", "))
+}
+
+// roundTrip is the shortest to a region; the member's own region is known to be near.
+func roundTrip(r regionView) string {
+	least := 0.0
+	for _, c := range r.clusters {
+		if c.Reachable && c.RTTMillis > 0 && (least == 0 || c.RTTMillis < least) {
+			least = c.RTTMillis
+		}
+	}
+	return milliseconds(least)
+}
+
+func milliseconds(ms float64) string {
+	switch {
+	case ms == 0:
+		return "–"
+	case ms < 10:
+		return fmt.Sprintf("%.1f ms", ms)
+	}
+	return fmt.Sprintf("%.0f ms", ms)
+}
+
+// clusterLines are for -o wide: a line a cluster, with exact times.
+func (v statusView) clusterLines() [][]string {
+	lines := [][]string{{"CLUSTER", "REGION", "ZONE", "MEMBER", "LAST SEEN", "REVISION", "BEHIND", "BUNDLES", "RTT"}}
+	clusters := slices.Clone(v.s.Clusters)
+	slices.SortStableFunc(clusters, func(a, b v1alpha1.ClusterFleetStatus) int {
+		return cmp.Compare(b2i(a.Reachable), b2i(b.Reachable))
+	})
+	for _, c := range clusters {
+		one := regionView{clusters: []v1alpha1.ClusterFleetStatus{c}}
+		seen := "–"
+		if c.LastSeen != nil {
+			seen = c.LastSeen.UTC().Format(time.RFC3339)
+		}
+		lines = append(lines, []string{
+			c.Name, c.Region, dash(c.Zone), v.member(c), seen, fmt.Sprint(c.Revision), behind(one), v.bundles(one), milliseconds(c.RTTMillis),
+		})
+	}
+	return lines
+}
+
+func (v statusView) member(c v1alpha1.ClusterFleetStatus) string {
+	words := "follows"
+	switch {
+	case c.Name == v.s.Leader:
+		words = "leads"
+	case c.Voter:
+		words = "votes"
+	}
+	if !c.Reachable {
+		words = v.paint.red("gone") + ", " + words
+	}
+	return words
+}
+
+// recentDrift is for how long drift that was put right is worth a line.
+const recentDrift = time.Hour
+
+// notes are the lines below the table: warnings, and what was put right lately.
+func (v statusView) notes() [][]string {
+	var notes [][]string
+	for _, w := range v.s.Warnings {
+		notes = append(notes, []string{v.paint.red("warning"), w})
+	}
+	var recent []v1alpha1.ClusterFleetStatus
+	for _, c := range v.s.Clusters {
+		if c.LastDrift != nil && v.now.Sub(c.LastDrift.At.Time) < recentDrift {
+			recent = append(recent, c)
+		}
+	}
+	slices.SortStableFunc(recent, func(a, b v1alpha1.ClusterFleetStatus) int {
+		return b.LastDrift.At.Compare(a.LastDrift.At.Time)
+	})
+	if len(recent) > 0 {
+		notes = append(notes, []string{"drift", v.drift(recent)})
+	}
+	return notes
+}
+
+// drift: last 41 s ago: iad configmap shop/settings, edited by kubectl-patch; 2 clusters in the last hour.
+func (v statusView) drift(recent []v1alpha1.ClusterFleetStatus) string {
+	c := recent[0]
+	words := fmt.Sprintf("%s ago: %s %s", span(v.now.Sub(c.LastDrift.At.Time)), c.Name, plan.Name(c.LastDrift.ObjectRef))
+	if c.LastDrift.Manager != "" {
+		words += ", edited by " + c.LastDrift.Manager
+	}
+	if len(recent) > 1 {
+		words += fmt.Sprintf("; %d clusters in the last hour", len(recent))
+	}
+	return words
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return s
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+func tokenVerb() *cli.Command {
+	return &cli.Command{
+		Name: "token", Usage: "make a token that lets one cluster join",
+		Subcommands: []*cli.Command{{
+			Name: "create", Usage: "make a token that lets one cluster join, once",
+			UsageText: `hanse token create > token
+hanse token create --cluster iad --region us | ssh iad hanse join`,
+			Flags: append(connectionFlags(defaultTimeout),
+				&cli.StringFlag{Name: "cluster", Usage: "only a cluster of this `NAME`"},
+				&cli.StringFlag{Name: "region", Usage: "the cluster's `REGION`"},
+				&cli.StringFlag{Name: "zone", Usage: "the cluster's `ZONE`"},
+				&cli.StringSliceFlag{Name: "label", Usage: "label `KEY=VALUE` of the cluster; repeatable"},
+				&cli.StringFlag{Name: "voting", Usage: "`never`: the member never votes, and speaks only for itself"},
+				&cli.StringFlag{Name: "rights", Usage: "what the member may write: `RIGHTS` Admin, OwnObjects or ReadOnly"},
+				&cli.DurationFlag{Name: "ttl", Value: time.Hour, Usage: "valid for this `TIME`"},
+			),
+			Action: tokenAction,
+		}},
+	}
+}
+
+// tokenRequest and tokenAnswer are the body and the answer of POST /hanse/v1/tokens.
+type tokenRequest struct {
+	Cluster    string            `json:"cluster,omitempty"`
+	Region     string            `json:"region,omitempty"`
+	Zone       string            `json:"zone,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
+	Voting     string            `json:"voting,omitempty"`
+	Rights     string            `json:"rights,omitempty"`
+	TTLSeconds int64             `json:"ttlSeconds,omitempty"`
+}
+
+type tokenAnswer struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+}
+
+const pathTokens = "/hanse/v1/tokens"
+
+func tokenAction(c *cli.Context) error {
+	const doing = "token create"
+	wanted, err := tokenWanted(c)
+	if err != nil {
+		return during(doing, err)
+	}
+	f, err := connect(c, nil)
+	if err != nil {
+		return during(doing, err)
+	}
+	body, err := json.Marshal(wanted)
+	if err != nil {
+		return during(doing, err)
+	}
+	ctx, cancel := withTimeout(c)
+	defer cancel()
+	answer, err := f.write(ctx, request{verb: "POST", path: pathTokens, body: body})
+	if err != nil {
+		return during(doing, err)
+	}
+	var made tokenAnswer
+	if err := json.Unmarshal(answer, &made); err != nil || made.Token == "" {
+		return during(doing, fmt.Errorf("%s answers what is no token", f.server))
+	}
+	fmt.Fprintln(c.App.Writer, made.Token)
+	fmt.Fprintf(c.App.ErrWriter, "for one cluster, once, until %s; whoever has it can join\n", made.Expires.Local().Format("15:04:05 on 2006-01-02"))
+	fmt.Fprintln(c.App.ErrWriter, "  "+hint{"on the new member", joinCommand(wanted)}.line(c.App.Name))
+	return nil
+}
+
+func tokenWanted(c *cli.Context) (tokenRequest, error) {
+	wanted := tokenRequest{
+		Cluster: c.String("cluster"), Region: c.String("region"), Zone: c.String("zone"),
+		TTLSeconds: int64(c.Duration("ttl").Seconds()),
+	}
+	if err := noNames(c); err != nil {
+		return wanted, err
+	}
+	if wanted.TTLSeconds < 1 {
+		return wanted, usagef("--ttl %s: a token must be valid for a second at least", c.Duration("ttl"))
+	}
+	var err error
+	if wanted.Voting, err = oneOf(c, "voting", "Eligible", "Never"); err != nil {
+		return wanted, err
+	}
+	if wanted.Rights, err = oneOf(c, "rights", "Admin", "OwnObjects", "ReadOnly"); err != nil {
+		return wanted, err
+	}
+	for _, label := range c.StringSlice("label") {
+		key, value, ok := strings.Cut(label, "=")
+		if !ok || key == "" {
+			return wanted, usagef("--label %s: not KEY=VALUE", label)
+		}
+		if wanted.Labels == nil {
+			wanted.Labels = map[string]string{}
+		}
+		wanted.Labels[key] = value
+	}
+	return wanted, nil
+}
+
+// oneOf reads a flag whose value is one of a few words, in whatever case.
+func oneOf(c *cli.Context, flag string, words ...string) (string, error) {
+	given := c.String(flag)
+	for _, w := range append([]string{""}, words...) {
+		if strings.EqualFold(given, w) {
+			return w, nil
+		}
+	}
+	return "", usagef("--%s %s: not one of %s%s", flag, given, strings.ToLower(strings.Join(words, ", ")), didYouMean(given, words))
+}
+
+// joinCommand is what to type on the new member; what the token does not say must be said there.
+func joinCommand(t tokenRequest) string {
+	command := "join"
+	if t.Cluster == "" {
+		command += " --cluster NAME"
+	}
+	if t.Region == "" {
+		command += " --region REGION"
+	}
+	return command + " < token"
+}

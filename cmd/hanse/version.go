@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+// version is set by the linker for releases; otherwise the module's version is shown.
+var version string
+
+func versionVerb() *cli.Command {
+	return &cli.Command{
+		Name: "version", Usage: "show the version of this program, and of the member if one answers",
+		UsageText: "hanse version\nhanse version -o json",
+		Flags:     append(connectionFlags(2*time.Second), outputFlag(formatTable, formatJSON, formatYAML)),
+		Action:    versionAction,
+	}
+}
+
+// versions is the answer of `hanse version -o json`.
+type versions struct {
+	Version string         `json:"version"`
+	Commit  string         `json:"commit,omitempty"`
+	Go      string         `json:"go"`
+	Member  *memberVersion `json:"member,omitempty"`
+}
+
+type memberVersion struct {
+	Server  string `json:"server"`
+	Version string `json:"version"`
+}
+
+func versionAction(c *cli.Context) error {
+	if err := noNames(c); err != nil {
+		return during("version", err)
+	}
+	format, err := outputFormat(c, formatTable, formatJSON, formatYAML)
+	if err != nil {
+		return during("version", err)
+	}
+	v := ownVersion()
+	v.Member = askVersion(c)
+	data, err := json.Marshal(v)
+	switch {
+	case err != nil:
+		return during("version", err)
+	case format == formatJSON:
+		return printJSON(c.App.Writer, data)
+	case format == formatYAML:
+		return printYAML(c.App.Writer, data)
+	}
+	fmt.Fprintf(c.App.Writer, "hanse %s %s\n", v.Version, v.Go)
+	if v.Member != nil {
+		fmt.Fprintf(c.App.Writer, "member %s at %s\n", v.Member.Version, v.Member.Server)
+	}
+	return nil
+}
+
+// askVersion returns nil when no member answers: that is no error here.
+func askVersion(c *cli.Context) *memberVersion {
+	f, err := connect(c, nil)
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
+	defer cancel()
+	var answer struct {
+		GitVersion string `json:"gitVersion"`
+	}
+	if _, err := f.read(ctx, request{path: "/version"}, &answer); err != nil {
+		return nil
+	}
+	return &memberVersion{Server: f.server, Version: answer.GitVersion}
+}
+
+func ownVersion() versions {
+	v := versions{Version: version, Go: runtime.Version()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if v.Version == "" {
+		v.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v.Commit = s.Value
+		}
+	}
+	return v
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// applyAndWait makes every change, then follows the bundles among them until they are where they should be.
+func (a *applier) applyAndWait(ctx context.Context, todo []change) error {
+	begun := time.Now()
+	var goals []goal
+	for _, ch := range todo {
+		applied, err := a.apply(ctx, ch)
+		if err == nil && ch.kind.name == "Bundle" {
+			var g goal
+			g, err = a.goal(ctx, applied.Object)
+			goals = append(goals, g)
+		}
+		if err != nil {
+			return during("apply "+ch.name, err)
+		}
+	}
+	if len(goals) == 0 {
+		return nil
+	}
+	return during("apply "+bundleNames(goals), a.fleet.reach(ctx, a.c.App.ErrWriter, begun, goals))
+}
+
+// goal is where a bundle, as it was written, should be.
+func (a *applier) goal(ctx context.Context, applied map[string]any) (goal, error) {
+	var b v1alpha1.Bundle
+	metadata, _ := applied["metadata"].(map[string]any)
+	spec, _ := applied["spec"].(map[string]any)
+	if err := fromMap(map[string]any{"metadata": metadata, "spec": map[string]any{"placement": spec["placement"]}}, &b); err != nil {
+		return goal{}, err
+	}
+	var clusters v1alpha1.ClusterList
+	if _, err := a.fleet.read(ctx, request{path: mustKind("Cluster").path()}, &clusters); err != nil {
+		return goal{}, err
+	}
+	names, err := plan.Place(b.Spec.Placement, clusters.Items)
+	if err != nil {
+		return goal{}, err
+	}
+	if len(names) == 0 {
+		fmt.Fprintf(a.c.App.ErrWriter, "bundle %s picks no cluster of this fleet\n", b.Name)
+	}
+	return goal{bundle: b.Name, revision: v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation), clusters: names}, nil
+}
+
+// reach follows goals, shows how far they are, and fails when they were not reached.
+func (f *fleet) reach(ctx context.Context, talk io.Writer, begun time.Time, goals []goal) error {
+	p := newProgress(goals...)
+	line := newProgressLine(talk, begun, len(goals))
+	all := f.follow(ctx, p, line.show)
+	line.finish(all)
+	left := unfinished(all)
+	switch by := p.superseded(); {
+	case by != "":
+		return &failure{code: exitDiffers, why: "a newer apply came in between: " + by}
+	case len(left) == 0:
+		return nil
+	}
+	why := "not there in " + clusterNames(left)
+	if ctx.Err() != nil {
+		why += " after " + span(time.Since(begun))
+	}
+	hints := append(trouble(left), hint{"it is written, and goes on; see", "get works"})
+	return &failure{code: exitDiffers, why: why, hints: hints}
+}
+
+func clusterNames(all []standing) string {
+	const few = 10
+	var names []string
+	for _, s := range all {
+		names = append(names, s.cluster)
+	}
+	if rest := len(names) - few; rest > 0 {
+		names = append(names[:few], fmt.Sprintf("and %d more", rest))
+	}
+	return strings.Join(names, ", ")
+}
+
+func bundleNames(goals []goal) string {
+	var names []string
+	for _, g := range goals {
+		names = append(names, g.bundle)
+	}
+	return strings.Join(names, ", ")
+}
