@@ -36,6 +36,12 @@ func (d *desk) join(_ context.Context, from Pin, req JoinRequest) JoinAnswer {
 	return d.answer
 }
 
+func (d *desk) say(a JoinAnswer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.answer = a
+}
+
 func (d *desk) served() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -46,12 +52,12 @@ func (d *desk) served() int {
 func (f *fleet) addDesk(name MemberID) (*member, *desk) {
 	d := new(desk)
 	m := f.add(name, func(c *Config) { c.Join = d.join })
-	d.answer = JoinAnswer{
+	d.say(JoinAnswer{
 		Cluster: "joiner", Region: "us", Zone: "us-1", Eligible: true,
 		Members: []JoinPeer{{
 			ID: m.id.ID(), Cluster: m.id.Cluster(), Pin: m.id.Pin(), Addresses: []string{m.address}, Certificate: m.id.Certificate(),
 		}},
-	}
+	})
 	return m, d
 }
 
@@ -114,7 +120,7 @@ var joinSuite = []conformance{
 	{"every address is tried until a member answers for good", func(f *fleet) {
 		m, d := f.addDesk("m")
 		helpless, h := f.addDesk("helpless")
-		h.answer = JoinAnswer{Error: "no quorum", Temporary: true}
+		h.say(JoinAnswer{Error: "no quorum", Temporary: true})
 		token := f.token(helpless, m)
 		token.Addresses = append([]string{f.network.nowhere()}, token.Addresses...)
 		if _, err := f.join(token, f.joiner()); err != nil {
@@ -127,7 +133,7 @@ var joinSuite = []conformance{
 	{"a refusal ends the search and says why", func(f *fleet) {
 		m, d := f.addDesk("m")
 		other, o := f.addDesk("other")
-		d.answer = JoinAnswer{Error: "this token was used\nbefore"}
+		d.say(JoinAnswer{Error: "this token was used\nbefore"})
 		_, err := f.join(f.token(m, other), f.joiner())
 		if !errors.Is(err, ErrJoinRefused) || !strings.Contains(err.Error(), "this token was used before") {
 			f.Errorf("join: %v", err)

@@ -130,14 +130,13 @@ func tokenBytes(text string) ([]byte, error) {
 		return nil, fmt.Errorf("character %d cannot be in a token", len(tokenPrefix)+i+1)
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(body)
-	if err != nil || len(raw) < tokenSum {
-		return nil, errors.New("it is cut short")
+	if err == nil && len(raw) >= tokenSum {
+		payload, sum := raw[:len(raw)-tokenSum], raw[len(raw)-tokenSum:]
+		if tokenChecksum(payload) == [tokenSum]byte(sum) {
+			return payload, nil
+		}
 	}
-	payload, sum := raw[:len(raw)-tokenSum], raw[len(raw)-tokenSum:]
-	if tokenChecksum(payload) != [tokenSum]byte(sum) {
-		return nil, errors.New("its checksum does not match: a part is missing or changed")
-	}
-	return payload, nil
+	return nil, errors.New("its checksum does not match: a part is missing or changed")
 }
 
 func decodeToken(b []byte) (Token, error) {
