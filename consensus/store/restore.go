@@ -21,13 +21,29 @@ func (s *Store) Restore(r io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("restore snapshot: %w", err)
 	}
+	s.replace(v)
+	return nil
+}
+
+// Advance is Restore, unless the store has applied as much of the log as the snapshot has: then it does nothing.
+func (s *Store) Advance(r io.Reader) error {
+	v, err := readSnapshot(r)
+	if err != nil {
+		return fmt.Errorf("restore snapshot: %w", err)
+	}
+	if v.index > s.View().index {
+		s.replace(v)
+	}
+	return nil
+}
+
+func (s *Store) replace(v *View) {
 	h := s.history
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s.view.Store(v)
 	h.reset(v.revision)
 	h.wake()
-	return nil
 }
 
 func malformed(format string, args ...any) error {
@@ -185,7 +201,7 @@ func (b *builder) header(f headerFrame) error {
 		return malformed("header")
 	}
 	b.view.revision, b.view.time, b.view.version = f.Revision, f.Time, f.Version
-	b.view.recent.floor = f.Floor
+	b.view.recent.floor, b.view.index = f.Floor, f.Index
 	return nil
 }
 

@@ -21,7 +21,8 @@ import (
 // The payload of every frame but the last is a CBOR map with integer keys, core deterministic, absent where zero.
 // The kinds come in this order, and the frames of one kind in ascending order of what they are about:
 //
-//	'H' one      {1: revision, 2: time, 3: floor of the recent changes, 4: newest version of the commands so far}
+//	'H' one      {1: revision, 2: time, 3: floor of the recent changes, 4: newest version of the commands so far,
+//	              5: index of the last log entry}
 //	'C' by hash  {1: data, 2: time when written, if no key refers to it}
 //	'K' by key   {1: key, 2: created, 3: modified, 4: value, 5: [hash…] instead of the value}
 //	'R' by rev.  {1: revision, 2: [key…] that it changed}
@@ -53,6 +54,7 @@ type headerFrame struct {
 	Time     int64    `cbor:"2,keyasint,omitempty"`
 	Floor    Revision `cbor:"3,keyasint,omitempty"`
 	Version  uint64   `cbor:"4,keyasint,omitempty"`
+	Index    uint64   `cbor:"5,keyasint,omitempty"`
 }
 
 type chunkFrame struct {
@@ -98,7 +100,7 @@ func (s *Snapshot) WriteTo(w io.Writer) (int64, error) {
 	f := &frameWriter{to: buffered, sum: sha256.New()}
 	f.write(append([]byte(snapshotMagic), snapshotFormat))
 	v := s.view
-	f.frame(frameHeader, headerFrame{Revision: v.revision, Time: v.time, Floor: v.recent.floor, Version: v.version})
+	f.frame(frameHeader, headerFrame{Revision: v.revision, Time: v.time, Floor: v.recent.floor, Version: v.version, Index: v.index})
 	f.chunks(v.chunks)
 	for e := range v.entries("", "") {
 		f.key(e)

@@ -33,6 +33,7 @@ func (s *Store) Apply(index, term uint64, data []byte) ([]Result, error) {
 		return nil, fmt.Errorf("apply entry %d: %w", index, err)
 	}
 	m := machine{auth: s.auth, term: term, view: *s.View()}
+	m.view.index = index
 	results := make([]Result, len(commands))
 	for i := range commands {
 		results[i] = m.apply(&commands[i])

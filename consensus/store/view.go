@@ -14,6 +14,7 @@ type View struct {
 	revision Revision
 	time     int64
 	version  uint64 // the newest of the commands so far
+	index    uint64 // of the last log entry applied
 	keys     *iradix.Tree[*entry]
 	chunks   chunks
 	recent   recent
@@ -33,6 +34,10 @@ func newView() *View {
 
 // Revision is the number of transactions that changed the store so far.
 func (v *View) Revision() Revision { return v.revision }
+
+// Index is that of the last log entry that was applied, 0 before the first. It counts entries, not changes: compare it
+// with indexes of the log only.
+func (v *View) Index() uint64 { return v.index }
 
 // Time is the latest time that a leader stamped on a command; zero before the first. It never goes back.
 func (v *View) Time() time.Time {

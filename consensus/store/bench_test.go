@@ -1,0 +1,130 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"runtime"
+	"testing"
+)
+
+// filled has n small keys.
+func filled(b *testing.B, n int) *fixture {
+	f := newFixture(b)
+	for i := 0; i < n; {
+		var ops []Op
+		for range 1000 {
+			ops = append(ops, Put(fmt.Sprintf("/grants/c%03d/b%d", i%300, i), []byte(`{"bundle":"shop"}`)))
+			i++
+		}
+		f.do(ops...)
+	}
+	return f
+}
+
+func BenchmarkApply(b *testing.B) {
+	for _, batch := range []int{1, 100} {
+		b.Run(fmt.Sprintf("batch of %d in 100k keys", batch), func(b *testing.B) {
+			f := filled(b, 100_000)
+			f.do(PutMember(member("m")))
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				b.StopTimer()
+				var commands []Command
+				for range batch {
+					key := fmt.Sprintf("/grants/c%03d/b%d", n%300, n%50_000)
+					n++
+					commands = append(commands, f.command(Txn{
+						If:   []Condition{PrefixUnchanged("/clusters/", f.View().Revision())},
+						Then: []Op{Put(key, []byte(`{"bundle":"shop"}`))},
+					}))
+				}
+				data, err := EncodeEntry(commands)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				if _, err := f.Apply(1, 1, data); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/txn")
+		})
+	}
+}
+
+func BenchmarkSnapshot(b *testing.B) {
+	f := filled(b, 100_000)
+	b.Run("taken of 100k keys", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = f.Snapshot()
+		}
+	})
+	b.Run("written of 100k keys", func(b *testing.B) {
+		for b.Loop() {
+			n, err := f.Snapshot().WriteTo(io.Discard)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(n)
+		}
+	})
+	b.Run("restored of 100k keys", func(b *testing.B) {
+		data := snapshot(b, f.Store)
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			if err := New(nil).Restore(bytes.NewReader(data)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkLargeValue(b *testing.B) {
+	value := noise(8<<20, 1)
+	b.Run("split of 8 MiB", func(b *testing.B) {
+		b.SetBytes(int64(len(value)))
+		for b.Loop() {
+			SplitTxn(Txn{Then: []Op{Put("/a", value)}})
+		}
+	})
+	b.Run("put of 8 MiB", func(b *testing.B) {
+		b.SetBytes(int64(len(value)))
+		for b.Loop() {
+			f := newFixture(b)
+			f.do(f.upload(Txn{Then: []Op{Put("/a", value)}}).Then...)
+		}
+	})
+	f := newFixture(b)
+	f.do(f.upload(Txn{Then: []Op{Put("/a", value)}}).Then...)
+	b.Run("get of 8 MiB, assembled each time", func(b *testing.B) {
+		e, _ := f.View().keys.Get([]byte("/a"))
+		b.SetBytes(int64(len(value)))
+		for b.Loop() {
+			newLarge(e.large.hashes, e.large.parts).bytes()
+		}
+	})
+	b.Run("get of 8 MiB, shared", func(b *testing.B) {
+		b.SetBytes(int64(len(value)))
+		for b.Loop() {
+			kv, _ := f.View().Get("/a")
+			runtime.KeepAlive(kv)
+		}
+	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	f := filled(b, 100_000)
+	b.Run("get of 100k keys", func(b *testing.B) {
+		for b.Loop() {
+			f.View().Get("/grants/c007/b7")
+		}
+	})
+	b.Run("list of 333 in 100k keys", func(b *testing.B) {
+		for b.Loop() {
+			f.View().List("/grants/c007/")
+		}
+	})
+}
