@@ -53,6 +53,9 @@ func (f *fsm) Apply(l *raft.Log) any {
 	if err := f.stopped(); err != nil {
 		return applied{err: err}
 	}
+	if l.Index <= f.store.View().Index() {
+		return applied{} // applied before raft began: see lastgood.go
+	}
 	results, err := f.store.Apply(l.Index, l.Term, l.Data)
 	if err != nil {
 		stop := &stopError{index: l.Index, cause: err}
@@ -72,13 +75,13 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	return snapshot{f.store.Snapshot()}, nil
 }
 
-// Restore replaces the state by a snapshot of a leader, or of our own at start.
+// Restore replaces the state by a snapshot of a leader, or of our own at start. The store never goes back.
 func (f *fsm) Restore(r io.ReadCloser) error {
 	defer r.Close()
 	if err := f.stopped(); err != nil {
 		return err
 	}
-	if err := f.store.Restore(r); err != nil {
+	if err := f.store.Advance(r); err != nil {
 		return fmt.Errorf("restore store: %w", err)
 	}
 	return nil

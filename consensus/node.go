@@ -48,6 +48,11 @@ type Node struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup // our goroutines and the calls under way
 
+	recorded struct {
+		sync.Mutex
+		index uint64 // of the last entry that Record made sure of
+	}
+
 	life struct {
 		sync.Mutex
 		closing bool

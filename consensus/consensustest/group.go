@@ -1,0 +1,207 @@
+package consensustest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// Member is one node of a group, with what outlives its restarts.
+type Member struct {
+	ID       consensus.MemberID
+	Eligible bool
+	Disk     *Disk
+	Endpoint *Endpoint
+	// Node and Store are those of the last Start; Node is nil while the member is stopped.
+	Node  *consensus.Node
+	Store *store.Store
+	// Fatal receives what Config.Fatal is called with; it holds more than one so that a second call is seen.
+	Fatal chan error
+}
+
+// Group is a fleet of nodes on a Network.
+type Group struct {
+	T       testing.TB
+	Net     *Network
+	Members []*Member
+	// Tune may change a member's Config before each start.
+	Tune func(m *Member, c *consensus.Config)
+}
+
+// NewGroup makes members m1 to mN, all eligible, and starts none.
+func NewGroup(t testing.TB, n int, latency time.Duration) *Group {
+	g := &Group{T: t, Net: NewNetwork(latency)}
+	for i := range n {
+		id := consensus.MemberID(fmt.Sprintf("m%d", i+1))
+		g.Members = append(g.Members, &Member{
+			ID: id, Eligible: true, Disk: NewDisk(), Endpoint: g.Net.Endpoint(id), Fatal: make(chan error, 4),
+		})
+	}
+	return g
+}
+
+// Start opens a member's node, on what its disk has.
+func (g *Group) Start(m *Member) {
+	g.T.Helper()
+	m.Endpoint.Up()
+	m.Store = store.New(nil)
+	c := consensus.Config{
+		ID: m.ID, Store: m.Store, Network: m.Endpoint, Stores: m.Disk.Stores(),
+		Fatal: func(err error) { m.Fatal <- err },
+	}
+	if g.Tune != nil {
+		g.Tune(m, &c)
+	}
+	node, err := consensus.Open(c)
+	if err != nil {
+		g.T.Fatalf("open %s: %v", m.ID, err)
+	}
+	m.Node = node
+}
+
+// Kill cuts a member off the network and stops its node. What it had not on its disk is lost.
+func (g *Group) Kill(m *Member) {
+	m.Endpoint.Down()
+	if m.Node != nil {
+		m.Node.Close()
+		m.Node = nil
+	}
+}
+
+// Found starts all members, bootstraps the first and enrols the others, and waits until as many vote as should and
+// all others follow.
+func (g *Group) Found(voters int) {
+	g.T.Helper()
+	for _, m := range g.Members {
+		g.Start(m)
+	}
+	first := g.Members[0]
+	if err := first.Node.Bootstrap(); err != nil {
+		g.T.Fatal(err)
+	}
+	var ops []store.Op
+	for _, m := range g.Members {
+		ops = append(ops, store.PutMember(g.record(m)))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if _, err := first.Node.Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: ops}}); err != nil {
+		g.T.Fatalf("enrol: %v", err)
+	}
+	g.WaitFor("the configuration to settle", func() bool { return g.settled(voters) })
+}
+
+// settled says whether every member knows the whole configuration, committed.
+func (g *Group) settled(voters int) bool {
+	for _, m := range g.Members {
+		s := m.Node.Status()
+		if len(s.Voters) != voters || len(s.Voters)+len(s.Nonvoters) != len(g.Members) || s.Commit != s.Last {
+			return false
+		}
+	}
+	return true
+}
+
+func (g *Group) record(m *Member) store.Member {
+	r := store.Member{ID: m.ID, Cluster: string(m.ID), Region: "r", Eligible: m.Eligible}
+	copy(r.Pin[:], m.ID)
+	return r
+}
+
+// Remove ends a membership, by a transaction that another member proposes.
+func (g *Group) Remove(ctx context.Context, by, gone *Member) error {
+	_, err := by.Node.Propose(ctx, consensus.Proposal{Txn: store.Txn{
+		Then: store.RemoveMember(g.record(gone), time.Now()),
+	}})
+	return err
+}
+
+// Leader waits until a member that is not among those excluded leads, with a quorum, and returns it.
+func (g *Group) Leader(except ...*Member) *Member {
+	g.T.Helper()
+	var leader *Member
+	g.WaitFor("a leader", func() bool {
+		for _, m := range g.Members {
+			if m.Node != nil && !contains(except, m) && m.Node.Status().State == "leader" {
+				leader = m
+				return true
+			}
+		}
+		return false
+	})
+	return leader
+}
+
+func contains(all []*Member, m *Member) bool {
+	for _, o := range all {
+		if o == m {
+			return true
+		}
+	}
+	return false
+}
+
+// WaitFor polls until the condition holds, for at most two minutes.
+func (g *Group) WaitFor(what string, condition func() bool) {
+	g.T.Helper()
+	end := time.Now().Add(2 * time.Minute)
+	for !condition() {
+		if time.Now().After(end) {
+			g.T.Fatalf("waited in vain for %s\n%s", what, g.describe())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (g *Group) describe() string {
+	out := ""
+	for _, m := range g.Members {
+		if m.Node != nil {
+			out += fmt.Sprintf("%+v\n", m.Node.Status())
+		}
+	}
+	return out
+}
+
+// Put writes one key through a member.
+func (g *Group) Put(ctx context.Context, m *Member, key, value string) (store.Result, error) {
+	return m.Node.Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.Put(key, []byte(value))}}})
+}
+
+// MustPut is Put that must succeed within a minute.
+func (g *Group) MustPut(m *Member, key, value string) store.Result {
+	g.T.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	r, err := g.Put(ctx, m, key, value)
+	if err != nil {
+		g.T.Fatalf("put %s at %s: %v\n%s", key, m.ID, err, g.describe())
+	}
+	return r
+}
+
+// Get reads one key from a member's own store.
+func (m *Member) Get(key string) (string, bool) {
+	kv, ok := m.Store.View().Get(key)
+	return string(kv.Value), ok
+}
+
+// Close stops all that runs. It belongs at the end of the test's bubble.
+func (g *Group) Close() {
+	for _, m := range g.Members {
+		m.Disk.Release()
+		if m.Node == nil {
+			continue
+		}
+		if err := m.Node.Close(); err != nil && !errors.Is(err, consensus.ErrClosed) {
+			g.T.Logf("close %s: %v", m.ID, err)
+		}
+		m.Node = nil
+	}
+	g.Net.Wait()
+}

@@ -1,0 +1,103 @@
+package consensus
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// hashicorp/raft keeps no commit index: after a restart it restores the last snapshot, and applies the log behind it
+// only once a leader has committed again. A member that acted on what it had applied, and starts alone, would act on an
+// older state. So what it applied is recorded, and applied again before raft starts:
+//
+//	Record:  view.Index → stable store, fsynced, before anybody acts on the view
+//	Open:    snapshot, then own log up to the recorded index → store; then raft, whose entries up to there are skipped
+//
+// An entry that was applied is committed, so neither it nor anything before it can be replaced in the log.
+
+// keyApplied is where the stable store keeps the recorded index.
+var keyApplied = []byte("HanseApplied")
+
+// Record makes sure that the state of a view is never gone back behind, whatever happens to this process: a Store that
+// is opened on the same files has applied at least as much. Call it before acting on the view. It takes an fsync,
+// unless as much was recorded before.
+func (n *Node) Record(v *store.View) error {
+	if err := n.enter(); err != nil {
+		return err
+	}
+	defer n.leave()
+	n.recorded.Lock()
+	defer n.recorded.Unlock()
+	if v.Index() <= n.recorded.index {
+		return nil
+	}
+	stable := guardedStable{n.guard, n.stores.Stable}
+	if err := stable.SetUint64(keyApplied, v.Index()); err != nil {
+		return fmt.Errorf("record applied index: %w", err)
+	}
+	n.recorded.index = v.Index()
+	return nil
+}
+
+// applyRecorded brings the store to where Record left it. It runs before raft does.
+func (n *Node) applyRecorded() error {
+	recorded, err := n.stores.Stable.GetUint64(keyApplied)
+	if err != nil && !isNotFound(err) {
+		return fmt.Errorf("read applied index: %w", err)
+	}
+	n.recorded.index = recorded
+	if recorded == 0 {
+		return nil
+	}
+	if err := n.restoreNewest(); err != nil {
+		return err
+	}
+	for i := n.cfg.Store.View().Index() + 1; i <= recorded; i++ {
+		var entry raft.Log
+		switch err := n.stores.Log.GetLog(i, &entry); {
+		case errors.Is(err, raft.ErrLogNotFound) && i <= n.inSnapshot():
+			continue // raft's own entries, which a snapshot took over and no store has
+		case err != nil:
+			return fmt.Errorf("entry %d was applied, and the disk does not have it any more; this data directory cannot be trusted, join again with a fresh one: %w", i, err)
+		}
+		if entry.Type != raft.LogCommand {
+			continue
+		}
+		if stopped, ok := n.fsm.Apply(&entry).(applied); ok && stopped.err != nil {
+			return nil // by a newer version of the program; the node says so, and keeps this state
+		}
+	}
+	return nil
+}
+
+// restoreNewest restores the newest snapshot that can be read, as raft will.
+func (n *Node) restoreNewest() error {
+	metas, err := n.stores.Snapshots.List()
+	if err != nil {
+		return fmt.Errorf("list snapshots: %w", err)
+	}
+	var errs []error
+	for _, m := range metas {
+		_, r, err := n.stores.Snapshots.Open(m.ID)
+		if err == nil {
+			err = n.fsm.Restore(r)
+		}
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("snapshot %s: %w", m.ID, err))
+	}
+	return errors.Join(errs...)
+}
+
+// inSnapshot is the index up to which the newest snapshot stands for the log.
+func (n *Node) inSnapshot() uint64 {
+	metas, err := n.stores.Snapshots.List()
+	if err != nil || len(metas) == 0 {
+		return 0
+	}
+	return metas[0].Index
+}
