@@ -1,0 +1,369 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// bundle carries the grant of one bundle out. One goroutine owns all of it but the mailbox.
+//
+//	            ┌──────────── newer grant ────────────┐
+//	            ▼                                     │
+//	begin ─▶ rolling in ── every object tried ─▶ tending ◀─┐ events, retries
+//	   │                                              └────┘
+//	   └──▶ withdrawing ── nothing left, struck off ─▶ done
+type bundle struct {
+	s      *session
+	name   string
+	label  string
+	mail   *mailbox
+	logger *slog.Logger
+	stop   func()
+	done   chan struct{}
+
+	offered Grant // the session's: what was last left in the mailbox
+
+	phase    phase
+	grant    Grant
+	objects  []*object
+	wanted   map[key]*object
+	brings   map[schema.GroupKind]bool // see definedKinds
+	have     stored                    // the inventory in the cluster
+	inv      inventory                 // the inventory to be
+	damaged  string                    // why the inventory in the cluster is not trusted
+	adopted  bool                      // the inventory was an earlier bundle's, so nothing is pruned
+	resumed  bool                      // the revision was carried out before this session
+	unsaved  bool                      // inv holds what have does not
+	runs     string                    // the revision that was carried out last, as far as known
+	leaving  leaving
+	withdraw withdrawal
+	retry    backoff // after an error that is not about an object
+}
+
+// phase is where a grant is on its way.
+type phase uint8
+
+const (
+	idle phase = iota // no grant, an old one, or done with a withdrawal
+	rolling
+	tending
+	withdrawing
+)
+
+// offer leaves a grant, unless it says what the last one said.
+func (b *bundle) offer(g Grant) {
+	same := b.offered.Bundle != "" && b.offered.BundleUID == g.BundleUID && b.offered.Revision == g.Revision && b.offered.Withdraw == g.Withdraw &&
+		b.offered.Drift == g.Drift && b.offered.Deletion == g.Deletion && b.offered.Adopt == g.Adopt
+	if !same {
+		b.offered = g
+		b.mail.leave(g)
+	}
+}
+
+// run takes up grants and events until ctx ends.
+func (b *bundle) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		if g, newer := b.mail.newer(); newer {
+			b.begin(g)
+		}
+		err := b.step(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		wait := time.Hour
+		if err != nil {
+			wait = b.retry.next()
+			b.setback(err)
+		} else {
+			b.retry.reset()
+			if due, any := b.nextDue(); any {
+				wait = max(time.Until(due), 0)
+			}
+		}
+		b.sleep(ctx, wait, err != nil)
+	}
+}
+
+// sleep waits until something was left in the mailbox, or for a time. After an error events do not shorten it: what
+// failed would fail again.
+func (b *bundle) sleep(ctx context.Context, d time.Duration, failed bool) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		case <-b.mail.bell:
+			if failed && !b.mail.waiting() {
+				continue
+			}
+		}
+		return
+	}
+}
+
+// begin takes up a grant: nothing has been read or done for it yet.
+func (b *bundle) begin(g Grant) {
+	before := b.wanted
+	b.grant, b.phase = g, rolling
+	b.objects, b.wanted, b.leaving = nil, map[key]*object{}, b.newLeaving()
+	b.damaged, b.adopted, b.resumed, b.unsaved = "", false, false, false
+	b.withdraw = withdrawal{}
+	b.retry.reset()
+	if g.Withdraw {
+		b.phase = withdrawing
+		return
+	}
+	for i := range g.Objects {
+		b.objects = append(b.objects, read(&g.Objects[i]))
+	}
+	b.brings = definedKinds(b.objects)
+	for _, o := range b.objects { // what was repaired often stays slow
+		if old := before[o.key]; old != nil {
+			o.pace = old.pace
+		}
+	}
+}
+
+// step does what can be done now. An error means that it is to be tried again, whole.
+func (b *bundle) step(ctx context.Context) error {
+	switch b.phase {
+	case rolling:
+		return b.rollIn(ctx)
+	case tending:
+		return b.tend(ctx)
+	case withdrawing:
+		return b.pullOut(ctx)
+	}
+	return nil
+}
+
+// setback posts what keeps the bundle from being carried out.
+func (b *bundle) setback(err error) {
+	if isLost(err) {
+		err = errors.Join(errors.New("somebody else writes the inventory"), err)
+	}
+	b.logger.Warn("carrying out failed, will be tried again", logRevision, b.grant.Revision, logError, err)
+	b.postUnknown(err)
+}
+
+// rollIn carries out a grant from the start.
+func (b *bundle) rollIn(ctx context.Context) error {
+	if err := b.loadInventory(ctx); err != nil {
+		return err
+	}
+	if b.isOldGrant() {
+		return nil
+	}
+	if err := b.foresee(ctx); err != nil {
+		return err
+	}
+	b.post(reasonApplying)
+	if err := b.carryOut(ctx, b.due(time.Now()), true); err != nil {
+		return err
+	}
+	if b.mail.waiting() {
+		return nil
+	}
+	b.phase = tending
+	b.unsaved = b.unsaved || b.inv.revision != b.grant.Revision
+	b.inv.revision, b.runs = b.grant.Revision, b.grant.Revision
+	b.logger.Info("carried out", logRevision, b.grant.Revision, logCount, len(b.objects))
+	return b.finish(ctx)
+}
+
+// tend looks after what was carried out.
+func (b *bundle) tend(ctx context.Context) error {
+	b.heed()
+	if err := b.carryOut(ctx, b.due(time.Now()), false); err != nil {
+		return err
+	}
+	return b.finish(ctx)
+}
+
+// finish prunes when it may, and writes down what came of it all.
+func (b *bundle) finish(ctx context.Context) error {
+	if err := b.prune(ctx); err != nil {
+		return err
+	}
+	if err := b.save(ctx); err != nil {
+		return err
+	}
+	b.post("")
+	return nil
+}
+
+// isOldGrant says that the cluster has carried out a newer grant of this bundle: the state that this one comes from
+// was rolled back, and is not acted on.
+func (b *bundle) isOldGrant() bool {
+	old := b.grant.StoreRevision != 0 && b.inv.bundleUID == b.grant.BundleUID && b.grant.StoreRevision < b.inv.storeRevision
+	if old {
+		b.phase = idle
+		b.postOldGrant()
+	}
+	return old
+}
+
+// loadInventory reads what lies in the cluster, and prepares what is to lie there.
+func (b *bundle) loadInventory(ctx context.Context) error {
+	have, err := b.s.inventories.load(ctx, b.name)
+	if err != nil && !errors.Is(err, errDamaged) {
+		return err
+	}
+	b.have, b.damaged, b.unsaved = have, "", false
+	b.inv = have.inventory.clone()
+	if b.inv.revision != "" {
+		b.runs = b.inv.revision
+	}
+	if err != nil {
+		b.damaged = err.Error()
+		b.logger.Warn("nothing is pruned", logError, err)
+	}
+	return nil
+}
+
+// foresee writes down, before anything is applied, what is going to be.
+func (b *bundle) foresee(ctx context.Context) error {
+	g := b.grant
+	b.adopted = b.have.version != "" && b.inv.bundleUID != g.BundleUID
+	if b.adopted { // what the earlier bundle had and this one has not is let go of, never pruned
+		b.logger.Info("taking over the inventory of an earlier bundle of this name", logCount, len(b.inv.entries))
+	}
+	b.resumed = !b.adopted && b.damaged == "" && b.inv.revision == g.Revision && g.Revision != ""
+	if err := b.place(ctx, b.objects); err != nil {
+		return err
+	}
+	if b.adopted || b.damaged != "" {
+		maps.DeleteFunc(b.inv.entries, func(k key, _ entry) bool { return !b.isWanted(k) })
+	}
+	b.unsaved = b.have.version == "" || b.damaged != "" || b.adopted || b.inv.storeRevision != g.StoreRevision || b.inv.deletion != g.Deletion
+	b.inv.bundleUID, b.inv.storeRevision, b.inv.deletion = g.BundleUID, g.StoreRevision, g.Deletion
+	if !b.resumed {
+		b.inv.revision = ""
+	}
+	b.list(b.objects)
+	if err := b.save(ctx); err != nil {
+		return err
+	}
+	b.watchKinds(ctx)
+	for _, o := range b.objects {
+		if o.todo == rollIn && b.resumed && b.inv.entries[o.key].uid != "" {
+			o.todo = restore
+		}
+	}
+	return nil
+}
+
+// place finds where the objects are served. The kinds that the bundle's own definitions bring are known before they are.
+func (b *bundle) place(ctx context.Context, objects []*object) error {
+	for _, o := range objects {
+		if o.mapped || malformed(o.manifest) != "" || forbidden(o.key) {
+			continue
+		}
+		m, err := b.s.kinds.exactly(ctx, o.gvk)
+		switch {
+		case err == nil:
+			o.place(m)
+		case ctx.Err() != nil || isUnreachable(err):
+			return err
+		default:
+			if namespaced, known := b.brings[o.gvk.GroupKind()]; known {
+				o.key.namespace = namespaceFor(o.manifest.GetNamespace(), namespaced)
+			}
+			b.wanted[o.key] = o
+			continue
+		}
+		if twin := b.wanted[o.key]; twin != nil && twin != o {
+			o.problem = problem{ReasonRefused, "the bundle holds two objects of this name"}
+			o.todo, o.mapped = nothing, false
+			continue
+		}
+		b.wanted[o.key] = o
+	}
+	b.listen()
+	return nil
+}
+
+// listen asks for the events of all objects that the bundle wants.
+func (b *bundle) listen() {
+	keys := map[key]bool{}
+	for k := range b.wanted {
+		keys[k] = true
+	}
+	for k := range b.inv.entries {
+		keys[k] = true
+	}
+	b.mail.want(keys)
+}
+
+// isWanted says that a listed object is still of the bundle. An object of a kind that the cluster does not serve now
+// may have another namespace than its manifest says, so any of its name counts.
+func (b *bundle) isWanted(k key) bool {
+	if b.wanted[k] != nil {
+		return true
+	}
+	for _, o := range b.objects {
+		if !o.mapped && o.key.GroupKind == k.GroupKind && o.key.name == k.name {
+			return true
+		}
+	}
+	return false
+}
+
+// list puts objects on the inventory to be, without UID for now.
+func (b *bundle) list(objects []*object) {
+	for _, o := range objects {
+		if b.wanted[o.key] != o {
+			continue
+		}
+		if _, listed := b.inv.entries[o.key]; !listed {
+			b.inv.entries[o.key] = entry{version: o.gvk.Version}
+			b.unsaved = true
+		}
+	}
+}
+
+// save writes the inventory if it is not what lies in the cluster.
+func (b *bundle) save(ctx context.Context) error {
+	if !b.unsaved {
+		return nil
+	}
+	have, err := b.s.inventories.save(ctx, b.have, b.inv)
+	if err != nil {
+		if isLost(err) {
+			b.phase = rolling // read it again
+		}
+		return err
+	}
+	b.have, b.unsaved = have, false
+	return nil
+}
+
+// watchKinds watches exactly the kinds of what the bundle has and of what is on its way out.
+func (b *bundle) watchKinds(ctx context.Context) {
+	use := map[schema.GroupKind]mapping{}
+	for k := range b.inv.entries {
+		if _, done := use[k.GroupKind]; done {
+			continue
+		}
+		if m, err := b.s.kinds.any(ctx, k.GroupKind); err == nil {
+			use[k.GroupKind] = m
+		}
+	}
+	b.s.watches.use(b.name, use)
+}
+
+// policyOf is the deletion policy that counts for what runs now.
+func (b *bundle) policyOf() v1alpha1.DeletionPolicy {
+	if b.inv.deletion != "" {
+		return b.inv.deletion
+	}
+	return b.grant.Deletion
+}

@@ -1,0 +1,170 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+)
+
+// inventories keeps the inventory of each bundle in ConfigMaps of Namespace.
+type inventories struct {
+	client         corev1client.ConfigMapInterface
+	fleet, cluster string
+}
+
+// stored is an inventory as it lies in the cluster.
+type stored struct {
+	inventory
+	// version is the head's resourceVersion; empty when there is no head. It makes two writers exclude each other.
+	version string
+	// parts are the names of all chunks that are there, of any generation.
+	parts []string
+}
+
+const chunkKey = "objects"
+
+func chunkName(bundle string, generation uint64, i int) string {
+	return fmt.Sprintf("objects.%d.%d.%s", generation, i, objectName(bundle))
+}
+
+func isInventoryName(name string) bool {
+	return strings.HasPrefix(name, "bundle.") || strings.HasPrefix(name, "objects.")
+}
+
+// load reads a bundle's inventory. That there is none is no error: it then has no version. errDamaged comes with the
+// head's version, so that it can be written anew.
+func (s *inventories) load(ctx context.Context, bundle string) (stored, error) {
+	list, err := s.client.List(ctx, metav1.ListOptions{LabelSelector: LabelInventory + "=" + bundleLabel(bundle)})
+	if err != nil {
+		return stored{}, fmt.Errorf("read inventory: %w", err)
+	}
+	out := stored{inventory: inventory{bundle: bundle, entries: map[key]entry{}}}
+	maps := map[string]map[string]string{}
+	for _, cm := range list.Items {
+		maps[cm.Name] = cm.Data
+		if cm.Name == headName(bundle) {
+			out.version = cm.ResourceVersion
+		} else {
+			out.parts = append(out.parts, cm.Name)
+			out.generation = max(out.generation, generationOf(cm.Name))
+		}
+	}
+	if out.version == "" {
+		return out, nil
+	}
+	inv, err := decode(maps[headName(bundle)], func(generation uint64, i int) (string, bool) {
+		data, found := maps[chunkName(bundle, generation, i)]
+		return data[chunkKey], found
+	})
+	if err == nil && inv.bundle != bundle {
+		err = fmt.Errorf("%w: it is of bundle %q", errDamaged, clip(inv.bundle, maxName))
+	}
+	if err != nil {
+		return out, err
+	}
+	out.inventory = inv
+	return out, nil
+}
+
+func generationOf(chunk string) uint64 {
+	_, rest, _ := strings.Cut(chunk, ".")
+	number, _, _ := strings.Cut(rest, ".")
+	generation, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return generation
+}
+
+// save replaces what lies in the cluster by inv, and is the only way there: chunks of a new generation first, then
+// the head, then the old chunks go. have is what was loaded or saved before.
+func (s *inventories) save(ctx context.Context, have stored, inv inventory) (stored, error) {
+	inv.generation = have.generation + 1
+	head, chunks, err := inv.encode(maxChunk)
+	if err != nil {
+		return have, err
+	}
+	out := stored{inventory: inv}
+	for i, data := range chunks {
+		cm := s.configMap(inv.bundle, chunkName(inv.bundle, inv.generation, i), map[string]string{chunkKey: data})
+		if err := s.put(ctx, cm); err != nil {
+			return have, fmt.Errorf("write inventory: %w", err)
+		}
+		out.parts = append(out.parts, cm.Name)
+	}
+	written, err := s.putHead(ctx, have.version, s.head(inv, head))
+	if err != nil {
+		return have, fmt.Errorf("write inventory: %w", err)
+	}
+	out.version = written.ResourceVersion
+	// What cannot be deleted now is found by the next load.
+	if err := s.drop(ctx, have.parts); err != nil {
+		out.parts = append(out.parts, have.parts...)
+	}
+	return out, nil
+}
+
+func (s *inventories) put(ctx context.Context, cm *corev1.ConfigMap) error {
+	_, err := s.client.Create(ctx, cm, metav1.CreateOptions{FieldManager: FieldManager})
+	if apierrors.IsAlreadyExists(err) { // left by a save that did not come to its head
+		_, err = s.client.Update(ctx, cm, metav1.UpdateOptions{FieldManager: FieldManager})
+	}
+	return err
+}
+
+func (s *inventories) putHead(ctx context.Context, version string, cm *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+	if version == "" {
+		return s.client.Create(ctx, cm, metav1.CreateOptions{FieldManager: FieldManager})
+	}
+	cm.ResourceVersion = version
+	return s.client.Update(ctx, cm, metav1.UpdateOptions{FieldManager: FieldManager})
+}
+
+func (s *inventories) head(inv inventory, data map[string]string) *corev1.ConfigMap {
+	data["fleet"], data["cluster"] = s.fleet, s.cluster
+	cm := s.configMap(inv.bundle, headName(inv.bundle), data)
+	cm.Labels[labelApplySetID] = applySetID(inv.bundle)
+	cm.Annotations = map[string]string{
+		annotationTooling: tooling, annotationKinds: inv.groupKinds(), annotationNamespaces: inv.namespaces(),
+	}
+	return cm
+}
+
+func (s *inventories) configMap(bundle, name string, data map[string]string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: map[string]string{LabelInventory: bundleLabel(bundle)}},
+		Data:       data,
+	}
+}
+
+// remove deletes an inventory that lists nothing that is still there: the head first, so that what is left of it
+// after a crash speaks of nothing.
+func (s *inventories) remove(ctx context.Context, have stored) error {
+	if err := s.drop(ctx, append([]string{headName(have.bundle)}, have.parts...)); err != nil {
+		return fmt.Errorf("delete inventory: %w", err)
+	}
+	return nil
+}
+
+func (s *inventories) drop(ctx context.Context, names []string) error {
+	for _, name := range names {
+		err := s.client.Delete(ctx, name, metav1.DeleteOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// isLost says that somebody else wrote or removed the inventory since it was loaded.
+func isLost(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && (apierrors.IsConflict(err) || apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err))
+}

@@ -1,0 +1,175 @@
+package reconcile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// The inventory of a bundle is the list of the objects that this cluster's member applied, or is about to apply, for
+// it. It is the only ground on which anything is deleted. It lies in ConfigMaps of one generation: chunks, which
+// hold the list, and the head, which is written after them and says which generation counts, how many chunks it has
+// and what they add up to. So a list that was half written is one that no head speaks of, and a list that lost a
+// chunk does not add up: it is damaged, and nothing is deleted.
+//
+//	head   data: format, generation, chunks, sha256, fleet, cluster, bundle, bundleUID, revision, storeRevision, deletion
+//	chunk  data: objects = lines of JSON ["group","version","kind","namespace","name","uid"], sorted
+type inventory struct {
+	bundle, bundleUID string
+	// revision is the one that was carried out last, whole; empty before the first was.
+	revision string
+	// storeRevision is that of the grant that was begun last.
+	storeRevision uint64
+	deletion      v1alpha1.DeletionPolicy
+	// entries by key. A UID is empty until the object was applied.
+	entries map[key]entry
+
+	generation uint64
+}
+
+// entry is what the inventory knows of an object besides its key.
+type entry struct {
+	version string
+	uid     types.UID
+}
+
+const (
+	inventoryFormat = "1"
+	// maxChunk bounds a ConfigMap of the inventory, well below what etcd takes (1 MiB).
+	maxChunk = 256 << 10
+)
+
+// errDamaged means that an inventory is there and cannot be trusted.
+var errDamaged = errors.New("inventory is damaged")
+
+// encode is what the head and the chunks of the inventory hold.
+func (inv inventory) encode(limit int) (head map[string]string, chunks []string, err error) {
+	lines, err := inv.lines()
+	if err != nil {
+		return nil, nil, err
+	}
+	var chunk strings.Builder
+	for _, line := range lines {
+		if chunk.Len() > 0 && chunk.Len()+len(line) > limit {
+			chunks = append(chunks, chunk.String())
+			chunk.Reset()
+		}
+		chunk.WriteString(line)
+	}
+	chunks = append(chunks, chunk.String())
+	return map[string]string{
+		"format": inventoryFormat, "bundle": inv.bundle, "bundleUID": inv.bundleUID, "revision": inv.revision,
+		"storeRevision": strconv.FormatUint(inv.storeRevision, 10), "deletion": string(inv.deletion),
+		"generation": strconv.FormatUint(inv.generation, 10), "chunks": strconv.Itoa(len(chunks)), "sha256": sumOf(chunks),
+	}, chunks, nil
+}
+
+func (inv inventory) lines() ([]string, error) {
+	keys := inv.keys()
+	lines := make([]string, 0, len(keys))
+	for _, k := range keys {
+		e := inv.entries[k]
+		line, err := json.Marshal([]string{k.Group, e.version, k.Kind, k.namespace, k.name, string(e.uid)})
+		if err != nil {
+			return nil, fmt.Errorf("encode inventory: %w", err)
+		}
+		lines = append(lines, string(line)+"\n")
+	}
+	return lines, nil
+}
+
+// keys of the entries, sorted.
+func (inv inventory) keys() []key { return sortedKeys(inv.entries) }
+
+func sumOf(chunks []string) string {
+	h := sha256.New()
+	for _, c := range chunks {
+		fmt.Fprintf(h, "%d\n%s", len(c), c)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// decode is the reverse of encode. chunk returns the content of a chunk of a generation. Every error wraps errDamaged.
+func decode(head map[string]string, chunk func(generation uint64, i int) (string, bool)) (inventory, error) {
+	damaged := func(what string) (inventory, error) { return inventory{}, fmt.Errorf("%w: %s", errDamaged, what) }
+	if head["format"] != inventoryFormat {
+		return damaged(fmt.Sprintf("format %q is not known", clip(head["format"], maxName)))
+	}
+	generation, errG := strconv.ParseUint(head["generation"], 10, 64)
+	store, errS := strconv.ParseUint(head["storeRevision"], 10, 64)
+	n, errN := strconv.Atoi(head["chunks"])
+	if errG != nil || errS != nil || errN != nil || n < 1 || head["bundle"] == "" {
+		return damaged("its head is garbled")
+	}
+	var chunks []string
+	for i := range n {
+		c, found := chunk(generation, i)
+		if !found {
+			return damaged(fmt.Sprintf("part %d of %d is missing", i+1, n))
+		}
+		chunks = append(chunks, c)
+	}
+	if sumOf(chunks) != head["sha256"] {
+		return damaged("its parts were changed")
+	}
+	inv := inventory{
+		bundle: head["bundle"], bundleUID: head["bundleUID"], revision: head["revision"], storeRevision: store,
+		deletion: v1alpha1.DeletionPolicy(head["deletion"]), generation: generation, entries: map[key]entry{},
+	}
+	for _, c := range chunks {
+		if err := inv.read(c); err != nil {
+			return damaged(err.Error())
+		}
+	}
+	return inv, nil
+}
+
+func (inv inventory) read(chunk string) error {
+	for line := range strings.Lines(chunk) {
+		var f []string
+		if err := json.Unmarshal([]byte(line), &f); err != nil || len(f) != 6 {
+			return errors.New("a line is garbled")
+		}
+		k := key{schema.GroupKind{Group: f[0], Kind: f[2]}, f[3], f[4]}
+		inv.entries[k] = entry{version: f[1], uid: types.UID(f[5])}
+	}
+	return nil
+}
+
+// clone is a copy that can be changed without changing inv.
+func (inv inventory) clone() inventory {
+	inv.entries = maps.Clone(inv.entries)
+	return inv
+}
+
+// groupKinds and namespaces are what KEP-3659 wants on the parent, so that others' tools find the members.
+func (inv inventory) groupKinds() string {
+	var gks []string
+	for k := range inv.entries {
+		gks = append(gks, k.GroupKind.String())
+	}
+	slices.Sort(gks)
+	return strings.Join(slices.Compact(gks), ",")
+}
+
+func (inv inventory) namespaces() string {
+	var out []string
+	for k := range inv.entries {
+		if k.namespace != "" && k.namespace != Namespace {
+			out = append(out, k.namespace)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(slices.Compact(out), ",")
+}

@@ -1,0 +1,61 @@
+package reconcile
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// What the reconciler writes on objects, and where it keeps its own. These names lie in people's clusters: they
+// never change.
+const (
+	// FieldManager is the owner of the fields that bundles set.
+	FieldManager = "hanse"
+	// LabelBundle on an object names the bundle it is of. Watches are filtered by it. It proves nothing: Kubernetes
+	// copies labels (of a Service onto its EndpointSlices), and so do people.
+	LabelBundle = "fleet.hanse.dev/bundle"
+	// LabelInventory on a ConfigMap in Namespace names the bundle whose inventory it is part of.
+	LabelInventory = "fleet.hanse.dev/inventory"
+	// Namespace holds the reconciler's Lease and its inventories.
+	Namespace = "hanse-system"
+	// LeaseName is the Lease in Namespace whose holder acts.
+	LeaseName = "hanse-agent"
+
+	labelPartOf          = "applyset.kubernetes.io/part-of"
+	labelApplySetID      = "applyset.kubernetes.io/id"
+	annotationTooling    = "applyset.kubernetes.io/tooling"
+	annotationKinds      = "applyset.kubernetes.io/contains-group-kinds"
+	annotationNamespaces = "applyset.kubernetes.io/additional-namespaces"
+	tooling              = "hanse/v1alpha1"
+)
+
+// bundleLabel is the value of LabelBundle: the bundle's name, or for one that is no label value a digest of it.
+func bundleLabel(bundle string) string {
+	if bundle != "" && len(validation.IsValidLabelValue(bundle)) == 0 {
+		return bundle
+	}
+	sum := sha256.Sum256([]byte(bundle))
+	return "sha256-" + hex.EncodeToString(sum[:16])
+}
+
+// headName is the ConfigMap that is the bundle's ApplySet parent and the head of its inventory.
+func headName(bundle string) string { return "bundle." + objectName(bundle) }
+
+// objectName is bundleLabel, fit for the name of a ConfigMap.
+func objectName(bundle string) string {
+	label := bundleLabel(bundle)
+	if len(validation.IsDNS1123Subdomain(label)) == 0 {
+		return label
+	}
+	sum := sha256.Sum256([]byte(bundle))
+	return "sha256-" + hex.EncodeToString(sum[:16])
+}
+
+// applySetID is what KEP-3659 derives from the parent of a set.
+func applySetID(bundle string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{headName(bundle), Namespace, "ConfigMap", ""}, ".")))
+	return "applyset-" + base64.RawURLEncoding.EncodeToString(sum[:]) + "-v1"
+}

@@ -1,0 +1,117 @@
+package reconcile
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// Reasons of a v1alpha1.Problem.
+const (
+	ReasonConflict       = "Conflict"       // somebody else's object is in the way
+	ReasonRefused        = "Refused"        // the cluster refuses the object as it is
+	ReasonNotEstablished = "NotEstablished" // a definition or namespace does not become usable
+	ReasonUnhealthy      = "Unhealthy"      // applied, and says of itself that it failed
+	ReasonPruneFailed    = "PruneFailed"    // should be gone and is not
+	ReasonUnknownKind    = "UnknownKind"    // the cluster does not serve the kind
+)
+
+// Bounds of what a report carries. All of its text comes from manifests, webhooks and other strangers.
+const (
+	maxProblems = 16
+	maxMessage  = 512
+	maxName     = 253
+)
+
+// problem is why one object is not as it should be. The zero value: it is.
+type problem struct{ reason, message string }
+
+func (p problem) of(ref v1alpha1.ObjectRef) v1alpha1.Problem {
+	return v1alpha1.Problem{ObjectRef: ref, Reason: p.reason, Message: clip(p.message, maxMessage)}
+}
+
+// isAway says that an error is about the way to kube-apiserver, and not about the object that was asked for.
+func isAway(err error) bool {
+	if err == nil {
+		return false
+	}
+	var status apierrors.APIStatus
+	return !errors.As(err, &status) || apierrors.IsUnauthorized(err)
+}
+
+// isKindGone says that the server does not know the resource, other than not having the object.
+func isKindGone(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) {
+		return false
+	}
+	d := status.Status().Details
+	return d == nil || d.Name == "" || slices.ContainsFunc(d.Causes, func(c metav1.StatusCause) bool {
+		return c.Type == metav1.CauseTypeUnexpectedServerResponse
+	})
+}
+
+// problemOf says what an error of kube-apiserver means for the object. What a Secret holds must not get into a
+// message, so of Secrets only the names of fields are told.
+func problemOf(kind schema.GroupKind, err error) problem {
+	var status apierrors.APIStatus
+	switch {
+	case !errors.As(err, &status):
+		return problem{ReasonRefused, err.Error()}
+	case isKindGone(err):
+		return problem{ReasonUnknownKind, fmt.Sprintf("the cluster does not serve the kind %s now", kind)}
+	case kind == kindSecret:
+		return problem{ReasonRefused, refusedSecret(status.Status())}
+	case isFieldConflict(err):
+		return problem{ReasonConflict, status.Status().Message}
+	}
+	return problem{ReasonRefused, status.Status().Message}
+}
+
+func isFieldConflict(err error) bool {
+	return apierrors.IsConflict(err) && apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict)
+}
+
+func refusedSecret(s metav1.Status) string {
+	message := "the cluster refuses it: " + cmp.Or(string(s.Reason), "Unknown")
+	if s.Details == nil {
+		return message
+	}
+	var fields []string
+	for _, c := range s.Details.Causes {
+		fields = append(fields, fmt.Sprintf("%s (%s)", c.Field, c.Type))
+	}
+	return strings.TrimSuffix(message+"; "+strings.Join(fields, ", "), "; ")
+}
+
+// clip makes text fit for a report: valid UTF-8, one line, at most limit bytes.
+func clip(text string, limit int) string {
+	const more = "…"
+	if len(text) > 4*limit {
+		text = text[:4*limit]
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	if len(text) <= limit {
+		return text
+	}
+	cut := limit - len(more)
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + more
+}

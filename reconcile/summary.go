@@ -1,0 +1,112 @@
+package reconcile
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// post puts the state of the bundle on the board. A reason other than "" says what goes on besides.
+func (b *bundle) post(reason string) {
+	st := v1alpha1.WorkStatus{Applied: b.runs, Objects: int32(len(b.objects)), Health: v1alpha1.HealthReady}
+	var problems []v1alpha1.Problem
+	pending := 0
+	for _, o := range b.objects {
+		health, p := standing(o, b.s.tracker.get(o.key))
+		switch {
+		case p.reason != "":
+			problems = append(problems, p.of(o.ref()))
+		case health == v1alpha1.HealthReady:
+			st.ReadyObjects++
+		default:
+			pending++
+		}
+		if o.drifted {
+			st.Drifted++
+		}
+	}
+	lasting, going := b.lingering()
+	problems, pending = append(problems, lasting...), pending+going
+	failed := len(problems)
+	st.Problems = problems[:min(len(problems), maxProblems)]
+	r := ready{metav1.ConditionTrue, reasonReady, ""}
+	switch {
+	case failed > 0:
+		st.Health = v1alpha1.HealthFailed
+		r = ready{metav1.ConditionFalse, reasonFailed, fmt.Sprintf("%d objects have a problem", failed)}
+	case pending > 0 || reason != "":
+		st.Health = v1alpha1.HealthInProgress
+		r = ready{metav1.ConditionFalse, reasonInProgress, fmt.Sprintf("%d of %d objects are ready", st.ReadyObjects, st.Objects)}
+	}
+	if reason != "" {
+		r = ready{metav1.ConditionFalse, reason, fmt.Sprintf("%d of %d objects are ready", st.ReadyObjects, st.Objects)}
+	}
+	if b.damaged != "" {
+		r.message = clip(b.damaged+": nothing that left the bundle before is pruned. "+r.message, maxMessage)
+	}
+	b.s.board.post(b.name, b.grant.BundleUID, st, r)
+}
+
+// lingering are the objects that should be gone and give reason to worry, and how many are just going.
+func (b *bundle) lingering() (problems []v1alpha1.Problem, going int) {
+	now := time.Now()
+	for _, k := range sortedKeys(b.leaving.waiting) {
+		l := b.leaving.waiting[k]
+		if l.isProblem(now) {
+			problems = append(problems, l.of(k.ref(b.inv.entries[k].version)))
+		} else {
+			going++
+		}
+	}
+	return problems, going
+}
+
+// standing is how one object is: its health, or its problem.
+func standing(o *object, seen *sighting) (v1alpha1.Health, problem) {
+	switch {
+	case o.problem.reason != "":
+		return v1alpha1.HealthFailed, o.problem
+	case o.drifted && o.applied != nil && o.applied.uid == "":
+		return v1alpha1.HealthFailed, problem{ReasonUnhealthy, "it was deleted, and the drift policy Report leaves it so"}
+	case o.applied == nil || seen == nil:
+		return v1alpha1.HealthInProgress, problem{}
+	case seen.status == status.CurrentStatus:
+		return v1alpha1.HealthReady, problem{}
+	case o.late && o.isDefinition():
+		return v1alpha1.HealthFailed, problem{ReasonNotEstablished, "it does not become usable: " + seen.message}
+	case seen.status == status.FailedStatus:
+		return v1alpha1.HealthFailed, problem{ReasonUnhealthy, describe(o.key, seen.message)}
+	}
+	return v1alpha1.HealthInProgress, problem{}
+}
+
+// describe is a message that an object says of itself, unless it is a Secret.
+func describe(k key, message string) string {
+	if k.GroupKind == kindSecret {
+		return "it says that it failed"
+	}
+	return message
+}
+
+// postUnknown says that the cluster cannot be asked.
+func (b *bundle) postUnknown(err error) {
+	st := v1alpha1.WorkStatus{Applied: b.runs, Objects: int32(len(b.objects)), Health: v1alpha1.HealthUnknown}
+	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionUnknown, whyAway(err), clip(err.Error(), maxMessage)})
+}
+
+func (b *bundle) postOldGrant() {
+	st := v1alpha1.WorkStatus{Applied: b.runs, Health: v1alpha1.HealthUnknown}
+	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionUnknown, reasonOldGrant, fmt.Sprintf(
+		"the grant is of store revision %d, and the cluster has acted on %d: nothing is touched", b.grant.StoreRevision, b.inv.storeRevision)})
+}
+
+func (b *bundle) postWithdrawing() {
+	st := v1alpha1.WorkStatus{Applied: b.runs, Health: v1alpha1.HealthInProgress, Objects: int32(len(b.inv.entries))}
+	problems, _ := b.lingering()
+	st.Problems = problems[:min(len(problems), maxProblems)]
+	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionFalse, reasonWithdrawing, fmt.Sprintf("%d objects are still there", len(b.inv.entries))})
+}
