@@ -70,10 +70,14 @@ func (d *directory) others() map[store.MemberID]bool {
 	return others
 }
 
-// followMembers cuts the connections of pins that the log withdraws, at once; its own withdrawal ends the member.
+// followMembers cuts the connections of pins that the log withdraws, at once; its own withdrawal ends the member. Whom
+// it knows is recorded, because a fleet that restarts as a whole must know each other to elect.
 func (c *Core) followMembers(ctx context.Context) error {
 	return c.follow(ctx, []string{store.KeyMembers, store.KeyRemoved}, func(v *store.View) error {
 		c.endpoint.Recheck()
+		if err := c.node.Record(v); err != nil {
+			return err
+		}
 		if _, removed := v.Removed(c.id()); removed {
 			return ErrRemoved
 		}

@@ -83,6 +83,10 @@ func (c *Core) beat(ctx context.Context) error {
 	for sleep(ctx, heartbeat) {
 		c.board.note(c.id(), word{Revision: c.store.View().Revision()}, time.Now())
 		c.board.touch()
+		// What is recorded is also what reads are answered from after a restart without quorum.
+		if err := c.node.Record(c.store.View()); err != nil && ctx.Err() == nil {
+			return err
+		}
 	}
 	return nil
 }

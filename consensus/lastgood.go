@@ -52,32 +52,31 @@ func (n *Node) applyRecorded() error {
 	if recorded == 0 {
 		return nil
 	}
-	if err := n.restoreNewest(); err != nil {
+	from, err := n.restoreNewest()
+	if err != nil {
 		return err
 	}
-	for i := n.cfg.Store.View().Index() + 1; i <= recorded; i++ {
+	for i := from + 1; i <= recorded; i++ {
 		var entry raft.Log
-		switch err := n.stores.Log.GetLog(i, &entry); {
-		case errors.Is(err, raft.ErrLogNotFound) && i <= n.inSnapshot():
-			continue // raft's own entries, which a snapshot took over and no store has
-		case err != nil:
+		if err := n.stores.Log.GetLog(i, &entry); err != nil {
 			return fmt.Errorf("entry %d was applied, and the disk does not have it any more; this data directory cannot be trusted, join again with a fresh one: %w", i, err)
 		}
 		if entry.Type != raft.LogCommand {
 			continue
 		}
-		if stopped, ok := n.fsm.Apply(&entry).(applied); ok && stopped.err != nil {
+		if a, ok := n.fsm.Apply(&entry).(applied); ok && a.err != nil {
 			return nil // by a newer version of the program; the node says so, and keeps this state
 		}
 	}
 	return nil
 }
 
-// restoreNewest restores the newest snapshot that can be read, as raft will.
-func (n *Node) restoreNewest() error {
+// restoreNewest restores the newest snapshot that can be read, as raft will, and returns the index up to which it
+// stands for the log; 0 when there is none.
+func (n *Node) restoreNewest() (index uint64, err error) {
 	metas, err := n.stores.Snapshots.List()
 	if err != nil {
-		return fmt.Errorf("list snapshots: %w", err)
+		return 0, fmt.Errorf("list snapshots: %w", err)
 	}
 	var errs []error
 	for _, m := range metas {
@@ -86,18 +85,9 @@ func (n *Node) restoreNewest() error {
 			err = n.fsm.Restore(r)
 		}
 		if err == nil {
-			return nil
+			return m.Index, nil
 		}
 		errs = append(errs, fmt.Errorf("snapshot %s: %w", m.ID, err))
 	}
-	return errors.Join(errs...)
-}
-
-// inSnapshot is the index up to which the newest snapshot stands for the log.
-func (n *Node) inSnapshot() uint64 {
-	metas, err := n.stores.Snapshots.List()
-	if err != nil || len(metas) == 0 {
-		return 0
-	}
-	return metas[0].Index
+	return 0, errors.Join(errs...)
 }

@@ -98,6 +98,9 @@ func (n *Node) open() (err error) {
 	n.sequence = newSequence(start)
 	n.guard = newGuard(n.cfg.Timing.DiskStall, n.diskFailed)
 	n.fsm = &fsm{store: n.cfg.Store, halted: make(chan struct{}), halt: n.storeStopped}
+	if err := n.applyRecorded(); err != nil {
+		return err
+	}
 	return n.openRaft()
 }
 

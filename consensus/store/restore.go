@@ -56,12 +56,14 @@ func readSnapshot(r io.Reader) (*View, error) {
 		return nil, err
 	}
 	b := builder{view: *newView()}
+	b.keys = b.view.keys.Txn()
 	for {
 		kind, payload, err := in.next()
 		if err != nil {
 			return nil, err
 		}
 		if kind == frameEnd && b.kind != 0 {
+			b.view.keys = b.keys.Commit()
 			return &b.view, errors.Join(b.seal(), in.end())
 		}
 		if err := b.add(kind, payload); err != nil {
@@ -134,6 +136,7 @@ func (f *frameReader) end() error {
 // a store wrote is what the checksum is for.
 type builder struct {
 	view  View
+	keys  *iradix.Txn[*entry]
 	kind  byte   // of the latest frame
 	order []byte // what the latest frame was about, to see that they ascend
 	id    MemberID
@@ -233,7 +236,7 @@ func (b *builder) key(f keyFrame) error {
 	if e.size() > MaxValue {
 		return malformed("size of key %q", f.Key)
 	}
-	b.view.keys, _, _ = b.view.keys.Insert([]byte(f.Key), e)
+	b.keys.Insert([]byte(f.Key), e)
 	return b.enrol(e)
 }
 
