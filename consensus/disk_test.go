@@ -62,7 +62,7 @@ func TestDisk(t *testing.T) {
 			proposeInBackground(t, old)
 			time.Sleep(time.Minute)
 			for _, m := range g.Members {
-				if m != old && m.Node.Status().State == "leader" {
+				if m != old && m.Node().Status().State == "leader" {
 					t.Error("another leads: raft no longer shows the fault")
 				}
 			}
@@ -84,10 +84,10 @@ func TestDisk(t *testing.T) {
 			if _, err := g.Put(ctx, m, "/k", "v"); err == nil {
 				t.Error("acknowledged a write after its disk failed")
 			}
-			if _, _, ok := m.Node.Leader(); ok {
+			if _, _, ok := m.Node().Leader(); ok {
 				t.Error("still believes in a leader")
 			}
-			if err := m.Node.Healthy(ctx); err == nil {
+			if err := m.Node().Healthy(ctx); err == nil {
 				t.Error("believes to be healthy")
 			}
 			wantFatal(t, m, boom.Error())
@@ -100,7 +100,7 @@ func proposeInBackground(t *testing.T, m *consensustest.Member) {
 	ctx, cancel := contextFor(t, 20*time.Second)
 	go func() {
 		defer cancel()
-		m.Node.Propose(ctx, put("/doomed", "x"))
+		m.Node().Propose(ctx, put("/doomed", "x"))
 	}()
 }
 

@@ -87,40 +87,42 @@ type client struct {
 func (c *client) run(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		m := c.g.Members[c.rng.IntN(len(c.g.Members))]
-		node := m.Node
 		key := fmt.Sprintf("/k/%d", c.rng.IntN(4))
 		if c.rng.IntN(2) == 0 {
-			c.write(node, key, fmt.Sprintf("c%d-%d", c.id, n))
+			c.write(m, key, fmt.Sprintf("c%d-%d", c.id, n))
 		} else {
-			c.read(m, node, key)
+			c.read(m, key)
 		}
 		time.Sleep(time.Duration(c.rng.IntN(40)) * time.Millisecond)
 	}
 }
 
-func (c *client) write(node *consensus.Node, key, value string) {
+func (c *client) write(m *consensustest.Member, key, value string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	call := c.rec.clock.Add(1)
-	_, err := node.Propose(ctx, put(key, value))
+	_, err := m.Node().Propose(ctx, put(key, value))
 	end := c.rec.clock.Add(1)
 	switch {
+	case err == nil:
 	case errors.Is(err, consensus.ErrNoQuorum), errors.Is(err, consensus.ErrClosed):
 		return // surely not written
-	case err != nil:
+	default:
 		end = math.MaxInt64 // may take effect at any time
 	}
 	c.rec.add(porcupine.Operation{ClientId: c.id, Input: registerOp{true, key, value}, Call: call, Output: "", Return: end})
 }
 
-func (c *client) read(m *consensustest.Member, node *consensus.Node, key string) {
+func (c *client) read(m *consensustest.Member, key string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	call := c.rec.clock.Add(1)
+	node, state := m.Pair()
 	if _, err := node.Read(ctx); err != nil {
 		return
 	}
-	value, _ := m.Get(key)
+	kv, _ := state.View().Get(key)
+	value := string(kv.Value)
 	c.rec.add(porcupine.Operation{
 		ClientId: c.id, Input: registerOp{false, key, ""}, Call: call, Output: value, Return: c.rec.clock.Add(1),
 	})
@@ -219,7 +221,7 @@ func fiveVoters(_ *consensustest.Member, c *consensus.Config) {
 func disturb(g *consensustest.Group, rng *rand.Rand) {
 	m := g.Members[rng.IntN(len(g.Members))]
 	o := g.Members[rng.IntN(len(g.Members))]
-	switch rng.IntN(5) {
+	switch rng.IntN(6) {
 	case 0:
 		g.Net.Isolate(m.ID, true)
 		time.Sleep(time.Duration(rng.IntN(8000)) * time.Millisecond)
@@ -230,10 +232,14 @@ func disturb(g *consensustest.Group, rng *rand.Rand) {
 		}
 	case 2:
 		g.Net.Cut(m.ID, o.ID, false)
+	case 5:
+		g.Kill(m)
+		time.Sleep(time.Duration(rng.IntN(6000)) * time.Millisecond)
+		g.Start(m)
 	case 3:
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		m.Node.Transfer(ctx) // fails unless m leads
+		m.Node().Transfer(ctx) // fails unless m leads
 	case 4:
 		for _, m := range g.Members {
 			g.Net.Isolate(m.ID, false)
@@ -245,9 +251,9 @@ func disturb(g *consensustest.Group, rng *rand.Rand) {
 func converge(g *consensustest.Group) {
 	g.T.Helper()
 	g.WaitFor("all members to have the same revision", func() bool {
-		first := g.Members[0].Store.View().Revision()
+		first := g.Members[0].Store().View().Revision()
 		for _, m := range g.Members {
-			if m.Store.View().Revision() != first {
+			if m.Store().View().Revision() != first {
 				return false
 			}
 		}

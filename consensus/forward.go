@@ -26,58 +26,76 @@ type caller struct {
 	mu struct {
 		sync.Mutex
 		idle   map[MemberID][]net.Conn
-		busy   map[net.Conn]MemberID
+		busy   map[*request]struct{}
 		closed bool
 	}
 }
 
+// request is one call under way.
+type request struct {
+	to     MemberID
+	cancel context.CancelFunc
+}
+
 func newCaller(n Network, kind string) *caller {
 	c := &caller{net: n, kind: kind, slots: make(chan struct{}, maxForwards)}
-	c.mu.idle, c.mu.busy = map[MemberID][]net.Conn{}, map[net.Conn]MemberID{}
+	c.mu.idle, c.mu.busy = map[MemberID][]net.Conn{}, map[*request]struct{}{}
 	return c
 }
 
 // call makes one request. sent is false when surely no byte of it left. A kept stream may have died meanwhile, so a
 // request that fails on one is not tried again here: the callers of call repeat anyway.
-func (c *caller) call(ctx context.Context, to MemberID, request, answer any) (sent bool, err error) {
+func (c *caller) call(ctx context.Context, to MemberID, question, answer any) (sent bool, err error) {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-	conn, err := c.take(ctx, to)
+	ctx, done, err := c.begin(ctx, to)
 	if err != nil {
-		return false, fmt.Errorf("reach %q: %w", to, err)
+		return false, err
+	}
+	defer done()
+	conn := c.takeIdle(to)
+	if conn == nil {
+		if conn, err = c.net.Open(ctx, to, Control, c.kind); err != nil {
+			return false, fmt.Errorf("reach %q: %w", to, err)
+		}
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	err = writeFrame(conn, request)
+	err = writeFrame(conn, question)
 	if err == nil {
 		err = readFrame(conn, answer)
 	}
-	c.giveBack(to, conn, stop() && err == nil)
+	if stop() && err == nil {
+		c.keep(to, conn)
+	} else {
+		conn.Close()
+	}
 	return true, err
 }
 
-// take returns a stream that nobody uses, a kept or a new one.
-func (c *caller) take(ctx context.Context, to MemberID) (net.Conn, error) {
-	if conn := c.takeIdle(to); conn != nil {
-		return conn, nil
-	}
-	conn, err := c.net.Open(ctx, to, Control, c.kind)
-	if err != nil {
-		return nil, err
-	}
+// begin notes a request, which then ends when only is called with another leader.
+func (c *caller) begin(ctx context.Context, to MemberID) (context.Context, func(), error) {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &request{to: to, cancel: cancel}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.closed {
-		conn.Close()
-		return nil, ErrClosed
+		cancel()
+		return nil, nil, ErrClosed
 	}
-	c.mu.busy[conn] = to
-	return conn, nil
+	c.mu.busy[r] = struct{}{}
+	return ctx, func() {
+		cancel()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.mu.busy, r)
+	}, nil
 }
 
+// takeIdle returns a kept stream, or nil.
 func (c *caller) takeIdle(to MemberID) net.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -87,16 +105,14 @@ func (c *caller) takeIdle(to MemberID) net.Conn {
 	}
 	conn := free[len(free)-1]
 	c.mu.idle[to] = free[:len(free)-1]
-	c.mu.busy[conn] = to
 	return conn
 }
 
-// giveBack keeps a stream that is still good for the next request.
-func (c *caller) giveBack(to MemberID, conn net.Conn, good bool) {
+// keep keeps a stream that is still good for the next request.
+func (c *caller) keep(to MemberID, conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.mu.busy, conn)
-	if !good || c.mu.closed || len(c.mu.idle[to]) >= idleStreams {
+	if c.mu.closed || len(c.mu.idle[to]) >= idleStreams {
 		conn.Close()
 		return
 	}
@@ -113,14 +129,14 @@ func (c *caller) drop(to MemberID) {
 	delete(c.mu.idle, to)
 }
 
-// only closes the streams to all others: whoever waits for an answer from a leader of the past should rather ask this
+// only ends the requests to all others: whoever waits for an answer from a leader of the past should rather ask this
 // one.
 func (c *caller) only(leader MemberID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for conn, to := range c.mu.busy {
-		if to != leader {
-			conn.Close() // its call gives it back
+	for r := range c.mu.busy {
+		if r.to != leader {
+			r.cancel()
 		}
 	}
 	for to, conns := range c.mu.idle {

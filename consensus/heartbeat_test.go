@@ -40,8 +40,8 @@ func TestHeartbeatOfNewTerm(t *testing.T) {
 			}
 			g.Kill(next)
 			next.Endpoint.Up()
-			term := leader.Node.Status().Term
-			last := leader.Node.Status().Last
+			term := leader.Node().Status().Term
+			last := leader.Node().Status().Last
 			peer := rawPeer(t, next)
 			var resp raft.AppendEntriesResponse
 			id, at := raft.ServerID(leader.ID), raft.ServerAddress(leader.ID)

@@ -2,6 +2,7 @@ package consensus_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -41,3 +42,10 @@ func (l *rawLayer) Close() error {
 }
 
 func (l *rawLayer) Addr() net.Addr { return &net.UnixAddr{Name: "raw", Net: "memory"} }
+
+// noise is a value without repetitions, the same at every call.
+func noise(size int) string {
+	b := make([]byte, size)
+	rand.NewChaCha8([32]byte{}).Read(b)
+	return string(b)
+}

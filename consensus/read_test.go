@@ -30,14 +30,14 @@ func TestReadDuringTransfer(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				old.Node.Transfer(context.Background())
+				old.Node().Transfer(context.Background())
 			}()
 			defer func() { <-done }()
 			next := g.Leader(old)
 			g.MustPut(next, "/k", "new")
 			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 			defer cancel()
-			if _, err := old.Node.Read(ctx); err == nil {
+			if _, err := old.Node().Read(ctx); err == nil {
 				_, seen := old.Get("/k")
 				stale = !seen
 			}
@@ -68,7 +68,7 @@ func TestRead(t *testing.T) {
 			for i, m := range g.Members {
 				want := g.MustPut(m, "/k", string(m.ID))
 				reader := g.Members[(i+1)%3]
-				got, err := reader.Node.Read(t.Context())
+				got, err := reader.Node().Read(t.Context())
 				if err != nil || got < want.Revision {
 					t.Errorf("read at %s: revision %d, %v; want %d", reader.ID, got, err, want.Revision)
 				}
@@ -85,7 +85,7 @@ func TestRead(t *testing.T) {
 			g.Net.Isolate(leader.ID, true)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
-			if _, err := leader.Node.Read(ctx); !errors.Is(err, consensus.ErrNoQuorum) {
+			if _, err := leader.Node().Read(ctx); !errors.Is(err, consensus.ErrNoQuorum) {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -31,8 +31,9 @@ type half struct {
 	mu      sync.Mutex
 	flying  []parcel
 	size    int
-	closed  bool  // by the writer: what flies still arrives
-	err     error // nothing arrives any more
+	free    time.Time // when the line has sent all it was given
+	closed  bool      // by the writer: what flies still arrives
+	err     error     // nothing arrives any more
 	changed chan struct{}
 }
 
@@ -165,10 +166,15 @@ func (c *conn) send(p []byte) (int, <-chan struct{}, error) {
 	if n == 0 {
 		return 0, h.changed, nil
 	}
-	at := time.Now().Add(c.n.latency(c.local, c.remote))
-	if last := len(h.flying) - 1; last >= 0 && h.flying[last].at.After(at) {
-		at = h.flying[last].at
+	sent := time.Now()
+	if sent.Before(h.free) {
+		sent = h.free
 	}
+	if rate := c.n.bandwidth.Load(); rate > 0 {
+		sent = sent.Add(time.Duration(int64(n) * int64(time.Second) / rate))
+	}
+	h.free = sent
+	at := sent.Add(c.n.latency(c.local, c.remote))
 	h.flying = append(h.flying, parcel{at: at, data: append([]byte(nil), p[:n]...)})
 	h.size += n
 	h.signal()

@@ -2,8 +2,8 @@ package consensustest
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,11 +17,43 @@ type Member struct {
 	Eligible bool
 	Disk     *Disk
 	Endpoint *Endpoint
-	// Node and Store are those of the last Start; Node is nil while the member is stopped.
-	Node  *consensus.Node
-	Store *store.Store
 	// Fatal receives what Config.Fatal is called with; it holds more than one so that a second call is seen.
 	Fatal chan error
+
+	running atomic.Pointer[running]
+}
+
+// running is what a Start made.
+type running struct {
+	node  *consensus.Node
+	store *store.Store
+	ended bool
+}
+
+// Node is the one of the last Start; it may be closed.
+func (m *Member) Node() *consensus.Node { return m.running.Load().node }
+
+// Store is the one of the last Start.
+func (m *Member) Store() *store.Store { return m.running.Load().store }
+
+// Pair is the node and the store of one and the same Start.
+func (m *Member) Pair() (*consensus.Node, *store.Store) {
+	r := m.running.Load()
+	return r.node, r.store
+}
+
+// Running says whether the member was started and not stopped since.
+func (m *Member) Running() bool {
+	r := m.running.Load()
+	return r != nil && !r.ended
+}
+
+func (m *Member) stop() error {
+	r := *m.running.Load()
+	err := r.node.Close()
+	r.ended = true
+	m.running.Store(&r)
+	return err
 }
 
 // Group is a fleet of nodes on a Network.
@@ -49,9 +81,9 @@ func NewGroup(t testing.TB, n int, latency time.Duration) *Group {
 func (g *Group) Start(m *Member) {
 	g.T.Helper()
 	m.Endpoint.Up()
-	m.Store = store.New(nil)
+	state := store.New(nil)
 	c := consensus.Config{
-		ID: m.ID, Store: m.Store, Network: m.Endpoint, Stores: m.Disk.Stores(),
+		ID: m.ID, Store: state, Network: m.Endpoint, Stores: m.Disk.Stores(),
 		Fatal: func(err error) { m.Fatal <- err },
 	}
 	if g.Tune != nil {
@@ -61,15 +93,14 @@ func (g *Group) Start(m *Member) {
 	if err != nil {
 		g.T.Fatalf("open %s: %v", m.ID, err)
 	}
-	m.Node = node
+	m.running.Store(&running{node: node, store: state})
 }
 
 // Kill cuts a member off the network and stops its node. What it had not on its disk is lost.
 func (g *Group) Kill(m *Member) {
 	m.Endpoint.Down()
-	if m.Node != nil {
-		m.Node.Close()
-		m.Node = nil
+	if m.Running() {
+		m.stop()
 	}
 }
 
@@ -80,8 +111,15 @@ func (g *Group) Found(voters int) {
 	for _, m := range g.Members {
 		g.Start(m)
 	}
+	g.Enrol()
+	g.WaitFor("the configuration to settle", func() bool { return g.settled(voters) })
+}
+
+// Enrol bootstraps the first member, and makes all of them members.
+func (g *Group) Enrol() {
+	g.T.Helper()
 	first := g.Members[0]
-	if err := first.Node.Bootstrap(); err != nil {
+	if err := first.Node().Bootstrap(); err != nil {
 		g.T.Fatal(err)
 	}
 	var ops []store.Op
@@ -90,16 +128,15 @@ func (g *Group) Found(voters int) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if _, err := first.Node.Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: ops}}); err != nil {
+	if _, err := first.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: ops}}); err != nil {
 		g.T.Fatalf("enrol: %v", err)
 	}
-	g.WaitFor("the configuration to settle", func() bool { return g.settled(voters) })
 }
 
 // settled says whether every member knows the whole configuration, committed.
 func (g *Group) settled(voters int) bool {
 	for _, m := range g.Members {
-		s := m.Node.Status()
+		s := m.Node().Status()
 		if len(s.Voters) != voters || len(s.Voters)+len(s.Nonvoters) != len(g.Members) || s.Commit != s.Last {
 			return false
 		}
@@ -115,7 +152,7 @@ func (g *Group) record(m *Member) store.Member {
 
 // Remove ends a membership, by a transaction that another member proposes.
 func (g *Group) Remove(ctx context.Context, by, gone *Member) error {
-	_, err := by.Node.Propose(ctx, consensus.Proposal{Txn: store.Txn{
+	_, err := by.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{
 		Then: store.RemoveMember(g.record(gone), time.Now()),
 	}})
 	return err
@@ -127,7 +164,7 @@ func (g *Group) Leader(except ...*Member) *Member {
 	var leader *Member
 	g.WaitFor("a leader", func() bool {
 		for _, m := range g.Members {
-			if m.Node != nil && !contains(except, m) && m.Node.Status().State == "leader" {
+			if m.Running() && !contains(except, m) && m.Node().Status().State == "leader" {
 				leader = m
 				return true
 			}
@@ -161,8 +198,8 @@ func (g *Group) WaitFor(what string, condition func() bool) {
 func (g *Group) describe() string {
 	out := ""
 	for _, m := range g.Members {
-		if m.Node != nil {
-			out += fmt.Sprintf("%+v\n", m.Node.Status())
+		if m.Running() {
+			out += fmt.Sprintf("%+v\n", m.Node().Status())
 		}
 	}
 	return out
@@ -170,7 +207,7 @@ func (g *Group) describe() string {
 
 // Put writes one key through a member.
 func (g *Group) Put(ctx context.Context, m *Member, key, value string) (store.Result, error) {
-	return m.Node.Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.Put(key, []byte(value))}}})
+	return m.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.Put(key, []byte(value))}}})
 }
 
 // MustPut is Put that must succeed within a minute.
@@ -187,7 +224,7 @@ func (g *Group) MustPut(m *Member, key, value string) store.Result {
 
 // Get reads one key from a member's own store.
 func (m *Member) Get(key string) (string, bool) {
-	kv, ok := m.Store.View().Get(key)
+	kv, ok := m.Store().View().Get(key)
 	return string(kv.Value), ok
 }
 
@@ -195,13 +232,12 @@ func (m *Member) Get(key string) (string, bool) {
 func (g *Group) Close() {
 	for _, m := range g.Members {
 		m.Disk.Release()
-		if m.Node == nil {
+		if !m.Running() {
 			continue
 		}
-		if err := m.Node.Close(); err != nil && !errors.Is(err, consensus.ErrClosed) {
+		if err := m.stop(); err != nil {
 			g.T.Logf("close %s: %v", m.ID, err)
 		}
-		m.Node = nil
 	}
 	g.Net.Wait()
 }

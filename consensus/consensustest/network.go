@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hanse-fleet/hanse/consensus"
@@ -24,6 +25,7 @@ type Network struct {
 	endpoints map[consensus.MemberID]*Endpoint
 	cuts      map[pair]bool
 	latency   func(from, to consensus.MemberID) time.Duration
+	bandwidth atomic.Int64 // bytes a second for each stream; 0: no limit
 	conns     map[*conn]struct{}
 	changed   chan struct{} // closed and replaced when a cut changes
 	work      sync.WaitGroup
@@ -43,6 +45,9 @@ func NewNetwork(latency time.Duration) *Network {
 
 // SetLatency gives each direction between two members its own latency. Call it before traffic flows.
 func (n *Network) SetLatency(f func(from, to consensus.MemberID) time.Duration) { n.latency = f }
+
+// SetBandwidth bounds each direction of each stream to as many bytes a second.
+func (n *Network) SetBandwidth(bytes int64) { n.bandwidth.Store(bytes) }
 
 // Endpoint is the network as one member has it. Asking again gives the same.
 func (n *Network) Endpoint(id consensus.MemberID) *Endpoint {
