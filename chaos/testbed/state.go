@@ -31,6 +31,8 @@ type state struct {
 	// Hanse is the binary, Binaries the folder of the others.
 	Hanse    string `json:"hanse"`
 	Binaries string `json:"binaries"`
+	// Extras are deleted with the testbed.
+	Extras []string `json:"extras,omitempty"`
 }
 
 // ErrNoTestbed means that the folder holds no testbed.

@@ -33,6 +33,8 @@ type Plan struct {
 	Hanse string
 	// Binaries of Kubernetes; see BuildBinaries.
 	Binaries Binaries
+	// Extras are names in the folder that are the caller's own, to be deleted with the testbed.
+	Extras []string
 }
 
 // Look opens a testbed to read from it, whoever else is at work in it.
@@ -133,7 +135,7 @@ func (t *Testbed) Prepare(p Plan) error {
 		return err
 	}
 	t.state.Sites = merge(t.state.Sites, wanted)
-	t.state.Hanse, t.state.Binaries = p.Hanse, p.Binaries.Dir()
+	t.state.Hanse, t.state.Binaries, t.state.Extras = p.Hanse, p.Binaries.Dir(), p.Extras
 	if err := t.state.write(t.dir); err != nil {
 		return err
 	}
@@ -315,9 +317,13 @@ func down(dir string) error {
 	if err := stop(dir); err != nil {
 		return err
 	}
-	names := []string{fileState, fileMerged}
+	var names []string
+	if s, err := readState(dir); err == nil {
+		names = slices.DeleteFunc(s.Extras, func(name string) bool { return !filepath.IsLocal(name) })
+	}
+	names = append(names, fileMerged, fileState) // the state last: until then another down finds what is left
 	for _, cluster := range clusterDirs(dir) {
-		names = append(names, filepath.Base(cluster))
+		names = slices.Insert(names, 0, filepath.Base(cluster))
 	}
 	var errs []error
 	for _, name := range names {

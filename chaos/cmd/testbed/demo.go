@@ -130,27 +130,28 @@ func (d *demo) tell(ctx context.Context) error {
 
 func (d *demo) build(ctx context.Context) error {
 	title := fmt.Sprintf("build kube-apiserver %s and etcd %s from Go modules", testbed.KubernetesVersion, testbed.EtcdVersion)
-	d.story.begin(title)
 	m := newMeter(d.story.out, fmt.Sprintf("[1/%d] %s", d.story.steps, title))
-	if !m.terminal {
-		fmt.Fprintln(d.story.out)
-	}
 	var err error
 	d.binaries, err = testbed.BuildBinaries(ctx, d.dir, m.report)
 	took, shown := m.stop()
-	if m.terminal {
-		d.story.again(title)
-	}
-	if err != nil {
+	d.story.begin(title) // only now: the meter had the line
+	switch {
+	case err != nil:
 		d.story.end("failed")
 		return err
+	case shown:
+		d.story.end(took.Round(time.Second).String() + "  (once; kept for next time)")
+	default:
+		d.story.end("there already")
 	}
-	d.story.end(buildOutcome(took, shown))
 	return nil
 }
 
 func (d *demo) start(ctx context.Context) error {
-	plan := testbed.Plan{Regions: demoRegions, ClustersPerRegion: 1, Fleet: "demo", Hanse: d.hanse, Binaries: d.binaries}
+	plan := testbed.Plan{
+		Regions: demoRegions, ClustersPerRegion: 1, Fleet: "demo", Hanse: d.hanse, Binaries: d.binaries,
+		Extras: []string{"shop", "shop-v2"},
+	}
 	if err := d.testbed.Prepare(plan); err != nil {
 		d.story.begin("start three clusters")
 		return err

@@ -88,14 +88,14 @@ func (d *demo) drift(ctx context.Context) error {
 	w := d.of([]*testbed.Cluster{where})[0]
 	d.story.begin("someone edits by hand in " + where.Name())
 	args := []string{
-		"--context", where.Name(), "-n", shopNamespace, "patch", "configmap", shopSettings,
-		"-p", `{"data":{"greeting":"by hand"}}`,
+		"--context", where.Name(), "-n", shopNamespace, "patch", "cm", shopSettings,
+		"-p", `{"data":{"greeting":"hi"}}`,
 	}
 	begun := time.Now()
 	if _, err := d.run(ctx, where, d.binaries.Path(testbed.Kubectl), args...); err != nil {
 		return err
 	}
-	edited, err := w.sees(ctx, begun, func(data map[string]string) bool { return data["greeting"] == "by hand" })
+	edited, err := w.sees(ctx, begun, func(data map[string]string) bool { return data["greeting"] == "hi" })
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (d *demo) drift(ctx context.Context) error {
 		return err
 	}
 	d.story.end("put right after " + short(right.at.Sub(edited.at)))
-	d.story.command(fmt.Sprintf(`kubectl --context %s -n shop patch configmap %s -p '{"data":{"greeting":"by hand"}}'`, where.Name(), shopSettings), "")
+	d.story.command(fmt.Sprintf(`kubectl --context %s -n shop patch cm %s -p '{"data":{"greeting":"hi"}}'`, where.Name(), shopSettings), "")
 	return nil
 }
 

@@ -53,17 +53,3 @@ func short(d time.Duration) string {
 	}
 	return seconds(d)
 }
-
-// again opens the line of the step that is under way once more: a bar stood in its place.
-func (s *story) again(title string) {
-	s.step--
-	s.begin(title)
-}
-
-// buildOutcome says how long a build took, or that there was nothing to build.
-func buildOutcome(took time.Duration, built bool) string {
-	if !built {
-		return "there already"
-	}
-	return took.Round(time.Second).String() + "  (once; kept for next time)"
-}

@@ -53,6 +53,12 @@ func Hanse(t testing.TB) string {
 	return build(t, "github.com/hanse-fleet/hanse/cmd/hanse")
 }
 
+// Testbed builds the testbed binary.
+func Testbed(t testing.TB) string {
+	t.Helper()
+	return build(t, "github.com/hanse-fleet/hanse/chaos/cmd/testbed")
+}
+
 func build(t testing.TB, pkg string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), filepath.Base(pkg))
