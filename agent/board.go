@@ -23,7 +23,8 @@ type bundleReport struct {
 type sighting struct {
 	revision store.Revision
 	bundles  map[string]bundleReport
-	at       time.Time
+	at       time.Time // of the last word
+	toldAt   time.Time // of the last full word
 	// number grows with every full word of the member; 0: none yet.
 	number uint64
 }
@@ -51,6 +52,7 @@ func (b *board) note(id store.MemberID, w word, at time.Time) {
 	s.revision, s.at = w.Revision, at
 	if w.Full {
 		s.number++
+		s.toldAt = at
 		s.bundles = map[string]bundleReport{}
 		for _, r := range w.Bundles {
 			s.bundles[r.Bundle] = r

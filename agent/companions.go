@@ -15,9 +15,9 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// companion says what else a transaction must write when it writes a key: a bundle brings its revision, a deleted
+// Companion says what else a transaction must write when it writes a key: a bundle brings its revision, a deleted
 // bundle leaves a tombstone, a deleted cluster takes its member, grants and places on tombstones with it.
-func companion(v *store.View, key string, before, after []byte) ([]store.Condition, []store.Op, error) {
+func Companion(v *store.View, key string, before, after []byte) ([]store.Condition, []store.Op, error) {
 	prefix, name := splitKey(key)
 	switch {
 	case prefix == v1alpha1.KeyBundles && after != nil:

@@ -47,7 +47,7 @@ func (w *works) list(v *store.View) ([]v1alpha1.Work, error) {
 	for p, work := range found {
 		work.Name, work.TypeMeta = v1alpha1.WorkName(p.bundle, p.cluster), typeMeta("Work")
 		work.Labels = map[string]string{v1alpha1.LabelBundle: p.bundle, v1alpha1.LabelCluster: p.cluster}
-		work.Status = statusOf(seen[p.cluster], *work, w.core.store.View().Time())
+		work.Status = statusOf(seen[p.cluster], *work)
 		all = append(all, *work)
 	}
 	slices.SortFunc(all, func(a, b v1alpha1.Work) int { return strings.Compare(a.Name, b.Name) })
@@ -100,15 +100,18 @@ func newWork(b *v1alpha1.Bundle, cluster string) *v1alpha1.Work {
 }
 
 // statusOf is what the cluster's member said of a bundle, with the one condition that sums it up.
-func statusOf(s sighting, w v1alpha1.Work, logTime time.Time) v1alpha1.WorkStatus {
+func statusOf(s sighting, w v1alpha1.Work) v1alpha1.WorkStatus {
 	status := v1alpha1.WorkStatus{Health: v1alpha1.HealthUnknown}
 	if r, ok := s.bundles[w.Spec.Bundle]; ok {
 		status = *r.Status.DeepCopy()
 	}
-	if !s.at.IsZero() {
-		status.SeenAt = &metav1.Time{Time: s.at.Truncate(time.Second)}
+	if !s.toldAt.IsZero() {
+		status.SeenAt = &metav1.Time{Time: s.toldAt.Truncate(time.Second)}
 	}
-	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, LastTransitionTime: metav1.NewTime(logTime)}
+	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, LastTransitionTime: w.CreationTimestamp}
+	if status.SeenAt != nil {
+		c.LastTransitionTime = *status.SeenAt
+	}
 	switch {
 	case w.Spec.Wanted == "":
 		c.Reason, c.Message = "Withdrawing", "the bundle is being withdrawn from the cluster"

@@ -37,7 +37,8 @@ type Member struct {
 	// Core is set while the member runs.
 	Core   *agent.Core
 	cancel context.CancelFunc
-	ended  chan error
+	ended  chan struct{}
+	err    error // set before ended closes
 }
 
 // New makes an empty fleet with a network of the given one-way latency.
@@ -101,22 +102,46 @@ func (m *Member) Running() bool { return m.Core != nil }
 // Start starts the member on its data directory.
 func (m *Member) Start() {
 	m.fleet.T.Helper()
+	if err := m.TryStart(); err != nil {
+		m.fleet.T.Fatalf("start %s: %v", m.Name, err)
+	}
+}
+
+// TryStart is Start for a member that may refuse.
+func (m *Member) TryStart() error {
+	conn := m.fleet.Net.Listen(m.addr)
 	core, err := agent.OpenCore(agent.CoreConfig{
-		DataDir: m.dir, Conn: m.fleet.Net.Listen(m.addr), Timing: m.fleet.Timing, Version: "sim", Logger: logger(),
+		DataDir: m.dir, Conn: conn, Timing: m.fleet.Timing, Version: "sim", Logger: logger(),
 		Fatal: func(err error) { m.fleet.T.Errorf("disk of %s: %v", m.Name, err) },
 	})
 	if err != nil {
-		m.fleet.T.Fatalf("start %s: %v", m.Name, err)
+		conn.Close()
+		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m.Core, m.cancel, m.ended = core, cancel, make(chan error, 1)
-	go func() { m.ended <- core.Run(ctx) }()
+	m.Core, m.cancel, m.ended = core, cancel, make(chan struct{})
+	go func() {
+		defer close(m.ended)
+		m.err = core.Run(ctx)
+	}()
+	return nil
+}
+
+// Ended says whether the member has ended by itself. Stop says with what.
+func (m *Member) Ended() bool {
+	select {
+	case <-m.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // Stop ends the member in order and returns what it ended with.
 func (m *Member) Stop() error {
 	m.cancel()
-	err := errors.Join(<-m.ended, m.Core.Close())
+	<-m.ended
+	err := errors.Join(m.err, m.Core.Close())
 	m.Core = nil
 	return err
 }

@@ -1,0 +1,252 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// realm is a store with a fleet in it: fra with all rights, iad with rights over its own, sin with none; the people
+// anna (Admin), otto (Operator) and vera (Viewer).
+type realm struct {
+	*testing.T
+	store *store.Store
+	index uint64
+}
+
+const term = 7
+
+func newRealm(t *testing.T) *realm {
+	r := &realm{T: t, store: store.New(authority{})}
+	var ops []store.Op
+	for i, m := range []struct {
+		cluster string
+		rights  v1alpha1.Rights
+	}{{"fra", v1alpha1.RightsAdmin}, {"iad", v1alpha1.RightsOwnObjects}, {"sin", v1alpha1.RightsReadOnly}} {
+		member := store.Member{ID: store.MemberID("id-" + m.cluster), Cluster: m.cluster, Region: "r", Pin: store.Pin{byte(i + 1)}, Rights: string(m.rights)}
+		terms := TokenTerms{Cluster: m.cluster, Region: "r", Rights: m.rights}
+		ops = append(ops, store.PutMember(member), r.put(v1alpha1.KeyClusters+m.cluster, newCluster(terms, member, "v1")))
+	}
+	for name, role := range map[string]v1alpha1.Role{"anna": v1alpha1.RoleAdmin, "otto": v1alpha1.RoleOperator, "vera": v1alpha1.RoleViewer} {
+		ops = append(ops, r.put(v1alpha1.KeyUsers+name, &v1alpha1.User{ObjectMeta: newMeta(name), Spec: v1alpha1.UserSpec{Role: role}}))
+	}
+	ops = append(ops,
+		r.put(v1alpha1.GrantKey("iad", "old"), v1alpha1.Grant{Bundle: "old", BundleUID: "u-old", Withdraw: true}),
+		r.put(v1alpha1.GrantKey("iad", "live"), v1alpha1.Grant{Bundle: "live", BundleUID: "u-live", Revision: "live-u-live-1"}),
+		r.put(v1alpha1.KeyTombstones+"u-old", v1alpha1.Tombstone{Bundle: "old", BundleUID: "u-old", Clusters: []string{"iad", "sin"}}),
+		r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "fra", "iad")),
+		r.put(v1alpha1.KeyBundles+"own", r.bundle("own", "iad")),
+		store.Put(keyTokens+"t", []byte("{}")),
+	)
+	if err := r.try("id-fra", "", 0, ops...); err != nil {
+		t.Fatalf("found: %v", err)
+	}
+	return r
+}
+
+func (r *realm) put(key string, value any) store.Op {
+	r.Helper()
+	op, err := putJSON(key, value)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return op
+}
+
+func (r *realm) bundle(name string, clusters ...string) *v1alpha1.Bundle {
+	return &v1alpha1.Bundle{ObjectMeta: newMeta(name), Spec: v1alpha1.BundleSpec{Placement: v1alpha1.Placement{Clusters: clusters}}}
+}
+
+// try applies a transaction and returns why it was refused, or nil.
+func (r *realm) try(member store.MemberID, person string, asLeaderOf uint64, ops ...store.Op) error {
+	r.Helper()
+	r.index++
+	entry, err := store.EncodeEntry([]store.Command{{
+		ID:       store.CommandID{Incarnation: member, Seq: r.index},
+		Proposer: member, Person: person, Term: asLeaderOf, Time: time.Unix(int64(r.index), 0).UnixNano(), Txn: &store.Txn{Then: ops},
+	}})
+	if err != nil {
+		r.Fatal(err)
+	}
+	results, err := r.store.Apply(r.index, term, entry)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return results[0].Err
+}
+
+// cluster returns a stored cluster, changed.
+func (r *realm) cluster(name string, change func(*v1alpha1.Cluster)) store.Op {
+	r.Helper()
+	kv, _ := r.store.View().Get(v1alpha1.KeyClusters + name)
+	var c v1alpha1.Cluster
+	if err := json.Unmarshal(kv.Value, &c); err != nil {
+		r.Fatal(err)
+	}
+	change(&c)
+	return r.put(kv.Key, c)
+}
+
+func TestWhoMayWriteWhat(t *testing.T) {
+	const yes, no = true, false
+	member := func(r *realm, cluster string) store.Member {
+		m, ok := r.store.View().Member(store.MemberID("id-" + cluster))
+		if !ok {
+			r.Fatalf("no member %s", cluster)
+		}
+		return m
+	}
+	for name, c := range map[string]struct {
+		member store.MemberID
+		person string
+		ops    func(r *realm) []store.Op
+		want   bool
+	}{
+		"an admin through a member with all rights writes settings": {"id-fra", "anna", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyFleets+"f", &v1alpha1.Fleet{})}
+		}, yes},
+		"an admin through a member without rights writes nothing": {"id-sin", "anna", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyFleets+"f", &v1alpha1.Fleet{})}
+		}, no},
+		"an operator writes bundles": {"id-fra", "otto", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "sin"))}
+		}, yes},
+		"an operator writes no users": {"id-fra", "otto", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyUsers+"otto", &v1alpha1.User{Spec: v1alpha1.UserSpec{Role: v1alpha1.RoleAdmin}})}
+		}, no},
+		"a viewer writes nothing": {"id-fra", "vera", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop"))}
+		}, no},
+		"nobody writes for a person that is not there": {"id-fra", "mallory", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop"))}
+		}, no},
+		"a member that is none writes nothing": {"id-mars", "", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop"))}
+		}, no},
+		"a member over its own writes a bundle for itself alone": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad"))}
+		}, yes},
+		"a member over its own writes no bundle for others": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad", "fra"))}
+		}, no},
+		"a member over its own does not take a bundle of others": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "iad"))}
+		}, no},
+		"a member over its own deletes its own bundle": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{store.Delete(v1alpha1.KeyBundles + "own")}
+		}, yes},
+		"a member says where it is": {"id-sin", "", func(r *realm) []store.Op {
+			m := member(r, "sin")
+			m.Addresses = []string{"10.0.0.9:7946"}
+			return []store.Op{store.PutMember(m), r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Version = "v2" })}
+		}, yes},
+		"a member does not raise its own rights": {"id-sin", "", func(r *realm) []store.Op {
+			m := member(r, "sin")
+			m.Rights = string(v1alpha1.RightsAdmin)
+			return []store.Op{store.PutMember(m)}
+		}, no},
+		"a member does not change its own labels": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{r.cluster("iad", func(c *v1alpha1.Cluster) { c.Labels["tier"] = "prod" })}
+		}, no},
+		"a member does not change its own region": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{r.cluster("iad", func(c *v1alpha1.Cluster) { c.Spec.Region = "eu" })}
+		}, no},
+		"a member does not say for itself that it is ready": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{r.cluster("iad", func(c *v1alpha1.Cluster) {
+				setReady(&c.Status.Conditions, "True", "Ready", "", 1, time.Unix(1, 0))
+			})}
+		}, no},
+		"a member does not speak for another": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Version = "v2" })}
+		}, no},
+		"nobody but the leader grants": {"id-fra", "anna", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.GrantKey("fra", "shop"), v1alpha1.Grant{Bundle: "shop"})}
+		}, no},
+		"nobody but the leader writes rollouts": {"id-fra", "anna", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyRollouts+"x", &v1alpha1.Rollout{})}
+		}, no},
+		"a member strikes a grant that it has withdrawn, and itself off the tombstone": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{
+				store.Delete(v1alpha1.GrantKey("iad", "old")),
+				r.put(v1alpha1.KeyTombstones+"u-old", v1alpha1.Tombstone{Bundle: "old", BundleUID: "u-old", Clusters: []string{"sin"}}),
+			}
+		}, yes},
+		"a member strikes no grant that is alive": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{store.Delete(v1alpha1.GrantKey("iad", "live"))}
+		}, no},
+		"a member strikes no other off a tombstone": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyTombstones+"u-old", v1alpha1.Tombstone{Bundle: "old", BundleUID: "u-old"})}
+		}, no},
+		"a member deletes no tombstone that others are on": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{store.Delete(v1alpha1.KeyTombstones + "u-old")}
+		}, no},
+		"a tombstone comes with its bundle's deletion": {"id-fra", "otto", func(r *realm) []store.Op {
+			return []store.Op{
+				store.Delete(v1alpha1.KeyBundles + "shop"),
+				r.put(v1alpha1.KeyTombstones+"u-shop", v1alpha1.Tombstone{Bundle: "shop", BundleUID: "u-shop", Clusters: []string{"fra"}}),
+			}
+		}, yes},
+		"a tombstone does not come without it": {"id-fra", "otto", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyTombstones+"u-shop", v1alpha1.Tombstone{Bundle: "shop", BundleUID: "u-shop"})}
+		}, no},
+		"a revision comes with its bundle": {"id-fra", "otto", func(r *realm) []store.Op {
+			return []store.Op{
+				r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "fra")),
+				r.put(v1alpha1.KeyBundleRevisions+"shop-u-2", &v1alpha1.BundleRevision{Spec: v1alpha1.BundleRevisionSpec{Bundle: "shop"}}),
+			}
+		}, yes},
+		"a revision does not come alone": {"id-fra", "anna", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyBundleRevisions+"shop-u-2", &v1alpha1.BundleRevision{Spec: v1alpha1.BundleRevisionSpec{Bundle: "shop"}})}
+		}, no},
+		"an admin removes a cluster with its member and grants": {"id-fra", "anna", func(r *realm) []store.Op {
+			_, ops, err := dismiss(r.store.View(), "iad")
+			if err != nil {
+				r.Fatal(err)
+			}
+			return append(ops, store.Delete(v1alpha1.KeyClusters+"iad"))
+		}, yes},
+		"an operator removes no cluster": {"id-fra", "otto", func(r *realm) []store.Op {
+			_, ops, err := dismiss(r.store.View(), "iad")
+			if err != nil {
+				r.Fatal(err)
+			}
+			return append(ops, store.Delete(v1alpha1.KeyClusters+"iad"))
+		}, no},
+		"nobody writes where nothing belongs": {"id-fra", "anna", func(r *realm) []store.Op {
+			return []store.Op{store.Put("/elsewhere/x", []byte("1"))}
+		}, no},
+		"an operator makes no token": {"id-fra", "otto", func(r *realm) []store.Op {
+			return []store.Op{store.Put(keyTokens+"u", []byte("{}"))}
+		}, no},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRealm(t)
+			before := r.store.View().Revision()
+			err := r.try(c.member, c.person, 0, c.ops(r)...)
+			if c.want != (err == nil) {
+				t.Errorf("got %v", err)
+			}
+			if changed := r.store.View().Revision() != before; changed != c.want {
+				t.Errorf("the store changed: %v", changed)
+			}
+		})
+	}
+}
+
+func TestALeaderDecidesInItsTermOnly(t *testing.T) {
+	r := newRealm(t)
+	grant := r.put(v1alpha1.GrantKey("fra", "shop"), v1alpha1.Grant{Bundle: "shop"})
+	if err := r.try("id-fra", "", term-1, grant); !errors.Is(err, store.ErrStaleTerm) {
+		t.Errorf("a deposed leader: %v", err)
+	}
+	if err := r.try("id-fra", "anna", term, grant); err == nil {
+		t.Error("a person decided as leader")
+	}
+	if err := r.try("id-fra", "", term, grant); err != nil {
+		t.Errorf("the leader: %v", err)
+	}
+}

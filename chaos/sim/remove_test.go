@@ -1,0 +1,113 @@
+package sim_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// remove deletes a cluster as `hanse remove` does, through a member.
+func remove(t *testing.T, through *sim.Member, cluster string) store.Revision {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	v := through.Core.Store().View()
+	key := v1alpha1.KeyClusters + cluster
+	kv, _ := v.Get(key)
+	conditions, ops, err := agent.Companion(v, key, kv.Value, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := through.Core.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{If: conditions, Then: append(ops, store.Delete(key))}})
+	if err != nil {
+		t.Fatalf("remove %s: %v", cluster, err)
+	}
+	return r.Revision
+}
+
+func TestARemovedMemberIsCutOffAndTold(t *testing.T) {
+	for _, leader := range []bool{false, true} {
+		name := "a follower"
+		if leader {
+			name = "the leader"
+		}
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := sim.New(t, wide)
+				defer f.Close()
+				five(f)
+				victim, other := pick(f, leader)
+				id := victim.ID()
+				at := remove(t, other, victim.Name)
+				f.Await("it has stopped, knowing why", time.Minute, func() bool { return victim.Ended() })
+				if err := victim.Stop(); !errors.Is(err, agent.ErrRemoved) {
+					t.Errorf("it ended with: %v", err)
+				}
+				f.Await("nobody votes with it", time.Minute, func() bool {
+					l := f.Leader()
+					if l == nil {
+						return false
+					}
+					s := l.Core.Node().Status()
+					for _, v := range append(s.Voters, s.Nonvoters...) {
+						if v == id {
+							return false
+						}
+					}
+					return len(s.Voters) == 3
+				})
+				write(t, other, "after", "1")
+				for _, m := range f.Members {
+					if m.Running() && m.Core.Store().View().Revision() < at {
+						t.Errorf("%s is behind the removal", m.Name)
+					}
+				}
+				if err := victim.TryStart(); !errors.Is(err, agent.ErrRemoved) {
+					t.Errorf("started again: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestAMemberRemovedWhileAwayIsToldOnItsReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		victim, other := pick(f, false)
+		victim.Isolate()
+		remove(t, other, victim.Name)
+		time.Sleep(20 * time.Second)
+		if victim.Ended() {
+			t.Error("it ended before anybody could tell it")
+		}
+		f.Net.Heal()
+		f.Await("it has stopped, knowing why", time.Minute, func() bool { return victim.Ended() })
+		if err := victim.Stop(); !errors.Is(err, agent.ErrRemoved) {
+			t.Errorf("it ended with: %v", err)
+		}
+	})
+}
+
+// pick returns the leader, or a voter that is not, and some other member.
+func pick(f *sim.Fleet, leader bool) (victim, other *sim.Member) {
+	l := f.Leader()
+	for _, m := range f.Members[:3] {
+		if m != l {
+			other = m
+		}
+	}
+	if leader {
+		return l, other
+	}
+	return other, l
+}
