@@ -1,0 +1,104 @@
+package v1alpha1
+
+import (
+	"slices"
+	"strings"
+
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+var (
+	pathName = field.NewPath("metadata", "name")
+	pathSpec = field.NewPath("spec")
+)
+
+// ValidateFleet checks the settings object of the fleet of that name.
+func ValidateFleet(f *Fleet, fleet string) field.ErrorList {
+	var errs field.ErrorList
+	if f.Name != fleet {
+		errs = append(errs, field.Invalid(pathName, f.Name, "must be the name of the fleet, "+fleet))
+	}
+	if !slices.Contains([]int32{1, 3, 5, 7}, f.Spec.Voters) {
+		errs = append(errs, field.NotSupported(pathSpec.Child("voters"), f.Spec.Voters, []string{"1", "3", "5", "7"}))
+	}
+	return errs
+}
+
+// ValidateCluster checks a cluster with its defaults filled in.
+func ValidateCluster(c *Cluster) field.ErrorList {
+	errs := validateLabelName(pathName, c.Name)
+	errs = append(errs, validateLabelName(pathSpec.Child("region"), c.Spec.Region)...)
+	if c.Spec.Zone != "" {
+		errs = append(errs, validateLabelName(pathSpec.Child("zone"), c.Spec.Zone)...)
+	}
+	errs = append(errs, validateEnum(pathSpec.Child("voting"), c.Spec.Voting, VotingEligible, VotingNever)...)
+	return append(errs, validateEnum(pathSpec.Child("rights"), c.Spec.Rights, RightsAdmin, RightsOwnObjects, RightsReadOnly)...)
+}
+
+// ValidateUser checks a user.
+func ValidateUser(u *User) field.ErrorList {
+	var errs field.ErrorList
+	for _, problem := range validation.IsDNS1123Subdomain(u.Name) {
+		errs = append(errs, field.Invalid(pathName, u.Name, problem))
+	}
+	if !isPin(u.Spec.Pin) {
+		errs = append(errs, field.Invalid(pathSpec.Child("pin"), u.Spec.Pin, "must be 64 lower-case hex digits: the SHA-256 of the certificate's public key"))
+	}
+	return append(errs, validateEnum(pathSpec.Child("role"), u.Spec.Role, RoleAdmin, RoleOperator, RoleViewer)...)
+}
+
+// ValidateBundle checks a bundle with its defaults filled in.
+func ValidateBundle(b *Bundle) field.ErrorList {
+	errs := validateLabelName(pathName, b.Name)
+	errs = append(errs, validatePlacement(pathSpec.Child("placement"), b.Spec.Placement)...)
+	errs = append(errs, validateEnum(pathSpec.Child("drift"), b.Spec.Drift, DriftCorrect, DriftReport)...)
+	errs = append(errs, validateEnum(pathSpec.Child("deletion"), b.Spec.Deletion, DeletionPrune, DeletionOrphan)...)
+	errs = append(errs, validateEnum(pathSpec.Child("adopt"), b.Spec.Adopt, AdoptNever, AdoptAlways)...)
+	return append(errs, validateManifests(pathSpec.Child("manifests"), b.Spec.Manifests)...)
+}
+
+func validatePlacement(at *field.Path, p Placement) field.ErrorList {
+	var errs field.ErrorList
+	seen := map[string]bool{}
+	for i, name := range p.Clusters {
+		errs = append(errs, validateLabelName(at.Child("clusters").Index(i), name)...)
+		if seen[name] {
+			errs = append(errs, field.Duplicate(at.Child("clusters").Index(i), name))
+		}
+		seen[name] = true
+	}
+	if p.ClusterSelector != nil {
+		errs = append(errs, metav1validation.ValidateLabelSelector(p.ClusterSelector,
+			metav1validation.LabelSelectorValidationOptions{}, at.Child("clusterSelector"))...)
+	}
+	return errs
+}
+
+// validateLabelName asks for a DNS-1123 label: short enough for label values, and without the dot that separates
+// the names in a Work's.
+func validateLabelName(at *field.Path, name string) field.ErrorList {
+	if name == "" {
+		return field.ErrorList{field.Required(at, "")}
+	}
+	var errs field.ErrorList
+	for _, problem := range validation.IsDNS1123Label(name) {
+		errs = append(errs, field.Invalid(at, name, problem))
+	}
+	return errs
+}
+
+func validateEnum[T ~string](at *field.Path, value T, allowed ...T) field.ErrorList {
+	if value == "" {
+		return field.ErrorList{field.Required(at, "")}
+	}
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return field.ErrorList{field.NotSupported(at, value, allowed)}
+}
+
+func isPin(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
+}

@@ -1,0 +1,117 @@
+package apiserver
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/user"
+	apirequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// LocalUser is whoever asks over the Unix socket: the member itself. No User can have this name.
+const LocalUser = "hanse:local"
+
+// groupRole is the prefix of the group that carries a role.
+const groupRole = "hanse:role:"
+
+type localKey struct{}
+
+// markLocal marks the connections of the Unix socket.
+func markLocal(ctx context.Context) context.Context { return context.WithValue(ctx, localKey{}, true) }
+
+// identity is a person, or the member itself, and what it may do.
+func identity(name string, role v1alpha1.Role) user.Info {
+	return &user.DefaultInfo{Name: name, Groups: []string{user.AllAuthenticated, groupRole + string(role)}}
+}
+
+// roleOf is the role of an authenticated user, "" when it has none.
+func roleOf(u user.Info) v1alpha1.Role {
+	if u == nil {
+		return ""
+	}
+	for _, g := range u.GetGroups() {
+		if len(g) > len(groupRole) && g[:len(groupRole)] == groupRole {
+			return v1alpha1.Role(g[len(groupRole):])
+		}
+	}
+	return ""
+}
+
+// person names who asks, as the log knows it: "" is the member itself.
+func person(ctx context.Context) string {
+	u, ok := apirequest.UserFrom(ctx)
+	if !ok || u.GetName() == LocalUser {
+		return ""
+	}
+	return u.GetName()
+}
+
+// Person names who asks, from the context of a request to an Endpoint: "" is the member itself.
+func Person(ctx context.Context) string { return person(ctx) }
+
+// users finds people by the pin of their certificate, in the local state: it works without quorum, and a User that
+// is deleted is nobody as soon as this member knows.
+type users struct {
+	store  Store
+	logger *slog.Logger
+
+	mu    sync.Mutex
+	at    store.Revision
+	byPin map[string]v1alpha1.User
+}
+
+// AuthenticateRequest implements authenticator.Request. Whoever is not known is no error: open paths serve anyone.
+func (u *users) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
+	if local, _ := r.Context().Value(localKey{}).(bool); local {
+		return &authenticator.Response{User: identity(LocalUser, v1alpha1.RoleAdmin)}, true, nil
+	}
+	if known, ok := u.lookup(pinOf(r)); ok {
+		return &authenticator.Response{User: identity(known.Name, known.Spec.Role)}, true, nil
+	}
+	return &authenticator.Response{User: &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}}, true, nil
+}
+
+// pinOf is the pin of the client's certificate, "" when it has none. That the client holds the key was proven by
+// the TLS handshake; who signed the certificate does not matter.
+func pinOf(r *http.Request) string {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return ""
+	}
+	return v1alpha1.PinOf(r.TLS.PeerCertificates[0].RawSubjectPublicKeyInfo)
+}
+
+func (u *users) lookup(pin string) (v1alpha1.User, bool) {
+	if pin == "" {
+		return v1alpha1.User{}, false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if v := u.store.View(); u.byPin == nil || v.Revision() != u.at {
+		u.at, u.byPin = v.Revision(), index(v, u.logger)
+	}
+	known, ok := u.byPin[pin]
+	return known, ok
+}
+
+// index is the users by pin. Of two with one pin, the first by name counts.
+func index(v *store.View, logger *slog.Logger) map[string]v1alpha1.User {
+	byPin := map[string]v1alpha1.User{}
+	for _, kv := range v.List(v1alpha1.KeyUsers) {
+		var known v1alpha1.User
+		if err := json.Unmarshal(kv.Value, &known); err != nil {
+			logger.Warn("user cannot be read", "key", kv.Key, "error", err)
+			continue
+		}
+		if _, twice := byPin[known.Spec.Pin]; !twice {
+			byPin[known.Spec.Pin] = known
+		}
+	}
+	return byPin
+}

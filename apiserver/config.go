@@ -1,0 +1,84 @@
+package apiserver
+
+import (
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver/kvstorage"
+)
+
+// Store is the replicated store as this package needs it.
+type Store = kvstorage.Store
+
+// Companion says what else a transaction must hold that writes a key.
+type Companion = kvstorage.Companion
+
+// Causes in the details of an error's status, for clients that decide on them.
+const (
+	CauseNoQuorum  = kvstorage.CauseNoQuorum
+	CauseUncertain = kvstorage.CauseUncertain
+)
+
+// Works is the computed kind Work. Its methods may be called from any goroutine and must not block.
+type Works interface {
+	// List is every Work, and a version that grows with each change. It begins at the Unix nanoseconds of the
+	// member's start, so that no version of an earlier life or of another member is taken for one of this.
+	List() (items []v1alpha1.Work, version uint64)
+	// Changed is closed, or sent to, when List would answer something else than it did before the call.
+	Changed() <-chan struct{}
+}
+
+// Endpoint is a path beside the Kubernetes API, behind the same authentication.
+type Endpoint struct {
+	// Path is exact, or a prefix when it ends in a slash.
+	Path string
+	// Role is the least that a person needs.
+	Role    v1alpha1.Role
+	Handler http.Handler
+}
+
+// Config is what a Server is made of. TCP and Socket are closed by Run.
+type Config struct {
+	Fleet, Cluster string
+	// Certificate is the member's; people verify it by its pin or as its own CA.
+	Certificate tls.Certificate
+	TCP         net.Listener
+	Socket      net.Listener
+	Store       Store
+	Companion   Companion // optional
+	Works       Works
+	Endpoints   []Endpoint
+	Timing      kvstorage.Timing
+	Logger      *slog.Logger
+	// Version is hanse's own; it is told in the header Hanse-Version.
+	Version string
+}
+
+// Validate says what is missing.
+func (c Config) Validate() error {
+	switch {
+	case c.Fleet == "":
+		return errors.New("fleet is missing")
+	case c.Store == nil:
+		return errors.New("store is missing")
+	case c.Works == nil:
+		return errors.New("works are missing")
+	case c.TCP == nil && c.Socket == nil:
+		return errors.New("there is no listener")
+	case c.TCP != nil && len(c.Certificate.Certificate) == 0:
+		return errors.New("certificate is missing")
+	case c.Logger == nil:
+		return errors.New("logger is missing")
+	}
+	for _, e := range c.Endpoints {
+		if !strings.HasPrefix(e.Path, "/") || e.Handler == nil || rank(e.Role) == 0 {
+			return errors.New("endpoint " + e.Path + " lacks a path, a role or a handler")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package apiserver
+
+import (
+	"fmt"
+
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// kind is all that tells one kind from another.
+type kind struct {
+	kind, plural, singular string
+	short                  []string
+	new, newList           func() runtime.Object
+	table                  table
+	// selectable are the fields that selectors may name, beside metadata.name.
+	selectable func(runtime.Object) map[string]string
+	// keepStatus makes the status of an object that of the old one, or empty when there is none; nil for kinds
+	// without the status subresource.
+	keepStatus func(obj, old runtime.Object)
+	// prepare sets what follows from what people set.
+	prepare func(obj runtime.Object)
+	// spec is what counts as a change of generation.
+	spec     func(runtime.Object) any
+	validate func(fleet string, obj runtime.Object) field.ErrorList
+}
+
+// served is every kind that is served.
+func served() []kind {
+	return []kind{fleetKind(), clusterKind(), userKind(), bundleKind(), revisionKind(), rolloutKind(), workKind()}
+}
+
+func fleetKind() kind {
+	return kind{
+		kind: "Fleet", plural: "fleets", singular: "fleet", short: []string{"fl"},
+		new: newOf[v1alpha1.Fleet], newList: newOf[v1alpha1.FleetList], table: fleetTable(),
+		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.Fleet).Spec },
+		validate: func(fleet string, obj runtime.Object) field.ErrorList {
+			return v1alpha1.ValidateFleet(obj.(*v1alpha1.Fleet), fleet)
+		},
+	}
+}
+
+func clusterKind() kind {
+	return kind{
+		kind: "Cluster", plural: "clusters", singular: "cluster", short: []string{"cl"},
+		new: newOf[v1alpha1.Cluster], newList: newOf[v1alpha1.ClusterList], table: clusterTable(),
+		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.Cluster).Spec },
+		keepStatus: func(obj, old runtime.Object) {
+			obj.(*v1alpha1.Cluster).Status = statusOf(old, func(c *v1alpha1.Cluster) v1alpha1.ClusterStatus { return c.Status })
+		},
+		prepare: func(obj runtime.Object) { v1alpha1.MirrorTopology(obj.(*v1alpha1.Cluster)) },
+		validate: func(_ string, obj runtime.Object) field.ErrorList {
+			return v1alpha1.ValidateCluster(obj.(*v1alpha1.Cluster))
+		},
+	}
+}
+
+func userKind() kind {
+	return kind{
+		kind: "User", plural: "users", singular: "user",
+		new: newOf[v1alpha1.User], newList: newOf[v1alpha1.UserList], table: userTable(),
+		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.User).Spec },
+		validate: func(_ string, obj runtime.Object) field.ErrorList {
+			return v1alpha1.ValidateUser(obj.(*v1alpha1.User))
+		},
+	}
+}
+
+func bundleKind() kind {
+	return kind{
+		kind: "Bundle", plural: "bundles", singular: "bundle", short: []string{"bu"},
+		new: newOf[v1alpha1.Bundle], newList: newOf[v1alpha1.BundleList], table: bundleTable(),
+		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.Bundle).Spec },
+		keepStatus: func(obj, old runtime.Object) {
+			obj.(*v1alpha1.Bundle).Status = statusOf(old, func(b *v1alpha1.Bundle) v1alpha1.BundleStatus { return b.Status })
+		},
+		prepare: func(obj runtime.Object) { obj.(*v1alpha1.Bundle).Spec.CanonicalizeManifests() },
+		validate: func(_ string, obj runtime.Object) field.ErrorList {
+			return v1alpha1.ValidateBundle(obj.(*v1alpha1.Bundle))
+		},
+	}
+}
+
+func revisionKind() kind {
+	return kind{
+		kind: "BundleRevision", plural: "bundlerevisions", singular: "bundlerevision", short: []string{"brev"},
+		new: newOf[v1alpha1.BundleRevision], newList: newOf[v1alpha1.BundleRevisionList], table: revisionTable(),
+		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.BundleRevision).Spec },
+		selectable: func(obj runtime.Object) map[string]string {
+			return map[string]string{"spec.bundle": obj.(*v1alpha1.BundleRevision).Spec.Bundle}
+		},
+	}
+}
+
+func rolloutKind() kind {
+	return kind{
+		kind: "Rollout", plural: "rollouts", singular: "rollout", short: []string{"ro"},
+		new: newOf[v1alpha1.Rollout], newList: newOf[v1alpha1.RolloutList], table: rolloutTable(),
+		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.Rollout).Spec },
+		selectable: func(obj runtime.Object) map[string]string {
+			return map[string]string{"spec.bundle": obj.(*v1alpha1.Rollout).Spec.Bundle}
+		},
+		keepStatus: func(obj, old runtime.Object) {
+			obj.(*v1alpha1.Rollout).Status = statusOf(old, func(r *v1alpha1.Rollout) v1alpha1.RolloutStatus { return r.Status })
+		},
+	}
+}
+
+func workKind() kind {
+	return kind{
+		kind: "Work", plural: "works", singular: "work", short: []string{"wk"},
+		new: newOf[v1alpha1.Work], newList: newOf[v1alpha1.WorkList], table: workTable(),
+		selectable: func(obj runtime.Object) map[string]string {
+			w := obj.(*v1alpha1.Work)
+			return map[string]string{"spec.bundle": w.Spec.Bundle, "spec.cluster": w.Spec.Cluster}
+		},
+	}
+}
+
+// newOf makes an empty object of a type whose pointer is one.
+func newOf[T any, P interface {
+	*T
+	runtime.Object
+}]() runtime.Object {
+	return P(new(T))
+}
+
+// statusOf is the status of an object that may not be there.
+func statusOf[T, S any](old runtime.Object, status func(*T) S) (s S) {
+	if obj, ok := old.(any).(*T); ok && obj != nil {
+		return status(obj)
+	}
+	return s
+}
+
+// fieldLabel says which fields a selector may name.
+func (k kind) fieldLabel(label, value string) (string, string, error) {
+	if label == "metadata.name" {
+		return label, value, nil
+	}
+	if k.selectable != nil {
+		if _, ok := k.selectable(k.new())[label]; ok {
+			return label, value, nil
+		}
+	}
+	return "", "", fmt.Errorf("%s cannot be selected by field %q", k.plural, label)
+}
+
+// changed says whether a new generation is due.
+func (k kind) changed(obj, old runtime.Object) bool {
+	return !apiequality.Semantic.DeepEqual(k.spec(obj), k.spec(old))
+}

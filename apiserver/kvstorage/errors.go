@@ -1,0 +1,65 @@
+package kvstorage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// Causes in the details of an error's status, for clients that decide on them.
+const (
+	// CauseNoQuorum marks a 503: surely not written.
+	CauseNoQuorum metav1.CauseType = "NoQuorum"
+	// CauseUncertain marks a 504: it may have been written; repeating is safe.
+	CauseUncertain metav1.CauseType = "Uncertain"
+)
+
+const expiredWatch = "the history no longer reaches back to that resourceVersion; list again and watch from there"
+
+// writeError says what the failure of a proposal means to the person who asked. A conflict is left as it is.
+func (s *Storage) writeError(err error, key string) error {
+	var forbidden *store.Forbidden
+	var conflict *store.Conflict
+	var invalid *store.Invalid
+	switch {
+	case errors.As(err, &conflict):
+		return err
+	case errors.As(err, &forbidden):
+		return apierrors.NewForbidden(s.Resource, s.name(key), err)
+	case errors.As(err, &invalid):
+		return apierrors.NewBadRequest(invalid.Error())
+	case errors.Is(err, store.ErrNoQuorum):
+		return s.noQuorum(err)
+	case errors.Is(err, store.ErrUncertain), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return uncertain(err)
+	}
+	return fmt.Errorf("write %s %s: %w", s.Resource, s.name(key), err)
+}
+
+func (s *Storage) noQuorum(err error) error {
+	missed := s.Quorum.missed().Round(time.Second)
+	status := apierrors.NewServiceUnavailable(fmt.Sprintf("%s, for %s: nothing was written; reads work (revision %d)", err, missed, s.Store.View().Revision()))
+	status.ErrStatus.Details = &metav1.StatusDetails{
+		Group: s.Resource.Group, Kind: s.Resource.Resource, RetryAfterSeconds: 1,
+		Causes: []metav1.StatusCause{{Type: CauseNoQuorum, Message: err.Error()}},
+	}
+	return status
+}
+
+// uncertain has no Retry-After: clients that obey it would repeat a create and report that the object exists.
+func uncertain(err error) error {
+	status := apierrors.NewTimeoutError(fmt.Sprintf("%s; look, or repeat it: that is safe", err), 0)
+	status.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: CauseUncertain, Message: err.Error()}}
+	return status
+}
+
+// refused says that a companion does not allow the change.
+func (s *Storage) refused(c change, err error) error {
+	return apierrors.NewConflict(s.Resource, s.name(c.key), err)
+}

@@ -1,0 +1,94 @@
+package apiserver
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/storage/names"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// strategy is what happens to an object of a stored kind on its way in.
+type strategy struct {
+	runtime.ObjectTyper
+	names.NameGenerator
+	kind  kind
+	fleet string
+}
+
+func (s strategy) NamespaceScoped() bool                         { return false }
+func (s strategy) AllowCreateOnUpdate(context.Context) bool      { return false }
+func (s strategy) AllowUnconditionalUpdate(context.Context) bool { return true }
+func (s strategy) Canonicalize(runtime.Object)                   {}
+
+// PrepareForCreate gives a new object its first generation and no status.
+func (s strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
+	s.prepare(obj, nil)
+	setGeneration(obj, 1)
+}
+
+// PrepareForUpdate keeps the status, and counts a changed spec as a new generation.
+func (s strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+	s.prepare(obj, old)
+	generation := generationOf(old)
+	if s.kind.changed(obj, old) {
+		generation++
+	}
+	setGeneration(obj, generation)
+}
+
+func (s strategy) prepare(obj, old runtime.Object) {
+	if s.kind.keepStatus != nil {
+		s.kind.keepStatus(obj, old)
+	}
+	if s.kind.prepare != nil {
+		s.kind.prepare(obj)
+	}
+}
+
+func generationOf(obj runtime.Object) int64 {
+	m, err := meta.Accessor(obj)
+	if err != nil {
+		return 0
+	}
+	return m.GetGeneration()
+}
+
+func setGeneration(obj runtime.Object, generation int64) {
+	if m, err := meta.Accessor(obj); err == nil {
+		m.SetGeneration(generation)
+	}
+}
+
+// Validate checks a new object.
+func (s strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
+	if s.kind.validate == nil {
+		return nil
+	}
+	return s.kind.validate(s.fleet, obj)
+}
+
+// ValidateUpdate checks the object as it would become.
+func (s strategy) ValidateUpdate(ctx context.Context, obj, _ runtime.Object) field.ErrorList {
+	return s.Validate(ctx, obj)
+}
+
+func (s strategy) WarningsOnCreate(context.Context, runtime.Object) []string { return nil }
+
+func (s strategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
+}
+
+// GetResetFields tells server-side apply which fields people cannot own.
+func (s strategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	if s.kind.keepStatus == nil {
+		return nil
+	}
+	return map[fieldpath.APIVersion]*fieldpath.Set{
+		fieldpath.APIVersion(v1alpha1.SchemeGroupVersion.String()): fieldpath.NewSet(fieldpath.MakePathOrDie("status")),
+	}
+}
