@@ -1,0 +1,125 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// maxBody bounds the requests of the endpoints here.
+const maxBody = 64 << 10
+
+// tokenTimeout bounds the making of a token while there is no quorum.
+const tokenTimeout = 10 * time.Second
+
+// endpoints are what a member serves beside the kinds: what must be answered without quorum, and what is no object.
+func (c *Core) endpoints(w *works) []apiserver.Endpoint {
+	return []apiserver.Endpoint{
+		{Path: v1alpha1.PathStatus, Role: v1alpha1.RoleViewer, Handler: get(func(*http.Request) (any, error) {
+			works, err := w.list(c.store.View())
+			return c.fleetStatus(works), err
+		})},
+		{Path: v1alpha1.PathMembers, Role: v1alpha1.RoleViewer, Handler: get(func(*http.Request) (any, error) {
+			return c.memberList(), nil
+		})},
+		{Path: v1alpha1.PathTokens, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveTokens)},
+	}
+}
+
+// memberList tells `hanse kubeconfig` where each member serves its API, and how to know it.
+func (c *Core) memberList() v1alpha1.MemberList {
+	l := v1alpha1.MemberList{Fleet: c.self.Fleet, Member: c.self.Cluster, ServerName: apiServerName}
+	for _, m := range c.store.View().Members() {
+		l.Members = append(l.Members, v1alpha1.MemberServer{
+			Cluster: m.Cluster, Server: m.Server,
+			Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.Certificate})),
+		})
+	}
+	return l
+}
+
+func (c *Core) serveTokens(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		fail(w, http.StatusMethodNotAllowed, errors.New("make a token with POST"))
+		return
+	}
+	var ask v1alpha1.TokenRequest
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&ask); err != nil {
+		fail(w, http.StatusBadRequest, fmt.Errorf("read token request: %w", err))
+		return
+	}
+	terms := TokenTerms{Cluster: ask.Cluster, Region: ask.Region, Zone: ask.Zone, Labels: ask.Labels, Voting: ask.Voting, Rights: ask.Rights}
+	ctx, cancel := context.WithTimeout(r.Context(), tokenTimeout)
+	defer cancel()
+	t, err := c.createToken(ctx, apiserver.Person(r.Context()), terms, time.Duration(ask.TTLSeconds)*time.Second)
+	var forbidden *store.Forbidden
+	switch {
+	case errors.As(err, &forbidden):
+		fail(w, http.StatusForbidden, err)
+	case errors.Is(err, store.ErrNoQuorum):
+		fail(w, http.StatusServiceUnavailable, err)
+	case errors.Is(err, store.ErrUncertain):
+		fail(w, http.StatusGatewayTimeout, err)
+	case err != nil:
+		fail(w, http.StatusBadRequest, err)
+	default:
+		answer(w, http.StatusCreated, v1alpha1.TokenAnswer{Token: t.String(), ID: t.ID(), Expires: t.Expires})
+	}
+}
+
+func get(what func(*http.Request) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			fail(w, http.StatusMethodNotAllowed, errors.New("only GET is served here"))
+			return
+		}
+		value, err := what(r)
+		if err != nil {
+			fail(w, http.StatusInternalServerError, err)
+			return
+		}
+		answer(w, http.StatusOK, value)
+	})
+}
+
+// fail answers with a Kubernetes Status, as the kinds do.
+func fail(w http.ResponseWriter, code int, err error) {
+	s := metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
+		Status:   metav1.StatusFailure, Code: int32(code), Reason: reasons[code], Message: err.Error(),
+	}
+	for sentinel, cause := range map[error]metav1.CauseType{store.ErrNoQuorum: apiserver.CauseNoQuorum, store.ErrUncertain: apiserver.CauseUncertain} {
+		if errors.Is(err, sentinel) {
+			s.Details = &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: cause, Message: err.Error()}}}
+		}
+	}
+	answer(w, code, s)
+}
+
+// reasons are Kubernetes' words for the codes that the endpoints answer with.
+var reasons = map[int]metav1.StatusReason{
+	http.StatusBadRequest:          metav1.StatusReasonBadRequest,
+	http.StatusForbidden:           metav1.StatusReasonForbidden,
+	http.StatusMethodNotAllowed:    metav1.StatusReasonMethodNotAllowed,
+	http.StatusInternalServerError: metav1.StatusReasonInternalError,
+	http.StatusServiceUnavailable:  metav1.StatusReasonServiceUnavailable,
+	http.StatusGatewayTimeout:      metav1.StatusReasonTimeout,
+}
+
+func answer(w http.ResponseWriter, code int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(value) // the client may be gone; there is nobody else to tell
+}

@@ -1,0 +1,182 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hanse-fleet/hanse/apiserver"
+	"github.com/hanse-fleet/hanse/reconcile"
+)
+
+// Healthy fails while the member's raft loop or disk do not answer.
+type Healthy func(ctx context.Context) error
+
+// ErrRemoved means that the fleet removed this member. Its workloads go on; its data directory is of no more use.
+var ErrRemoved = errors.New("this member was removed from the fleet")
+
+// apiServerName is the TLS server name in every member's certificate.
+const apiServerName = "member.hanse"
+
+// Run runs the member of a data directory until ctx ends (nil), it is removed from the fleet (ErrRemoved), or
+// something fails that it cannot go on with. An error of the disk does not return: it ends the process.
+func Run(ctx context.Context, o Options) error {
+	dir := dataDir(o.DataDir)
+	me, err := dir.self()
+	if err != nil {
+		return err
+	}
+	release, err := dir.lock()
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := dir.readdress(&me, o.Addresses); err != nil {
+		return err
+	}
+	doors, err := openDoors(dir, me.Addresses)
+	if err != nil {
+		return err
+	}
+	core, err := OpenCore(CoreConfig{DataDir: o.DataDir, Conn: doors.members, Version: o.Version, Logger: o.Logger, Fatal: endProcess(o.Logger)})
+	if err != nil {
+		return errors.Join(err, doors.close())
+	}
+	// The faces stop first, so that nothing new is asked of the core; then the core hands its leadership on and closes.
+	err = core.runFaces(ctx, o, doors)
+	return errors.Join(err, core.leave(), core.Close(), doors.close())
+}
+
+// endProcess is what happens when the disk can no longer be trusted: no retry, no orderly end, no acknowledgement.
+func endProcess(log *slog.Logger) func(error) {
+	return func(err error) {
+		log.Error("the disk can no longer be trusted; stopping at once", "err", err)
+		os.Exit(1)
+	}
+}
+
+// readdress takes over addresses given at this start, so that the next start has them too.
+func (d dataDir) readdress(me *self, over Addresses) error {
+	next, err := me.Addresses.merged(over).completed()
+	if err != nil {
+		return err
+	}
+	me.Addresses = next
+	return d.write(fileMember, me)
+}
+
+// doors are the sockets of a member.
+type doors struct {
+	members net.PacketConn // UDP, for other members
+	people  net.Listener   // TCP, for pinned certificates
+	local   net.Listener   // Unix, for whoever may open the data directory
+}
+
+func openDoors(dir dataDir, a Addresses) (d doors, err error) {
+	if d.members, err = net.ListenPacket("udp", a.Listen); err != nil {
+		return d, fmt.Errorf("listen for members: %w; choose another address with --listen", err)
+	}
+	if d.people, err = net.Listen("tcp", a.APIListen); err != nil {
+		return d, errors.Join(fmt.Errorf("listen for the API: %w; choose another address with --api-listen", err), d.close())
+	}
+	// The lock on the directory is ours, so a socket that lies there is of an agent that is no more.
+	if err := os.Remove(dir.socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return d, errors.Join(fmt.Errorf("remove old socket: %w", err), d.close())
+	}
+	if d.local, err = net.Listen("unix", dir.socket()); err != nil {
+		return d, errors.Join(fmt.Errorf("listen on the data directory: %w", err), d.close())
+	}
+	if err := os.Chmod(dir.socket(), 0o600); err != nil {
+		return d, errors.Join(fmt.Errorf("close socket to others: %w", err), d.close())
+	}
+	return d, nil
+}
+
+// close closes what is still open; the parts that were handed a socket close it too.
+func (d doors) close() error {
+	var errs []error
+	if d.members != nil {
+		errs = append(errs, d.members.Close())
+	}
+	for _, l := range []net.Listener{d.people, d.local} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
+	}
+	for i, err := range errs {
+		if errors.Is(err, net.ErrClosed) {
+			errs[i] = nil
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// runFaces serves the API and reconciles the member's cluster while the core runs.
+func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
+	works := newWorks(c)
+	board := newWorkBoard(c, works)
+	api, err := apiserver.New(apiserver.Config{
+		Fleet: c.self.Fleet, Cluster: c.self.Cluster, Version: o.Version, Certificate: c.identity.TLS(),
+		TCP: d.people, Socket: d.local, Store: apiStore{c}, Companion: Companion,
+		Works: board, Endpoints: c.endpoints(works), Logger: c.log.With("room", "apiserver"),
+	})
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.Run(ctx) })
+	g.Go(func() error { return board.follow(ctx) })
+	g.Go(func() error { return api.Run(ctx) })
+	if o.Kubeconfig != "" {
+		g.Go(func() error { return c.reconcile(ctx, o.Kubeconfig) })
+	} else {
+		c.log.Warn("no kubeconfig: this member keeps the fleet's state and takes commands, and reconciles nothing")
+	}
+	if o.Watch != nil {
+		o.Watch(c.node.Healthy)
+	}
+	if o.Ready != nil {
+		o.Ready()
+	}
+	return g.Wait()
+}
+
+// reconcile makes the member's cluster as granted.
+func (c *Core) reconcile(ctx context.Context, kubeconfig string) error {
+	rest, err := clusterConfig(kubeconfig)
+	if err != nil {
+		return err
+	}
+	grants, reports := newGrants(c), newOwnReports(c)
+	r, err := reconcile.New(reconcile.Config{
+		REST: rest, Fleet: c.self.Fleet, Cluster: c.self.Cluster, Member: string(c.self.Incarnation),
+		Grants: grants, Report: reports.take, Withdrawn: reports.withdrawn, Logger: c.log.With("room", "reconcile"),
+	})
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return grants.follow(ctx) })
+	g.Go(func() error { return c.askVersion(ctx, rest) })
+	g.Go(func() error { return r.Run(ctx) })
+	return g.Wait()
+}
+
+// leave hands the leadership on, so that a planned stop costs the fleet no election timeout.
+func (c *Core) leave() error {
+	if leader, _, ok := c.node.Leader(); !ok || string(leader) != string(c.self.Incarnation) || len(c.node.Status().Voters) < 2 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := c.node.Transfer(ctx); err != nil {
+		c.log.Warn("could not hand the leadership on; the others elect", "err", err)
+	}
+	return nil
+}
