@@ -285,6 +285,11 @@ func (c *Cluster) Close() error {
 	return err
 }
 
+const tailLines = 8
+
+// LogTail is the end of a program's log, for people.
+func (c *Cluster) LogTail(name string) string { return lastLines(c.launcher.log(name)) }
+
 // lastLines is the end of a log, for an error.
 func lastLines(path string) string {
 	data, err := os.ReadFile(path)
@@ -292,5 +297,5 @@ func lastLines(path string) string {
 		return err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return "  " + strings.Join(lines[max(0, len(lines)-5):], "\n  ") + "\n  log: " + path
+	return "  " + strings.Join(lines[max(0, len(lines)-tailLines):], "\n  ") + "\n  log: " + path
 }

@@ -59,10 +59,17 @@ func Testbed(t testing.TB) string {
 	return build(t, "github.com/hanse-fleet/hanse/chaos/cmd/testbed")
 }
 
+// Run runs a program until it ends or the test does, and returns all that it printed.
+func Run(t testing.TB, path string, args ...string) (string, error) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
+	return string(out), err
+}
+
 func build(t testing.TB, pkg string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), filepath.Base(pkg))
-	cmd := exec.Command("go", "build", "-o", path, pkg)
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, pkg) // as make build does, so that Go's cache has its parts
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build %s: %v\n%s", pkg, err, out)
