@@ -2,7 +2,9 @@ package kvstorage
 
 import (
 	"context"
+	"strconv"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/apitesting"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,11 +15,13 @@ import (
 	"k8s.io/apiserver/pkg/apis/example"
 	examplev1 "k8s.io/apiserver/pkg/apis/example/v1"
 	storagetesting "k8s.io/apiserver/pkg/storage/testing"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 // The conformance suite of k8s.io/apiserver/pkg/storage/testing. Left out are:
 //
-//   - CreateWithTTL, GuaranteedUpdateWithTTL: nothing of a fleet's expires.
+//   - CreateWithTTL, GuaranteedUpdateWithTTL: nothing of a fleet's vanishes by itself.
 //   - everything that swaps a value.Transformer under the storage (WithPrefixTransformer, WithTransformerOverride,
 //     TransformationFailure, UnsafeDelete, ErrorAggregation, MissingExpectedTransformOrDecodeError): values are
 //     not encrypted at rest, and a value that cannot be decoded cannot be written through this API.
@@ -33,6 +37,7 @@ func podStorage(t *testing.T) (context.Context, *Storage, *fakeStore) {
 	return t.Context(), New(Config{
 		Store:    f,
 		Quorum:   new(Quorum),
+		Timing:   Timing{Behind: 300 * time.Millisecond, Bookmark: time.Second},
 		Resource: schema.GroupResource{Resource: "pods"},
 		Prefix:   "/pods",
 		Codec:    apitesting.TestCodec(serializer.NewCodecFactory(scheme), examplev1.SchemeGroupVersion),
@@ -58,7 +63,14 @@ func stored(f *fakeStore, s *Storage) storagetesting.KeyValidation {
 }
 
 func compaction(f *fakeStore) storagetesting.Compaction {
-	return func(_ context.Context, t *testing.T, _ string) { f.compact(t) }
+	return func(_ context.Context, t *testing.T, resourceVersion string) {
+		rev, err := strconv.ParseUint(resourceVersion, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.compact(store.Revision(rev))
+		f.increase(t) // as a compaction of etcd does
+	}
 }
 
 func increase(f *fakeStore) storagetesting.IncreaseRVFunc {

@@ -1,7 +1,6 @@
 package kvstorage
 
 import (
-	"bytes"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -18,7 +17,8 @@ type fakeStore struct {
 	index uint64
 	seq   uint64
 	// away makes proposals and reads fail with it.
-	away atomic.Pointer[error]
+	away  atomic.Pointer[error]
+	floor atomic.Uint64
 	// before runs ahead of each proposal, so that somebody else can be faster.
 	before func(store.Txn)
 	// persons are those who proposed.
@@ -90,15 +90,13 @@ func (f *fakeStore) put(t *testing.T, key, value string) {
 
 func (f *fakeStore) increase(t *testing.T) { f.put(t, "/other", time.Now().String()) }
 
-// compact makes the history forget all that was, as installing a snapshot does.
-func (f *fakeStore) compact(t *testing.T) {
-	t.Helper()
-	f.increase(t)
-	var snapshot bytes.Buffer
-	if _, err := f.Snapshot().WriteTo(&snapshot); err != nil {
-		t.Fatalf("compact: %v", err)
+// compact makes the history forget what was before a revision.
+func (f *fakeStore) compact(before store.Revision) { f.floor.Store(uint64(before)) }
+
+// Watch is the store's, with a history that begins later.
+func (f *fakeStore) Watch(prefix string, after store.Revision) (*store.Watcher, error) {
+	if uint64(after) < f.floor.Load() {
+		return nil, store.ErrCompacted
 	}
-	if err := f.Restore(&snapshot); err != nil {
-		t.Fatalf("compact: %v", err)
-	}
+	return f.Store.Watch(prefix, after)
 }

@@ -13,9 +13,10 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
+// The beginnings of these are the ones of kube-apiserver: there are clients that know them.
 const (
-	expiredRevision = "the history no longer reaches back to that resourceVersion; list again without it"
-	expiredContinue = "the history no longer reaches back to the first page of this list; list again from the beginning, or go on with the continue token in this answer: what changed between the pages may then be missing or double"
+	expiredRevision = "The resourceVersion for the provided list is too old: list again without it"
+	expiredContinue = "The provided continue parameter is too old to display a consistent list result: list again from the beginning, or go on with the continue token in this answer, and what changed between the pages may be missing or double"
 )
 
 // past is what lay under the prefix, not before from, at a revision: the state of the view with every change since

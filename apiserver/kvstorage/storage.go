@@ -94,7 +94,7 @@ func (s *Storage) Versioner() storage.Versioner { return s.APIObjectVersioner }
 
 // key checks that a key lies under the resource's prefix and hides nothing like "..".
 func (s *Storage) key(key string, recursive bool) (string, error) {
-	return storage.PrepareKey(s.Prefix, key, recursive)
+	return storage.PrepareKey(s.Prefix+"/", key, recursive)
 }
 
 // name is the part of a key that people know.

@@ -121,15 +121,22 @@ func (w *watcher) stream(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bookmark := time.Now().Add(w.storage.Timing.Bookmark)
+	return w.follow(ctx, history)
+}
+
+// follow sends what happens, and bookmarks in between.
+func (w *watcher) follow(ctx context.Context, history *store.Watcher) error {
+	due := time.Now().Add(w.storage.Timing.Bookmark)
 	for {
-		batch, err := w.next(ctx, history, bookmark)
-		switch {
-		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-			bookmark = time.Now().Add(w.storage.Timing.Bookmark)
-			err = w.sendBookmark(ctx, false)
-		case err == nil:
+		batch, err := w.next(ctx, history, due)
+		if err == nil {
 			err = w.sendBatch(ctx, batch)
+		} else if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			err = nil // a bookmark is due
+		}
+		if err == nil && w.want.AllowWatchBookmarks && !time.Now().Before(due) {
+			due = time.Now().Add(w.storage.Timing.Bookmark)
+			err = w.sendBookmark(ctx, false)
 		}
 		if err != nil {
 			return err

@@ -12,14 +12,11 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// Create implements storage.Interface. There is no time to live: nothing of a fleet's vanishes by itself.
-func (s *Storage) Create(ctx context.Context, key string, obj, out runtime.Object, ttl uint64) error {
+// Create implements storage.Interface. The time to live is not heeded: nothing of a fleet's vanishes by itself.
+func (s *Storage) Create(ctx context.Context, key string, obj, out runtime.Object, _ uint64) error {
 	key, err := s.key(key, false)
 	if err != nil {
 		return err
-	}
-	if ttl != 0 {
-		return errors.New("objects cannot expire")
 	}
 	if rev, err := s.ObjectResourceVersion(obj); err == nil && rev != 0 {
 		return storage.ErrResourceVersionSetOnCreate
@@ -265,12 +262,9 @@ func (s *Storage) GuaranteedUpdate(ctx context.Context, key string, out runtime.
 
 // updated is the value that an update makes of a state.
 func (s *Storage) updated(st state, update storage.UpdateFunc) ([]byte, error) {
-	obj, ttl, err := update(st.obj, storage.ResponseMeta{ResourceVersion: uint64(st.rev)})
+	obj, _, err := update(st.obj, storage.ResponseMeta{ResourceVersion: uint64(st.rev)})
 	if err != nil {
 		return nil, err
-	}
-	if ttl != nil && *ttl != 0 {
-		return nil, errors.New("objects cannot expire")
 	}
 	return s.encode(obj)
 }
