@@ -300,12 +300,12 @@ func (b *bundle) settle(o *object, out outcome) {
 		o.todo, o.retryAt = again, time.Now().Add(o.retry.next())
 		return
 	}
-	o.todo, o.problem, o.drifted = nothing, problem{}, out.left && out.differs
+	o.todo, o.problem = nothing, problem{}
 	o.retry.reset()
 	if out.seen == nil {
-		o.applied = &applied{}
+		o.applied = &applied{drifted: out.left}
 	} else {
-		o.applied = &applied{uid: out.seen.uid, version: out.seen.version, fields: out.seen.fields}
+		o.applied = &applied{uid: out.seen.uid, version: out.seen.version, fields: out.seen.fields, drifted: out.left}
 		if e := b.inv.entries[o.key]; e.uid != out.seen.uid {
 			b.inv.entries[o.key] = entry{version: o.gvk.Version, uid: out.seen.uid}
 			b.unsaved = true

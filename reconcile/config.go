@@ -68,13 +68,14 @@ type Timing struct {
 	RenewDeadline time.Duration
 	// RenewPeriod is the time between two renewals, and between two looks at a Lease that another holds.
 	RenewPeriod time.Duration
-	// Request bounds each request except watches.
+	// Request bounds each request except watches; admission webhooks may take 30 s.
 	Request time.Duration
 	// Establish bounds how long the rest of a bundle waits for its definitions and namespaces.
 	Establish time.Duration
 	// Retry is the first wait before something that failed is tried again; it doubles up to RetryMax.
 	Retry, RetryMax time.Duration
-	// Patience is how long a withdrawal waits for the objects of one step before it goes on to the next.
+	// Patience is how long objects that are being deleted may take before that is a problem, and before a withdrawal
+	// goes on to what is deleted after them.
 	Patience time.Duration
 	// Coalesce is the least time between two reports.
 	Coalesce time.Duration
@@ -86,11 +87,11 @@ func DefaultTiming() Timing {
 		LeaseDuration: 15 * time.Second,
 		RenewDeadline: 10 * time.Second,
 		RenewPeriod:   2 * time.Second,
-		Request:       30 * time.Second,
+		Request:       45 * time.Second,
 		Establish:     60 * time.Second,
 		Retry:         500 * time.Millisecond,
 		RetryMax:      60 * time.Second,
-		Patience:      30 * time.Second,
+		Patience:      15 * time.Second,
 		Coalesce:      100 * time.Millisecond,
 	}
 }

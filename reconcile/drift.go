@@ -11,6 +11,8 @@ type applied struct {
 	uid     types.UID
 	version string
 	fields  string
+	// drifted says that it is not as wanted, and was left so by policy: then any change may have put it right.
+	drifted bool
 }
 
 // verdict is what to do about an object that an event spoke of.
@@ -36,7 +38,9 @@ func judge(last *applied, seen *sighting, label string, granted func(label strin
 		return leave // it cannot be put back before it is gone, and that is an event too
 	case seen.bundle != label && granted(seen.bundle):
 		return contested
-	case seen.uid == last.uid && seen.bundle == label && seen.fields == last.fields:
+	case seen.uid == last.uid && seen.version == last.version:
+		return leave
+	case seen.uid == last.uid && seen.bundle == label && seen.fields == last.fields && !last.drifted:
 		return leave
 	}
 	return repair

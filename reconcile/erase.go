@@ -34,11 +34,6 @@ type lingering struct {
 	asked bool
 }
 
-// grace is how long an object may take to go before it is a problem.
-const grace = 10 * time.Second
-
-func (l lingering) isProblem(now time.Time) bool { return !l.asked || now.Sub(l.since) > grace }
-
 func (b *bundle) newLeaving() leaving {
 	return leaving{retry: backoff{first: b.s.timing.Retry, most: min(10*time.Second, b.s.timing.RetryMax)}}
 }

@@ -6,9 +6,11 @@ import (
 	"maps"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/plan"
@@ -25,7 +27,6 @@ type object struct {
 
 	applied *applied
 	problem problem
-	drifted bool // differs, and is left so by policy
 	late    bool // is a definition that did not become usable in time
 
 	// Why and when it is to be applied next.
@@ -77,6 +78,8 @@ func malformed(u *unstructured.Unstructured) string {
 	}
 	if name, ok := meta["name"].(string); !ok || name == "" {
 		return "the manifest has no metadata.name"
+	} else if wrong := path.IsValidPathSegmentName(name); len(wrong) > 0 {
+		return "its metadata.name " + wrong[0]
 	}
 	for _, field := range []string{"labels", "annotations"} {
 		if _, _, err := unstructured.NestedStringMap(u.Object, "metadata", field); err != nil && meta[field] != nil {
@@ -84,8 +87,8 @@ func malformed(u *unstructured.Unstructured) string {
 		}
 	}
 	if ns, present := meta["namespace"]; present && ns != nil {
-		if _, ok := ns.(string); !ok {
-			return "its metadata.namespace is not a string"
+		if s, ok := ns.(string); !ok || s != "" && len(validation.IsDNS1123Label(s)) > 0 {
+			return "its metadata.namespace is not the name of a namespace"
 		}
 	}
 	return ""

@@ -2,8 +2,11 @@ package reconcile
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"unicode"
@@ -40,13 +43,16 @@ func (p problem) of(ref v1alpha1.ObjectRef) v1alpha1.Problem {
 	return v1alpha1.Problem{ObjectRef: ref, Reason: p.reason, Message: clip(p.message, maxMessage)}
 }
 
-// isAway says that an error is about the way to kube-apiserver, and not about the object that was asked for.
+// isAway says that an error is about the way to kube-apiserver, and not about the object that was asked for. Only
+// what is surely so counts: an object whose own error were taken for it would hold up all others.
 func isAway(err error) bool {
-	if err == nil {
-		return false
-	}
 	var status apierrors.APIStatus
-	return !errors.As(err, &status) || apierrors.IsUnauthorized(err)
+	if errors.As(err, &status) {
+		return apierrors.IsUnauthorized(err)
+	}
+	var connection net.Error // url.Error too
+	return errors.As(err, &connection) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
 // isKindGone says that the server does not know the resource, other than not having the object.

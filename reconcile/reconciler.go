@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -55,16 +56,23 @@ func (r *Reconciler) connect(c *rest.Config) error {
 		return err
 	}
 	var errs [4]error
-	var coordination *coordinationclient.CoordinationV1Client
 	r.dynamic, errs[0] = dynamic.NewForConfigAndClient(c, client)
 	r.core, errs[1] = corev1client.NewForConfigAndClient(c, client)
 	r.discover, errs[2] = discovery.NewDiscoveryClientForConfigAndClient(c, client)
-	coordination, errs[3] = coordinationclient.NewForConfigAndClient(c, client)
-	if err := errors.Join(errs[:]...); err != nil {
-		return err
+	r.lease, errs[3] = r.newLease(rest.CopyConfig(c))
+	return errors.Join(errs[:]...)
+}
+
+// newLease makes the lease, with a connection of its own: renewing it must not queue behind megabytes of manifests.
+func (r *Reconciler) newLease(c *rest.Config) (*lease, error) {
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext
 	}
-	r.lease = &lease{client: coordination.Leases(Namespace), member: r.config.Member, timing: r.config.Timing}
-	return nil
+	client, err := coordinationclient.NewForConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	return &lease{client: client.Leases(Namespace), member: r.config.Member, timing: r.config.Timing}, nil
 }
 
 // Run carries out grants until ctx ends. That kube-apiserver is away, or another holds the Lease, does not end it.

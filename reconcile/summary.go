@@ -25,7 +25,7 @@ func (b *bundle) post(reason string) {
 		default:
 			pending++
 		}
-		if o.drifted {
+		if o.applied != nil && o.applied.drifted {
 			st.Drifted++
 		}
 	}
@@ -53,10 +53,9 @@ func (b *bundle) post(reason string) {
 
 // lingering are the objects that should be gone and give reason to worry, and how many are just going.
 func (b *bundle) lingering() (problems []v1alpha1.Problem, going int) {
-	now := time.Now()
 	for _, k := range sortedKeys(b.leaving.waiting) {
 		l := b.leaving.waiting[k]
-		if l.isProblem(now) {
+		if !l.asked || time.Since(l.since) > b.s.timing.Patience {
 			problems = append(problems, l.of(k.ref(b.inv.entries[k].version)))
 		} else {
 			going++
@@ -70,7 +69,7 @@ func standing(o *object, seen *sighting) (v1alpha1.Health, problem) {
 	switch {
 	case o.problem.reason != "":
 		return v1alpha1.HealthFailed, o.problem
-	case o.drifted && o.applied != nil && o.applied.uid == "":
+	case o.applied != nil && o.applied.drifted && o.applied.uid == "":
 		return v1alpha1.HealthFailed, problem{ReasonUnhealthy, "it was deleted, and the drift policy Report leaves it so"}
 	case o.applied == nil || seen == nil:
 		return v1alpha1.HealthInProgress, problem{}

@@ -111,7 +111,7 @@ func (w *watches) run(ctx context.Context, gk schema.GroupKind, m mapping, tried
 		if time.Since(began) > time.Minute {
 			wait.reset()
 		}
-		if !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
+		if !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) && !apierrors.IsNotFound(err) {
 			w.logger.Warn("watch ended", logKind, gk.String(), logError, err)
 		}
 		pause(ctx, wait.next())
