@@ -23,8 +23,8 @@ func agentVerb() *cli.Command {
 hanse agent                          in a pod, the pod's own cluster; else $KUBECONFIG; else no cluster`,
 		Flags: append([]cli.Flag{
 			dataDirFlag(),
-			&cli.StringFlag{Name: "kubeconfig", Usage: "the cluster's own `FILE`, or in-cluster, or none [$KUBECONFIG]"},
-			&cli.StringFlag{Name: "log-level", Value: "info", Usage: "`LEVEL`: debug, info, warn, error"},
+			&cli.StringFlag{Name: "kubeconfig", Usage: "the cluster's own FILE, or in-cluster, or none [$KUBECONFIG]"},
+			&cli.StringFlag{Name: "log-level", Value: "info", Usage: "LEVEL: debug, info, warn, error"},
 		}, addressFlags()...),
 		Action: agentAction,
 	}

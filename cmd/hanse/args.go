@@ -22,6 +22,10 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	if err := line.sort(); err != nil {
 		return nil, err
 	}
+	if line.verb != nil && len(line.verb.Subcommands) > 0 && !slices.ContainsFunc(line.flags, isHelp) {
+		return nil, during(strings.Join(line.path, " "), usage("which?", hint{"for example", strings.Join(line.path, " ") + " " + line.verb.Subcommands[0].Name}))
+	}
+	app.Metadata[metaAgain] = line.again()
 	arranged := append([]string{args[0]}, line.path...)
 	arranged = append(arranged, line.flags...)
 	if slices.ContainsFunc(line.names, isFlag) {
@@ -39,6 +43,35 @@ type commandLine struct {
 	rest     []string       // everything else, in order
 	flags    []string
 	names    []string
+}
+
+// metaAgain is where an app keeps the command that asks the same again, with more time.
+const metaAgain = "again"
+
+// again is the same command with a longer --timeout, as one would type it.
+func (l *commandLine) again() string {
+	words := append(slices.Clone(l.path), "--timeout", "5m")
+	for i := 0; i < len(l.flags); i++ {
+		switch flag := l.flags[i]; {
+		case strings.TrimLeft(flag, "-") == "timeout":
+			i++
+		case !strings.HasPrefix(strings.TrimLeft(flag, "-"), "timeout="):
+			words = append(words, quoted(flag))
+		}
+	}
+	for _, name := range l.names {
+		words = append(words, quoted(name))
+	}
+	return strings.Join(words, " ")
+}
+
+// quoted is a word as a shell reads it back.
+func quoted(word string) string {
+	plain := func(r rune) bool { return !strings.ContainsRune(" \t\n\"'`$&|;<>(){}[]*?!#~\\", r) }
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // findVerb splits args into the verb's words and the rest.
@@ -172,5 +205,7 @@ func allFlags(commands []*cli.Command) []cli.Flag {
 
 // isFlag is false for "-", which stands for stdin.
 func isFlag(arg string) bool { return len(arg) > 1 && arg[0] == '-' }
+
+func isHelp(flag string) bool { return flag == "--help" || flag == "-h" }
 
 func isBool(f cli.Flag) bool { _, ok := f.(*cli.BoolFlag); return ok }

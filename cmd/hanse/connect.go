@@ -32,16 +32,16 @@ const socketName = "hanse.sock"
 // parser, so that a flag wins over every variable.
 func connectionFlags(timeout time.Duration) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "server", Usage: "member to ask, `URL` unix:///path/hanse.sock or https://host:port [$HANSE_SERVER]"},
+		&cli.StringFlag{Name: "server", Usage: "member to ask, URL unix:///path/hanse.sock or https://host:port [$HANSE_SERVER]"},
 		dataDirFlag(),
-		&cli.StringFlag{Name: "config", Usage: "kubeconfig `FILE` for https, made by kubeconfig [$HANSE_CONFIG]"},
-		&cli.StringFlag{Name: "context", Usage: "`NAME` of the kubeconfig's context"},
-		&cli.DurationFlag{Name: "timeout", Value: timeout, Usage: "give up after this `TIME`"},
+		&cli.StringFlag{Name: "config", Usage: "kubeconfig FILE for https, made by kubeconfig [$HANSE_CONFIG]"},
+		&cli.StringFlag{Name: "context", Usage: "NAME of the kubeconfig's context"},
+		&cli.DurationFlag{Name: "timeout", Value: timeout, Usage: "give up after this TIME"},
 	}
 }
 
 func dataDirFlag() cli.Flag {
-	return &cli.StringFlag{Name: "data-dir", DefaultText: agent.DefaultDataDir, Usage: "the member's `FOLDER` [$HANSE_DATA_DIR]"}
+	return &cli.StringFlag{Name: "data-dir", DefaultText: agent.DefaultDataDir, Usage: "the member's FOLDER [$HANSE_DATA_DIR]"}
 }
 
 func dataDir(c *cli.Context) string {
@@ -60,6 +60,8 @@ type fleet struct {
 	socket string
 	server string
 	config *rest.Config
+	// again is the command that asks the same with more time.
+	again string
 }
 
 // target says which member is meant: a flag wins over the environment, a server over the data directory.
@@ -88,6 +90,7 @@ func target(c *cli.Context) (server, config string) {
 func connect(c *cli.Context, warnings io.Writer) (*fleet, error) {
 	server, config := target(c)
 	f := &fleet{server: server}
+	f.again, _ = c.App.Metadata[metaAgain].(string)
 	var err error
 	if path, ok := strings.CutPrefix(server, "unix://"); ok {
 		f.socket = path

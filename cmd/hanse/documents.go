@@ -268,7 +268,7 @@ func (d document) check() error {
 	}
 	metadata, _ := d.object["metadata"].(map[string]any)
 	if name, _ := metadata["name"].(string); name == "" {
-		return usagef("%s: %s has no metadata.name", d.at(), d.object["kind"])
+		return usagef("%s: %s has no metadata.name", d.at("metadata"), d.object["kind"])
 	}
 	return nil
 }

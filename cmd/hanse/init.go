@@ -14,10 +14,10 @@ func initVerb() *cli.Command {
 		Usage:     "found a fleet of one cluster",
 		UsageText: "hanse init --fleet acme --cluster fra --region eu",
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "fleet", Usage: "the fleet's `NAME`"},
-			&cli.StringFlag{Name: "cluster", Usage: "this cluster's `NAME`"},
-			&cli.StringFlag{Name: "region", Usage: "`REGION` that the cluster dies with"},
-			&cli.StringFlag{Name: "zone", Usage: "`ZONE` of the region"},
+			&cli.StringFlag{Name: "fleet", Usage: "the fleet's NAME"},
+			&cli.StringFlag{Name: "cluster", Usage: "this cluster's NAME"},
+			&cli.StringFlag{Name: "region", Usage: "REGION that the cluster dies with"},
+			&cli.StringFlag{Name: "zone", Usage: "ZONE of the region"},
 			dataDirFlag(),
 		}, addressFlags()...),
 		Action: initAction,
@@ -27,10 +27,10 @@ func initVerb() *cli.Command {
 // addressFlags say where a member listens and where others find it.
 func addressFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "listen", DefaultText: agent.DefaultListen, Usage: "UDP `HOST:PORT` for other members"},
-		&cli.StringSliceFlag{Name: "advertise", Usage: "`HOST:PORT` under which other members reach it; repeatable"},
-		&cli.StringFlag{Name: "api-listen", DefaultText: agent.DefaultAPIListen, Usage: "TCP `HOST:PORT` for people"},
-		&cli.StringFlag{Name: "api-advertise", Usage: "`HOST:PORT` under which people reach it"},
+		&cli.StringFlag{Name: "listen", DefaultText: agent.DefaultListen, Usage: "UDP HOST:PORT for other members"},
+		&cli.StringSliceFlag{Name: "advertise", Usage: "HOST:PORT under which other members reach it; repeatable"},
+		&cli.StringFlag{Name: "api-listen", DefaultText: agent.DefaultAPIListen, Usage: "TCP HOST:PORT for people"},
+		&cli.StringFlag{Name: "api-advertise", Usage: "HOST:PORT under which people reach it"},
 	}
 }
 

@@ -22,11 +22,11 @@ func joinVerb() *cli.Command {
 		UsageText: `hanse join --cluster iad --region us < token
 hanse join --cluster iad --region us --token-file token        or in HANSE_TOKEN`,
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "token-file", Usage: "`FILE` with the token; - is stdin"},
-			&cli.StringFlag{Name: "cluster", Usage: "this cluster's `NAME`, unless the token says it"},
-			&cli.StringFlag{Name: "region", Usage: "`REGION` that the cluster dies with, unless the token says it"},
-			&cli.StringFlag{Name: "zone", Usage: "`ZONE` of the region"},
-			&cli.DurationFlag{Name: "timeout", Value: defaultTimeout, Usage: "give up after this `TIME`"},
+			&cli.StringFlag{Name: "token-file", Usage: "FILE with the token; - is stdin"},
+			&cli.StringFlag{Name: "cluster", Usage: "this cluster's NAME, unless the token says it"},
+			&cli.StringFlag{Name: "region", Usage: "REGION that the cluster dies with, unless the token says it"},
+			&cli.StringFlag{Name: "zone", Usage: "ZONE of the region"},
+			&cli.DurationFlag{Name: "timeout", Value: defaultTimeout, Usage: "give up after this TIME"},
 			dataDirFlag(),
 		}, addressFlags()...),
 		Action: joinAction,

@@ -63,7 +63,7 @@ func newApp(name string, in io.Reader, out, talk io.Writer) *cli.App {
 		Commands: verbs(
 			initVerb(), tokenVerb(), joinVerb(), agentVerb(),
 			applyVerb(), getVerb(), deleteVerb(), statusVerb(), removeVerb(),
-			kubeconfigVerb(), versionVerb(), completionVerb(), completeVerb(),
+			kubeconfigVerb(), versionVerb(), completionVerb(), completeVerb(), helpVerb(),
 		),
 	}
 }
@@ -85,12 +85,31 @@ const appHelp = `{{.Name}}: {{.Usage}}
 {{range .VisibleCommands}}
   {{printf "%-14s" .Name}}{{.Usage}}{{end}}
 
-more on one of them: {{.Name}} VERB --help
+more on one of them: {{.Name}} help VERB
 `
 
+// verbHelp names flags; words in capitals are their values, and defaults stand at the end.
 const verbHelp = `{{.HelpName}}: {{.Usage}}
 {{if .UsageText}}
 {{.UsageText | trim | indent 2}}
-{{end}}{{if .VisibleFlags}}{{range .VisibleFlags}}
-  {{.}}{{end}}
-{{end}}`
+{{end}}{{if .VisibleCommands}}{{range .VisibleCommands}}
+  {{printf "%-14s" .Name}}{{.Usage}}{{end}}
+{{end}}{{range .VisibleFlags}}
+  {{if gt (len .Names) 1}}-{{index .Names 1}}, {{else}}    {{end}}{{printf "--%-18s" (index .Names 0)}}{{.GetUsage}}{{if .TakesValue}}{{with .GetDefaultText}} ({{.}}){{end}}{{end}}{{end}}
+`
+
+func helpVerb() *cli.Command {
+	return &cli.Command{
+		Name: "help", Aliases: []string{"h"}, Usage: "say more about a verb", UsageText: "hanse help VERB",
+		Action: func(c *cli.Context) error {
+			if c.NArg() == 0 {
+				return cli.ShowAppHelp(c)
+			}
+			args, err := arrange(c.App, append([]string{c.App.Name}, append(c.Args().Slice(), "--help")...))
+			if err != nil {
+				return err
+			}
+			return c.App.RunContext(c.Context, args)
+		},
+	}
+}

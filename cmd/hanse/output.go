@@ -22,7 +22,7 @@ const (
 )
 
 func outputFlag(formats ...string) cli.Flag {
-	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT`: " + strings.Join(formats, ", ")}
+	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "FORMAT: " + strings.Join(formats, ", ")}
 }
 
 // outputFormat reads -o; the first of formats is the default.

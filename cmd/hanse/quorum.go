@@ -30,7 +30,7 @@ func (f *fleet) noQuorum(ctx context.Context, err error) error {
 		out.why = "no quorum: " + lostWords(now, time.Now())
 		out.hints = append(out.hints, hint{words: waitWords(now)})
 	}
-	out.hints = append(out.hints, hint{words: "nothing was written; keep trying with a longer --timeout"})
+	out.hints = append(out.hints, hint{"nothing was written; keep trying with", f.again})
 	return out
 }
 

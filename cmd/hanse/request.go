@@ -48,10 +48,18 @@ func (f *fleet) prepare(r request) *rest.Request {
 	return req
 }
 
+func (f *fleet) send(ctx context.Context, r request) ([]byte, error) {
+	result := f.prepare(r).Do(ctx)
+	if err := result.Error(); err != nil { // unlike Raw's, with what the API said
+		return nil, err
+	}
+	return result.Raw()
+}
+
 // read asks for something, and decodes the answer's JSON unless into is nil. The JSON is returned as it came.
 func (f *fleet) read(ctx context.Context, r request, into any) ([]byte, error) {
 	r.verb = "GET"
-	body, err := f.prepare(r).Do(ctx).Raw()
+	body, err := f.send(ctx, r)
 	if err != nil {
 		return nil, f.explain(ctx, r, err)
 	}
@@ -94,7 +102,7 @@ func (f *fleet) attempt(ctx context.Context, r request) ([]byte, error) {
 		query.Set("timeout", (left - min(left/10, time.Second)).Round(time.Millisecond).String())
 		r.query = query
 	}
-	return f.prepare(r).Do(ctx).Raw()
+	return f.send(ctx, r)
 }
 
 // wait returns false when ctx ends, or is about to, before the time is over.

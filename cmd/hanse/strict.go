@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
+	"unicode"
 
 	kjson "sigs.k8s.io/json"
 )
@@ -47,7 +49,9 @@ func wrongForm(d document, err error) error {
 	if !errors.As(err, &form) {
 		return usagef("%s: %s", d.at(), err)
 	}
-	return usagef("%s: %s: it is a %s, not a %s", d.at(strings.Split(form.Field, ".")...), form.Field, form.Value, formName(form.Type))
+	// The path names embedded Go types too; fields of the API begin with a small letter.
+	path := slices.DeleteFunc(strings.Split(form.Field, "."), func(step string) bool { return step == "" || unicode.IsUpper(rune(step[0])) })
+	return usagef("%s: %s: it is a %s, not a %s", d.at(path...), strings.Join(path, "."), form.Value, formName(form.Type))
 }
 
 func formName(t reflect.Type) string {

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+func workOf(cluster, revision string, health v1alpha1.Health, problems ...string) v1alpha1.Work {
+	w := v1alpha1.Work{Spec: v1alpha1.WorkSpec{Bundle: "shop", Cluster: cluster, Wanted: revision, Granted: revision}}
+	w.Status = v1alpha1.WorkStatus{Applied: revision, Health: health, Objects: 3, ReadyObjects: 1}
+	for _, p := range problems {
+		w.Status.Problems = append(w.Status.Problems, v1alpha1.Problem{ObjectRef: v1alpha1.ObjectRef{Kind: "ConfigMap", Name: "c"}, Reason: "Refused", Message: p})
+	}
+	return w
+}
+
+func lineOf(p *progress, begun time.Time, looks ...time.Time) string {
+	var out bytes.Buffer
+	line := newProgressLine(&out, begun, len(p.goals))
+	var all []standing
+	for _, at := range looks {
+		all = p.look(at)
+		line.show(all)
+	}
+	line.finish(all)
+	return out.String()
+}
+
+func TestProgressKnowsWhenThereIsNothingMoreToWaitFor(t *testing.T) {
+	begun := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	const rev, old = "shop-01234567-2", "shop-01234567-1"
+	for _, test := range []struct {
+		name  string
+		works []v1alpha1.Work
+		away  []string
+		after time.Duration // of the last look
+		over  bool
+		left  int
+		line  string
+	}{
+		{name: "all are there", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", rev, "Ready")}, over: true,
+			line: "fra 0.09 s   iad 0.09 s\n"},
+		{name: "one has the old revision", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", old, "Ready")}, left: 1,
+			line: "fra 0.09 s   iad not yet\n"},
+		{name: "one is on its way", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", rev, "InProgress")}, left: 1, after: time.Hour,
+			line: "fra 0.09 s   iad not yet\n"},
+		{name: "one is not known yet", works: []v1alpha1.Work{workOf("fra", rev, "Ready")}, left: 1,
+			line: "fra 0.09 s   iad not yet\n"},
+		{name: "one is away, so it is owed", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", old, "Ready")}, away: []string{"iad"}, over: true,
+			line: "fra 0.09 s   iad owed\n"},
+		{name: "one that is away has it already", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", rev, "Ready")}, away: []string{"iad"}, over: true,
+			line: "fra 0.09 s   iad 0.09 s\n"},
+		{name: "a refusal may pass", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", rev, "Failed", "no")}, left: 1, after: 9 * time.Second,
+			line: "fra 0.09 s   iad failed\n"},
+		{name: "a refusal that stays is one", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", rev, "Failed", "no")}, left: 1, after: 11 * time.Second, over: true,
+			line: "fra 0.09 s   iad failed\n"},
+		{name: "a cluster that is to lose it is waited for", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", rev, "Ready"), workOf("sin", "", "Ready")}, left: 1,
+			line: "fra 0.09 s   iad 0.09 s   sin not yet\n"},
+		{name: "other bundles do not matter", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", rev, "Ready"),
+			{Spec: v1alpha1.WorkSpec{Bundle: "other", Cluster: "iad"}}}, over: true,
+			line: "fra 0.09 s   iad 0.09 s\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newProgress(goal{bundle: "shop", revision: rev, clusters: []string{"fra", "iad"}})
+			p.replace(test.works)
+			for _, c := range test.away {
+				p.away[c] = true
+			}
+			last := begun.Add(90*time.Millisecond + test.after)
+			line := lineOf(p, begun, begun.Add(90*time.Millisecond), last)
+			if diff := cmp.Diff(test.line, line); diff != "" {
+				t.Errorf("line (-want +got):\n%s", diff)
+			}
+			all := p.look(last)
+			if got := over(all, last); got != test.over {
+				t.Errorf("over is %v, want %v", got, test.over)
+			}
+			if got := len(unfinished(all)); got != test.left {
+				t.Errorf("%d places are unfinished, want %d", got, test.left)
+			}
+		})
+	}
+}
+
+func TestProgressSeesAClusterLoseTheBundle(t *testing.T) {
+	begun := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	p := newProgress(goal{bundle: "shop"})
+	p.replace([]v1alpha1.Work{workOf("fra", "shop-01234567-1", "Ready")})
+	if over(p.look(begun), begun) {
+		t.Error("over while the bundle is in fra")
+	}
+	p.replace(nil)
+	now := begun.Add(time.Second)
+	if all := p.look(now); !over(all, now) || len(all) != 1 || all[0].state != withdrawn {
+		t.Errorf("standings are %v", all)
+	}
+}
+
+func TestProgressSeesANewerApply(t *testing.T) {
+	p := newProgress(goal{bundle: "shop", revision: "shop-01234567-9", clusters: []string{"fra"}})
+	for wanted, want := range map[string]string{
+		"shop-01234567-10": "shop-01234567-10", "shop-01234567-9": "", "shop-01234567-8": "", "shop-76543210-99": "", "": "",
+	} {
+		p.replace([]v1alpha1.Work{workOf("fra", wanted, "Ready")})
+		if got := p.superseded(); got != want {
+			t.Errorf("wanted %q: superseded by %q, want %q", wanted, got, want)
+		}
+	}
+}
+
+func TestManyClustersAreCounted(t *testing.T) {
+	begun := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	const rev = "shop-01234567-1"
+	g := goal{bundle: "shop", revision: rev}
+	var works []v1alpha1.Work
+	for i := range 300 {
+		name := fmt.Sprintf("c%03d", i)
+		g.clusters = append(g.clusters, name)
+		if i > 2 {
+			works = append(works, workOf(name, rev, "Ready"))
+		}
+	}
+	p := newProgress(g)
+	p.replace(works)
+	p.away["c000"], p.away["c001"] = true, true
+	want := "297 of 300 clusters, the last after 2.10 s   2 owed   1 not yet\n"
+	if got := lineOf(p, begun, begun.Add(2100*time.Millisecond)); got != want {
+		t.Errorf("line is %q, want %q", got, want)
+	}
+}

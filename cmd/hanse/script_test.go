@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"hanse": main, "kubectl-hanse": main})
+}
+
+// TestScripts runs the command line as people do. Beside testscript's own commands there are:
+//
+//	exits N PROGRAM ARGS…      run it; it must exit with N
+//	member MODE                what the member does from now on: see member.fault
+//	cluster NAME DOES          what a cluster does with bundles: ready, refuses, silent, away
+//	binary FILE                make a file that is no text
+//	asked TEXT                 the member was asked something with TEXT in it
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			m := newMember()
+			dir := filepath.Join(env.WorkDir, "d")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				return err
+			}
+			m.serve(env.T(), env.Defer, filepath.Join(dir, socketName))
+			env.Values["member"] = m
+			env.Setenv("HANSE_DATA_DIR", dir)
+			env.Setenv("KUBECONFIG", "")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits,
+			"member": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Value("member").(*member).set(args[0])
+			},
+			"cluster": func(ts *testscript.TestScript, _ bool, args []string) {
+				m := ts.Value("member").(*member)
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				m.clusters[args[0]] = args[1]
+			},
+			"asked": asked,
+			"binary": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte{0x7f, 'E', 'L', 'F', 0, 1, 2, 0xff}, 0o600))
+			},
+		},
+	})
+}
+
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code is %d, want %d", got, want)
+	}
+}
+
+func asked(ts *testscript.TestScript, neg bool, args []string) {
+	m := ts.Value("member").(*member)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := false
+	for _, a := range m.asked {
+		found = found || strings.Contains(a, strings.Join(args, " "))
+	}
+	if found == neg {
+		ts.Fatalf("the member was asked:\n%s", strings.Join(m.asked, "\n"))
+	}
+}

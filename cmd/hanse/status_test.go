@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+var statusNow = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) *metav1.Time { return &metav1.Time{Time: statusNow.Add(-d)} }
+
+// aFleet is five clusters in three regions, seen from iad.
+func aFleet() v1alpha1.FleetStatus {
+	s := v1alpha1.FleetStatus{Fleet: "acme", Member: "iad", Revision: 812, Leader: "fra",
+		Quorum: v1alpha1.Quorum{Voters: 5, Reached: 5, Have: true}, RegionsYouCanLose: []string{"ap", "eu", "us"}}
+	for _, c := range []v1alpha1.ClusterFleetStatus{
+		{Name: "ams", Region: "eu", RTTMillis: 86}, {Name: "fra", Region: "eu", RTTMillis: 84},
+		{Name: "iad", Region: "us"}, {Name: "pdx", Region: "us", RTTMillis: 61.4},
+		{Name: "sin", Region: "ap", RTTMillis: 162, Lag: 1},
+	} {
+		c.Voter, c.Reachable, c.LastSeen, c.Revision = true, true, ago(0), 812-c.Lag
+		c.Bundles = v1alpha1.BundleCounts{Total: 14, Ready: 14}
+		s.Clusters = append(s.Clusters, c)
+	}
+	return s
+}
+
+func rendered(s v1alpha1.FleetStatus) string {
+	var out bytes.Buffer
+	statusView{s: s, now: statusNow}.print(&out)
+	return out.String()
+}
+
+func TestStatusOfAFleetThatIsWell(t *testing.T) {
+	s := aFleet()
+	s.Clusters[3].Bundles.Ready = 13
+	want := `fleet acme   revision 812   quorum 5 of 5   leader fra   can lose: any one of ap, eu, us
+
+REGION   CLUSTERS   VOTERS     BEHIND   BUNDLES                 RTT
+eu       2 ready    ams fra*   –        28 ready                84 ms
+us       2 ready    iad pdx    –        1 in change, 27 ready   61 ms
+ap       1 ready    sin        1        14 ready                162 ms
+`
+	if diff := cmp.Diff(want, rendered(s)); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	if !well(s) {
+		t.Error("it is not well; a rollout under way is no reason")
+	}
+}
+
+func TestStatusWithARegionGone(t *testing.T) {
+	s := aFleet()
+	s.Leader, s.Quorum.Reached, s.RegionsYouCanLose = "iad", 3, []string{"ap"}
+	for i := range 2 {
+		s.Clusters[i].Reachable, s.Clusters[i].LastSeen, s.Clusters[i].Lag = false, ago(34*time.Second), 3
+	}
+	s.Clusters[4].Bundles = v1alpha1.BundleCounts{Total: 14, Ready: 11, Failed: 1, Drifted: 1}
+	s.Clusters[2].LastDrift = &v1alpha1.Drift{ObjectRef: v1alpha1.ObjectRef{Kind: "ConfigMap", Namespace: "shop", Name: "settings"}, Manager: "kubectl-patch", At: *ago(41 * time.Second)}
+	want := `fleet acme   revision 812   quorum 3 of 5   leader iad   can lose: ap
+
+REGION   CLUSTERS          VOTERS     BEHIND   BUNDLES                                      RTT
+eu       2 gone for 34 s   ams fra    3        28 last seen ready                           –
+us       2 ready           iad* pdx   –        28 ready                                     61 ms
+ap       1 ready           sin        1        1 failed, 1 drifted, 2 in change, 11 ready   162 ms
+
+drift   41 s ago: iad configmap shop/settings, edited by kubectl-patch
+`
+	if diff := cmp.Diff(want, rendered(s)); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	if well(s) {
+		t.Error("it is well")
+	}
+}
+
+func TestStatusOf300ClustersFitsOneScreen(t *testing.T) {
+	s := aFleet()
+	s.Clusters = nil
+	for i := range 300 {
+		s.Clusters = append(s.Clusters, v1alpha1.ClusterFleetStatus{Name: fmt.Sprintf("c%03d", i), Region: fmt.Sprintf("r%d", i%6), Voter: i < 7, Reachable: i != 17, LastSeen: ago(time.Hour)})
+	}
+	text := rendered(s)
+	if n := strings.Count(text, "\n"); n > 24 {
+		t.Errorf("it is %d lines:\n%s", n, text)
+	}
+	for line := range strings.Lines(text) {
+		if printed(strings.TrimSpace(line)) > 100 {
+			t.Errorf("wider than 100 columns: %s", line)
+		}
+	}
+	if first := strings.Split(text, "\n")[3]; !strings.HasPrefix(first, "r5 ") {
+		t.Errorf("the worst does not come first: %s", first)
+	}
+}
+
+func TestNoQuorumIsToldWithSinceWhen(t *testing.T) {
+	s := aFleet()
+	for _, test := range []struct {
+		gone  map[string]time.Duration
+		words string
+		wait  string
+	}{
+		{map[string]time.Duration{"fra": 50 * time.Second, "ams": 60 * time.Second, "pdx": 41 * time.Second},
+			"iad reaches 2 of 5 voters, for 41 s", "reads work (revision 812); writes wait for ams, fra or pdx"},
+		{map[string]time.Duration{"fra": 50 * time.Second, "ams": 60 * time.Second, "pdx": 41 * time.Second, "sin": 5 * time.Second},
+			"iad reaches 1 of 5 voters, for 41 s", "reads work (revision 812); writes wait for 2 of ams, fra, pdx, sin"},
+		{map[string]time.Duration{"fra": time.Second},
+			"iad reaches 4 of 5 voters", "reads work (revision 812); writes wait for a leader"},
+	} {
+		now := s
+		now.Clusters = nil
+		now.Quorum = v1alpha1.Quorum{Voters: 5, Reached: 5 - len(test.gone)}
+		for _, c := range s.Clusters {
+			if since, gone := test.gone[c.Name]; gone {
+				c.Reachable, c.LastSeen = false, ago(since)
+			}
+			now.Clusters = append(now.Clusters, c)
+		}
+		if got := lostWords(now, statusNow); got != test.words {
+			t.Errorf("words are %q, want %q", got, test.words)
+		}
+		if got := waitWords(now); got != test.wait {
+			t.Errorf("words are %q, want %q", got, test.wait)
+		}
+	}
+}
+
+func TestSpanReadsAsPeopleSay(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		1500 * time.Microsecond: "1.5 ms", 40 * time.Millisecond: "40 ms", 840 * time.Millisecond: "0.84 s",
+		41 * time.Second: "41 s", 3 * time.Minute: "3 min", 5 * time.Hour: "5 h", 72 * time.Hour: "3 d",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}
