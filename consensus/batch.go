@@ -197,9 +197,12 @@ func (n *Node) complete(e *entry) {
 	}
 	results := a.results
 	for _, s := range e.of {
-		k := min(len(s.commands), len(results))
-		s.answer <- answer{results: results[:k]}
-		results = results[k:]
+		if len(results) < len(s.commands) {
+			s.answer <- answer{err: errDoubt} // cannot be: each command has a result
+			continue
+		}
+		s.answer <- answer{results: results[:len(s.commands)]}
+		results = results[len(s.commands):]
 	}
 }
 

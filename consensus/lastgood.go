@@ -34,8 +34,9 @@ func (n *Node) Record(v *store.View) error {
 	if v.Index() <= n.recorded.index {
 		return nil
 	}
-	stable := guardedStable{n.guard, n.stores.Stable}
-	if err := stable.SetUint64(keyApplied, v.Index()); err != nil {
+	// try, not do: this is the caller's goroutine, which must see the error and not end.
+	write := func() error { return n.stores.Stable.SetUint64(keyApplied, v.Index()) }
+	if err := n.guard.try("write applied index", write); err != nil {
 		return fmt.Errorf("record applied index: %w", err)
 	}
 	n.recorded.index = v.Index()

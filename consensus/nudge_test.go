@@ -34,6 +34,23 @@ func TestNudge(t *testing.T) {
 			t.Errorf("a follower was %s late", worst)
 		}
 	})
+	t.Run("a follower that writes again and again never waits for the commit timeout", func(t *testing.T) {
+		bubble(t, 3, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			g.Found(3)
+			for i, m := range g.Members {
+				m.Disk.Slow(time.Duration(3+2*i) * time.Millisecond)
+			}
+			follower := other(g, g.Leader())
+			for i := range 300 {
+				start := time.Now()
+				g.MustPut(follower, "/k", fmt.Sprint(i))
+				if took := time.Since(start); took > 100*time.Millisecond {
+					t.Errorf("write %d took %s", i, took)
+				}
+				time.Sleep(time.Duration(i%7) * 5 * time.Millisecond)
+			}
+		})
+	})
 	t.Run("without it they wait for the commit timeout, so it is still needed", func(t *testing.T) {
 		without := lags(t, consensus.WithoutNudge)
 		t.Logf("without: p50 %s, max %s", without[len(without)/2], without[len(without)-1])

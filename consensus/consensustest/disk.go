@@ -2,6 +2,7 @@ package consensustest
 
 import (
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -13,9 +14,10 @@ type Disk struct {
 	*raft.InmemStore
 	snapshots *raft.InmemSnapshotStore
 
-	mu   sync.Mutex
-	err  error
-	gate chan struct{}
+	mu    sync.Mutex
+	err   error
+	gate  chan struct{}
+	delay time.Duration
 }
 
 // NewDisk returns an empty one.
@@ -52,10 +54,20 @@ func (d *Disk) Release() {
 	}
 }
 
+// Slow makes every write from now on take so long.
+func (d *Disk) Slow(delay time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.delay = delay
+}
+
 func (d *Disk) write(op func() error) error {
 	d.mu.Lock()
-	err, gate := d.err, d.gate
+	err, gate, delay := d.err, d.gate, d.delay
 	d.mu.Unlock()
+	if delay > 0 {
+		time.Sleep(delay)
+	}
 	if gate != nil {
 		<-gate
 	}

@@ -1,0 +1,102 @@
+package consensus_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/consensustest"
+)
+
+// benchGroup is three voters on real files and a network without latency.
+func benchGroup(b *testing.B) *consensustest.Group {
+	g := consensustest.NewGroup(b, 3, 0)
+	g.Tune = func(m *consensustest.Member, c *consensus.Config) {
+		c.Stores, c.Dir = nil, b.TempDir()
+		c.Timing = consensus.DefaultTiming()
+		c.Timing.Stable = 100 * time.Millisecond
+		c.Timing.Drive = 50 * time.Millisecond
+	}
+	g.Found(3)
+	b.Cleanup(g.Close)
+	return g
+}
+
+func BenchmarkPropose(b *testing.B) {
+	for _, clients := range []int{1, 16, 128} {
+		for _, from := range []string{"leader", "follower"} {
+			b.Run(fmt.Sprintf("clients=%d/from=%s", clients, from), func(b *testing.B) {
+				g := benchGroup(b)
+				m := g.Leader()
+				if from == "follower" {
+					m = other(g, m)
+				}
+				latencies := hammer(b, m, clients)
+				slices.Sort(latencies)
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "writes/s")
+				b.ReportMetric(float64(latencies[len(latencies)/2].Microseconds()), "p50-µs")
+				b.ReportMetric(float64(latencies[len(latencies)*99/100].Microseconds()), "p99-µs")
+				b.ReportMetric(float64(g.Leader().Node().Status().Term), "term") // above 2: there were elections
+			})
+		}
+	}
+}
+
+// hammer makes b.N writes through a member, by so many clients at once.
+func hammer(b *testing.B, m *consensustest.Member, clients int) []time.Duration {
+	latencies := make([]time.Duration, b.N)
+	value := strings.Repeat("x", 512)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	for range clients {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= b.N {
+					return
+				}
+				start := time.Now()
+				if _, err := m.Node().Propose(context.Background(), put(fmt.Sprintf("/k/%d", i%1000), value)); err != nil {
+					b.Error(err)
+					return
+				}
+				latencies[i] = time.Since(start)
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	return latencies
+}
+
+func BenchmarkLargeValue(b *testing.B) {
+	g := benchGroup(b)
+	m := other(g, g.Leader())
+	value := noise(8 << 20)
+	b.SetBytes(8 << 20)
+	for i := 0; b.Loop(); i++ {
+		if _, err := m.Node().Propose(context.Background(), put("/big", fmt.Sprint(i)+value[i%4096:])); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	g := benchGroup(b)
+	m := other(g, g.Leader())
+	b.SetParallelism(16)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			if _, err := m.Node().Read(context.Background()); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

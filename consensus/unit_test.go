@@ -1,0 +1,316 @@
+package consensus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/raft"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+func TestNextChange(t *testing.T) {
+	// servers: upper case votes, lower case does not. dead members are not in contact.
+	tests := []struct {
+		name                           string
+		self, servers, members, wanted string
+		dead                           string
+		want                           string
+	}{
+		{name: "nothing to do", self: "a", servers: "ABCd", members: "abcd", wanted: "abc"},
+		{name: "a newcomer comes in without a vote", self: "a", servers: "A", members: "ab", wanted: "a", want: "add b"},
+		{name: "newcomers come in before voters change", self: "a", servers: "Ab", members: "abc", wanted: "abc", want: "add c"},
+		{name: "fewer vote than should: promote", self: "a", servers: "Abc", members: "abc", wanted: "abc", want: "promote b"},
+		{name: "and the next one", self: "a", servers: "ABc", members: "abc", wanted: "abc", want: "promote c"},
+		{name: "who is not stable waits", self: "a", servers: "Abc", members: "abc", wanted: "abc", dead: "b", want: "promote c"},
+		{name: "the old voter is demoted before the new one is promoted", self: "a", servers: "ABCd", members: "abcd", wanted: "abd", want: "demote c"},
+		{name: "then the new one is promoted", self: "a", servers: "ABcd", members: "abcd", wanted: "abd", want: "promote d"},
+		{name: "a dead voter is demoted", self: "a", servers: "ABCd", members: "abcd", wanted: "abd", dead: "c", want: "demote c"},
+		{name: "nobody is demoted when those who stay could not decide", self: "a", servers: "ABC", members: "abc", wanted: "ab", dead: "b"},
+		{name: "a removed voter is demoted first", self: "a", servers: "ABC", members: "ab", wanted: "ab", want: "demote c"},
+		{name: "and then removed", self: "a", servers: "ABc", members: "ab", wanted: "ab", want: "remove c"},
+		{name: "a removed member without a vote is removed", self: "a", servers: "Ab", members: "a", wanted: "a", want: "remove b"},
+		{name: "a leader that is not to vote hands over last", self: "a", servers: "ABC", members: "abc", wanted: "bc", want: "transfer to b"},
+		{name: "a removed leader hands over", self: "a", servers: "ABC", members: "bc", wanted: "bc", want: "transfer to b"},
+		{name: "only to a voter that is there", self: "a", servers: "ABC", members: "bc", wanted: "bc", dead: "b", want: "transfer to c"},
+		{name: "a removed lone voter first gets a successor", self: "a", servers: "Ab", members: "b", wanted: "b", want: "promote b"},
+		{name: "nobody wanted: voters stay as they are", self: "a", servers: "ABC", members: "abc", wanted: ""},
+		{name: "a newcomer does not wait for a dead voter", self: "a", servers: "ABC", members: "abcd", wanted: "abc", dead: "c", want: "add d"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			there := func(id MemberID) bool { return !strings.Contains(tt.dead, string(id)) }
+			c := configuration{
+				self: MemberID(tt.self), servers: map[MemberID]bool{}, members: split(tt.members),
+				wanted: split(tt.wanted), alive: there, ready: there,
+			}
+			for _, s := range tt.servers {
+				c.servers[MemberID(strings.ToLower(string(s)))] = s < 'a'
+			}
+			got := ""
+			if ch := c.nextChange(); ch.action != changeNone {
+				got = ch.String()
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func split(s string) (ids []MemberID) {
+	for _, r := range s {
+		ids = append(ids, MemberID(r))
+	}
+	return ids
+}
+
+func TestEligibleVoters(t *testing.T) {
+	// v votes, s is stable, x is neither; upper case is eligible.
+	for candidates, want := range map[string]string{"V": "0", "VS": "0", "VSS": "012", "VSX": "0", "VVSS": "012", "VVVS": "012", "Vss": "0", "VVV": "012"} {
+		var all []Candidate
+		for i, r := range candidates {
+			all = append(all, Candidate{
+				ID: MemberID(fmt.Sprint(i)), Eligible: r < 'a', Voter: r == 'V' || r == 'v', Stable: r != 'X' && r != 'x',
+			})
+		}
+		if got := EligibleVoters(3)(all); !slices.Equal(got, split(want)) {
+			t.Errorf("%s: got %v, want %s", candidates, got, want)
+		}
+	}
+}
+
+func TestBarriers(t *testing.T) {
+	t.Run("whoever comes while one runs shares the next", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			runs := 0
+			b := newBarriers(func() error { runs++; time.Sleep(time.Second); return nil })
+			var wg sync.WaitGroup
+			wg.Go(func() { b.routine(ctx) })
+			var readers sync.WaitGroup
+			ended := make([]time.Duration, 50)
+			start := time.Now()
+			for i := range ended {
+				readers.Go(func() {
+					if i > 0 {
+						time.Sleep(time.Duration(i) * time.Millisecond)
+					}
+					b.wait(ctx)
+					ended[i] = time.Since(start)
+				})
+			}
+			readers.Wait()
+			if runs != 2 {
+				t.Errorf("%d barriers for 50 readers", runs)
+			}
+			for i, at := range ended[1:] {
+				if at != 2*time.Second {
+					t.Errorf("reader %d was answered after %s, by a barrier that began before it came", i+1, at)
+				}
+			}
+			cancel()
+			wg.Wait()
+		})
+	})
+}
+
+func TestGuard(t *testing.T) {
+	boom := errors.New("boom")
+	newOne := func() (*guard, *[]error) {
+		var fatal []error
+		g := newGuard(time.Second, func(err error) { fatal = append(fatal, err) })
+		return g, &fatal
+	}
+	t.Run("before raft runs an error is returned, and is fatal once", func(t *testing.T) {
+		g, fatal := newOne()
+		for range 3 {
+			if err := g.do("write", func() error { return boom }); !errors.Is(err, errDisk) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if len(*fatal) != 1 || !errors.Is((*fatal)[0], boom) {
+			t.Errorf("fatal: %v", *fatal)
+		}
+	})
+	t.Run("after an error nothing touches the disk again", func(t *testing.T) {
+		g, _ := newOne()
+		g.do("write", func() error { return boom })
+		g.do("write", func() error { t.Error("touched"); return nil })
+	})
+	t.Run("raft's goroutine does not survive an error", func(t *testing.T) {
+		g, _ := newOne()
+		g.running.Store(true)
+		cleaned := make(chan bool, 1)
+		go func() {
+			survived := false
+			defer func() { cleaned <- survived }()
+			g.do("write", func() error { return boom })
+			survived = true
+		}()
+		if <-cleaned {
+			t.Error("it went on")
+		}
+	})
+	t.Run("nor a stall, even when the write succeeds in the end", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, fatal := newOne()
+			g.running.Store(true)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				g.do("write", func() error { time.Sleep(3 * time.Second); return nil })
+				t.Error("it went on")
+			}()
+			time.Sleep(1500 * time.Millisecond)
+			if len(*fatal) != 1 {
+				t.Error("not fatal within the bound")
+			}
+			<-done
+		})
+	})
+	t.Run("what is merely not found is no fault", func(t *testing.T) {
+		g, fatal := newOne()
+		if err := g.do("read", func() error { return raft.ErrLogNotFound }); !errors.Is(err, raft.ErrLogNotFound) {
+			t.Errorf("got %v", err)
+		}
+		if err := g.do("read", func() error { return errors.New("not found") }); err == nil || len(*fatal) > 0 {
+			t.Errorf("got %v, fatal %v", err, *fatal)
+		}
+	})
+}
+
+func TestSequence(t *testing.T) {
+	t.Run("it never goes back, whatever the clock does", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			stable := raft.NewInmemStore()
+			var last uint64
+			for range 5 { // the clock stands still
+				start, err := startSequence(stable)
+				if err != nil || start <= last {
+					t.Fatalf("%d after %d: %v", start, last, err)
+				}
+				last = start + 1000
+			}
+		})
+	})
+	t.Run("a number that is long under way holds the next ones back", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSequence(1)
+			slow, _ := s.begin(t.Context())
+			for i := 1; i < store.Window/2; i++ {
+				seq, _ := s.begin(t.Context())
+				s.done(seq)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if seq, err := s.begin(ctx); err == nil {
+				t.Errorf("%d was given out", seq)
+			}
+			s.done(slow)
+			if _, err := s.begin(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+func TestTrim(t *testing.T) {
+	entries := func(sizes ...int) *raft.AppendEntriesRequest {
+		r := &raft.AppendEntriesRequest{}
+		for _, s := range sizes {
+			r.Entries = append(r.Entries, &raft.Log{Data: make([]byte, s)})
+		}
+		return r
+	}
+	for _, tt := range []struct {
+		in   []int
+		want int
+	}{{nil, 0}, {[]int{5 << 20}, 1}, {[]int{1, 5 << 20}, 1}, {[]int{256 << 10, 256 << 10, 256 << 10, 256 << 10, 1}, 4}, {[]int{1, 2, 3}, 3}} {
+		r := entries(tt.in...)
+		if trim(r); len(r.Entries) != tt.want {
+			t.Errorf("%v: %d entries left, want %d", tt.in, len(r.Entries), tt.want)
+		}
+	}
+}
+
+func TestTiming(t *testing.T) {
+	if err := DefaultTiming().Validate(); err != nil {
+		t.Error(err)
+	}
+	for _, spoil := range []func(*Timing){
+		func(t *Timing) { t.Lease = t.Heartbeat + 1 }, func(t *Timing) { t.Election = t.Heartbeat - 1 },
+		func(t *Timing) { t.RetryMax = t.RetryMin - 1 }, func(t *Timing) { t.DiskStall = t.Heartbeat - 1 },
+		func(t *Timing) { *t = Timing{} }, func(t *Timing) { t.Drive = 0 },
+	} {
+		timing := DefaultTiming()
+		if spoil(&timing); timing.Validate() == nil {
+			t.Errorf("valid: %+v", timing)
+		}
+	}
+}
+
+func TestFrame(t *testing.T) {
+	t.Run("what is written is read", func(t *testing.T) {
+		var b bytes.Buffer
+		txn := store.Txn{If: []store.Condition{store.KeyAbsent("/k")}, Then: []store.Op{store.Put("/k", []byte("v"))}}
+		want := proposeRequest{Version: 1, Commands: []store.Command{{
+			Version: 1, ID: store.CommandID{Incarnation: "m1", Seq: 7}, Person: "ann", Txn: &txn,
+		}}}
+		if err := writeFrame(&b, want); err != nil {
+			t.Fatal(err)
+		}
+		var got proposeRequest
+		if err := readFrame(&b, &got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("a length out of bounds costs no memory", func(t *testing.T) {
+		if err := readFrame(strings.NewReader("\xff\xff\xff\xff"), &readAnswer{}); err == nil {
+			t.Error("accepted")
+		}
+	})
+	t.Run("a frame that ends early is no frame", func(t *testing.T) {
+		if err := readFrame(strings.NewReader("\x00\x00\x00\x09\xa1"), &readAnswer{}); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func FuzzFrame(f *testing.F) {
+	var b bytes.Buffer
+	writeFrame(&b, proposeRequest{Version: 1, Commands: []store.Command{{Version: 1, Chunk: []byte("c")}}})
+	f.Add(b.Bytes())
+	b.Reset()
+	ok, _ := encodeResults([]store.Result{{Revision: 3}, {Err: &store.Forbidden{Reason: "no"}}})
+	writeFrame(&b, proposeAnswer{Code: codeDone, Results: ok})
+	f.Add(b.Bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var request proposeRequest
+		if readFrame(bytes.NewReader(data), &request) == nil {
+			var again bytes.Buffer
+			if err := writeFrame(&again, request); err != nil && len(data) < maxFrame/2 {
+				t.Errorf("cannot write what was read: %v", err)
+			}
+		}
+		var answer proposeAnswer
+		if readFrame(bytes.NewReader(data), &answer) == nil {
+			decodeResults(answer.Results)
+		}
+		readFrame(bytes.NewReader(data), &readRequest{})
+		readFrame(bytes.NewReader(data), &readAnswer{})
+	})
+}
