@@ -41,6 +41,7 @@ type bundle struct {
 	adopted  bool                      // the inventory was an earlier bundle's, so nothing is pruned
 	resumed  bool                      // the revision was carried out before this session
 	unsaved  bool                      // inv holds what have does not
+	refused  uint64                    // the store revision of an older grant that came later
 	runs     string                    // the revision that was carried out last, as far as known
 	leaving  leaving
 	withdraw withdrawal
@@ -71,7 +72,7 @@ func (b *bundle) offer(g Grant) {
 func (b *bundle) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if g, newer := b.mail.newer(); newer {
-			b.begin(g)
+			b.take(g)
 		}
 		err := b.step(ctx)
 		if ctx.Err() != nil {
@@ -107,6 +108,23 @@ func (b *bundle) sleep(ctx context.Context, d time.Duration, failed bool) {
 		}
 		return
 	}
+}
+
+// take begins a grant, unless it is older than the one that is being carried out: that one is gone on with.
+func (b *bundle) take(g Grant) {
+	if b.phase != idle && b.isOlder(g) {
+		b.refused = g.StoreRevision
+		b.logger.Warn("older grant refused", logRevision, g.Revision)
+		return
+	}
+	b.refused = 0
+	b.begin(g)
+}
+
+// isOlder says that the cluster acts, or has acted, on a newer grant of this bundle: the state that this one comes from
+// was rolled back, and is not acted on.
+func (b *bundle) isOlder(g Grant) bool {
+	return g.StoreRevision != 0 && b.inv.bundleUID == g.BundleUID && g.StoreRevision < b.inv.storeRevision
 }
 
 // begin takes up a grant: nothing has been read or done for it yet.
@@ -159,7 +177,7 @@ func (b *bundle) rollIn(ctx context.Context) error {
 	if err := b.loadInventory(ctx); err != nil {
 		return err
 	}
-	if b.isOldGrant() {
+	if b.refuseOld() {
 		return nil
 	}
 	if err := b.foresee(ctx); err != nil {
@@ -200,12 +218,11 @@ func (b *bundle) finish(ctx context.Context) error {
 	return nil
 }
 
-// isOldGrant says that the cluster has carried out a newer grant of this bundle: the state that this one comes from
-// was rolled back, and is not acted on.
-func (b *bundle) isOldGrant() bool {
-	old := b.grant.StoreRevision != 0 && b.inv.bundleUID == b.grant.BundleUID && b.grant.StoreRevision < b.inv.storeRevision
+// refuseOld gives up a grant that is older than what the inventory has seen.
+func (b *bundle) refuseOld() bool {
+	old := b.isOlder(b.grant)
 	if old {
-		b.phase = idle
+		b.phase, b.refused = idle, b.grant.StoreRevision
 		b.postOldGrant()
 	}
 	return old

@@ -24,7 +24,7 @@ var errUnknownKind = errors.New("the cluster does not serve this kind")
 // kinds is what the cluster serves, as it was last asked. Safe for concurrent use.
 type kinds struct {
 	discover interface {
-		ServerGroupsAndResources() ([]*metav1.APIGroup, []*metav1.APIResourceList, error)
+		ServerGroupsAndResourcesWithContext(ctx context.Context) ([]*metav1.APIGroup, []*metav1.APIResourceList, error)
 	}
 
 	mu     sync.Mutex
@@ -84,10 +84,7 @@ func (k *kinds) forget() {
 }
 
 func (k *kinds) ask(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	groups, lists, err := k.discover.ServerGroupsAndResources()
+	groups, lists, err := k.discover.ServerGroupsAndResourcesWithContext(ctx)
 	silent := map[string]bool{}
 	if failed := (*discovery.ErrGroupDiscoveryFailed)(nil); errors.As(err, &failed) {
 		for gv := range failed.Groups {

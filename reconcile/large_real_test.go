@@ -14,7 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/reconcile"
 )
 
-// large is a bundle of the shape of a big public install: some definitions of hundreds of kilobytes, resources of
+// large is a bundle of the shape of a big public install: some definitions of almost a megabyte, resources of
 // their kinds, and hundreds of small objects.
 func large(t testing.TB, definitions, small int) reconcile.Grant {
 	t.Helper()
@@ -29,8 +29,8 @@ func large(t testing.TB, definitions, small int) reconcile.Grant {
 		kind := fmt.Sprintf("Big%d%s", i, g.Bundle)
 		plural := strings.ToLower(kind) + "s"
 		properties := map[string]any{}
-		for j := range 1500 {
-			properties[fmt.Sprintf("field%d", j)] = map[string]any{"type": "string", "description": strings.Repeat("what it is for ", 12)}
+		for j := range 300 {
+			properties[fmt.Sprintf("field%d", j)] = map[string]any{"type": "string", "description": strings.Repeat("what it is for ", 200)}
 		}
 		g.Objects = append(g.Objects, unstructured.Unstructured{Object: map[string]any{
 			"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
@@ -52,7 +52,7 @@ func TestALargeBundle(t *testing.T) {
 	k := connect(t)
 	patient := func(c *reconcile.Config) { c.Timing = reconcile.Timing{Coalesce: 10 * time.Millisecond} }
 	m := start(t, k, patient)
-	g := large(t, 8, 400)
+	g := large(t, 9, 400)
 	size := 0
 	for _, o := range g.Objects {
 		data, err := json.Marshal(o.Object)

@@ -201,6 +201,14 @@ endpoints: []
 		if !k.exists("ConfigMap", g.Bundle, "extra") || m.isWithdrawn(g.Bundle, g.BundleUID) {
 			t.Error("acted on an older grant")
 		}
+		k.remove("ConfigMap", g.Bundle, "extra")
+		eventually(t, "the newer grant is still carried out", func() bool { return k.exists("ConfigMap", g.Bundle, "extra") })
+		m.stop()
+		m = start(whole, k)
+		m.grant(without)
+		m.await(t, g.Bundle, "refusing after a restart", func(s v1alpha1.WorkStatus) bool {
+			return len(s.Conditions) == 1 && s.Conditions[0].Reason == "OldGrant"
+		})
 	})
 
 	t.Run("a new bundle of the same name adopts, and prunes nothing of the old one", func(t *testing.T) {

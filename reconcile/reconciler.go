@@ -26,7 +26,7 @@ type Reconciler struct {
 	config   Config
 	dynamic  dynamic.Interface
 	core     corev1client.CoreV1Interface
-	discover discovery.DiscoveryInterface
+	discover *discovery.DiscoveryClient
 	lease    *lease
 	board    *board
 	grants   *grantsNow

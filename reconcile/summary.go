@@ -45,6 +45,9 @@ func (b *bundle) post(reason string) {
 	if reason != "" {
 		r = ready{metav1.ConditionFalse, reason, fmt.Sprintf("%d of %d objects are ready", st.ReadyObjects, st.Objects)}
 	}
+	if b.refused != 0 {
+		r = b.oldGrant()
+	}
 	if b.damaged != "" {
 		r.message = clip(b.damaged+": nothing that left the bundle before is pruned. "+r.message, maxMessage)
 	}
@@ -99,8 +102,12 @@ func (b *bundle) postUnknown(err error) {
 
 func (b *bundle) postOldGrant() {
 	st := v1alpha1.WorkStatus{Applied: b.runs, Health: v1alpha1.HealthUnknown}
-	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionUnknown, reasonOldGrant, fmt.Sprintf(
-		"the grant is of store revision %d, and the cluster has acted on %d: nothing is touched", b.grant.StoreRevision, b.inv.storeRevision)})
+	b.s.board.post(b.name, b.grant.BundleUID, st, b.oldGrant())
+}
+
+func (b *bundle) oldGrant() ready {
+	return ready{metav1.ConditionUnknown, reasonOldGrant, fmt.Sprintf(
+		"the grant is of store revision %d, and the cluster has acted on %d: it is not carried out", b.refused, b.inv.storeRevision)}
 }
 
 func (b *bundle) postWithdrawing() {

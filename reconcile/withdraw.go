@@ -50,7 +50,7 @@ func (b *bundle) beginWithdrawal(ctx context.Context) error {
 	if b.damaged != "" {
 		return fmt.Errorf("nothing is deleted: %s; to give its objects up, delete ConfigMap %s in namespace %s", b.damaged, headName(b.name), Namespace)
 	}
-	if b.isOldGrant() {
+	if b.refuseOld() {
 		return nil
 	}
 	b.withdraw = withdrawal{begun: true, since: time.Now()}

@@ -1,0 +1,156 @@
+package reconcile
+
+import (
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+func isB(label string) bool { return label == "b" }
+
+func TestJudge(t *testing.T) {
+	last := &applied{uid: "1", version: "10", fields: "f"}
+	fine := sighting{uid: "1", version: "12", bundle: "a", fields: "f"}
+	with := func(change func(*sighting)) *sighting {
+		s := fine
+		change(&s)
+		return &s
+	}
+	for name, c := range map[string]struct {
+		last *applied
+		seen *sighting
+		want verdict
+	}{
+		"what was never applied is left":                           {nil, nil, leave},
+		"what is gone is repaired":                                 {last, nil, repair},
+		"what nobody touched is left":                              {last, &fine, leave},
+		"what others added to is left":                             {last, with(func(s *sighting) { s.version, s.manager = "99", "x" }), leave},
+		"what others changed is repaired":                          {last, with(func(s *sighting) { s.fields = "g" }), repair},
+		"what nobody says that we own is repaired":                 {last, with(func(s *sighting) { s.fields = "" }), repair},
+		"an event from before our apply is left":                   {last, with(func(s *sighting) { s.version, s.fields = "9", "g" }), leave},
+		"versions are numbers, not text":                           {last, with(func(s *sighting) { s.version, s.fields = "100", "g" }), repair},
+		"versions that cannot be compared count as newer":          {last, with(func(s *sighting) { s.version, s.fields = "x", "g" }), repair},
+		"what is being deleted is left until it is gone":           {last, with(func(s *sighting) { s.fields, s.deleting = "g", true }), leave},
+		"another object of the name is repaired":                   {last, with(func(s *sighting) { s.uid = "2" }), repair},
+		"what another bundle took is contested":                    {last, with(func(s *sighting) { s.bundle, s.fields = "b", "g" }), contested},
+		"a label of no bundle here is repaired":                    {last, with(func(s *sighting) { s.bundle, s.fields = "c", "g" }), repair},
+		"what drifted and is left so is looked at when it changes": {&applied{uid: "1", version: "10", fields: "f", drifted: true}, &fine, repair},
+		"and not when it does not":                                 {&applied{uid: "1", version: "12", fields: "f", drifted: true}, &fine, leave},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := judge(c.last, c.seen, "a", isB); got != c.want {
+				t.Errorf("verdict %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+func TestWhose(t *testing.T) {
+	for name, c := range map[string]struct {
+		live   *sighting
+		listed *entry
+		want   claim
+	}{
+		"what is not there is nobody's":                               {nil, &entry{uid: "1"}, absent},
+		"the UID in the inventory is proof":                           {&sighting{uid: "1"}, &entry{uid: "1"}, ours},
+		"also when the label was changed to no bundle's":              {&sighting{uid: "1", bundle: "gone"}, &entry{uid: "1"}, ours},
+		"but not when another bundle has it":                          {&sighting{uid: "1", bundle: "b"}, &entry{uid: "1"}, foreign},
+		"a stranger of the name is a stranger":                        {&sighting{uid: "2"}, &entry{uid: "1"}, foreign},
+		"a stranger that was not listed too":                          {&sighting{uid: "2"}, nil, foreign},
+		"what we applied and could not note is ours":                  {&sighting{uid: "1", bundle: "a", fields: "f"}, &entry{}, ours},
+		"what we applied is ours though the inventory is lost":        {&sighting{uid: "1", bundle: "a", fields: "f"}, nil, ours},
+		"what only has our label is a copy":                           {&sighting{uid: "1", bundle: "a"}, nil, foreign},
+		"what only has fields of ours, and no label, is a stranger":   {&sighting{uid: "1", fields: "f"}, nil, foreign},
+		"what was made again with our label, where ours was, is ours": {&sighting{uid: "2", bundle: "a"}, &entry{uid: "1"}, ours},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := whose(c.live, c.listed, "a", isB); got != c.want {
+				t.Errorf("claim %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+func TestMayDelete(t *testing.T) {
+	for name, c := range map[string]struct {
+		live   sighting
+		listed entry
+		want   bool
+	}{
+		"the listed object":                           {sighting{uid: "1", bundle: "a", fields: "f"}, entry{uid: "1"}, true},
+		"the listed object without its label":         {sighting{uid: "1"}, entry{uid: "1"}, true},
+		"not another object of the name":              {sighting{uid: "2", bundle: "a", fields: "f"}, entry{uid: "1"}, false},
+		"not what another bundle took":                {sighting{uid: "1", bundle: "b"}, entry{uid: "1"}, false},
+		"without a UID, what bears all marks":         {sighting{uid: "1", bundle: "a", fields: "f"}, entry{}, true},
+		"without a UID, not what only has the label":  {sighting{uid: "1", bundle: "a"}, entry{}, false},
+		"without a UID, not what only has the fields": {sighting{uid: "1", fields: "f"}, entry{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := mayDelete(c.live, c.listed, "a"); got != c.want {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestPace(t *testing.T) {
+	var p pace
+	now := time.Unix(1_000_000, 0)
+	repairs := 0
+	for end := now.Add(10 * time.Minute); now.Before(end); now = now.Add(10 * time.Millisecond) {
+		if !p.next().After(now) {
+			p.note(now)
+			repairs++
+		}
+	}
+	if repairs < paceFree || repairs > paceFree+20 {
+		t.Errorf("%d repairs in ten minutes of fighting", repairs)
+	}
+	now = now.Add(paceMax + paceCalm)
+	p.note(now)
+	if p.next().After(now) {
+		t.Error("an object that was left alone is still slow")
+	}
+}
+
+func TestManagers(t *testing.T) {
+	at := func(s int64) *metav1.Time { return &metav1.Time{Time: time.Unix(s, 0)} }
+	mine := metav1.ManagedFieldsEntry{Manager: FieldManager, Operation: metav1.ManagedFieldsOperationApply, Time: at(5), FieldsV1: metav1.NewFieldsV1(`{"f:a":{}}`)}
+	ours, other := managers([]metav1.ManagedFieldsEntry{
+		mine, {Manager: "older", Time: at(1)}, {Manager: "newer", Time: at(3)},
+		{Manager: "controller", Subresource: "status", Time: at(9)}, {Manager: FieldManager, Operation: "Update", Time: at(9)},
+	})
+	if ours == "" || other != "newer" {
+		t.Errorf("ours %q, other %q", ours, other)
+	}
+	less := mine
+	less.FieldsV1 = metav1.NewFieldsV1(`{}`)
+	if again, _ := managers([]metav1.ManagedFieldsEntry{less}); again == ours || again == "" {
+		t.Error("lost fields are not seen")
+	}
+	if none, _ := managers(nil); none != "" {
+		t.Error("fields of nobody are ours")
+	}
+}
+
+func TestTracker(t *testing.T) {
+	k := key{schema.GroupKind{Kind: "ConfigMap"}, "n", "c"}
+	other := key{k.GroupKind, "n", "d"}
+	tr := newTracker()
+	if !tr.put(k, sighting{version: "5"}) || tr.put(k, sighting{version: "4"}) || tr.get(k).version != "5" {
+		t.Error("an older sighting replaced a newer")
+	}
+	if tr.drop(k, "4") || tr.get(k) == nil {
+		t.Error("an older end removed a newer object")
+	}
+	changed := tr.replace(k.GroupKind, map[key]sighting{other: {version: "3"}}, "4")
+	if len(changed) != 1 || changed[0] != other || tr.get(k) == nil {
+		t.Errorf("an older list removed a newer object: %v", changed)
+	}
+	changed = tr.replace(k.GroupKind, map[key]sighting{other: {version: "3"}}, "6")
+	if len(changed) != 1 || changed[0] != k || tr.get(k) != nil {
+		t.Errorf("a list without the object did not remove it: %v", changed)
+	}
+}
