@@ -47,9 +47,6 @@ func agentAction(c *cli.Context) error {
 	if err != nil {
 		return during("agent", err)
 	}
-	if kubeconfig == "" {
-		logger.Warn("no cluster: this member keeps the fleet's state and takes commands, and reconciles nothing", "hint", "--kubeconfig FILE")
-	}
 	return during("agent", runAgent(c.Context, notifier, agent.Options{
 		DataDir: dataDir(c), Kubeconfig: kubeconfig, Addresses: addresses(c),
 		Version: ownVersion().Version, Logger: logger,

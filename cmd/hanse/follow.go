@@ -110,7 +110,7 @@ func (p *progress) replace(works []v1alpha1.Work) {
 func (f *fleet) watchReach(ctx context.Context, tell func(func(*progress)) error) {
 	for ctx.Err() == nil {
 		var now v1alpha1.FleetStatus
-		if _, err := f.read(ctx, request{path: pathStatus}, &now); err == nil {
+		if _, err := f.read(ctx, request{path: v1alpha1.PathStatus}, &now); err == nil {
 			err = tell(func(p *progress) {
 				clear(p.away)
 				for _, c := range now.Clusters {

@@ -26,10 +26,10 @@ type kind struct {
 
 func kinds() []kind {
 	return []kind{
-		{name: "Bundle", plural: "bundles", short: []string{"b"}, example: func() any { return new(v1alpha1.Bundle) }},
-		{name: "BundleRevision", plural: "bundlerevisions", short: []string{"rev"}, why: "it is written with its bundle"},
+		{name: "Bundle", plural: "bundles", short: []string{"bu"}, example: func() any { return new(v1alpha1.Bundle) }},
+		{name: "BundleRevision", plural: "bundlerevisions", short: []string{"brev"}, why: "it is written with its bundle"},
 		{name: "Cluster", plural: "clusters", short: []string{"cl"}, example: func() any { return new(v1alpha1.Cluster) }},
-		{name: "Fleet", plural: "fleets", example: func() any { return new(v1alpha1.Fleet) }},
+		{name: "Fleet", plural: "fleets", short: []string{"fl"}, example: func() any { return new(v1alpha1.Fleet) }},
 		{name: "Rollout", plural: "rollouts", short: []string{"ro"}, why: "only the leader writes it"},
 		{name: "User", plural: "users", example: func() any { return new(v1alpha1.User) }},
 		{name: "Work", plural: "works", short: []string{"wk"}, why: "it is computed, not stored"},
@@ -44,7 +44,7 @@ func (k kind) path(name ...string) string {
 	return apiPath + strings.Join(append([]string{k.plural}, name...), "/")
 }
 
-// kindCalled finds a kind by any of its names, as typed: bundle, bundles, Bundle, b, bundles.fleet.hanse.dev.
+// kindCalled finds a kind by any of its names, as typed: bundle, bundles, Bundle, bu, bundles.fleet.hanse.dev.
 func kindCalled(word string) (kind, error) {
 	short, _, _ := strings.Cut(strings.ToLower(word), ".")
 	var words []string

@@ -29,19 +29,6 @@ It holds a private key: the one in admin.pem of the data directory, made there i
 	}
 }
 
-const pathMembers = "/hanse/v1/members"
-
-// membersAnswer is the answer of GET /hanse/v1/members.
-type membersAnswer struct {
-	Fleet      string `json:"fleet"`
-	ServerName string `json:"serverName"`
-	Members    []struct {
-		Cluster     string `json:"cluster"`
-		Server      string `json:"server"`
-		Certificate string `json:"certificate"` // PEM
-	} `json:"members"`
-}
-
 func kubeconfigAction(c *cli.Context) error {
 	const doing = "kubeconfig"
 	if err := noNames(c); err != nil {
@@ -53,19 +40,15 @@ func kubeconfigAction(c *cli.Context) error {
 	}
 	ctx, cancel := withTimeout(c)
 	defer cancel()
-	var members membersAnswer
-	if _, err := f.read(ctx, request{path: pathMembers}, &members); err != nil {
+	var members v1alpha1.MemberList
+	if _, err := f.read(ctx, request{path: v1alpha1.PathMembers}, &members); err != nil {
 		return during(doing, err)
 	}
-	var now v1alpha1.FleetStatus
-	if _, err := f.read(ctx, request{path: pathStatus}, &now); err != nil {
-		return during(doing, err)
-	}
-	credential, err := f.credential(ctx, c, now.Member)
+	credential, err := f.credential(ctx, c, members.Member)
 	if err != nil {
 		return during(doing, err)
 	}
-	text, err := clientcmd.Write(kubeconfigOf(members, now.Member, credential))
+	text, err := clientcmd.Write(kubeconfigOf(members, credential))
 	if err != nil {
 		return during(doing, fmt.Errorf("encode: %w", err))
 	}
@@ -74,11 +57,11 @@ func kubeconfigAction(c *cli.Context) error {
 }
 
 // kubeconfigOf has a context for every member, named as its cluster; the member asked is the current one.
-func kubeconfigOf(members membersAnswer, current string, user *clientcmdapi.AuthInfo) clientcmdapi.Config {
+func kubeconfigOf(members v1alpha1.MemberList, user *clientcmdapi.AuthInfo) clientcmdapi.Config {
 	config := *clientcmdapi.NewConfig()
 	who := "admin@" + members.Fleet
 	config.AuthInfos[who] = user
-	config.CurrentContext = current
+	config.CurrentContext = members.Member
 	for _, m := range members.Members {
 		if m.Server == "" {
 			continue

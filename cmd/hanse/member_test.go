@@ -89,14 +89,14 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.serveWorks(w, r)
 	case isObject:
 		m.serveObject(w, r, name)
-	case r.URL.Path == pathStatus:
+	case r.URL.Path == v1alpha1.PathStatus:
 		answer(w, 200, m.fleetStatus())
-	case r.URL.Path == pathMembers:
-		answer(w, 200, map[string]any{"fleet": "acme", "serverName": "member.hanse", "members": []any{
+	case r.URL.Path == v1alpha1.PathMembers:
+		answer(w, 200, map[string]any{"fleet": "acme", "member": "sin", "serverName": "member.hanse", "members": []any{
 			map[string]any{"cluster": "fra", "server": "https://192.0.2.1:7947", "certificate": "PEM of fra\n"},
 			map[string]any{"cluster": "sin", "server": "https://192.0.2.3:7947", "certificate": "PEM of sin\n"},
 		}})
-	case r.URL.Path == pathTokens:
+	case r.URL.Path == v1alpha1.PathTokens:
 		var asked map[string]any
 		json.NewDecoder(r.Body).Decode(&asked)
 		m.mu.Lock()
@@ -104,7 +104,8 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.mu.Unlock()
 		answer(w, 200, map[string]any{"token": "hanse1-abc", "id": "f00", "expires": "2030-01-02T03:04:05Z"})
 	case r.URL.Path == "/version":
-		answer(w, 200, map[string]any{"gitVersion": "v0.1.0"})
+		w.Header().Set(headerVersion, "v0.1.0")
+		answer(w, 200, map[string]any{"gitVersion": "v1.37.2"})
 	default:
 		refuse(w, 404, "NotFound", "no such path", nil)
 	}

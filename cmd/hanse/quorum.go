@@ -13,8 +13,6 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
-const pathStatus = "/hanse/v1/status"
-
 // noQuorum is a write that was surely not made, told with what the member knows about the voters.
 func (f *fleet) noQuorum(ctx context.Context, err error) error {
 	out := &failure{code: exitNoQuorum, why: "no quorum"}
@@ -26,7 +24,7 @@ func (f *fleet) noQuorum(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	var now v1alpha1.FleetStatus
-	if _, err := f.read(ctx, request{path: pathStatus}, &now); err == nil && !now.Quorum.Have {
+	if _, err := f.read(ctx, request{path: v1alpha1.PathStatus}, &now); err == nil && !now.Quorum.Have {
 		out.why = "no quorum: " + lostWords(now, time.Now())
 		out.hints = append(out.hints, hint{words: waitWords(now)})
 	}

@@ -62,7 +62,7 @@ func statusAction(c *cli.Context) error {
 // status asks for the fleet's status, and renders it.
 func (f *fleet) status(ctx context.Context, c *cli.Context, format string) ([]byte, v1alpha1.FleetStatus, error) {
 	var now v1alpha1.FleetStatus
-	body, err := f.read(ctx, request{path: pathStatus}, &now)
+	body, err := f.read(ctx, request{path: v1alpha1.PathStatus}, &now)
 	if err != nil {
 		return nil, now, err
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 func tokenVerb() *cli.Command {
@@ -30,24 +32,6 @@ hanse token create --cluster iad --region us | ssh iad hanse join`,
 	}
 }
 
-// tokenRequest and tokenAnswer are the body and the answer of POST /hanse/v1/tokens.
-type tokenRequest struct {
-	Cluster    string            `json:"cluster,omitempty"`
-	Region     string            `json:"region,omitempty"`
-	Zone       string            `json:"zone,omitempty"`
-	Labels     map[string]string `json:"labels,omitempty"`
-	Voting     string            `json:"voting,omitempty"`
-	Rights     string            `json:"rights,omitempty"`
-	TTLSeconds int64             `json:"ttlSeconds,omitempty"`
-}
-
-type tokenAnswer struct {
-	Token   string    `json:"token"`
-	Expires time.Time `json:"expires"`
-}
-
-const pathTokens = "/hanse/v1/tokens"
-
 func tokenAction(c *cli.Context) error {
 	const doing = "token create"
 	wanted, err := tokenWanted(c)
@@ -64,11 +48,11 @@ func tokenAction(c *cli.Context) error {
 	}
 	ctx, cancel := withTimeout(c)
 	defer cancel()
-	answer, err := f.write(ctx, request{verb: "POST", path: pathTokens, body: body})
+	answer, err := f.write(ctx, request{verb: "POST", path: v1alpha1.PathTokens, body: body})
 	if err != nil {
 		return during(doing, err)
 	}
-	var made tokenAnswer
+	var made v1alpha1.TokenAnswer
 	if err := json.Unmarshal(answer, &made); err != nil || made.Token == "" {
 		return during(doing, fmt.Errorf("%s answers what is no token", f.server))
 	}
@@ -78,8 +62,8 @@ func tokenAction(c *cli.Context) error {
 	return nil
 }
 
-func tokenWanted(c *cli.Context) (tokenRequest, error) {
-	wanted := tokenRequest{
+func tokenWanted(c *cli.Context) (v1alpha1.TokenRequest, error) {
+	wanted := v1alpha1.TokenRequest{
 		Cluster: c.String("cluster"), Region: c.String("region"), Zone: c.String("zone"),
 		TTLSeconds: int64(c.Duration("ttl").Seconds()),
 	}
@@ -90,10 +74,10 @@ func tokenWanted(c *cli.Context) (tokenRequest, error) {
 		return wanted, usagef("--ttl %s: a token must be valid for a second at least", c.Duration("ttl"))
 	}
 	var err error
-	if wanted.Voting, err = oneOf(c, "voting", "Eligible", "Never"); err != nil {
+	if wanted.Voting, err = oneOf(c, "voting", v1alpha1.VotingEligible, v1alpha1.VotingNever); err != nil {
 		return wanted, err
 	}
-	if wanted.Rights, err = oneOf(c, "rights", "Admin", "OwnObjects", "ReadOnly"); err != nil {
+	if wanted.Rights, err = oneOf(c, "rights", v1alpha1.RightsAdmin, v1alpha1.RightsOwnObjects, v1alpha1.RightsReadOnly); err != nil {
 		return wanted, err
 	}
 	for _, label := range c.StringSlice("label") {
@@ -110,18 +94,23 @@ func tokenWanted(c *cli.Context) (tokenRequest, error) {
 }
 
 // oneOf reads a flag whose value is one of a few words, in whatever case.
-func oneOf(c *cli.Context, flag string, words ...string) (string, error) {
+func oneOf[T ~string](c *cli.Context, flag string, words ...T) (T, error) {
 	given := c.String(flag)
-	for _, w := range append([]string{""}, words...) {
-		if strings.EqualFold(given, w) {
+	if given == "" {
+		return "", nil
+	}
+	var known []string
+	for _, w := range words {
+		if strings.EqualFold(given, string(w)) {
 			return w, nil
 		}
+		known = append(known, strings.ToLower(string(w)))
 	}
-	return "", usagef("--%s %s: not one of %s%s", flag, given, strings.ToLower(strings.Join(words, ", ")), didYouMean(given, words))
+	return "", usagef("--%s %s: not one of %s%s", flag, given, strings.Join(known, ", "), didYouMean(given, known))
 }
 
 // joinCommand is what to type on the new member; what the token does not say must be said there.
-func joinCommand(t tokenRequest) string {
+func joinCommand(t v1alpha1.TokenRequest) string {
 	command := "join"
 	if t.Cluster == "" {
 		command += " --cluster NAME"

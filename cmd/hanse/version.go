@@ -70,13 +70,12 @@ func askVersion(c *cli.Context) *memberVersion {
 	}
 	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
 	defer cancel()
-	var answer struct {
-		GitVersion string `json:"gitVersion"`
-	}
-	if _, err := f.read(ctx, request{path: "/version"}, &answer); err != nil {
+	_, err = f.read(ctx, request{path: "/version"}, nil)
+	seen, ok := f.version.Load().(string)
+	if err != nil || !ok {
 		return nil
 	}
-	return &memberVersion{Server: f.server, Version: answer.GitVersion}
+	return &memberVersion{Server: f.server, Version: seen}
 }
 
 func ownVersion() versions {
