@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -47,7 +48,7 @@ func (loopback) relisten(t testing.TB, address string) net.PacketConn {
 func (loopback) nowhere() string { return "127.0.0.1:1" }
 
 func (loopback) timing() Timing {
-	return Timing{Dial: 600 * time.Millisecond, Header: 300 * time.Millisecond, BackoffMin: 300 * time.Millisecond}
+	return Timing{Dial: 2 * time.Second, Header: 300 * time.Millisecond, BackoffMin: 300 * time.Millisecond}
 }
 
 const oneWay = 20 * time.Millisecond
@@ -344,14 +345,19 @@ func (m *member) link(with *member, class Class) *link {
 // dialRaw makes a QUIC connection with any identity and protocol, as a stranger would.
 func (f *fleet) dialRaw(id Identity, to *member, protocol string) (*quic.Conn, error) {
 	f.Helper()
+	tlsConfig := baseTLS(id)
+	tlsConfig.NextProtos = []string{protocol}
+	return f.dialTLS(tlsConfig, to)
+}
+
+func (f *fleet) dialTLS(tlsConfig *tls.Config, to *member) (*quic.Conn, error) {
+	f.Helper()
 	socket := f.network.listen(f)
 	transport := &quic.Transport{Conn: socket}
 	f.Cleanup(func() {
 		transport.Close()
 		socket.Close()
 	})
-	tlsConfig := baseTLS(id)
-	tlsConfig.NextProtos = []string{protocol}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	conn, err := transport.Dial(ctx, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to.address)), tlsConfig, DefaultTiming().quicConfig(1))

@@ -7,7 +7,7 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// link is one live connection with a member. All but streams and spareSince is fixed.
+// link is one live connection with a member.
 type link struct {
 	conn    *quic.Conn
 	peer    MemberID
@@ -17,10 +17,11 @@ type link struct {
 	since   time.Time
 
 	streams    atomic.Int64 // open on it, whoever opened them, not yet closed by us
+	broken     atomic.Bool  // an Open found that it has ended
 	spareSince time.Time    // guarded by Endpoint.mu; see settle
 }
 
-func (l *link) dead() bool { return l.conn.Context().Err() != nil }
+func (l *link) dead() bool { return l.broken.Load() || l.conn.Context().Err() != nil }
 
 // route is all that is known about one class of connections with one peer. Guarded by Endpoint.mu.
 //

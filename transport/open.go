@@ -31,7 +31,7 @@ func (e *Endpoint) open(ctx context.Context, to MemberID, class Class, kind stri
 	if to == e.cfg.Identity.ID() {
 		return nil, fmt.Errorf("%w: it is this member itself", ErrUnknownPeer)
 	}
-	// Connections that end while a stream is opened on them are each tried once: nothing has been sent yet.
+	// A connection that ends while a stream is opened on it is tried once: nothing was heard of the stream yet.
 	for {
 		l, err := e.linkTo(ctx, to, class)
 		if err != nil {
@@ -41,9 +41,10 @@ func (e *Endpoint) open(ctx context.Context, to MemberID, class Class, kind stri
 		if err == nil {
 			return s, nil
 		}
-		if ctx.Err() != nil || !l.dead() {
+		if ctx.Err() != nil {
 			return nil, err
 		}
+		l.broken.Store(true) // opening fails for no other reason; its context may not say so yet
 	}
 }
 

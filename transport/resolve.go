@@ -40,7 +40,14 @@ func resolveAll(ctx context.Context, resolve ResolveFunc, addresses []string, wi
 	errs := make([]error, len(addresses))
 	var wg sync.WaitGroup
 	for i, a := range addresses {
-		wg.Go(func() { lists[i], errs[i] = resolve(ctx, a) })
+		wg.Go(func() {
+			list, err := resolve(ctx, a)
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			lists[i] = list
+		})
 	}
 	wg.Wait()
 	if found := flatten(lists); len(found) > 0 {

@@ -1,11 +1,15 @@
 package transport
 
 import (
+	"context"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/quic-go/quic-go"
 )
 
 // crossed makes two members that dialled each other at once: two connections of one class.
@@ -140,4 +144,37 @@ func TestConnectionsOfOnePeerAreBounded(t *testing.T) {
 	}
 	f.eventually("the oldest are closed", func() bool { return b.connections(a) == maxAccepted })
 	b.ping(a, Data)
+}
+
+func TestDialThatCameSecondIsClosed(t *testing.T) {
+	c := &cleanupFirst{TB: t}
+	f := &fleet{TB: c, network: loopback{}}
+	defer f.close()
+	defer c.run()
+	a, b := f.add("a"), f.add("b")
+	var conns []*quic.Conn
+	for range 2 {
+		conn, err := f.dialRaw(a.id, b, protocolControl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+	}
+	first, second := netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("10.0.0.2:1")
+	both := make(chan bool)
+	winner, err := race(t.Context(), []netip.AddrPort{first, second}, func(ctx context.Context, to netip.AddrPort) (*quic.Conn, error) {
+		if to == first {
+			<-both
+			return conns[0], nil
+		}
+		close(both)
+		<-ctx.Done() // the first has won
+		return conns[1], nil
+	})
+	if err != nil || winner != conns[0] {
+		t.Fatalf("%v, %v", winner, err)
+	}
+	if conns[0].Context().Err() != nil || conns[1].Context().Err() == nil {
+		t.Errorf("first ended: %v, second ended: %v", conns[0].Context().Err(), conns[1].Context().Err())
+	}
 }
