@@ -131,7 +131,7 @@ func newOf[T any, P interface {
 
 // statusOf is the status of an object that may not be there.
 func statusOf[T, S any](old runtime.Object, status func(*T) S) (s S) {
-	if obj, ok := old.(any).(*T); ok && obj != nil {
+	if obj, ok := any(old).(*T); ok && obj != nil {
 		return status(obj)
 	}
 	return s

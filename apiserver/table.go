@@ -24,12 +24,12 @@ type column struct {
 
 // col makes a column of a type's fact.
 func col[T any](name, about string, cell func(*T) string) column {
-	return column{name: name, about: about, cell: func(obj runtime.Object) any { return cell(obj.(any).(*T)) }}
+	return column{name: name, about: about, cell: func(obj runtime.Object) any { return cell(any(obj).(*T)) }}
 }
 
 // num makes a column of numbers.
 func num[T any](name, about string, cell func(*T) int64) column {
-	return column{name: name, about: about, number: true, cell: func(obj runtime.Object) any { return cell(obj.(any).(*T)) }}
+	return column{name: name, about: about, number: true, cell: func(obj runtime.Object) any { return cell(any(obj).(*T)) }}
 }
 
 // onlyWide shows a column with -o wide only.

@@ -16,24 +16,25 @@ import (
 	examplev1 "k8s.io/apiserver/pkg/apis/example/v1"
 	storagetesting "k8s.io/apiserver/pkg/storage/testing"
 
+	"github.com/hanse-fleet/hanse/apiserver/internal/onemember"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 // The conformance suite of k8s.io/apiserver/pkg/storage/testing. Left out are:
 //
 //   - CreateWithTTL, GuaranteedUpdateWithTTL: nothing of a fleet's vanishes by itself.
-//   - everything that swaps a value.Transformer under the storage (WithPrefixTransformer, WithTransformerOverride,
-//     TransformationFailure, UnsafeDelete, ErrorAggregation, MissingExpectedTransformOrDecodeError): values are
+//   - everything that swaps a value.Transformer under the storage (GuaranteedUpdateChecksStoredData,
+//     TransformationFailure, WatchError, WatchErrorIsBlockingFurtherEvents, UnsafeDelete, ErrorAggregation, MissingExpectedTransformOrDecodeError): values are
 //     not encrypted at rest, and a value that cannot be decoded cannot be written through this API.
 //   - Stats: counts bytes as etcd does.
 //   - ProgressNotify, CompactRevision: asked by a watch cache only, and there is none.
-func podStorage(t *testing.T) (context.Context, *Storage, *fakeStore) {
+func podStorage(t *testing.T) (context.Context, *Storage, *onemember.Store) {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	metav1.AddToGroupVersion(scheme, metav1.SchemeGroupVersion)
 	utilruntime.Must(example.AddToScheme(scheme))
 	utilruntime.Must(examplev1.AddToScheme(scheme))
-	f := newFakeStore(t)
+	f := onemember.New()
 	return t.Context(), New(Config{
 		Store:    f,
 		Quorum:   new(Quorum),
@@ -46,7 +47,7 @@ func podStorage(t *testing.T) (context.Context, *Storage, *fakeStore) {
 }
 
 // stored checks what lies in the store after a write.
-func stored(f *fakeStore, s *Storage) storagetesting.KeyValidation {
+func stored(f *onemember.Store, s *Storage) storagetesting.KeyValidation {
 	return func(_ context.Context, t *testing.T, key string) {
 		kv, ok := f.View().Get(key)
 		if !ok {
@@ -62,78 +63,89 @@ func stored(f *fakeStore, s *Storage) storagetesting.KeyValidation {
 	}
 }
 
-func compaction(f *fakeStore) storagetesting.Compaction {
+func compaction(f *onemember.Store) storagetesting.Compaction {
 	return func(_ context.Context, t *testing.T, resourceVersion string) {
 		rev, err := strconv.ParseUint(resourceVersion, 10, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.compact(store.Revision(rev))
-		f.increase(t) // as a compaction of etcd does
+		f.Compact(store.Revision(rev))
+		f.Put("/other", "") // as a compaction of etcd does
 	}
 }
 
-func increase(f *fakeStore) storagetesting.IncreaseRVFunc {
+func increase(f *onemember.Store) storagetesting.IncreaseRVFunc {
 	return func(_ context.Context, t *testing.T) int64 {
-		f.increase(t)
+		f.Put("/other", "")
 		return int64(f.View().Revision())
 	}
+}
+
+// untransformed takes part in tests that could change how values are encrypted at rest: here they never are.
+type untransformed struct{ *Storage }
+
+func (untransformed) UpdatePrefixTransformer(storagetesting.PrefixTransformerModifier) func() {
+	return func() {}
 }
 
 func anyCalls(*testing.T, uint64, uint64) {}
 
 func TestConformanceOfReadsAndWrites(t *testing.T) {
-	for name, run := range map[string]func(context.Context, *testing.T, *Storage, *fakeStore){
-		"Create": func(ctx context.Context, t *testing.T, s *Storage, f *fakeStore) {
+	for name, run := range map[string]func(context.Context, *testing.T, *Storage, *onemember.Store){
+		"Create": func(ctx context.Context, t *testing.T, s *Storage, f *onemember.Store) {
 			storagetesting.RunTestCreate(ctx, t, s, stored(f, s))
 		},
-		"CreateWithKeyExist": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"CreateWithKeyExist": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestCreateWithKeyExist(ctx, t, s)
 		},
-		"Get": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"Get": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestGet(ctx, t, s)
 		},
-		"UnconditionalDelete": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"UnconditionalDelete": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestUnconditionalDelete(ctx, t, s)
 		},
-		"ConditionalDelete": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"ConditionalDelete": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestConditionalDelete(ctx, t, s)
 		},
-		"DeleteWithSuggestion": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"DeleteWithSuggestion": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestDeleteWithSuggestion(ctx, t, s)
 		},
-		"DeleteWithSuggestionAndConflict": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"DeleteWithSuggestionAndConflict": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestDeleteWithSuggestionAndConflict(ctx, t, s)
 		},
-		"DeleteWithConflict": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"DeleteWithConflict": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestDeleteWithConflict(ctx, t, s)
 		},
-		"DeleteWithSuggestionOfDeletedObject": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"DeleteWithSuggestionOfDeletedObject": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestDeleteWithSuggestionOfDeletedObject(ctx, t, s)
 		},
-		"ValidateDeletionWithSuggestion": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"ValidateDeletionWithSuggestion": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestValidateDeletionWithSuggestion(ctx, t, s)
 		},
-		"ValidateDeletionWithOnlySuggestionValid": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"ValidateDeletionWithOnlySuggestionValid": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestValidateDeletionWithOnlySuggestionValid(ctx, t, s)
 		},
-		"PreconditionalDeleteWithSuggestion": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"PreconditionalDeleteWithSuggestion": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestPreconditionalDeleteWithSuggestion(ctx, t, s)
 		},
-		"PreconditionalDeleteWithOnlySuggestionPass": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"PreconditionalDeleteWithOnlySuggestionPass": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestPreconditionalDeleteWithOnlySuggestionPass(ctx, t, s)
 		},
-		"GuaranteedUpdateWithConflict": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"GuaranteedUpdateWithConflict": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestGuaranteedUpdateWithConflict(ctx, t, s)
 		},
-		"GuaranteedUpdateWithSuggestionAndConflict": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"GuaranteedUpdateWithSuggestionAndConflict": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestGuaranteedUpdateWithSuggestionAndConflict(ctx, t, s)
 		},
-		"KeySchema": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"GuaranteedUpdate": func(ctx context.Context, t *testing.T, s *Storage, f *onemember.Store) {
+			storagetesting.RunTestGuaranteedUpdate(ctx, t, untransformed{s}, stored(f, s))
+		},
+		"KeySchema": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestKeySchema(ctx, t, s)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx, s, f := podStorage(t)
 			run(ctx, t, s, f)
 		})
@@ -141,39 +153,43 @@ func TestConformanceOfReadsAndWrites(t *testing.T) {
 }
 
 func TestConformanceOfLists(t *testing.T) {
-	for name, run := range map[string]func(context.Context, *testing.T, *Storage, *fakeStore){
-		"List": func(ctx context.Context, t *testing.T, s *Storage, f *fakeStore) {
+	for name, run := range map[string]func(context.Context, *testing.T, *Storage, *onemember.Store){
+		"List": func(ctx context.Context, t *testing.T, s *Storage, f *onemember.Store) {
 			storagetesting.RunTestList(ctx, t, s, compaction(f), false, nil)
 		},
-		"ConsistentList": func(ctx context.Context, t *testing.T, s *Storage, f *fakeStore) {
+		"ConsistentList": func(ctx context.Context, t *testing.T, s *Storage, f *onemember.Store) {
 			storagetesting.RunTestConsistentList(ctx, t, s, increase(f), false, true, false)
 		},
-		"GetListNonRecursive": func(ctx context.Context, t *testing.T, s *Storage, f *fakeStore) {
+		"GetListNonRecursive": func(ctx context.Context, t *testing.T, s *Storage, f *onemember.Store) {
 			storagetesting.RunTestGetListNonRecursive(ctx, t, increase(f), s)
 		},
-		"GetListRecursivePrefix": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"GetListRecursivePrefix": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestGetListRecursivePrefix(ctx, t, s)
 		},
-		"ListContinuation": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"ListContinuation": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestListContinuation(ctx, t, s, anyCalls)
 		},
-		"ListPaginationRareObject": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"ListPaginationRareObject": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestListPaginationRareObject(ctx, t, s, anyCalls)
 		},
-		"ListContinuationWithFilter": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"ListContinuationWithFilter": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestListContinuationWithFilter(ctx, t, s, anyCalls)
 		},
-		"ListInconsistentContinuation": func(ctx context.Context, t *testing.T, s *Storage, f *fakeStore) {
+		"ListInconsistentContinuation": func(ctx context.Context, t *testing.T, s *Storage, f *onemember.Store) {
 			storagetesting.RunTestListInconsistentContinuation(ctx, t, s, compaction(f))
 		},
-		"ListPaging": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"ListResourceVersionMatch": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+			storagetesting.RunTestListResourceVersionMatch(ctx, t, untransformed{s})
+		},
+		"ListPaging": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestListPaging(ctx, t, s)
 		},
-		"NamespaceScopedList": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"NamespaceScopedList": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestNamespaceScopedList(ctx, t, s)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx, s, f := podStorage(t)
 			run(ctx, t, s, f)
 		})
@@ -181,56 +197,56 @@ func TestConformanceOfLists(t *testing.T) {
 }
 
 func TestConformanceOfWatches(t *testing.T) {
-	for name, run := range map[string]func(context.Context, *testing.T, *Storage, *fakeStore){
-		"Watch": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+	for name, run := range map[string]func(context.Context, *testing.T, *Storage, *onemember.Store){
+		"Watch": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestWatch(ctx, t, s)
 		},
-		"ClusterScopedWatch": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"ClusterScopedWatch": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestClusterScopedWatch(ctx, t, s)
 		},
-		"NamespaceScopedWatch": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"NamespaceScopedWatch": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestNamespaceScopedWatch(ctx, t, s)
 		},
-		"DeleteTriggerWatch": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"DeleteTriggerWatch": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestDeleteTriggerWatch(ctx, t, s)
 		},
-		"WatchFromZero": func(ctx context.Context, t *testing.T, s *Storage, f *fakeStore) {
+		"WatchFromZero": func(ctx context.Context, t *testing.T, s *Storage, f *onemember.Store) {
 			storagetesting.RunTestWatchFromZero(ctx, t, s, compaction(f))
 		},
-		"WatchFromNonZero": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"WatchFromNonZero": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestWatchFromNonZero(ctx, t, s)
 		},
-		"DelayedWatchDelivery": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"DelayedWatchDelivery": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestDelayedWatchDelivery(ctx, t, s)
 		},
-		"WatchContextCancel": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"WatchContextCancel": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestWatchContextCancel(ctx, t, s)
 		},
-		"WatcherTimeout": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"WatcherTimeout": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestWatcherTimeout(ctx, t, s)
 		},
-		"WatchDeleteEventObjectHaveLatestRV": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"WatchDeleteEventObjectHaveLatestRV": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestWatchDeleteEventObjectHaveLatestRV(ctx, t, s)
 		},
-		"WatchInitializationSignal": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"WatchInitializationSignal": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestWatchInitializationSignal(ctx, t, s)
 		},
-		"WatchDispatchBookmarkEvents": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"WatchDispatchBookmarkEvents": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestWatchDispatchBookmarkEvents(ctx, t, s, false)
 		},
-		"OptionalWatchBookmarksWithCorrectResourceVersion": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"OptionalWatchBookmarksWithCorrectResourceVersion": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestOptionalWatchBookmarksWithCorrectResourceVersion(ctx, t, s)
 		},
-		"SendInitialEventsBackwardCompatibility": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"SendInitialEventsBackwardCompatibility": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunSendInitialEventsBackwardCompatibility(ctx, t, s)
 		},
-		"WatchSemantics": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"WatchSemantics": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunWatchSemantics(ctx, t, s)
 		},
-		"WatchSemanticInitialEventsExtended": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"WatchSemanticInitialEventsExtended": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunWatchSemanticInitialEventsExtended(ctx, t, s)
 		},
-		"WatchListMatchSingle": func(ctx context.Context, t *testing.T, s *Storage, _ *fakeStore) {
+		"WatchListMatchSingle": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunWatchListMatchSingle(ctx, t, s)
 		},
 	} {
