@@ -188,6 +188,9 @@ func (t *Testbed) FormFleet(ctx context.Context) error {
 		return fmt.Errorf("form fleet: %w", err)
 	}
 	through := t.clusters[slices.IndexFunc(t.clusters, (*Cluster).enrolled)]
+	if err := t.awaitFleet(ctx, through, 1); err != nil {
+		return err
+	}
 	for _, c := range t.clusters {
 		if c.enrolled() {
 			continue
@@ -199,7 +202,7 @@ func (t *Testbed) FormFleet(ctx context.Context) error {
 			return fmt.Errorf("form fleet: %w", err)
 		}
 	}
-	return t.awaitFleet(ctx, through)
+	return t.awaitFleet(ctx, through, len(t.clusters))
 }
 
 func (t *Testbed) foundFleet(ctx context.Context) error {
@@ -230,8 +233,8 @@ func votersOf(n int) int {
 	return 3
 }
 
-// awaitFleet waits until a member reaches all others, and the voters are there.
-func (t *Testbed) awaitFleet(ctx context.Context, asked *Cluster) error {
+// awaitFleet waits until a member reaches that many, itself included, and the voters among them are there.
+func (t *Testbed) awaitFleet(ctx context.Context, asked *Cluster, members int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var seen string
@@ -253,8 +256,8 @@ func (t *Testbed) awaitFleet(ctx context.Context, asked *Cluster) error {
 				voters++
 			}
 		}
-		seen = fmt.Sprintf("%d of %d members reached, %d vote", reachable, len(t.clusters), voters)
-		return reachable == len(t.clusters) && voters >= votersOf(len(t.clusters)) && status.Quorum.Have, nil
+		seen = fmt.Sprintf("%d of %d members reached, %d vote", reachable, members, voters)
+		return reachable >= members && voters >= votersOf(members) && status.Quorum.Have, nil
 	})
 	if err != nil {
 		return fmt.Errorf("form fleet: %w; %s says: %s", err, asked.Name(), seen)

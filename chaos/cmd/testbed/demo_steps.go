@@ -197,14 +197,10 @@ func (d *demo) heal(ctx context.Context) error {
 	}
 	back := gone[0]
 	d.story.begin(fmt.Sprintf("region %s comes back", back.Region()))
-	fleet, err := others[0].FleetStatus(ctx)
-	if err != nil {
-		return err
-	}
 	begun := time.Now()
 	healed := make(chan error, 1)
 	go func() { healed <- d.testbed.Heal(ctx, back.Region()) }()
-	status, err := caughtUp(ctx, back, fleet.Revision)
+	revision, err := caughtUp(ctx, back, others[0])
 	took := time.Since(begun)
 	if healErr := <-healed; healErr != nil {
 		return healErr
@@ -212,7 +208,7 @@ func (d *demo) heal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.story.end(fmt.Sprintf("%s at revision %d of %d after %s", back.Name(), status.Revision, fleet.Revision, seconds(took)))
+	d.story.end(fmt.Sprintf("%s at revision %d of %d after %s", back.Name(), revision, revision, seconds(took)))
 	d.story.command("testbed heal "+back.Region(), "")
 	live, err := d.of([]*testbed.Cluster{back})[0].sees(ctx, begun, hasVersion("2"))
 	if err != nil {
@@ -225,19 +221,20 @@ func (d *demo) heal(ctx context.Context) error {
 	return nil
 }
 
-// caughtUp waits until the cluster's member has what the fleet had.
-func caughtUp(ctx context.Context, c *testbed.Cluster, revision uint64) (v1alpha1.FleetStatus, error) {
-	var status v1alpha1.FleetStatus
+// caughtUp waits until the cluster's member has all that the other had when it was asked, which is returned.
+func caughtUp(ctx context.Context, c, other *testbed.Cluster) (uint64, error) {
+	var fleet v1alpha1.FleetStatus
 	err := until(ctx, func() (err error) {
-		if status, err = c.FleetStatus(ctx); err != nil {
+		if fleet, err = other.FleetStatus(ctx); err != nil {
 			return err
 		}
-		if status.Revision < revision || status.Leader == "" {
-			return fmt.Errorf("%s is at revision %d of %d, leader %q", c.Name(), status.Revision, revision, status.Leader)
+		status, err := c.FleetStatus(ctx)
+		if err == nil && (status.Revision < fleet.Revision || status.Leader == "") {
+			err = fmt.Errorf("%s is at revision %d of %d, leader %q", c.Name(), status.Revision, fleet.Revision, status.Leader)
 		}
-		return nil
+		return err
 	})
-	return status, err
+	return fleet.Revision, err
 }
 
 // of are the witnesses of those clusters.

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, out, talk io.Writer) (exit int) {
 	if err == nil {
 		return 0
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
 	fmt.Fprintf(talk, "testbed: %v\n", err)
