@@ -55,26 +55,37 @@ func (b *bundle) try(ctx context.Context, o *object) outcome {
 func (b *bundle) tryOnce(ctx context.Context, o *object) outcome {
 	ctx, cancel := context.WithTimeout(ctx, b.s.timing.Request)
 	defer cancel()
+	var out outcome
 	if live := b.s.tracker.get(o.key); live != nil && !b.checks(o) {
-		out := b.bring(ctx, o, live)
-		if !apierrors.IsConflict(out.err) {
-			return out.asProblem(o)
-		}
-		// The object is not the one that was seen last.
+		out = b.bring(ctx, o, live)
+	} else {
+		out = b.look(ctx, o)
 	}
+	// Whose an object is, is decided about one version of it, and only that version is written.
+	for range 5 {
+		if !apierrors.IsConflict(out.err) || isFieldConflict(out.err) {
+			break
+		}
+		out = b.look(ctx, o)
+	}
+	return out.asProblem(o)
+}
+
+// look reads the object, and then applies or checks it.
+func (b *bundle) look(ctx context.Context, o *object) outcome {
 	live, err := b.resource(o).Get(ctx, o.key.name, metav1.GetOptions{})
 	switch {
 	case err == nil && b.checks(o):
 		return b.check(ctx, o, live)
 	case err == nil:
 		s := sight(live)
-		return b.bring(ctx, o, &s).asProblem(o)
+		return b.bring(ctx, o, &s)
 	case !apierrors.IsNotFound(err) || isKindGone(err):
-		return outcome{err: err}.asProblem(o)
+		return outcome{err: err}
 	case b.checks(o):
 		return outcome{differs: true, left: true}
 	}
-	return b.bring(ctx, o, nil).asProblem(o)
+	return b.bring(ctx, o, nil)
 }
 
 // asProblem turns an error about the object into its problem.
@@ -98,7 +109,7 @@ func (b *bundle) bring(ctx context.Context, o *object, live *sighting) outcome {
 	if live.deleting {
 		return outcome{seen: live, leaving: true}
 	}
-	u, err := b.patch(ctx, o, live.uid, metav1.PatchOptions{Force: new(true)})
+	u, err := b.patch(ctx, o, live, metav1.PatchOptions{Force: new(true)})
 	if err != nil {
 		return outcome{err: err}
 	}
@@ -123,7 +134,7 @@ func (b *bundle) mayTake(o *object) bool {
 // create applies an object that is not there. Should it come into being at this moment, then nothing of it is
 // overwritten, and it is let go of again.
 func (b *bundle) create(ctx context.Context, o *object) outcome {
-	u, err := b.patch(ctx, o, "", metav1.PatchOptions{Force: new(false)})
+	u, err := b.patch(ctx, o, nil, metav1.PatchOptions{Force: new(false)})
 	if err != nil {
 		return outcome{err: err}
 	}
@@ -135,8 +146,8 @@ func (b *bundle) create(ctx context.Context, o *object) outcome {
 	return outcome{seen: &seen, differs: true}
 }
 
-func (b *bundle) patch(ctx context.Context, o *object, uid types.UID, options metav1.PatchOptions) (*unstructured.Unstructured, error) {
-	body, err := o.body(b.name, uid)
+func (b *bundle) patch(ctx context.Context, o *object, seen *sighting, options metav1.PatchOptions) (*unstructured.Unstructured, error) {
+	body, err := o.body(b.name, seen)
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -186,7 +187,8 @@ func objects(t testing.TB, stream string) []unstructured.Unstructured {
 
 // member is a reconciler under test, and what the fleet tells it.
 type member struct {
-	stop func()
+	stop     func()
+	patience time.Duration // of await, instead of patience
 
 	mu        sync.Mutex
 	grants    []reconcile.Grant
@@ -263,7 +265,7 @@ func (m *member) isWithdrawn(bundle, uid string) bool {
 // await waits until a report of the bundle is as wanted.
 func (m *member) await(t testing.TB, bundle, what string, want func(v1alpha1.WorkStatus) bool) v1alpha1.WorkStatus {
 	t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(cmp.Or(m.patience, patience))
 	for {
 		m.mu.Lock()
 		status, news := m.status[bundle], m.news

@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -113,9 +112,9 @@ func namespaceFor(named string, namespaced bool) string {
 // serverSet are the fields of metadata that only the kube-apiserver sets; manifests taken from a cluster carry them.
 var serverSet = []string{"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"}
 
-// body is what is sent to apply the object: the manifest, without what only the server sets, with our labels. With
-// a uid the server refuses it for any other object of that name.
-func (o *object) body(bundle string, uid types.UID) ([]byte, error) {
+// body is what is sent to apply the object: the manifest, without what only the server sets, with our labels. The
+// server refuses it unless the object is still the one that was seen, unchanged; seen may be nil.
+func (o *object) body(bundle string, seen *sighting) ([]byte, error) {
 	meta := maps.Clone(o.manifest.Object["metadata"].(map[string]any))
 	for _, field := range serverSet {
 		delete(meta, field)
@@ -130,8 +129,8 @@ func (o *object) body(bundle string, uid types.UID) ([]byte, error) {
 	if o.key.namespace != "" {
 		meta["namespace"] = o.key.namespace
 	}
-	if uid != "" {
-		meta["uid"] = string(uid)
+	if seen != nil {
+		meta["uid"], meta["resourceVersion"] = string(seen.uid), seen.version
 	}
 	whole := maps.Clone(o.manifest.Object)
 	whole["metadata"] = meta

@@ -124,9 +124,9 @@ func (b *bundle) check(ctx context.Context, o *object, live *unstructured.Unstru
 	if seen.deleting {
 		return outcome{seen: &seen, leaving: true}
 	}
-	dry, err := b.patch(ctx, o, seen.uid, metav1.PatchOptions{Force: new(true), DryRun: []string{metav1.DryRunAll}})
+	dry, err := b.patch(ctx, o, &seen, metav1.PatchOptions{Force: new(true), DryRun: []string{metav1.DryRunAll}})
 	if err != nil {
-		return outcome{err: err}.asProblem(o)
+		return outcome{err: err}
 	}
 	same := equality.Semantic.DeepEqual(content(live), content(dry))
 	return outcome{seen: &seen, differs: !same, left: !same, manager: seen.manager}

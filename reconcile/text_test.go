@@ -93,7 +93,7 @@ func TestBody(t *testing.T) {
 	before := u.DeepCopy()
 	o := read(u)
 	o.place(mapping{namespaced: true})
-	body, err := o.body("shop", "mine")
+	body, err := o.body("shop", &sighting{uid: "mine", version: "7"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "data": map[string]any{"k": "v"}, "metadata": map[string]any{
-		"name": "c", "namespace": "default", "uid": "mine", "annotations": map[string]any{"a": "b"},
+		"name": "c", "namespace": "default", "uid": "mine", "resourceVersion": "7", "annotations": map[string]any{"a": "b"},
 		"labels": map[string]any{"app": "x", LabelBundle: "shop", labelPartOf: applySetID("shop")},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -134,7 +134,7 @@ func TestNoManifestCrashes(t *testing.T) {
 		sight(u)
 		definedKinds([]*object{o})
 		if o.problem.reason == "" {
-			if _, err := o.body("shop", ""); err != nil {
+			if _, err := o.body("shop", nil); err != nil {
 				t.Fatal(err)
 			}
 		}
