@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -177,7 +178,7 @@ func TestChunks(t *testing.T) {
 		f := newFixture(t)
 		for i := range MaxLoose/MaxChunk + 3 {
 			f.now++
-			write(f, noise(MaxChunk, uint64(i)))
+			write(f, binary.BigEndian.AppendUint64(make([]byte, MaxChunk-8), uint64(i)))
 		}
 		want(t, f, MaxLoose/MaxChunk, MaxLoose/MaxChunk, MaxLoose)
 	})

@@ -64,6 +64,41 @@ func TestSnapshot(t *testing.T) {
 	})
 }
 
+func TestAdvance(t *testing.T) {
+	f := newFixture(t)
+	f.do(Put("/a", nil))
+	early := snapshot(t, f.Store)
+	f.do(Put("/b", nil))
+	late := snapshot(t, f.Store)
+	for _, tt := range []struct {
+		name           string
+		at, data, want []byte
+	}{
+		{"takes a snapshot of more of the log", early, late, late},
+		{"leaves the store alone for one of less of the log", late, early, late},
+		{"leaves the store alone for one of as much of the log", late, late, late},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := restored(t, nil, tt.at)
+			w := watch(t, s, "", s.View().Revision())
+			if err := s.Advance(bytes.NewReader(tt.data)); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(snapshot(t, s), tt.want) {
+				t.Error("the store is another")
+			}
+			if ended := len(drain(t, w)) > 0; ended == bytes.Equal(tt.at, tt.want) {
+				t.Errorf("the watcher ended: %v", ended)
+			}
+		})
+	}
+	t.Run("refuses what is no snapshot, also when it would do nothing", func(t *testing.T) {
+		if err := restored(t, nil, late).Advance(bytes.NewReader(early[:20])); !errors.Is(err, ErrMalformed) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
@@ -173,6 +208,18 @@ func FuzzSnapshot(f *testing.F) {
 	data := snapshot(f, everyFrame(f).Store)
 	const tail = 5 + sha256.Size
 	f.Add(data[:len(data)-tail])
+	header := headerFrame{Revision: 9, Time: 9, Version: 1}
+	for _, frames := range [][]any{
+		{header},
+		{header, chunkFrame{Data: []byte("c"), Written: 3}},
+		{header, chunkFrame{Data: []byte("one")}, keyFrame{Key: "/a", Created: 1, Modified: 2, Chunks: []Hash{hashOf("one")}}},
+		{header, keyFrame{Key: "/a", Created: 1, Modified: 2, Value: []byte("v")}},
+		{header, recentFrame{Revision: 2, Keys: []string{"/a", "/b"}}},
+		{header, sessionFrame{"m", 2}, outcomeFrame{Seq: 2, Result: flatResult{Revision: 1}}},
+	} {
+		small := framesOf(frames...)
+		f.Add(small[:len(small)-tail])
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var b bytes.Buffer
 		w := &frameWriter{to: &b, sum: sha256.New()}
