@@ -13,8 +13,8 @@ help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/hanse and bin/testbed
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/hanse ./cmd/hanse
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/testbed ./chaos/cmd/testbed
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/hanse ./cmd/hanse
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/testbed ./chaos/cmd/testbed
 
 demo: build ## a fleet on three real clusters, one region killed and healed (KEEP=1: leave it running)
 	@bin/testbed demo $(if $(filter-out 0,$(KEEP)),--keep)

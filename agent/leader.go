@@ -105,7 +105,8 @@ func (c *Core) sightings(v *store.View) map[string]sighting {
 	return by
 }
 
-// decide makes one pass over everything that a leader decides.
+// decide makes one pass over everything that a leader decides. Grants come first: what else there is to say is said
+// in the pass that they cause.
 func (l *leader) decide(ctx context.Context, v *store.View) error {
 	if v.Revision() == 0 {
 		return l.found(ctx)
@@ -121,7 +122,9 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 	for _, t := range s.tombs {
 		errs = append(errs, l.withdrawDeleted(ctx, s, t))
 	}
-	errs = append(errs, l.writeStatuses(ctx, s), l.collect(ctx, s))
+	if l.store.View().Revision() == v.Revision() {
+		errs = append(errs, l.writeStatuses(ctx, s), l.collect(ctx, s))
+	}
 	return errors.Join(errs...)
 }
 
