@@ -2,6 +2,8 @@ package apiserver
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -215,14 +217,30 @@ func TestAnEightMebibyteBundleIsTaken(t *testing.T) {
 	if _, err := bundles.Update(ctx, applied, metav1.UpdateOptions{}); err != nil {
 		t.Errorf("update: %v", err)
 	}
-	_, err = bundles.Create(ctx, huge("huge", 13<<20), metav1.CreateOptions{})
-	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "split the bundle") {
-		t.Errorf("13 MiB: %.200v", err)
+}
+
+func TestARequestTooLargeIsRefused(t *testing.T) {
+	l := start(t, nil)
+	config := l.user(t, "ann", v1alpha1.RoleOperator)
+	body := io.LimitReader(neverEnding(' '), maxBody+1)
+	resp, err := httpClient(t, config).Post(config.Host+"/apis/fleet.hanse.dev/v1alpha1/bundles", "application/json", body)
+	if err != nil {
+		t.Fatal(err)
 	}
-	_, err = bundles.Create(ctx, huge("monster", 33<<20), metav1.CreateOptions{})
-	if !apierrors.IsRequestEntityTooLargeError(err) {
-		t.Errorf("33 MiB: %.200v", err)
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("status %s", resp.Status)
 	}
+}
+
+// neverEnding is a reader of one byte for ever.
+type neverEnding byte
+
+func (b neverEnding) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(b)
+	}
+	return len(p), nil
 }
 
 // huge makes a bundle of that many bytes.

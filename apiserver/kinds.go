@@ -1,9 +1,11 @@
 package apiserver
 
 import (
+	"bytes"
 	"fmt"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/conversion"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -152,5 +154,15 @@ func (k kind) fieldLabel(label, value string) (string, string, error) {
 
 // changed says whether a new generation is due.
 func (k kind) changed(obj, old runtime.Object) bool {
-	return !apiequality.Semantic.DeepEqual(k.spec(obj), k.spec(old))
+	return !same.DeepEqual(k.spec(obj), k.spec(old))
 }
+
+// same compares specs. Manifests are compared at once: byte by byte by reflection, megabytes take a second.
+var same = func() conversion.Equalities {
+	equal := apiequality.Semantic.Copy()
+	err := equal.AddFunc(func(a, b runtime.RawExtension) bool { return bytes.Equal(a.Raw, b.Raw) })
+	if err != nil {
+		panic(err) // the function has the wrong shape
+	}
+	return equal
+}()

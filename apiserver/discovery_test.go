@@ -1,0 +1,120 @@
+package apiserver
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+func TestDiscoveryNamesTheKinds(t *testing.T) {
+	l := start(t, nil)
+	d, err := discovery.NewDiscoveryClientForConfig(l.local())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := d.ServerResourcesForGroupVersion(v1alpha1.SchemeGroupVersion.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]metav1.APIResource{}
+	for _, r := range list.APIResources {
+		found[r.Name] = r
+	}
+	for _, k := range served() {
+		r := found[k.plural]
+		if r.Namespaced || r.Kind != k.kind || r.SingularName != k.singular || len(r.Categories) != 1 || len(r.ShortNames) != len(k.short) {
+			t.Errorf("%s: %+v", k.plural, r)
+		}
+		if _, ok := found[k.plural+"/status"]; ok != (k.keepStatus != nil) {
+			t.Errorf("%s/status is there: %v", k.plural, ok)
+		}
+	}
+	if verbs := strings.Join(found["works"].Verbs, " "); verbs != "get list watch" {
+		t.Errorf("works can be %s", verbs)
+	}
+}
+
+// explained is what explain reads of OpenAPI.
+type explained struct {
+	Description string               `json:"description"`
+	Properties  map[string]explained `json:"properties"`
+	AllOf       []explained          `json:"allOf"`
+	Items       *explained           `json:"items"`
+	Ref         string               `json:"$ref"`
+}
+
+func TestEveryFieldIsExplained(t *testing.T) {
+	l := start(t, nil)
+	resp, err := httpClient(t, l.local()).Get("http://hanse/openapi/v3/apis/fleet.hanse.dev/v1alpha1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var doc struct {
+		Components struct {
+			Schemas map[string]explained `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil {
+		t.Fatal(err)
+	}
+	ours := 0
+	for name, s := range doc.Components.Schemas {
+		if !strings.HasPrefix(name, "dev.hanse.fleet.") {
+			continue
+		}
+		ours++
+		if s.Description == "" {
+			t.Errorf("%s is not explained", name)
+		}
+		for field, p := range s.Properties {
+			wrapped := field == "metadata" || field == "spec" || field == "status" || field == "items"
+			if p.Description == "" && !wrapped {
+				t.Errorf("%s.%s is not explained", name, field)
+			}
+		}
+	}
+	if ours < 20 {
+		t.Errorf("%d schemas", ours)
+	}
+}
+
+func TestTheTableShowsTheMainFacts(t *testing.T) {
+	l := start(t, nil)
+	if _, err := client(t, l.local(), "bundles").Create(t.Context(), bundle("shop", configMap("a"), configMap("b")), metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := http.NewRequest("GET", "http://hanse/apis/fleet.hanse.dev/v1alpha1/bundles", nil)
+	r.Header.Set("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+	resp, err := httpClient(t, l.local()).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var table metav1.Table
+	body, _ := io.ReadAll(resp.Body)
+	if err := json.Unmarshal(body, &table); err != nil || len(table.Rows) != 1 {
+		t.Fatalf("%v in %.300s", err, body)
+	}
+	cells := map[string]any{}
+	for i, c := range table.ColumnDefinitions {
+		cells[c.Name] = table.Rows[0].Cells[i]
+	}
+	if cells["Name"] != "shop" || cells["To"] != "fra" || cells["Ready"] != "Pending" || cells["Objects"] != float64(2) {
+		t.Errorf("cells %v", cells)
+	}
+	wide := 0
+	for _, c := range table.ColumnDefinitions {
+		wide += int(c.Priority)
+	}
+	if wide == 0 || len(table.ColumnDefinitions)-wide > 7 {
+		t.Errorf("%d columns, %d of them wide", len(table.ColumnDefinitions), wide)
+	}
+}
