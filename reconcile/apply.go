@@ -317,10 +317,7 @@ func (b *bundle) settle(o *object, out outcome) {
 		o.applied = &applied{drifted: out.left}
 	} else {
 		o.applied = &applied{uid: out.seen.uid, version: out.seen.version, fields: out.seen.fields, drifted: out.left}
-		if e := b.inv.entries[o.key]; e.uid != out.seen.uid {
-			b.inv.entries[o.key] = entry{version: o.gvk.Version, uid: out.seen.uid}
-			b.unsaved = true
-		}
+		b.note(o)
 	}
 	b.account(o, out, why)
 }

@@ -120,6 +120,7 @@ func TestMailboxNeverGrowsBeyondTheBundle(t *testing.T) {
 		m.touch(key{name: "mine"}, time.Unix(int64(i), 0))
 		m.touch(key{name: fmt.Sprint(i)}, time.Unix(0, 0))
 	}
+	m.want(map[key]bool{{name: "mine"}: true, {name: "more"}: true})
 	changed := m.changed()
 	if len(changed) != 1 || changed[key{name: "mine"}] != time.Unix(0, 0) {
 		t.Errorf("left: %v", changed)

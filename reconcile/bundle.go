@@ -169,6 +169,9 @@ func (b *bundle) setback(err error) {
 		err = errors.Join(errors.New("somebody else writes the inventory"), err)
 	}
 	b.logger.Warn("carrying out failed, will be tried again", logRevision, b.grant.Revision, logError, err)
+	if b.phase == withdrawing && b.withdraw.empty {
+		return // only the fleet has not heard of it yet
+	}
 	b.postUnknown(err)
 }
 
@@ -193,6 +196,7 @@ func (b *bundle) rollIn(ctx context.Context) error {
 	b.phase = tending
 	b.unsaved = b.unsaved || b.inv.revision != b.grant.Revision
 	b.inv.revision, b.runs = b.grant.Revision, b.grant.Revision
+	b.mail.ring() // events that came meanwhile are heeded now
 	b.logger.Info("carried out", logRevision, b.grant.Revision, logCount, len(b.objects))
 	return b.finish(ctx)
 }
@@ -266,6 +270,7 @@ func (b *bundle) foresee(ctx context.Context) error {
 		b.inv.revision = ""
 	}
 	b.list(b.objects)
+	b.noteAll()
 	if err := b.save(ctx); err != nil {
 		return err
 	}
@@ -343,6 +348,23 @@ func (b *bundle) list(objects []*object) {
 		if _, listed := b.inv.entries[o.key]; !listed {
 			b.inv.entries[o.key] = entry{version: o.gvk.Version}
 			b.unsaved = true
+		}
+	}
+}
+
+// note puts the UID of an applied object on the inventory to be.
+func (b *bundle) note(o *object) {
+	if e := b.inv.entries[o.key]; e.uid != o.applied.uid && o.applied.uid != "" {
+		b.inv.entries[o.key] = entry{version: o.gvk.Version, uid: o.applied.uid}
+		b.unsaved = true
+	}
+}
+
+// noteAll notes what an attempt before this one applied, and could not write down.
+func (b *bundle) noteAll() {
+	for _, o := range b.wanted {
+		if o.applied != nil {
+			b.note(o)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -54,12 +55,12 @@ func (m *mailbox) waiting() bool {
 	return m.grant != nil
 }
 
-// want sets the objects that the bundle is told of.
+// want sets the objects that the bundle is told of. What it was told of those before is kept.
 func (m *mailbox) want(keys map[key]bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.wants = keys
-	clear(m.dirty)
+	maps.DeleteFunc(m.dirty, func(k key, _ time.Time) bool { return !keys[k] })
 }
 
 // touch tells that an object changed.

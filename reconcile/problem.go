@@ -76,12 +76,15 @@ func problemOf(kind schema.GroupKind, err error) problem {
 		return problem{ReasonRefused, err.Error()}
 	case isKindGone(err):
 		return problem{ReasonUnknownKind, fmt.Sprintf("the cluster does not serve the kind %s now", kind)}
-	case kind == kindSecret:
-		return problem{ReasonRefused, refusedSecret(status.Status())}
-	case isFieldConflict(err):
-		return problem{ReasonConflict, status.Status().Message}
 	}
-	return problem{ReasonRefused, status.Status().Message}
+	reason, message := ReasonRefused, status.Status().Message
+	if isFieldConflict(err) {
+		reason = ReasonConflict
+	}
+	if kind == kindSecret {
+		message = refusedSecret(status.Status())
+	}
+	return problem{reason, message}
 }
 
 func isFieldConflict(err error) bool {

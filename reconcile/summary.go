@@ -97,7 +97,14 @@ func describe(k key, message string) string {
 // postUnknown says that the cluster cannot be asked.
 func (b *bundle) postUnknown(err error) {
 	st := v1alpha1.WorkStatus{Applied: b.runs, Objects: int32(len(b.objects)), Health: v1alpha1.HealthUnknown}
-	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionUnknown, whyAway(err), clip(err.Error(), maxMessage)})
+	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionUnknown, whyFailed(err), clip(err.Error(), maxMessage)})
+}
+
+func whyFailed(err error) string {
+	if isAway(err) {
+		return reasonUnreachable
+	}
+	return reasonFailed
 }
 
 func (b *bundle) postOldGrant() {
