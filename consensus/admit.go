@@ -10,6 +10,7 @@ var (
 	errNotEligible = errors.New("the member may not lead")
 	errNoVoter     = errors.New("the member does not vote")
 	errNoAuthority = errors.New("the member is not our leader")
+	errMalformed   = errors.New("the message is malformed")
 )
 
 // admitStream lets those open raft streams to us who vote, or may: all others only answer. While we have no
@@ -43,7 +44,47 @@ func (n *Node) admit(from MemberID, command any) error {
 		if !n.mayLead(from) {
 			return errNotEligible
 		}
+		return wellFormed(command)
 	}
+	return nil
+}
+
+// wellFormed refuses what raft would panic over: a configuration that is none, and entries of a kind it does not know.
+func wellFormed(command any) error {
+	switch c := command.(type) {
+	case *raft.InstallSnapshotRequest:
+		return decodable(c.Configuration)
+	case *raft.AppendEntriesRequest:
+		for _, e := range c.Entries {
+			if err := wellFormedEntry(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func wellFormedEntry(e *raft.Log) error {
+	if e == nil {
+		return errMalformed
+	}
+	switch e.Type {
+	case raft.LogCommand, raft.LogNoop, raft.LogBarrier:
+		return nil
+	case raft.LogConfiguration:
+		return decodable(e.Data)
+	}
+	return errMalformed
+}
+
+// decodable says whether raft can read the configuration: it panics when it cannot.
+func decodable(configuration []byte) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errMalformed
+		}
+	}()
+	raft.DecodeConfiguration(configuration)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package consensus_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -9,7 +10,73 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
+	"github.com/hanse-fleet/hanse/consensus/store"
 )
+
+func TestForeignProposals(t *testing.T) {
+	txn := store.Txn{Then: []store.Op{store.Put("/k", []byte("v"))}}
+	tests := []struct {
+		name    string
+		refused bool
+		command func(term uint64) store.Command
+	}{
+		{"its own is taken", false, func(uint64) store.Command {
+			return store.Command{Version: 1, ID: store.CommandID{Incarnation: "m3", Seq: 1}, Txn: &txn}
+		}},
+		{"one in the name of the leader's office is refused", true, func(term uint64) store.Command {
+			return store.Command{Version: 1, ID: store.CommandID{Incarnation: "m3", Seq: 1}, Term: term, Txn: &txn}
+		}},
+		{"one with another's number is refused", true, func(uint64) store.Command {
+			return store.Command{Version: 1, ID: store.CommandID{Incarnation: "m2", Seq: 1}, Txn: &txn}
+		}},
+		{"one that claims another proposer is taken as its own", false, func(uint64) store.Command {
+			return store.Command{Version: 1, ID: store.CommandID{Incarnation: "m3", Seq: 1}, Proposer: "m1", Txn: &txn}
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, 3, time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+				auth := &askers{}
+				g.Authorizer = auth
+				g.Found(3)
+				leader, stranger := g.Leader(), g.Members[2]
+				g.Kill(stranger)
+				stranger.Endpoint.Up()
+				c, err := stranger.Endpoint.Open(t.Context(), leader.ID, consensus.Control, "propose")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				refused, err := consensus.ProposeOver(c, tt.command(leader.Node().Status().Term))
+				if err != nil || refused != tt.refused {
+					t.Errorf("refused: %v, %v", refused, err)
+				}
+				if !tt.refused && auth.last() != "m3" {
+					t.Errorf("the store was told that %q proposed it", auth.last())
+				}
+			})
+		})
+	}
+}
+
+// askers is a store.Authorizer that allows everything and notes who asked last.
+type askers struct {
+	mu  sync.Mutex
+	who store.MemberID
+}
+
+func (a *askers) Authorize(_ *store.View, who store.Asker, _ store.Txn) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.who = who.Member
+	return nil
+}
+
+func (a *askers) last() store.MemberID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.who
+}
 
 func TestAdmission(t *testing.T) {
 	const term = 1000 // far above any
@@ -85,6 +152,31 @@ func TestAdmission(t *testing.T) {
 				t.Errorf("%s: nothing came of it", a.name)
 			}
 		}
+	})
+	t.Run("what raft would panic over is refused", func(t *testing.T) {
+		bubble(t, 3, time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			g.Found(3)
+			victim, peer := g.Members[1], g.Members[2]
+			g.Kill(peer)
+			peer.Endpoint.Up()
+			tr := rawPeer(t, peer)
+			id, at := raft.ServerID(victim.ID), raft.ServerAddress(victim.ID)
+			now := victim.Node().Status()
+			snapshot := &raft.InstallSnapshotRequest{
+				RPCHeader: header(peer.ID), SnapshotVersion: 1, Term: now.Term, Configuration: []byte("garbage"), Size: 3,
+			}
+			if err := tr.InstallSnapshot(id, at, snapshot, &raft.InstallSnapshotResponse{}, strings.NewReader("abc")); err == nil {
+				t.Error("a snapshot with a garbled configuration was taken")
+			}
+			for _, l := range []*raft.Log{{Type: raft.LogConfiguration, Data: []byte("garbage")}, {Type: 77}, nil} {
+				req := entries(peer.ID)
+				req.Term, req.Entries = now.Term, []*raft.Log{l}
+				if err := tr.AppendEntries(id, at, req, &raft.AppendEntriesResponse{}); err == nil {
+					t.Errorf("entry %+v was taken", l)
+				}
+			}
+			g.MustPut(victim, "/k", "v")
+		})
 	})
 	t.Run("the refusal says who spoke as whom", func(t *testing.T) {
 		err, _ := attack(t, true, func(*consensus.Config) {}, attempts[2].send)

@@ -188,4 +188,28 @@ func TestRestart(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a member that is megabytes behind on a thin line catches up piece by piece", func(t *testing.T) {
+		bubble(t, 3, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			g.Found(3)
+			leader := g.Leader()
+			away := other(g, leader)
+			g.Kill(away)
+			big := noise(24 << 20)
+			for i, key := range []string{"/big/1", "/big/2", "/big/3"} {
+				g.MustPut(leader, key, big[i*8<<20:(i+1)*8<<20])
+			}
+			last := g.MustPut(leader, "/k", "last")
+			term := leader.Node().Status().Term
+			g.Net.SetBandwidth(1 << 20) // all of it takes longer than an RPC may
+			g.Start(away)
+			ctx, cancel := contextFor(t, time.Minute)
+			defer cancel()
+			if err := away.Store().WaitFor(ctx, last.Revision); err != nil {
+				t.Error(err)
+			}
+			if now := leader.Node().Status().Term; now != term {
+				t.Errorf("the term went from %d to %d", term, now)
+			}
+		})
+	})
 }

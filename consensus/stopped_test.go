@@ -33,18 +33,23 @@ func TestStoppedStore(t *testing.T) {
 	t.Run("a member that meets a newer entry stops, keeps its state, and does not lead", func(t *testing.T) {
 		bubble(t, 3, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
 			logs := map[*consensustest.Member]*swapping{}
+			old := g.Members[2]
 			g.Tune = func(m *consensustest.Member, c *consensus.Config) {
 				if logs[m] == nil {
 					logs[m] = &swapping{Disk: m.Disk}
 				}
 				c.Stores.Log = logs[m]
-				c.SnapshotThreshold, c.TrailingLogs = 2, 1
+				if m == old { // the others keep their logs, so that it is not saved by a snapshot of theirs
+					c.SnapshotThreshold, c.TrailingLogs = 2, 1
+				}
 				c.Timing = consensus.DefaultTiming()
 				c.Timing.Snapshot = 500 * time.Millisecond
 			}
 			g.Found(3)
 			leader := g.Leader()
-			old := other(g, leader)
+			if leader == old {
+				t.Fatal("the wrong member leads")
+			}
 			good := g.MustPut(leader, "/k", "good")
 			g.WaitFor("the write to arrive", func() bool { return old.Store().View().Revision() == good.Revision })
 			logs[old].from.Store(old.Node().Status().Last + 1)
@@ -175,6 +180,7 @@ func TestSnapshotOnItsWay(t *testing.T) {
 			req := &raft.InstallSnapshotRequest{
 				RPCHeader: header(slow.ID), SnapshotVersion: 1, Term: status.Term, Leader: []byte(slow.ID),
 				LastLogIndex: 1 << 30, LastLogTerm: status.Term, Size: 1 << 20,
+				Configuration: raft.EncodeConfiguration(raft.Configuration{}),
 			}
 			half, stop := newHangingReader(1 << 19)
 			ended := make(chan struct{})

@@ -173,6 +173,7 @@ func TestGuard(t *testing.T) {
 				t.Error("it went on")
 			}()
 			time.Sleep(1500 * time.Millisecond)
+			synctest.Wait()
 			if len(*fatal) != 1 {
 				t.Error("not fatal within the bound")
 			}

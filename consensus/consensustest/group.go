@@ -61,6 +61,8 @@ type Group struct {
 	T       testing.TB
 	Net     *Network
 	Members []*Member
+	// Authorizer of every member's store; nil allows everything.
+	Authorizer store.Authorizer
 	// Tune may change a member's Config before each start.
 	Tune func(m *Member, c *consensus.Config)
 }
@@ -81,7 +83,7 @@ func NewGroup(t testing.TB, n int, latency time.Duration) *Group {
 func (g *Group) Start(m *Member) {
 	g.T.Helper()
 	m.Endpoint.Up()
-	state := store.New(nil)
+	state := store.New(g.Authorizer)
 	c := consensus.Config{
 		ID: m.ID, Store: state, Network: m.Endpoint, Stores: m.Disk.Stores(),
 		Fatal: func(err error) { m.Fatal <- err },
