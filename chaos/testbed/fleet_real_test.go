@@ -54,10 +54,7 @@ func logTails(t *testing.T, bed *testbed.Testbed) {
 }
 
 func TestAFleetOfRealClusters(t *testing.T) {
-	plan := testbed.Plan{
-		Regions: 3, ClustersPerRegion: 1, Fleet: "acme",
-		Hanse: testbedtest.Hanse(t), Binaries: testbedtest.Binaries(t),
-	}
+	plan := testbed.Plan{Regions: 3, ClustersPerRegion: 1, Fleet: "acme", Binaries: testbedtest.Binaries(t), Hanse: testbedtest.Hanse(t)}
 	bed := fleetOf(t, plan)
 
 	t.Run("up again changes nothing", func(t *testing.T) {

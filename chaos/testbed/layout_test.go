@@ -74,20 +74,37 @@ func TestATestbedGrowsAndKeepsWhatItHas(t *testing.T) {
 	}
 }
 
+// chosen is a base that is the test's until it ends.
+func chosen(t *testing.T) (base int, all []Site) {
+	t.Helper()
+	base, all, reserved, err := chooseBase(3, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reserved.Close() })
+	return base, all
+}
+
+func TestTwoTestbedsThatStartAtTheSameTimeDoNotMeet(t *testing.T) {
+	one, _ := chosen(t)
+	two, _ := chosen(t)
+	if one == two {
+		t.Errorf("both got base %d, and neither has started a program yet", one)
+	}
+}
+
 func TestAPortThatSomebodyElseHasMovesTheTestbed(t *testing.T) {
-	base, before, err := chooseBase(3, 1)
+	base, before, reserved, err := chooseBase(3, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", before[1].hostport(portAPIServer))
-	if err != nil {
-		t.Skip("another testbed was faster: ", err)
-	}
-	defer l.Close()
-	again, after, err := chooseBase(3, 1)
+	reserved.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer l.Close()
+	again, after := chosen(t)
 	if again <= base || after[0].Address == before[0].Address {
 		t.Errorf("%s is taken, and the testbed goes to %v", l.Addr(), describe(after))
 	}

@@ -90,7 +90,7 @@ func (c *Cluster) join(ctx context.Context, hanse string, through *Cluster) erro
 
 // startMember starts the cluster's member and waits until it answers.
 func (c *Cluster) startMember(ctx context.Context, hanse string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("no answer within a minute"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("no answer within 2 minutes"))
 	defer cancel()
 	if err := c.ensure(c.member(hanse)); err != nil {
 		return err

@@ -32,21 +32,32 @@ func (s Site) allFree() error {
 	return s.free([]int{portEtcd, portEtcdPeer, portAPIServer, portControllerManager, portMemberAPI}, []int{portMember})
 }
 
-// chooseBase is the first base at which every port of every site is free.
-func chooseBase(regions, perRegion int) (base int, all []Site, err error) {
-	var taken error
+// portReserved is listened to at the first address of a base while a testbed that chose it may not have started all of
+// its programs yet.
+const portReserved = 7945
+
+// chooseBase is the first base at which every port of every site is free. It is the caller's until reserved is closed,
+// or its programs run.
+func chooseBase(regions, perRegion int) (base int, all []Site, reserved net.Listener, err error) {
+	var taken []error
 	for base := range maxBase + 1 {
 		all, err := sites(base, regions, perRegion)
 		if err != nil {
-			return 0, nil, err
+			return 0, nil, nil, err
 		}
-		if err := allFree(all); err != nil {
-			taken = errors.Join(taken, err)
+		reserved, err := net.Listen("tcp", all[0].hostport(portReserved))
+		if err != nil {
+			taken = append(taken, err)
 			continue
 		}
-		return base, all, nil
+		if err := allFree(all); err != nil {
+			reserved.Close()
+			taken = append(taken, err)
+			continue
+		}
+		return base, all, reserved, nil
 	}
-	return 0, nil, fmt.Errorf("no free loopback addresses: %w", taken)
+	return 0, nil, nil, fmt.Errorf("no free loopback addresses: %w", errors.Join(taken...))
 }
 
 func allFree(all []Site) error {

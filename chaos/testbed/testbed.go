@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,7 +22,8 @@ type Testbed struct {
 	state    state
 	lock     *os.File // nil: only for looking
 	clusters []*Cluster
-	opened   bool // the clusters can be started
+	opened   bool         // the clusters can be started
+	reserved net.Listener // keeps other testbeds off the addresses, when this one chose them
 }
 
 // Plan is what a testbed is to have. What it has already stays.
@@ -85,7 +87,12 @@ func lockDir(dir string) (*os.File, error) {
 }
 
 // Close lets go of the folder. What runs goes on.
-func (t *Testbed) Close() error { return t.lock.Close() }
+func (t *Testbed) Close() error {
+	if t.reserved != nil {
+		t.reserved.Close()
+	}
+	return t.lock.Close()
+}
 
 // Dir is the testbed's folder, absolute.
 func (t *Testbed) Dir() string { return t.dir }
@@ -127,7 +134,7 @@ func (t *Testbed) Prepare(p Plan) error {
 	var err error
 	if len(t.state.Sites) == 0 {
 		t.state.Fleet = p.Fleet
-		t.state.Base, wanted, err = chooseBase(p.Regions, p.ClustersPerRegion)
+		t.state.Base, wanted, t.reserved, err = chooseBase(p.Regions, p.ClustersPerRegion)
 	} else {
 		wanted, err = sites(t.state.Base, p.Regions, p.ClustersPerRegion)
 	}
@@ -235,7 +242,7 @@ func votersOf(n int) int {
 
 // awaitFleet waits until a member reaches that many, itself included, and the voters among them are there.
 func (t *Testbed) awaitFleet(ctx context.Context, asked *Cluster, members int) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("not there within 2 minutes"))
 	defer cancel()
 	var seen string
 	err := poll(ctx, 50*time.Millisecond, func() (bool, error) {

@@ -68,6 +68,9 @@ func Run(t testing.TB, path string, args ...string) (string, error) {
 
 func build(t testing.TB, pkg string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a build: left out by -short")
+	}
 	path := filepath.Join(t.TempDir(), filepath.Base(pkg))
 	cmd := exec.Command("go", "build", "-trimpath", "-o", path, pkg) // as make build does, so that Go's cache has its parts
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
