@@ -114,7 +114,7 @@ func (w write) allowed() bool {
 	case v1alpha1.KeyClusters:
 		return w.asker.admin() && w.before != nil || name == w.asker.cluster && w.onlyOwnStatus()
 	case store.KeyMembers:
-		return w.op.Delete && w.asker.admin() || w.onlyOwnAddresses()
+		return w.op.Delete && w.asker.admin() || w.onlyOwnAddresses() || w.followsCluster()
 	case store.KeyRemoved:
 		return w.before == nil && w.asker.admin()
 	case v1alpha1.KeyBundles:
@@ -159,6 +159,19 @@ func (w write) onlyOwnAddresses() bool {
 	}
 	before.Addresses, before.Server = after.Addresses, after.Server
 	return before.Cluster == w.asker.cluster && reflect.DeepEqual(before, after)
+}
+
+// followsCluster says that an admin's transaction changes how far a member is trusted, together with its Cluster.
+func (w write) followsCluster() bool {
+	var before, after store.Member
+	if w.op.Delete || w.before == nil || !w.asker.admin() ||
+		json.Unmarshal(w.before, &before) != nil || json.Unmarshal(w.op.Value, &after) != nil {
+		return false
+	}
+	before.Region, before.Eligible, before.Rights = after.Region, after.Eligible, after.Rights
+	return reflect.DeepEqual(before, after) && slices.ContainsFunc(w.txn.Then, func(op store.Op) bool {
+		return op.Key == v1alpha1.KeyClusters+after.Cluster && !op.Delete
+	})
 }
 
 // othersPart drops from a Cluster what its own member may write, and what changes with every write.

@@ -209,6 +209,19 @@ func TestWhoMayWriteWhat(t *testing.T) {
 			}
 			return append(ops, store.Delete(v1alpha1.KeyClusters+"iad"))
 		}, yes},
+		"an admin changes how far a member is trusted, with its cluster": {"id-fra", "anna", func(r *realm) []store.Op {
+			cluster := r.cluster("sin", func(c *v1alpha1.Cluster) { c.Spec.Rights = v1alpha1.RightsAdmin })
+			_, ops, err := Companion(r.store.View(), cluster.Key, nil, cluster.Value)
+			if err != nil || len(ops) != 1 {
+				r.Fatalf("%d ops besides: %v", len(ops), err)
+			}
+			return append(ops, cluster)
+		}, yes},
+		"an admin does not change it without": {"id-fra", "anna", func(r *realm) []store.Op {
+			m := member(r, "sin")
+			m.Rights = string(v1alpha1.RightsAdmin)
+			return []store.Op{store.PutMember(m)}
+		}, no},
 		"an operator removes no cluster": {"id-fra", "otto", func(r *realm) []store.Op {
 			_, ops, err := dismiss(r.store.View(), "iad")
 			if err != nil {

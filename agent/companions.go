@@ -2,12 +2,14 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -25,7 +27,9 @@ func Companion(v *store.View, key string, before, after []byte) ([]store.Conditi
 		return nil, ops, err
 	case prefix == v1alpha1.KeyBundles:
 		return bury(v, before)
-	case prefix == v1alpha1.KeyClusters && after == nil:
+	case prefix == v1alpha1.KeyClusters && after != nil:
+		return trust(v, name, after)
+	case prefix == v1alpha1.KeyClusters:
 		return dismiss(v, name)
 	}
 	return nil, nil, nil
@@ -79,6 +83,24 @@ func bury(v *store.View, bundle []byte) ([]store.Condition, []store.Op, error) {
 	return frozen, []store.Op{op}, err
 }
 
+// trust keeps what the law reads of a member as admins say in its Cluster.
+func trust(v *store.View, cluster string, after []byte) ([]store.Condition, []store.Op, error) {
+	var c v1alpha1.Cluster
+	if err := json.Unmarshal(after, &c); err != nil {
+		return nil, nil, fmt.Errorf("read cluster: %w", err)
+	}
+	for _, m := range v.Members() {
+		next := m
+		next.Region, next.Eligible, next.Rights = c.Spec.Region, c.Spec.Voting == v1alpha1.VotingEligible, string(c.Spec.Rights)
+		if m.Cluster != cluster || next.Region == m.Region && next.Eligible == m.Eligible && next.Rights == m.Rights {
+			continue
+		}
+		kv, _ := v.Get(store.KeyMembers + string(m.ID))
+		return []store.Condition{store.KeyAt(kv.Key, kv.Modified)}, []store.Op{store.PutMember(next)}, nil
+	}
+	return nil, nil, nil
+}
+
 // dismiss removes the member of a cluster: its pin goes, and with it every connection; what it was granted is
 // forgotten, so no tombstone waits for it. The pin is remembered as removed, so that the member can be told.
 func dismiss(v *store.View, cluster string) ([]store.Condition, []store.Op, error) {
@@ -92,7 +114,7 @@ func dismiss(v *store.View, cluster string) ([]store.Condition, []store.Op, erro
 			continue
 		}
 		if len(v.Members()) == 1 {
-			return nil, nil, fmt.Errorf("%s is the last member of the fleet", cluster)
+			return nil, nil, apierrors.NewForbidden(v1alpha1.Resource("clusters"), cluster, errors.New("it is the last member of the fleet"))
 		}
 		kv, _ := v.Get(store.KeyMembers + string(m.ID))
 		conditions = append(conditions, store.KeyAt(kv.Key, kv.Modified))

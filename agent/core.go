@@ -29,8 +29,10 @@ type Core struct {
 	endpoint  *transport.Endpoint
 	node      *consensus.Node
 	board     *board
-	removed   chan struct{} // closed once the fleet has surely removed this member
-	version   string
+	verdict   *verdict
+	// ready closes when node is set: the network runs before it.
+	ready   chan struct{}
+	version string
 	// kubernetes is the version of the member's own cluster, once it has answered.
 	kubernetes atomic.Pointer[string]
 }
@@ -67,18 +69,21 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
-	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), board: newBoard(), version: cfg.Version, removed: make(chan struct{})}
+	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), board: newBoard(), version: cfg.Version, ready: make(chan struct{})}
 	c.store = store.New(authority{})
 	c.directory = &directory{self: c.id(), store: c.store, joined: peers}
-	return c, c.open(cfg)
+	c.verdict = newVerdict(c.knownVoters)
+	if err := c.open(cfg); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // open starts the network before the consensus, which speaks through it.
 func (c *Core) open(cfg CoreConfig) error {
-	verdict := newVerdict(c)
 	endpoint, err := transport.Listen(transport.Config{
 		Identity: c.identity, Directory: c.directory, Conn: cfg.Conn, Join: c.serveJoin,
-		Removed: verdict.heard, Logger: c.log.With("room", "transport"),
+		Removed: c.verdict.heard, Logger: c.log.With("room", "transport"),
 	})
 	if err != nil {
 		return err
@@ -86,13 +91,15 @@ func (c *Core) open(cfg CoreConfig) error {
 	c.endpoint = endpoint
 	c.endpoint.Handle(kindReport, c.receiveReports)
 	c.endpoint.Handle(kindEnrol, c.serveEnrol)
-	c.node, err = consensus.Open(consensus.Config{
+	node, err := consensus.Open(consensus.Config{
 		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint},
 		Timing: cfg.Timing, Voters: c.chooseVoters, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
 	})
 	if err != nil {
 		return errors.Join(err, endpoint.Close())
 	}
+	c.node = node
+	close(c.ready)
 	if c.self.Founder {
 		if err := c.node.Bootstrap(); err != nil {
 			return errors.Join(err, c.Close())
@@ -113,7 +120,7 @@ func (c *Core) Run(ctx context.Context) error {
 	g.Go(func() error { return c.tellAboutSelf(ctx) })
 	g.Go(func() error {
 		select {
-		case <-c.removed:
+		case <-c.verdict.fallen:
 			return ErrRemoved
 		case <-ctx.Done():
 			return nil
@@ -125,6 +132,16 @@ func (c *Core) Run(ctx context.Context) error {
 		return errors.Join(err, c.dir.write(fileMember, c.self))
 	}
 	return err
+}
+
+// opened says whether node is set.
+func (c *Core) opened() bool {
+	select {
+	case <-c.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // id is the member's incarnation, as the log and consensus know it.

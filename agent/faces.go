@@ -70,11 +70,11 @@ func (b *workBoard) follow(ctx context.Context) error {
 	for ctx.Err() == nil {
 		v := b.core.store.View()
 		_, _, news := b.core.board.all()
-		items, err := b.works.list(v)
-		if err != nil {
-			return err
+		if items, err := b.works.list(v); err != nil {
+			b.core.log.Error("works cannot be computed", "err", err)
+		} else {
+			b.put(items)
 		}
-		b.put(items)
 		b.core.await(ctx, decidesOn, v.Revision(), news)
 		sleep(ctx, worksPause)
 	}

@@ -77,7 +77,9 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 		grant := reconcile.Grant{Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, StoreRevision: uint64(kv.Modified)}
 		if !record.Withdraw {
 			if err := fill(v, &grant); err != nil {
-				return nil, err
+				// Without its content there is no such grant: what runs of it is left alone.
+				g.core.log.Error("grant cannot be carried out", "bundle", grant.Bundle, "revision", grant.Revision, "err", err)
+				continue
 			}
 		}
 		all = append(all, grant)

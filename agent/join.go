@@ -92,6 +92,9 @@ type enrolment struct {
 
 // serveJoin answers a request to join, here or at the leader. It is called by transport.
 func (c *Core) serveJoin(ctx context.Context, from transport.Pin, r transport.JoinRequest) transport.JoinAnswer {
+	if !c.opened() {
+		return transport.JoinAnswer{Error: c.self.Cluster + " is still starting", Temporary: true}
+	}
 	ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
 	defer cancel()
 	answer, err := c.passOn(ctx, enrolment{From: from, Request: r})
@@ -159,6 +162,9 @@ func (c *Core) serveEnrol(peer transport.MemberID, conn net.Conn) {
 }
 
 func (c *Core) admitAsLeader(ctx context.Context, e enrolment) transport.JoinAnswer {
+	if !c.opened() {
+		return transport.JoinAnswer{Error: c.self.Cluster + " is still starting", Temporary: true}
+	}
 	leader, term, ok := c.node.Leader()
 	if !ok || leader != c.id() {
 		return transport.JoinAnswer{Error: "the leader changed", Temporary: true}

@@ -9,24 +9,27 @@ import (
 // verdict collects who says that this member was removed. One peer may be wrong, or lie; the member believes it
 // once a majority of the voters that it knows say so.
 type verdict struct {
-	core *Core
-	mu   sync.Mutex
-	said map[transport.MemberID]bool
-	done bool
+	voters func() []transport.MemberID
+	fallen chan struct{} // closed once it is believed
+	mu     sync.Mutex
+	said   map[transport.MemberID]bool
+	done   bool
 }
 
-func newVerdict(c *Core) *verdict { return &verdict{core: c, said: map[transport.MemberID]bool{}} }
+func newVerdict(voters func() []transport.MemberID) *verdict {
+	return &verdict{voters: voters, fallen: make(chan struct{}), said: map[transport.MemberID]bool{}}
+}
 
 // heard is called by transport for each connection that a peer ended with `removed`.
 func (v *verdict) heard(by transport.MemberID) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.said[by] = true
-	if v.done || !majority(v.core.knownVoters(), v.said) {
+	if v.done || !majority(v.voters(), v.said) {
 		return
 	}
 	v.done = true
-	close(v.core.removed)
+	close(v.fallen)
 }
 
 func majority(voters []transport.MemberID, said map[transport.MemberID]bool) bool {
@@ -43,7 +46,7 @@ func majority(voters []transport.MemberID, said map[transport.MemberID]bool) boo
 // the voters yet takes everyone for one.
 func (c *Core) knownVoters() []transport.MemberID {
 	var voters []transport.MemberID
-	if c.node != nil {
+	if c.opened() {
 		for _, id := range c.node.Status().Voters {
 			if id != c.id() {
 				voters = append(voters, transport.MemberID(id))

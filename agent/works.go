@@ -72,7 +72,7 @@ func (w *works) wanted(v *store.View, bundles []object[v1alpha1.Bundle]) (map[pa
 	for _, b := range bundles {
 		picked, err := plan.Place(b.value.Spec.Placement, values)
 		if err != nil {
-			return nil, err
+			continue // wanted nowhere; its status says why
 		}
 		for _, c := range picked {
 			found[pair{b.value.Name, c}] = newWork(b.value, c)

@@ -43,7 +43,7 @@ func DefaultTiming() Timing {
 		ControlRPC: 2 * time.Second,
 		DataRPC:    10 * time.Second,
 		DiskStall:  10 * time.Second,
-		Stable:     10 * time.Second,
+		Stable:     3 * time.Second,
 		Drive:      time.Second,
 		RetryMin:   20 * time.Millisecond,
 		RetryMax:   time.Second,
