@@ -23,6 +23,7 @@ type Endpoint struct {
 	transport *quic.Transport
 	listener  *quic.Listener
 	joins     chan struct{} // one token for each join being served
+	begun     time.Time
 
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc
@@ -32,6 +33,7 @@ type Endpoint struct {
 	closed   bool
 	routes   map[routeKey]*route
 	handlers map[string]Handler
+	handled  chan struct{} // closed and replaced when a handler is registered
 }
 
 type routeKey struct {
@@ -54,6 +56,8 @@ func Listen(cfg Config) (*Endpoint, error) {
 		joins:     make(chan struct{}, maxJoins),
 		routes:    make(map[routeKey]*route),
 		handlers:  make(map[string]Handler),
+		handled:   make(chan struct{}),
+		begun:     time.Now(),
 	}
 	e.listener, err = e.transport.Listen(e.serverTLS(), e.cfg.Timing.quicConfig(-1))
 	if err != nil {
@@ -109,8 +113,9 @@ func (e *Endpoint) linksLocked() []*link {
 	return list
 }
 
-// Handle registers who serves streams of a kind. A stream of a kind without handler is reset. It panics for a name
-// that is no kind and for a second handler of a kind: both are mistakes of the program.
+// Handle registers who serves streams of a kind. A stream of a kind without handler is reset; but while the endpoint is
+// younger than Timing.Header it waits for one, because peers may call before all of a starting member's parts are
+// there. It panics for a name that is no kind and for a second handler of a kind: both are mistakes of the program.
 func (e *Endpoint) Handle(kind string, h Handler) {
 	if err := checkKind(kind); err != nil {
 		panic("transport: " + err.Error())
@@ -121,12 +126,29 @@ func (e *Endpoint) Handle(kind string, h Handler) {
 		panic("transport: second handler of " + kind)
 	}
 	e.handlers[kind] = h
+	close(e.handled)
+	e.handled = make(chan struct{})
 }
 
+// handler finds a kind's handler, or nil.
 func (e *Endpoint) handler(kind string) Handler {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.handlers[kind]
+	timer := time.NewTimer(time.Until(e.begun.Add(e.cfg.Timing.Header)))
+	defer timer.Stop()
+	for {
+		e.mu.Lock()
+		h, handled := e.handlers[kind], e.handled
+		e.mu.Unlock()
+		if h != nil {
+			return h
+		}
+		select {
+		case <-handled:
+		case <-timer.C:
+			return nil
+		case <-e.ctx.Done():
+			return nil
+		}
+	}
 }
 
 // Recheck asks the Directory about every live connection and closes at once, with the code `removed`, those whose

@@ -48,7 +48,7 @@ func (loopback) relisten(t testing.TB, address string) net.PacketConn {
 func (loopback) nowhere() string { return "127.0.0.1:1" }
 
 func (loopback) timing() Timing {
-	return Timing{Dial: 2 * time.Second, Header: 300 * time.Millisecond, BackoffMin: 300 * time.Millisecond}
+	return Timing{Header: 300 * time.Millisecond, BackoffMin: 300 * time.Millisecond}
 }
 
 const oneWay = 20 * time.Millisecond

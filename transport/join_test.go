@@ -86,7 +86,9 @@ func (f *fleet) join(token Token, id Identity) (JoinAnswer, error) {
 	f.Helper()
 	socket := f.network.listen(f)
 	defer socket.Close()
-	return Join(f.context(), token, id, wish, JoinOptions{Conn: socket, Timing: f.network.timing(), Resolve: onlyIPs})
+	timing := f.network.timing()
+	timing.Dial = 2 * time.Second // some wait for it to end
+	return Join(f.context(), token, id, wish, JoinOptions{Conn: socket, Timing: timing, Resolve: onlyIPs})
 }
 
 // onlyIPs keeps real DNS out of virtual time.
