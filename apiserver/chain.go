@@ -19,18 +19,9 @@ func (s *Server) chain(h http.Handler, c *genericserver.Config) http.Handler {
 	h = genericfilters.WithTimeoutForNonLongRunningRequests(h, c.LongRunningFunc)
 	h = filters.WithRequestDeadline(h, nil, nil, c.LongRunningFunc, c.Serializer, c.RequestTimeout)
 	h = filters.WithCacheControl(h)
-	h = s.withVersion(h)
 	h = filters.WithRequestInfo(h, c.RequestInfoResolver)
 	h = filters.WithRequestReceivedTimestamp(h)
 	h = genericfilters.WithPanicRecovery(h, c.RequestInfoResolver)
 	h = filters.WithAuditInit(h)
 	return withBodyDeadline(h)
-}
-
-// withVersion tells which hanse answers.
-func (s *Server) withVersion(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Hanse-Version", s.config.Version)
-		h.ServeHTTP(w, r)
-	})
 }

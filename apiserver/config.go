@@ -55,7 +55,7 @@ type Config struct {
 	Endpoints   []Endpoint
 	Timing      kvstorage.Timing
 	Logger      *slog.Logger
-	// Version is hanse's own; it is told in the header Hanse-Version.
+	// Version is hanse's own; /version tells it.
 	Version string
 }
 

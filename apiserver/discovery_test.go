@@ -36,6 +36,9 @@ func TestDiscoveryNamesTheKinds(t *testing.T) {
 			t.Errorf("%s/status is there: %v", k.plural, ok)
 		}
 	}
+	if v, err := d.ServerVersion(); err != nil || v.GitVersion != "v1.37.0+hanse.v0.0.0-test" {
+		t.Errorf("version %v: %v", v, err)
+	}
 	if verbs := strings.Join(found["works"].Verbs, " "); verbs != "get list watch" {
 		t.Errorf("works can be %s", verbs)
 	}

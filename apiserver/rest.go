@@ -28,8 +28,11 @@ import (
 type facade struct{ kind kind }
 
 func (f facade) ShortNames() []string    { return f.kind.short }
-func (f facade) Categories() []string    { return []string{"fleet"} }
 func (f facade) GetSingularName() string { return f.kind.singular }
+
+// Categories is what `kubectl get hanse` shows. It is not called fleet: that is a kind, and `kubectl edit fleet acme`
+// would then look for an acme of every kind.
+func (f facade) Categories() []string { return []string{"hanse"} }
 
 // storedREST serves a kind that lies in the store.
 type storedREST struct {

@@ -87,8 +87,8 @@ func TestWhoIsNotPinnedSeesOnlyTheOpenPaths(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if resp.StatusCode != want {
-			t.Errorf("%s: %s, want %d", path, resp.Status, want)
+		if resp.StatusCode != want || resp.ProtoMajor != 2 {
+			t.Errorf("%s: %s by %s, want %d", path, resp.Status, resp.Proto, want)
 		}
 	}
 	ann := l.user(t, "ann", v1alpha1.RoleViewer)

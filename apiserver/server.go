@@ -11,7 +11,6 @@ import (
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/rest"
-	basecompatibility "k8s.io/component-base/compatibility"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver/kvstorage"
@@ -104,7 +103,7 @@ func (s *Server) genericConfig() (*genericserver.Config, error) {
 		return nil, err
 	}
 	c := genericserver.NewConfig(s.codecs)
-	c.EffectiveVersion = basecompatibility.NewEffectiveVersionFromString(kubernetesVersion, "", "")
+	c.EffectiveVersion = newToldVersion(s.config.Version)
 	c.ExternalAddress = "hanse.invalid:443" // only named in discovery
 	c.LoopbackClientConfig = &rest.Config{} // nothing here is its own client
 	c.Authentication.Authenticator = s.users

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -224,20 +225,31 @@ func TestWorksAreComputed(t *testing.T) {
 	}
 }
 
-func TestTheServerStopsWhileWatched(t *testing.T) {
+func TestTheServerStopsWhileWatchedAndLeavesNothing(t *testing.T) {
+	before := goleak.IgnoreCurrent()
 	l := start(t, nil)
-	w, err := client(t, l.local(), "bundles").Watch(t.Context(), metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
+	for _, plural := range []string{"bundles", "works"} {
+		for _, config := range []*rest.Config{l.local(), l.user(t, "ann-"+plural, v1alpha1.RoleViewer)} {
+			w, err := client(t, config, plural).Watch(t.Context(), metav1.ListOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				for range w.ResultChan() { // until the server ends it
+				}
+			}()
+			defer httpClient(t, config).CloseIdleConnections()
+		}
 	}
-	defer w.Stop()
 	began := time.Now()
 	l.stop()
 	if took := time.Since(began); took > stopTimeout/2 {
 		t.Errorf("it took %s", took)
 	}
-	for range w.ResultChan() {
-	}
+	// What the clients keep is theirs.
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("net/http.(*http2clientConnReadLoop).run"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreAnyFunction("k8s.io/apimachinery/pkg/watch.(*StreamWatcher).receive"))
 }
 
 // warnings collects what the server warns of.

@@ -1,0 +1,173 @@
+package v1alpha1
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+func named(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
+
+// expectFaults compares the paths of the errors, in order.
+func expectFaults(t *testing.T, errs field.ErrorList, want ...string) {
+	t.Helper()
+	var got []string
+	for _, e := range errs {
+		got = append(got, e.Field)
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("faults at %q, want %q: %v", got, want, errs)
+	}
+}
+
+func TestManifestsAreWholeObjectsWithNames(t *testing.T) {
+	const good = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"n"}}`
+	for what, row := range map[string]struct {
+		manifests []string
+		faults    []string
+	}{
+		"a good one":                    {[]string{good}, nil},
+		"none":                          {nil, nil},
+		"nothing":                       {[]string{``}, []string{"[0]"}},
+		"null":                          {[]string{`null`}, []string{"[0].apiVersion", "[0].kind", "[0].metadata.name"}},
+		"a string":                      {[]string{`"x"`}, []string{"[0]"}},
+		"no apiVersion":                 {[]string{`{"kind":"X","metadata":{"name":"a"}}`}, []string{"[0].apiVersion"}},
+		"an apiVersion of three parts":  {[]string{`{"apiVersion":"a/b/c","kind":"X","metadata":{"name":"a"}}`}, []string{"[0].apiVersion"}},
+		"a key in another case":         {[]string{`{"APIVERSION":"v1","kind":"X","metadata":{"name":"a"}}`}, []string{"[0].apiVersion"}},
+		"no kind":                       {[]string{`{"apiVersion":"v1","metadata":{"name":"a"}}`}, []string{"[0].kind"}},
+		"no metadata":                   {[]string{`{"apiVersion":"v1","kind":"X"}`}, []string{"[0].metadata.name"}},
+		"a name that is a number":       {[]string{`{"apiVersion":"v1","kind":"X","metadata":{"name":1}}`}, []string{"[0]"}},
+		"a name with a slash":           {[]string{`{"apiVersion":"v1","kind":"X","metadata":{"name":"a/b"}}`}, []string{"[0].metadata.name"}},
+		"a generated name":              {[]string{`{"apiVersion":"v1","kind":"X","metadata":{"generateName":"a"}}`}, []string{"[0].metadata.generateName"}},
+		"a namespace that is no label":  {[]string{`{"apiVersion":"v1","kind":"X","metadata":{"name":"a","namespace":"A"}}`}, []string{"[0].metadata.namespace"}},
+		"a list":                        {[]string{`{"apiVersion":"v1","kind":"List","metadata":{"name":"a"},"items":[]}`}, []string{"[0].kind"}},
+		"a list of a kind":              {[]string{`{"apiVersion":"v1","kind":"PodList","metadata":{"name":"a"},"items":[]}`}, []string{"[0].kind"}},
+		"a kind that ends in List":      {[]string{`{"apiVersion":"x.io/v1","kind":"AllowList","metadata":{"name":"a"}}`}, nil},
+		"one of ours":                   {[]string{`{"apiVersion":"fleet.hanse.dev/v1","kind":"User","metadata":{"name":"a"}}`}, []string{"[0].apiVersion"}},
+		"the same twice":                {[]string{good, good}, []string{"[1]"}},
+		"the same in another version":   {[]string{`{"apiVersion":"apps/v1","kind":"X","metadata":{"name":"a"}}`, `{"apiVersion":"apps/v2","kind":"X","metadata":{"name":"a"}}`}, []string{"[1]"}},
+		"the same name, another kind":   {[]string{`{"apiVersion":"v1","kind":"X","metadata":{"name":"a"}}`, `{"apiVersion":"v1","kind":"Y","metadata":{"name":"a"}}`}, nil},
+		"the same name, other namspace": {[]string{good, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"m"}}`}, nil},
+	} {
+		t.Run(what, func(t *testing.T) {
+			b := &Bundle{ObjectMeta: named("shop")}
+			SetBundleDefaults(b)
+			for _, m := range row.manifests {
+				b.Spec.Manifests = append(b.Spec.Manifests, runtime.RawExtension{Raw: []byte(m)})
+			}
+			var want []string
+			for _, f := range row.faults {
+				want = append(want, "spec.manifests"+f)
+			}
+			expectFaults(t, ValidateBundle(b), want...)
+		})
+	}
+}
+
+func TestABundleHasALimitOfSizeAndOfFaultsTold(t *testing.T) {
+	b := &Bundle{ObjectMeta: named("shop")}
+	SetBundleDefaults(b)
+	for i := range 13 {
+		raw := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a%d"},"data":{"x":%q}}`, i, strings.Repeat("x", 1<<20))
+		b.Spec.Manifests = append(b.Spec.Manifests, runtime.RawExtension{Raw: []byte(raw)})
+	}
+	expectFaults(t, ValidateBundle(b), "spec.manifests")
+	b.Spec.Manifests = b.Spec.Manifests[:8]
+	expectFaults(t, ValidateBundle(b))
+	b.Spec.Manifests = make([]runtime.RawExtension, 1000)
+	if n := len(ValidateBundle(b)); n > maxManifestErrors+1 {
+		t.Errorf("%d faults told", n)
+	}
+}
+
+func TestPlacementAndPolicies(t *testing.T) {
+	good := func() *Bundle {
+		b := &Bundle{ObjectMeta: named("shop")}
+		SetBundleDefaults(b)
+		return b
+	}
+	for what, row := range map[string]struct {
+		change func(*Bundle)
+		faults []string
+	}{
+		"a good one":              {func(*Bundle) {}, nil},
+		"a name with a dot":       {func(b *Bundle) { b.Name = "a.b" }, []string{"metadata.name"}},
+		"a name of 64 bytes":      {func(b *Bundle) { b.Name = strings.Repeat("a", 64) }, []string{"metadata.name"}},
+		"a cluster that is twice": {func(b *Bundle) { b.Spec.Placement.Clusters = []string{"fra", "fra"} }, []string{"spec.placement.clusters[1]"}},
+		"a cluster of no name":    {func(b *Bundle) { b.Spec.Placement.Clusters = []string{""} }, []string{"spec.placement.clusters[0]"}},
+		"an empty selector":       {func(b *Bundle) { b.Spec.Placement.ClusterSelector = &metav1.LabelSelector{} }, nil},
+		"a selector that selects nothing known": {func(b *Bundle) {
+			b.Spec.Placement.ClusterSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Near"}}}
+		}, []string{"spec.placement.clusterSelector.matchExpressions[0].operator"}},
+		"a label that is none": {func(b *Bundle) {
+			b.Spec.Placement.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"-": "x"}}
+		}, []string{"spec.placement.clusterSelector.matchLabels"}},
+		"policies of no name": {func(b *Bundle) { b.Spec.Drift, b.Spec.Deletion, b.Spec.Adopt = "a", "b", "c" }, []string{"spec.drift", "spec.deletion", "spec.adopt"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			b := good()
+			row.change(b)
+			expectFaults(t, ValidateBundle(b), row.faults...)
+		})
+	}
+}
+
+func TestFleetClusterAndUser(t *testing.T) {
+	fleet := &Fleet{ObjectMeta: named("acme")}
+	SetFleetDefaults(fleet)
+	expectFaults(t, ValidateFleet(fleet, "acme"))
+	expectFaults(t, ValidateFleet(fleet, "demo"), "metadata.name")
+	for _, n := range []int32{-1, 2, 4, 9} {
+		expectFaults(t, ValidateFleet(&Fleet{ObjectMeta: named("acme"), Spec: FleetSpec{Voters: n}}, "acme"), "spec.voters")
+	}
+
+	cluster := &Cluster{ObjectMeta: named("fra"), Spec: ClusterSpec{Region: "eu"}}
+	SetClusterDefaults(cluster)
+	expectFaults(t, ValidateCluster(cluster))
+	expectFaults(t, ValidateCluster(&Cluster{ObjectMeta: named("fra_1"), Spec: ClusterSpec{Zone: "A"}}),
+		"metadata.name", "spec.region", "spec.zone", "spec.voting", "spec.rights")
+
+	pin := strings.Repeat("0f", 32)
+	expectFaults(t, ValidateUser(&User{ObjectMeta: named("jane.doe"), Spec: UserSpec{Pin: pin, Role: RoleViewer}}))
+	expectFaults(t, ValidateUser(&User{ObjectMeta: named("hanse:local"), Spec: UserSpec{Pin: strings.ToUpper(pin)}}),
+		"metadata.name", "spec.pin", "spec.role")
+}
+
+func TestRightsFollowVoting(t *testing.T) {
+	for voting, want := range map[Voting]Rights{"": RightsAdmin, VotingEligible: RightsAdmin, VotingNever: RightsOwnObjects} {
+		c := &Cluster{Spec: ClusterSpec{Voting: voting}}
+		if SetClusterDefaults(c); c.Spec.Rights != want {
+			t.Errorf("voting %q has rights %s, want %s", voting, c.Spec.Rights, want)
+		}
+	}
+}
+
+func TestNamesOfRevisionsAndWorks(t *testing.T) {
+	if got := RevisionName("shop", "0a1b2c3d-9999", 7); got != "shop-0a1b2c3d-7" {
+		t.Error(got)
+	}
+	if b, c, ok := SplitWorkName(WorkName("shop", "fra")); b != "shop" || c != "fra" || !ok {
+		t.Error(b, c, ok)
+	}
+	for _, bad := range []string{"", "shop", ".fra", "shop.", "a.b.c"} {
+		if _, _, ok := SplitWorkName(bad); ok {
+			t.Errorf("%q is taken for a work's name", bad)
+		}
+	}
+}
+
+func TestEqualManifestsHaveOneForm(t *testing.T) {
+	a := BundleContent{Manifests: []runtime.RawExtension{{Raw: []byte(` {"b": 1.0, "a": {"d": 2, "c": "<"}} `)}, {Raw: []byte(`null`)}}}
+	b := BundleContent{Manifests: []runtime.RawExtension{{Raw: []byte("{\"a\":{\"c\":\"\\u003c\",\"d\":2},\n\"b\":1.0}")}, {Raw: []byte(`null`)}}}
+	a.CanonicalizeManifests()
+	b.CanonicalizeManifests()
+	for i := range a.Manifests {
+		if string(a.Manifests[i].Raw) != string(b.Manifests[i].Raw) {
+			t.Errorf("%s and %s", a.Manifests[i].Raw, b.Manifests[i].Raw)
+		}
+	}
+}
