@@ -1,0 +1,8 @@
+package drill
+
+import "testing"
+
+func TestAFleetOfThreeRegions(t *testing.T) {
+	f := newField(t)
+	t.Run("two of three regions die", func(t *testing.T) { losingTwoRegions(t, f) })
+}

@@ -1,0 +1,258 @@
+package drill
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/chaos/testbed"
+)
+
+var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of what the drills leave to chance")
+
+// binary is the path of one of ours, built: a drill tries out what people get.
+func binary(t *testing.T, name, variable string) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a drill runs real daemons and clusters: left out by -short")
+	}
+	path := os.Getenv(variable)
+	if path == "" {
+		path = filepath.Join("..", "..", "bin", name)
+	}
+	path, err := filepath.Abs(path)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		t.Fatalf("no %s to drill with: %v\nbuild it and run the drills with: make test", name, err)
+	}
+	return path
+}
+
+func hanseBinary(t *testing.T) string { return binary(t, "hanse", "HANSE_BINARY") }
+
+// folder is a new one with a short path, since the path of a Unix socket is bounded.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "drill")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// field is where most drills are held: one fleet, of three regions with a real cluster each.
+type field struct {
+	bed   *testbed.Testbed
+	hanse string
+}
+
+// newField makes the clusters and the fleet. They end with the test, and with the test's process however that ends.
+func newField(t *testing.T) *field {
+	t.Helper()
+	f := &field{hanse: hanseBinary(t)}
+	kubernetes, err := testbed.FindBinaries()
+	if err != nil {
+		t.Fatalf("no clusters to drill on: %v\nrun the drills with: make test", err)
+	}
+	dir := filepath.Join(folder(t), "bed")
+	if f.bed, err = testbed.Hold(dir); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			f.tellLogs(t)
+		}
+		if err := errors.Join(f.bed.Down(), f.bed.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	afterUs(t, binary(t, "testbed", "TESTBED_BINARY"), "down", "--dir", dir)
+	begun := time.Now()
+	plan := testbed.Plan{Regions: 3, ClustersPerRegion: 1, Fleet: "acme", Hanse: f.hanse, Binaries: kubernetes}
+	err = f.bed.Prepare(plan)
+	if err == nil {
+		err = f.bed.StartClusters(t.Context(), f.bed.Clusters()...)
+	}
+	if err == nil {
+		err = f.bed.FormFleet(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("three clusters and their fleet are there after %s", round(time.Since(begun)))
+	return f
+}
+
+// afterUs runs a command when this process ends without cleaning up: a test that times out gets no chance to.
+func afterUs(t *testing.T, command ...string) {
+	t.Helper()
+	waits, held, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/bin/sh", append([]string{"-c", `read -r word; [ "$word" = done ] || exec "$@"`, "sh"}, command...)...)
+	cmd.Stdin = waits
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waits.Close()
+	t.Cleanup(func() {
+		_, err := fmt.Fprintln(held, "done")
+		if err := errors.Join(err, held.Close(), cmd.Wait()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func (f *field) tellLogs(t *testing.T) {
+	for _, c := range f.bed.Clusters() {
+		t.Logf("%s, member:\n%s", c.Name(), c.LogTail(testbed.Member))
+	}
+}
+
+func (f *field) cluster(t *testing.T, name string) *testbed.Cluster {
+	t.Helper()
+	c, err := f.bed.Cluster(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// kubernetes is a client of a cluster's own API.
+func (f *field) kubernetes(t *testing.T, cluster string) *kubernetes.Clientset {
+	t.Helper()
+	config, err := f.cluster(t, cluster).REST()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// tell types a command at a cluster's member, with an input.
+func (f *field) tell(t *testing.T, cluster string, input []byte, args ...string) Said {
+	t.Helper()
+	return tell(t, Person{Hanse: f.hanse, Server: f.cluster(t, cluster).HanseServer()}, input, args...)
+}
+
+// must is tell, of a command that ends well.
+func (f *field) must(t *testing.T, cluster string, input []byte, args ...string) Said {
+	t.Helper()
+	return ended(t, 0, f.tell(t, cluster, input, args...), args)
+}
+
+func (f *field) status(t *testing.T, cluster string) v1alpha1.FleetStatus {
+	t.Helper()
+	s, err := f.cluster(t, cluster).FleetStatus(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// log is all that a cluster's member has logged.
+func (f *field) log(t *testing.T, cluster string) []byte {
+	t.Helper()
+	log, err := os.ReadFile(filepath.Join(f.bed.Dir(), cluster, "log", testbed.Member+".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+// elections is how many leaders the members have seen elected among them.
+func (f *field) elections(t *testing.T) int {
+	t.Helper()
+	n := 0
+	for _, c := range f.bed.Clusters() {
+		n += bytes.Count(f.log(t, c.Name()), []byte(`msg="leader elected"`))
+	}
+	return n
+}
+
+func tell(t *testing.T, p Person, input []byte, args ...string) Said {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Minute, errors.New("no end within 5 minutes"))
+	defer cancel()
+	said, err := p.Type(ctx, input, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return said
+}
+
+// ended checks how a command ended.
+func ended(t *testing.T, code int, said Said, args []string) Said {
+	t.Helper()
+	if said.Code != code {
+		t.Fatalf("hanse %s: want exit %d: %s", strings.Join(args, " "), code, said)
+	}
+	return said
+}
+
+// mentions checks that a text has all those words in it.
+func mentions(t *testing.T, text string, words ...string) {
+	t.Helper()
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			t.Errorf("%q is not in:\n%s", w, text)
+		}
+	}
+}
+
+// until asks until there is no error, for so long.
+func until(t *testing.T, within time.Duration, ask func(context.Context) error) time.Duration {
+	t.Helper()
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ask(ctx)
+		if err == nil {
+			return time.Since(begun)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("not within %s: %v", within, err)
+		}
+	}
+}
+
+// settings waits until a ConfigMap says what it should.
+func settings(client *kubernetes.Clientset, namespace, name, key, want string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		got, err := client.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
+		if err == nil && got.Data[key] != want {
+			err = fmt.Errorf("%s of %s/%s is %q, not %q", key, namespace, name, got.Data[key], want)
+		}
+		return err
+	}
+}
+
+func round(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond) }

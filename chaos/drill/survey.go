@@ -1,0 +1,91 @@
+package drill
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// Survey is all that lies in a cluster: what each object is, as "group/version/resource namespace/name", and the bundle
+// that its label names. Events and Leases are left out: they come and go by themselves.
+type Survey map[string]string
+
+// Look makes a survey, by asking for every kind that the cluster knows.
+func Look(ctx context.Context, config *rest.Config) (Survey, error) {
+	known, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	client, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	lists, err := known.ServerPreferredResources()
+	if err != nil {
+		return nil, fmt.Errorf("survey: %w", err)
+	}
+	s := Survey{}
+	for _, l := range lists {
+		gv, err := schema.ParseGroupVersion(l.GroupVersion)
+		if err != nil {
+			return nil, fmt.Errorf("survey: %w", err)
+		}
+		for _, r := range l.APIResources {
+			if !slices.Contains(r.Verbs, "list") || r.Name == "events" || r.Name == "leases" {
+				continue
+			}
+			if err := s.add(ctx, client, gv.WithResource(r.Name)); err != nil {
+				return nil, fmt.Errorf("survey: %w", err)
+			}
+		}
+	}
+	return s, nil
+}
+
+func (s Survey) add(ctx context.Context, client metadata.Interface, what schema.GroupVersionResource) error {
+	list, err := client.Resource(what).List(ctx, metav1.ListOptions{})
+	if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
+		return nil // its definition went meanwhile
+	}
+	if err != nil {
+		return fmt.Errorf("list %s: %w", what.Resource, err)
+	}
+	for _, o := range list.Items {
+		s[strings.Join([]string{what.Group, what.Version, what.Resource}, "/")+" "+o.Namespace+"/"+o.Name] = o.Labels[v1alpha1.LabelBundle]
+	}
+	return nil
+}
+
+// Beyond are the objects that an earlier survey does not have, sorted.
+func (s Survey) Beyond(earlier Survey) []string {
+	var more []string
+	for o := range s {
+		if _, ok := earlier[o]; !ok {
+			more = append(more, o)
+		}
+	}
+	slices.Sort(more)
+	return more
+}
+
+// Of are the objects whose label names a bundle, sorted.
+func (s Survey) Of(bundle string) []string {
+	var its []string
+	for o, b := range s {
+		if b == bundle {
+			its = append(its, o)
+		}
+	}
+	slices.Sort(its)
+	return its
+}
