@@ -76,7 +76,10 @@ func TestStoppedStore(t *testing.T) {
 			logs[old].from.Store(0)
 			g.Kill(old)
 			g.Start(old)
-			g.WaitFor("it to catch up", func() bool { v, _ := old.Get("/k"); return v == "and on" })
+			converge(g)
+			if v, _ := old.Get("/k"); v != "and on" {
+				t.Errorf("it caught up to %q", v)
+			}
 		})
 	})
 }
