@@ -89,22 +89,31 @@ func (d *demo) finish(err error) error {
 	case d.cli.Context.Err() != nil:
 		return errors.Join(err, d.testbed.Down())
 	}
-	return errors.Join(fmt.Errorf("demo: step %d of %d: %w\n  everything is stopped; logs: %s", d.story.step, d.story.steps, err, filepath.Join(d.dir, "*", "log")), d.testbed.Stop())
+	return errors.Join(
+		fmt.Errorf("demo: step %d of %d: %w\n  everything is stopped; logs: %s", d.story.step, d.story.steps, err, filepath.Join(d.dir, "*", "log")),
+		d.testbed.Stop(),
+	)
 }
 
 func (d *demo) howToPlay() {
-	run, other := self(), d.testbed.Clusters()[1]
-	fmt.Fprintf(d.story.out, `
-it is yours now, in %[1]s
-  eval "$(%[2]s env %[3]s --dir %[1]s)"    kubectl and hanse now mean %[3]s
-  export PATH=%[6]s:%[7]s:$PATH
-  hanse status
-  %[2]s kill %[4]s --dir %[1]s             and any other command goes on
-  %[2]s heal %[4]s --dir %[1]s
-  %[2]s down --dir %[1]s                   stops and deletes everything
-
-all clusters in one kubeconfig: kubectl --kubeconfig %[5]s --context %[3]s get configmaps -A
-`, d.dir, run, other.Name(), other.Region(), filepath.Join(d.dir, filepath.Base(d.testbed.Kubeconfig())), filepath.Dir(d.hanse), d.binaries.Dir())
+	other := d.testbed.Clusters()[1]
+	run := func(verb string) string { return self() + " " + verb + " --dir " + d.dir }
+	lines := [][2]string{
+		{fmt.Sprintf("export PATH=%s:%s:$PATH", filepath.Dir(d.hanse), d.binaries.Dir())},
+		{fmt.Sprintf("eval \"$(%s)\"", run("env "+other.Name())), "kubectl and hanse now mean " + other.Name()},
+		{"hanse status"},
+		{run("kill " + other.Region()), "any other member still takes commands"},
+		{run("heal " + other.Region())},
+		{run("down"), "stops and deletes everything"},
+	}
+	fmt.Fprintf(d.story.out, "\nit is yours now, in %s\n", d.dir)
+	for _, line := range lines {
+		if line[1] != "" {
+			line[0] = pad(line[0], 48) + "# " + line[1]
+		}
+		fmt.Fprintln(d.story.out, "  "+line[0])
+	}
+	fmt.Fprintf(d.story.out, "\nall clusters in one: kubectl --kubeconfig %s --context %s -n shop get configmaps\n", filepath.Join(d.dir, filepath.Base(d.testbed.Kubeconfig())), other.Name())
 }
 
 // tell goes through the steps. What a step says is what it measured.
