@@ -92,6 +92,7 @@ func BenchmarkRead(b *testing.B) {
 	g := benchGroup(b)
 	m := other(g, g.Leader())
 	b.SetParallelism(16)
+	b.ResetTimer()
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {
 			if _, err := m.Node().Read(context.Background()); err != nil {
