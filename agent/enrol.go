@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -129,10 +130,13 @@ func (c *Core) createToken(ctx context.Context, person string, terms TokenTerms,
 	if err := terms.check(); err != nil {
 		return transport.Token{}, err
 	}
-	v := c.store.View()
-	t := transport.Token{Fleet: c.self.Fleet, Expires: time.Now().Add(ttl).Truncate(time.Second)}
-	for _, m := range v.Members() {
-		t.Addresses = append(t.Addresses, m.Addresses...)
+	// A member that has just begun may not have the log yet, the founding of the fleet included.
+	if err := c.store.WaitFor(ctx, 1); err != nil {
+		return transport.Token{}, fmt.Errorf("%w: %s has not heard of the fleet's members yet", store.ErrNoQuorum, c.self.Cluster)
+	}
+	t := transport.Token{Fleet: c.self.Fleet, Expires: roundUp(time.Now().Add(ttl))}
+	for _, m := range c.doorkeepers() {
+		t.Addresses = append(t.Addresses, m.Addresses[:min(doorsAtMost, len(m.Addresses))]...)
 		t.Pins = append(t.Pins, transport.Pin(m.Pin))
 	}
 	if _, err := rand.Read(t.Seed[:]); err != nil {
@@ -144,6 +148,33 @@ func (c *Core) createToken(ctx context.Context, person string, terms TokenTerms,
 	}
 	_, err = c.node.Propose(ctx, consensus.Proposal{Person: person, Txn: store.Txn{If: []store.Condition{store.KeyAbsent(op.Key)}, Then: []store.Op{op}}})
 	return t, err
+}
+
+// roundUp is the next full second: tokens tell no parts of one, and none is to live shorter than was asked.
+func roundUp(t time.Time) time.Time { return t.Add(time.Second - time.Nanosecond).Truncate(time.Second) }
+
+// A token is a line of text, and a joiner needs one member that answers: so many members, and addresses of each, are
+// named in one.
+const (
+	doorkeepersAtMost = 8
+	doorsAtMost       = 2
+)
+
+// doorkeepers are the members that a token names: this one first, then voters, then others.
+func (c *Core) doorkeepers() []store.Member {
+	votes := c.node.Status().Voters
+	rank := func(m store.Member) int {
+		switch {
+		case m.ID == c.id():
+			return 0
+		case slices.Contains(votes, m.ID):
+			return 1
+		}
+		return 2
+	}
+	all := slices.Clone(c.store.View().Members())
+	slices.SortStableFunc(all, func(a, b store.Member) int { return rank(a) - rank(b) })
+	return all[:min(doorkeepersAtMost, len(all))]
 }
 
 // refusal is an error whose text is meant for the joiner.
