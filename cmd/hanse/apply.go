@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
@@ -177,7 +176,7 @@ func (a *applier) applyOnce(ctx context.Context, ch change) (*unstructured.Unstr
 		return nil, err
 	}
 	applied := &unstructured.Unstructured{}
-	if err := json.Unmarshal(answer, &applied.Object); err != nil {
+	if err := applied.UnmarshalJSON(answer); err != nil { // keeps whole numbers whole, the generation among them
 		return nil, fmt.Errorf("read answer: %w", err)
 	}
 	return applied, a.print(ch, current, applied, answer)
@@ -185,12 +184,18 @@ func (a *applier) applyOnce(ctx context.Context, ch change) (*unstructured.Unstr
 
 // current is the object as the fleet has it; nil when it does not.
 func (a *applier) current(ctx context.Context, ch change) (*unstructured.Unstructured, error) {
-	current := &unstructured.Unstructured{}
-	_, err := a.fleet.read(ctx, request{path: ch.kind.path(ch.name)}, &current.Object)
+	body, err := a.fleet.read(ctx, request{path: ch.kind.path(ch.name)}, nil)
 	if isReason(err, metav1.StatusReasonNotFound) {
 		return nil, nil
 	}
-	return current, err
+	if err != nil {
+		return nil, err
+	}
+	current := &unstructured.Unstructured{}
+	if err := current.UnmarshalJSON(body); err != nil {
+		return nil, fmt.Errorf("read %s: %w", ch.name, err)
+	}
+	return current, nil
 }
 
 func (a *applier) patch(ch change, body []byte) request {
