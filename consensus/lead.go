@@ -113,6 +113,7 @@ func (n *Node) establish(o *office) {
 			continue
 		}
 		o.term = term
+		n.cfg.Logger.Info("leader elected", "term", term, "ready", time.Since(o.since))
 		close(o.established)
 		n.offices.signal()
 		return
