@@ -4,5 +4,6 @@ import "testing"
 
 func TestAFleetOfThreeRegions(t *testing.T) {
 	f := newField(t)
+	t.Run("a large install comes and goes", func(t *testing.T) { aLargeInstall(t, f) })
 	t.Run("two of three regions die", func(t *testing.T) { losingTwoRegions(t, f) })
 }

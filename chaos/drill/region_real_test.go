@@ -127,6 +127,7 @@ func losingTwoRegions(t *testing.T, f *field) {
 		}
 		t.Logf("both regions run after %s", round(time.Since(begun)))
 		said := f.must(t, "sin", shop("3"), applyShop("--wait")...)
+		mentions(t, said.Out, "bundle shop applied at revision")
 		t.Logf("%s", said)
 		for _, c := range f.bed.Clusters() {
 			until(t, time.Second, settings(f.kubernetes(t, c.Name()), "shop", "settings", "version", "3"))

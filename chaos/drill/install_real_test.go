@@ -1,0 +1,100 @@
+package drill
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// aLargeInstall is held on a fleet without bundles, and leaves it so.
+func aLargeInstall(t *testing.T, f *field) {
+	manifests, objects, err := Install(LargeInstall, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d objects, %.1f MiB of manifests", objects, float64(len(manifests))/(1<<20))
+	before := f.surveys(t)
+	leader, elections := f.status(t, "fra").Leader, f.elections(t)
+	if elections == 0 {
+		t.Error("no member's log tells of an election, the first one included")
+	}
+
+	t.Run("it becomes ready in all three clusters", func(t *testing.T) {
+		said := f.must(t, "sin", manifests, "apply", "--bundle", "stack", "--to", "all", "-f", "-", "--wait")
+		t.Logf("%s", said)
+		works := f.must(t, "iad", nil, "get", "works")
+		for _, c := range f.bed.Clusters() {
+			mentions(t, works.Out, "stack."+c.Name())
+		}
+		status := f.must(t, "iad", nil, "status")
+		mentions(t, status.Out, "1 ready")
+		for name, s := range f.surveys(t) {
+			if n := len(s.Of("stack")); n < objects {
+				t.Errorf("%s has %d objects of %d", name, n, objects)
+			}
+		}
+	})
+
+	t.Run("the same again changes nothing", func(t *testing.T) {
+		said := f.must(t, "fra", manifests, "apply", "--bundle", "stack", "--to", "all", "-f", "-", "--wait")
+		mentions(t, said.Out, "bundle stack unchanged")
+		t.Logf("%s", said)
+	})
+
+	t.Run("its deletion leaves nothing behind", func(t *testing.T) {
+		said := f.must(t, "iad", nil, "delete", "bundle", "stack", "--wait")
+		t.Logf("%s", said)
+		for name, s := range f.surveys(t) {
+			if left := residue(s, before[name], "stack"); len(left) > 0 {
+				t.Errorf("%s still has %d objects: %q", name, len(left), left)
+			}
+		}
+		if out := f.must(t, "sin", nil, "get", "works").Out; strings.Contains(out, "stack") {
+			t.Errorf("works:\n%s", out)
+		}
+	})
+
+	t.Run("no megabyte of it cost an election", func(t *testing.T) {
+		if now := f.elections(t); now != elections {
+			t.Errorf("%d elections before, %d after", elections, now)
+		}
+		if now := f.status(t, "fra").Leader; now != leader {
+			t.Errorf("leader %s before, %s after", leader, now)
+		}
+	})
+}
+
+// residue is what lies in a cluster and did not lie there before, or belongs to a bundle that is gone.
+func residue(now, before Survey, bundle string) []string {
+	return append(now.Beyond(before), now.Of(bundle)...)
+}
+
+// surveys are what lies in each cluster. One that was started a moment ago is still being furnished by its controllers.
+func (f *field) surveys(t *testing.T) map[string]Survey {
+	t.Helper()
+	all := map[string]Survey{}
+	for _, c := range f.bed.Clusters() {
+		config, err := c.REST()
+		if err != nil {
+			t.Fatal(err)
+		}
+		until(t, 30*time.Second, func(ctx context.Context) error {
+			first, err := Look(ctx, config)
+			if err != nil {
+				return err
+			}
+			second, err := Look(ctx, config)
+			if err != nil {
+				return err
+			}
+			all[c.Name()] = second
+			if len(second.Beyond(first))+len(first.Beyond(second)) > 0 {
+				return fmt.Errorf("%s changes: %q came, %q went", c.Name(), second.Beyond(first), first.Beyond(second))
+			}
+			return nil
+		})
+	}
+	return all
+}

@@ -1,0 +1,294 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+const (
+	kills = 100
+	// atOnce is the part of the kills that do not wait until the daemon has come back from the one before.
+	atOnce = 0.3
+	// comesBack is how long a killed daemon may take until it answers, on a machine that has much else to do.
+	comesBack = 30 * time.Second
+)
+
+func TestAHundredKillsUnderWrites(t *testing.T) {
+	daemons := company(t, hanseBinary(t), "fra", "iad", "sin")
+	t.Logf("seed %d; again with: go test ./chaos/drill -run '^%s$' -seed %d", *seed, t.Name(), *seed)
+	chance := rand.New(rand.NewPCG(*seed, 0))
+
+	var writers []*writer
+	writing, stop := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for _, d := range daemons {
+		w, err := newWriter(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writers = append(writers, w)
+		group.Go(func() { w.run(writing) })
+	}
+	t.Cleanup(func() { stop(); group.Wait() }) // also when a daemon does not come back
+	begun := time.Now()
+	slowest := massacre(t, daemons, chance)
+	t.Logf("%d kills in %s; the slowest return took %s", kills, round(time.Since(begun)), round(slowest))
+
+	for _, d := range daemons { // with all there, writing goes on before it ends
+		until(t, comesBack, func(ctx context.Context) error { return atWork(ctx, d, len(daemons)) })
+	}
+	for _, w := range writers {
+		last := len(w.written())
+		until(t, comesBack, func(context.Context) error {
+			if len(w.written()) == last {
+				return fmt.Errorf("no write through %s since the last kill: %w", w.name, w.lastError())
+			}
+			return nil
+		})
+	}
+	stop()
+	group.Wait()
+	for _, w := range writers {
+		t.Logf("through %s: %d writes acknowledged, %d not", w.name, len(w.written()), w.failures)
+	}
+	for _, d := range daemons {
+		t.Run("every acknowledged write is on "+d.Cluster, func(t *testing.T) {
+			for _, w := range writers {
+				if lost := w.lost(t, d); len(lost) > 0 {
+					t.Errorf("%d of %d writes that %s acknowledged are not there: %q", len(lost), len(w.written()), w.name, lost)
+				}
+			}
+		})
+	}
+}
+
+// company is a fleet of daemons without clusters, all of them voters.
+func company(t *testing.T, hanse string, names ...string) []*Daemon {
+	t.Helper()
+	dir := folder(t)
+	var all []*Daemon
+	for i, name := range names {
+		d, err := NewDaemon(hanse, dir, name, "r"+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			enlist(t, d, nil, "init", "--fleet", "acme")
+		} else {
+			token := ended(t, 0, tell(t, all[0].Person(), nil, "token", "create"), nil)
+			enlist(t, d, []byte(token.Out), "join")
+		}
+		if err := d.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { bury(t, d) })
+		until(t, comesBack, func(ctx context.Context) error {
+			_, err := d.Status(ctx)
+			return err
+		})
+		all = append(all, d)
+	}
+	for _, d := range all {
+		until(t, 2*comesBack, func(ctx context.Context) error { return atWork(ctx, d, len(names)) })
+	}
+	return all
+}
+
+// enlist makes a daemon's data directory by init or join.
+func enlist(t *testing.T, d *Daemon, input []byte, verb ...string) {
+	t.Helper()
+	args := append(append(verb, "--cluster", d.Cluster, "--region", d.Region), d.Addresses()...)
+	ended(t, 0, tell(t, Person{Hanse: d.hanse}, input, args...), args)
+}
+
+func bury(t *testing.T, d *Daemon) {
+	if err := d.Kill(); err != nil {
+		t.Error(err)
+	}
+	if t.Failed() {
+		log, _ := os.ReadFile(d.Log) // nothing to show, if it cannot be read
+		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+		t.Logf("%s:\n%s", d.Cluster, strings.Join(lines[max(0, len(lines)-15):], "\n"))
+	}
+}
+
+// atWork fails unless a daemon knows a leader, and so many voters.
+func atWork(ctx context.Context, d *Daemon, voters int) error {
+	s, err := d.Status(ctx)
+	if err == nil && (s.Leader == "" || !s.Quorum.Have || s.Quorum.Voters != voters) {
+		err = fmt.Errorf("%s sees leader %q, %d of %d voters", d.Cluster, s.Leader, s.Quorum.Reached, s.Quorum.Voters)
+	}
+	return err
+}
+
+// massacre kills a daemon at a time and starts it again, and returns how long the slowest took to answer.
+func massacre(t *testing.T, daemons []*Daemon, chance *rand.Rand) (slowest time.Duration) {
+	t.Helper()
+	for n := range kills {
+		d := daemons[chance.IntN(len(daemons))]
+		if err := errors.Join(d.Kill(), d.Start()); err != nil {
+			t.Fatalf("kill %d: %v", n+1, err)
+		}
+		if chance.Float64() >= atOnce {
+			slowest = max(slowest, until(t, comesBack, func(ctx context.Context) error {
+				_, err := d.Status(ctx)
+				return err
+			}))
+		}
+		select { // any moment of its life is as good as another
+		case <-time.After(time.Duration(chance.Int64N(int64(900 * time.Millisecond)))):
+		case <-t.Context().Done():
+		}
+	}
+	return slowest
+}
+
+// writer writes through one member for as long as it may, and remembers what was acknowledged: users that are made
+// once, and a bundle that changes again and again.
+type writer struct {
+	name            string
+	users, bundles  dynamic.ResourceInterface
+	failures        int
+	mu              sync.Mutex
+	acknowledged    []string // users
+	version, tried  int      // of the bundle: acknowledged, and begun
+	lastUnavailable error
+}
+
+func newWriter(d *Daemon) (*writer, error) {
+	config := d.REST()
+	config.Timeout = 5 * time.Second
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return &writer{name: d.Cluster, users: client.Resource(kind("users")), bundles: client.Resource(kind("bundles"))}, nil
+}
+
+func kind(resource string) schema.GroupVersionResource {
+	return v1alpha1.SchemeGroupVersion.WithResource(resource)
+}
+
+func (w *writer) run(ctx context.Context) {
+	pace := time.NewTicker(25 * time.Millisecond)
+	defer pace.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-pace.C:
+		case <-ctx.Done():
+			return
+		}
+		err := w.write(ctx, n)
+		w.mu.Lock()
+		if err != nil {
+			w.failures++
+			w.lastUnavailable = err
+		}
+		w.mu.Unlock()
+	}
+}
+
+// write makes a user, or every eighth time changes the bundle.
+func (w *writer) write(ctx context.Context, n int) error {
+	if n%8 == 0 {
+		w.tried++
+		_, err := w.bundles.Apply(ctx, w.bundle(), w.manifest(w.tried), metav1.ApplyOptions{FieldManager: "drill", Force: true})
+		if err == nil {
+			w.mu.Lock()
+			w.version = w.tried
+			w.mu.Unlock()
+		}
+		return err
+	}
+	name := fmt.Sprintf("%s-%d", w.name, n)
+	_, err := w.users.Create(ctx, user(name, n), metav1.CreateOptions{})
+	if err == nil {
+		w.mu.Lock()
+		w.acknowledged = append(w.acknowledged, name)
+		w.mu.Unlock()
+	}
+	return err
+}
+
+func (w *writer) bundle() string { return "of-" + w.name }
+
+func (w *writer) manifest(version int) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": v1alpha1.SchemeGroupVersion.String(), "kind": "Bundle",
+		"metadata": map[string]any{"name": w.bundle(), "annotations": map[string]any{"version": fmt.Sprint(version)}},
+		"spec": map[string]any{
+			"placement": map[string]any{"clusterSelector": map[string]any{}},
+			"manifests": []any{map[string]any{
+				"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": w.bundle(), "namespace": "default"},
+				"data": map[string]any{"version": fmt.Sprint(version)},
+			}},
+		},
+	}}
+}
+
+func user(name string, n int) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": v1alpha1.SchemeGroupVersion.String(), "kind": "User",
+		"metadata": map[string]any{"name": name},
+		"spec":     map[string]any{"role": string(v1alpha1.RoleViewer), "pin": fmt.Sprintf("%064x", n)},
+	}}
+}
+
+func (w *writer) written() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.acknowledged)
+}
+
+func (w *writer) lastError() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lastUnavailable
+}
+
+// lost are the writes that were acknowledged and that a member does not have.
+func (w *writer) lost(t *testing.T, d *Daemon) (lost []string) {
+	t.Helper()
+	client, err := dynamic.NewForConfig(rest.CopyConfig(d.REST()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := client.Resource(kind("users")).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, u := range list.Items {
+		there[u.GetName()] = true
+	}
+	for _, name := range w.written() {
+		if !there[name] {
+			lost = append(lost, name)
+		}
+	}
+	b, err := client.Resource(kind("bundles")).Get(t.Context(), w.bundle(), metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var version int
+	if _, err := fmt.Sscan(b.GetAnnotations()["version"], &version); err != nil || version < w.version {
+		lost = append(lost, fmt.Sprintf("version %d of bundle %s, which is at %q", w.version, w.bundle(), b.GetAnnotations()["version"]))
+	}
+	return lost
+}
