@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"strings"
@@ -217,9 +218,15 @@ func (a *applier) print(ch change, before, after *unstructured.Unstructured, ans
 	switch {
 	case a.c.Bool("dry-run"):
 		what = "would be applied"
-	case before != nil && before.GetResourceVersion() == after.GetResourceVersion():
+	case before != nil && unchanged(before, after):
 		what = "unchanged at revision " + after.GetResourceVersion()
 	}
 	_, err := fmt.Fprintln(a.c.App.Writer, ch.title(), what)
 	return err
+}
+
+// unchanged says whether two states of an object are the same to people: the leader writes statuses in between.
+func unchanged(before, after *unstructured.Unstructured) bool {
+	return before.GetGeneration() == after.GetGeneration() && maps.Equal(before.GetLabels(), after.GetLabels()) &&
+		maps.Equal(before.GetAnnotations(), after.GetAnnotations())
 }

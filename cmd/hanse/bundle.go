@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -141,6 +142,11 @@ func fromMap(m map[string]any, into any) error {
 	return json.Unmarshal(data, into)
 }
 
+// unsaid is what fields of a bundle's spec are when nobody said anything. Repeating it would make it ours.
+var unsaid = map[string]any{
+	"drift": string(v1alpha1.DriftCorrect), "deletion": string(v1alpha1.DeletionPrune), "adopt": string(v1alpha1.AdoptNever),
+}
+
 // complete fills in what a bundle made of manifests leaves unsaid: everything but the manifests stays as it is in
 // the fleet. A new one must say where it goes.
 func (c change) complete(current *unstructured.Unstructured) error {
@@ -156,7 +162,7 @@ func (c change) complete(current *unstructured.Unstructured) error {
 	}
 	old, _, _ := unstructured.NestedMap(current.Object, "spec")
 	for field, value := range old {
-		if _, said := spec[field]; !said {
+		if _, said := spec[field]; !said && value != unsaid[field] {
 			spec[field] = value
 		}
 	}

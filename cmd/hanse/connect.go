@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -28,10 +26,7 @@ import (
 // defaultTimeout bounds verbs that do not wait for clusters.
 const defaultTimeout = 30 * time.Second
 
-const (
-	socketName    = "hanse.sock"
-	headerVersion = "Hanse-Version"
-)
+const socketName = "hanse.sock"
 
 // connectionFlags say which member to ask. Their environment variables are read by target, not by the flag
 // parser, so that a flag wins over every variable.
@@ -65,8 +60,6 @@ type fleet struct {
 	socket string
 	server string
 	config *rest.Config
-	// version of hanse that the member runs, once it has answered anything.
-	version atomic.Value
 	// again is the command that asks the same with more time.
 	again string
 }
@@ -115,7 +108,6 @@ func connect(c *cli.Context, warnings io.Writer) (*fleet, error) {
 		f.config.WarningHandler = &warner{to: warnings}
 	}
 	f.config.NegotiatedSerializer = statusOnly()
-	f.config.Wrap(func(next http.RoundTripper) http.RoundTripper { return noteVersion{next, &f.version} })
 	if f.rest, err = rest.UnversionedRESTClientFor(f.config); err != nil {
 		return nil, fmt.Errorf("read %s: %w", config, err)
 	}
@@ -166,20 +158,6 @@ func contextOf(raw *clientcmdapi.Config, server string) string {
 		}
 	}
 	return ""
-}
-
-// noteVersion remembers which version of hanse answers.
-type noteVersion struct {
-	next http.RoundTripper
-	seen *atomic.Value
-}
-
-func (n noteVersion) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := n.next.RoundTrip(r)
-	if err == nil && answer.Header.Get(headerVersion) != "" {
-		n.seen.Store(answer.Header.Get(headerVersion))
-	}
-	return answer, err
 }
 
 // statusOnly decodes what the API says when it refuses; everything else is read as plain JSON.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -54,7 +56,7 @@ func initAction(c *cli.Context) error {
 	}
 	result, err := agent.Init(o)
 	if err != nil {
-		return during("init", err)
+		return during("init", memberExists(err))
 	}
 	talk := c.App.ErrWriter
 	fmt.Fprintf(talk, "fleet %s founded: cluster %s in region %s, data directory %s\n", o.Fleet, o.Cluster, o.Region, o.DataDir)
@@ -62,6 +64,19 @@ func initAction(c *cli.Context) error {
 	sayNext(c, "start its member", "agent", o.DataDir)
 	sayNext(c, "then let others in", "token create", o.DataDir)
 	return nil
+}
+
+// memberExists says what to do about a data directory that holds a member already.
+func memberExists(err error) error {
+	var there *agent.MemberExistsError
+	if !errors.As(err, &there) {
+		return err
+	}
+	return &failure{
+		code:  exitError,
+		why:   fmt.Sprintf("data directory %s already holds %s of fleet %s", there.DataDir, there.Cluster, there.Fleet),
+		hints: []hint{{"start it", "agent --data-dir " + there.DataDir}},
+	}
 }
 
 // sayNext names the next command, with the data directory if that is not the default.
@@ -75,10 +90,16 @@ func sayNext(c *cli.Context, words, command, dir string) {
 func required(c *cli.Context, flags ...string) error {
 	for _, name := range flags {
 		if c.String(name) == "" {
-			return usage("--"+name+" is missing", hint{"for example", c.Command.UsageText[len("hanse "):]})
+			return usage("--"+name+" is missing", hint{"for example", example(c)})
 		}
 	}
 	return nil
+}
+
+// example is the first line of a verb's usage, without the program's name.
+func example(c *cli.Context) string {
+	line, _, _ := strings.Cut(c.Command.UsageText, "\n")
+	return strings.TrimPrefix(line, "hanse ")
 }
 
 // noNames is for verbs that take flags only.

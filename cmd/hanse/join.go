@@ -23,7 +23,7 @@ func joinVerb() *cli.Command {
 hanse join --cluster iad --region us --token-file token        or in HANSE_TOKEN`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "token-file", Usage: "FILE with the token; - is stdin"},
-			&cli.StringFlag{Name: "cluster", Usage: "this cluster's NAME, unless the token says it"},
+			&cli.StringFlag{Name: "cluster", Usage: "this cluster's NAME"},
 			&cli.StringFlag{Name: "region", Usage: "REGION that the cluster dies with, unless the token says it"},
 			&cli.StringFlag{Name: "zone", Usage: "ZONE of the region"},
 			&cli.DurationFlag{Name: "timeout", Value: defaultTimeout, Usage: "give up after this TIME"},
@@ -38,6 +38,9 @@ func joinAction(c *cli.Context) error {
 		return during("join", usage("a token is never an argument: others on this machine could read it",
 			hint{words: "give it on stdin, with --token-file, or in HANSE_TOKEN"}))
 	}
+	if err := required(c, "cluster"); err != nil {
+		return during("join", err)
+	}
 	token, err := readToken(c)
 	if err != nil {
 		return during("join", err)
@@ -51,12 +54,26 @@ func joinAction(c *cli.Context) error {
 	begun := time.Now()
 	result, err := agent.Join(ctx, o)
 	if err != nil {
-		return during("join", err)
+		return during("join", notAdmitted(memberExists(err)))
 	}
 	fmt.Fprintf(c.App.ErrWriter, "%s joined fleet %s, region %s, %s after %s\n",
 		result.Cluster, result.Fleet, result.Region, others(result.Members), seconds(time.Since(begun)))
 	sayNext(c, "start its member", "agent", o.DataDir)
 	return nil
+}
+
+// notAdmitted says what the fleet said when it refused: the reason, and below it what to do.
+func notAdmitted(err error) error {
+	_, said, refused := strings.Cut(err.Error(), "join refused: ")
+	if !refused {
+		return err
+	}
+	why, next, _ := strings.Cut(said, "; ")
+	out := &failure{code: exitError, why: why}
+	if next != "" {
+		out.hints = []hint{{words: next}}
+	}
+	return out
 }
 
 // others: beside 2 others.

@@ -104,8 +104,7 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.mu.Unlock()
 		answer(w, 200, map[string]any{"token": "hanse1-abc", "id": "f00", "expires": "2030-01-02T03:04:05Z"})
 	case r.URL.Path == "/version":
-		w.Header().Set(headerVersion, "v0.1.0")
-		answer(w, 200, map[string]any{"gitVersion": "v1.37.2"})
+		answer(w, 200, map[string]any{"gitVersion": "v1.37.0+hanse.v0.1.0"})
 	default:
 		refuse(w, 404, "NotFound", "no such path", nil)
 	}

@@ -2,12 +2,15 @@ package main
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -55,6 +58,56 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// TestARealMember runs scripts against `hanse agent` itself, without a Kubernetes cluster. There is, beside exits:
+//
+//	ports NAME…                set each variable to a free port of 127.0.0.1
+//	until PROGRAM ARGS…        run it until it exits with 0
+//	term                       SIGTERM to the program started last in the background
+func TestARealMember(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/member",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HANSE_DATA_DIR", filepath.Join(env.WorkDir, "d"))
+			env.Setenv("KUBECONFIG", "")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "term": terminate},
+	})
+}
+
+// ports picks ports that are free for TCP and UDP alike.
+func ports(ts *testscript.TestScript, _ bool, names []string) {
+	for _, name := range names {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer l.Close()
+		u, err := net.ListenPacket("udp", l.Addr().String())
+		ts.Check(err)
+		defer u.Close()
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		ts.Check(err)
+		ts.Setenv(name, port)
+	}
+}
+
+func terminate(ts *testscript.TestScript, _ bool, _ []string) {
+	background := ts.BackgroundCmds()
+	ts.Check(background[len(background)-1].Process.Signal(syscall.SIGTERM))
+}
+
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
+		if ts.Exec(args[0], args[1:]...) == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("it does not come to exit with 0")
+		}
+	}
 }
 
 func exits(ts *testscript.TestScript, _ bool, args []string) {

@@ -148,6 +148,9 @@ func (v statusView) bundles(r regionView) string {
 		n.Failed += c.Bundles.Failed
 	}
 	if r.gone == len(r.clusters) && n.Total > 0 {
+		if n.Ready < n.Total {
+			return v.paint.dim(fmt.Sprintf("%d of %d last seen ready", n.Ready, n.Total))
+		}
 		return v.paint.dim(fmt.Sprintf("%d last seen ready", n.Ready))
 	}
 	return v.counts(n)

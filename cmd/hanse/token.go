@@ -17,7 +17,7 @@ func tokenVerb() *cli.Command {
 		Subcommands: []*cli.Command{{
 			Name: "create", Usage: "make a token that lets one cluster join, once",
 			UsageText: `hanse token create > token
-hanse token create --cluster iad --region us | ssh iad hanse join`,
+hanse token create --cluster iad --region us | ssh iad hanse join --cluster iad`,
 			Flags: append(connectionFlags(defaultTimeout),
 				&cli.StringFlag{Name: "cluster", Usage: "only a cluster of this NAME"},
 				&cli.StringFlag{Name: "region", Usage: "the cluster's REGION"},
@@ -53,8 +53,8 @@ func tokenAction(c *cli.Context) error {
 		return during(doing, err)
 	}
 	var made v1alpha1.TokenAnswer
-	if err := json.Unmarshal(answer, &made); err != nil || made.Token == "" {
-		return during(doing, fmt.Errorf("%s answers what is no token", f.server))
+	if err := json.Unmarshal(answer, &made); err != nil || len(strings.Fields(made.Token)) != 1 {
+		return during(doing, fmt.Errorf("%s answers what is no token: %s", f.server, made.Token))
 	}
 	fmt.Fprintln(c.App.Writer, made.Token)
 	fmt.Fprintf(c.App.ErrWriter, "for one cluster, once, until %s; whoever has it can join\n", made.Expires.Local().Format("15:04:05 on 2006-01-02"))
@@ -111,10 +111,11 @@ func oneOf[T ~string](c *cli.Context, flag string, words ...T) (T, error) {
 
 // joinCommand is what to type on the new member; what the token does not say must be said there.
 func joinCommand(t v1alpha1.TokenRequest) string {
-	command := "join"
-	if t.Cluster == "" {
-		command += " --cluster NAME"
+	name := t.Cluster
+	if name == "" {
+		name = "NAME"
 	}
+	command := "join --cluster " + name
 	if t.Region == "" {
 		command += " --region REGION"
 	}

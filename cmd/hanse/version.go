@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -70,12 +71,21 @@ func askVersion(c *cli.Context) *memberVersion {
 	}
 	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
 	defer cancel()
-	_, err = f.read(ctx, request{path: "/version"}, nil)
-	seen, ok := f.version.Load().(string)
-	if err != nil || !ok {
+	var answer struct {
+		GitVersion string `json:"gitVersion"`
+	}
+	if _, err := f.read(ctx, request{path: "/version"}, &answer); err != nil {
 		return nil
 	}
-	return &memberVersion{Server: f.server, Version: seen}
+	return &memberVersion{Server: f.server, Version: memberVersionIn(answer.GitVersion)}
+}
+
+// memberVersionIn finds hanse's version behind that of the Kubernetes API it serves: v1.37.0+hanse.v0.1.0.
+func memberVersionIn(gitVersion string) string {
+	if _, own, ok := strings.Cut(gitVersion, "+hanse."); ok {
+		return own
+	}
+	return gitVersion
 }
 
 func ownVersion() versions {
@@ -85,7 +95,7 @@ func ownVersion() versions {
 		return v
 	}
 	if v.Version == "" {
-		v.Version = info.Main.Version
+		v.Version = strings.Trim(info.Main.Version, "()") // (devel) would be no word of the protocol
 	}
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" {

@@ -16,7 +16,7 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
 	case d < 100*time.Millisecond:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < 10*time.Second:
+	case d < time.Second:
 		return seconds(d)
 	case d < 2*time.Minute:
 		return fmt.Sprintf("%d s", int(d.Seconds()))
