@@ -151,7 +151,9 @@ func (c *Core) createToken(ctx context.Context, person string, terms TokenTerms,
 }
 
 // roundUp is the next full second: tokens tell no parts of one, and none is to live shorter than was asked.
-func roundUp(t time.Time) time.Time { return t.Add(time.Second - time.Nanosecond).Truncate(time.Second) }
+func roundUp(t time.Time) time.Time {
+	return t.Add(time.Second - time.Nanosecond).Truncate(time.Second)
+}
 
 // A token is a line of text, and a joiner needs one member that answers: so many members, and addresses of each, are
 // named in one.
