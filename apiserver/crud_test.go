@@ -205,10 +205,10 @@ func TestCompanionsJoinTheTransaction(t *testing.T) {
 func TestAnEightMebibyteBundleIsTaken(t *testing.T) {
 	l := start(t, nil)
 	bundles, ctx := client(t, l.user(t, "ann", v1alpha1.RoleOperator), "bundles"), t.Context()
-	if _, err := bundles.Create(ctx, huge("created", 8<<20), metav1.CreateOptions{}); err != nil {
+	if _, err := bundles.Create(ctx, huge("created", hugeSize), metav1.CreateOptions{}); err != nil {
 		t.Fatalf("create: %v", err)
 	}
-	applied, err := bundles.Apply(ctx, "applied", huge("applied", 8<<20), metav1.ApplyOptions{FieldManager: "t"})
+	applied, err := bundles.Apply(ctx, "applied", huge("applied", hugeSize), metav1.ApplyOptions{FieldManager: "t"})
 	if err != nil {
 		t.Fatalf("apply: %v", err)
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/json"
@@ -122,7 +122,7 @@ func validateObjectName(at *field.Path, head manifestHead) field.ErrorList {
 	} else if meta.Name == "" {
 		errs = append(errs, field.Required(at.Child("name"), ""))
 	}
-	for _, problem := range path.IsValidPathSegmentName(meta.Name) {
+	for _, problem := range content.IsPathSegmentName(meta.Name) {
 		errs = append(errs, field.Invalid(at.Child("name"), meta.Name, problem))
 	}
 	if meta.Namespace != "" {

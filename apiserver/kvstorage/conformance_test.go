@@ -57,8 +57,8 @@ func stored(f *onemember.Store, s *Storage) storagetesting.KeyValidation {
 		if err != nil {
 			t.Fatalf("decode %s: %v", kv.Value, err)
 		}
-		if pod := obj.(*example.Pod); pod.ResourceVersion != "" || pod.SelfLink != "" {
-			t.Errorf("resourceVersion %q, selfLink %q in the store", pod.ResourceVersion, pod.SelfLink)
+		if pod := obj.(*example.Pod); pod.ResourceVersion != "" {
+			t.Errorf("resourceVersion %q in the store", pod.ResourceVersion)
 		}
 	}
 }

@@ -104,6 +104,9 @@ func (s *Storage) name(key string) string {
 
 // decode reads a value into an object, with the revision as its resourceVersion.
 func (s *Storage) decode(value []byte, rev store.Revision, into runtime.Object) error {
+	if err := runtime.SetZeroValue(into); err != nil { // decoding adds to what is there
+		return fmt.Errorf("decode %s: %w", s.Resource, err)
+	}
 	obj, _, err := s.Codec.Decode(value, nil, into)
 	if err != nil {
 		return fmt.Errorf("decode %s: %w", s.Resource, err)

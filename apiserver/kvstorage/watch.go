@@ -92,8 +92,7 @@ func (w *watcher) run(ctx context.Context) {
 	defer close(w.done)
 	defer close(w.results)
 	defer w.cancel()
-	err := w.stream(ctx)
-	if err != nil && ctx.Err() == nil {
+	if err := w.stream(ctx); ctx.Err() == nil {
 		status := statusOf(err)
 		w.send(ctx, watch.Event{Type: watch.Error, Object: &status})
 	}
@@ -109,7 +108,7 @@ func statusOf(err error) metav1.Status {
 	return known.Status()
 }
 
-// stream sends the initial events, then follows the history until something ends it.
+// stream sends the initial events, then follows the history until something ends it: it always returns an error.
 func (w *watcher) stream(ctx context.Context) error {
 	if err := w.sendInitial(ctx); err != nil {
 		return err

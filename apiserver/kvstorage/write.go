@@ -2,6 +2,7 @@ package kvstorage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,8 +65,12 @@ func (c change) op() store.Op {
 	return store.Put(c.key, c.after)
 }
 
-// errChanged means that the key is not as the change says it was.
-var errChanged = errors.New("changed by another")
+var (
+	// errChanged means that the key is not as the change says it was.
+	errChanged = errors.New("changed by another")
+	// errNothing means that there is nothing to change, if the state is what it is everywhere.
+	errNothing = errors.New("nothing to change")
+)
 
 // commit writes a change and its companions in one transaction. When only a companion's condition does not hold, it
 // asks for companions anew and tries again: the change itself is still good.
@@ -158,7 +163,10 @@ func (s *Storage) retry(ctx context.Context, key string, try attempt) error {
 	}
 	for fresh := false; ; fresh = true {
 		failed := try(st)
-		if failed == nil || fresh && !errors.Is(failed, errChanged) || isAnswer(failed) {
+		switch {
+		case failed == nil, fresh && errors.Is(failed, errNothing):
+			return nil
+		case fresh && !errors.Is(failed, errChanged), isAnswer(failed):
 			return failed
 		}
 		if err := s.catchUp(ctx); err != nil {
@@ -168,7 +176,11 @@ func (s *Storage) retry(ctx context.Context, key string, try attempt) error {
 		if st, err = s.current(key); err != nil {
 			return err
 		}
-		if st.rev == at && !errors.Is(failed, errChanged) {
+		switch {
+		case st.rev != at || errors.Is(failed, errChanged):
+		case errors.Is(failed, errNothing):
+			return nil
+		default:
 			return failed // it was not behind
 		}
 	}
@@ -233,9 +245,7 @@ func (s *Storage) GuaranteedUpdate(ctx context.Context, key string, out runtime.
 	if err != nil {
 		return err
 	}
-	fresh := false
 	return final(s.retry(ctx, key, func(st state) error {
-		defer func() { fresh = true }()
 		if st.value == nil && !ignoreNotFound {
 			return storage.NewKeyNotFoundError(key, 0)
 		}
@@ -246,13 +256,10 @@ func (s *Storage) GuaranteedUpdate(ctx context.Context, key string, out runtime.
 		if err != nil {
 			return err
 		}
-		rev := st.rev
-		switch {
-		case !bytes.Equal(value, st.value):
-			rev, err = s.commit(ctx, change{key: key, before: st.value, after: value, at: st.rev})
-		case !fresh:
-			err = errChanged // nothing to write, if this is how it is
+		if bytes.Equal(value, st.value) {
+			return cmp.Or(s.decode(value, st.rev, out), errNothing)
 		}
+		rev, err := s.commit(ctx, change{key: key, before: st.value, after: value, at: st.rev})
 		if err != nil {
 			return answered(err)
 		}
