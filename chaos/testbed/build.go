@@ -20,6 +20,8 @@ import (
 
 // BuildProgress is how far a build is.
 type BuildProgress struct {
+	// Counting is true until it is known what there is to do; modules are fetched meanwhile.
+	Counting bool
 	// Packages were compiled so far. Of is how many there are at most: those that Go compiled before are skipped.
 	Packages, Of int
 	// Downloads is how many modules were fetched so far.
@@ -139,7 +141,7 @@ func (m modules) build(ctx context.Context, dir string, progress func(BuildProgr
 
 // compile runs go build for each target, after it has counted what there is to do.
 func (m modules) compile(ctx context.Context, dir string, progress func(BuildProgress)) error {
-	var now BuildProgress
+	now := BuildProgress{Counting: true}
 	seen := map[string]bool{}
 	for _, t := range m.targets {
 		list := m.goCommand(ctx, t, "list", "-deps", "-f", "{{if not .Standard}}"+t.module+"@{{end}}{{.ImportPath}}")
@@ -155,6 +157,7 @@ func (m modules) compile(ctx context.Context, dir string, progress func(BuildPro
 			return err
 		}
 	}
+	now.Counting = false
 	for _, t := range m.targets {
 		build := m.goCommand(ctx, t, "build", "-v", "-trimpath", "-ldflags", t.ldflags, "-o", filepath.Join(dir, t.output))
 		build.Args = append(build.Args, t.packages...)

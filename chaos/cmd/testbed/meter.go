@@ -111,10 +111,10 @@ func phase(p testbed.BuildProgress) string {
 	switch {
 	case p.Waiting:
 		return "another testbed builds the same"
-	case p.Packages == 0 && p.Downloads > 0:
+	case p.Counting && p.Downloads > 0:
 		return fmt.Sprintf("%d modules fetched", p.Downloads)
-	case p.Packages == 0:
-		return "counting"
+	case p.Counting:
+		return "counting packages"
 	case p.Downloads > 0:
 		return fmt.Sprintf("%d of at most %d packages, %d modules fetched", p.Packages, p.Of, p.Downloads)
 	}

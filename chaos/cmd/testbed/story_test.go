@@ -49,9 +49,10 @@ func TestTimesAreSaidShortly(t *testing.T) {
 
 func TestABuildSaysHowFarItIs(t *testing.T) {
 	for want, p := range map[string]testbed.BuildProgress{
-		"counting":                     {Of: 12},
-		"31 modules fetched":           {Downloads: 31, Of: 12},
-		"710 of at most 1420 packages": {Packages: 710, Of: 1420},
+		"counting packages":                             {Counting: true, Of: 12},
+		"0 of at most 12 packages":                      {Of: 12},
+		"31 modules fetched":                            {Counting: true, Downloads: 31, Of: 12},
+		"710 of at most 1420 packages":                  {Packages: 710, Of: 1420},
 		"7 of at most 1420 packages, 3 modules fetched": {Packages: 7, Of: 1420, Downloads: 3},
 		"another testbed builds the same":               {Waiting: true},
 	} {
