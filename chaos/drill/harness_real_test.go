@@ -23,7 +23,7 @@ import (
 var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of what the drills leave to chance")
 
 // binary is the path of one of ours, built: a drill tries out what people get.
-func binary(t *testing.T, name, variable string) string {
+func binary(t testing.TB, name, variable string) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("a drill runs real daemons and clusters: left out by -short")
@@ -42,10 +42,10 @@ func binary(t *testing.T, name, variable string) string {
 	return path
 }
 
-func hanseBinary(t *testing.T) string { return binary(t, "hanse", "HANSE_BINARY") }
+func hanseBinary(t testing.TB) string { return binary(t, "hanse", "HANSE_BINARY") }
 
 // folder is a new one with a short path, since the path of a Unix socket is bounded.
-func folder(t *testing.T) string {
+func folder(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "drill")
 	if err != nil {
@@ -66,7 +66,7 @@ type field struct {
 }
 
 // newField makes the clusters and the fleet. They end with the test, and with the test's process however that ends.
-func newField(t *testing.T) *field {
+func newField(t testing.TB) *field {
 	t.Helper()
 	f := &field{hanse: hanseBinary(t)}
 	kubernetes, err := testbed.FindBinaries()
@@ -103,7 +103,7 @@ func newField(t *testing.T) *field {
 }
 
 // afterUs runs a command when this process ends without cleaning up: a test that times out gets no chance to.
-func afterUs(t *testing.T, command ...string) {
+func afterUs(t testing.TB, command ...string) {
 	t.Helper()
 	waits, held, err := os.Pipe()
 	if err != nil {
@@ -123,13 +123,13 @@ func afterUs(t *testing.T, command ...string) {
 	})
 }
 
-func (f *field) tellLogs(t *testing.T) {
+func (f *field) tellLogs(t testing.TB) {
 	for _, c := range f.bed.Clusters() {
 		t.Logf("%s, member:\n%s", c.Name(), c.LogTail(testbed.Member))
 	}
 }
 
-func (f *field) cluster(t *testing.T, name string) *testbed.Cluster {
+func (f *field) cluster(t testing.TB, name string) *testbed.Cluster {
 	t.Helper()
 	c, err := f.bed.Cluster(name)
 	if err != nil {
@@ -139,7 +139,7 @@ func (f *field) cluster(t *testing.T, name string) *testbed.Cluster {
 }
 
 // kubernetes is a client of a cluster's own API.
-func (f *field) kubernetes(t *testing.T, cluster string) *kubernetes.Clientset {
+func (f *field) kubernetes(t testing.TB, cluster string) *kubernetes.Clientset {
 	t.Helper()
 	config, err := f.cluster(t, cluster).REST()
 	if err != nil {
@@ -153,18 +153,18 @@ func (f *field) kubernetes(t *testing.T, cluster string) *kubernetes.Clientset {
 }
 
 // tell types a command at a cluster's member, with an input.
-func (f *field) tell(t *testing.T, cluster string, input []byte, args ...string) Said {
+func (f *field) tell(t testing.TB, cluster string, input []byte, args ...string) Said {
 	t.Helper()
 	return tell(t, Person{Hanse: f.hanse, Server: f.cluster(t, cluster).HanseServer()}, input, args...)
 }
 
 // must is tell, of a command that ends well.
-func (f *field) must(t *testing.T, cluster string, input []byte, args ...string) Said {
+func (f *field) must(t testing.TB, cluster string, input []byte, args ...string) Said {
 	t.Helper()
 	return ended(t, 0, f.tell(t, cluster, input, args...), args)
 }
 
-func (f *field) status(t *testing.T, cluster string) v1alpha1.FleetStatus {
+func (f *field) status(t testing.TB, cluster string) v1alpha1.FleetStatus {
 	t.Helper()
 	s, err := f.cluster(t, cluster).FleetStatus(t.Context())
 	if err != nil {
@@ -174,7 +174,7 @@ func (f *field) status(t *testing.T, cluster string) v1alpha1.FleetStatus {
 }
 
 // log is all that a cluster's member has logged.
-func (f *field) log(t *testing.T, cluster string) []byte {
+func (f *field) log(t testing.TB, cluster string) []byte {
 	t.Helper()
 	log, err := os.ReadFile(filepath.Join(f.bed.Dir(), cluster, "log", testbed.Member+".log"))
 	if err != nil {
@@ -184,7 +184,7 @@ func (f *field) log(t *testing.T, cluster string) []byte {
 }
 
 // elections is how many leaders the members have seen elected among them.
-func (f *field) elections(t *testing.T) int {
+func (f *field) elections(t testing.TB) int {
 	t.Helper()
 	n := 0
 	for _, c := range f.bed.Clusters() {
@@ -193,7 +193,7 @@ func (f *field) elections(t *testing.T) int {
 	return n
 }
 
-func tell(t *testing.T, p Person, input []byte, args ...string) Said {
+func tell(t testing.TB, p Person, input []byte, args ...string) Said {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Minute, errors.New("no end within 5 minutes"))
 	defer cancel()
@@ -205,7 +205,7 @@ func tell(t *testing.T, p Person, input []byte, args ...string) Said {
 }
 
 // ended checks how a command ended.
-func ended(t *testing.T, code int, said Said, args []string) Said {
+func ended(t testing.TB, code int, said Said, args []string) Said {
 	t.Helper()
 	if said.Code != code {
 		t.Fatalf("hanse %s: want exit %d: %s", strings.Join(args, " "), code, said)
@@ -214,7 +214,7 @@ func ended(t *testing.T, code int, said Said, args []string) Said {
 }
 
 // mentions checks that a text has all those words in it.
-func mentions(t *testing.T, text string, words ...string) {
+func mentions(t testing.TB, text string, words ...string) {
 	t.Helper()
 	for _, w := range words {
 		if !strings.Contains(text, w) {
@@ -224,7 +224,7 @@ func mentions(t *testing.T, text string, words ...string) {
 }
 
 // until asks until there is no error, for so long.
-func until(t *testing.T, within time.Duration, ask func(context.Context) error) time.Duration {
+func until(t testing.TB, within time.Duration, ask func(context.Context) error) time.Duration {
 	t.Helper()
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
