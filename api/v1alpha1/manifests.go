@@ -19,18 +19,30 @@ const MaxManifestBytes = 12 << 20
 const maxManifestErrors = 20
 
 // manifestHead is the part of a manifest that names the object.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
 type manifestHead struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Metadata   struct {
-		Name         string `json:"name"`
-		GenerateName string `json:"generateName"`
-		Namespace    string `json:"namespace"`
-	} `json:"metadata"`
-	Items *stdjson.RawMessage `json:"items"`
+	APIVersion string              `json:"apiVersion"`
+	Kind       string              `json:"kind"`
+	Metadata   manifestName        `json:"metadata"`
+	Items      *stdjson.RawMessage `json:"items"`
+}
+
+// manifestName is the part of a manifest's metadata that names the object.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type manifestName struct {
+	Name         string `json:"name"`
+	GenerateName string `json:"generateName"`
+	Namespace    string `json:"namespace"`
 }
 
 // objectKey tells the objects of a bundle apart: two versions of one kind are the same object.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
 type objectKey struct{ group, kind, namespace, name string }
 
 func (k objectKey) String() string {

@@ -106,6 +106,16 @@ func (in Grant) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in MemberList) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.MemberList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in MemberServer) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.MemberServer"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ObjectRef) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.ObjectRef"
 }
@@ -143,6 +153,16 @@ func (in RolloutSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RolloutStatus) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.RolloutStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TokenAnswer) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.TokenAnswer"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TokenRequest) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.TokenRequest"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
