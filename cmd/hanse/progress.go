@@ -112,12 +112,19 @@ func (p *progress) stateOf(g goal, at place) state {
 		return arrived
 	case p.away[at.cluster]:
 		return owed
+	case there && !should && onlyLeaving(work):
+		return pending // however long finalizers and pods that end in peace take
 	case there && len(work.Status.Problems) > 0:
 		return failing
 	case there && work.Status.Health == v1alpha1.HealthFailed && work.Status.Applied == g.revision:
 		return failing
 	}
 	return pending
+}
+
+// onlyLeaving says that nothing is wrong but that objects which should go are still there.
+func onlyLeaving(w v1alpha1.Work) bool {
+	return !slices.ContainsFunc(w.Status.Problems, func(p v1alpha1.Problem) bool { return p.Reason != "PruneFailed" })
 }
 
 func runs(w v1alpha1.Work, revision string) bool {
@@ -157,6 +164,11 @@ func cutLast(revision string) (bundle string, generation int) {
 	}
 	generation, _ = strconv.Atoi(revision[i+1:])
 	return revision[:i], generation
+}
+
+// wanted says whether a bundle should be in that place, or should have left it.
+func (p *progress) wanted(at place) bool {
+	return slices.ContainsFunc(p.goals, func(g goal) bool { return g.bundle == at.bundle && slices.Contains(g.clusters, at.cluster) })
 }
 
 // unfinished are the places that keep a wait from being a success.

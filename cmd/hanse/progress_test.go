@@ -102,6 +102,29 @@ func TestProgressSeesAClusterLoseTheBundle(t *testing.T) {
 	}
 }
 
+func TestProgressWaitsForWhatIsLeaving(t *testing.T) {
+	begun := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	work := workOf("fra", "", "Failed", "it is being deleted")
+	work.Status.Problems[0].Reason = "PruneFailed"
+	p := newProgress(goal{bundle: "shop"})
+	p.replace([]v1alpha1.Work{work})
+	p.look(begun)
+	now := begun.Add(time.Hour)
+	all := p.look(now)
+	if over(all, now) {
+		t.Error("over while a namespace is on its way out")
+	}
+	if why := missed(p, unfinished(all)); why != "not gone from fra" {
+		t.Errorf("told as %q", why)
+	}
+	work.Status.Problems[0].Reason = "InventoryDamaged"
+	p.replace([]v1alpha1.Work{work})
+	p.look(now)
+	if now = now.Add(time.Minute); !over(p.look(now), now) {
+		t.Error("not over, though it waits for a person")
+	}
+}
+
 func TestProgressSeesANewerApply(t *testing.T) {
 	p := newProgress(goal{bundle: "shop", revision: "shop-01234567-9", clusters: []string{"fra"}})
 	for wanted, want := range map[string]string{

@@ -67,12 +67,32 @@ func (f *fleet) reach(ctx context.Context, talk io.Writer, begun time.Time, goal
 	case len(left) == 0:
 		return nil
 	}
-	why := "not there in " + clusterNames(left)
+	why := missed(p, left)
 	if ctx.Err() != nil {
 		why += " after " + span(time.Since(begun))
 	}
 	hints := append(trouble(left), hint{"it is written, and goes on; see", "get works"})
 	return &failure{code: exitDiffers, why: why, hints: hints}
+}
+
+// missed: not there in iad; not gone from sin.
+func missed(p *progress, left []standing) string {
+	var absent, present []standing
+	for _, s := range left {
+		if p.wanted(s.place) {
+			absent = append(absent, s)
+		} else {
+			present = append(present, s)
+		}
+	}
+	var words []string
+	if len(absent) > 0 {
+		words = append(words, "not there in "+clusterNames(absent))
+	}
+	if len(present) > 0 {
+		words = append(words, "not gone from "+clusterNames(present))
+	}
+	return strings.Join(words, "; ")
 }
 
 func clusterNames(all []standing) string {
