@@ -199,7 +199,7 @@ func (c *Core) admit(ctx context.Context, term uint64, from transport.Pin, r tra
 	key := keyTokens + hex.EncodeToString(r.Key)
 	kv, ok := v.Get(key)
 	if !ok {
-		return transport.JoinAnswer{}, refuse("token is not known to fleet %s: it was never made here, or ended long ago", c.self.Fleet)
+		return transport.JoinAnswer{}, refuse("token is not known to fleet %s: it was never made here, or ended long ago; make another on any member: hanse token create", c.self.Fleet)
 	}
 	var token tokenRecord
 	if err := json.Unmarshal(kv.Value, &token); err != nil {
@@ -232,11 +232,24 @@ func (c *Core) admit(ctx context.Context, term uint64, from transport.Pin, r tra
 func (t tokenRecord) usable(now time.Time) error {
 	switch {
 	case t.Spent != nil:
-		return refuse("token spent: it joined %s %s ago; make another on any member: hanse token create", t.Spent.Cluster, now.Sub(t.Spent.At).Round(time.Second))
+		return refuse("token spent: it joined %s %s ago; make another on any member: hanse token create", t.Spent.Cluster, span(now.Sub(t.Spent.At)))
 	case now.After(t.Expires):
-		return refuse("token expired %s ago; make another on any member: hanse token create", now.Sub(t.Expires).Round(time.Second))
+		return refuse("token expired %s ago; make another on any member: hanse token create", span(now.Sub(t.Expires)))
 	}
 	return nil
+}
+
+// span says a time roughly, for people.
+func span(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%d hours", d/time.Hour)
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%d minutes", d/time.Minute)
+	}
+	return fmt.Sprintf("%d s", max(0, d/time.Second))
 }
 
 // enlist is the transaction that spends the token and writes the cluster and its member.

@@ -37,12 +37,16 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer release()
-	if err := dir.readdress(&me, o.Addresses); err != nil {
+	if me.Addresses, err = me.Addresses.merged(o.Addresses).completed(); err != nil {
 		return err
 	}
 	doors, err := openDoors(dir, me.Addresses)
 	if err != nil {
 		return err
+	}
+	// Only addresses that work are kept for the next start.
+	if err := dir.write(fileMember, me); err != nil {
+		return errors.Join(err, doors.close())
 	}
 	core, err := OpenCore(CoreConfig{DataDir: o.DataDir, Conn: doors.members, Version: o.Version, Logger: o.Logger, Fatal: endProcess(o.Logger)})
 	if err != nil {
@@ -59,16 +63,6 @@ func endProcess(log *slog.Logger) func(error) {
 		log.Error("the disk can no longer be trusted; stopping at once", "err", err)
 		os.Exit(1)
 	}
-}
-
-// readdress takes over addresses given at this start, so that the next start has them too.
-func (d dataDir) readdress(me *self, over Addresses) error {
-	next, err := me.Addresses.merged(over).completed()
-	if err != nil {
-		return err
-	}
-	me.Addresses = next
-	return d.write(fileMember, me)
 }
 
 // doors are the sockets of a member.
