@@ -30,7 +30,7 @@ const (
 )
 
 func TestAHundredKillsUnderWrites(t *testing.T) {
-	daemons := company(t, hanseBinary(t), "fra", "iad", "sin")
+	daemons := company(t, hanseBinary(t), "acme", "fra", "iad", "sin")
 	t.Logf("seed %d; again with: go test ./chaos/drill -run '^%s$' -seed %d", *seed, t.Name(), *seed)
 	chance := rand.New(rand.NewPCG(*seed, 0))
 
@@ -79,7 +79,7 @@ func TestAHundredKillsUnderWrites(t *testing.T) {
 }
 
 // company is a fleet of daemons without clusters, all of them voters.
-func company(t *testing.T, hanse string, names ...string) []*Daemon {
+func company(t *testing.T, hanse, fleet string, names ...string) []*Daemon {
 	t.Helper()
 	dir := folder(t)
 	var all []*Daemon
@@ -89,7 +89,7 @@ func company(t *testing.T, hanse string, names ...string) []*Daemon {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			enlist(t, d, nil, "init", "--fleet", "acme")
+			enlist(t, d, nil, "init", "--fleet", fleet)
 		} else {
 			token := ended(t, 0, tell(t, all[0].Person(), nil, "token", "create"), nil)
 			enlist(t, d, []byte(token.Out), "join")

@@ -22,6 +22,8 @@ type Survey map[string]string
 
 // Look makes a survey, by asking for every kind that the cluster knows.
 func Look(ctx context.Context, config *rest.Config) (Survey, error) {
+	config = rest.CopyConfig(config)
+	config.WarningHandler = rest.NoWarnings{} // of kinds that are deprecated: they are looked at too
 	known, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return nil, err

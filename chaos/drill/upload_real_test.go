@@ -1,0 +1,45 @@
+package drill
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"testing"
+)
+
+func TestALargeApplyCostsNoElection(t *testing.T) {
+	daemons := company(t, hanseBinary(t), "acme", "fra", "iad", "sin")
+	manifests, _, err := Install(LargeInstall, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := elections(t, daemons)
+	if before == 0 {
+		t.Error("no log tells of an election, the first one included")
+	}
+	apply := []string{"apply", "--bundle", "stack", "--to", "all", "-f", "-", "--timeout", "2m"}
+	for i, asked := range daemons {
+		version := bytes.ReplaceAll(manifests, []byte("2.14.0"), fmt.Appendf(nil, "2.14.%d", i))
+		said := ended(t, 0, tell(t, asked.Person(), version, apply...), apply)
+		mentions(t, said.Out, "bundle stack applied")
+		t.Logf("through %s: %s", asked.Cluster, said)
+		again := ended(t, 0, tell(t, asked.Person(), version, apply...), apply)
+		mentions(t, again.Out, "bundle stack unchanged")
+	}
+	if after := elections(t, daemons); after != before {
+		t.Errorf("%d elections before, %d after", before, after)
+	}
+}
+
+// elections is how many leaders the logs tell of.
+func elections(t *testing.T, daemons []*Daemon) (n int) {
+	t.Helper()
+	for _, d := range daemons {
+		log, err := os.ReadFile(d.Log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += bytes.Count(log, []byte(`msg="leader elected"`))
+	}
+	return n
+}
