@@ -89,7 +89,7 @@ func countBundles(cluster string, works []v1alpha1.Work) (n v1alpha1.BundleCount
 		switch {
 		case w.Status.Conditions[0].Status == metav1.ConditionTrue:
 			n.Ready++
-		case len(w.Status.Problems) > 0 || w.Status.Health == v1alpha1.HealthFailed:
+		case len(w.Status.Problems) > 0 || w.Status.Health == v1alpha1.HealthFailed || cannotAct(w):
 			n.Failed++
 		}
 		if w.Status.Drifted > 0 {
@@ -97,6 +97,12 @@ func countBundles(cluster string, works []v1alpha1.Work) (n v1alpha1.BundleCount
 		}
 	}
 	return n
+}
+
+// cannotAct says that the cluster's member said why it does nothing about a bundle, and that it is not only starting.
+func cannotAct(w v1alpha1.Work) bool {
+	c := w.Status.Conditions[0]
+	return c.Status == metav1.ConditionUnknown && c.Reason != "Starting"
 }
 
 // roundTrips are the round trips to connected members, by transport's own measure.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -105,6 +106,7 @@ func statusOf(s sighting, w v1alpha1.Work) v1alpha1.WorkStatus {
 	if r, ok := s.bundles[w.Spec.Bundle]; ok {
 		status = *r.Status.DeepCopy()
 	}
+	said := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
 	if !s.toldAt.IsZero() {
 		status.SeenAt = &metav1.Time{Time: s.toldAt.Truncate(time.Second)}
 	}
@@ -117,6 +119,8 @@ func statusOf(s sighting, w v1alpha1.Work) v1alpha1.WorkStatus {
 		c.Reason, c.Message = "Withdrawing", "the bundle is being withdrawn from the cluster"
 	case w.Spec.Granted == "":
 		c.Reason, c.Message = "Owed", "the cluster is away, or its turn has not come"
+	case said != nil && said.Status == metav1.ConditionUnknown: // the member cannot act in its cluster, and says why
+		c.Status, c.Reason, c.Message = said.Status, said.Reason, said.Message
 	case len(status.Problems) > 0:
 		c.Reason, c.Message = status.Problems[0].Reason, status.Problems[0].Message
 	case status.Applied != w.Spec.Granted:
