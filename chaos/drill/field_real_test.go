@@ -6,4 +6,7 @@ func TestAFleetOfThreeRegions(t *testing.T) {
 	f := newField(t)
 	t.Run("a large install comes and goes", func(t *testing.T) { aLargeInstall(t, f) })
 	t.Run("two of three regions die", func(t *testing.T) { losingTwoRegions(t, f) })
+	t.Run("a cluster refuses", func(t *testing.T) { refusingOne(t, f) })
+	t.Run("a kubeconfig is mistaken", func(t *testing.T) { mistakenKubeconfig(t, f) })
+	t.Run("a member is removed", func(t *testing.T) { removingOne(t, f) })
 }

@@ -231,15 +231,18 @@ func until(t testing.TB, within time.Duration, ask func(context.Context) error) 
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for last := error(nil); ; {
 		err := ask(ctx)
 		if err == nil {
 			return time.Since(begun)
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err // one that was cut off says nothing
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("not within %s: %v", within, err)
+			t.Fatalf("not within %s: %v", within, last)
 		}
 	}
 }
