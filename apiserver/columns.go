@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -122,6 +123,8 @@ func workState(w *v1alpha1.Work) string {
 		return "Owed"
 	case w.Spec.Granted != w.Spec.Wanted:
 		return "Waiting"
+	case unable(w) != nil:
+		return unable(w).Reason
 	case w.Status.Applied != w.Spec.Granted:
 		return "Applying"
 	case len(w.Status.Problems) > 0:
@@ -134,7 +137,19 @@ func workState(w *v1alpha1.Work) string {
 	return string(w.Status.Health)
 }
 
+// unable is why the cluster's member cannot act there at all; nil when it can.
+func unable(w *v1alpha1.Work) *metav1.Condition {
+	c := meta.FindStatusCondition(w.Status.Conditions, v1alpha1.ConditionReady)
+	if c == nil || c.Status != metav1.ConditionUnknown {
+		return nil
+	}
+	return c
+}
+
 func firstProblem(w *v1alpha1.Work) string {
+	if c := unable(w); c != nil {
+		return c.Message
+	}
 	if len(w.Status.Problems) == 0 {
 		return ""
 	}
