@@ -164,7 +164,9 @@ func mistakenKubeconfig(t *testing.T, f *field) {
 			defer bury(t, sin)
 			until(t, comesBack, f.standing("iad", "shop", "sin", wrong.reason))
 			said := ended(t, 3, f.tell(t, "iad", nil, "status"), []string{"status"})
-			t.Logf("%s\n%s", said, f.must(t, "iad", nil, "get", "works").Out)
+			works := f.must(t, "iad", nil, "get", "works").Out
+			mentions(t, works, wrong.reason)
+			t.Logf("%s\n%s", said, works)
 			mentions(t, said.Out, "failed")
 			f.must(t, "sin", settingsNamed("through-sin"), "apply", "--bundle", "small", "--clusters", "iad", "-f", "-", "--wait")
 			f.must(t, "sin", nil, "delete", "bundle", "small", "--wait")
