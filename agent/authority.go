@@ -7,8 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	strictjson "sigs.k8s.io/json"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/transport"
 )
 
 // authority is the law of who may write what, checked by every member when a command is applied. It is pure: the
@@ -24,6 +28,7 @@ type write struct {
 	op     store.Op
 	before []byte // nil: the key is new
 	txn    store.Txn
+	view   *store.View // before the transaction
 }
 
 // asker is who wants to write.
@@ -48,7 +53,7 @@ func (authority) Authorize(v *store.View, who store.Asker, txn store.Txn) error 
 		return nil
 	}
 	for _, op := range txn.Then {
-		w := write{asker: a, op: op, txn: txn}
+		w := write{asker: a, op: op, txn: txn, view: v}
 		if kv, ok := v.Get(op.Key); ok {
 			w.before = kv.Value
 		}
@@ -118,7 +123,7 @@ func (w write) allowed() bool {
 	case store.KeyRemoved:
 		return w.before == nil && w.asker.admin()
 	case v1alpha1.KeyBundles:
-		return w.asker.operator() || w.ownBundle()
+		return w.soundBundle(name) && (w.asker.operator() || w.ownBundle())
 	case v1alpha1.KeyBundleRevisions:
 		return w.before == nil && w.withBundle()
 	case v1alpha1.KeyGrants:
@@ -137,17 +142,59 @@ func splitKey(key string) (prefix, name string) {
 	return key, ""
 }
 
-// onlyOwnStatus says that a member changes what it says of itself, and neither its spec and labels nor what the
-// leader decided about it.
+// Bounds of what a member says of itself: every other member reads it.
+const (
+	maxOwnStatus    = 64 << 10
+	maxOwnText      = 512
+	maxOwnAddresses = 16
+)
+
+// onlyOwnStatus says that a member changes what it says of itself, in a form that every reader takes, and neither its
+// spec and labels nor what the leader decided about it.
 func (w write) onlyOwnStatus() bool {
-	if w.op.Delete || w.before == nil || w.asker.person != "" {
+	if w.op.Delete || w.before == nil || w.asker.person != "" || len(w.op.Value) > maxOwnStatus {
 		return false
 	}
 	var before, after map[string]any
-	if json.Unmarshal(w.before, &before) != nil || json.Unmarshal(w.op.Value, &after) != nil {
+	if _, err := strictjson.UnmarshalStrict(w.before, &before); err != nil {
 		return false
 	}
-	return reflect.DeepEqual(othersPart(before), othersPart(after))
+	// A key that is there twice is read differently by different readers.
+	if twice, err := strictjson.UnmarshalStrict(w.op.Value, &after); err != nil || len(twice) > 0 {
+		return false
+	}
+	return ownPartSound(after) && reflect.DeepEqual(othersPart(before), othersPart(after))
+}
+
+// ownPartSound checks the form of what a member says of itself.
+func ownPartSound(cluster map[string]any) bool {
+	status, ok := cluster["status"].(map[string]any)
+	if !ok {
+		return cluster["status"] == nil
+	}
+	for _, own := range ownTexts {
+		if text, ok := status[own].(string); status[own] != nil && (!ok || len(text) > maxOwnText) {
+			return false
+		}
+	}
+	if status[ownEndpoints] == nil {
+		return true
+	}
+	list, ok := status[ownEndpoints].([]any)
+	var addresses []string
+	for _, e := range list {
+		text, isText := e.(string)
+		ok = ok && isText
+		addresses = append(addresses, text)
+	}
+	return ok && soundAddresses(addresses)
+}
+
+// soundAddresses are a bounded number of host:port.
+func soundAddresses(addresses []string) bool {
+	return len(addresses) <= maxOwnAddresses && !slices.ContainsFunc(addresses, func(a string) bool {
+		return transport.CheckAddress(a) != nil
+	})
 }
 
 // onlyOwnAddresses says that a member changes where it is reached, and nothing else of its record.
@@ -155,6 +202,9 @@ func (w write) onlyOwnAddresses() bool {
 	var before, after store.Member
 	if w.op.Delete || w.before == nil || w.asker.person != "" ||
 		json.Unmarshal(w.before, &before) != nil || json.Unmarshal(w.op.Value, &after) != nil {
+		return false
+	}
+	if !soundAddresses(after.Addresses) || len(after.Server) > maxOwnText {
 		return false
 	}
 	before.Addresses, before.Server = after.Addresses, after.Server
@@ -174,21 +224,44 @@ func (w write) followsCluster() bool {
 	})
 }
 
-// othersPart drops from a Cluster what its own member may write, and what changes with every write.
+// What a member says of itself in the status of its Cluster.
+var ownTexts = []string{"server", "version", "kubernetesVersion"}
+
+const ownEndpoints = "endpoints"
+
+// othersPart drops from a Cluster what its own member may write.
 func othersPart(cluster map[string]any) map[string]any {
 	if status, ok := cluster["status"].(map[string]any); ok {
-		for _, own := range []string{"incarnation", "endpoints", "server", "version", "kubernetesVersion"} {
+		delete(status, ownEndpoints)
+		for _, own := range ownTexts {
 			delete(status, own)
 		}
 		if len(status) == 0 {
 			delete(cluster, "status")
 		}
 	}
-	if meta, ok := cluster["metadata"].(map[string]any); ok {
-		delete(meta, "managedFields")
-		delete(meta, "resourceVersion")
-	}
 	return cluster
+}
+
+// soundBundle says that what is written is the bundle that its key names, and no other bundle in its place: decisions
+// are taken by what the value says.
+func (w write) soundBundle(name string) bool {
+	if w.op.Delete {
+		return true
+	}
+	b, ok := bundleIn(w.op.Value)
+	if !ok || b.Name != name || b.Kind != "Bundle" || b.APIVersion != v1alpha1.SchemeGroupVersion.String() || b.UID == "" {
+		return false
+	}
+	if w.before == nil {
+		return true
+	}
+	old, ok := bundleIn(w.before)
+	return ok && b.UID == old.UID && b.Generation >= old.Generation
+}
+
+func bundleIn(value []byte) (b v1alpha1.Bundle, ok bool) {
+	return b, json.Unmarshal(value, &b) == nil
 }
 
 // ownBundle says that a member with the right OwnObjects writes a bundle that, before and after, is for itself alone.
@@ -200,29 +273,38 @@ func (w write) ownBundle() bool {
 }
 
 func (w write) targetsOwn(bundle []byte) bool {
-	var b v1alpha1.Bundle
-	if json.Unmarshal(bundle, &b) != nil {
-		return false
-	}
+	b, ok := bundleIn(bundle)
 	p := b.Spec.Placement
-	return p.ClusterSelector == nil && slices.Equal(p.Clusters, []string{w.asker.cluster})
+	return ok && p.ClusterSelector == nil && slices.Equal(p.Clusters, []string{w.asker.cluster})
 }
 
-// withBundle says that the transaction writes the bundle of this revision too: the law of that write decides.
+// withBundle says that the transaction writes the very bundle, at the very generation, whose content this revision
+// keeps: the law of that write decides.
 func (w write) withBundle() bool {
 	var r v1alpha1.BundleRevision
 	if w.op.Delete || json.Unmarshal(w.op.Value, &r) != nil {
 		return false
 	}
 	return slices.ContainsFunc(w.txn.Then, func(op store.Op) bool {
-		return op.Key == v1alpha1.KeyBundles+r.Spec.Bundle && !op.Delete
+		if op.Key != v1alpha1.KeyBundles+r.Spec.Bundle || op.Delete {
+			return false
+		}
+		b, ok := bundleIn(op.Value)
+		return ok && w.op.Key == v1alpha1.KeyBundleRevisions+r.Name && keeps(&r, &b)
 	})
+}
+
+// keeps says that a revision is what a bundle says now.
+func keeps(r *v1alpha1.BundleRevision, b *v1alpha1.Bundle) bool {
+	return r.Name == v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation) && r.Spec.Bundle == b.Name &&
+		r.Spec.BundleUID == string(b.UID) && r.Spec.Generation == b.Generation &&
+		equality.Semantic.DeepEqual(r.Spec.BundleContent, b.Spec.BundleContent)
 }
 
 // strikesGrant says that a member removes its own grant after it has withdrawn the bundle.
 func (w write) strikesGrant(name string) bool {
 	var g v1alpha1.Grant
-	return w.op.Delete && strings.HasPrefix(name, w.asker.cluster+"/") && w.before != nil &&
+	return w.op.Delete && w.asker.person == "" && strings.HasPrefix(name, w.asker.cluster+"/") && w.before != nil &&
 		json.Unmarshal(w.before, &g) == nil && g.Withdraw
 }
 
@@ -240,21 +322,24 @@ func (w write) removesAnyCluster() bool {
 	})
 }
 
-// buries says that the tombstone is new and the transaction deletes its bundle: the law of that write decides.
+// buries says that the tombstone is new, and that the transaction deletes the very bundle it is of: the law of that
+// write decides.
 func (w write) buries() bool {
 	var t v1alpha1.Tombstone
-	if w.op.Delete || w.before != nil || json.Unmarshal(w.op.Value, &t) != nil {
+	if w.op.Delete || w.before != nil || json.Unmarshal(w.op.Value, &t) != nil || w.op.Key != v1alpha1.KeyTombstones+t.BundleUID {
 		return false
 	}
-	return slices.ContainsFunc(w.txn.Then, func(op store.Op) bool {
-		return op.Key == v1alpha1.KeyBundles+t.Bundle && op.Delete
+	kv, there := w.view.Get(v1alpha1.KeyBundles + t.Bundle)
+	b, ok := bundleIn(kv.Value)
+	return there && ok && string(b.UID) == t.BundleUID && slices.ContainsFunc(w.txn.Then, func(op store.Op) bool {
+		return op.Key == kv.Key && op.Delete
 	})
 }
 
 // strikesTombstone says that a member takes itself, and nobody else, off a tombstone; the last one deletes it.
 func (w write) strikesTombstone() bool {
 	var before, after v1alpha1.Tombstone
-	if w.before == nil || json.Unmarshal(w.before, &before) != nil {
+	if w.asker.person != "" || w.before == nil || json.Unmarshal(w.before, &before) != nil {
 		return false
 	}
 	left := slices.DeleteFunc(slices.Clone(before.Clusters), func(c string) bool { return c == w.asker.cluster })

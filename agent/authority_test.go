@@ -1,10 +1,13 @@
 package agent
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -29,7 +32,9 @@ func newRealm(t *testing.T) *realm {
 	}{{"fra", v1alpha1.RightsAdmin}, {"iad", v1alpha1.RightsOwnObjects}, {"sin", v1alpha1.RightsReadOnly}} {
 		member := store.Member{ID: store.MemberID("id-" + m.cluster), Cluster: m.cluster, Region: "r", Pin: store.Pin{byte(i + 1)}, Rights: string(m.rights)}
 		terms := TokenTerms{Cluster: m.cluster, Region: "r", Rights: m.rights}
-		ops = append(ops, store.PutMember(member), r.put(v1alpha1.KeyClusters+m.cluster, newCluster(terms, member, "v1")))
+		cluster := newCluster(terms, member, "v1")
+		cluster.Status.Voter = v1alpha1.RoleVoter
+		ops = append(ops, store.PutMember(member), r.put(v1alpha1.KeyClusters+m.cluster, cluster))
 	}
 	for name, role := range map[string]v1alpha1.Role{"anna": v1alpha1.RoleAdmin, "otto": v1alpha1.RoleOperator, "vera": v1alpha1.RoleViewer} {
 		ops = append(ops, r.put(v1alpha1.KeyUsers+name, &v1alpha1.User{ObjectMeta: newMeta(name), Spec: v1alpha1.UserSpec{Role: role}}))
@@ -58,7 +63,40 @@ func (r *realm) put(key string, value any) store.Op {
 }
 
 func (r *realm) bundle(name string, clusters ...string) *v1alpha1.Bundle {
-	return &v1alpha1.Bundle{ObjectMeta: newMeta(name), Spec: v1alpha1.BundleSpec{Placement: v1alpha1.Placement{Clusters: clusters}}}
+	b := &v1alpha1.Bundle{TypeMeta: typeMeta("Bundle"), ObjectMeta: newMeta(name), Spec: v1alpha1.BundleSpec{Placement: v1alpha1.Placement{Clusters: clusters}}}
+	b.UID = types.UID("u-" + name)
+	return b
+}
+
+// revision is the one that comes with a bundle, changed.
+func (r *realm) revision(b *v1alpha1.Bundle, change func(*v1alpha1.BundleRevision)) store.Op {
+	r.Helper()
+	value, err := json.Marshal(b)
+	if err != nil {
+		r.Fatal(err)
+	}
+	ops, err := revisionOf(r.store.View(), value)
+	if err != nil || len(ops) != 1 {
+		r.Fatalf("%d ops: %v", len(ops), err)
+	}
+	var rev v1alpha1.BundleRevision
+	if err := json.Unmarshal(ops[0].Value, &rev); err != nil {
+		r.Fatal(err)
+	}
+	change(&rev)
+	return r.put(v1alpha1.KeyBundleRevisions+rev.Name, rev)
+}
+
+func asItIs(*v1alpha1.BundleRevision) {}
+
+// raw is a stored cluster with a piece of its text replaced.
+func (r *realm) raw(name, old, new string) store.Op {
+	r.Helper()
+	kv, _ := r.store.View().Get(v1alpha1.KeyClusters + name)
+	if !bytes.Contains(kv.Value, []byte(old)) {
+		r.Fatalf("%s is not in %s", old, kv.Value)
+	}
+	return store.Put(kv.Key, bytes.Replace(kv.Value, []byte(old), []byte(new), 1))
 }
 
 // try applies a transaction and returns why it was refused, or nil.
@@ -190,17 +228,67 @@ func TestWhoMayWriteWhat(t *testing.T) {
 				r.put(v1alpha1.KeyTombstones+"u-shop", v1alpha1.Tombstone{Bundle: "shop", BundleUID: "u-shop", Clusters: []string{"fra"}}),
 			}
 		}, yes},
+		"a tombstone is of the bundle that is deleted": {"id-fra", "otto", func(r *realm) []store.Op {
+			return []store.Op{
+				store.Delete(v1alpha1.KeyBundles + "shop"),
+				r.put(v1alpha1.KeyTombstones+"u-live", v1alpha1.Tombstone{Bundle: "live", BundleUID: "u-live", Clusters: []string{"fra"}}),
+			}
+		}, no},
 		"a tombstone does not come without it": {"id-fra", "otto", func(r *realm) []store.Op {
 			return []store.Op{r.put(v1alpha1.KeyTombstones+"u-shop", v1alpha1.Tombstone{Bundle: "shop", BundleUID: "u-shop"})}
 		}, no},
 		"a revision comes with its bundle": {"id-fra", "otto", func(r *realm) []store.Op {
-			return []store.Op{
-				r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "fra")),
-				r.put(v1alpha1.KeyBundleRevisions+"shop-u-2", &v1alpha1.BundleRevision{Spec: v1alpha1.BundleRevisionSpec{Bundle: "shop"}}),
-			}
+			b := r.bundle("shop", "fra")
+			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", b), r.revision(b, asItIs)}
 		}, yes},
+		"a revision says what its bundle says": {"id-fra", "otto", func(r *realm) []store.Op {
+			b := r.bundle("shop", "fra")
+			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", b), r.revision(b, func(rev *v1alpha1.BundleRevision) {
+				rev.Spec.Deletion = v1alpha1.DeletionOrphan
+			})}
+		}, no},
+		"a revision of a later generation is not planted": {"id-fra", "otto", func(r *realm) []store.Op {
+			b := r.bundle("shop", "fra")
+			later := r.bundle("shop", "fra")
+			later.Generation++
+			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", b), r.revision(later, asItIs)}
+		}, no},
+		"a revision of another bundle is not planted": {"id-iad", "", func(r *realm) []store.Op {
+			other := r.bundle("shop", "fra")
+			other.Generation++
+			return []store.Op{r.put(v1alpha1.KeyBundles+"own", r.bundle("own", "iad")), r.revision(other, func(rev *v1alpha1.BundleRevision) {
+				rev.Spec.Bundle, rev.Spec.BundleUID = "own", "u-own"
+			})}
+		}, no},
+		"a bundle does not lie under the name of another": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyBundles+"mine", r.bundle("shop", "iad"))}
+		}, no},
+		"a bundle does not change its UID": {"id-fra", "anna", func(r *realm) []store.Op {
+			b := r.bundle("shop", "fra")
+			b.UID = "u-other"
+			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", b)}
+		}, no},
+		"a bundle is of its kind": {"id-fra", "anna", func(r *realm) []store.Op {
+			b := r.bundle("shop", "fra")
+			b.Kind = "Fleet"
+			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", b)}
+		}, no},
+		"a member says nothing of itself that others cannot read": {"id-sin", "", func(r *realm) []store.Op {
+			return []store.Op{r.raw("sin", `"version":"v1"`, `"version":7`)}
+		}, no},
+		"a member hides no second labels in its status": {"id-sin", "", func(r *realm) []store.Op {
+			return []store.Op{r.raw("sin", `"metadata":{`, `"metadata":{"labels":{"tier":"prod"}},"metadata":{`)}
+		}, no},
+		"a member has no addresses that are none": {"id-sin", "", func(r *realm) []store.Op {
+			m := member(r, "sin")
+			m.Addresses = []string{"here"}
+			return []store.Op{store.PutMember(m)}
+		}, no},
+		"a member does not take the place of another incarnation": {"id-sin", "", func(r *realm) []store.Op {
+			return []store.Op{r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Incarnation = "other" })}
+		}, no},
 		"a revision does not come alone": {"id-fra", "anna", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyBundleRevisions+"shop-u-2", &v1alpha1.BundleRevision{Spec: v1alpha1.BundleRevisionSpec{Bundle: "shop"}})}
+			return []store.Op{r.revision(r.bundle("shop", "fra"), asItIs)}
 		}, no},
 		"an admin removes a cluster with its member and grants": {"id-fra", "anna", func(r *realm) []store.Op {
 			_, ops, err := dismiss(r.store.View(), "iad")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -52,7 +53,11 @@ func revisionOf(v *store.View, bundle []byte) ([]store.Op, error) {
 		Spec: v1alpha1.BundleRevisionSpec{Bundle: b.Name, BundleUID: string(b.UID), Generation: b.Generation, BundleContent: b.Spec.BundleContent},
 	}
 	key := v1alpha1.KeyBundleRevisions + r.Name
-	if _, there := v.Get(key); there {
+	if kv, there := v.Get(key); there {
+		var kept v1alpha1.BundleRevision
+		if err := json.Unmarshal(kv.Value, &kept); err != nil || !keeps(&kept, &b) {
+			return nil, fmt.Errorf("revision %s is there already and says something else", r.Name)
+		}
 		return nil, nil
 	}
 	value, err := json.Marshal(r)
@@ -95,6 +100,11 @@ func trust(v *store.View, cluster string, after []byte) ([]store.Condition, []st
 		if m.Cluster != cluster || next.Region == m.Region && next.Eligible == m.Eligible && next.Rights == m.Rights {
 			continue
 		}
+		if next.Rights != string(v1alpha1.RightsAdmin) {
+			if err := someAdminBut(v, cluster); err != nil {
+				return nil, nil, apierrors.NewForbidden(v1alpha1.Resource("clusters"), cluster, err)
+			}
+		}
 		kv, _ := v.Get(store.KeyMembers + string(m.ID))
 		return []store.Condition{store.KeyAt(kv.Key, kv.Modified)}, []store.Op{store.PutMember(next)}, nil
 	}
@@ -109,12 +119,12 @@ func dismiss(v *store.View, cluster string) ([]store.Condition, []store.Op, erro
 		store.PrefixUnchanged(v1alpha1.KeyTombstones, v.Revision()),
 	}
 	var ops []store.Op
+	if err := dispensable(v, cluster); err != nil {
+		return nil, nil, apierrors.NewForbidden(v1alpha1.Resource("clusters"), cluster, err)
+	}
 	for _, m := range v.Members() {
 		if m.Cluster != cluster {
 			continue
-		}
-		if len(v.Members()) == 1 {
-			return nil, nil, apierrors.NewForbidden(v1alpha1.Resource("clusters"), cluster, errors.New("it is the last member of the fleet"))
 		}
 		kv, _ := v.Get(store.KeyMembers + string(m.ID))
 		conditions = append(conditions, store.KeyAt(kv.Key, kv.Modified))
@@ -125,6 +135,39 @@ func dismiss(v *store.View, cluster string) ([]store.Condition, []store.Op, erro
 	}
 	strikes, err := strikeAll(v, cluster)
 	return conditions, append(ops, strikes...), err
+}
+
+// dispensable says whether a fleet can go on without a cluster, its member cut off at once: the voters that are left
+// must be a majority of all that vote now, and somebody must still have the rights of an admin.
+func dispensable(v *store.View, cluster string) error {
+	voters, left := 0, 0
+	for _, kv := range v.List(v1alpha1.KeyClusters) {
+		var c v1alpha1.Cluster
+		if err := json.Unmarshal(kv.Value, &c); err != nil {
+			return fmt.Errorf("read %s: %w", kv.Key, err)
+		}
+		if c.Status.Voter != v1alpha1.RoleVoter {
+			continue
+		}
+		voters++
+		if c.Name != cluster && !meta.IsStatusConditionFalse(c.Status.Conditions, v1alpha1.ConditionReady) {
+			left++
+		}
+	}
+	if left <= voters/2 {
+		return fmt.Errorf("%d of %d voters would be left, too few to go on; let others vote first, or set spec.voting of %s to Never and wait until it votes no more", left, voters, cluster)
+	}
+	return someAdminBut(v, cluster)
+}
+
+// someAdminBut fails when no member but that of the cluster may pass on what admins write.
+func someAdminBut(v *store.View, cluster string) error {
+	for _, m := range v.Members() {
+		if m.Cluster != cluster && m.Rights == string(v1alpha1.RightsAdmin) {
+			return nil
+		}
+	}
+	return errors.New("no other member has the rights of an admin, so nobody could change the fleet any more")
 }
 
 // strikeAll takes a cluster off every tombstone.

@@ -59,6 +59,9 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 	if me.Removed {
 		return nil, fmt.Errorf("%w (%s of fleet %s); join again with a fresh --data-dir", ErrRemoved, me.Cluster, me.Fleet)
 	}
+	if me.Addresses, err = me.Addresses.completed(); err != nil {
+		return nil, err
+	}
 	identity, err := transport.LoadIdentity(string(dir))
 	if err != nil {
 		return nil, err
@@ -100,7 +103,11 @@ func (c *Core) open(cfg CoreConfig) error {
 	}
 	c.node = node
 	close(c.ready)
-	if c.self.Founder {
+	if c.self.Begun && c.store.View().Revision() == 0 {
+		lost := fmt.Errorf("the log of %s is gone from %s; from a member that works: hanse remove %s, then join again with a fresh --data-dir", c.self.Cluster, c.dir, c.self.Cluster)
+		return errors.Join(lost, c.Close())
+	}
+	if c.self.Founder && !c.self.Begun {
 		if err := c.node.Bootstrap(); err != nil {
 			return errors.Join(err, c.Close())
 		}
@@ -128,8 +135,7 @@ func (c *Core) Run(ctx context.Context) error {
 	})
 	err := g.Wait()
 	if errors.Is(err, ErrRemoved) {
-		c.self.Removed = true
-		return errors.Join(err, c.dir.write(fileMember, c.self))
+		return errors.Join(err, c.dir.amend(func(s *self) { s.Removed = true }))
 	}
 	return err
 }

@@ -14,10 +14,9 @@ import (
 
 // DataDir is where a member keeps what outlives it. What lies in it:
 //
-//	member.json   who the member is: fleet, cluster, incarnation, addresses (written once)
-//	founding.json the fleet's first transaction, until it is in the log (first member only)
+//	member.json   who the member is: fleet, cluster, incarnation, the addresses that it was given
 //	peers.json    the members that the fleet named when this one joined; used until the log is here
-//	key, cert     the member's identity (package transport)
+//	identity.*    the member's key and certificate (package transport)
 //	admin.pem     the first admin's key and certificate (first member only)
 //	raft/         the replicated log and its snapshots (package consensus)
 //	hanse.sock    the API for whoever may open this directory
@@ -33,9 +32,8 @@ func (d dataDir) socket() string { return d.path("hanse.sock") }
 func (d dataDir) admin() string  { return d.path("admin.pem") }
 
 const (
-	fileMember   = "member.json"
-	fileFounding = "founding.json"
-	filePeers    = "peers.json"
+	fileMember = "member.json"
+	filePeers  = "peers.json"
 )
 
 // self is who the member of a data directory is.
@@ -45,11 +43,12 @@ type self struct {
 	Region      string             `json:"region"`
 	Zone        string             `json:"zone,omitempty"`
 	Incarnation transport.MemberID `json:"incarnation"`
-	Addresses   Addresses          `json:"addresses"`
+	// Addresses as a person gave them; the rest is found out at each start.
+	Addresses Addresses `json:"addresses"`
 	// Founder says that this member founds the fleet: it bootstraps the log.
 	Founder bool `json:"founder,omitempty"`
-	// Token is the id of the token that enrolled the member.
-	Token string `json:"token,omitempty"`
+	// Begun says that the member had the fleet's state once. From then on an empty log is a lost one.
+	Begun bool `json:"begun,omitempty"`
 	// Removed says that the fleet removed the member; it does not start again.
 	Removed bool `json:"removed,omitempty"`
 }
@@ -111,6 +110,16 @@ func (d dataDir) self() (self, error) {
 		return s, fmt.Errorf("data directory %s holds no member; make one with hanse init or hanse join", d)
 	}
 	return s, err
+}
+
+// amend changes member.json.
+func (d dataDir) amend(change func(*self)) error {
+	s, err := d.self()
+	if err != nil {
+		return err
+	}
+	change(&s)
+	return d.write(fileMember, s)
 }
 
 // claim makes the directory for a new member and locks it. A directory that holds a member is refused.

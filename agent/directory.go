@@ -75,7 +75,7 @@ func (d *directory) others() map[store.MemberID]bool {
 func (c *Core) followMembers(ctx context.Context) error {
 	return c.follow(ctx, []string{store.KeyMembers, store.KeyRemoved}, func(v *store.View) error {
 		c.endpoint.Recheck()
-		if err := c.node.Record(v); err != nil {
+		if err := c.begun(v); err != nil {
 			return err
 		}
 		if _, removed := v.Removed(c.id()); removed {
@@ -83,6 +83,15 @@ func (c *Core) followMembers(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// begun makes sure that the state of a view is not gone back behind, and that a log that is lost from now on is missed.
+func (c *Core) begun(v *store.View) error {
+	if err := c.node.Record(v); err != nil || c.self.Begun || v.Revision() == 0 {
+		return err
+	}
+	c.self.Begun = true
+	return c.dir.amend(func(s *self) { s.Begun = true })
 }
 
 // follow calls act once, and again whenever a key with one of the prefixes has changed. It returns act's error, or

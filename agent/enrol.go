@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -185,9 +186,14 @@ type refusal struct{ error }
 func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
 
 // admit lets a new member in, in one transaction that spends the token. Only the leader calls it.
-func (c *Core) admit(ctx context.Context, term uint64, from transport.Pin, r transport.JoinRequest) (transport.JoinAnswer, error) {
+func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) (transport.JoinAnswer, error) {
 	if err := r.Verify(); err != nil {
 		return transport.JoinAnswer{}, refuse("token: %w", err)
+	}
+	// The signature covers the pin: the member in between cannot put another in its place.
+	from, err := r.Pin()
+	if err != nil {
+		return transport.JoinAnswer{}, refuse("certificate: %w", err)
 	}
 	if r.Fleet != c.self.Fleet {
 		return transport.JoinAnswer{}, refuse("token is for fleet %s, this is fleet %s", r.Fleet, c.self.Fleet)
@@ -204,6 +210,9 @@ func (c *Core) admit(ctx context.Context, term uint64, from transport.Pin, r tra
 	var token tokenRecord
 	if err := json.Unmarshal(kv.Value, &token); err != nil {
 		return transport.JoinAnswer{}, fmt.Errorf("read %s: %w", key, err)
+	}
+	if _, removed, known := v.FindPin(store.Pin(from)); known && removed {
+		return transport.JoinAnswer{}, refuse("this member was removed from the fleet; join with a fresh --data-dir")
 	}
 	if token.Spent != nil && token.Spent.Pin == from.String() {
 		return c.joinAnswer(v, token.Spent.Cluster)
@@ -278,20 +287,14 @@ func enlist(v *store.View, kv store.KV, token tokenRecord, terms TokenTerms, pin
 }
 
 func newCluster(terms TokenTerms, m store.Member, version string) *v1alpha1.Cluster {
-	labels := map[string]string{v1alpha1.LabelRegion: terms.Region}
-	for k, v := range terms.Labels {
-		labels[k] = v
-	}
-	if terms.Zone != "" {
-		labels[v1alpha1.LabelZone] = terms.Zone
-	}
 	c := &v1alpha1.Cluster{
 		TypeMeta:   typeMeta("Cluster"),
 		ObjectMeta: newMeta(terms.Cluster),
 		Spec:       v1alpha1.ClusterSpec{Region: terms.Region, Zone: terms.Zone, Voting: terms.Voting, Rights: terms.Rights},
 		Status:     v1alpha1.ClusterStatus{Incarnation: string(m.ID), Endpoints: m.Addresses, Server: m.Server, Version: version},
 	}
-	c.Labels = labels
+	c.Labels = maps.Clone(terms.Labels)
+	v1alpha1.MirrorTopology(c)
 	return c
 }
 
@@ -305,8 +308,18 @@ func (c *Core) joinAnswer(v *store.View, cluster string) (transport.JoinAnswer, 
 	for _, m := range v.Members() {
 		if m.Cluster == cluster {
 			a.Region, a.Eligible = m.Region, m.Eligible
+			a.Zone = zoneOf(v, cluster)
 		}
 		a.Members = append(a.Members, transport.JoinPeer{ID: transport.MemberID(m.ID), Cluster: m.Cluster, Pin: transport.Pin(m.Pin), Addresses: m.Addresses, Certificate: m.Certificate})
 	}
 	return a, nil
+}
+
+func zoneOf(v *store.View, cluster string) string {
+	kv, _ := v.Get(v1alpha1.KeyClusters + cluster)
+	var c v1alpha1.Cluster
+	if json.Unmarshal(kv.Value, &c) != nil {
+		return ""
+	}
+	return c.Spec.Zone
 }

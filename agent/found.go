@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"os"
 	"time"
@@ -38,8 +39,11 @@ func Init(o InitOptions) (InitResult, error) {
 	if problems := validation.IsDNS1123Label(o.Zone); o.Zone != "" && len(problems) > 0 {
 		return InitResult{}, fmt.Errorf("zone %q: %s", o.Zone, problems[0])
 	}
-	me := self{Fleet: o.Fleet, Cluster: o.Cluster, Region: o.Region, Zone: o.Zone, Founder: true}
-	dir, release, err := newMember(o.DataDir, &me, o.Addresses)
+	me := self{Fleet: o.Fleet, Cluster: o.Cluster, Region: o.Region, Zone: o.Zone, Addresses: o.Addresses, Founder: true}
+	if _, err := me.Addresses.completed(); err != nil {
+		return InitResult{}, err
+	}
+	dir, _, release, err := newMember(o.DataDir, &me)
 	if err != nil {
 		return InitResult{}, err
 	}
@@ -50,26 +54,35 @@ func Init(o InitOptions) (InitResult, error) {
 	return InitResult{AdminFile: dir.admin()}, dir.write(fileMember, me)
 }
 
-// newMember claims a data directory and makes the identity of a new incarnation in it. The caller writes
-// member.json, last: without it the directory counts as empty.
-func newMember(path string, me *self, a Addresses) (dir dataDir, release func(), err error) {
+// newMember claims a data directory and makes the identity of a new incarnation in it, or takes up the one that an
+// earlier try under the same names left. The caller writes member.json, last: until then the directory can be tried
+// again.
+func newMember(path string, me *self) (dir dataDir, identity transport.Identity, release func(), err error) {
 	dir = dataDir(path)
-	if me.Addresses, err = a.completed(); err != nil {
-		return dir, nil, err
-	}
 	if release, err = dir.claim(me.Fleet); err != nil {
-		return dir, nil, err
+		return dir, identity, nil, err
 	}
-	me.Incarnation = transport.MemberID(uuid.NewString())
-	identity, err := transport.NewIdentity(me.Fleet, me.Cluster, me.Incarnation)
-	if err == nil {
-		err = transport.SaveIdentity(string(dir), identity)
-	}
+	identity, err = dir.identityOf(me.Fleet, me.Cluster)
 	if err != nil {
 		release()
-		return dir, nil, err
+		return dir, identity, nil, err
 	}
-	return dir, release, nil
+	me.Incarnation = identity.ID()
+	return dir, identity, release, nil
+}
+
+func (d dataDir) identityOf(fleet, cluster string) (transport.Identity, error) {
+	identity, err := transport.LoadIdentity(string(d))
+	switch {
+	case err == nil && (identity.Fleet() != fleet || identity.Cluster() != cluster):
+		return identity, fmt.Errorf("data directory %s has the key of %s of fleet %s; use another --data-dir", d, identity.Cluster(), identity.Fleet())
+	case err == nil || !errors.Is(err, fs.ErrNotExist):
+		return identity, err
+	}
+	if identity, err = transport.NewIdentity(fleet, cluster, transport.MemberID(uuid.NewString())); err != nil {
+		return identity, err
+	}
+	return identity, transport.SaveIdentity(string(d), identity)
 }
 
 // makeAdmin writes the first admin's key and certificate. Its pin goes into the founding transaction.

@@ -97,6 +97,9 @@ func fill(v *store.View, g *reconcile.Grant) error {
 	if err := json.Unmarshal(kv.Value, &r); err != nil {
 		return fmt.Errorf("read %s: %w", kv.Key, err)
 	}
+	if r.Spec.Bundle != g.Bundle || r.Spec.BundleUID != g.BundleUID {
+		return fmt.Errorf("revision %s is of bundle %s (%s), the grant of %s (%s)", g.Revision, r.Spec.Bundle, r.Spec.BundleUID, g.Bundle, g.BundleUID)
+	}
 	g.Drift, g.Deletion, g.Adopt = r.Spec.Drift, r.Spec.Deletion, r.Spec.Adopt
 	for i, m := range r.Spec.Manifests {
 		var u unstructured.Unstructured

@@ -21,17 +21,24 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 	if err != nil {
 		return JoinResult{}, err
 	}
-	me := self{Fleet: token.Fleet, Cluster: o.Cluster, Region: o.Region, Zone: o.Zone, Token: token.ID()}
-	dir, identity, release, err := joiner(o, &me)
+	me := self{Fleet: token.Fleet, Cluster: o.Cluster, Region: o.Region, Zone: o.Zone, Addresses: o.Addresses}
+	reached, err := me.Addresses.completed()
+	if err != nil {
+		return JoinResult{}, err
+	}
+	dir, identity, release, err := newMember(o.DataDir, &me)
 	if err != nil {
 		return JoinResult{}, err
 	}
 	defer release()
 	answer, err := transport.Join(ctx, token, identity, transport.JoinRequest{
-		Region: o.Region, Zone: o.Zone, Version: o.Version, Addresses: me.Addresses.Advertise, Server: me.Addresses.server(),
+		Region: o.Region, Zone: o.Zone, Version: o.Version, Addresses: reached.Advertise, Server: reached.server(),
 	}, transport.JoinOptions{Conn: o.Conn})
 	if err != nil {
 		return JoinResult{}, err
+	}
+	if answer.Cluster != me.Cluster {
+		return JoinResult{}, fmt.Errorf("the token joined this data directory as %s already; join again with --cluster %s, or with another --data-dir", answer.Cluster, answer.Cluster)
 	}
 	me.Region, me.Zone = answer.Region, answer.Zone
 	if err := errors.Join(dir.write(filePeers, answer.Members), dir.write(fileMember, me)); err != nil {
@@ -40,38 +47,9 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 	return JoinResult{Fleet: me.Fleet, Cluster: me.Cluster, Region: me.Region, Members: len(answer.Members) - 1}, nil
 }
 
-// fileJoining is who asks to join, until the fleet has said yes.
-const fileJoining = "joining.json"
-
-// joiner claims the data directory, and takes up the identity of an earlier try with the same token.
-func joiner(o JoinOptions, me *self) (dir dataDir, identity transport.Identity, release func(), err error) {
-	dir = dataDir(o.DataDir)
-	var earlier self
-	if dir.read(fileJoining, &earlier) == nil && earlier.Token == me.Token {
-		if release, err = dir.claim(me.Fleet); err != nil {
-			return dir, identity, nil, err
-		}
-		if identity, err = transport.LoadIdentity(string(dir)); err == nil && identity.ID() == earlier.Incarnation {
-			me.Incarnation = earlier.Incarnation
-			me.Addresses, err = o.Addresses.completed()
-			return dir, identity, release, err
-		}
-		release()
-	}
-	dir, release, err = newMember(o.DataDir, me, o.Addresses)
-	if err != nil {
-		return dir, identity, nil, err
-	}
-	identity, err = transport.LoadIdentity(string(dir))
-	if err = errors.Join(err, dir.write(fileJoining, me)); err != nil {
-		release()
-	}
-	return dir, identity, release, err
-}
-
 // kindEnrol is the stream on which a member passes a request to join on to the leader:
 //
-//	→ enrolment, JSON, then end of stream
+//	→ transport.JoinRequest, JSON, then end of stream
 //	← transport.JoinAnswer, JSON, then end of stream
 const kindEnrol = "enrol"
 
@@ -83,21 +61,14 @@ const (
 	passOnPause  = 200 * time.Millisecond
 )
 
-// enrolment is a request to join, and the pin that the member in between saw on its connection. The request is
-// signed together with the pin, so that member can change neither.
-type enrolment struct {
-	From    transport.Pin         `json:"from"`
-	Request transport.JoinRequest `json:"request"`
-}
-
 // serveJoin answers a request to join, here or at the leader. It is called by transport.
-func (c *Core) serveJoin(ctx context.Context, from transport.Pin, r transport.JoinRequest) transport.JoinAnswer {
+func (c *Core) serveJoin(ctx context.Context, _ transport.Pin, r transport.JoinRequest) transport.JoinAnswer {
 	if !c.opened() {
 		return transport.JoinAnswer{Error: c.self.Cluster + " is still starting", Temporary: true}
 	}
 	ctx, cancel := context.WithTimeout(ctx, enrolTimeout)
 	defer cancel()
-	answer, err := c.passOn(ctx, enrolment{From: from, Request: r})
+	answer, err := c.passOn(ctx, r)
 	if err == nil {
 		return answer
 	}
@@ -110,16 +81,16 @@ func (c *Core) serveJoin(ctx context.Context, from transport.Pin, r transport.Jo
 }
 
 // passOn tries until ctx ends, because the leader may change while a member joins.
-func (c *Core) passOn(ctx context.Context, e enrolment) (answer transport.JoinAnswer, err error) {
+func (c *Core) passOn(ctx context.Context, r transport.JoinRequest) (answer transport.JoinAnswer, err error) {
 	for {
 		leader, term, ok := c.node.Leader()
 		switch {
 		case !ok:
 			err = errors.New("the fleet has no leader")
 		case leader == c.id():
-			answer, err = c.admit(ctx, term, e.From, e.Request)
+			answer, err = c.admit(ctx, term, r)
 		default:
-			answer, err = c.askLeader(ctx, transport.MemberID(leader), e)
+			answer, err = c.askLeader(ctx, transport.MemberID(leader), r)
 		}
 		var told refusal
 		final := err == nil && !answer.Temporary || errors.As(err, &told)
@@ -129,14 +100,14 @@ func (c *Core) passOn(ctx context.Context, e enrolment) (answer transport.JoinAn
 	}
 }
 
-func (c *Core) askLeader(ctx context.Context, leader transport.MemberID, e enrolment) (answer transport.JoinAnswer, err error) {
+func (c *Core) askLeader(ctx context.Context, leader transport.MemberID, r transport.JoinRequest) (answer transport.JoinAnswer, err error) {
 	conn, err := c.endpoint.Open(ctx, leader, transport.Control, kindEnrol)
 	if err != nil {
 		return answer, err
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(enrolTimeout))
-	if err := json.NewEncoder(conn).Encode(e); err != nil {
+	if err := json.NewEncoder(conn).Encode(r); err != nil {
 		return answer, fmt.Errorf("ask leader: %w", err)
 	}
 	if err := json.NewDecoder(io.LimitReader(conn, maxAnswer)).Decode(&answer); err != nil {
@@ -149,19 +120,19 @@ func (c *Core) askLeader(ctx context.Context, leader transport.MemberID, e enrol
 func (c *Core) serveEnrol(peer transport.MemberID, conn net.Conn) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(enrolTimeout))
-	var e enrolment
-	if err := json.NewDecoder(io.LimitReader(conn, maxEnrolment)).Decode(&e); err != nil {
+	var r transport.JoinRequest
+	if err := json.NewDecoder(io.LimitReader(conn, maxEnrolment)).Decode(&r); err != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), enrolTimeout)
 	defer cancel()
-	answer := c.admitAsLeader(ctx, e)
+	answer := c.admitAsLeader(ctx, r)
 	if err := json.NewEncoder(conn).Encode(answer); err != nil {
 		c.log.Debug("answer to a request to join was not heard", "peer", peer, "err", err)
 	}
 }
 
-func (c *Core) admitAsLeader(ctx context.Context, e enrolment) transport.JoinAnswer {
+func (c *Core) admitAsLeader(ctx context.Context, r transport.JoinRequest) transport.JoinAnswer {
 	if !c.opened() {
 		return transport.JoinAnswer{Error: c.self.Cluster + " is still starting", Temporary: true}
 	}
@@ -169,7 +140,7 @@ func (c *Core) admitAsLeader(ctx context.Context, e enrolment) transport.JoinAns
 	if !ok || leader != c.id() {
 		return transport.JoinAnswer{Error: "the leader changed", Temporary: true}
 	}
-	answer, err := c.admit(ctx, term, e.From, e.Request)
+	answer, err := c.admit(ctx, term, r)
 	if err != nil {
 		var told refusal
 		return transport.JoinAnswer{Error: err.Error(), Temporary: !errors.As(err, &told)}

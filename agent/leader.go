@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -117,7 +119,9 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 	}
 	var errs []error
 	for _, b := range s.bundles {
-		errs = append(errs, l.advance(ctx, s, b))
+		if b.key == v1alpha1.KeyBundles+b.value.Name {
+			errs = append(errs, l.advance(ctx, s, b))
+		}
 	}
 	for _, t := range s.tombs {
 		errs = append(errs, l.withdrawDeleted(ctx, s, t))
@@ -284,17 +288,18 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 	if err != nil {
 		return err
 	}
-	inUse := map[string]bool{}
+	inUse, alive := map[string]bool{}, map[string]bool{}
 	for _, g := range s.grants {
 		inUse[g.value.Revision] = true
 	}
 	for _, b := range s.bundles {
+		alive[string(b.value.UID)] = true
 		inUse[v1alpha1.RevisionName(b.value.Name, string(b.value.UID), b.value.Generation)] = true
 	}
 	conditions := []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, s.view.Revision())}
 	var ops []store.Op
-	for _, key := range surplus(revisions, inUse) {
-		ops = append(ops, store.Delete(v1alpha1.KeyBundleRevisions+key), store.Delete(v1alpha1.KeyRollouts+key))
+	for _, name := range surplus(revisions, inUse, alive) {
+		ops = append(ops, store.Delete(v1alpha1.KeyBundleRevisions+name), store.Delete(v1alpha1.KeyRollouts+name))
 	}
 	tokens, err := l.tokens.list(s.view)
 	if err != nil {
@@ -308,18 +313,22 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 	return l.write(ctx, conditions, ops...)
 }
 
-// surplus names the revisions that are not in use and not among the newest of their bundle.
-func surplus(revisions []object[v1alpha1.BundleRevision], inUse map[string]bool) (names []string) {
+// surplus names the revisions that are not in use and not among the newest of a bundle that is alive.
+func surplus(revisions []object[v1alpha1.BundleRevision], inUse, alive map[string]bool) (names []string) {
 	unused := map[string][]object[v1alpha1.BundleRevision]{}
 	for _, r := range revisions {
 		if !inUse[r.value.Name] {
-			unused[r.value.Spec.Bundle] = append(unused[r.value.Spec.Bundle], r)
+			unused[r.value.Spec.BundleUID] = append(unused[r.value.Spec.BundleUID], r)
 		}
 	}
-	for _, of := range unused {
-		slices.SortFunc(of, func(a, b object[v1alpha1.BundleRevision]) int { return int(b.modified) - int(a.modified) })
-		for _, r := range of[min(revisionsKept, len(of)):] {
-			names = append(names, r.value.Name)
+	for uid, of := range unused {
+		keep := 0
+		if alive[uid] {
+			keep = revisionsKept
+		}
+		slices.SortFunc(of, func(a, b object[v1alpha1.BundleRevision]) int { return cmp.Compare(b.modified, a.modified) })
+		for _, r := range of[min(keep, len(of)):] {
+			names = append(names, strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions))
 		}
 	}
 	slices.Sort(names)

@@ -37,10 +37,12 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer release()
-	if me.Addresses, err = me.Addresses.merged(o.Addresses).completed(); err != nil {
+	me.Addresses = me.Addresses.merged(o.Addresses)
+	reached, err := me.Addresses.completed()
+	if err != nil {
 		return err
 	}
-	doors, err := openDoors(dir, me.Addresses)
+	doors, err := openDoors(dir, reached)
 	if err != nil {
 		return err
 	}

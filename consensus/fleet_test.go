@@ -67,7 +67,6 @@ type recorder struct {
 	clock atomic.Int64
 	mu    sync.Mutex
 	ops   []porcupine.Operation
-	acked map[string]string // key of its own for each acknowledged write
 }
 
 func (r *recorder) add(op porcupine.Operation) {

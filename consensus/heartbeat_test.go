@@ -45,6 +45,7 @@ func TestHeartbeatOfNewTerm(t *testing.T) {
 			peer := rawPeer(t, next)
 			var resp raft.AppendEntriesResponse
 			id, at := raft.ServerID(leader.ID), raft.ServerAddress(leader.ID)
+			//lint:ignore SA1019 raft's own leaders still fill it
 			req := &raft.AppendEntriesRequest{RPCHeader: header(next.ID), Term: term + 1, Leader: []byte(next.ID)}
 			if err := peer.AppendEntries(id, at, req, &resp); err != nil {
 				t.Fatal(err)

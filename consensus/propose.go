@@ -55,7 +55,7 @@ func (n *Node) propose(ctx context.Context, p Proposal, seq uint64) (store.Resul
 		err := &store.Invalid{Reason: fmt.Sprintf("transaction of %d bytes without its large values", size)}
 		return store.Result{Err: err}, err
 	}
-	missing := chunks
+	missing := n.cfg.Store.View().Lacks(chunks) // the others are named by MissingChunks, should they go meanwhile
 	a := &attempts{node: n, ctx: ctx, term: p.Term}
 	for {
 		if r, err := n.writeChunks(ctx, missing); err != nil {

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	names "k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -77,7 +77,7 @@ func malformed(u *unstructured.Unstructured) string {
 	}
 	if name, ok := meta["name"].(string); !ok || name == "" {
 		return "the manifest has no metadata.name"
-	} else if wrong := path.IsValidPathSegmentName(name); len(wrong) > 0 {
+	} else if wrong := names.IsPathSegmentName(name); len(wrong) > 0 {
 		return "its metadata.name " + wrong[0]
 	}
 	for _, field := range []string{"labels", "annotations"} {

@@ -75,7 +75,7 @@ func checkAddresses(list []string) error {
 		return fmt.Errorf("%d addresses: want at most %d", len(list), maxAddresses)
 	}
 	for _, a := range list {
-		if err := checkAddress(a); err != nil {
+		if err := CheckAddress(a); err != nil {
 			return err
 		}
 	}
@@ -83,7 +83,7 @@ func checkAddresses(list []string) error {
 }
 
 // checkAddress takes host:port with a numeric port; the host is an IP address or a DNS name.
-func checkAddress(s string) error {
+func CheckAddress(s string) error {
 	if len(s) > maxAddress {
 		return fmt.Errorf("address %q: too long", clip(s))
 	}

@@ -12,7 +12,7 @@ import (
 
 // Resolve takes IP addresses as they are and asks the system's resolver for names.
 func Resolve(ctx context.Context, hostport string) ([]netip.AddrPort, error) {
-	if err := checkAddress(hostport); err != nil {
+	if err := CheckAddress(hostport); err != nil {
 		return nil, err
 	}
 	host, text, _ := net.SplitHostPort(hostport)

@@ -9,10 +9,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
@@ -151,7 +153,10 @@ func (m *Member) Stop() error {
 func (m *Member) Kill() {
 	m.Isolate()
 	m.Stop() // what it ends with is of no interest to anyone
-	m.Rejoin()
+	for _, other := range m.fleet.Members {
+		m.fleet.Net.Mend(m.Host(), other.Host())
+		m.fleet.Net.Mend(other.Host(), m.Host())
+	}
 }
 
 // Isolate cuts the member off from all others, in both directions.
@@ -163,9 +168,6 @@ func (m *Member) Isolate() {
 		}
 	}
 }
-
-// Rejoin undoes every cut in the network.
-func (m *Member) Rejoin() { m.fleet.Net.Heal() }
 
 // Close ends the fleet. The bubble ends after it.
 func (f *Fleet) Close() {
@@ -213,6 +215,18 @@ func (f *Fleet) Voters() int {
 	return 0
 }
 
+// VotersTold says how many members vote by what the leader has written, and this member has applied: it lags a little.
+func (m *Member) VotersTold() int {
+	n := 0
+	for _, kv := range m.Core.Store().View().List(v1alpha1.KeyClusters) {
+		var c v1alpha1.Cluster
+		if json.Unmarshal(kv.Value, &c) == nil && c.Status.Voter == v1alpha1.RoleVoter {
+			n++
+		}
+	}
+	return n
+}
+
 // logger is silent unless HANSE_SIM_LOG is set.
 func logger() *slog.Logger {
 	if os.Getenv("HANSE_SIM_LOG") == "" {
@@ -221,23 +235,28 @@ func logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// Write puts a value, as a member would for itself, and returns the revision.
-func (m *Member) Write(ctx context.Context, key, value string) (store.Revision, error) {
-	op := store.Put("/users/"+key, fmt.Appendf(nil, `{"metadata":{"name":%q},"spec":{"pin":%q}}`, key, value))
+// Write puts a number, as a member would for itself, and returns the revision. The store sees a User of that name.
+func (m *Member) Write(ctx context.Context, key string, n int) (store.Revision, error) {
+	op := store.Put("/users/"+key, fmt.Appendf(nil, `{"metadata":{"name":%q},"spec":{"pin":"%d"}}`, key, n))
 	r, err := m.Core.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: []store.Op{op}}})
 	return r.Revision, err
 }
 
-// Read returns what a linearizable read of the key finds, "" for nothing.
-func (m *Member) Read(ctx context.Context, key string) (string, error) {
+// Read returns the number that a linearizable read of the key finds, 0 for nothing.
+func (m *Member) Read(ctx context.Context, key string) (int, error) {
 	if _, err := m.Core.Node().Read(ctx); err != nil {
-		return "", err
+		return 0, err
 	}
-	kv, ok := m.Core.Store().View().Get("/users/" + key)
-	if !ok {
-		return "", nil
+	return m.Has(key), nil
+}
+
+// Has is the number that the member's own copy has for the key, 0 for nothing.
+func (m *Member) Has(key string) int {
+	kv, _ := m.Core.Store().View().Get("/users/" + key)
+	var u v1alpha1.User
+	if len(kv.Value) > 0 && json.Unmarshal(kv.Value, &u) != nil {
+		return -1
 	}
-	var u struct{ Spec struct{ Pin string } }
-	err := json.Unmarshal(kv.Value, &u)
-	return u.Spec.Pin, err
+	n, _ := strconv.Atoi(u.Spec.Pin)
+	return n
 }

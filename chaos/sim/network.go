@@ -60,6 +60,13 @@ func (n *Network) Cut(from, to string) {
 	n.cut[[2]string{from, to}] = true
 }
 
+// Mend undoes a Cut.
+func (n *Network) Mend(from, to string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.cut, [2]string{from, to})
+}
+
 // Heal undoes every Cut.
 func (n *Network) Heal() {
 	n.mu.Lock()

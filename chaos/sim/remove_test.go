@@ -64,7 +64,7 @@ func TestARemovedMemberIsCutOffAndTold(t *testing.T) {
 					}
 					return len(s.Voters) == 3
 				})
-				write(t, other, "after", "1")
+				write(t, other, "after", 1)
 				for _, m := range f.Members {
 					if m.Running() && m.Core.Store().View().Revision() < at {
 						t.Errorf("%s is behind the removal", m.Name)

@@ -35,6 +35,17 @@ func newView() *View {
 // Revision is the number of transactions that changed the store so far.
 func (v *View) Revision() Revision { return v.revision }
 
+// Lacks returns those of the chunks that the store does not hold.
+func (v *View) Lacks(chunks []Chunk) []Chunk {
+	var lacks []Chunk
+	for _, c := range chunks {
+		if _, there := v.chunks.get(c.Hash); !there {
+			lacks = append(lacks, c)
+		}
+	}
+	return lacks
+}
+
 // Index is that of the last log entry that was applied, 0 before the first. It counts entries, not changes: compare it
 // with indexes of the log only.
 func (v *View) Index() uint64 { return v.index }
