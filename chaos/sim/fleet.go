@@ -72,14 +72,26 @@ func (f *Fleet) Join(name, region string) *Member {
 		f.T.Fatalf("make token for %s: %v", name, err)
 	}
 	m := f.add(name, region)
-	conn := f.Net.Listen(&net.UDPAddr{IP: m.addr.IP, Port: 9000})
-	defer conn.Close()
-	if _, err := agent.Join(ctx, agent.JoinOptions{DataDir: m.dir, Cluster: name, Region: region, Token: token, Conn: conn, Addresses: m.addresses()}); err != nil {
+	if err := m.Enrol(ctx, token); err != nil {
 		f.T.Fatalf("join %s: %v", name, err)
 	}
 	m.Start()
 	return m
 }
+
+// Candidate is a member that is not in the fleet yet.
+func (f *Fleet) Candidate(name, region string) *Member { return f.add(name, region) }
+
+// Enrol asks the fleet to let the member in, as `hanse join` does.
+func (m *Member) Enrol(ctx context.Context, token string) error {
+	conn := m.fleet.Net.Listen(&net.UDPAddr{IP: m.addr.IP, Port: 9000})
+	defer conn.Close()
+	_, err := agent.Join(ctx, agent.JoinOptions{DataDir: m.dir, Cluster: m.Name, Region: m.Region, Token: token, Conn: conn, Addresses: m.addresses()})
+	return err
+}
+
+// Dir is the member's data directory.
+func (m *Member) Dir() string { return m.dir }
 
 func (f *Fleet) add(name, region string) *Member {
 	m := &Member{

@@ -1,0 +1,89 @@
+package sim_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/chaos/sim"
+)
+
+func TestTheOnlyVoterIsNotRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		fra := f.Found("fra", "eu")
+		iad := f.Join("iad", "us")
+		f.Await("the leader has told who votes", time.Minute, func() bool { return iad.VotersTold() == 1 })
+		v := iad.Core.Store().View()
+		key := v1alpha1.KeyClusters + fra.Name
+		kv, _ := v.Get(key)
+		if _, ops, err := agent.Companion(v, key, kv.Value, nil); err == nil {
+			t.Errorf("removing it would be allowed, by %d writes", len(ops))
+		}
+		remove(t, fra, "iad") // which does not vote
+		write(t, fra, "after", 1)
+	})
+}
+
+func TestAFounderWhoseLogIsLostDoesNotFoundTheFleetAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		fra := f.Members[0]
+		write(t, fra, "before", 1)
+		if err := fra.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(filepath.Join(fra.Dir(), "raft")); err != nil {
+			t.Fatal(err)
+		}
+		if err := fra.TryStart(); err == nil || !strings.Contains(err.Error(), "hanse remove fra") {
+			t.Errorf("started with: %v", err)
+		}
+		write(t, f.Members[1], "after", 2)
+	})
+}
+
+func TestAJoinThatIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		token, err := f.Members[0].Core.CreateToken(ctx, agent.TokenTerms{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := f.Candidate("gru", "sa")
+		if err := first.Enrol(ctx, token); err != nil {
+			t.Fatal(err)
+		}
+		// As if the answer had been lost: the directory does not know that it is in.
+		if err := os.Remove(filepath.Join(first.Dir(), "member.json")); err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Enrol(ctx, token); err != nil {
+			t.Errorf("the same again: %v", err)
+		}
+		other := f.Candidate("cpt", "af")
+		if err := other.Enrol(ctx, token); err == nil || !strings.Contains(err.Error(), "token spent") {
+			t.Errorf("another with the same token: %v", err)
+		}
+		remove(t, f.Members[1], "gru")
+		if err := os.Remove(filepath.Join(first.Dir(), "member.json")); err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Enrol(ctx, token); err == nil || !strings.Contains(err.Error(), "removed") {
+			t.Errorf("the same after it was removed: %v", err)
+		}
+	})
+}
