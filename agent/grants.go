@@ -18,16 +18,15 @@ import (
 // grants hands the reconciler what its cluster was granted. Before it hands anything out, it has the state that this
 // came from recorded as the last good one, so that a restart never acts on an older state.
 type grants struct {
-	core      *Core
-	revisions *objects[v1alpha1.BundleRevision]
-	mu        sync.Mutex
-	known     bool
-	current   []reconcile.Grant
-	changed   chan struct{}
+	core    *Core
+	mu      sync.Mutex
+	known   bool
+	current []reconcile.Grant
+	changed chan struct{}
 }
 
 func newGrants(c *Core) *grants {
-	return &grants{core: c, revisions: newObjects[v1alpha1.BundleRevision](v1alpha1.KeyBundleRevisions), changed: make(chan struct{})}
+	return &grants{core: c, changed: make(chan struct{})}
 }
 
 // Current implements reconcile.Grants.

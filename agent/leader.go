@@ -160,8 +160,8 @@ func (s scene) grantsNamed(bundle string) map[string]object[v1alpha1.Grant] {
 // advance grants the next wave of a bundle's rollout.
 func (l *leader) advance(ctx context.Context, s scene, b object[v1alpha1.Bundle]) error {
 	situation := plan.Situation{Bundle: b.value, Grants: map[string]v1alpha1.Grant{}, Away: map[string]bool{}}
+	situation.Clusters = s.fleet()
 	for _, c := range s.clusters {
-		situation.Clusters = append(situation.Clusters, *c.value)
 		situation.Away[c.value.Name] = !s.seen[c.value.Name].fresh(s.now)
 	}
 	named := s.grantsNamed(b.value.Name)

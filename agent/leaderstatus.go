@@ -13,6 +13,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
 )
 
 // writeStatuses writes what the leader decides about bundles, rollouts and clusters. These are decisions, made at a
@@ -61,8 +62,9 @@ func setReady(conditions *[]metav1.Condition, status metav1.ConditionStatus, rea
 
 // runs says whether a cluster runs a revision, healthy, as its own member reported last.
 func (s scene) runs(cluster, bundle, revision string) bool {
-	r, ok := s.seen[cluster].bundles[bundle]
-	return ok && r.Status.Applied == revision && r.Status.Health == v1alpha1.HealthReady
+	sight := s.seen[cluster]
+	r, ok := sight.bundles[bundle]
+	return ok && sight.fresh(s.now) && r.Status.Applied == revision && r.Status.Health == v1alpha1.HealthReady
 }
 
 func (s scene) bundleStatus(b *v1alpha1.Bundle) v1alpha1.BundleStatus {
@@ -71,20 +73,21 @@ func (s scene) bundleStatus(b *v1alpha1.Bundle) v1alpha1.BundleStatus {
 	next.Revision = v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation)
 	next.Clusters, next.ReadyClusters = 0, 0
 	var waiting []string
-	for c, g := range s.grantsNamed(b.Name) {
-		if g.value.Withdraw || g.value.BundleUID != string(b.UID) {
-			continue
-		}
+	granted := s.grantsNamed(b.Name)
+	picked, err := plan.Place(b.Spec.Placement, s.fleet())
+	for _, c := range picked {
 		next.Clusters++
-		if g.value.Revision == next.Revision && s.runs(c, b.Name, next.Revision) {
+		if g, ok := granted[c]; ok && g.value.Revision == next.Revision && s.runs(c, b.Name, next.Revision) {
 			next.ReadyClusters++
 		} else {
 			waiting = append(waiting, c)
 		}
 	}
 	switch {
+	case err != nil:
+		setReady(&next.Conditions, metav1.ConditionFalse, "NoPlacement", err.Error(), b.Generation, s.now)
 	case next.Clusters == 0:
-		setReady(&next.Conditions, metav1.ConditionFalse, "NoClusters", "no cluster is granted the bundle", b.Generation, s.now)
+		setReady(&next.Conditions, metav1.ConditionFalse, "NoClusters", "the placement picks no cluster", b.Generation, s.now)
 	case len(waiting) > 0:
 		setReady(&next.Conditions, metav1.ConditionFalse, "Progressing", "waiting for "+fewNames(waiting), b.Generation, s.now)
 	default:
@@ -121,6 +124,11 @@ func (s scene) rolloutStatus(r *v1alpha1.Rollout) v1alpha1.RolloutStatus {
 				waiting = append(waiting, c)
 			}
 		}
+		for _, c := range w.Withdraw {
+			if s.withdraws(c, r.Spec.Bundle) {
+				waiting = append(waiting, c)
+			}
+		}
 	}
 	if len(waiting) > 0 {
 		setReady(&next.Conditions, metav1.ConditionFalse, "Progressing", "waiting for "+fewNames(waiting), r.Generation, s.now)
@@ -132,12 +140,25 @@ func (s scene) rolloutStatus(r *v1alpha1.Rollout) v1alpha1.RolloutStatus {
 }
 
 func (s scene) grantedRevision(cluster, bundle string) string {
-	for _, g := range s.grants {
-		if g.key == v1alpha1.GrantKey(cluster, bundle) {
-			return g.value.Revision
-		}
+	if g, ok := s.grantsNamed(bundle)[cluster]; ok {
+		return g.value.Revision
 	}
 	return ""
+}
+
+// withdraws says that a cluster was told to withdraw a bundle and has not struck its grant yet.
+func (s scene) withdraws(cluster, bundle string) bool {
+	g, ok := s.grantsNamed(bundle)[cluster]
+	return ok && g.value.Withdraw
+}
+
+// fleet is every cluster.
+func (s scene) fleet() []v1alpha1.Cluster {
+	all := make([]v1alpha1.Cluster, 0, len(s.clusters))
+	for _, c := range s.clusters {
+		all = append(all, *c.value)
+	}
+	return all
 }
 
 func (s scene) clusterStatus(c *v1alpha1.Cluster, voters []store.MemberID) v1alpha1.ClusterStatus {

@@ -164,6 +164,7 @@ func (c *Core) receiveReports(peer transport.MemberID, conn net.Conn) {
 			return
 		}
 		c.board.note(store.MemberID(peer), w, time.Now())
+		time.Sleep(reportPause) // whoever speaks without pause is not heard without pause
 	}
 }
 

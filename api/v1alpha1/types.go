@@ -273,7 +273,7 @@ type BundleStatus struct {
 	// revision names the BundleRevision of that generation.
 	// +optional
 	Revision string `json:"revision,omitempty"`
-	// clusters is how many clusters are granted the bundle.
+	// clusters is how many clusters the placement picks.
 	// +optional
 	Clusters int32 `json:"clusters,omitempty"`
 	// readyClusters is how many of them run this revision, healthy.

@@ -525,7 +525,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleStatus(ref common.ReferenceCall
 					},
 					"clusters": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters is how many clusters are granted the bundle.",
+							Description: "clusters is how many clusters the placement picks.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},
