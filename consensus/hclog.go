@@ -6,6 +6,8 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -34,8 +36,22 @@ func level(l hclog.Level) (slog.Level, bool) {
 	return 0, false
 }
 
+// ofPeers begin raft's messages about members that do not answer. It repeats them many times a second for as long as
+// one is away; who is away is told by others.
+var ofPeers = []string{
+	"failed to heartbeat", "failed to appendEntries", "failed to pipeline", "failed to make requestVote", "failed to make preVote",
+	"failed to send snapshot", "failed to contact",
+}
+
+func ofPeer(msg string) bool {
+	return slices.ContainsFunc(ofPeers, func(begin string) bool { return strings.HasPrefix(msg, begin) })
+}
+
 func (a *logAdapter) Log(l hclog.Level, msg string, args ...any) {
 	to, ok := level(l)
+	if ofPeer(msg) {
+		to = slog.LevelDebug
+	}
 	if !ok || !a.out.Enabled(context.Background(), to) {
 		return
 	}

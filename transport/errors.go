@@ -1,10 +1,12 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 
 	"github.com/quic-go/quic-go"
 )
@@ -63,6 +65,11 @@ func explain(err error) error {
 	}
 	if s, ok := errors.AsType[*quic.StreamError](err); ok {
 		return explainReset(s)
+	}
+	_, idle := errors.AsType[*quic.IdleTimeoutError](err)
+	_, handshake := errors.AsType[*quic.HandshakeTimeoutError](err)
+	if idle || handshake || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("nobody answers, UDP may be blocked: %w", os.ErrDeadlineExceeded)
 	}
 	return err
 }
