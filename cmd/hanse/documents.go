@@ -16,7 +16,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utiljson "k8s.io/apimachinery/pkg/util/json"
+	kjson "sigs.k8s.io/json"
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
@@ -28,6 +28,7 @@ type document struct {
 	source string // file, or stdin
 	line   int    // of the text's first line
 	text   []byte
+	isJSON bool
 	path   []string // to the object in the text, when it is an item of a List
 	object map[string]any
 }
@@ -170,7 +171,7 @@ func splitJSON(source string, text []byte) (all []document, ok bool) {
 			return all, errors.Is(err, io.EOF)
 		}
 		start += bytes.IndexByte(text[start:], '{')
-		all = append(all, document{source: source, line: 1 + bytes.Count(text[:start], []byte("\n")), text: raw})
+		all = append(all, document{source: source, line: 1 + bytes.Count(text[:start], []byte("\n")), text: raw, isJSON: true})
 	}
 }
 
@@ -195,15 +196,18 @@ var yamlLine = regexp.MustCompile(`line (\d+): `)
 
 // decode reads one document; nil when it holds nothing but space, comments and directives.
 func decode(d document) (map[string]any, error) {
-	data, err := sigsyaml.YAMLToJSONStrict(d.text)
-	if err != nil {
-		if blank(d.text) {
+	data := d.text
+	if !d.isJSON {
+		var err error
+		if data, err = sigsyaml.YAMLToJSONStrict(d.text); err != nil && blank(d.text) {
 			return nil, nil
+		} else if err != nil {
+			return nil, notYAML(d, err)
 		}
-		return nil, notYAML(d, err)
 	}
 	var value any
-	if err := utiljson.Unmarshal(data, &value); err != nil {
+	twice, err := kjson.UnmarshalStrict(data, &value, kjson.DisallowDuplicateFields)
+	if err = errors.Join(append(twice, err)...); err != nil {
 		return nil, notYAML(d, err)
 	}
 	switch v := value.(type) {
@@ -234,7 +238,11 @@ func notYAML(d document, err error) error {
 		line, why = d.line+n-1, why[:found[0]]+why[found[1]:]
 	}
 	why, _, _ = strings.Cut(why, "\n")
-	return usagef("%s: line %d: not YAML: %s", d.source, line, why)
+	language := "YAML"
+	if d.isJSON {
+		language = "good JSON"
+	}
+	return usagef("%s: line %d: not %s: %s", d.source, line, language, why)
 }
 
 // flatten takes a List apart, and checks that every object says what it is.

@@ -64,6 +64,7 @@ func TestScripts(t *testing.T) {
 //
 //	ports NAME…                set each variable to a free port of 127.0.0.1
 //	until PROGRAM ARGS…        run it until it exits with 0
+//	systemd hears WORD         the next that comes to the notify socket, $WORK/notify, is WORD; watchdog's are skipped
 //	term                       SIGTERM to the program started last in the background
 func TestARealMember(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -71,9 +72,15 @@ func TestARealMember(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HANSE_DATA_DIR", filepath.Join(env.WorkDir, "d"))
 			env.Setenv("KUBECONFIG", "")
+			conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(env.WorkDir, "notify"), Net: "unixgram"})
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { conn.Close() })
+			env.Values["systemd"] = conn
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "term": terminate},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "term": terminate, "systemd": systemdHears},
 	})
 }
 
@@ -89,6 +96,22 @@ func ports(ts *testscript.TestScript, _ bool, names []string) {
 		_, port, err := net.SplitHostPort(l.Addr().String())
 		ts.Check(err)
 		ts.Setenv(name, port)
+	}
+}
+
+func systemdHears(ts *testscript.TestScript, _ bool, args []string) {
+	conn := ts.Value("systemd").(*net.UnixConn)
+	ts.Check(conn.SetReadDeadline(time.Now().Add(30 * time.Second)))
+	buf := make([]byte, 1024)
+	for {
+		n, err := conn.Read(buf)
+		ts.Check(err)
+		switch got := string(buf[:n]); {
+		case got == args[1]:
+			return
+		case got != "WATCHDOG=1":
+			ts.Fatalf("systemd hears %q", got)
+		}
 	}
 }
 
