@@ -61,7 +61,7 @@ func (c *Core) serveTokens(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	terms := TokenTerms{Cluster: ask.Cluster, Region: ask.Region, Zone: ask.Zone, Labels: ask.Labels, Voting: ask.Voting, Rights: ask.Rights}
-	ctx, cancel := context.WithTimeout(r.Context(), tokenTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), patience(r))
 	defer cancel()
 	t, err := c.createToken(ctx, apiserver.Person(r.Context()), terms, time.Duration(ask.TTLSeconds)*time.Second)
 	var forbidden *store.Forbidden
@@ -77,6 +77,15 @@ func (c *Core) serveTokens(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer(w, http.StatusCreated, v1alpha1.TokenAnswer{Token: t.String(), ID: t.ID(), Expires: t.Expires})
 	}
+}
+
+// patience is how long a request may take: as long as the asker waits, less the time for the answer.
+func patience(r *http.Request) time.Duration {
+	asked, err := time.ParseDuration(r.URL.Query().Get("timeout"))
+	if err != nil || asked <= 0 {
+		return tokenTimeout
+	}
+	return min(tokenTimeout, asked-asked/8)
 }
 
 func get(what func(*http.Request) (any, error)) http.Handler {

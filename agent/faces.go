@@ -117,7 +117,7 @@ func (o *ownReports) take(changed []reconcile.Report) {
 
 // withdrawn forgets a bundle that left nothing in the cluster, and strikes it in the log.
 func (o *ownReports) withdrawn(ctx context.Context, bundle, uid string) error {
-	if err := o.core.withdrawn(ctx, bundle, uid); err != nil {
+	if err := o.core.Withdrawn(ctx, bundle, uid); err != nil {
 		return err
 	}
 	o.mu.Lock()

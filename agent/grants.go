@@ -110,9 +110,9 @@ func fill(v *store.View, g *reconcile.Grant) error {
 	return nil
 }
 
-// withdrawn strikes the member's grant of a bundle, and the member off the bundle's tombstone, in one transaction.
+// Withdrawn strikes the member's grant of a bundle, and the member off the bundle's tombstone, in one transaction.
 // The reconciler calls it when nothing of the bundle is left, and again if it fails.
-func (c *Core) withdrawn(ctx context.Context, bundle, uid string) error {
+func (c *Core) Withdrawn(ctx context.Context, bundle, uid string) error {
 	if _, err := c.node.Read(ctx); err != nil {
 		return err
 	}

@@ -138,9 +138,20 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 		o.Watch(c.node.Healthy)
 	}
 	if o.Ready != nil {
-		o.Ready()
+		g.Go(func() error {
+			if c.founded(ctx) {
+				o.Ready()
+			}
+			return nil
+		})
 	}
 	return g.Wait()
+}
+
+// founded waits, on the member that founds the fleet, until it has; others may be away from theirs when they start. It
+// says whether ctx is still alive.
+func (c *Core) founded(ctx context.Context) bool {
+	return !c.self.Founder || c.store.WaitFor(ctx, 1) == nil
 }
 
 // reconcile makes the member's cluster as granted.

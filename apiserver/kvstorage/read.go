@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/storage"
@@ -37,6 +38,14 @@ func (s *Storage) Get(ctx context.Context, key string, opts storage.GetOptions, 
 // notOlderThan is the state by the rules of resourceVersion: "" all that was acknowledged, "0" whatever is here,
 // else that revision or a later one.
 func (s *Storage) notOlderThan(ctx context.Context, resourceVersion string) (*store.View, error) {
+	v, err := s.byVersion(ctx, resourceVersion)
+	if err == nil && v.Revision() == 0 {
+		return nil, apierrors.NewServiceUnavailable("this member does not have the fleet's state yet")
+	}
+	return v, err
+}
+
+func (s *Storage) byVersion(ctx context.Context, resourceVersion string) (*store.View, error) {
 	switch resourceVersion {
 	case "":
 		return s.fresh(ctx)

@@ -1,0 +1,184 @@
+package sim_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+const shopKey = v1alpha1.KeyBundles + "shop"
+
+// put writes the bundle shop, for every cluster, as the API does.
+func put(t *testing.T, m *sim.Member, uid string) {
+	t.Helper()
+	b := &v1alpha1.Bundle{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "Bundle"},
+		ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: types.UID(uid), Generation: 1},
+		Spec:       v1alpha1.BundleSpec{Placement: v1alpha1.Placement{ClusterSelector: &metav1.LabelSelector{}}},
+	}
+	value, err := json.Marshal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(t, m, store.Put(shopKey, value), value)
+}
+
+// bury deletes the bundle shop, as the API does.
+func bury(t *testing.T, m *sim.Member) {
+	t.Helper()
+	change(t, m, store.Delete(shopKey), nil)
+}
+
+// change writes the bundle with what belongs to it, and tries again when somebody else was quicker.
+func change(t *testing.T, m *sim.Member, op store.Op, after []byte) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		if _, err := m.Core.Node().Read(ctx); err != nil {
+			t.Fatal(err)
+		}
+		v := m.Core.Store().View()
+		kv, _ := v.Get(shopKey)
+		conditions, ops, err := agent.Companion(v, shopKey, kv.Value, after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = m.Core.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{If: conditions, Then: append(ops, op)}})
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// carryOut does what a cluster would: what is to be withdrawn is gone at once, and struck.
+func carryOut(ctx context.Context, m *sim.Member) {
+	for ctx.Err() == nil {
+		for _, kv := range m.Core.Store().View().List(v1alpha1.KeyGrants + m.Name + "/") {
+			var g v1alpha1.Grant
+			if json.Unmarshal(kv.Value, &g) == nil && g.Withdraw {
+				try, cancel := context.WithTimeout(ctx, time.Second)
+				_ = m.Core.Withdrawn(try, g.Bundle, g.BundleUID) // the next round tries again
+				cancel()
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// granted tells what a member knows: each grant of the shop, and each tombstone.
+func granted(m *sim.Member) string {
+	var lines []string
+	v := m.Core.Store().View()
+	for _, prefix := range []string{v1alpha1.KeyGrants, v1alpha1.KeyTombstones} {
+		for _, kv := range v.List(prefix) {
+			var r struct {
+				v1alpha1.Grant
+				Clusters []string `json:"clusters"`
+			}
+			if json.Unmarshal(kv.Value, &r) != nil {
+				return "garbled"
+			}
+			lines = append(lines, strings.TrimSpace(fmt.Sprint(kv.Key, " ", r.Revision, strings.Join(r.Clusters, ","))))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func everywhere(revision string) string {
+	var lines []string
+	for _, c := range []string{"ams", "fra", "iad", "pdx", "sin"} {
+		lines = append(lines, "/grants/"+c+"/shop "+revision)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// shopFleet is a fleet of five that carries out what it is granted, with the bundle shop in all of it.
+func shopFleet(t *testing.T, play func(t *testing.T, f *sim.Fleet)) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		put(t, f.Members[3], "first")
+		f.Await("every cluster is granted it", time.Minute, func() bool { return granted(f.Members[4]) == everywhere("shop-first-1") })
+		for _, m := range f.Members {
+			go carryOut(ctx, m)
+		}
+		play(t, f)
+		cancel()
+		time.Sleep(2 * time.Second)
+	})
+}
+
+func TestADeletedBundleIsWithdrawnAndForgotten(t *testing.T) {
+	shopFleet(t, func(t *testing.T, f *sim.Fleet) {
+		bury(t, f.Members[4])
+		f.Await("nothing is left of it", time.Minute, func() bool {
+			v := f.Members[1].Core.Store().View()
+			return granted(f.Members[1]) == "" && len(v.List(v1alpha1.KeyBundleRevisions)) == 0 && len(v.List(v1alpha1.KeyRollouts)) == 0
+		})
+	})
+}
+
+func TestABundleThatIsDeletedAndMadeAgainIsGrantedAnew(t *testing.T) {
+	shopFleet(t, func(t *testing.T, f *sim.Fleet) {
+		bury(t, f.Members[4])
+		put(t, f.Members[2], "second")
+		f.Await("the new one is everywhere, and no tombstone is left", time.Minute, func() bool {
+			return granted(f.Members[1]) == everywhere("shop-second-1")
+		})
+	})
+}
+
+func TestAClusterThatIsAwayWithdrawsOnItsReturn(t *testing.T) {
+	shopFleet(t, func(t *testing.T, f *sim.Fleet) {
+		away := f.Members[4]
+		away.Isolate()
+		bury(t, f.Leader())
+		f.Await("only it is left on the tombstone", time.Minute, func() bool {
+			return granted(f.Members[0]) == "/grants/pdx/shop\n/tombstones/first pdx"
+		})
+		f.Net.Heal()
+		f.Await("nothing is left", time.Minute, func() bool { return granted(f.Members[0]) == "" })
+	})
+}
+
+func TestAClusterThatIsRemovedHoldsUpNoDeletion(t *testing.T) {
+	shopFleet(t, func(t *testing.T, f *sim.Fleet) {
+		away := f.Members[4]
+		away.Isolate()
+		bury(t, f.Leader())
+		f.Await("only it is left on the tombstone", time.Minute, func() bool { return strings.HasSuffix(granted(f.Members[0]), "first pdx") })
+		remove(t, f.Leader(), away.Name)
+		f.Await("nothing is left", time.Minute, func() bool { return granted(f.Members[0]) == "" })
+	})
+}
+
+func TestALeaderThatIsKilledInTheMiddleLeavesNothingHalf(t *testing.T) {
+	shopFleet(t, func(t *testing.T, f *sim.Fleet) {
+		old := f.Leader()
+		bury(t, old)
+		old.Isolate()
+		time.Sleep(5 * time.Second)
+		f.Net.Heal()
+		f.Await("nothing is left", time.Minute, func() bool { return granted(f.Members[1]) == "" })
+	})
+}
