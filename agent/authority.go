@@ -29,6 +29,7 @@ type write struct {
 	before []byte // nil: the key is new
 	txn    store.Txn
 	view   *store.View // before the transaction
+	read   bundles
 }
 
 // asker is who wants to write.
@@ -52,8 +53,9 @@ func (authority) Authorize(v *store.View, who store.Asker, txn store.Txn) error 
 	if a.leading {
 		return nil
 	}
+	read := bundles{}
 	for _, op := range txn.Then {
-		w := write{asker: a, op: op, txn: txn, view: v}
+		w := write{asker: a, op: op, txn: txn, view: v, read: read}
 		if kv, ok := v.Get(op.Key); ok {
 			w.before = kv.Value
 		}
@@ -249,19 +251,34 @@ func (w write) soundBundle(name string) bool {
 	if w.op.Delete {
 		return true
 	}
-	b, ok := bundleIn(w.op.Value)
+	b, ok := w.read.in(w.op.Value)
 	if !ok || b.Name != name || b.Kind != "Bundle" || b.APIVersion != v1alpha1.SchemeGroupVersion.String() || b.UID == "" {
 		return false
 	}
 	if w.before == nil {
 		return true
 	}
-	old, ok := bundleIn(w.before)
+	old, ok := w.read.in(w.before)
 	return ok && b.UID == old.UID && b.Generation >= old.Generation
 }
 
-func bundleIn(value []byte) (b v1alpha1.Bundle, ok bool) {
-	return b, json.Unmarshal(value, &b) == nil
+// bundles remembers the bundles of one transaction: one may be megabytes, and several rows of the law read it.
+type bundles map[*byte]*v1alpha1.Bundle
+
+// in reads a bundle; !ok is one that cannot be read.
+func (r bundles) in(value []byte) (b *v1alpha1.Bundle, ok bool) {
+	if len(value) == 0 {
+		return nil, false
+	}
+	if b, known := r[&value[0]]; known {
+		return b, b != nil
+	}
+	b = &v1alpha1.Bundle{}
+	if json.Unmarshal(value, b) != nil {
+		b = nil
+	}
+	r[&value[0]] = b
+	return b, b != nil
 }
 
 // ownBundle says that a member with the right OwnObjects writes a bundle that, before and after, is for itself alone.
@@ -273,9 +290,8 @@ func (w write) ownBundle() bool {
 }
 
 func (w write) targetsOwn(bundle []byte) bool {
-	b, ok := bundleIn(bundle)
-	p := b.Spec.Placement
-	return ok && p.ClusterSelector == nil && slices.Equal(p.Clusters, []string{w.asker.cluster})
+	b, ok := w.read.in(bundle)
+	return ok && b.Spec.Placement.ClusterSelector == nil && slices.Equal(b.Spec.Placement.Clusters, []string{w.asker.cluster})
 }
 
 // withBundle says that the transaction writes the very bundle, at the very generation, whose content this revision
@@ -289,8 +305,8 @@ func (w write) withBundle() bool {
 		if op.Key != v1alpha1.KeyBundles+r.Spec.Bundle || op.Delete {
 			return false
 		}
-		b, ok := bundleIn(op.Value)
-		return ok && w.op.Key == v1alpha1.KeyBundleRevisions+r.Name && keeps(&r, &b)
+		b, ok := w.read.in(op.Value)
+		return ok && w.op.Key == v1alpha1.KeyBundleRevisions+r.Name && keeps(&r, b)
 	})
 }
 
@@ -330,7 +346,7 @@ func (w write) buries() bool {
 		return false
 	}
 	kv, there := w.view.Get(v1alpha1.KeyBundles + t.Bundle)
-	b, ok := bundleIn(kv.Value)
+	b, ok := w.read.in(kv.Value)
 	return there && ok && string(b.UID) == t.BundleUID && slices.ContainsFunc(w.txn.Then, func(op store.Op) bool {
 		return op.Key == kv.Key && op.Delete
 	})

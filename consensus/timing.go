@@ -38,7 +38,7 @@ func DefaultTiming() Timing {
 	return Timing{
 		Heartbeat:  time.Second,
 		Election:   time.Second,
-		Lease:      500 * time.Millisecond,
+		Lease:      time.Second, // reads never rest on it
 		Commit:     500 * time.Millisecond,
 		ControlRPC: 2 * time.Second,
 		DataRPC:    10 * time.Second,

@@ -2,31 +2,67 @@ package drill
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Pulse measures how late this machine wakes whoever asked to be woken. Where many control planes share few processors
-// that is what the fleet's own clocks suffer, and no fault of theirs.
-type Pulse struct{ latest atomic.Int64 }
+// Pulse measures how late this machine wakes whoever asked to be woken, and how long its disk takes to sync a few bytes.
+// Where many control planes share few processors and one disk, that is what the fleet's own clocks suffer, and no fault
+// of theirs.
+type Pulse struct{ timer, disk atomic.Int64 }
 
-const beat = 10 * time.Millisecond
+const (
+	beat     = 10 * time.Millisecond
+	syncBeat = 100 * time.Millisecond
+)
 
-// Run ends with ctx.
-func (p *Pulse) Run(ctx context.Context) {
-	tick := time.NewTicker(beat)
-	defer tick.Stop()
-	for last := time.Now(); ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+// Run ends with ctx. It syncs a file of its own in dir.
+func (p *Pulse) Run(ctx context.Context, dir string) error {
+	f, err := os.Create(filepath.Join(dir, "pulse"))
+	if err != nil {
+		return fmt.Errorf("make pulse: %w", err)
+	}
+	defer f.Close()
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { p.feelTimer(ctx) })
+	for wait(ctx, syncBeat) {
+		begun := time.Now()
+		if _, err := f.WriteAt([]byte(begun.String()), 0); err != nil {
+			return fmt.Errorf("write pulse: %w", err)
 		}
-		now := time.Now()
-		p.latest.Store(max(p.latest.Load(), int64(now.Sub(last)-beat)))
-		last = now
+		if err := f.Sync(); err != nil {
+			return fmt.Errorf("sync pulse: %w", err)
+		}
+		raise(&p.disk, time.Since(begun))
+	}
+	return nil
+}
+
+func (p *Pulse) feelTimer(ctx context.Context) {
+	for begun := time.Now(); wait(ctx, beat); begun = time.Now() {
+		raise(&p.timer, time.Since(begun)-beat)
 	}
 }
 
-// Latest is how late it was at the worst.
-func (p *Pulse) Latest() time.Duration { return time.Duration(p.latest.Load()) }
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func raise(worst *atomic.Int64, d time.Duration) { worst.Store(max(worst.Load(), int64(d))) }
+
+// Worst is how late the machine was, and how long a sync took, at the worst.
+func (p *Pulse) Worst() (timer, disk time.Duration) {
+	return time.Duration(p.timer.Load()), time.Duration(p.disk.Load())
+}
