@@ -106,7 +106,8 @@ func trust(v *store.View, cluster string, after []byte) ([]store.Condition, []st
 			}
 		}
 		kv, _ := v.Get(store.KeyMembers + string(m.ID))
-		return []store.Condition{store.KeyAt(kv.Key, kv.Modified)}, []store.Op{store.PutMember(next)}, nil
+		unchanged := []store.Condition{store.KeyAt(kv.Key, kv.Modified), store.PrefixUnchanged(store.KeyMembers, v.Revision())}
+		return unchanged, []store.Op{store.PutMember(next)}, nil
 	}
 	return nil, nil, nil
 }
@@ -117,6 +118,7 @@ func dismiss(v *store.View, cluster string) ([]store.Condition, []store.Op, erro
 	conditions := []store.Condition{
 		store.PrefixUnchanged(v1alpha1.KeyGrants, v.Revision()),
 		store.PrefixUnchanged(v1alpha1.KeyTombstones, v.Revision()),
+		store.PrefixUnchanged(store.KeyMembers, v.Revision()), // no two removals at once that were each allowed alone
 	}
 	var ops []store.Op
 	if err := dispensable(v, cluster); err != nil {

@@ -40,6 +40,7 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 		s.Clusters = append(s.Clusters, statusOfCluster(m, voter, sight, v.Revision(), rtt[transport.MemberID(m.ID)], now))
 	}
 	for i := range s.Clusters {
+		s.Clusters[i].Zone = zoneOf(v, s.Clusters[i].Name)
 		s.Clusters[i].Bundles = countBundles(s.Clusters[i].Name, works)
 	}
 	slices.SortFunc(s.Clusters, func(a, b v1alpha1.ClusterFleetStatus) int { return strings.Compare(a.Name, b.Name) })

@@ -111,3 +111,37 @@ func pick(f *sim.Fleet, leader bool) (victim, other *sim.Member) {
 	}
 	return other, l
 }
+
+func TestTwoRemovalsAtOnceAreNotBothMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		through := f.Leader()
+		v := through.Core.Store().View() // both are judged by it, and each alone would be allowed
+		var made int
+		for _, m := range f.Members[:3] {
+			if m == through {
+				continue
+			}
+			key := v1alpha1.KeyClusters + m.Name
+			conditions, ops, err := agent.Companion(v, key, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = through.Core.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{If: conditions, Then: append(ops, store.Delete(key))}})
+			if conflict := (*store.Conflict)(nil); err != nil && !errors.As(err, &conflict) {
+				t.Fatal(err)
+			}
+			if err == nil {
+				made++
+			}
+		}
+		if made != 1 {
+			t.Errorf("%d of 2 were made", made)
+		}
+		write(t, through, "after", 1)
+	})
+}

@@ -15,6 +15,9 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	if len(args) == 2 && args[1] == "--version" {
 		args = []string{args[0], "version"}
 	}
+	if len(args) == 2 && isHelp(args[1]) {
+		args = []string{args[0], "help"}
+	}
 	line := commandLine{commands: app.Commands, union: allFlags(app.Commands)}
 	if err := line.findVerb(args[1:]); err != nil {
 		return nil, err

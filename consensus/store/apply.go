@@ -7,6 +7,8 @@ import (
 
 // Asker is who wants a transaction.
 type Asker struct {
+	// Version of the command: an Authorizer that is to judge otherwise from some version on can tell by it.
+	Version uint64
 	Member MemberID
 	// Person is "" for the member itself.
 	Person string
@@ -134,7 +136,7 @@ func (m *machine) authorize(c *Command, txn Txn) error {
 		return nil
 	}
 	before := m.view
-	who := Asker{Member: c.Proposer, Person: c.Person, Leading: c.Term != 0}
+	who := Asker{Version: c.Version, Member: c.Proposer, Person: c.Person, Leading: c.Term != 0}
 	if err := m.auth.Authorize(&before, who, txn); err != nil {
 		return forbidden(err)
 	}

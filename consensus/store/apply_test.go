@@ -292,7 +292,7 @@ func TestAuthorizer(t *testing.T) {
 	if r := f.apply(c)[0]; r.Err != nil {
 		t.Error(r.Err)
 	}
-	if diff := cmp.Diff(Asker{Member: "m", Leading: true}, asked[len(asked)-1]); diff != "" {
+	if diff := cmp.Diff(Asker{Version: Version, Member: "m", Leading: true}, asked[len(asked)-1]); diff != "" {
 		t.Error(diff)
 	}
 	if op := saw.Then[0]; len(op.Chunks) != 0 || !cmp.Equal(op.Value, noise(200<<10, 1)) {
