@@ -185,7 +185,7 @@ func (m *Member) Isolate() {
 func (f *Fleet) Close() {
 	for _, m := range f.Members {
 		if m.Running() {
-			if err := m.Stop(); err != nil {
+			if err := m.Stop(); err != nil && !errors.Is(err, agent.ErrRemoved) {
 				f.T.Errorf("stop %s: %v", m.Name, err)
 			}
 		}
