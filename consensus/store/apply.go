@@ -9,7 +9,7 @@ import (
 type Asker struct {
 	// Version of the command: an Authorizer that is to judge otherwise from some version on can tell by it.
 	Version uint64
-	Member MemberID
+	Member  MemberID
 	// Person is "" for the member itself.
 	Person string
 	// Leading says that the member decided it as the leader of the term that the log entry lies in.
