@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"math/big"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,7 +49,7 @@ func Init(o InitOptions) (InitResult, error) {
 		return InitResult{}, err
 	}
 	defer release()
-	if err := dir.makeAdmin(); err != nil {
+	if err := NewPerson(dir.admin(), firstAdmin); err != nil {
 		return InitResult{}, err
 	}
 	return InitResult{AdminFile: dir.admin()}, dir.write(fileMember, me)
@@ -85,31 +86,32 @@ func (d dataDir) identityOf(fleet, cluster string) (transport.Identity, error) {
 	return identity, transport.SaveIdentity(string(d), identity)
 }
 
-// makeAdmin writes the first admin's key and certificate. Its pin goes into the founding transaction.
-func (d dataDir) makeAdmin() error {
+// NewPerson makes a key and a self-signed certificate for a person, PEM, in a file that only its owner reads: whole and
+// synced, or not at all. A User with its pin lets the person in, and ends it too: the certificate does not expire.
+func NewPerson(file, name string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return fmt.Errorf("make admin key: %w", err)
+		return fmt.Errorf("make key of %s: %w", name, err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		Subject:      pkix.Name{CommonName: firstAdmin},
+		Subject:      pkix.Name{CommonName: name},
 		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // the pin in the log is what ends it
+		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		return fmt.Errorf("make admin certificate: %w", err)
+		return fmt.Errorf("make certificate of %s: %w", name, err)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return fmt.Errorf("encode admin key: %w", err)
+		return fmt.Errorf("encode key of %s: %w", name, err)
 	}
 	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
-	return d.writeBytes("admin.pem", text)
+	return dataDir(filepath.Dir(file)).writeBytes(filepath.Base(file), text)
 }
 
 // adminPin reads the pin of the first admin.

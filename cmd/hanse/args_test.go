@@ -31,7 +31,7 @@ func TestArrangePutsFlagsBeforeNames(t *testing.T) {
 		"help get":                               "help get",
 		"get --help bundles":                     "get --help bundles",
 		"":                                       "",
-		"--help":                                 "--help",
+		"--help":                                 "help",
 		"init --fleet a --cluster b --region eu": "init --fleet a --cluster b --region eu",
 	} {
 		t.Run(typed, func(t *testing.T) {

@@ -2,23 +2,18 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/big"
 	"os"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
@@ -49,7 +44,10 @@ func (f *fleet) makeCredential(ctx context.Context, file, user string) (credenti
 	draft := file + ".new"
 	pair, err := readCredential(draft)
 	if errors.Is(err, fs.ErrNotExist) {
-		pair, err = newCredential(draft, user)
+		if err := agent.NewPerson(draft, user); err != nil {
+			return pair, err
+		}
+		pair, err = readCredential(draft)
 	}
 	if err != nil {
 		return pair, err
@@ -58,37 +56,6 @@ func (f *fleet) makeCredential(ctx context.Context, file, user string) (credenti
 		return pair, err
 	}
 	if err := os.Rename(draft, file); err != nil {
-		return pair, fmt.Errorf("keep key: %w", err)
-	}
-	return pair, nil
-}
-
-// forever is the end of certificates: what ends a credential is that its User is deleted.
-var forever = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
-
-func newCredential(file, user string) (credential, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return credential{}, fmt.Errorf("make key: %w", err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: user},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: forever,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		return credential{}, fmt.Errorf("make certificate: %w", err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return credential{}, fmt.Errorf("encode key: %w", err)
-	}
-	pair := credential{
-		certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
-		key:         pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
-	}
-	if err := os.WriteFile(file, append(append([]byte{}, pair.certificate...), pair.key...), 0o600); err != nil {
 		return pair, fmt.Errorf("keep key: %w", err)
 	}
 	return pair, nil
