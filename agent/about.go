@@ -84,8 +84,5 @@ func (c *Core) voterTarget() int {
 			return int(f.Spec.Voters)
 		}
 	}
-	return defaultVoters
+	return v1alpha1.DefaultVoters
 }
-
-// defaultVoters is what Fleet.spec.voters is by default.
-const defaultVoters = 3

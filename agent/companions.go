@@ -105,9 +105,7 @@ func trust(v *store.View, cluster string, after []byte) ([]store.Condition, []st
 				return nil, nil, apierrors.NewForbidden(v1alpha1.Resource("clusters"), cluster, err)
 			}
 		}
-		kv, _ := v.Get(store.KeyMembers + string(m.ID))
-		unchanged := []store.Condition{store.KeyAt(kv.Key, kv.Modified), store.PrefixUnchanged(store.KeyMembers, v.Revision())}
-		return unchanged, []store.Op{store.PutMember(next)}, nil
+		return []store.Condition{store.PrefixUnchanged(store.KeyMembers, v.Revision())}, []store.Op{store.PutMember(next)}, nil
 	}
 	return nil, nil, nil
 }
@@ -128,8 +126,6 @@ func dismiss(v *store.View, cluster string) ([]store.Condition, []store.Op, erro
 		if m.Cluster != cluster {
 			continue
 		}
-		kv, _ := v.Get(store.KeyMembers + string(m.ID))
-		conditions = append(conditions, store.KeyAt(kv.Key, kv.Modified))
 		ops = append(ops, store.RemoveMember(m, time.Now())...)
 	}
 	for _, kv := range v.List(v1alpha1.KeyGrants + cluster + "/") {

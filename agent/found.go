@@ -145,7 +145,7 @@ func (l *leader) found(ctx context.Context) error {
 		ID: l.id(), Cluster: terms.Cluster, Region: terms.Region, Eligible: true, Rights: string(terms.Rights),
 		Certificate: l.identity.Certificate(), Pin: store.Pin(l.identity.Pin()), Addresses: l.self.Addresses.Advertise, Server: l.self.Addresses.server(),
 	}
-	fleet := &v1alpha1.Fleet{TypeMeta: typeMeta("Fleet"), ObjectMeta: newMeta(l.self.Fleet), Spec: v1alpha1.FleetSpec{Voters: 3}}
+	fleet := &v1alpha1.Fleet{TypeMeta: typeMeta("Fleet"), ObjectMeta: newMeta(l.self.Fleet), Spec: v1alpha1.FleetSpec{Voters: v1alpha1.DefaultVoters}}
 	admin := &v1alpha1.User{TypeMeta: typeMeta("User"), ObjectMeta: newMeta(firstAdmin), Spec: v1alpha1.UserSpec{Pin: pin, Role: v1alpha1.RoleAdmin}}
 	var ops []store.Op
 	var errs []error
