@@ -82,6 +82,10 @@ type scene struct {
 	rollouts []object[v1alpha1.Rollout]
 	grants   []object[v1alpha1.Grant]
 	tombs    []object[v1alpha1.Tombstone]
+
+	// Made from the above, once a pass: what every bundle is decided by.
+	fleet []v1alpha1.Cluster
+	named map[string]map[string]object[v1alpha1.Grant] // grants, by bundle and cluster
 }
 
 func (l *leader) look(v *store.View) (s scene, err error) {
@@ -92,6 +96,17 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 	s.rollouts, errs[2] = l.rollouts.list(v)
 	s.grants, errs[3] = l.grants.list(v)
 	s.tombs, errs[4] = l.tombs.list(v)
+	for _, c := range s.clusters {
+		s.fleet = append(s.fleet, *c.value)
+	}
+	s.named = map[string]map[string]object[v1alpha1.Grant]{}
+	for _, g := range s.grants {
+		cluster, bundle := cutGrantKey(g.key)
+		if s.named[bundle] == nil {
+			s.named[bundle] = map[string]object[v1alpha1.Grant]{}
+		}
+		s.named[bundle][cluster] = g
+	}
 	return s, errors.Join(errs[:]...)
 }
 
@@ -145,26 +160,13 @@ func (l *leader) write(ctx context.Context, conditions []store.Condition, ops ..
 	return err
 }
 
-// grantsNamed are the grants of a bundle's name, by cluster.
-func (s scene) grantsNamed(bundle string) map[string]object[v1alpha1.Grant] {
-	named := map[string]object[v1alpha1.Grant]{}
-	for _, g := range s.grants {
-		cluster, name := cutGrantKey(g.key)
-		if name == bundle {
-			named[cluster] = g
-		}
-	}
-	return named
-}
-
 // advance grants the next wave of a bundle's rollout.
 func (l *leader) advance(ctx context.Context, s scene, b object[v1alpha1.Bundle]) error {
-	situation := plan.Situation{Bundle: b.value, Grants: map[string]v1alpha1.Grant{}, Away: map[string]bool{}}
-	situation.Clusters = s.fleet()
+	situation := plan.Situation{Bundle: b.value, Clusters: s.fleet, Grants: map[string]v1alpha1.Grant{}, Away: map[string]bool{}}
 	for _, c := range s.clusters {
 		situation.Away[c.value.Name] = !s.seen[c.value.Name].fresh(s.now)
 	}
-	named := s.grantsNamed(b.value.Name)
+	named := s.named[b.value.Name]
 	for c, g := range named {
 		situation.Grants[c] = *g.value
 	}
@@ -251,7 +253,7 @@ func (s scene) rollOut(b *v1alpha1.Bundle, revision string, wave v1alpha1.Wave) 
 func (l *leader) withdrawDeleted(ctx context.Context, s scene, t object[v1alpha1.Tombstone]) error {
 	conditions := []store.Condition{store.KeyAt(t.key, t.modified)}
 	var ops []store.Op
-	named := s.grantsNamed(t.value.Bundle)
+	named := s.named[t.value.Bundle]
 	left := *t.value
 	left.Clusters = nil
 	for _, cluster := range t.value.Clusters {

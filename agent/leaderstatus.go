@@ -73,8 +73,8 @@ func (s scene) bundleStatus(b *v1alpha1.Bundle) v1alpha1.BundleStatus {
 	next.Revision = v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation)
 	next.Clusters, next.ReadyClusters = 0, 0
 	var waiting []string
-	granted := s.grantsNamed(b.Name)
-	picked, err := plan.Place(b.Spec.Placement, s.fleet())
+	granted := s.named[b.Name]
+	picked, err := plan.Place(b.Spec.Placement, s.fleet)
 	for _, c := range picked {
 		next.Clusters++
 		if g, ok := granted[c]; ok && g.value.Revision == next.Revision && s.runs(c, b.Name, next.Revision) {
@@ -140,7 +140,7 @@ func (s scene) rolloutStatus(r *v1alpha1.Rollout) v1alpha1.RolloutStatus {
 }
 
 func (s scene) grantedRevision(cluster, bundle string) string {
-	if g, ok := s.grantsNamed(bundle)[cluster]; ok {
+	if g, ok := s.named[bundle][cluster]; ok {
 		return g.value.Revision
 	}
 	return ""
@@ -148,17 +148,8 @@ func (s scene) grantedRevision(cluster, bundle string) string {
 
 // withdraws says that a cluster was told to withdraw a bundle and has not struck its grant yet.
 func (s scene) withdraws(cluster, bundle string) bool {
-	g, ok := s.grantsNamed(bundle)[cluster]
+	g, ok := s.named[bundle][cluster]
 	return ok && g.value.Withdraw
-}
-
-// fleet is every cluster.
-func (s scene) fleet() []v1alpha1.Cluster {
-	all := make([]v1alpha1.Cluster, 0, len(s.clusters))
-	for _, c := range s.clusters {
-		all = append(all, *c.value)
-	}
-	return all
 }
 
 func (s scene) clusterStatus(c *v1alpha1.Cluster, voters []store.MemberID) v1alpha1.ClusterStatus {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // What the reconciler writes on objects, and where it keeps its own. These names lie in people's clusters: they
@@ -16,7 +18,7 @@ const (
 	FieldManager = "hanse"
 	// LabelBundle on an object names the bundle it is of. Watches are filtered by it. It proves nothing: Kubernetes
 	// copies labels (of a Service onto its EndpointSlices), and so do people.
-	LabelBundle = "fleet.hanse.dev/bundle"
+	LabelBundle = v1alpha1.LabelBundle
 	// LabelInventory on a ConfigMap in Namespace names the bundle whose inventory it is part of.
 	LabelInventory = "fleet.hanse.dev/inventory"
 	// Namespace holds the reconciler's Lease and its inventories.
