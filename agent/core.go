@@ -12,7 +12,6 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
-	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -96,7 +95,7 @@ func (c *Core) open(cfg CoreConfig) error {
 	c.endpoint.Handle(kindEnrol, c.serveEnrol)
 	node, err := consensus.Open(consensus.Config{
 		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint},
-		Timing: cfg.Timing, Voters: c.chooseVoters, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
+		Timing: cfg.Timing, Choose: c.chooseServers, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
 	})
 	if err != nil {
 		return errors.Join(err, endpoint.Close())
@@ -158,21 +157,6 @@ func (c *Core) Store() *store.Store { return c.store }
 
 // Node is the member's part in the consensus.
 func (c *Core) Node() *consensus.Node { return c.node }
-
-// chooseVoters asks plan who should vote.
-func (c *Core) chooseVoters(candidates []consensus.Candidate) []consensus.MemberID {
-	var eligible []plan.Candidate
-	for _, m := range candidates {
-		if m.Eligible {
-			eligible = append(eligible, plan.Candidate{ID: string(m.ID), Region: m.Region, Voter: m.Voter, Stable: m.Stable})
-		}
-	}
-	var ids []consensus.MemberID
-	for _, id := range plan.Voters(eligible, c.voterTarget()) {
-		ids = append(ids, consensus.MemberID(id))
-	}
-	return ids
-}
 
 // network lets consensus speak through transport without either knowing the other.
 type network struct{ *transport.Endpoint }

@@ -37,6 +37,24 @@ type word struct {
 	// Full says that the rest is set; otherwise it is as in the last full word.
 	Full    bool           `json:"full,omitempty"`
 	Bundles []bundleReport `json:"bundles,omitempty"`
+	// Vitals are set by servers of raft, in any word: they change all the time.
+	Vitals *vitals `json:"vitals,omitempty"`
+}
+
+// vitals are what a server of raft measures: its disk, and the other servers as it reaches them. From those of all
+// servers follow who is dead, which region should lead, and the timeouts.
+type vitals struct {
+	RTT map[store.MemberID]roundTrip `json:"rtt,omitempty"`
+	// Silent are those that do not answer, and for how many seconds.
+	Silent map[store.MemberID]float64 `json:"silent,omitempty"`
+	// FsyncP999 is in milliseconds; 0: not known.
+	FsyncP999 float64 `json:"fsyncP999,omitempty"`
+}
+
+// roundTrip is in milliseconds.
+type roundTrip struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
 }
 
 // tell replaces what this member says of its own cluster.

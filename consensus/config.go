@@ -26,9 +26,9 @@ type Config struct {
 	Network Network
 	// Timing; zero: DefaultTiming.
 	Timing Timing
-	// Voters chooses who should vote. It is called on the leader, with every current member, and must be quick.
-	// Choosing nobody leaves things as they are. nil: up to three eligible members.
-	Voters func([]Candidate) []MemberID
+	// Choose says who should vote and who should stand by. It is called on the leader, with every current member, and
+	// must be quick. Choosing no voters leaves things as they are. nil: up to three eligible members.
+	Choose func([]Candidate) Choice
 	// Fatal is called once when the disk fails or stalls: the process must end. It may be called from any goroutine
 	// and must not wait for Close. The node is silent by then. nil: panic.
 	Fatal  func(error)
@@ -71,8 +71,8 @@ func (c Config) withDefaults() Config {
 	if c.Timing == (Timing{}) {
 		c.Timing = DefaultTiming()
 	}
-	if c.Voters == nil {
-		c.Voters = EligibleVoters(defaultVoters)
+	if c.Choose == nil {
+		c.Choose = EligibleVoters(defaultVoters)
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(err error) { panic(err) }

@@ -82,36 +82,22 @@ func (n *Node) nextChange(o *office) change {
 	var candidates []Candidate
 	for _, m := range n.cfg.Store.View().Members() {
 		c.members = append(c.members, m.ID)
-		candidates = append(candidates, n.candidate(o, m, c.servers[m.ID]))
+		candidates = append(candidates, n.candidate(o, m, c.servers))
 	}
 	if len(c.members) == 0 {
 		return change{} // not founded yet
 	}
-	c.wanted = chosen(n.cfg.Voters(candidates), candidates)
+	choice := n.cfg.Choose(candidates).lawful(candidates)
+	c.wanted, c.standbys = choice.Voters, choice.Standbys
 	return c.nextChange()
 }
 
-func (n *Node) candidate(o *office, m store.Member, votes bool) Candidate {
+func (n *Node) candidate(o *office, m store.Member, servers map[MemberID]bool) Candidate {
+	votes, in := servers[m.ID]
 	return Candidate{
-		ID: m.ID, Cluster: m.Cluster, Region: m.Region, Eligible: m.Eligible, Voter: votes,
-		Stable: n.stable(o, m.ID),
+		ID: m.ID, Cluster: m.Cluster, Region: m.Region, Eligible: m.Eligible, Voter: votes, Standby: in && !votes,
+		Stable: in && n.stable(o, m.ID),
 	}
-}
-
-// chosen drops from a choice whoever may not vote, whatever the chooser thinks.
-func chosen(choice []MemberID, candidates []Candidate) []MemberID {
-	eligible := map[MemberID]bool{}
-	for _, c := range candidates {
-		eligible[c.ID] = c.Eligible
-	}
-	var out []MemberID
-	for _, id := range choice {
-		if eligible[id] {
-			out = append(out, id)
-			eligible[id] = false // once
-		}
-	}
-	return out
 }
 
 // stable says whether a member has been caught up and in contact for long enough.

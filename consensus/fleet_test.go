@@ -210,7 +210,7 @@ func TestFleetOfFive(t *testing.T) {
 }
 
 func fiveVoters(_ *consensustest.Member, c *consensus.Config) {
-	c.Voters = consensus.EligibleVoters(5)
+	c.Choose = consensus.EligibleVoters(5)
 	c.SnapshotThreshold, c.TrailingLogs = 64, 32
 	c.Timing = consensus.DefaultTiming()
 	c.Timing.Snapshot = 2 * time.Second

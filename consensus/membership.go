@@ -7,43 +7,6 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// Candidate is a member as whoever chooses the voters sees it.
-type Candidate struct {
-	ID      MemberID
-	Cluster string
-	Region  string
-	// Eligible members may vote at all.
-	Eligible bool
-	// Voter is true for those that vote now.
-	Voter bool
-	// Stable members are caught up and have been in contact for Timing.Stable. The leader itself is stable.
-	Stable bool
-}
-
-// EligibleVoters is the simplest choice: the members that vote now as long as they may, and stable ones up to most,
-// but one alone while fewer than three are there to vote.
-func EligibleVoters(most int) func([]Candidate) []MemberID {
-	return func(all []Candidate) []MemberID {
-		var now, ready []MemberID
-		for _, c := range all {
-			switch {
-			case c.Eligible && c.Voter:
-				now = append(now, c.ID)
-			case c.Eligible && c.Stable:
-				ready = append(ready, c.ID)
-			}
-		}
-		want := min(most, len(now)+len(ready))
-		if want%2 == 0 {
-			want--
-		}
-		for len(now) < want {
-			now, ready = append(now, ready[0]), ready[1:]
-		}
-		return now
-	}
-}
-
 // change is one step from raft's configuration towards the membership.
 type change struct {
 	action changeAction
@@ -71,9 +34,11 @@ type configuration struct {
 	self    MemberID
 	servers map[MemberID]bool // true: votes
 	members []MemberID
-	wanted  []MemberID             // voters wanted, of members; empty: as they are
-	alive   func(id MemberID) bool // in contact with the leader now
-	ready   func(id MemberID) bool // stable: may be promoted, or be handed the leadership
+	// wanted and standbys are those of the members that should vote, and that should be servers without a vote. No
+	// wanted: all as they are.
+	wanted, standbys []MemberID
+	alive            func(id MemberID) bool // in contact with the leader now
+	ready            func(id MemberID) bool // stable: may be promoted, or be handed the leadership
 }
 
 func serversOf(c raft.Configuration) map[MemberID]bool {

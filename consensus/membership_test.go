@@ -45,11 +45,11 @@ func TestMembership(t *testing.T) {
 		bubble(t, 4, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
 			g.Members[1].Eligible = false
 			g.Tune = func(_ *consensustest.Member, c *consensus.Config) {
-				c.Voters = func(all []consensus.Candidate) (ids []consensus.MemberID) { // a chooser that does not care
+				c.Choose = func(all []consensus.Candidate) (c consensus.Choice) { // a chooser that does not care
 					for _, m := range all {
-						ids = append(ids, m.ID)
+						c.Voters = append(c.Voters, m.ID)
 					}
-					return ids
+					return c
 				}
 			}
 			g.Found(3)

@@ -84,7 +84,24 @@ func TestEligibleVoters(t *testing.T) {
 				ID: MemberID(fmt.Sprint(i)), Eligible: r < 'a', Voter: r == 'V' || r == 'v', Stable: r != 'X' && r != 'x',
 			})
 		}
-		if got := EligibleVoters(3)(all); !slices.Equal(got, split(want)) {
+		if got := EligibleVoters(3)(all).Voters; !slices.Equal(got, split(want)) {
+			t.Errorf("%s: got %v, want %s", candidates, got, want)
+		}
+	}
+}
+
+func TestStandingBy(t *testing.T) {
+	// v votes, n stands by, S is stable in raft without a vote, x is not in raft; - is not eligible.
+	for candidates, want := range map[string]string{
+		"Vxxxx": "123", "VSSxx": "12", "VnSxx": "213", "VnnxS": "412", "VSnSx": "13", "V-xxx": "234", "V": "", "Vx": "1",
+	} {
+		var all []Candidate
+		for i, r := range candidates {
+			all = append(all, Candidate{
+				ID: MemberID(fmt.Sprint(i)), Eligible: r != '-', Voter: r == 'V', Standby: r == 'n' || r == 'S', Stable: r == 'V' || r == 'S',
+			})
+		}
+		if got := standingBy(all, split("0")); !slices.Equal(got, split(want)) {
 			t.Errorf("%s: got %v, want %s", candidates, got, want)
 		}
 	}
