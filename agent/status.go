@@ -25,6 +25,7 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 	}
 	region, alive := map[string]string{}, map[string]bool{}
 	rtt := c.roundTrips()
+	s.Epoch, s.EpochID = v.Epoch().Number, v.Epoch().ID
 	for _, m := range v.Members() {
 		voter := slices.Contains(raft.Voters, m.ID)
 		sight := seen[m.Cluster]

@@ -51,6 +51,9 @@ func (n *Node) Propose(ctx context.Context, p Proposal) (store.Result, error) {
 func (n *Node) propose(ctx context.Context, p Proposal, seq uint64) (store.Result, error) {
 	txn, chunks := store.SplitTxn(p.Txn)
 	c := store.Command{Version: store.Version, ID: n.commandID(seq), Person: p.Person, Term: p.Term, Txn: &txn}
+	if p.Term != 0 {
+		c.Epoch = n.cfg.Store.View().Epoch().ID
+	}
 	if size, err := c.Size(); err != nil || size > entryRoom {
 		err := &store.Invalid{Reason: fmt.Sprintf("transaction of %d bytes without its large values", size)}
 		return store.Result{Err: err}, err

@@ -12,6 +12,9 @@ type FleetStatus struct {
 	// Member is the cluster whose member answers.
 	Member   string `json:"member"`
 	Revision uint64 `json:"revision"`
+	// Epoch counts how often the fleet was founded, restored or recovered; EpochID tells two epochs of one number apart.
+	Epoch   uint64 `json:"epoch"`
+	EpochID string `json:"epochID,omitempty"`
 	Quorum   Quorum `json:"quorum"`
 	// Leader is the cluster of the leader, empty when there is none.
 	Leader string `json:"leader"`

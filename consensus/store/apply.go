@@ -82,7 +82,7 @@ func (m *machine) refused(c *Command) error {
 
 // decide checks a transaction in a fixed order and applies it.
 func (m *machine) decide(c *Command) Result {
-	if c.Term != 0 && c.Term != m.term {
+	if c.Term != 0 && (c.Term != m.term || c.Epoch != m.view.epoch.ID) {
 		return m.unchanged(ErrStaleTerm)
 	}
 	if conflict := m.view.conflict(c.Txn.If); conflict != nil {
@@ -212,6 +212,7 @@ func (m *machine) enrol(changes []change) {
 		m.view.roster = m.view.roster.put(ch.key, ch.entry.bytes())
 	}
 	if touched && m.view.roster.members.Len() > 0 {
+		m.view.epoch = m.view.epoch.orFirst(m.view.roster, m.view.revision)
 		m.view.sessions = m.view.sessions.keepMembers(m.view.roster)
 	}
 }

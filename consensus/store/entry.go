@@ -19,7 +19,7 @@ import (
 //	3  proposer (text)            4  person (text)
 //	5  term (uint)                6  time, Unix nanoseconds (int)
 //	7  transaction: {1: [condition…], 2: [op…]}
-//	8  chunk (bytes)
+//	8  chunk (bytes)              9  epoch (text)
 //
 // with condition {1: kind (1 key at, 2 key absent, 3 prefix unchanged), 2: key (text), 3: revision (uint)} and
 // op {1: key (text), 2: value (bytes), 3: delete (bool), 4: [hash (32 bytes)…]}. Unknown keys are refused: what
@@ -52,6 +52,8 @@ type Command struct {
 	Person string `cbor:"4,keyasint,omitempty"`
 	// Term is set on decisions that only a leader takes: the command is void in an entry of any other term.
 	Term uint64 `cbor:"5,keyasint,omitempty"`
+	// Epoch goes with Term: the id of the epoch that the leader decided in.
+	Epoch string `cbor:"9,keyasint,omitempty"`
 	// Time is the leader's clock in Unix nanoseconds, stamped by it.
 	Time int64 `cbor:"6,keyasint,omitempty"`
 	// Exactly one of Txn and Chunk is set.

@@ -12,7 +12,8 @@ var (
 	ErrCompacted = errors.New("revision is no longer in the history")
 	// ErrFuture means that the revision asked for does not exist yet.
 	ErrFuture = errors.New("revision is in the future")
-	// ErrStaleTerm is the outcome of a leader's decision that reached the log in a term that is not that leader's.
+	// ErrStaleTerm is the outcome of a leader's decision that reached the log in a term, or an epoch, that is not that
+	// leader's.
 	ErrStaleTerm = errors.New("decided by a leader of another term")
 	// ErrTooOld answers a repeated command whose outcome is no longer remembered. It may have been applied before.
 	ErrTooOld = errors.New("outcome of the command is no longer known")

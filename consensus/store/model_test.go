@@ -15,6 +15,7 @@ type model struct {
 	rev     Revision
 	now     int64
 	term    uint64
+	epoch   string // of the first member there ever was
 	keys    map[string]modelValue
 	past    []modelChange
 	chunks  map[Hash]modelChunk
@@ -92,7 +93,11 @@ func (m *model) apply(c Command) (Revision, string) {
 		return m.rev, modelTooOld
 	}
 	outcome := m.decide(c)
-	if members = m.members(m.keys); outcome != modelMissing {
+	members = m.members(m.keys)
+	if m.epoch == "" && len(members) > 0 {
+		m.epoch = string(slices.Min(slices.Collect(maps.Keys(members))))
+	}
+	if outcome != modelMissing {
 		if _, ok := members[c.Proposer]; ok || len(members) == 0 {
 			m.remember(c.ID, outcome)
 		}
@@ -120,7 +125,7 @@ func (m *model) forget(members map[MemberID]Pin) {
 }
 
 func (m *model) decide(c Command) string {
-	if c.Term != 0 && c.Term != m.term {
+	if c.Term != 0 && (c.Term != m.term || c.Epoch != m.epoch) {
 		return modelFailed
 	}
 	for _, cond := range c.Txn.If {

@@ -56,6 +56,7 @@ func drawCommand(t *rapid.T, seqs map[MemberID]uint64, term uint64) Command {
 	c.ID = CommandID{id, seqs[id]}
 	if rapid.IntRange(0, 7).Draw(t, "leading") == 0 {
 		c.Term = rapid.Uint64Range(1, term).Draw(t, "term")
+		c.Epoch = rapid.SampledFrom([]string{"", "m", "n"}).Draw(t, "epoch")
 	}
 	c.Txn = &Txn{If: drawConditions(t), Then: drawOps(t)}
 	return c

@@ -200,11 +200,11 @@ func (b *builder) header(f headerFrame) error {
 	if f.Version > Version {
 		return fmt.Errorf("commands of version %d: %w", f.Version, ErrNewerVersion)
 	}
-	if f.Floor > f.Revision || f.Time < 0 {
+	if f.Floor > f.Revision || f.Time < 0 || f.Epoch.Began > f.Revision || (f.Epoch.Number == 0) != (f.Epoch.ID == "") {
 		return malformed("header")
 	}
 	b.view.revision, b.view.time, b.view.version = f.Revision, f.Time, f.Version
-	b.view.recent.floor, b.view.index = f.Floor, f.Index
+	b.view.recent.floor, b.view.index, b.view.epoch = f.Floor, f.Index, f.Epoch
 	return nil
 }
 

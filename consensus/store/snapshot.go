@@ -22,7 +22,7 @@ import (
 // The kinds come in this order, and the frames of one kind in ascending order of what they are about:
 //
 //	'H' one      {1: revision, 2: time, 3: floor of the recent changes, 4: newest version of the commands so far,
-//	              5: index of the last log entry}
+//	              5: index of the last log entry, 6: epoch {1: number, 2: id (text), 3: the revision it began at}}
 //	'C' by hash  {1: data, 2: time when written, if no key refers to it}
 //	'K' by key   {1: key, 2: created, 3: modified, 4: value, 5: [hash…] instead of the value}
 //	'R' by rev.  {1: revision, 2: [key…] that it changed}
@@ -55,6 +55,7 @@ type headerFrame struct {
 	Floor    Revision `cbor:"3,keyasint,omitempty"`
 	Version  uint64   `cbor:"4,keyasint,omitempty"`
 	Index    uint64   `cbor:"5,keyasint,omitempty"`
+	Epoch    Epoch    `cbor:"6,keyasint,omitzero"`
 }
 
 type chunkFrame struct {
@@ -100,7 +101,7 @@ func (s *Snapshot) WriteTo(w io.Writer) (int64, error) {
 	f := &frameWriter{to: buffered, sum: sha256.New()}
 	f.write(append([]byte(snapshotMagic), snapshotFormat))
 	v := s.view
-	f.frame(frameHeader, headerFrame{Revision: v.revision, Time: v.time, Floor: v.recent.floor, Version: v.version, Index: v.index})
+	f.frame(frameHeader, headerFrame{Revision: v.revision, Time: v.time, Floor: v.recent.floor, Version: v.version, Index: v.index, Epoch: v.epoch})
 	f.chunks(v.chunks)
 	for e := range v.entries("", "") {
 		f.key(e)

@@ -14,7 +14,7 @@ func (c Command) Validate() error {
 }
 
 func (c Command) invalid() *Invalid {
-	for _, name := range []string{string(c.Proposer), string(c.ID.Incarnation), c.Person} {
+	for _, name := range []string{string(c.Proposer), string(c.ID.Incarnation), c.Person, c.Epoch} {
 		if len(name) > MaxKey || !utf8.ValidString(name) {
 			return invalidf("name %q is no text of at most %d bytes", cut(name), MaxKey)
 		}

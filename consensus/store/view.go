@@ -15,6 +15,7 @@ type View struct {
 	time     int64
 	version  uint64 // the newest of the commands so far
 	index    uint64 // of the last log entry applied
+	epoch    Epoch
 	keys     *iradix.Tree[*entry]
 	chunks   chunks
 	recent   recent
