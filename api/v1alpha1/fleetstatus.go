@@ -15,7 +15,7 @@ type FleetStatus struct {
 	// Epoch counts how often the fleet was founded, restored or recovered; EpochID tells two epochs of one number apart.
 	Epoch   uint64 `json:"epoch"`
 	EpochID string `json:"epochID,omitempty"`
-	Quorum   Quorum `json:"quorum"`
+	Quorum  Quorum `json:"quorum"`
 	// Leader is the cluster of the leader, empty when there is none.
 	Leader string `json:"leader"`
 	// RegionsYouCanLose lists each region whose loss, now, leaves a quorum.
