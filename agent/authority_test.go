@@ -105,7 +105,7 @@ func (r *realm) try(member store.MemberID, person string, asLeaderOf uint64, ops
 	r.index++
 	entry, err := store.EncodeEntry([]store.Command{{
 		ID:       store.CommandID{Incarnation: member, Seq: r.index},
-		Proposer: member, Person: person, Term: asLeaderOf, Time: time.Unix(int64(r.index), 0).UnixNano(), Txn: &store.Txn{Then: ops},
+		Proposer: member, Person: person, Term: asLeaderOf, Epoch: r.store.View().Epoch().ID, Time: time.Unix(int64(r.index), 0).UnixNano(), Txn: &store.Txn{Then: ops},
 	}})
 	if err != nil {
 		r.Fatal(err)
