@@ -16,7 +16,7 @@ var (
 // admitStream lets those open raft streams to us who vote, or may: all others only answer. While we have no
 // configuration we are new, and let everyone speak whom the network lets through.
 func (n *Node) admitStream(from MemberID) error {
-	if n.cfg.faults.admitAll || n.mayLead(from) {
+	if n.cfg.Faults.AdmitAll || n.mayLead(from) {
 		return nil
 	}
 	return errNotEligible
@@ -28,7 +28,7 @@ func (n *Node) admitStream(from MemberID) error {
 //	RequestVote, RequestPreVote      voters of our configuration
 //	TimeoutNow                       our leader
 func (n *Node) admit(from MemberID, command any) error {
-	if n.cfg.faults.admitAll {
+	if n.cfg.Faults.AdmitAll {
 		return nil
 	}
 	switch command.(type) {

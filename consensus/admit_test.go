@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/fault"
 )
 
 func TestForeignProposals(t *testing.T) {
@@ -150,7 +151,7 @@ func TestAdmission(t *testing.T) {
 	}
 	t.Run("without admission each of them causes an election, so it is still needed", func(t *testing.T) {
 		for _, a := range attempts {
-			if _, shaken := attack(t, a.eligible, consensus.WithoutAdmission, a.send); !shaken {
+			if _, shaken := attack(t, a.eligible, with(fault.Set{AdmitAll: true}), a.send); !shaken {
 				t.Errorf("%s: nothing came of it", a.name)
 			}
 		}

@@ -77,7 +77,7 @@ func (n *Node) barrier() error {
 	if o == nil || !n.hasQuorum(o) {
 		return errNotLeading
 	}
-	if n.cfg.faults.verifyLeader {
+	if n.cfg.Faults.VerifyLeader {
 		return n.await(n.raft.VerifyLeader())
 	}
 	if err := n.await(n.raft.Barrier(n.cfg.Timing.Heartbeat)); err != nil {
@@ -88,7 +88,7 @@ func (n *Node) barrier() error {
 
 // nudge tells the followers of what was just committed, by a barrier that travels to them with the commit index.
 func (n *Node) nudge() {
-	if !n.cfg.faults.noNudge && len(n.servers()) > 1 {
+	if !n.cfg.Faults.NoNudge && len(n.servers()) > 1 {
 		n.barriers.join()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/fault"
 )
 
 // Defaults of Config.
@@ -39,17 +40,8 @@ type Config struct {
 	// Stores, when set, are used in place of files in Dir.
 	Stores *Stores
 
-	faults faults
-}
-
-// faults bring back faults that this package answers, so that tests can show that the answers are needed.
-type faults struct {
-	heartbeatFastPath bool // let raft handle heartbeats beside its main loop
-	verifyLeader      bool // read after VerifyLeader instead of Barrier
-	noNudge           bool // leave followers to CommitTimeout
-	noGuard           bool // give disk errors to raft
-	admitAll          bool // let everyone speak raft, in any name
-	freshSequence     bool // give every attempt of a proposal a new sequence number
+	// Faults are the known bugs that a test puts back.
+	Faults fault.Set
 }
 
 // Validate says what is missing or does not fit.

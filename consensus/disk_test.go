@@ -55,7 +55,7 @@ func TestDisk(t *testing.T) {
 
 	t.Run("without the guard a stalled leader stays in office, so it is still needed", func(t *testing.T) {
 		bubble(t, 3, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
-			g.Tune = func(_ *consensustest.Member, c *consensus.Config) { consensus.WithoutGuard(c) }
+			g.Tune = func(_ *consensustest.Member, c *consensus.Config) { c.Faults.NoGuard = true }
 			g.Found(3)
 			old := g.Leader()
 			old.Disk.Stall()

@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/fault"
 )
 
 // losing is a consensus.Network that swallows the first answer to a stream of one kind and breaks the stream.
@@ -66,7 +67,7 @@ func TestForward(t *testing.T) {
 		}
 	})
 	t.Run("with a new number for each attempt it is applied twice, so the number is needed", func(t *testing.T) {
-		if times, _ := applied(t, consensus.WithFreshSequence); times != 2 {
+		if times, _ := applied(t, with(fault.Set{FreshSequence: true})); times != 2 {
 			t.Errorf("applied %d times", times)
 		}
 	})

@@ -6,7 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
+	"github.com/hanse-fleet/hanse/internal/fault"
 )
 
 // bubble runs f on a new group in virtual time.
@@ -36,4 +38,9 @@ func TestGroup(t *testing.T) {
 // contextFor is t.Context that ends after d.
 func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(t.Context()), d)
+}
+
+// with puts known bugs back.
+func with(faults fault.Set) func(*consensus.Config) {
+	return func(c *consensus.Config) { c.Faults = faults }
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
+	"github.com/hanse-fleet/hanse/internal/fault"
 )
 
 // rawPeer speaks raft over a member's endpoint, past that member's node: what a hostile or a confused peer could send.
@@ -73,7 +74,7 @@ func TestHeartbeatOfNewTerm(t *testing.T) {
 	})
 	t.Run("with the fast path of raft it does, so the answer is still needed", func(t *testing.T) {
 		for range 5 {
-			if writtenInNewTerm(t, consensus.WithHeartbeatFastPath) {
+			if writtenInNewTerm(t, with(fault.Set{HeartbeatFastPath: true})) {
 				return
 			}
 		}

@@ -110,7 +110,7 @@ func (n *Node) openRaft() (err error) {
 		stable raft.StableStore   = guardedStable{n.guard, n.stores.Stable}
 		snaps  raft.SnapshotStore = guardedSnapshots{n.guard, n.stores.Snapshots}
 	)
-	if n.cfg.faults.noGuard {
+	if n.cfg.Faults.NoGuard {
 		log, stable, snaps = n.stores.Log, n.stores.Stable, n.stores.Snapshots
 	}
 	gate := make(chan struct{})

@@ -9,6 +9,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/fault"
 )
 
 func TestNudge(t *testing.T) {
@@ -52,7 +53,7 @@ func TestNudge(t *testing.T) {
 		})
 	})
 	t.Run("without it they wait for the commit timeout, so it is still needed", func(t *testing.T) {
-		without := lags(t, consensus.WithoutNudge)
+		without := lags(t, with(fault.Set{NoNudge: true}))
 		t.Logf("without: p50 %s, max %s", without[len(without)/2], without[len(without)-1])
 		if median := without[len(without)/2]; median < 200*time.Millisecond {
 			t.Errorf("half the followers were only %s late", median)

@@ -168,7 +168,7 @@ type attempts struct {
 func (a *attempts) submit(commands []store.Command) ([]store.Result, error) {
 	retry := a.node.newRetry()
 	for {
-		if a.node.cfg.faults.freshSequence {
+		if a.node.cfg.Faults.FreshSequence {
 			renumber(commands)
 		}
 		results, err := a.once(commands)

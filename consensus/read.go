@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
@@ -32,7 +34,7 @@ func (n *Node) Read(ctx context.Context) (store.Revision, error) {
 }
 
 func (n *Node) readOnce(ctx context.Context) (store.Revision, error) {
-	if n.leading() != nil {
+	if n.answersReads() {
 		return n.readLocally(ctx)
 	}
 	leader, _, ok := n.Leader()
@@ -55,8 +57,16 @@ func (n *Node) readOnce(ctx context.Context) (store.Revision, error) {
 	return a.Revision, nil
 }
 
+// answersReads says whether reads are this node's to answer: it leads.
+func (n *Node) answersReads() bool {
+	return n.leading() != nil || n.cfg.Faults.ReadApplied && n.raft.State() == raft.Leader
+}
+
 // readLocally is Read on the leader: whatever was acknowledged before a barrier started is applied when it ends.
 func (n *Node) readLocally(ctx context.Context) (store.Revision, error) {
+	if n.cfg.Faults.ReadApplied {
+		return n.cfg.Store.View().Revision(), nil
+	}
 	if err := n.barriers.wait(ctx); err != nil {
 		return 0, err
 	}
@@ -71,7 +81,7 @@ func (n *Node) serveRead(_ MemberID, c net.Conn) {
 			return err
 		}
 		a := readAnswer{Code: codeNotLeading}
-		if n.leading() != nil {
+		if n.answersReads() {
 			if revision, err := n.readLocally(n.ctx); err == nil {
 				a = readAnswer{Code: codeDone, Revision: revision}
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
+	"github.com/hanse-fleet/hanse/internal/fault"
 )
 
 func TestReadDuringTransfer(t *testing.T) {
@@ -53,7 +54,7 @@ func TestReadDuringTransfer(t *testing.T) {
 	})
 	t.Run("with VerifyLeader it does not, so the barrier is still needed", func(t *testing.T) {
 		for trial := range 20 {
-			if stale(t, trial, consensus.WithVerifyLeader) {
+			if stale(t, trial, with(fault.Set{VerifyLeader: true})) {
 				return
 			}
 		}

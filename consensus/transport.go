@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/hanse-fleet/hanse/internal/fault"
 )
 
 // maxAppendBytes bounds the entries of one AppendEntries: raft bounds only their number, and 256 entries of 256 KiB
@@ -32,7 +34,7 @@ type transport struct {
 	dir      string // where snapshots on their way in are kept; empty: memory
 	log      *slog.Logger
 	admitted admission
-	faults   faults
+	faults   fault.Set
 
 	consumer chan raft.RPC
 	closing  chan struct{}
@@ -49,7 +51,7 @@ type transport struct {
 func newTransport(cfg Config, admitted admission) *transport {
 	t := &transport{
 		self: cfg.ID, net: cfg.Network, timing: cfg.Timing, dir: cfg.Dir, log: cfg.Logger, admitted: admitted,
-		faults: cfg.faults, consumer: make(chan raft.RPC), closing: make(chan struct{}),
+		faults: cfg.Faults, consumer: make(chan raft.RPC), closing: make(chan struct{}),
 	}
 	t.mu.links = map[MemberID]*link{}
 	t.net.Handle(kindRaftControl, t.accept(Control))
@@ -125,7 +127,7 @@ func (t *transport) DecodePeer(b []byte) raft.ServerAddress { return raft.Server
 // SetHeartbeatHandler does nothing: heartbeats go through raft's main loop like every other RPC, because the fast
 // path races with the leader's own writes (hashicorp/raft issue 695).
 func (t *transport) SetHeartbeatHandler(fn func(raft.RPC)) {
-	if !t.faults.heartbeatFastPath {
+	if !t.faults.HeartbeatFastPath {
 		return
 	}
 	t.mu.Lock()
@@ -218,7 +220,7 @@ func (t *transport) deliver(from MemberID, rpc raft.RPC) {
 		rpc.Respond(nil, err)
 		return
 	}
-	if t.faults.heartbeatFastPath && isHeartbeat(rpc.Command) {
+	if t.faults.HeartbeatFastPath && isHeartbeat(rpc.Command) {
 		t.mu.Lock()
 		fn := t.mu.heartbeat
 		t.mu.Unlock()
@@ -246,7 +248,7 @@ func (t *transport) admitRPC(from MemberID, rpc raft.RPC) error {
 		return errNoHeader
 	}
 	h := wh.GetRPCHeader()
-	if t.faults.admitAll {
+	if t.faults.AdmitAll {
 		return nil
 	}
 	if MemberID(h.ID) != from || MemberID(h.Addr) != from {

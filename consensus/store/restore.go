@@ -38,6 +38,9 @@ func (s *Store) Advance(r io.Reader) error {
 }
 
 func (s *Store) replace(v *View) {
+	if s.faults.RevisionReused && v.revision > 0 {
+		v.revision--
+	}
 	h := s.history
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/hanse-fleet/hanse/internal/fault"
 )
 
 // Store is the state machine. Apply and Restore are called from one goroutine at a time; everything else from any.
@@ -12,11 +14,15 @@ type Store struct {
 	auth    Authorizer
 	view    atomic.Pointer[View]
 	history *history
+	faults  fault.Set
 }
 
 // New makes an empty store. Without an Authorizer, every member may do everything.
-func New(auth Authorizer) *Store {
-	s := &Store{auth: auth, history: newHistory()}
+func New(auth Authorizer) *Store { return NewFaulty(auth, fault.Set{}) }
+
+// NewFaulty is New with known bugs put back, for tests.
+func NewFaulty(auth Authorizer, faults fault.Set) *Store {
+	s := &Store{auth: auth, history: newHistory(), faults: faults}
 	s.view.Store(newView())
 	return s
 }

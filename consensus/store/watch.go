@@ -38,6 +38,9 @@ func (s *Store) Watch(prefix string, after Revision) (*Watcher, error) {
 	case after > h.latest():
 		return nil, ErrFuture
 	}
+	if s.faults.WatchSkips && after < h.latest() {
+		after++
+	}
 	return &Watcher{history: h, prefix: prefix, after: after, era: h.era}, nil
 }
 

@@ -1,0 +1,29 @@
+// Package fault names the known bugs that tests can put back where no seam lets them stand between the rooms: to show
+// that the answer to each is needed, and that the simulator catches it. A constructor takes a Set; its zero value is
+// off. Nothing that is shipped makes another one: there is no flag, file or variable for it, and the import rules keep
+// it out of cmd.
+package fault
+
+// Set says which bugs are put back.
+type Set struct {
+	// HeartbeatFastPath lets raft handle heartbeats beside its main loop (hashicorp/raft issue 695).
+	HeartbeatFastPath bool
+	// VerifyLeader reads after raft's VerifyLeader instead of a barrier.
+	VerifyLeader bool
+	// ReadApplied reads what a member that believes to lead has applied, instead of asking anybody.
+	ReadApplied bool
+	// NoNudge leaves it to the commit timeout to tell followers of a commit.
+	NoNudge bool
+	// NoGuard gives errors of the disk to raft.
+	NoGuard bool
+	// AdmitAll lets everyone speak raft, in any name.
+	AdmitAll bool
+	// FreshSequence gives every attempt of a proposal a new sequence number.
+	FreshSequence bool
+	// LostLog lets a member whose log is gone start, and vote, as the incarnation that it was.
+	LostLog bool
+	// WatchSkips makes a watch begin one revision later than where it was asked to.
+	WatchSkips bool
+	// RevisionReused makes the counter of revisions one too low when a snapshot is restored.
+	RevisionReused bool
+}
