@@ -44,7 +44,7 @@ var (
 var rules = []rule{
 	{
 		room: "./cmd/hanse", direct: true,
-		forbidden: slices.Concat([]string{"./consensus", "./transport", "./apiserver", "./reconcile"}, raft, quic),
+		forbidden: slices.Concat([]string{"./consensus", "./transport", "./apiserver", "./reconcile", "./internal/fault"}, raft, quic),
 		reason:    "the command line talks to a member by its API, and starts one by the agent",
 	},
 	{

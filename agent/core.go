@@ -46,6 +46,9 @@ type CoreConfig struct {
 	Logger  *slog.Logger
 	// Fatal is called when the disk can no longer be trusted; it must end the process, or in a simulation the member.
 	Fatal func(error)
+	// Stores, when set, are used in place of files in the data directory.
+	Stores *consensus.Stores
+	Seams  Seams
 }
 
 // OpenCore opens a data directory that Init or Join made. The member answers others from here on; Run makes it act.
@@ -72,7 +75,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 		}
 	}
 	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), board: newBoard(), version: cfg.Version, ready: make(chan struct{})}
-	c.store = store.New(authority{})
+	c.store = store.NewFaulty(cfg.Seams.authorizer(authority{}), cfg.Seams.Faults)
 	c.directory = &directory{self: c.id(), store: c.store, joined: peers}
 	c.verdict = newVerdict(c.knownVoters)
 	if err := c.open(cfg); err != nil {
@@ -84,7 +87,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 // open starts the network before the consensus, which speaks through it.
 func (c *Core) open(cfg CoreConfig) error {
 	endpoint, err := transport.Listen(transport.Config{
-		Identity: c.identity, Directory: c.directory, Conn: cfg.Conn, Join: c.serveJoin,
+		Identity: c.identity, Directory: cfg.Seams.directory(c.directory), Conn: cfg.Conn, Join: c.serveJoin,
 		Removed: c.verdict.heard, Logger: c.log.With("room", "transport"),
 	})
 	if err != nil {
@@ -96,13 +99,14 @@ func (c *Core) open(cfg CoreConfig) error {
 	node, err := consensus.Open(consensus.Config{
 		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint},
 		Timing: cfg.Timing, Choose: c.chooseServers, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
+		Stores: cfg.Stores, SnapshotThreshold: cfg.Seams.SnapshotThreshold, TrailingLogs: cfg.Seams.TrailingLogs, Faults: cfg.Seams.Faults,
 	})
 	if err != nil {
 		return errors.Join(err, endpoint.Close())
 	}
 	c.node = node
 	close(c.ready)
-	if c.self.Begun && c.store.View().Revision() == 0 {
+	if c.self.Begun && c.store.View().Revision() == 0 && !cfg.Seams.Faults.LostLog {
 		lost := fmt.Errorf("the log of %s is gone from %s; from a member that works: hanse remove %s, then join again with a fresh --data-dir", c.self.Cluster, c.dir, c.self.Cluster)
 		return errors.Join(lost, c.Close())
 	}
