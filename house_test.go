@@ -49,17 +49,17 @@ var rules = []rule{
 	},
 	{
 		room:      "./api",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./transport", "./plan", "./reconcile", "./cmd", "./chaos", "./systemd"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./transport", "./law", "./plan", "./reconcile", "./cmd", "./chaos", "./systemd"}, raft, quic),
 		reason:    "every room imports the kinds, so they import no room",
 	},
 	{
 		room:      "./apiserver",
-		forbidden: slices.Concat([]string{"./agent", "./reconcile", "./transport", "./plan", "./cmd", "./chaos"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./reconcile", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic),
 		reason:    "it serves the kinds from a store, whatever replicates that",
 	},
 	{
 		room:      "./consensus",
-		forbidden: slices.Concat([]string{"./agent", "./api", "./apiserver", "./reconcile", "./transport", "./plan", "./cmd", "./chaos"}, quic, k8s),
+		forbidden: slices.Concat([]string{"./agent", "./api", "./apiserver", "./reconcile", "./transport", "./law", "./plan", "./cmd", "./chaos"}, quic, k8s),
 		reason:    "it replicates bytes over a network that it is given",
 	},
 	{
@@ -74,12 +74,12 @@ var rules = []rule{
 	},
 	{
 		room:      "./transport",
-		forbidden: slices.Concat([]string{"./agent", "./api", "./apiserver", "./consensus", "./reconcile", "./plan", "./cmd", "./chaos"}, raft, k8s),
+		forbidden: slices.Concat([]string{"./agent", "./api", "./apiserver", "./consensus", "./reconcile", "./law", "./plan", "./cmd", "./chaos"}, raft, k8s),
 		reason:    "it carries streams between members, whatever flows in them",
 	},
 	{
 		room:      "./plan",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./reconcile", "./transport", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./reconcile", "./transport", "./law", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
 		reason:    "decisions are functions of values",
 	},
 	{
@@ -88,13 +88,23 @@ var rules = []rule{
 		reason:    "decisions are functions of values: no disk, no network, no chance",
 	},
 	{
+		room:      "./law",
+		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./reconcile", "./transport", "./plan", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
+		reason:    "every member judges by it while applying the log, so it knows nothing but the log",
+	},
+	{
+		room: "./law", direct: true,
+		forbidden: outside,
+		reason:    "judging is pure: no disk, no network, no chance",
+	},
+	{
 		room:      "./reconcile",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./transport", "./cmd", "./chaos"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./transport", "./law", "./cmd", "./chaos"}, raft, quic),
 		reason:    "it carries out what was granted, whoever granted it",
 	},
 	{
 		room:      "./systemd",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./reconcile", "./transport", "./plan", "./cmd", "./chaos"}, raft, quic, k8s),
+		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./reconcile", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic, k8s),
 		reason:    "it tells systemd how a process is, whatever the process does",
 	},
 	{
@@ -104,13 +114,13 @@ var rules = []rule{
 	},
 	{
 		room:      "./chaos/testbed",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./reconcile", "./transport", "./plan"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./reconcile", "./transport", "./law", "./plan"}, raft, quic),
 		reason:    "the testbed runs the hanse binary as a person would",
 	},
 }
 
 // noClock are the rooms to which time is an argument.
-var noClock = []string{"./plan", "./consensus/store"}
+var noClock = []string{"./plan", "./law", "./consensus/store"}
 
 // pkg is what `go list -json` says of a package.
 type pkg struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 // aboutPause is how often a member looks whether what the log says of it is still true.
@@ -58,7 +59,7 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 			if now.KubernetesVersion != "" {
 				told.KubernetesVersion = now.KubernetesVersion
 			}
-			op, err := putJSON(kv.Key, cluster)
+			op, err := law.Put(kv.Key, cluster)
 			if err != nil {
 				return txn, err
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -75,7 +76,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 		}
 	}
 	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), board: newBoard(), version: cfg.Version, ready: make(chan struct{})}
-	c.store = store.NewFaulty(cfg.Seams.authorizer(authority{}), cfg.Seams.Faults)
+	c.store = store.NewFaulty(cfg.Seams.authorizer(law.Authority{Address: transport.CheckAddress}), cfg.Seams.Faults)
 	c.directory = &directory{self: c.id(), store: c.store, joined: peers}
 	c.verdict = newVerdict(c.knownVoters)
 	if err := c.open(cfg); err != nil {

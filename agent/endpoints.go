@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 // maxBody bounds the requests of the endpoints here.
@@ -60,7 +61,7 @@ func (c *Core) serveTokens(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, fmt.Errorf("read token request: %w", err))
 		return
 	}
-	terms := TokenTerms{Cluster: ask.Cluster, Region: ask.Region, Zone: ask.Zone, Labels: ask.Labels, Voting: ask.Voting, Rights: ask.Rights}
+	terms := law.Terms{Cluster: ask.Cluster, Region: ask.Region, Zone: ask.Zone, Labels: ask.Labels, Voting: ask.Voting, Rights: ask.Rights}
 	ctx, cancel := context.WithTimeout(r.Context(), patience(r))
 	defer cancel()
 	t, err := c.createToken(ctx, apiserver.Person(r.Context()), terms, time.Duration(ask.TTLSeconds)*time.Second)

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,121 +13,35 @@ import (
 	"github.com/google/uuid"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/transport"
 )
-
-// keyTokens is where the log keeps join tokens: /tokens/<token id> → tokenRecord.
-const keyTokens = "/tokens/"
 
 // Lives of a join token.
 const (
 	defaultTokenTTL = time.Hour
 	maxTokenTTL     = 30 * 24 * time.Hour
-	// spentTokenKept is how long after its end a token is remembered, to say why it no longer works.
-	spentTokenKept = 24 * time.Hour
 )
 
-// TokenTerms are what an admin fixes about the cluster that a token lets in; what is empty, the joiner says.
-type TokenTerms struct {
-	Cluster string            `json:"cluster,omitempty"`
-	Region  string            `json:"region,omitempty"`
-	Zone    string            `json:"zone,omitempty"`
-	Labels  map[string]string `json:"labels,omitempty"`
-	Voting  v1alpha1.Voting   `json:"voting,omitempty"`
-	Rights  v1alpha1.Rights   `json:"rights,omitempty"`
-}
-
-// tokenRecord is a token in the log: never its seed, only the public key, which is its id.
-type tokenRecord struct {
-	TokenTerms
-	Expires time.Time `json:"expires"`
-	Spent   *spending `json:"spent,omitempty"`
-}
-
-// spending says whom a token let in.
-type spending struct {
-	Cluster string    `json:"cluster"`
-	Pin     string    `json:"pin"`
-	At      time.Time `json:"at"`
-}
-
-// check refuses terms that no cluster could have.
-func (t TokenTerms) check() error {
-	for field, name := range map[string]string{"cluster": t.Cluster, "region": t.Region, "zone": t.Zone} {
-		if problems := validation.IsDNS1123Label(name); name != "" && len(problems) > 0 {
-			return fmt.Errorf("%s %q: %s", field, name, problems[0])
-		}
-	}
-	for k, v := range t.Labels {
-		if problems := append(validation.IsQualifiedName(k), validation.IsValidLabelValue(v)...); len(problems) > 0 {
-			return fmt.Errorf("label %s=%s: %s", k, v, problems[0])
-		}
-	}
-	switch t.Voting {
-	case "", v1alpha1.VotingEligible, v1alpha1.VotingNever:
-	default:
-		return fmt.Errorf("voting %q: must be Eligible or Never", t.Voting)
-	}
-	switch t.Rights {
-	case "", v1alpha1.RightsAdmin, v1alpha1.RightsOwnObjects, v1alpha1.RightsReadOnly:
-	default:
-		return fmt.Errorf("rights %q: must be Admin, OwnObjects or ReadOnly", t.Rights)
-	}
-	return nil
-}
-
-// settle fills what the token left open with what the joiner says; a joiner that contradicts the token is refused.
-func (t TokenTerms) settle(r transport.JoinRequest) (TokenTerms, error) {
-	for _, f := range []struct {
-		name, asked, flag string
-		fixed             *string
-	}{
-		{"cluster", r.Cluster, "--cluster", &t.Cluster},
-		{"region", r.Region, "--region", &t.Region},
-		{"zone", r.Zone, "--zone", &t.Zone},
-	} {
-		switch {
-		case *f.fixed == "":
-			*f.fixed = f.asked
-		case f.asked != "" && f.asked != *f.fixed:
-			return t, fmt.Errorf("the token is for %s %s, not %s; join with %s %s", f.name, *f.fixed, f.asked, f.flag, *f.fixed)
-		}
-	}
-	if t.Cluster == "" || t.Region == "" {
-		return t, errors.New("neither the token nor the joiner says cluster and region; join with --cluster and --region")
-	}
-	if t.Voting == "" {
-		t.Voting = v1alpha1.VotingEligible
-	}
-	if t.Rights == "" {
-		t.Rights = v1alpha1.RightsOwnObjects
-		if t.Voting == v1alpha1.VotingEligible {
-			t.Rights = v1alpha1.RightsAdmin
-		}
-	}
-	return t, t.check()
-}
-
 // CreateToken makes a join token, for this member itself, that lives an hour.
-func (c *Core) CreateToken(ctx context.Context, terms TokenTerms) (string, error) {
+func (c *Core) CreateToken(ctx context.Context, terms law.Terms) (string, error) {
 	t, err := c.createToken(ctx, "", terms, defaultTokenTTL)
 	return t.String(), err
 }
 
 // createToken writes a new token's record to the log and returns the token.
-func (c *Core) createToken(ctx context.Context, person string, terms TokenTerms, ttl time.Duration) (transport.Token, error) {
+func (c *Core) createToken(ctx context.Context, person string, terms law.Terms, ttl time.Duration) (transport.Token, error) {
 	if ttl == 0 {
 		ttl = defaultTokenTTL
 	}
 	if ttl < 0 || ttl > maxTokenTTL {
 		return transport.Token{}, fmt.Errorf("time to live %s: must be at most %s", ttl, maxTokenTTL)
 	}
-	if err := terms.check(); err != nil {
+	if err := terms.Validate(); err != nil {
 		return transport.Token{}, err
 	}
 	// A member that has just begun may not have the log yet, the founding of the fleet included.
@@ -143,7 +56,7 @@ func (c *Core) createToken(ctx context.Context, person string, terms TokenTerms,
 	if _, err := rand.Read(t.Seed[:]); err != nil {
 		return transport.Token{}, fmt.Errorf("make seed: %w", err)
 	}
-	op, err := putJSON(keyTokens+t.ID(), tokenRecord{TokenTerms: terms, Expires: t.Expires})
+	op, err := law.Put(law.KeyTokens+t.ID(), law.Token{Terms: terms, Expires: t.Expires})
 	if err != nil {
 		return transport.Token{}, err
 	}
@@ -202,12 +115,12 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 		return transport.JoinAnswer{}, err
 	}
 	v := c.store.View()
-	key := keyTokens + hex.EncodeToString(r.Key)
+	key := law.KeyTokens + hex.EncodeToString(r.Key)
 	kv, ok := v.Get(key)
 	if !ok {
 		return transport.JoinAnswer{}, refuse("token is not known to fleet %s: it was never made here, or ended long ago; make another on any member: hanse token create", c.self.Fleet)
 	}
-	var token tokenRecord
+	var token law.Token
 	if err := json.Unmarshal(kv.Value, &token); err != nil {
 		return transport.JoinAnswer{}, fmt.Errorf("read %s: %w", key, err)
 	}
@@ -217,17 +130,17 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	if token.Spent != nil && token.Spent.Pin == from.String() {
 		return c.joinAnswer(v, token.Spent.Cluster)
 	}
-	if err := token.usable(time.Now()); err != nil {
-		return transport.JoinAnswer{}, err
+	if err := token.Usable(time.Now()); err != nil {
+		return transport.JoinAnswer{}, refusal{err}
 	}
-	terms, err := token.settle(r)
+	terms, err := token.Settle(law.Terms{Cluster: r.Cluster, Region: r.Region, Zone: r.Zone})
 	if err != nil {
 		return transport.JoinAnswer{}, refusal{err}
 	}
 	if _, taken := v.Get(v1alpha1.KeyClusters + terms.Cluster); taken {
 		return transport.JoinAnswer{}, refuse("the fleet has a cluster %s already; join under another --cluster, or remove that one first: hanse remove %s", terms.Cluster, terms.Cluster)
 	}
-	token.Spent = &spending{Cluster: terms.Cluster, Pin: from.String(), At: time.Now().UTC()}
+	token.Spent = &law.Spending{Cluster: terms.Cluster, Pin: from.String(), At: time.Now().UTC()}
 	txn, err := enlist(v, kv, token, terms, from, r)
 	if err != nil {
 		return transport.JoinAnswer{}, err
@@ -238,31 +151,8 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	return c.joinAnswer(c.store.View(), terms.Cluster)
 }
 
-func (t tokenRecord) usable(now time.Time) error {
-	switch {
-	case t.Spent != nil:
-		return refuse("token spent: it joined %s %s ago; make another on any member: hanse token create", t.Spent.Cluster, span(now.Sub(t.Spent.At)))
-	case now.After(t.Expires):
-		return refuse("token expired %s ago; make another on any member: hanse token create", span(now.Sub(t.Expires)))
-	}
-	return nil
-}
-
-// span says a time roughly, for people.
-func span(d time.Duration) string {
-	switch {
-	case d >= 48*time.Hour:
-		return fmt.Sprintf("%d days", d/(24*time.Hour))
-	case d >= 2*time.Hour:
-		return fmt.Sprintf("%d hours", d/time.Hour)
-	case d >= 2*time.Minute:
-		return fmt.Sprintf("%d minutes", d/time.Minute)
-	}
-	return fmt.Sprintf("%d s", max(0, d/time.Second))
-}
-
 // enlist is the transaction that spends the token and writes the cluster and its member.
-func enlist(v *store.View, kv store.KV, token tokenRecord, terms TokenTerms, pin transport.Pin, r transport.JoinRequest) (store.Txn, error) {
+func enlist(v *store.View, kv store.KV, token law.Token, terms law.Terms, pin transport.Pin, r transport.JoinRequest) (store.Txn, error) {
 	member := store.Member{
 		ID: store.MemberID(r.Member), Cluster: terms.Cluster, Region: terms.Region, Eligible: terms.Voting == v1alpha1.VotingEligible,
 		Certificate: r.Certificate, Pin: store.Pin(pin), Addresses: r.Addresses, Server: r.Server, Rights: string(terms.Rights),
@@ -277,7 +167,7 @@ func enlist(v *store.View, kv store.KV, token tokenRecord, terms TokenTerms, pin
 		kv.Key:                              token,
 		v1alpha1.KeyClusters + cluster.Name: cluster,
 	} {
-		op, err := putJSON(key, value)
+		op, err := law.Put(key, value)
 		if err != nil {
 			return txn, err
 		}
@@ -286,9 +176,9 @@ func enlist(v *store.View, kv store.KV, token tokenRecord, terms TokenTerms, pin
 	return txn, nil
 }
 
-func newCluster(terms TokenTerms, m store.Member, version string) *v1alpha1.Cluster {
+func newCluster(terms law.Terms, m store.Member, version string) *v1alpha1.Cluster {
 	c := &v1alpha1.Cluster{
-		TypeMeta:   typeMeta("Cluster"),
+		TypeMeta:   v1alpha1.TypeOf("Cluster"),
 		ObjectMeta: newMeta(terms.Cluster),
 		Spec:       v1alpha1.ClusterSpec{Region: terms.Region, Zone: terms.Zone, Voting: terms.Voting, Rights: terms.Rights},
 		Status:     v1alpha1.ClusterStatus{Incarnation: string(m.ID), Endpoints: m.Addresses, Server: m.Server, Version: version},

@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/reconcile"
 )
 
@@ -32,6 +33,11 @@ func (s apiStore) Read(ctx context.Context) (store.Revision, error) { return s.c
 
 func (s apiStore) Propose(ctx context.Context, person string, txn store.Txn) (store.Result, error) {
 	return s.core.node.Propose(ctx, consensus.Proposal{Person: person, Txn: txn})
+}
+
+// Companion says what else a transaction must write when it writes a key now.
+func Companion(v *store.View, key string, before, after []byte) ([]store.Condition, []store.Op, error) {
+	return law.Companions(v, law.Change{Key: key, Before: before, After: after, At: time.Now()})
 }
 
 // workBoard offers the computed kind to apiserver: computed anew when the log or what members say has changed.

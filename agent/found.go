@@ -17,11 +17,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -140,13 +140,13 @@ func (l *leader) found(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	terms := TokenTerms{Cluster: l.self.Cluster, Region: l.self.Region, Zone: l.self.Zone, Voting: v1alpha1.VotingEligible, Rights: v1alpha1.RightsAdmin}
+	terms := law.Terms{Cluster: l.self.Cluster, Region: l.self.Region, Zone: l.self.Zone, Voting: v1alpha1.VotingEligible, Rights: v1alpha1.RightsAdmin}
 	member := store.Member{
 		ID: l.id(), Cluster: terms.Cluster, Region: terms.Region, Eligible: true, Rights: string(terms.Rights),
 		Certificate: l.identity.Certificate(), Pin: store.Pin(l.identity.Pin()), Addresses: l.self.Addresses.Advertise, Server: l.self.Addresses.server(),
 	}
-	fleet := &v1alpha1.Fleet{TypeMeta: typeMeta("Fleet"), ObjectMeta: newMeta(l.self.Fleet), Spec: v1alpha1.FleetSpec{Voters: v1alpha1.DefaultVoters}}
-	admin := &v1alpha1.User{TypeMeta: typeMeta("User"), ObjectMeta: newMeta(firstAdmin), Spec: v1alpha1.UserSpec{Pin: pin, Role: v1alpha1.RoleAdmin}}
+	fleet := &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: newMeta(l.self.Fleet), Spec: v1alpha1.FleetSpec{Voters: v1alpha1.DefaultVoters}}
+	admin := &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: newMeta(firstAdmin), Spec: v1alpha1.UserSpec{Pin: pin, Role: v1alpha1.RoleAdmin}}
 	var ops []store.Op
 	var errs []error
 	for _, w := range []struct {
@@ -157,17 +157,13 @@ func (l *leader) found(ctx context.Context) error {
 		{v1alpha1.KeyClusters + terms.Cluster, newCluster(terms, member, l.version)},
 		{v1alpha1.KeyUsers + admin.Name, admin},
 	} {
-		op, err := putJSON(w.key, w.value)
+		op, err := law.Put(w.key, w.value)
 		ops, errs = append(ops, op), append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	return l.write(ctx, []store.Condition{store.KeyAbsent(ops[0].Key)}, append(ops, store.PutMember(member))...)
-}
-
-func typeMeta(kind string) metav1.TypeMeta {
-	return metav1.TypeMeta{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: kind}
 }
 
 // server is the URL of the API for people.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -12,6 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/reconcile"
 )
 
@@ -130,7 +130,7 @@ func (c *Core) Withdrawn(ctx context.Context, bundle, uid string) error {
 	}
 	txn := store.Txn{If: []store.Condition{store.KeyAt(kv.Key, kv.Modified)}, Then: []store.Op{store.Delete(kv.Key)}}
 	if tomb, ok := v.Get(v1alpha1.KeyTombstones + uid); ok {
-		op, changed, err := strike(tomb, c.self.Cluster)
+		op, changed, err := law.Strike(tomb, c.self.Cluster)
 		if err != nil {
 			return err
 		}
@@ -140,10 +140,4 @@ func (c *Core) Withdrawn(ctx context.Context, bundle, uid string) error {
 	}
 	_, err := c.node.Propose(ctx, consensus.Proposal{Txn: txn})
 	return err
-}
-
-// cutGrantKey splits the key of a grant.
-func cutGrantKey(key string) (cluster, bundle string) {
-	cluster, bundle, _ = strings.Cut(strings.TrimPrefix(key, v1alpha1.KeyGrants), "/")
-	return cluster, bundle
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -40,7 +41,7 @@ type leader struct {
 	rollouts  *objects[v1alpha1.Rollout]
 	grants    *objects[v1alpha1.Grant]
 	tombs     *objects[v1alpha1.Tombstone]
-	tokens    *objects[tokenRecord]
+	tokens    *objects[law.Token]
 }
 
 // decidesOn are the prefixes whose change may call for a decision.
@@ -58,7 +59,7 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 		rollouts:  newObjects[v1alpha1.Rollout](v1alpha1.KeyRollouts),
 		grants:    newObjects[v1alpha1.Grant](v1alpha1.KeyGrants),
 		tombs:     newObjects[v1alpha1.Tombstone](v1alpha1.KeyTombstones),
-		tokens:    newObjects[tokenRecord](keyTokens),
+		tokens:    newObjects[law.Token](law.KeyTokens),
 	}
 	for ctx.Err() == nil {
 		v := c.store.View()
@@ -101,7 +102,7 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 	}
 	s.named = map[string]map[string]object[v1alpha1.Grant]{}
 	for _, g := range s.grants {
-		cluster, bundle := cutGrantKey(g.key)
+		cluster, bundle := v1alpha1.CutGrantKey(g.key)
 		if s.named[bundle] == nil {
 			s.named[bundle] = map[string]object[v1alpha1.Grant]{}
 		}
@@ -191,7 +192,7 @@ func (l *leader) grant(ctx context.Context, s scene, b object[v1alpha1.Bundle], 
 		} else {
 			conditions = append(conditions, store.KeyAbsent(key))
 		}
-		op, err := putJSON(key, g)
+		op, err := law.Put(key, g)
 		ops = append(ops, op)
 		return err
 	}
@@ -224,7 +225,7 @@ func (s scene) clusterModified(name string) store.Revision {
 // rollOut adds a wave to the rollout of a revision, and supersedes the bundle's earlier rollouts.
 func (s scene) rollOut(b *v1alpha1.Bundle, revision string, wave v1alpha1.Wave) (ops []store.Op, err error) {
 	r := &v1alpha1.Rollout{
-		TypeMeta:   typeMeta("Rollout"),
+		TypeMeta:   v1alpha1.TypeOf("Rollout"),
 		ObjectMeta: newMeta(revision),
 		Spec:       v1alpha1.RolloutSpec{Bundle: b.Name, BundleUID: string(b.UID), Revision: revision},
 	}
@@ -237,14 +238,14 @@ func (s scene) rollOut(b *v1alpha1.Bundle, revision string, wave v1alpha1.Wave) 
 			superseded := old.value.DeepCopy()
 			superseded.Status.Phase = v1alpha1.RolloutSuperseded
 			setReady(&superseded.Status.Conditions, metav1.ConditionFalse, "Superseded", "by "+revision, 1, s.now)
-			op, err := putJSON(old.key, superseded)
+			op, err := law.Put(old.key, superseded)
 			ops, errs = append(ops, op), append(errs, err)
 		}
 	}
 	r.Spec.Waves = append(r.Spec.Waves, wave)
 	r.Status.Phase, r.Status.Wave = v1alpha1.RolloutRunning, int32(len(r.Spec.Waves))
 	setReady(&r.Status.Conditions, metav1.ConditionFalse, "Progressing", fmt.Sprintf("wave %d is granted", r.Status.Wave), 1, s.now)
-	op, err := putJSON(v1alpha1.KeyRollouts+revision, r)
+	op, err := law.Put(v1alpha1.KeyRollouts+revision, r)
 	return append(ops, op), errors.Join(append(errs, err)...)
 }
 
@@ -265,7 +266,7 @@ func (l *leader) withdrawDeleted(ctx context.Context, s scene, t object[v1alpha1
 		if g.value.Withdraw {
 			continue
 		}
-		op, err := putJSON(g.key, v1alpha1.Grant{Bundle: t.value.Bundle, BundleUID: t.value.BundleUID, Withdraw: true})
+		op, err := law.Put(g.key, v1alpha1.Grant{Bundle: t.value.Bundle, BundleUID: t.value.BundleUID, Withdraw: true})
 		if err != nil {
 			return err
 		}
@@ -275,7 +276,7 @@ func (l *leader) withdrawDeleted(ctx context.Context, s scene, t object[v1alpha1
 	case len(left.Clusters) == 0:
 		ops = append(ops, store.Delete(t.key))
 	case len(left.Clusters) < len(t.value.Clusters):
-		op, err := putJSON(t.key, left)
+		op, err := law.Put(t.key, left)
 		if err != nil {
 			return err
 		}
@@ -308,7 +309,7 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 		return err
 	}
 	for _, t := range tokens {
-		if s.now.Sub(t.value.Expires) > spentTokenKept {
+		if t.value.Forgotten(s.now) {
 			ops = append(ops, store.Delete(t.key))
 		}
 	}

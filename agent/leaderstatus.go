@@ -13,6 +13,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -44,7 +45,7 @@ func writeStatus[T, S any](ctx context.Context, l *leader, now time.Time, o obje
 	}
 	changed := *o.value
 	set(&changed)
-	op, err := putJSON(o.key, &changed)
+	op, err := law.Put(o.key, &changed)
 	if err != nil {
 		return err
 	}

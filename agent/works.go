@@ -46,7 +46,7 @@ func (w *works) list(v *store.View) ([]v1alpha1.Work, error) {
 	seen := w.core.sightings(v)
 	all := make([]v1alpha1.Work, 0, len(found))
 	for p, work := range found {
-		work.Name, work.TypeMeta = v1alpha1.WorkName(p.bundle, p.cluster), typeMeta("Work")
+		work.Name, work.TypeMeta = v1alpha1.WorkName(p.bundle, p.cluster), v1alpha1.TypeOf("Work")
 		work.Labels = map[string]string{v1alpha1.LabelBundle: p.bundle, v1alpha1.LabelCluster: p.cluster}
 		work.Status = statusOf(seen[p.cluster], *work)
 		all = append(all, *work)
@@ -80,7 +80,7 @@ func (w *works) wanted(v *store.View, bundles []object[v1alpha1.Bundle]) (map[pa
 		}
 	}
 	for _, g := range grants {
-		cluster, _ := cutGrantKey(g.key)
+		cluster, _ := v1alpha1.CutGrantKey(g.key)
 		p := pair{g.value.Bundle, cluster}
 		if found[p] == nil {
 			found[p] = &v1alpha1.Work{Spec: v1alpha1.WorkSpec{Bundle: p.bundle, Cluster: p.cluster}}

@@ -1,5 +1,7 @@
 package v1alpha1
 
+import "strings"
+
 // Where the log keeps what. Kinds lie at /<resource>/<name>; the rest are records of the leader and the members.
 const (
 	KeyFleets          = "/fleets/"
@@ -14,6 +16,12 @@ const (
 
 // GrantKey is where the grant of a bundle in a cluster lies.
 func GrantKey(cluster, bundle string) string { return KeyGrants + cluster + "/" + bundle }
+
+// CutGrantKey undoes GrantKey.
+func CutGrantKey(key string) (cluster, bundle string) {
+	cluster, bundle, _ = strings.Cut(strings.TrimPrefix(key, KeyGrants), "/")
+	return cluster, bundle
+}
 
 // Grant allows one cluster to run one revision of a bundle, or tells it to withdraw the bundle. A member runs
 // only what is granted; no grant means: touch nothing. Stored as JSON.

@@ -31,3 +31,8 @@ func AddToScheme(scheme *runtime.Scheme) error {
 func Resource(plural string) schema.GroupResource {
 	return schema.GroupResource{Group: GroupName, Resource: plural}
 }
+
+// TypeOf is what an object of a kind says of its type.
+func TypeOf(kind string) metav1.TypeMeta {
+	return metav1.TypeMeta{APIVersion: SchemeGroupVersion.String(), Kind: kind}
+}

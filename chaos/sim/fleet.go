@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 // Fleet is a fleet in virtual time. Make it, and use it, inside one synctest bubble.
@@ -67,7 +68,7 @@ func (f *Fleet) Join(name, region string) *Member {
 	f.T.Helper()
 	ctx, cancel := context.WithTimeout(f.T.Context(), time.Minute)
 	defer cancel()
-	token, err := f.Members[0].Core.CreateToken(ctx, agent.TokenTerms{})
+	token, err := f.Members[0].Core.CreateToken(ctx, law.Terms{})
 	if err != nil {
 		f.T.Fatalf("make token for %s: %v", name, err)
 	}

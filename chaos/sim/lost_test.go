@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 func TestTheOnlyVoterIsNotRemoved(t *testing.T) {
@@ -59,7 +60,7 @@ func TestAJoinThatIsRepeated(t *testing.T) {
 		five(f)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		token, err := f.Members[0].Core.CreateToken(ctx, agent.TokenTerms{})
+		token, err := f.Members[0].Core.CreateToken(ctx, law.Terms{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package agent
+package law
 
 import (
 	"encoding/json"
@@ -12,15 +12,17 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
-	"github.com/hanse-fleet/hanse/transport"
 )
 
-// authority is the law of who may write what, checked by every member when a command is applied. It is pure: the
+// Authority is the law of who may write what, checked by every member when a command is applied. It is pure: the
 // same state and command give the same answer everywhere, so any change to it needs a new version in the log.
 //
 // A person's write is allowed when both the person's role and the rights of the member that passed it on allow
 // it. The leader's own decisions are allowed everything: a voter is trusted with the integrity of the fleet.
-type authority struct{}
+type Authority struct {
+	// Address says whether a text is the address of a member, host:port. Required; whoever carries streams knows it.
+	Address func(string) error
+}
 
 // write is one op of a transaction, with all that the law looks at.
 type write struct {
@@ -30,6 +32,7 @@ type write struct {
 	txn    store.Txn
 	view   *store.View // before the transaction
 	read   bundles
+	law    Authority
 }
 
 // asker is who wants to write.
@@ -42,7 +45,7 @@ type asker struct {
 }
 
 // Authorize implements store.Authorizer.
-func (authority) Authorize(v *store.View, who store.Asker, txn store.Txn) error {
+func (l Authority) Authorize(v *store.View, who store.Asker, txn store.Txn) error {
 	if len(v.Members()) == 0 {
 		return nil // the founding transaction
 	}
@@ -55,7 +58,7 @@ func (authority) Authorize(v *store.View, who store.Asker, txn store.Txn) error 
 	}
 	read := bundles{}
 	for _, op := range txn.Then {
-		w := write{asker: a, op: op, txn: txn, view: v, read: read}
+		w := write{asker: a, op: op, txn: txn, view: v, read: read, law: l}
 		if kv, ok := v.Get(op.Key); ok {
 			w.before = kv.Value
 		}
@@ -116,7 +119,7 @@ func (w write) verb() string {
 func (w write) allowed() bool {
 	prefix, name := splitKey(w.op.Key)
 	switch prefix {
-	case v1alpha1.KeyFleets, v1alpha1.KeyUsers, keyTokens:
+	case v1alpha1.KeyFleets, v1alpha1.KeyUsers, KeyTokens:
 		return w.asker.admin()
 	case v1alpha1.KeyClusters:
 		return w.asker.admin() && w.before != nil || name == w.asker.cluster && w.onlyOwnStatus()
@@ -165,11 +168,11 @@ func (w write) onlyOwnStatus() bool {
 	if twice, err := strictjson.UnmarshalStrict(w.op.Value, &after); err != nil || len(twice) > 0 {
 		return false
 	}
-	return ownPartSound(after) && reflect.DeepEqual(othersPart(before), othersPart(after))
+	return w.law.ownPartSound(after) && reflect.DeepEqual(othersPart(before), othersPart(after))
 }
 
 // ownPartSound checks the form of what a member says of itself.
-func ownPartSound(cluster map[string]any) bool {
+func (l Authority) ownPartSound(cluster map[string]any) bool {
 	status, ok := cluster["status"].(map[string]any)
 	if !ok {
 		return cluster["status"] == nil
@@ -189,13 +192,13 @@ func ownPartSound(cluster map[string]any) bool {
 		ok = ok && isText
 		addresses = append(addresses, text)
 	}
-	return ok && soundAddresses(addresses)
+	return ok && l.soundAddresses(addresses)
 }
 
 // soundAddresses are a bounded number of host:port.
-func soundAddresses(addresses []string) bool {
+func (l Authority) soundAddresses(addresses []string) bool {
 	return len(addresses) <= maxOwnAddresses && !slices.ContainsFunc(addresses, func(a string) bool {
-		return transport.CheckAddress(a) != nil
+		return l.Address(a) != nil
 	})
 }
 
@@ -206,7 +209,7 @@ func (w write) onlyOwnAddresses() bool {
 		json.Unmarshal(w.before, &before) != nil || json.Unmarshal(w.op.Value, &after) != nil {
 		return false
 	}
-	if !soundAddresses(after.Addresses) || len(after.Server) > maxOwnText {
+	if !w.law.soundAddresses(after.Addresses) || len(after.Server) > maxOwnText {
 		return false
 	}
 	before.Addresses, before.Server = after.Addresses, after.Server

@@ -1,4 +1,4 @@
-package agent
+package law
 
 import (
 	"encoding/json"
@@ -18,20 +18,30 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// Companion says what else a transaction must write when it writes a key: a bundle brings its revision, a deleted
-// bundle leaves a tombstone, a deleted cluster takes its member, grants and places on tombstones with it.
-func Companion(v *store.View, key string, before, after []byte) ([]store.Condition, []store.Op, error) {
-	prefix, name := splitKey(key)
+// Change is one key that somebody wants to write.
+type Change struct {
+	Key string
+	// After is nil when the key is deleted, Before when it is not there yet.
+	Before, After []byte
+	// At is when it is asked for: what is removed says when it was.
+	At time.Time
+}
+
+// Companions says what else a transaction must write with a change, and what it must find unchanged: a bundle brings
+// its revision, a deleted bundle leaves a tombstone, a deleted cluster takes its member, grants and places on
+// tombstones with it.
+func Companions(v *store.View, c Change) ([]store.Condition, []store.Op, error) {
+	prefix, name := splitKey(c.Key)
 	switch {
-	case prefix == v1alpha1.KeyBundles && after != nil:
-		ops, err := revisionOf(v, after)
+	case prefix == v1alpha1.KeyBundles && c.After != nil:
+		ops, err := revisionOf(v, c.After)
 		return nil, ops, err
 	case prefix == v1alpha1.KeyBundles:
-		return bury(v, before)
-	case prefix == v1alpha1.KeyClusters && after != nil:
-		return trust(v, name, after)
+		return bury(v, c.Before)
+	case prefix == v1alpha1.KeyClusters && c.After != nil:
+		return trust(v, name, c.After)
 	case prefix == v1alpha1.KeyClusters:
-		return dismiss(v, name)
+		return dismiss(v, name, c.At)
 	}
 	return nil, nil, nil
 }
@@ -43,7 +53,7 @@ func revisionOf(v *store.View, bundle []byte) ([]store.Op, error) {
 		return nil, fmt.Errorf("read bundle: %w", err)
 	}
 	r := v1alpha1.BundleRevision{
-		TypeMeta: typeMeta("BundleRevision"),
+		TypeMeta: v1alpha1.TypeOf("BundleRevision"),
 		ObjectMeta: metav1.ObjectMeta{
 			Name:              v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation),
 			UID:               types.UID(uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s/%d", b.UID, b.Generation)).String()),
@@ -84,7 +94,7 @@ func bury(v *store.View, bundle []byte) ([]store.Condition, []store.Op, error) {
 		return frozen, nil, nil
 	}
 	t := v1alpha1.Tombstone{Bundle: b.Name, BundleUID: string(b.UID), Clusters: slices.Sorted(maps.Keys(grants))}
-	op, err := putJSON(v1alpha1.KeyTombstones+t.BundleUID, t)
+	op, err := Put(v1alpha1.KeyTombstones+t.BundleUID, t)
 	return frozen, []store.Op{op}, err
 }
 
@@ -112,7 +122,7 @@ func trust(v *store.View, cluster string, after []byte) ([]store.Condition, []st
 
 // dismiss removes the member of a cluster: its pin goes, and with it every connection; what it was granted is
 // forgotten, so no tombstone waits for it. The pin is remembered as removed, so that the member can be told.
-func dismiss(v *store.View, cluster string) ([]store.Condition, []store.Op, error) {
+func dismiss(v *store.View, cluster string, at time.Time) ([]store.Condition, []store.Op, error) {
 	conditions := []store.Condition{
 		store.PrefixUnchanged(v1alpha1.KeyGrants, v.Revision()),
 		store.PrefixUnchanged(v1alpha1.KeyTombstones, v.Revision()),
@@ -126,7 +136,7 @@ func dismiss(v *store.View, cluster string) ([]store.Condition, []store.Op, erro
 		if m.Cluster != cluster {
 			continue
 		}
-		ops = append(ops, store.RemoveMember(m, time.Now())...)
+		ops = append(ops, store.RemoveMember(m, at)...)
 	}
 	for _, kv := range v.List(v1alpha1.KeyGrants + cluster + "/") {
 		ops = append(ops, store.Delete(kv.Key))
@@ -172,7 +182,7 @@ func someAdminBut(v *store.View, cluster string) error {
 func strikeAll(v *store.View, cluster string) ([]store.Op, error) {
 	var ops []store.Op
 	for _, kv := range v.List(v1alpha1.KeyTombstones) {
-		op, changed, err := strike(kv, cluster)
+		op, changed, err := Strike(kv, cluster)
 		if err != nil {
 			return nil, err
 		}
@@ -183,8 +193,8 @@ func strikeAll(v *store.View, cluster string) ([]store.Op, error) {
 	return ops, nil
 }
 
-// strike takes a cluster off a tombstone; the last one deletes it.
-func strike(tombstone store.KV, cluster string) (op store.Op, changed bool, err error) {
+// Strike takes a cluster off a tombstone; the last one deletes it.
+func Strike(tombstone store.KV, cluster string) (op store.Op, changed bool, err error) {
 	var t v1alpha1.Tombstone
 	if err := json.Unmarshal(tombstone.Value, &t); err != nil {
 		return op, false, fmt.Errorf("read %s: %w", tombstone.Key, err)
@@ -196,7 +206,7 @@ func strike(tombstone store.KV, cluster string) (op store.Op, changed bool, err 
 	if len(t.Clusters) == 0 {
 		return store.Delete(tombstone.Key), true, nil
 	}
-	op, err = putJSON(tombstone.Key, t)
+	op, err = Put(tombstone.Key, t)
 	return op, true, err
 }
 
@@ -204,7 +214,7 @@ func strike(tombstone store.KV, cluster string) (op store.Op, changed bool, err 
 func grantsOf(v *store.View, bundle string) (map[string]v1alpha1.Grant, error) {
 	grants := map[string]v1alpha1.Grant{}
 	for _, kv := range v.List(v1alpha1.KeyGrants) {
-		cluster, name := cutGrantKey(kv.Key)
+		cluster, name := v1alpha1.CutGrantKey(kv.Key)
 		if name != bundle {
 			continue
 		}
@@ -217,7 +227,8 @@ func grantsOf(v *store.View, bundle string) (map[string]v1alpha1.Grant, error) {
 	return grants, nil
 }
 
-func putJSON(key string, value any) (store.Op, error) {
+// Put is the op that writes a value as JSON.
+func Put(key string, value any) (store.Op, error) {
 	data, err := json.Marshal(value)
 	if err != nil {
 		return store.Op{}, fmt.Errorf("encode %s: %w", key, err)

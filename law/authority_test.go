@@ -1,4 +1,4 @@
-package agent
+package law
 
 import (
 	"bytes"
@@ -7,10 +7,12 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/transport"
 )
 
 // realm is a store with a fleet in it: fra with all rights, iad with rights over its own, sin with none; the people
@@ -23,21 +25,27 @@ type realm struct {
 
 const term = 7
 
+func named(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: name, UID: types.UID("u-" + name), Generation: 1}
+}
+
 func newRealm(t *testing.T) *realm {
-	r := &realm{T: t, store: store.New(authority{})}
+	r := &realm{T: t, store: store.New(Authority{Address: transport.CheckAddress})}
 	var ops []store.Op
 	for i, m := range []struct {
 		cluster string
 		rights  v1alpha1.Rights
 	}{{"fra", v1alpha1.RightsAdmin}, {"iad", v1alpha1.RightsOwnObjects}, {"sin", v1alpha1.RightsReadOnly}} {
 		member := store.Member{ID: store.MemberID("id-" + m.cluster), Cluster: m.cluster, Region: "r", Pin: store.Pin{byte(i + 1)}, Rights: string(m.rights)}
-		terms := TokenTerms{Cluster: m.cluster, Region: "r", Rights: m.rights}
-		cluster := newCluster(terms, member, "v1")
-		cluster.Status.Voter = v1alpha1.RoleVoter
+		cluster := &v1alpha1.Cluster{
+			TypeMeta: v1alpha1.TypeOf("Cluster"), ObjectMeta: named(m.cluster), Spec: v1alpha1.ClusterSpec{Region: "r", Rights: m.rights},
+			Status: v1alpha1.ClusterStatus{Incarnation: string(member.ID), Version: "v1", Voter: v1alpha1.RoleVoter},
+		}
+		v1alpha1.MirrorTopology(cluster)
 		ops = append(ops, store.PutMember(member), r.put(v1alpha1.KeyClusters+m.cluster, cluster))
 	}
 	for name, role := range map[string]v1alpha1.Role{"anna": v1alpha1.RoleAdmin, "otto": v1alpha1.RoleOperator, "vera": v1alpha1.RoleViewer} {
-		ops = append(ops, r.put(v1alpha1.KeyUsers+name, &v1alpha1.User{ObjectMeta: newMeta(name), Spec: v1alpha1.UserSpec{Role: role}}))
+		ops = append(ops, r.put(v1alpha1.KeyUsers+name, &v1alpha1.User{ObjectMeta: named(name), Spec: v1alpha1.UserSpec{Role: role}}))
 	}
 	ops = append(ops,
 		r.put(v1alpha1.GrantKey("iad", "old"), v1alpha1.Grant{Bundle: "old", BundleUID: "u-old", Withdraw: true}),
@@ -45,7 +53,7 @@ func newRealm(t *testing.T) *realm {
 		r.put(v1alpha1.KeyTombstones+"u-old", v1alpha1.Tombstone{Bundle: "old", BundleUID: "u-old", Clusters: []string{"iad", "sin"}}),
 		r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "fra", "iad")),
 		r.put(v1alpha1.KeyBundles+"own", r.bundle("own", "iad")),
-		store.Put(keyTokens+"t", []byte("{}")),
+		store.Put(KeyTokens+"t", []byte("{}")),
 	)
 	if err := r.try("id-fra", "", 0, ops...); err != nil {
 		t.Fatalf("found: %v", err)
@@ -55,7 +63,7 @@ func newRealm(t *testing.T) *realm {
 
 func (r *realm) put(key string, value any) store.Op {
 	r.Helper()
-	op, err := putJSON(key, value)
+	op, err := Put(key, value)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -63,7 +71,7 @@ func (r *realm) put(key string, value any) store.Op {
 }
 
 func (r *realm) bundle(name string, clusters ...string) *v1alpha1.Bundle {
-	b := &v1alpha1.Bundle{TypeMeta: typeMeta("Bundle"), ObjectMeta: newMeta(name), Spec: v1alpha1.BundleSpec{Placement: v1alpha1.Placement{Clusters: clusters}}}
+	b := &v1alpha1.Bundle{TypeMeta: v1alpha1.TypeOf("Bundle"), ObjectMeta: named(name), Spec: v1alpha1.BundleSpec{Placement: v1alpha1.Placement{Clusters: clusters}}}
 	b.UID = types.UID("u-" + name)
 	return b
 }
@@ -195,7 +203,7 @@ func TestWhoMayWriteWhat(t *testing.T) {
 		}, no},
 		"a member does not say for itself that it is ready": {"id-iad", "", func(r *realm) []store.Op {
 			return []store.Op{r.cluster("iad", func(c *v1alpha1.Cluster) {
-				setReady(&c.Status.Conditions, "True", "Ready", "", 1, time.Unix(1, 0))
+				c.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: "True", Reason: "Ready"}}
 			})}
 		}, no},
 		"a member does not speak for another": {"id-iad", "", func(r *realm) []store.Op {
@@ -291,7 +299,7 @@ func TestWhoMayWriteWhat(t *testing.T) {
 			return []store.Op{r.revision(r.bundle("shop", "fra"), asItIs)}
 		}, no},
 		"an admin removes a cluster with its member and grants": {"id-fra", "anna", func(r *realm) []store.Op {
-			_, ops, err := dismiss(r.store.View(), "iad")
+			_, ops, err := dismiss(r.store.View(), "iad", time.Unix(9, 0))
 			if err != nil {
 				r.Fatal(err)
 			}
@@ -299,7 +307,7 @@ func TestWhoMayWriteWhat(t *testing.T) {
 		}, yes},
 		"an admin changes how far a member is trusted, with its cluster": {"id-fra", "anna", func(r *realm) []store.Op {
 			cluster := r.cluster("sin", func(c *v1alpha1.Cluster) { c.Spec.Rights = v1alpha1.RightsAdmin })
-			_, ops, err := Companion(r.store.View(), cluster.Key, nil, cluster.Value)
+			_, ops, err := Companions(r.store.View(), Change{Key: cluster.Key, After: cluster.Value})
 			if err != nil || len(ops) != 1 {
 				r.Fatalf("%d ops besides: %v", len(ops), err)
 			}
@@ -311,7 +319,7 @@ func TestWhoMayWriteWhat(t *testing.T) {
 			return []store.Op{store.PutMember(m)}
 		}, no},
 		"an operator removes no cluster": {"id-fra", "otto", func(r *realm) []store.Op {
-			_, ops, err := dismiss(r.store.View(), "iad")
+			_, ops, err := dismiss(r.store.View(), "iad", time.Unix(9, 0))
 			if err != nil {
 				r.Fatal(err)
 			}
@@ -321,7 +329,7 @@ func TestWhoMayWriteWhat(t *testing.T) {
 			return []store.Op{store.Put("/elsewhere/x", []byte("1"))}
 		}, no},
 		"an operator makes no token": {"id-fra", "otto", func(r *realm) []store.Op {
-			return []store.Op{store.Put(keyTokens+"u", []byte("{}"))}
+			return []store.Op{store.Put(KeyTokens+"u", []byte("{}"))}
 		}, no},
 	} {
 		t.Run(name, func(t *testing.T) {
