@@ -1,0 +1,40 @@
+package law
+
+import (
+	"strings"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// rules are the law: a row a prefix, and who may write under it. Where there is no row nobody but the leader writes.
+var rules = map[string]func(write) bool{
+	v1alpha1.KeyFleets: byAdmin,
+	v1alpha1.KeyUsers:  byAdmin,
+	KeyTokens:          byAdmin,
+	v1alpha1.KeyClusters: func(w write) bool {
+		return w.asker.admin() && w.before != nil || w.name == w.asker.cluster && w.onlyOwnStatus()
+	},
+	store.KeyMembers: func(w write) bool {
+		return w.op.Delete && w.asker.admin() || w.onlyOwnAddresses() || w.followsCluster()
+	},
+	store.KeyRemoved: func(w write) bool { return w.before == nil && w.asker.admin() },
+	v1alpha1.KeyBundles: func(w write) bool {
+		return w.soundBundle() && (w.asker.operator() || w.ownBundle())
+	},
+	v1alpha1.KeyBundleRevisions: func(w write) bool { return w.before == nil && w.withBundle() },
+	v1alpha1.KeyGrants:          func(w write) bool { return w.strikesGrant() || w.op.Delete && w.removesCluster() },
+	v1alpha1.KeyTombstones: func(w write) bool {
+		return w.buries() || w.strikesTombstone() || w.asker.admin() && w.removesAnyCluster()
+	},
+}
+
+func byAdmin(w write) bool { return w.asker.admin() }
+
+// splitKey splits "/bundles/shop" into "/bundles/" and "shop".
+func splitKey(key string) (prefix, name string) {
+	if i := strings.IndexByte(strings.TrimPrefix(key, "/"), '/'); i >= 0 {
+		return key[:i+2], key[i+2:]
+	}
+	return key, ""
+}

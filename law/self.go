@@ -1,0 +1,99 @@
+package law
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+
+	strictjson "sigs.k8s.io/json"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// Bounds of what a member says of itself: every other member reads it.
+const (
+	maxOwnStatus    = 64 << 10
+	maxOwnText      = 512
+	maxOwnAddresses = 16
+)
+
+// onlyOwnStatus says that a member changes what it says of itself, in a form that every reader takes, and neither its
+// spec and labels nor what the leader decided about it.
+func (w write) onlyOwnStatus() bool {
+	if w.op.Delete || w.before == nil || w.asker.person != "" || len(w.op.Value) > maxOwnStatus {
+		return false
+	}
+	var before, after map[string]any
+	if _, err := strictjson.UnmarshalStrict(w.before, &before); err != nil {
+		return false
+	}
+	// A key that is there twice is read differently by different readers.
+	if twice, err := strictjson.UnmarshalStrict(w.op.Value, &after); err != nil || len(twice) > 0 {
+		return false
+	}
+	return w.law.ownPartSound(after) && reflect.DeepEqual(othersPart(before), othersPart(after))
+}
+
+// ownPartSound checks the form of what a member says of itself.
+func (l Authority) ownPartSound(cluster map[string]any) bool {
+	status, ok := cluster["status"].(map[string]any)
+	if !ok {
+		return cluster["status"] == nil
+	}
+	for _, own := range ownTexts {
+		if text, ok := status[own].(string); status[own] != nil && (!ok || len(text) > maxOwnText) {
+			return false
+		}
+	}
+	if status[ownEndpoints] == nil {
+		return true
+	}
+	list, ok := status[ownEndpoints].([]any)
+	var addresses []string
+	for _, e := range list {
+		text, isText := e.(string)
+		ok = ok && isText
+		addresses = append(addresses, text)
+	}
+	return ok && l.soundAddresses(addresses)
+}
+
+// soundAddresses are a bounded number of host:port.
+func (l Authority) soundAddresses(addresses []string) bool {
+	return len(addresses) <= maxOwnAddresses && !slices.ContainsFunc(addresses, func(a string) bool {
+		return l.Address(a) != nil
+	})
+}
+
+// onlyOwnAddresses says that a member changes where it is reached, and nothing else of its record.
+func (w write) onlyOwnAddresses() bool {
+	var before, after store.Member
+	if w.op.Delete || w.before == nil || w.asker.person != "" ||
+		json.Unmarshal(w.before, &before) != nil || json.Unmarshal(w.op.Value, &after) != nil {
+		return false
+	}
+	if !w.law.soundAddresses(after.Addresses) || len(after.Server) > maxOwnText {
+		return false
+	}
+	before.Addresses, before.Server = after.Addresses, after.Server
+	return before.Cluster == w.asker.cluster && reflect.DeepEqual(before, after)
+}
+
+// What a member says of itself in the status of its Cluster.
+var ownTexts = []string{"server", "version", "kubernetesVersion"}
+
+const ownEndpoints = "endpoints"
+
+// othersPart drops from a Cluster what its own member may write.
+func othersPart(cluster map[string]any) map[string]any {
+	if status, ok := cluster["status"].(map[string]any); ok {
+		delete(status, ownEndpoints)
+		for _, own := range ownTexts {
+			delete(status, own)
+		}
+		if len(status) == 0 {
+			delete(cluster, "status")
+		}
+	}
+	return cluster
+}
