@@ -1,11 +1,9 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,8 +21,6 @@ const (
 	leaderTick = time.Second
 	// statusPause is the least time between two writes of one object's status to the log.
 	statusPause = time.Second
-	// revisionsKept is how many revisions, and rollouts, of a bundle are kept that no grant refers to.
-	revisionsKept = 10
 )
 
 // leader takes the decisions that only the leader takes. It decides anew from the whole state each time, so a new
@@ -76,39 +72,50 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 // scene is the state that one pass decides from.
 type scene struct {
 	view     *store.View
-	now      time.Time
-	seen     map[string]sighting // by cluster
 	bundles  []object[v1alpha1.Bundle]
 	clusters []object[v1alpha1.Cluster]
 	rollouts []object[v1alpha1.Rollout]
 	grants   []object[v1alpha1.Grant]
 	tombs    []object[v1alpha1.Tombstone]
 
-	// Made from the above, once a pass: what every bundle is decided by.
-	fleet []v1alpha1.Cluster
-	named map[string]map[string]object[v1alpha1.Grant] // grants, by bundle and cluster
+	// Made from the above, once a pass: what plan decides by, and the same grants as they lie in the log.
+	plan.Scene
+	named map[string]map[string]object[v1alpha1.Grant]
 }
 
 func (l *leader) look(v *store.View) (s scene, err error) {
-	s = scene{view: v, now: time.Now(), seen: l.sightings(v)}
+	s = scene{view: v}
 	var errs [5]error
 	s.bundles, errs[0] = l.bundles.list(v)
 	s.clusters, errs[1] = l.clusters.list(v)
 	s.rollouts, errs[2] = l.rollouts.list(v)
 	s.grants, errs[3] = l.grants.list(v)
 	s.tombs, errs[4] = l.tombs.list(v)
+	s.Scene = plan.Scene{Now: time.Now(), Grants: map[string]map[string]v1alpha1.Grant{}, Sightings: map[string]plan.Sighting{}}
 	for _, c := range s.clusters {
-		s.fleet = append(s.fleet, *c.value)
+		s.Clusters = append(s.Clusters, *c.value)
+	}
+	for cluster, seen := range l.sightings(v) {
+		s.Sightings[cluster] = seen.planned(s.Now)
 	}
 	s.named = map[string]map[string]object[v1alpha1.Grant]{}
 	for _, g := range s.grants {
 		cluster, bundle := v1alpha1.CutGrantKey(g.key)
 		if s.named[bundle] == nil {
-			s.named[bundle] = map[string]object[v1alpha1.Grant]{}
+			s.named[bundle], s.Grants[bundle] = map[string]object[v1alpha1.Grant]{}, map[string]v1alpha1.Grant{}
 		}
-		s.named[bundle][cluster] = g
+		s.named[bundle][cluster], s.Grants[bundle][cluster] = g, *g.value
 	}
 	return s, errors.Join(errs[:]...)
+}
+
+// planned is a sighting as plan decides by it.
+func (s sighting) planned(now time.Time) plan.Sighting {
+	p := plan.Sighting{Fresh: s.fresh(now), Works: map[string]v1alpha1.WorkStatus{}}
+	for name, r := range s.bundles {
+		p.Works[name] = r.Status
+	}
+	return p
 }
 
 // sightings is what was seen last of each cluster, by the cluster's name.
@@ -163,19 +170,15 @@ func (l *leader) write(ctx context.Context, conditions []store.Condition, ops ..
 
 // advance grants the next wave of a bundle's rollout.
 func (l *leader) advance(ctx context.Context, s scene, b object[v1alpha1.Bundle]) error {
-	situation := plan.Situation{Bundle: b.value, Clusters: s.fleet, Grants: map[string]v1alpha1.Grant{}, Away: map[string]bool{}}
-	for _, c := range s.clusters {
-		situation.Away[c.value.Name] = !s.seen[c.value.Name].fresh(s.now)
-	}
-	named := s.named[b.value.Name]
-	for c, g := range named {
-		situation.Grants[c] = *g.value
+	situation := plan.Situation{Bundle: b.value, Clusters: s.Clusters, Grants: s.Grants[b.value.Name], Away: map[string]bool{}}
+	for _, c := range s.Clusters {
+		situation.Away[c.Name] = !s.Sightings[c.Name].Fresh
 	}
 	step, err := plan.Advance(situation)
 	if err != nil || step.Empty() {
 		return err
 	}
-	return l.grant(ctx, s, b, named, step)
+	return l.grant(ctx, s, b, s.named[b.value.Name], step)
 }
 
 // grant writes one wave: the grants, and the rollout that says so. It holds only while the bundle and the grants
@@ -237,14 +240,14 @@ func (s scene) rollOut(b *v1alpha1.Bundle, revision string, wave v1alpha1.Wave) 
 		case old.value.Spec.Bundle == b.Name && old.value.Status.Phase == v1alpha1.RolloutRunning:
 			superseded := old.value.DeepCopy()
 			superseded.Status.Phase = v1alpha1.RolloutSuperseded
-			setReady(&superseded.Status.Conditions, metav1.ConditionFalse, "Superseded", "by "+revision, 1, s.now)
+			plan.SetReady(&superseded.Status.Conditions, metav1.ConditionFalse, "Superseded", "by "+revision, 1, s.Now)
 			op, err := law.Put(old.key, superseded)
 			ops, errs = append(ops, op), append(errs, err)
 		}
 	}
 	r.Spec.Waves = append(r.Spec.Waves, wave)
 	r.Status.Phase, r.Status.Wave = v1alpha1.RolloutRunning, int32(len(r.Spec.Waves))
-	setReady(&r.Status.Conditions, metav1.ConditionFalse, "Progressing", fmt.Sprintf("wave %d is granted", r.Status.Wave), 1, s.now)
+	plan.SetReady(&r.Status.Conditions, metav1.ConditionFalse, "Progressing", fmt.Sprintf("wave %d is granted", r.Status.Wave), 1, s.Now)
 	op, err := law.Put(v1alpha1.KeyRollouts+revision, r)
 	return append(ops, op), errors.Join(append(errs, err)...)
 }
@@ -291,6 +294,11 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 	if err != nil {
 		return err
 	}
+	kept := make([]plan.Kept, 0, len(revisions))
+	for _, r := range revisions {
+		name := strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)
+		kept = append(kept, plan.Kept{Name: name, BundleUID: r.value.Spec.BundleUID, Written: uint64(r.modified)})
+	}
 	inUse, alive := map[string]bool{}, map[string]bool{}
 	for _, g := range s.grants {
 		inUse[g.value.Revision] = true
@@ -301,7 +309,7 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 	}
 	conditions := []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, s.view.Revision())}
 	var ops []store.Op
-	for _, name := range surplus(revisions, inUse, alive) {
+	for _, name := range plan.Surplus(kept, inUse, alive) {
 		ops = append(ops, store.Delete(v1alpha1.KeyBundleRevisions+name), store.Delete(v1alpha1.KeyRollouts+name))
 	}
 	tokens, err := l.tokens.list(s.view)
@@ -309,31 +317,9 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 		return err
 	}
 	for _, t := range tokens {
-		if t.value.Forgotten(s.now) {
+		if t.value.Forgotten(s.Now) {
 			ops = append(ops, store.Delete(t.key))
 		}
 	}
 	return l.write(ctx, conditions, ops...)
-}
-
-// surplus names the revisions that are not in use and not among the newest of a bundle that is alive.
-func surplus(revisions []object[v1alpha1.BundleRevision], inUse, alive map[string]bool) (names []string) {
-	unused := map[string][]object[v1alpha1.BundleRevision]{}
-	for _, r := range revisions {
-		if !inUse[r.value.Name] {
-			unused[r.value.Spec.BundleUID] = append(unused[r.value.Spec.BundleUID], r)
-		}
-	}
-	for uid, of := range unused {
-		keep := 0
-		if alive[uid] {
-			keep = revisionsKept
-		}
-		slices.SortFunc(of, func(a, b object[v1alpha1.BundleRevision]) int { return cmp.Compare(b.modified, a.modified) })
-		for _, r := range of[min(keep, len(of)):] {
-			names = append(names, strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions))
-		}
-	}
-	slices.Sort(names)
-	return names
 }

@@ -1,0 +1,115 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// eastAndWest is a scene of two clusters that were both granted revision shop-u-1.
+func eastAndWest() plan.Scene {
+	grant := v1alpha1.Grant{Bundle: "shop", BundleUID: "u", Revision: "shop-u-1"}
+	runs := plan.Sighting{Fresh: true, Works: map[string]v1alpha1.WorkStatus{"shop": {Applied: "shop-u-1", Health: v1alpha1.HealthReady}}}
+	return plan.Scene{
+		Now:       time.Unix(100, 0),
+		Clusters:  []v1alpha1.Cluster{{ObjectMeta: metav1.ObjectMeta{Name: "east"}}, {ObjectMeta: metav1.ObjectMeta{Name: "west"}}},
+		Grants:    map[string]map[string]v1alpha1.Grant{"shop": {"east": grant, "west": grant}},
+		Sightings: map[string]plan.Sighting{"east": runs, "west": runs},
+	}
+}
+
+func TestABundleIsReadyWhenAllItsClustersRunIt(t *testing.T) {
+	shop := &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "u", Generation: 1}}
+	shop.Spec.Placement.Clusters = []string{"west", "east"}
+	for name, c := range map[string]struct {
+		change  func(*plan.Scene, *v1alpha1.Bundle)
+		reason  string
+		message string
+		ready   int32
+	}{
+		"all run it":        {func(*plan.Scene, *v1alpha1.Bundle) {}, "Ready", "ready in 2 of 2 clusters", 2},
+		"one was not heard": {func(s *plan.Scene, _ *v1alpha1.Bundle) { delete(s.Sightings, "west") }, "Progressing", "waiting for west", 1},
+		"one is silent": {func(s *plan.Scene, _ *v1alpha1.Bundle) {
+			s.Sightings["east"] = plan.Sighting{Works: s.Sightings["east"].Works}
+		}, "Progressing", "waiting for east", 1},
+		"one runs another revision": {func(s *plan.Scene, _ *v1alpha1.Bundle) {
+			s.Sightings["east"] = plan.Sighting{Fresh: true, Works: map[string]v1alpha1.WorkStatus{"shop": {Applied: "shop-u-0", Health: v1alpha1.HealthReady}}}
+		}, "Progressing", "waiting for east", 1},
+		"one has no grant":         {func(s *plan.Scene, _ *v1alpha1.Bundle) { delete(s.Grants["shop"], "west") }, "Progressing", "waiting for west", 1},
+		"nothing is picked":        {func(_ *plan.Scene, b *v1alpha1.Bundle) { b.Spec.Placement.Clusters = nil }, "NoClusters", "the placement picks no cluster", 0},
+		"the next is not out yet":  {func(_ *plan.Scene, b *v1alpha1.Bundle) { b.Generation = 2 }, "Progressing", "waiting for east, west", 0},
+		"a name is not in a fleet": {func(_ *plan.Scene, b *v1alpha1.Bundle) { b.Spec.Placement.Clusters = []string{"east", "mars"} }, "Ready", "ready in 1 of 1 clusters", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, b := eastAndWest(), shop.DeepCopy()
+			c.change(&s, b)
+			got := s.BundleStatus(b)
+			ready := meta.FindStatusCondition(got.Conditions, v1alpha1.ConditionReady)
+			if ready.Reason != c.reason || ready.Message != c.message || got.ReadyClusters != c.ready {
+				t.Errorf("%d ready, %s: %s", got.ReadyClusters, ready.Reason, ready.Message)
+			}
+		})
+	}
+}
+
+func TestARolloutIsCompleteWhenWhatItGrantedRuns(t *testing.T) {
+	rollout := &v1alpha1.Rollout{
+		Spec:   v1alpha1.RolloutSpec{Bundle: "shop", BundleUID: "u", Revision: "shop-u-1", Waves: []v1alpha1.Wave{{Clusters: []string{"east", "west"}, Withdraw: []string{"north"}}}},
+		Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutRunning},
+	}
+	for name, c := range map[string]struct {
+		change func(*plan.Scene, *v1alpha1.Rollout)
+		want   v1alpha1.RolloutPhase
+	}{
+		"all run it":   {func(*plan.Scene, *v1alpha1.Rollout) {}, v1alpha1.RolloutComplete},
+		"one does not": {func(s *plan.Scene, _ *v1alpha1.Rollout) { delete(s.Sightings, "east") }, v1alpha1.RolloutRunning},
+		"one was granted something later": {func(s *plan.Scene, _ *v1alpha1.Rollout) {
+			delete(s.Sightings, "east")
+			s.Grants["shop"]["east"] = v1alpha1.Grant{Revision: "shop-u-2"}
+		}, v1alpha1.RolloutComplete},
+		"one has not withdrawn yet": {func(s *plan.Scene, _ *v1alpha1.Rollout) { s.Grants["shop"]["north"] = v1alpha1.Grant{Withdraw: true} }, v1alpha1.RolloutRunning},
+		"it was superseded":         {func(_ *plan.Scene, r *v1alpha1.Rollout) { r.Status.Phase = v1alpha1.RolloutSuperseded }, v1alpha1.RolloutSuperseded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, r := eastAndWest(), rollout.DeepCopy()
+			c.change(&s, r)
+			if got := s.RolloutStatus(r).Phase; got != c.want {
+				t.Errorf("it is %s", got)
+			}
+		})
+	}
+}
+
+func TestAClusterIsReadyWhileItIsHeard(t *testing.T) {
+	s := eastAndWest()
+	s.Sightings["west"] = plan.Sighting{}
+	for name, want := range map[string]string{"east": "Reached", "west": "Silent", "mars": "NotSeen"} {
+		got := s.ClusterStatus(&v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}}, name == "east")
+		if reason := got.Conditions[0].Reason; reason != want {
+			t.Errorf("%s is %s", name, reason)
+		}
+		if (got.Voter == v1alpha1.RoleVoter) != (name == "east") {
+			t.Errorf("%s: %s", name, got.Voter)
+		}
+	}
+}
+
+func TestSurplusRevisionsAreTheOldestThatNobodyUses(t *testing.T) {
+	var all []plan.Kept
+	for i := range 14 {
+		all = append(all, plan.Kept{Name: string(rune('a' + i)), BundleUID: "alive", Written: uint64(i)})
+	}
+	all = append(all, plan.Kept{Name: "y", BundleUID: "dead"}, plan.Kept{Name: "z", BundleUID: "dead"})
+	got := plan.Surplus(all, map[string]bool{"a": true, "z": true}, map[string]bool{"alive": true})
+	if want := "b c d y"; join(got) != want {
+		t.Errorf("got %s, not %s", join(got), want)
+	}
+}
+
+func join(names []string) string { return strings.Join(names, " ") }
