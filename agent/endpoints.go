@@ -33,6 +33,7 @@ func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 		{Path: v1alpha1.PathMembers, Role: v1alpha1.RoleViewer, Handler: get(func(*http.Request) (any, error) {
 			return c.memberList(), nil
 		})},
+		{Path: v1alpha1.PathBackup, Role: v1alpha1.RoleAdmin, Streams: true, Handler: http.HandlerFunc(c.serveBackup)},
 		{Path: v1alpha1.PathTokens, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveTokens)},
 	}
 }

@@ -40,6 +40,8 @@ type Endpoint struct {
 	// Role is the least that a person needs.
 	Role    v1alpha1.Role
 	Handler http.Handler
+	// Streams says that an answer may take as long as it takes, and ends when the person loses the role.
+	Streams bool
 }
 
 // Config is what a Server is made of. TCP and Socket are closed by Run.

@@ -3,11 +3,13 @@ package apiserver
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
+	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 	genericserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/rest"
@@ -84,6 +86,13 @@ func (s *Server) build() error {
 	return nil
 }
 
+// longRunning are watches, and the endpoints that stream.
+func (s *Server) longRunning(watches apirequest.LongRunningRequestCheck) apirequest.LongRunningRequestCheck {
+	return func(r *http.Request, info *apirequest.RequestInfo) bool {
+		return watches(r, info) || slices.ContainsFunc(s.config.Endpoints, func(e Endpoint) bool { return e.Streams && e.Path == r.URL.Path })
+	}
+}
+
 type pathMux interface {
 	Handle(path string, handler http.Handler)
 	HandlePrefix(path string, handler http.Handler)
@@ -109,6 +118,7 @@ func (s *Server) genericConfig() (*genericserver.Config, error) {
 	c.Authentication.Authenticator = s.users
 	c.Authorization.Authorizer = authorizer.AuthorizerFunc(roles{endpoints: s.config.Endpoints}.Authorize)
 	c.BuildHandlerChainFunc = s.chain
+	c.LongRunningFunc = s.longRunning(c.LongRunningFunc)
 	c.RESTOptionsGetter = s
 	namer := openapinamer.NewDefinitionNamer(named)
 	c.OpenAPIConfig = genericserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)

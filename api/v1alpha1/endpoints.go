@@ -7,7 +7,26 @@ const (
 	PathStatus  = "/hanse/v1/status"  // GET → FleetStatus
 	PathMembers = "/hanse/v1/members" // GET → MemberList
 	PathTokens  = "/hanse/v1/tokens"  // POST TokenRequest → TokenAnswer
+	PathBackup  = "/hanse/v1/backup"  // POST BackupRequest → a backup, as bytes
 )
+
+// HeaderBackup tells, with the answer to a BackupRequest, what the backup is of: JSON, as in the backup. TrailerBackupSize
+// comes after its last byte, so that an answer that was cut off is seen.
+const (
+	HeaderBackup      = "Hanse-Backup"
+	TrailerBackupSize = "Hanse-Backup-Size"
+)
+
+// BackupRequest asks for a backup, which only those can read to whom it is encrypted.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type BackupRequest struct {
+	// Recipients are age recipients, one at least.
+	Recipients []string `json:"recipients"`
+	// Stale takes the member's own state, without asking the leader for the newest: it works without quorum.
+	Stale bool `json:"stale,omitempty"`
+}
 
 // MemberList tells where each member serves its API, and how to know it.
 //

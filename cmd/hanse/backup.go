@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/backup"
+)
+
+// backupTimeout bounds a backup: it is as long as the state is large.
+const backupTimeout = 30 * time.Minute
+
+func backupVerb() *cli.Command {
+	return &cli.Command{
+		Name:  "backup",
+		Usage: "write the fleet's state, encrypted, to a file or to S3",
+		UsageText: `hanse backup -r age1… -o acme.hanse.age
+hanse backup -R recipients.txt --to s3://bucket/prefix        credentials in AWS_*, or in ~/.aws/credentials`,
+		Flags: append(connectionFlags(backupTimeout),
+			&cli.StringSliceFlag{Name: "recipient", Aliases: []string{"r"}, Usage: "age RECIPIENT that can read it; repeatable"},
+			&cli.StringSliceFlag{Name: "recipients-file", Aliases: []string{"R"}, Usage: "FILE with recipients, one a line; repeatable"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "FILE to write; - is stdout"},
+			&cli.StringFlag{Name: "to", Usage: "place to write to, URL s3://bucket/prefix"},
+			&cli.StringFlag{Name: "s3-endpoint", Usage: "URL of an S3 service that is not Amazon's [$AWS_ENDPOINT_URL]"},
+			&cli.BoolFlag{Name: "force", Usage: "replace the file, if it is there"},
+			&cli.BoolFlag{Name: "stale", Usage: "take the asked member's own state: works without quorum, may lack the latest"},
+		),
+		Action: backupAction,
+	}
+}
+
+func backupAction(c *cli.Context) error {
+	ask, err := backupWanted(c)
+	if err != nil {
+		return during("backup", err)
+	}
+	f, err := connect(c, nil)
+	if err != nil {
+		return during("backup", err)
+	}
+	ctx, cancel := withTimeout(c)
+	defer cancel()
+	begun := time.Now()
+	b, err := f.backup(ctx, ask)
+	if err != nil {
+		return during("backup", err)
+	}
+	defer b.body.Close()
+	where, size, err := b.write(ctx, c)
+	if err != nil {
+		return during("backup", err)
+	}
+	talk := c.App.ErrWriter
+	if ask.Stale {
+		fmt.Fprintf(talk, "warning: this is what %s has; the fleet may be further\n", b.header.Member)
+	}
+	fmt.Fprintf(talk, "fleet %s at revision %d, epoch %d: %d bytes to %s after %s\n",
+		b.header.Fleet, b.header.Revision, b.header.Epoch, size, where, seconds(time.Since(begun)))
+	fmt.Fprintln(talk, "  keep the key away from the backup; try it once: restore it into a folder that you throw away")
+	return nil
+}
+
+// backupWanted checks all that can be checked before anybody is asked.
+func backupWanted(c *cli.Context) (ask v1alpha1.BackupRequest, err error) {
+	if err := noNames(c); err != nil {
+		return ask, err
+	}
+	ask.Stale = c.Bool("stale")
+	ask.Recipients = c.StringSlice("recipient")
+	for _, name := range c.StringSlice("recipients-file") {
+		file, err := os.Open(name)
+		if err != nil {
+			return ask, usagef("recipients file %s: %s", name, innermost(err))
+		}
+		more, err := backup.RecipientsIn(file)
+		file.Close()
+		if err != nil {
+			return ask, usagef("recipients file %s: %s", name, innermost(err))
+		}
+		ask.Recipients = append(ask.Recipients, more...)
+	}
+	if _, err := backup.ParseRecipients(ask.Recipients); err != nil {
+		return ask, recipientHints(err)
+	}
+	file, place := c.String("output"), c.String("to")
+	switch {
+	case file == "" && place == "":
+		return ask, usage("where to?", hint{words: "-o FILE, -o - for stdout, or --to s3://bucket/prefix"})
+	case file != "" && place != "":
+		return ask, usage("-o and --to are two places; say one")
+	case place != "":
+		if !strings.HasPrefix(place, "s3://") {
+			return ask, usagef("--to %s: not s3://bucket/prefix; a file is named with -o", place)
+		}
+		if err := backup.CheckPlace(place); err != nil {
+			return ask, usage(err.Error())
+		}
+	case file != "-" && !c.Bool("force"):
+		if _, err := os.Lstat(file); err == nil {
+			return ask, usage(file+" is there already; nothing was written", hint{words: "choose another name, or replace it with --force"})
+		}
+	case file == "-" && isTerminal(c.App.Writer):
+		return ask, usage("a backup is no text for a terminal", hint{words: "write it with -o FILE"})
+	}
+	return ask, nil
+}
+
+func recipientHints(err error) error {
+	switch {
+	case errors.Is(err, backup.ErrNoRecipient):
+		return usage(err.Error(), hint{words: "say who can read it: -r age1… or -R FILE; age-keygen -pq -o key.txt makes a key"})
+	case errors.Is(err, backup.ErrMixed):
+		return usage(err.Error(), hint{words: "make two backups, or give everyone a key of one kind"})
+	}
+	return usage(err.Error())
+}
+
+// backupStream is a backup on its way.
+type backupStream struct {
+	header backup.Header
+	body   io.ReadCloser
+	// size is known once the body was read to its end.
+	size   func() string
+	server string
+}
+
+// backup asks the member for a backup. Nothing changes in the fleet, so a failure is never an uncertain one.
+func (f *fleet) backup(ctx context.Context, ask v1alpha1.BackupRequest) (*backupStream, error) {
+	client, err := rest.HTTPClientFor(f.config)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(ask)
+	if err != nil {
+		return nil, err
+	}
+	url := strings.TrimSuffix(f.config.Host, "/") + v1alpha1.PathBackup + "?timeout=" + quickly.String()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(string(body)))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", typeJSON)
+	req.Header.Set("User-Agent", f.config.UserAgent)
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, f.explain(ctx, request{verb: "GET"}, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		return nil, f.noBackup(ctx, resp)
+	}
+	b := &backupStream{body: resp.Body, size: func() string { return resp.Trailer.Get(v1alpha1.TrailerBackupSize) }, server: f.server}
+	if err := json.Unmarshal([]byte(resp.Header.Get(v1alpha1.HeaderBackup)), &b.header); err != nil {
+		resp.Body.Close()
+		return nil, fmt.Errorf("%s answers what is no backup", f.server)
+	}
+	return b, nil
+}
+
+// quickly is how long a member may look for a quorum before it says that there is none.
+const quickly = 10 * time.Second
+
+// noBackup is why the member refuses.
+func (f *fleet) noBackup(ctx context.Context, resp *http.Response) error {
+	var status metav1.Status
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxToken)).Decode(&status); err != nil {
+		return fmt.Errorf("%s answers %s", f.server, resp.Status)
+	}
+	err := &apierrors.StatusError{ErrStatus: status}
+	if hasCause(err, causeNoQuorum) {
+		return &failure{code: exitNoQuorum, why: status.Message, hints: []hint{
+			{words: "nothing was written; take what this member has with --stale, or ask again when a majority is back"}}}
+	}
+	return f.explain(ctx, request{verb: "GET"}, err)
+}
+
+// write puts the backup where it is to lie: whole, or not at all.
+func (b *backupStream) write(ctx context.Context, c *cli.Context) (where string, size int64, err error) {
+	if place := c.String("to"); place != "" {
+		where = strings.TrimSuffix(place, "/") + "/" + b.header.Name()
+		to, err := backup.OpenPlace(place, backup.Settings{Endpoint: c.String("s3-endpoint")})
+		if err != nil {
+			return where, 0, usage(err.Error())
+		}
+		size, err = to.Put(ctx, b.header.Name(), b.copy)
+		return where, size, err
+	}
+	if file := c.String("output"); file != "-" {
+		if err := writable(filepath.Dir(file)); err != nil {
+			return file, 0, err
+		}
+		size, err = backup.WriteFile(file, b.copy)
+		return file, size, err
+	}
+	n, err := io.Copy(c.App.Writer, b.body)
+	if err == nil {
+		err = b.whole(n)
+	}
+	return "stdout", n, err
+}
+
+func writable(folder string) error {
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		return usagef("there is no folder %s", folder)
+	}
+	return nil
+}
+
+// copy passes the backup on, and fails unless it came whole.
+func (b *backupStream) copy(to io.Writer) error {
+	n, err := io.Copy(to, b.body)
+	if err != nil {
+		return fmt.Errorf("%s broke off after %d bytes: %s", b.server, n, innermost(err))
+	}
+	return b.whole(n)
+}
+
+func (b *backupStream) whole(n int64) error {
+	if b.size() != strconv.FormatInt(n, 10) {
+		return fmt.Errorf("%s broke off after %d bytes", b.server, n)
+	}
+	return nil
+}
