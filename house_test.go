@@ -73,6 +73,11 @@ var rules = []rule{
 		reason:    "applying the log is pure: no disk, no network, no chance",
 	},
 	{
+		room:      "./backup",
+		forbidden: slices.Concat([]string{"./agent", "./api", "./apiserver", "./reconcile", "./transport", "./plan", "./cmd", "./chaos"}, raft, quic, k8s),
+		reason:    "a backup is a store's state, encrypted, and a place where that may lie",
+	},
+	{
 		room:      "./transport",
 		forbidden: slices.Concat([]string{"./agent", "./api", "./apiserver", "./consensus", "./reconcile", "./law", "./plan", "./cmd", "./chaos"}, raft, k8s),
 		reason:    "it carries streams between members, whatever flows in them",

@@ -207,11 +207,11 @@ func (b *backupStream) write(ctx context.Context, c *cli.Context) (where string,
 		size, err = backup.WriteFile(file, b.copy)
 		return file, size, err
 	}
-	n, err := io.Copy(c.App.Writer, b.body)
-	if err == nil {
-		err = b.whole(n)
+	if err := b.copy(c.App.Writer); err != nil {
+		return "stdout", 0, err
 	}
-	return "stdout", n, err
+	size, err = strconv.ParseInt(b.size(), 10, 64)
+	return "stdout", size, err
 }
 
 func writable(folder string) error {
@@ -227,10 +227,6 @@ func (b *backupStream) copy(to io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s broke off after %d bytes: %s", b.server, n, innermost(err))
 	}
-	return b.whole(n)
-}
-
-func (b *backupStream) whole(n int64) error {
 	if b.size() != strconv.FormatInt(n, 10) {
 		return fmt.Errorf("%s broke off after %d bytes", b.server, n)
 	}

@@ -103,6 +103,15 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.asked = append(m.asked, fmt.Sprint(asked))
 		m.mu.Unlock()
 		answer(w, 200, map[string]any{"token": "hanse1-abc", "id": "f00", "expires": "2030-01-02T03:04:05Z"})
+	case r.URL.Path == v1alpha1.PathBackup:
+		w.Header().Set(v1alpha1.HeaderBackup, `{"fleet":"acme","member":"sin","epoch":1,"revision":811}`)
+		w.Header().Set("Trailer", v1alpha1.TrailerBackupSize)
+		fmt.Fprint(w, "encrypted")
+		if mode == "brokenoff" {
+			http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set(v1alpha1.TrailerBackupSize, "9")
 	case r.URL.Path == "/version":
 		answer(w, 200, map[string]any{"gitVersion": "v1.37.0+hanse.v0.1.0"})
 	default:
