@@ -7,10 +7,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TESTFLAGS ?= -p 2
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check bench generate clean
+.PHONY: help build demo test check bench benchmarks generate clean
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/hanse and bin/testbed
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/hanse ./cmd/hanse
@@ -33,7 +33,11 @@ lint:
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 
-bench: build ## measure
+bench: build ## measure the store beside etcd (BENCHFLAGS='--only write'; bin/bench --help)
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/bench ./chaos/cmd/bench
+	KUBEBUILDER_ASSETS="$$(bin/testbed build)" bin/bench $(BENCHFLAGS)
+
+benchmarks: build ## run every Go benchmark, those with real clusters too
 	KUBEBUILDER_ASSETS="$$(bin/testbed build)" && export KUBEBUILDER_ASSETS && \
 	HANSE_BINARY='$(CURDIR)/bin/hanse' $(GO) test -run '^$$' -bench . -benchmem -p 1 -timeout 60m ./...
 

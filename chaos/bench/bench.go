@@ -1,0 +1,185 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Options of a run. The zero value is not valid: start from DefaultOptions.
+type Options struct {
+	// Program is this program, which becomes a member of ours with the verb "member"; Etcd is the peer's.
+	Program, Etcd string
+	// Dir is where the data lies while the run lasts: on the disk to be measured.
+	Dir string
+	// Rounds of ours and the peer in turn; each takes Measured.
+	Rounds   int
+	Measured time.Duration
+	// Kills of the leader at each distance, Moves of the leadership.
+	Kills, Moves int
+	// RoundTrip of the distant rows.
+	RoundTrip time.Duration
+	// EtcdElection gives etcd another election timeout than its default of a second; its heartbeat is a tenth of it.
+	EtcdElection time.Duration
+	// Profile, when set, is a folder for processor profiles of our leader.
+	Profile string
+	// Only, when set, are the groups to run, by name.
+	Only []string
+}
+
+// DefaultOptions fit a run into twelve minutes on two cores.
+func DefaultOptions() Options {
+	return Options{Rounds: 3, Measured: 4 * time.Second, Kills: 50, Moves: 10, RoundTrip: 80 * time.Millisecond}
+}
+
+// group is some rows that are measured together.
+type group struct {
+	name, what string
+	run        func(*bed, context.Context) ([]Row, error)
+}
+
+var groups = []group{
+	{"write", "durable writes, three processes on loopback", (*bed).writes},
+	{"read", "linearizable reads, three processes on loopback", (*bed).reads},
+	{"distance", "commits over a distance", (*bed).distance},
+	{"move", "planned changes of leader", (*bed).moves},
+	{"kill", "leaders killed", (*bed).kills},
+}
+
+// Groups are the names that Options.Only takes.
+func Groups() []string {
+	var names []string
+	for _, g := range groups {
+		names = append(names, g.name)
+	}
+	return names
+}
+
+// bed is a run under way.
+type bed struct {
+	Options
+	talk  io.Writer
+	begun time.Time
+	// near and far are ours and etcd, in this order, without a distance and with one.
+	near, far []*trio
+}
+
+// Run measures and returns the report. Rows appear on out as they are known; talk says where it is.
+func Run(ctx context.Context, o Options, out, talk io.Writer) (Report, error) {
+	r := Report{When: time.Now().UTC(), Peer: "etcd 3.7"}
+	b := &bed{Options: o, talk: talk, begun: time.Now()}
+	defer b.close()
+	var err error
+	if r.Machine, err = lookAround(o.Dir); err != nil {
+		return r, err
+	}
+	fmt.Fprintf(out, "%s\n%s\n", r.Machine, heading)
+	for _, g := range groups {
+		if len(o.Only) > 0 && !contains(o.Only, g.name) {
+			continue
+		}
+		b.say("%s; load %.1f", g.what, loadAverage())
+		rows, err := g.run(b, ctx)
+		for _, row := range rows {
+			fmt.Fprintln(out, row)
+		}
+		r.Rows = append(r.Rows, rows...)
+		if err != nil {
+			return r, fmt.Errorf("%s: %w", g.name, err)
+		}
+	}
+	return r, nil
+}
+
+func contains(names []string, name string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// say tells where the run is.
+func (b *bed) say(format string, args ...any) {
+	fmt.Fprintf(b.talk, "# %5s  %s\n", time.Since(b.begun).Round(time.Second), fmt.Sprintf(format, args...))
+}
+
+// nearby starts, or returns, the two trios without a distance.
+func (b *bed) nearby(ctx context.Context) ([]*trio, error) {
+	if b.near != nil {
+		return b.near, nil
+	}
+	var err error
+	b.near, err = b.open(ctx, "near", 0)
+	return b.near, err
+}
+
+// faraway starts, or returns, the two trios with the distance.
+func (b *bed) faraway(ctx context.Context) ([]*trio, error) {
+	if b.far != nil {
+		return b.far, nil
+	}
+	var err error
+	b.far, err = b.open(ctx, "far", b.RoundTrip/2)
+	return b.far, err
+}
+
+// heartbeat is the design's formula: max(250 ms, 5 × round trip).
+func heartbeat(distance time.Duration) time.Duration {
+	return max(250*time.Millisecond, 5*2*distance)
+}
+
+func (b *bed) open(ctx context.Context, name string, distance time.Duration) (both []*trio, err error) {
+	dir := filepath.Join(b.Dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	us, err := ours(dir, b.Program, distance, heartbeat(distance))
+	both = append(both, us)
+	if err != nil {
+		return both, err
+	}
+	peer, err := etcd(dir, b.Etcd, distance, b.EtcdElection)
+	both = append(both, peer)
+	if err != nil {
+		return both, err
+	}
+	for _, t := range both {
+		if err := t.open(ctx); err != nil {
+			return both, err
+		}
+	}
+	return both, nil
+}
+
+func (b *bed) close() {
+	for _, t := range append(b.near, b.far...) {
+		t.close()
+	}
+}
+
+// inTurns measures ours and the peer one after the other, round by round, and the other way round in every second
+// one. A measurement gives several figures; the result has, for each of them, ours and the peer's of all rounds.
+func (b *bed) inTurns(what string, trios []*trio, measure func(*trio) ([]float64, error)) (runs [][2][]float64, err error) {
+	for round := range b.Rounds {
+		for turn := range trios {
+			which := (round + turn) % len(trios)
+			b.say("%s: %s, round %d of %d", what, trios[which].name, round+1, b.Rounds)
+			figures, err := measure(trios[which])
+			if err != nil {
+				return runs, fmt.Errorf("%s: %w", trios[which].name, err)
+			}
+			for len(runs) < len(figures) {
+				runs = append(runs, [2][]float64{})
+			}
+			for i, f := range figures {
+				runs[i][which] = append(runs[i][which], f)
+			}
+		}
+	}
+	return runs, nil
+}

@@ -1,0 +1,67 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+
+	"github.com/hanse-fleet/hanse/chaos/relay"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/transport"
+)
+
+// quickly reconnects to a process that was killed and is back.
+var quickly = grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond}, MinConnectTimeout: time.Second}
+
+// ours makes three members of ours, distance apart (one way), that run the program with the verb "member".
+func ours(dir, program string, distance, heartbeat time.Duration) (*trio, error) {
+	t := &trio{name: "ours"}
+	var configs []MemberConfig
+	var members []Companion
+	for i := range 3 {
+		c := MemberConfig{
+			ID: consensus.MemberID(fmt.Sprintf("m%d", i+1)), Dir: filepath.Join(dir, fmt.Sprintf("m%d", i+1)), Founder: i == 0,
+			Heartbeat: heartbeat, Listen: freeUDP(), API: freeTCP(), Debug: freeTCP(),
+		}
+		if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+			return t, err
+		}
+		identity, err := transport.NewIdentity("bench", string(c.ID), transport.MemberID(c.ID))
+		if err != nil {
+			return t, err
+		}
+		if err := transport.SaveIdentity(c.Dir, identity); err != nil {
+			return t, err
+		}
+		address := c.Listen
+		if distance > 0 {
+			r, err := relay.NewDatagrams("127.0.0.1", c.Listen, distance)
+			if err != nil {
+				return t, err
+			}
+			t.relays = append(t.relays, r)
+			address = r.Address()
+		}
+		configs = append(configs, c)
+		members = append(members, Companion{ID: c.ID, Pin: store.Pin(identity.Pin()), Addresses: []string{address}, Eligible: true})
+	}
+	for _, c := range configs {
+		c.Members = members
+		data, err := json.Marshal(c)
+		if err != nil {
+			return t, err
+		}
+		file := filepath.Join(c.Dir, "config.json")
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			return t, err
+		}
+		t.nodes = append(t.nodes, &node{name: string(c.ID), api: c.API, debug: c.Debug, log: filepath.Join(dir, string(c.ID)+".log"), command: []string{program, "member", file}})
+	}
+	return t, nil
+}
