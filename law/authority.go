@@ -3,6 +3,8 @@ package law
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -22,11 +24,12 @@ type Authority struct {
 type write struct {
 	asker  asker
 	op     store.Op
-	name   string // what the key says behind its prefix
-	before []byte // nil: the key is new
-	txn    store.Txn
+	prefix string // of the key, and what it says behind it
+	name   string
+	before []byte      // nil: the key is new
 	view   *store.View // before the transaction
 	read   bundles
+	with   map[string]store.Op // the companions of the whole transaction, by key
 	law    Authority
 }
 
@@ -51,17 +54,45 @@ func (l Authority) Authorize(v *store.View, who store.Asker, txn store.Txn) erro
 	if a.leading {
 		return nil
 	}
-	read := bundles{}
+	return l.judge(v, a, txn)
+}
+
+// judge asks the law about each op: first those that bring companions, then the companions and all others.
+func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
+	read, with := bundles{}, map[string]store.Op{}
+	var rest []write
 	for _, op := range txn.Then {
-		w := write{asker: a, op: op, txn: txn, view: v, read: read, law: l}
+		w := write{asker: a, op: op, view: v, read: read, with: with, law: l}
+		w.prefix, w.name = splitKey(op.Key)
 		if kv, ok := v.Get(op.Key); ok {
 			w.before = kv.Value
 		}
-		prefix, name := splitKey(op.Key)
-		w.name = name
-		if may := rules[prefix]; may == nil || !may(w) {
-			return fmt.Errorf("%s may not %s %s", a, w.verb(), op.Key)
+		if w.prefix != v1alpha1.KeyBundles && w.prefix != v1alpha1.KeyClusters {
+			rest = append(rest, w)
+			continue
 		}
+		if err := w.refused(); err != nil {
+			return err
+		}
+		if err := w.companions(); err != nil {
+			return err
+		}
+	}
+	for _, w := range rest {
+		if err := w.refused(); err != nil {
+			return err
+		}
+		delete(with, w.op.Key)
+	}
+	for _, missing := range slices.Sorted(maps.Keys(with)) {
+		return fmt.Errorf("%s must be written with it", missing)
+	}
+	return nil
+}
+
+func (w write) refused() error {
+	if may := rules[w.prefix]; may == nil || !may(w) {
+		return fmt.Errorf("%s may not %s %s", w.asker, w.verb(), w.op.Key)
 	}
 	return nil
 }
@@ -81,7 +112,7 @@ func identify(v *store.View, who store.Asker) (asker, error) {
 	}
 	var u v1alpha1.User
 	if err := json.Unmarshal(kv.Value, &u); err != nil {
-		return asker{}, fmt.Errorf("read user %s: %w", who.Person, err)
+		return asker{}, fmt.Errorf("the user %s cannot be read", who.Person)
 	}
 	a.role, a.leading = u.Spec.Role, false
 	return a, nil

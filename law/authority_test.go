@@ -21,6 +21,7 @@ type realm struct {
 	*testing.T
 	store *store.Store
 	index uint64
+	seq   uint64
 }
 
 const term = 7
@@ -48,6 +49,7 @@ func newRealm(t *testing.T) *realm {
 		ops = append(ops, r.put(v1alpha1.KeyUsers+name, &v1alpha1.User{ObjectMeta: named(name), Spec: v1alpha1.UserSpec{Role: role}}))
 	}
 	ops = append(ops,
+		r.put(v1alpha1.GrantKey("fra", "shop"), v1alpha1.Grant{Bundle: "shop", BundleUID: "u-shop", Revision: "shop-u-shop-1"}),
 		r.put(v1alpha1.GrantKey("iad", "old"), v1alpha1.Grant{Bundle: "old", BundleUID: "u-old", Withdraw: true}),
 		r.put(v1alpha1.GrantKey("iad", "live"), v1alpha1.Grant{Bundle: "live", BundleUID: "u-live", Revision: "live-u-live-1"}),
 		r.put(v1alpha1.KeyTombstones+"u-old", v1alpha1.Tombstone{Bundle: "old", BundleUID: "u-old", Clusters: []string{"iad", "sin"}}),
@@ -83,7 +85,7 @@ func (r *realm) revision(b *v1alpha1.Bundle, change func(*v1alpha1.BundleRevisio
 	if err != nil {
 		r.Fatal(err)
 	}
-	ops, err := revisionOf(r.store.View(), value)
+	_, ops, err := Companions(r.store.View(), Change{Key: v1alpha1.KeyBundles + b.Name, After: value})
 	if err != nil || len(ops) != 1 {
 		r.Fatalf("%d ops: %v", len(ops), err)
 	}
@@ -93,6 +95,26 @@ func (r *realm) revision(b *v1alpha1.Bundle, change func(*v1alpha1.BundleRevisio
 	}
 	change(&rev)
 	return r.put(v1alpha1.KeyBundleRevisions+rev.Name, rev)
+}
+
+// whole is ops with their companions.
+func (r *realm) whole(ops ...store.Op) []store.Op {
+	r.Helper()
+	for _, op := range ops {
+		c := Change{Key: op.Key, At: time.Unix(9, 0)}
+		if kv, ok := r.store.View().Get(op.Key); ok {
+			c.Before = kv.Value
+		}
+		if !op.Delete {
+			c.After = op.Value
+		}
+		_, more, err := Companions(r.store.View(), c)
+		if err != nil {
+			r.Fatal(err)
+		}
+		ops = append(ops, more...)
+	}
+	return ops
 }
 
 func asItIs(*v1alpha1.BundleRevision) {}
@@ -159,28 +181,28 @@ func TestWhoMayWriteWhat(t *testing.T) {
 			return []store.Op{r.put(v1alpha1.KeyFleets+"f", &v1alpha1.Fleet{})}
 		}, no},
 		"an operator writes bundles": {"id-fra", "otto", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "sin"))}
+			return r.whole(r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "sin")))
 		}, yes},
 		"an operator writes no users": {"id-fra", "otto", func(r *realm) []store.Op {
 			return []store.Op{r.put(v1alpha1.KeyUsers+"otto", &v1alpha1.User{Spec: v1alpha1.UserSpec{Role: v1alpha1.RoleAdmin}})}
 		}, no},
 		"a viewer writes nothing": {"id-fra", "vera", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop"))}
+			return r.whole(r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop")))
 		}, no},
 		"nobody writes for a person that is not there": {"id-fra", "mallory", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop"))}
+			return r.whole(r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop")))
 		}, no},
 		"a member that is none writes nothing": {"id-mars", "", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop"))}
+			return r.whole(r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop")))
 		}, no},
 		"a member over its own writes a bundle for itself alone": {"id-iad", "", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad"))}
+			return r.whole(r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad")))
 		}, yes},
 		"a member over its own writes no bundle for others": {"id-iad", "", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad", "fra"))}
+			return r.whole(r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad", "fra")))
 		}, no},
 		"a member over its own does not take a bundle of others": {"id-iad", "", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "iad"))}
+			return r.whole(r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "iad")))
 		}, no},
 		"a member over its own deletes its own bundle": {"id-iad", "", func(r *realm) []store.Op {
 			return []store.Op{store.Delete(v1alpha1.KeyBundles + "own")}
@@ -236,6 +258,42 @@ func TestWhoMayWriteWhat(t *testing.T) {
 				r.put(v1alpha1.KeyTombstones+"u-shop", v1alpha1.Tombstone{Bundle: "shop", BundleUID: "u-shop", Clusters: []string{"fra"}}),
 			}
 		}, yes},
+		"a tombstone forgets no cluster": {"id-fra", "otto", func(r *realm) []store.Op {
+			return []store.Op{
+				store.Delete(v1alpha1.KeyBundles + "shop"),
+				r.put(v1alpha1.KeyTombstones+"u-shop", v1alpha1.Tombstone{Bundle: "shop", BundleUID: "u-shop"}),
+			}
+		}, no},
+		"a bundle is not deleted without a tombstone": {"id-fra", "anna", func(*realm) []store.Op {
+			return []store.Op{store.Delete(v1alpha1.KeyBundles + "shop")}
+		}, no},
+		"a bundle does not come without its revision": {"id-fra", "anna", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "fra"))}
+		}, no},
+		"a field that nobody knows yet is in the revision too": {"id-fra", "anna", func(r *realm) []store.Op {
+			b := r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "fra"))
+			b.Value = bytes.Replace(b.Value, []byte(`"spec":{`), []byte(`"spec":{"pause":{"before":"east"},`), 1)
+			ops := r.whole(b)
+			if !bytes.Contains(ops[1].Value, []byte(`"pause":{"before":"east"}`)) {
+				r.Errorf("it is lost: %s", ops[1].Value)
+			}
+			return ops
+		}, yes},
+		"a bundle for itself alone is not placed by a field that nobody knows yet": {"id-iad", "", func(r *realm) []store.Op {
+			b := r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad"))
+			b.Value = bytes.Replace(b.Value, []byte(`"placement":{`), []byte(`"placement":{"zones":["all"],`), 1)
+			return r.whole(b)
+		}, no},
+		"a bundle says nothing in two cases": {"id-iad", "", func(r *realm) []store.Op {
+			b := r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad"))
+			b.Value = bytes.Replace(b.Value, []byte(`"spec":{`), []byte(`"spec":{"Placement":{"clusters":["iad"]},`), 1)
+			return []store.Op{b}
+		}, no},
+		"a bundle says nothing twice": {"id-iad", "", func(r *realm) []store.Op {
+			b := r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad"))
+			b.Value = bytes.Replace(b.Value, []byte(`"spec":{`), []byte(`"spec":{"placement":{"clusters":["fra"]},`), 1)
+			return []store.Op{b}
+		}, no},
 		"a tombstone is of the bundle that is deleted": {"id-fra", "otto", func(r *realm) []store.Op {
 			return []store.Op{
 				store.Delete(v1alpha1.KeyBundles + "shop"),
@@ -269,7 +327,7 @@ func TestWhoMayWriteWhat(t *testing.T) {
 			})}
 		}, no},
 		"a bundle does not lie under the name of another": {"id-iad", "", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyBundles+"mine", r.bundle("shop", "iad"))}
+			return r.whole(r.put(v1alpha1.KeyBundles+"mine", r.bundle("shop", "iad")))
 		}, no},
 		"a bundle does not change its UID": {"id-fra", "anna", func(r *realm) []store.Op {
 			b := r.bundle("shop", "fra")

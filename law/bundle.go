@@ -2,13 +2,90 @@ package law
 
 import (
 	"encoding/json"
-	"slices"
+	"strings"
 
-	"k8s.io/apimachinery/pkg/api/equality"
+	strictjson "sigs.k8s.io/json"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
-	"github.com/hanse-fleet/hanse/consensus/store"
 )
+
+// bundle is a Bundle as the law reads it: what it judges by, and the content as it was written. A field of a later
+// version stays in the content, whoever copies it.
+type bundle struct {
+	*v1alpha1.Bundle
+	// created, placement and content are the JSON of the metadata's creation, and of the spec's fields.
+	created   json.RawMessage
+	placement json.RawMessage
+	content   map[string]json.RawMessage
+}
+
+// bundles remembers the bundles of one transaction: one may be megabytes, and several rows of the law read it.
+type bundles map[*byte]*bundle
+
+// in reads a bundle; !ok is one that cannot be read, or that two readers could read differently.
+func (r bundles) in(value []byte) (b *bundle, ok bool) {
+	if len(value) == 0 {
+		return nil, false
+	}
+	if b, known := r[&value[0]]; known {
+		return b, b != nil
+	}
+	b, ok = readBundle(value)
+	if !ok {
+		b = nil
+	}
+	r[&value[0]] = b
+	return b, ok
+}
+
+func readBundle(value []byte) (*bundle, bool) {
+	b := &bundle{Bundle: &v1alpha1.Bundle{}}
+	if json.Unmarshal(value, b.Bundle) != nil {
+		return nil, false
+	}
+	whole, ok := object(value, "apiVersion", "kind", "metadata", "spec", "status")
+	if !ok {
+		return nil, false
+	}
+	metadata, ok := object(whole["metadata"], "name", "uid", "generation", "creationTimestamp")
+	if !ok {
+		return nil, false
+	}
+	b.created = metadata["creationTimestamp"]
+	// What a revision says of its bundle stands beside the content there, so no content has these names.
+	b.content, ok = object(whole["spec"], "placement", "bundle", "bundleUID", "generation")
+	for _, taken := range []string{"bundle", "bundleUID", "generation"} {
+		ok = ok && b.content[taken] == nil
+	}
+	b.placement = b.content["placement"]
+	delete(b.content, "placement")
+	return b, ok
+}
+
+// object reads a JSON object, nil for none, that every reader reads alike: no key is there twice, no two differ in case
+// only, and none differs from the known ones in case only.
+func object(value json.RawMessage, known ...string) (map[string]json.RawMessage, bool) {
+	fields := map[string]json.RawMessage{}
+	if value == nil {
+		return fields, true
+	}
+	twice, err := strictjson.UnmarshalStrict(value, &fields)
+	if err != nil || len(twice) > 0 || fields == nil {
+		return nil, false
+	}
+	names := make([]string, 0, len(fields)+len(known))
+	for name := range fields {
+		names = append(names, name)
+	}
+	for i, name := range append(names, known...) {
+		for _, other := range names[:min(i, len(names))] {
+			if other != name && strings.EqualFold(other, name) {
+				return nil, false
+			}
+		}
+	}
+	return fields, true
+}
 
 // soundBundle says that what is written is the bundle that its key names, and no other bundle in its place: decisions
 // are taken by what the value says.
@@ -27,25 +104,6 @@ func (w write) soundBundle() bool {
 	return ok && b.UID == old.UID && b.Generation >= old.Generation
 }
 
-// bundles remembers the bundles of one transaction: one may be megabytes, and several rows of the law read it.
-type bundles map[*byte]*v1alpha1.Bundle
-
-// in reads a bundle; !ok is one that cannot be read.
-func (r bundles) in(value []byte) (b *v1alpha1.Bundle, ok bool) {
-	if len(value) == 0 {
-		return nil, false
-	}
-	if b, known := r[&value[0]]; known {
-		return b, b != nil
-	}
-	b = &v1alpha1.Bundle{}
-	if json.Unmarshal(value, b) != nil {
-		b = nil
-	}
-	r[&value[0]] = b
-	return b, b != nil
-}
-
 // ownBundle says that a member with the right OwnObjects writes a bundle that, before and after, is for itself alone.
 func (w write) ownBundle() bool {
 	if w.asker.rights != v1alpha1.RightsOwnObjects || w.asker.role == v1alpha1.RoleViewer {
@@ -54,30 +112,15 @@ func (w write) ownBundle() bool {
 	return (w.before == nil || w.targetsOwn(w.before)) && (w.op.Delete || w.targetsOwn(w.op.Value))
 }
 
-func (w write) targetsOwn(bundle []byte) bool {
-	b, ok := w.read.in(bundle)
-	return ok && b.Spec.Placement.ClusterSelector == nil && slices.Equal(b.Spec.Placement.Clusters, []string{w.asker.cluster})
-}
-
-// withBundle says that the transaction writes the very bundle, at the very generation, whose content this revision
-// keeps: the law of that write decides.
-func (w write) withBundle() bool {
-	var r v1alpha1.BundleRevision
-	if w.op.Delete || json.Unmarshal(w.op.Value, &r) != nil {
+// targetsOwn says that a bundle's placement names the member's own cluster, and says nothing else: a field of a later
+// version might place it elsewhere.
+func (w write) targetsOwn(value []byte) bool {
+	b, ok := w.read.in(value)
+	if !ok {
 		return false
 	}
-	return slices.ContainsFunc(w.txn.Then, func(op store.Op) bool {
-		if op.Key != v1alpha1.KeyBundles+r.Spec.Bundle || op.Delete {
-			return false
-		}
-		b, ok := w.read.in(op.Value)
-		return ok && w.op.Key == v1alpha1.KeyBundleRevisions+r.Name && keeps(&r, b)
-	})
-}
-
-// keeps says that a revision is what a bundle says now.
-func keeps(r *v1alpha1.BundleRevision, b *v1alpha1.Bundle) bool {
-	return r.Name == v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation) && r.Spec.Bundle == b.Name &&
-		r.Spec.BundleUID == string(b.UID) && r.Spec.Generation == b.Generation &&
-		equality.Semantic.DeepEqual(r.Spec.BundleContent, b.Spec.BundleContent)
+	placement, ok := object(b.placement, "clusters")
+	var clusters []string
+	return ok && len(placement) == 1 && json.Unmarshal(placement["clusters"], &clusters) == nil &&
+		len(clusters) == 1 && clusters[0] == w.asker.cluster
 }

@@ -1,18 +1,17 @@
 package law
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -29,15 +28,20 @@ type Change struct {
 
 // Companions says what else a transaction must write with a change, and what it must find unchanged: a bundle brings
 // its revision, a deleted bundle leaves a tombstone, a deleted cluster takes its member, grants and places on
-// tombstones with it.
+// tombstones with it. The law refuses the change without them, and them when they are not just so. The error is a
+// *store.Forbidden when the fleet could not go on after the change.
 func Companions(v *store.View, c Change) ([]store.Condition, []store.Op, error) {
+	return companions(v, c, bundles{})
+}
+
+func companions(v *store.View, c Change, read bundles) ([]store.Condition, []store.Op, error) {
 	prefix, name := splitKey(c.Key)
 	switch {
 	case prefix == v1alpha1.KeyBundles && c.After != nil:
-		ops, err := revisionOf(v, c.After)
+		ops, err := revisionOf(v, c, read)
 		return nil, ops, err
-	case prefix == v1alpha1.KeyBundles:
-		return bury(v, c.Before)
+	case prefix == v1alpha1.KeyBundles && c.Before != nil:
+		return bury(v, c, read)
 	case prefix == v1alpha1.KeyClusters && c.After != nil:
 		return trust(v, name, c.After)
 	case prefix == v1alpha1.KeyClusters:
@@ -46,43 +50,90 @@ func Companions(v *store.View, c Change) ([]store.Condition, []store.Op, error) 
 	return nil, nil, nil
 }
 
+// companions adds the op's companions to those of the transaction. What a member says of itself has none.
+func (w write) companions() error {
+	if w.prefix == v1alpha1.KeyClusters && w.onlyOwnStatus() {
+		return nil
+	}
+	c := Change{Key: w.op.Key, Before: w.before, After: w.op.Value}
+	if !w.op.Delete && c.After == nil {
+		c.After = []byte{} // not a deletion
+	}
+	_, ops, err := companions(w.view, c, w.read)
+	for _, op := range ops {
+		w.with[op.Key] = op
+	}
+	return err
+}
+
+// accompanies says that the op is a companion of another one, just so: the law of that one decides.
+func (w write) accompanies() bool {
+	op, ok := w.with[w.op.Key]
+	return ok && same(op, w.op)
+}
+
+// same says whether two ops do the same. When a member was removed is what its remover says.
+func same(a, b store.Op) bool {
+	if strings.HasPrefix(a.Key, store.KeyRemoved) {
+		a.Value, b.Value = timeless(a.Value), timeless(b.Value)
+	}
+	return a.Key == b.Key && a.Delete == b.Delete && bytes.Equal(a.Value, b.Value)
+}
+
+func timeless(removed []byte) []byte {
+	var r store.Removed
+	if json.Unmarshal(removed, &r) != nil {
+		return nil
+	}
+	return fmt.Append(nil, r.ID, r.Pin)
+}
+
+// revision is a BundleRevision as the law writes it, byte for byte: the content as it was written in the bundle, fields
+// of a later version included, and no word that a library might write otherwise one day.
+type revision struct {
+	Kind       string `json:"kind"`
+	APIVersion string `json:"apiVersion"`
+	Metadata   struct {
+		Name       string          `json:"name"`
+		UID        string          `json:"uid"`
+		Generation int64           `json:"generation"`
+		Created    json.RawMessage `json:"creationTimestamp,omitempty"`
+	} `json:"metadata"`
+	Spec map[string]json.RawMessage `json:"spec"`
+}
+
 // revisionOf writes the BundleRevision of a bundle's generation, unless it is there already.
-func revisionOf(v *store.View, bundle []byte) ([]store.Op, error) {
-	var b v1alpha1.Bundle
-	if err := json.Unmarshal(bundle, &b); err != nil {
-		return nil, fmt.Errorf("read bundle: %w", err)
+func revisionOf(v *store.View, c Change, read bundles) ([]store.Op, error) {
+	b, ok := read.in(c.After)
+	if !ok {
+		return nil, fmt.Errorf("%s is no bundle", c.Key)
 	}
-	r := v1alpha1.BundleRevision{
-		TypeMeta: v1alpha1.TypeOf("BundleRevision"),
-		ObjectMeta: metav1.ObjectMeta{
-			Name:              v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation),
-			UID:               types.UID(uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s/%d", b.UID, b.Generation)).String()),
-			CreationTimestamp: b.CreationTimestamp,
-			Generation:        1,
-		},
-		Spec: v1alpha1.BundleRevisionSpec{Bundle: b.Name, BundleUID: string(b.UID), Generation: b.Generation, BundleContent: b.Spec.BundleContent},
+	r := revision{Kind: "BundleRevision", APIVersion: v1alpha1.SchemeGroupVersion.String(), Spec: maps.Clone(b.content)}
+	r.Metadata.Name = v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation)
+	r.Metadata.UID = uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s/%d", b.UID, b.Generation)).String()
+	r.Metadata.Generation, r.Metadata.Created = 1, b.created
+	for field, value := range map[string]any{"bundle": b.Name, "bundleUID": b.UID, "generation": b.Generation} {
+		r.Spec[field], _ = json.Marshal(value) // texts and a number
 	}
-	key := v1alpha1.KeyBundleRevisions + r.Name
-	if kv, there := v.Get(key); there {
-		var kept v1alpha1.BundleRevision
-		if err := json.Unmarshal(kv.Value, &kept); err != nil || !keeps(&kept, &b) {
-			return nil, fmt.Errorf("revision %s is there already and says something else", r.Name)
+	op, err := Put(v1alpha1.KeyBundleRevisions+r.Metadata.Name, r)
+	if err != nil {
+		return nil, err
+	}
+	if kv, there := v.Get(op.Key); there {
+		if !bytes.Equal(kv.Value, op.Value) {
+			return nil, fmt.Errorf("revision %s is there already and says something else", r.Metadata.Name)
 		}
 		return nil, nil
 	}
-	value, err := json.Marshal(r)
-	if err != nil {
-		return nil, fmt.Errorf("encode revision %s: %w", r.Name, err)
-	}
-	return []store.Op{store.Put(key, value)}, nil
+	return []store.Op{op}, nil
 }
 
 // bury leaves a tombstone with every cluster that has a grant of the bundle. It holds only while no grant of any
 // bundle changes, so no cluster is missed.
-func bury(v *store.View, bundle []byte) ([]store.Condition, []store.Op, error) {
-	var b v1alpha1.Bundle
-	if err := json.Unmarshal(bundle, &b); err != nil {
-		return nil, nil, fmt.Errorf("read bundle: %w", err)
+func bury(v *store.View, c Change, read bundles) ([]store.Condition, []store.Op, error) {
+	b, ok := read.in(c.Before)
+	if !ok {
+		return nil, nil, fmt.Errorf("%s is no bundle", c.Key)
 	}
 	grants, err := grantsOf(v, b.Name)
 	if err != nil {
@@ -102,7 +153,7 @@ func bury(v *store.View, bundle []byte) ([]store.Condition, []store.Op, error) {
 func trust(v *store.View, cluster string, after []byte) ([]store.Condition, []store.Op, error) {
 	var c v1alpha1.Cluster
 	if err := json.Unmarshal(after, &c); err != nil {
-		return nil, nil, fmt.Errorf("read cluster: %w", err)
+		return nil, nil, fmt.Errorf("cluster %s cannot be read", cluster)
 	}
 	for _, m := range v.Members() {
 		next := m
@@ -112,7 +163,7 @@ func trust(v *store.View, cluster string, after []byte) ([]store.Condition, []st
 		}
 		if next.Rights != string(v1alpha1.RightsAdmin) {
 			if err := someAdminBut(v, cluster); err != nil {
-				return nil, nil, apierrors.NewForbidden(v1alpha1.Resource("clusters"), cluster, err)
+				return nil, nil, &store.Forbidden{Reason: err.Error()}
 			}
 		}
 		return []store.Condition{store.PrefixUnchanged(store.KeyMembers, v.Revision())}, []store.Op{store.PutMember(next)}, nil
@@ -130,7 +181,7 @@ func dismiss(v *store.View, cluster string, at time.Time) ([]store.Condition, []
 	}
 	var ops []store.Op
 	if err := dispensable(v, cluster); err != nil {
-		return nil, nil, apierrors.NewForbidden(v1alpha1.Resource("clusters"), cluster, err)
+		return nil, nil, &store.Forbidden{Reason: err.Error()}
 	}
 	for _, m := range v.Members() {
 		if m.Cluster != cluster {
@@ -152,7 +203,7 @@ func dispensable(v *store.View, cluster string) error {
 	for _, kv := range v.List(v1alpha1.KeyClusters) {
 		var c v1alpha1.Cluster
 		if err := json.Unmarshal(kv.Value, &c); err != nil {
-			return fmt.Errorf("read %s: %w", kv.Key, err)
+			return fmt.Errorf("%s cannot be read", kv.Key)
 		}
 		if c.Status.Voter != v1alpha1.RoleVoter {
 			continue
@@ -197,7 +248,7 @@ func strikeAll(v *store.View, cluster string) ([]store.Op, error) {
 func Strike(tombstone store.KV, cluster string) (op store.Op, changed bool, err error) {
 	var t v1alpha1.Tombstone
 	if err := json.Unmarshal(tombstone.Value, &t); err != nil {
-		return op, false, fmt.Errorf("read %s: %w", tombstone.Key, err)
+		return op, false, fmt.Errorf("%s cannot be read", tombstone.Key)
 	}
 	if !slices.Contains(t.Clusters, cluster) {
 		return op, false, nil
@@ -220,7 +271,7 @@ func grantsOf(v *store.View, bundle string) (map[string]v1alpha1.Grant, error) {
 		}
 		var g v1alpha1.Grant
 		if err := json.Unmarshal(kv.Value, &g); err != nil {
-			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
+			return nil, fmt.Errorf("%s cannot be read", kv.Key)
 		}
 		grants[cluster] = g
 	}

@@ -16,17 +16,15 @@ var rules = map[string]func(write) bool{
 		return w.asker.admin() && w.before != nil || w.name == w.asker.cluster && w.onlyOwnStatus()
 	},
 	store.KeyMembers: func(w write) bool {
-		return w.op.Delete && w.asker.admin() || w.onlyOwnAddresses() || w.followsCluster()
+		return w.onlyOwnAddresses() || w.accompanies()
 	},
-	store.KeyRemoved: func(w write) bool { return w.before == nil && w.asker.admin() },
+	store.KeyRemoved: write.accompanies,
 	v1alpha1.KeyBundles: func(w write) bool {
 		return w.soundBundle() && (w.asker.operator() || w.ownBundle())
 	},
-	v1alpha1.KeyBundleRevisions: func(w write) bool { return w.before == nil && w.withBundle() },
-	v1alpha1.KeyGrants:          func(w write) bool { return w.strikesGrant() || w.op.Delete && w.removesCluster() },
-	v1alpha1.KeyTombstones: func(w write) bool {
-		return w.buries() || w.strikesTombstone() || w.asker.admin() && w.removesAnyCluster()
-	},
+	v1alpha1.KeyBundleRevisions: write.accompanies,
+	v1alpha1.KeyGrants:          func(w write) bool { return w.strikesGrant() || w.accompanies() },
+	v1alpha1.KeyTombstones:      func(w write) bool { return w.strikesTombstone() || w.accompanies() },
 }
 
 func byAdmin(w write) bool { return w.asker.admin() }

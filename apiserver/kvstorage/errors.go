@@ -61,5 +61,8 @@ func uncertain(err error) error {
 
 // refused says that a companion does not allow the change.
 func (s *Storage) refused(c change, err error) error {
+	if forbidden := (*store.Forbidden)(nil); errors.As(err, &forbidden) {
+		return apierrors.NewForbidden(s.Resource, s.name(c.key), errors.New(forbidden.Reason))
+	}
 	return apierrors.NewConflict(s.Resource, s.name(c.key), err)
 }
