@@ -16,10 +16,11 @@ import (
 //
 //	applying --(store.Apply fails | Restore fails)--> stopped
 type fsm struct {
-	store  *store.Store
-	stop   atomic.Pointer[stopError]
-	halted chan struct{} // closed when the fsm stops
-	halt   func(error)   // called then
+	store   *store.Store
+	stop    atomic.Pointer[stopError]
+	halted  chan struct{} // closed when the fsm stops
+	halt    func(error)   // called then
+	applied broadcast     // sent when the store has gone on
 }
 
 // applied is what Apply answers through raft's future.
@@ -56,6 +57,7 @@ func (f *fsm) Apply(l *raft.Log) any {
 	if l.Index <= f.store.View().Index() {
 		return applied{} // applied before raft began: see lastgood.go
 	}
+	defer f.applied.send()
 	results, err := f.store.Apply(l.Index, l.Term, l.Data)
 	if err != nil {
 		stop := &stopError{index: l.Index, cause: err}
@@ -81,6 +83,7 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 	if err := f.stopped(); err != nil {
 		return err
 	}
+	defer f.applied.send()
 	if err := f.store.Advance(r); err != nil {
 		return fmt.Errorf("restore store: %w", err)
 	}

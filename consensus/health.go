@@ -37,13 +37,13 @@ func (n *Node) Healthy(ctx context.Context) error {
 }
 
 // probe asks the main loop something that it answers in every state and that changes nothing, then writes and syncs.
-func (n *Node) probe() error {
+func (n *Node) probe() (struct{}, error) {
 	err := n.raft.BootstrapCluster(raft.Configuration{}).Error()
 	if !errors.Is(err, raft.ErrNotVoter) && !errors.Is(err, raft.ErrCantBootstrap) {
-		return fmt.Errorf("ask raft: %w", err)
+		return struct{}{}, fmt.Errorf("ask raft: %w", err)
 	}
 	now := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
-	return n.guard.try("write heartbeat", func() error { return n.stores.Stable.Set(keyHeartbeat, now) })
+	return struct{}{}, n.guard.try("write heartbeat", func() error { return n.stores.Stable.Set(keyHeartbeat, now) })
 }
 
 // Status is what a node knows about its group, without asking anybody.

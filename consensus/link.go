@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -19,6 +20,12 @@ type link struct {
 	progress struct {
 		sync.Mutex
 		contact
+		told uint64 // the highest commit index that the peer was told of
+	}
+	// told is what the peer should hear, now: see tell.go.
+	told struct {
+		term, commit atomic.Uint64
+		kick         chan struct{}
 	}
 }
 
@@ -26,8 +33,9 @@ type link struct {
 type contact struct {
 	// heard is when the last answer came; since is when the run of answers without a gap that it ends began.
 	heard, since time.Time
-	// match is the last index that the follower is known to have.
-	match uint64
+	// term is that of the newest answer. In it the follower is known to have everything up to match, an entry of
+	// matchTerm; and asked is when, by the clock, the latest thing was sent that it answered.
+	term, match, matchTerm, asked uint64
 }
 
 // channel is one raft.NetworkTransport and the streams it uses.
@@ -42,6 +50,10 @@ func newLink(t *transport, peer MemberID) *link {
 	l.data = l.channel(Data, kindRaftData, t.timing.DataRPC)
 	t.goFunc(func() { l.routinePump(l.control.rpc) })
 	t.goFunc(func() { l.routinePump(l.data.rpc) })
+	l.told.kick = make(chan struct{}, 1)
+	for range tellers {
+		t.goFunc(l.routineTell)
+	}
 	return l
 }
 
@@ -78,32 +90,55 @@ func (l *link) appendEntries(req *raft.AppendEntriesRequest, resp *raft.AppendEn
 	if len(req.Entries) > 0 {
 		ch = l.data
 	}
+	sent := l.t.clock.tick()
 	err := ch.rpc.AppendEntries(raft.ServerID(l.peer), raft.ServerAddress(l.peer), req, resp)
-	if err == nil && resp.Term <= req.Term {
-		l.answered(matched(req, resp))
+	if err == nil && resp.Term == req.Term {
+		l.answered(req, resp, sent)
 	}
 	return err
 }
 
 func (l *link) installSnapshot(id raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	sent := l.t.clock.tick()
 	err := l.data.rpc.InstallSnapshot(id, to, req, resp, data)
-	if err == nil && resp.Success {
-		l.answered(req.LastLogIndex)
+	if err == nil && resp.Success && resp.Term == req.Term {
+		l.note(req.Term, sent, req.LastLogIndex, req.LastLogTerm)
 	}
 	return err
 }
 
-// answered notes an answer. A pause of more than a heartbeat starts a new run.
-func (l *link) answered(match uint64) {
+// answered notes an answer of the request's own term to what was sent at a time of the clock.
+func (l *link) answered(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse, sent uint64) {
+	match, matchTerm := matched(req, resp)
+	l.note(req.Term, sent, match, matchTerm)
+	l.t.answers.send()
+}
+
+// note keeps what an answer says. A pause of more than a heartbeat starts a new run; a new term knows nothing yet of
+// what the follower has; an answer of an older term says nothing any more.
+func (l *link) note(term, sent, match, matchTerm uint64) {
 	now := time.Now()
 	p := &l.progress
 	p.Lock()
 	defer p.Unlock()
+	switch {
+	case term < p.term:
+		return
+	case term > p.term:
+		p.term, p.match, p.matchTerm, p.asked, p.told = term, 0, 0, 0, 0
+	}
 	if now.Sub(p.heard) > l.t.timing.Heartbeat {
 		p.since = now
 	}
 	p.heard = now
-	p.match = max(p.match, match)
+	p.asked = max(p.asked, sent)
+	if match <= p.match {
+		return
+	}
+	p.match, p.matchTerm = match, matchTerm
+	if term == l.told.term.Load() && min(l.told.commit.Load(), match) > p.told {
+		l.tellSoon() // it had not been able to hear of that commit
+	}
 }
 
 func (l *link) contact() contact {
@@ -116,7 +151,7 @@ func (l *link) contact() contact {
 func (l *link) forget() {
 	l.progress.Lock()
 	defer l.progress.Unlock()
-	l.progress.contact = contact{}
+	l.progress.contact, l.progress.told = contact{}, 0
 }
 
 func (l *link) close() {
@@ -139,15 +174,15 @@ func trim(req *raft.AppendEntriesRequest) {
 	}
 }
 
-// matched is the last index that a follower has after it accepted the request; 0 when it says nothing about that.
-func matched(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) uint64 {
+// matched is the last entry that a follower has after it accepted the request; 0 when it says nothing about that.
+func matched(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (index, term uint64) {
 	if !resp.Success {
-		return 0
+		return 0, 0
 	}
 	if n := len(req.Entries); n > 0 {
-		return req.Entries[n-1].Index
+		return req.Entries[n-1].Index, req.Entries[n-1].Term
 	}
-	return req.PrevLogEntry
+	return req.PrevLogEntry, req.PrevLogTerm
 }
 
 // impostorError means that a member sent an RPC in another's name.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 const (
@@ -23,7 +25,8 @@ const (
 type Node struct {
 	cfg       Config
 	stores    Stores
-	closer    io.Closer // of the files; nil when the stores were given
+	logs      raft.LogStore // as raft has it: behind the guard
+	closer    io.Closer     // of the files; nil when the stores were given
 	guard     *guard
 	fsm       *fsm
 	transport *transport
@@ -35,8 +38,9 @@ type Node struct {
 	raftDone chan struct{} // closed when raft runs no more
 
 	offices   offices
-	barriers  *barriers
-	probes    *barriers // Healthy's, shared the same way
+	indexes   *rounds[store.Revision] // reads on the leader
+	asks      *rounds[store.Revision] // reads on everyone else
+	probes    *rounds[struct{}]       // Healthy's
 	sequence  *sequence
 	proposals *caller
 	reads     *caller
@@ -113,6 +117,7 @@ func (n *Node) openRaft() (err error) {
 	if n.cfg.Faults.NoGuard {
 		log, stable, snaps = n.stores.Log, n.stores.Stable, n.stores.Snapshots
 	}
+	n.logs = log
 	gate := make(chan struct{})
 	n.transport = newTransport(n.cfg, gated{n, gate})
 	n.raft, err = raft.NewRaft(n.raftConfig(), n.fsm, log, stable, snaps, n.transport)
@@ -123,7 +128,7 @@ func (n *Node) openRaft() (err error) {
 	}
 	n.guard.running.Store(true)
 	n.proposals, n.reads = newCaller(n.cfg.Network, kindPropose), newCaller(n.cfg.Network, kindRead)
-	n.barriers, n.probes = newBarriers(n.barrier), newBarriers(n.probe)
+	n.indexes, n.asks, n.probes = newRounds(n.readIndex), newRounds(n.askLeader), newRounds(n.probe)
 	close(gate)
 	return nil
 }
@@ -152,7 +157,10 @@ func (n *Node) start() {
 	n.raft.RegisterObserver(n.observer)
 	go n.routineNotify() // ends with raft; Close waits for it by raftDone
 	n.goFunc(n.routineObserve)
-	n.goFunc(func() { n.barriers.routine(n.ctx) })
+	for range readers {
+		n.goFunc(func() { n.indexes.routine(n.ctx) })
+		n.goFunc(func() { n.asks.routine(n.ctx) })
+	}
 	n.goFunc(func() { n.probes.routine(n.ctx) })
 	n.goFunc(n.routineBatch)
 	n.goFunc(n.routineComplete)

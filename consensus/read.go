@@ -37,24 +37,30 @@ func (n *Node) readOnce(ctx context.Context) (store.Revision, error) {
 	if n.answersReads() {
 		return n.readLocally(ctx)
 	}
+	r, err := n.asks.wait(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := n.cfg.Store.WaitFor(ctx, r); err != nil {
+		return 0, fmt.Errorf("wait for revision %d: %w", r, err)
+	}
+	return r, nil
+}
+
+// askLeader asks for a revision on behalf of all who wait here.
+func (n *Node) askLeader() (store.Revision, error) {
 	leader, _, ok := n.Leader()
 	if !ok || leader == n.cfg.ID {
 		return 0, errNoLeader
 	}
-	call, cancel := context.WithTimeout(ctx, n.cfg.Timing.DataRPC)
+	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.Timing.DataRPC)
 	defer cancel()
 	var a readAnswer
-	if _, err := n.reads.call(call, leader, readRequest{Version: frameVersion}, &a); err != nil {
+	if _, err := n.reads.call(ctx, leader, readRequest{Version: frameVersion}, &a); err != nil {
 		n.reads.drop(leader)
 		return 0, err
 	}
-	if err := a.Code.err(); err != nil {
-		return 0, err
-	}
-	if err := n.cfg.Store.WaitFor(ctx, a.Revision); err != nil {
-		return 0, fmt.Errorf("wait for revision %d: %w", a.Revision, err)
-	}
-	return a.Revision, nil
+	return a.Revision, a.Code.err()
 }
 
 // answersReads says whether reads are this node's to answer: it leads.
@@ -62,15 +68,12 @@ func (n *Node) answersReads() bool {
 	return n.leading() != nil || n.cfg.Faults.ReadApplied && n.raft.State() == raft.Leader
 }
 
-// readLocally is Read on the leader: whatever was acknowledged before a barrier started is applied when it ends.
+// readLocally is Read on the leader: whatever was acknowledged before a round started is applied when it ends.
 func (n *Node) readLocally(ctx context.Context) (store.Revision, error) {
 	if n.cfg.Faults.ReadApplied {
 		return n.cfg.Store.View().Revision(), nil
 	}
-	if err := n.barriers.wait(ctx); err != nil {
-		return 0, err
-	}
-	return n.cfg.Store.View().Revision(), nil
+	return n.indexes.wait(ctx)
 }
 
 // serveRead answers the reads of one stream.

@@ -36,6 +36,8 @@ type transport struct {
 	admitted admission
 	faults   fault.Set
 
+	clock    clock
+	answers  broadcast // sent at each answer of a follower
 	consumer chan raft.RPC
 	closing  chan struct{}
 	work     sync.WaitGroup

@@ -107,12 +107,12 @@ func TestStandingBy(t *testing.T) {
 	}
 }
 
-func TestBarriers(t *testing.T) {
+func TestRounds(t *testing.T) {
 	t.Run("whoever comes while one runs shares the next", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			runs := 0
-			b := newBarriers(func() error { runs++; time.Sleep(time.Second); return nil })
+			b := newRounds(func() (int, error) { runs++; time.Sleep(time.Second); return runs, nil })
 			var wg sync.WaitGroup
 			wg.Go(func() { b.routine(ctx) })
 			var readers sync.WaitGroup
@@ -129,17 +129,50 @@ func TestBarriers(t *testing.T) {
 			}
 			readers.Wait()
 			if runs != 2 {
-				t.Errorf("%d barriers for 50 readers", runs)
+				t.Errorf("%d rounds for 50 readers", runs)
 			}
 			for i, at := range ended[1:] {
 				if at != 2*time.Second {
-					t.Errorf("reader %d was answered after %s, by a barrier that began before it came", i+1, at)
+					t.Errorf("reader %d was answered after %s, by a round that began before it came", i+1, at)
 				}
 			}
 			cancel()
 			wg.Wait()
 		})
 	})
+}
+
+func TestConfirm(t *testing.T) {
+	// answer is what a voter's latest answer says: in which term, to what of which time.
+	type answer struct{ term, asked uint64 }
+	const term, begun = 7, 100
+	for name, tt := range map[string]struct {
+		servers map[MemberID]bool
+		answers map[MemberID]answer
+		want    bool
+	}{
+		"alone":                               {map[MemberID]bool{"a": true}, nil, true},
+		"nobody has answered":                 {map[MemberID]bool{"a": true, "b": true, "c": true}, nil, false},
+		"one of two others":                   {map[MemberID]bool{"a": true, "b": true, "c": true}, map[MemberID]answer{"b": {term, 101}}, true},
+		"one of two others, to older things":  {map[MemberID]bool{"a": true, "b": true, "c": true}, map[MemberID]answer{"b": {term, 99}}, false},
+		"one of two others, in an older term": {map[MemberID]bool{"a": true, "b": true, "c": true}, map[MemberID]answer{"b": {term - 1, 101}}, false},
+		"those that do not vote":              {map[MemberID]bool{"a": true, "b": true, "c": true, "d": false, "e": false}, map[MemberID]answer{"d": {term, 101}, "e": {term, 101}}, false},
+		"half of four":                        {map[MemberID]bool{"a": true, "b": true, "c": true, "d": true}, map[MemberID]answer{"b": {term, 101}}, false},
+		"a leader that does not vote":         {map[MemberID]bool{"a": false, "b": true, "c": true}, map[MemberID]answer{"b": {term, 101}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &Node{cfg: Config{ID: "a"}, transport: &transport{}}
+			n.transport.mu.links = map[MemberID]*link{}
+			for id, a := range tt.answers {
+				l := &link{}
+				l.progress.term, l.progress.asked = a.term, a.asked
+				n.transport.mu.links[id] = l
+			}
+			if got := n.confirmedSince(tt.servers, term, begun); got != tt.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
 }
 
 func TestGuard(t *testing.T) {

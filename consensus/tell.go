@@ -1,0 +1,117 @@
+package consensus
+
+import (
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+)
+
+// The leader speaks to its followers beside raft's own replication, in raft's words: an AppendEntries without entries,
+// on the control connection, so that it waits neither for a disk nor behind a piece of the log. It serves two ends:
+//
+//	tell      the commit index, as soon as there is a new one, up to what the follower is known to have
+//	confirm   that a majority still follows: see confirm.go
+//
+// raft itself sends the same, with the same content, only later (CommitTimeout). The commit index is never above the
+// last index that the follower acknowledged in this term, so it does not matter in which order messages arrive.
+
+// tellers is how many such messages may be on their way to one follower.
+const tellers = 4
+
+// clock orders what a leader sent and what it was asked. Unlike time it never stands still.
+type clock struct{ now atomic.Uint64 }
+
+func (c *clock) tick() uint64 { return c.now.Add(1) }
+
+// routineTell sends what the link should be told until the transport closes.
+func (l *link) routineTell() {
+	for {
+		select {
+		case <-l.told.kick:
+			l.tell()
+		case <-l.t.closing:
+			return
+		}
+	}
+}
+
+// tell sends one message of the term that was asked for. An answer of a newer term is raft's to find out.
+func (l *link) tell() {
+	req := l.message()
+	if req == nil {
+		return
+	}
+	sent := l.t.clock.tick()
+	var resp raft.AppendEntriesResponse
+	if err := l.control.rpc.AppendEntries(raft.ServerID(l.peer), raft.ServerAddress(l.peer), req, &resp); err != nil {
+		l.untold()
+		return
+	}
+	if resp.Term == req.Term {
+		l.answered(req, &resp, sent)
+	}
+}
+
+// message is what to say: a new commit index, or only that we lead.
+func (l *link) message() *raft.AppendEntriesRequest {
+	l.progress.Lock()
+	defer l.progress.Unlock()
+	term, commit := l.told.term.Load(), l.told.commit.Load()
+	if term == 0 {
+		return nil
+	}
+	self := []byte(l.t.self)
+	req := &raft.AppendEntriesRequest{
+		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: self, Addr: self}, Term: term, Leader: self,
+	}
+	if p := &l.progress; p.term == term && min(commit, p.match) > p.told {
+		p.told = min(commit, p.match)
+		req.PrevLogEntry, req.PrevLogTerm, req.LeaderCommitIndex = p.match, p.matchTerm, p.told
+	}
+	return req
+}
+
+// untold says that a message may not have arrived.
+func (l *link) untold() {
+	l.progress.Lock()
+	defer l.progress.Unlock()
+	l.progress.told = 0
+}
+
+// tellSoon wakes a teller, unless one is about to start anyway.
+func (l *link) tellSoon() {
+	select {
+	case l.told.kick <- struct{}{}:
+	default:
+	}
+}
+
+// announce has every peer told, soon, of the commit index of a term.
+func (t *transport) announce(peers []MemberID, term, commit uint64) {
+	for _, id := range peers {
+		l, err := t.link(id)
+		if err != nil {
+			return
+		}
+		l.told.term.Store(term)
+		l.told.commit.Store(commit)
+		l.tellSoon()
+	}
+}
+
+// nudge tells the followers of what was just committed.
+func (n *Node) nudge() {
+	if o := n.leading(); o != nil && !n.cfg.Faults.NoNudge {
+		n.transport.announce(n.peersOf(n.servers()), o.term, n.raft.CommitIndex())
+	}
+}
+
+// peersOf are the servers but this one.
+func (n *Node) peersOf(servers map[MemberID]bool) (ids []MemberID) {
+	for id := range servers {
+		if id != n.cfg.ID {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
