@@ -17,12 +17,12 @@ import (
 
 // swapping is a LogStore that gives out garbage for entries from an index on, as if a newer version had written them.
 type swapping struct {
-	*consensustest.Disk
+	raft.LogStore
 	from atomic.Uint64
 }
 
 func (s *swapping) GetLog(index uint64, l *raft.Log) error {
-	err := s.Disk.GetLog(index, l)
+	err := s.LogStore.GetLog(index, l)
 	if from := s.from.Load(); err == nil && from > 0 && index >= from && l.Type == raft.LogCommand {
 		l.Data = append([]byte{'H', 200}, l.Data...)
 	}
@@ -36,8 +36,9 @@ func TestStoppedStore(t *testing.T) {
 			old := g.Members[2]
 			g.Tune = func(m *consensustest.Member, c *consensus.Config) {
 				if logs[m] == nil {
-					logs[m] = &swapping{Disk: m.Disk}
+					logs[m] = &swapping{}
 				}
+				logs[m].LogStore = c.Stores.Log
 				c.Stores.Log = logs[m]
 				if m == old { // the others keep their logs, so that it is not saved by a snapshot of theirs
 					c.SnapshotThreshold, c.TrailingLogs = 2, 1

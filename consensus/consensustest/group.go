@@ -73,7 +73,7 @@ func NewGroup(t testing.TB, n int, latency time.Duration) *Group {
 	for i := range n {
 		id := consensus.MemberID(fmt.Sprintf("m%d", i+1))
 		g.Members = append(g.Members, &Member{
-			ID: id, Eligible: true, Disk: NewDisk(), Endpoint: g.Net.Endpoint(id), Fatal: make(chan error, 4),
+			ID: id, Eligible: true, Disk: NewDisk(nil), Endpoint: g.Net.Endpoint(id), Fatal: make(chan error, 4),
 		})
 	}
 	return g
