@@ -171,7 +171,7 @@ func (n *Node) dispatch(e *entry) {
 		return
 	}
 	n.pending.Add(1)
-	e.future = n.raft.Apply(data, n.cfg.Timing.Heartbeat)
+	e.future = n.raft.Apply(data, n.pace.get())
 	n.entries <- e
 }
 

@@ -54,7 +54,7 @@ func (n *Node) confirm(o *office, commit uint64) error {
 	servers := n.servers()
 	begun := n.transport.clock.tick()
 	n.transport.announce(n.peersOf(servers), o.term, commit)
-	ctx, cancel := context.WithTimeout(o.ctx, n.cfg.Timing.Heartbeat)
+	ctx, cancel := context.WithTimeout(o.ctx, n.pace.get())
 	defer cancel()
 	for {
 		answered := n.transport.answers.wait()

@@ -52,7 +52,7 @@ func (n *Node) make(ctx context.Context, ch change) bool {
 }
 
 func (n *Node) request(ctx context.Context, ch change) error {
-	id, address, timeout := raft.ServerID(ch.id), raft.ServerAddress(ch.id), n.cfg.Timing.Heartbeat
+	id, address, timeout := raft.ServerID(ch.id), raft.ServerAddress(ch.id), n.pace.get()
 	index := n.configurationIndex()
 	switch ch.action {
 	case changeAdd:

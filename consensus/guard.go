@@ -20,6 +20,8 @@ type guard struct {
 	stall time.Duration
 	fatal func(error) // called once, from any goroutine, with broken already closed
 
+	writes fsyncs // how long the log's take
+
 	running atomic.Bool // raft's goroutines run: a broken guard ends them instead of answering them
 	inside  atomic.Int64
 	once    sync.Once
@@ -119,6 +121,8 @@ func (s guardedLog) StoreLog(l *raft.Log) error {
 }
 
 func (s guardedLog) StoreLogs(ls []*raft.Log) error {
+	began := time.Now()
+	defer func() { s.g.writes.note(time.Since(began), time.Now()) }()
 	return s.g.do("write log", func() error { return s.log.StoreLogs(ls) })
 }
 

@@ -62,6 +62,7 @@ func (n *Node) routineNotify() {
 		case leads := <-n.notify:
 			if !leads {
 				n.offices.set(nil)
+				n.reload()
 				continue
 			}
 			n.enterOffice()
@@ -96,6 +97,7 @@ func (n *Node) enterOffice() {
 	o := &office{since: time.Now(), established: make(chan struct{})}
 	o.ctx, o.cancel = context.WithCancel(n.ctx)
 	n.offices.set(o)
+	n.reload()
 	go func() {
 		defer n.leave()
 		n.establish(o)
@@ -107,7 +109,7 @@ func (n *Node) enterOffice() {
 func (n *Node) establish(o *office) {
 	for o.ctx.Err() == nil {
 		term := n.raft.CurrentTerm()
-		err := n.await(n.raft.Barrier(n.cfg.Timing.Heartbeat))
+		err := n.await(n.raft.Barrier(n.pace.get()))
 		if err != nil || n.raft.CurrentTerm() != term || n.fsm.stopped() != nil {
 			n.pause(o.ctx, n.cfg.Timing.RetryMin)
 			continue
@@ -233,7 +235,7 @@ func (n *Node) transferred(ctx context.Context, f raft.Future) error {
 	return ctx.Err()
 }
 
-// hasQuorum says whether enough voters answered within the lease. raft asks itself the same, but on a timer.
+// hasQuorum says whether enough voters answered within the timeout. raft asks itself the same, but on a timer.
 func (n *Node) hasQuorum(o *office) bool {
 	voters, alive := 0, 0
 	for id, votes := range n.servers() {
@@ -248,13 +250,13 @@ func (n *Node) hasQuorum(o *office) bool {
 	return alive > voters/2
 }
 
-// inContact says whether a member answered within the lease; a new leader gives everyone one lease.
+// inContact says whether a member answered within the timeout; a new leader gives everyone one.
 func (n *Node) inContact(o *office, id MemberID) bool {
 	heard := n.transport.contact(id).heard
 	if o.since.After(heard) {
 		heard = o.since
 	}
-	return time.Since(heard) <= n.cfg.Timing.Lease
+	return time.Since(heard) <= n.pace.get()
 }
 
 func (n *Node) servers() map[MemberID]bool {

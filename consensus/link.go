@@ -114,7 +114,7 @@ func (l *link) answered(req *raft.AppendEntriesRequest, resp *raft.AppendEntries
 	l.t.answers.send()
 }
 
-// note keeps what an answer says. A pause of more than a heartbeat starts a new run; a new term knows nothing yet of
+// note keeps what an answer says. A pause of more than an election timeout starts a new run; a new term knows nothing yet of
 // what the follower has; an answer of an older term says nothing any more.
 func (l *link) note(term, sent, match, matchTerm uint64) {
 	now := time.Now()
@@ -127,7 +127,7 @@ func (l *link) note(term, sent, match, matchTerm uint64) {
 	case term > p.term:
 		p.term, p.match, p.matchTerm, p.asked, p.told = term, 0, 0, 0, 0
 	}
-	if now.Sub(p.heard) > l.t.timing.Heartbeat {
+	if now.Sub(p.heard) > l.t.pace.get() {
 		p.since = now
 	}
 	p.heard = now

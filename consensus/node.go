@@ -28,6 +28,7 @@ type Node struct {
 	logs      raft.LogStore // as raft has it: behind the guard
 	closer    io.Closer     // of the files; nil when the stores were given
 	guard     *guard
+	pace      *pace
 	fsm       *fsm
 	transport *transport
 	raft      *raft.Raft
@@ -100,6 +101,7 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.sequence = newSequence(start)
+	n.pace = newPace(n.cfg.Timing)
 	n.guard = newGuard(n.cfg.Timing.DiskStall, n.diskFailed)
 	n.fsm = &fsm{store: n.cfg.Store, halted: make(chan struct{}), halt: n.storeStopped}
 	if err := n.applyRecorded(); err != nil {
@@ -119,7 +121,7 @@ func (n *Node) openRaft() (err error) {
 	}
 	n.logs = log
 	gate := make(chan struct{})
-	n.transport = newTransport(n.cfg, gated{n, gate})
+	n.transport = newTransport(n.cfg, n.pace, gated{n, gate})
 	n.raft, err = raft.NewRaft(n.raftConfig(), n.fsm, log, stable, snaps, n.transport)
 	if err != nil {
 		close(gate)

@@ -9,12 +9,13 @@ import (
 // Timing tunes a Node. All members of a fleet should have the same. The zero value is not valid: start from
 // DefaultTiming.
 type Timing struct {
-	// Heartbeat is how long a follower waits for its leader before it stands for election; the leader speaks ten
-	// times as often. Keep it above the 99.9th percentile of an fsync and ten times the round trip.
+	// Heartbeat is how long a follower waits for its leader before it stands for election, until Node.SetTimeout says
+	// otherwise. Keep it above four times the 99.9th percentile of an fsync and five times the round trip.
 	Heartbeat time.Duration
-	// Election is how long a candidate waits for votes. Not below Heartbeat.
+	// Election is how long a candidate waits for votes at first. Not below Heartbeat.
 	Election time.Duration
-	// Lease is how long a leader without contact to a quorum stays in office. Not above Heartbeat.
+	// Lease is how long a leader without contact to a quorum stays in office, for as long as the node runs; the leader
+	// speaks ten times as often. Not above Heartbeat, and no timeout is ever set below it.
 	Lease time.Duration
 	// Commit is how often an idle leader repeats its commit index. Followers do not wait for it: see Nudge in
 	// DESIGN.md.
@@ -49,6 +50,13 @@ func DefaultTiming() Timing {
 		RetryMax:   time.Second,
 		Snapshot:   time.Minute,
 	}
+}
+
+// WithTimeout is t with another election timeout, and a lease to match, as it was measured in an earlier life.
+func (t Timing) WithTimeout(d time.Duration) Timing {
+	d = min(max(d, time.Millisecond), t.DiskStall)
+	t.Heartbeat, t.Election, t.Lease = d, d, d
+	return t
 }
 
 // Validate says which duration does not fit the others.

@@ -31,6 +31,7 @@ type transport struct {
 	self     MemberID
 	net      Network
 	timing   Timing
+	pace     *pace
 	dir      string // where snapshots on their way in are kept; empty: memory
 	log      *slog.Logger
 	admitted admission
@@ -50,9 +51,9 @@ type transport struct {
 	}
 }
 
-func newTransport(cfg Config, admitted admission) *transport {
+func newTransport(cfg Config, pace *pace, admitted admission) *transport {
 	t := &transport{
-		self: cfg.ID, net: cfg.Network, timing: cfg.Timing, dir: cfg.Dir, log: cfg.Logger, admitted: admitted,
+		self: cfg.ID, net: cfg.Network, timing: cfg.Timing, pace: pace, dir: cfg.Dir, log: cfg.Logger, admitted: admitted,
 		faults: cfg.Faults, consumer: make(chan raft.RPC), closing: make(chan struct{}),
 	}
 	t.mu.links = map[MemberID]*link{}
