@@ -25,7 +25,7 @@ type sighting struct {
 	bundles  map[string]bundleReport
 	at       time.Time // of the last word
 	toldAt   time.Time // of the last full word
-	vitals   *vitals   // of the last word that had them
+	vitals   *vitals   // nil: no server of raft
 	// number grows with every full word of the member; 0: none yet.
 	number uint64
 }
@@ -51,9 +51,7 @@ func (b *board) note(id store.MemberID, w word, at time.Time) {
 	s := b.seen[id]
 	news := w.Full || !s.fresh(at)
 	s.revision, s.at = w.Revision, at
-	if w.Vitals != nil {
-		s.vitals = w.Vitals
-	}
+	s.vitals = w.Vitals
 	if w.Full {
 		s.number++
 		s.toldAt = at

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"slices"
 	"time"
 
 	"github.com/hanse-fleet/hanse/consensus"
@@ -9,62 +8,64 @@ import (
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// standbys is how many members are ready to take a voter's place.
-const standbys = 2
+// backHold is for how long a member that was judged dead is not built upon again, so that a region that comes and goes
+// does not move the votes each time.
+const backHold = 30 * time.Second
 
-// chooseServers asks plan who should vote, and adds who stands by.
+// chooseServers asks plan who should vote and stand by. Only the leader's drive calls it.
 func (c *Core) chooseServers(candidates []consensus.Candidate) consensus.Choice {
+	now := time.Now()
+	seen, _, _ := c.board.all()
+	observers, region := c.observers(candidates, seen, now)
 	var eligible []plan.Candidate
 	for _, m := range candidates {
-		if m.Eligible {
-			eligible = append(eligible, plan.Candidate{ID: string(m.ID), Region: m.Region, Voter: m.Voter, Stable: m.Stable})
+		if !m.Eligible {
+			continue
 		}
+		p := plan.Candidate{
+			ID: string(m.ID), Region: m.Region, Leader: m.ID == c.id(), Voter: m.Voter, Standby: m.Standby,
+			Stable: m.Stable, Reachable: m.ID == c.id() || seen[m.ID].fresh(now),
+		}
+		if p.Dead = !p.Leader && plan.Dead(p.ID, region, observers); p.Dead {
+			c.buried[m.ID] = now
+		}
+		p.Back = !p.Dead && now.Sub(c.buried[m.ID]) < backHold
+		eligible = append(eligible, p)
 	}
-	var choice consensus.Choice
-	for _, id := range plan.Voters(eligible, c.voterTarget()) {
-		choice.Voters = append(choice.Voters, consensus.MemberID(id))
-	}
-	seen, _, _ := c.board.all()
-	now := time.Now()
-	choice.Standbys = standingBy(candidates, choice.Voters, func(id store.MemberID) bool { return seen[id].fresh(now) })
-	return choice
+	choice := plan.Choose(eligible, c.voterTarget())
+	voters := memberIDs(choice.Voters)
+	c.wanted.Store(&voters)
+	return consensus.Choice{Voters: voters, Standbys: memberIDs(choice.Standbys)}
 }
 
-// standingBy picks members that may vote and do not: those that are reached first, then those that stand by already,
-// then those whose region has the fewest servers.
-func standingBy(candidates []consensus.Candidate, voters []store.MemberID, reached func(store.MemberID) bool) (picked []store.MemberID) {
-	servers := map[string]int{}
-	var left []consensus.Candidate
+// observers are the voters with what they last said of silence, and the region of this member, which leads.
+func (c *Core) observers(candidates []consensus.Candidate, seen map[store.MemberID]sighting, now time.Time) (voters []plan.Observer, region string) {
 	for _, m := range candidates {
-		switch {
-		case slices.Contains(voters, m.ID):
-			servers[m.Region]++
-		case m.Eligible:
-			left = append(left, m)
+		if m.ID == c.id() {
+			region = m.Region
+		}
+		if m.Voter {
+			voters = append(voters, observer(m.ID, m.Region, seen[m.ID], now))
 		}
 	}
-	better := func(a, b consensus.Candidate) bool {
-		if ra, rb := reached(a.ID), reached(b.ID); ra != rb {
-			return ra
+	return voters, region
+}
+
+// observer is a voter's word as plan sees it. What it called silent has been so since.
+func observer(id store.MemberID, region string, s sighting, now time.Time) plan.Observer {
+	o := plan.Observer{ID: string(id), Region: region, Fresh: s.fresh(now) && s.vitals != nil, Silent: map[string]time.Duration{}}
+	if s.vitals != nil {
+		for other, seconds := range s.vitals.Silent {
+			o.Silent[string(other)] = time.Duration(seconds * float64(time.Second))
 		}
-		if a.Standby != b.Standby {
-			return a.Standby
-		}
-		if servers[a.Region] != servers[b.Region] {
-			return servers[a.Region] < servers[b.Region]
-		}
-		return a.ID < b.ID
 	}
-	for len(picked) < standbys && len(left) > 0 {
-		best := 0
-		for i := range left {
-			if better(left[i], left[best]) {
-				best = i
-			}
-		}
-		picked = append(picked, left[best].ID)
-		servers[left[best].Region]++
-		left = slices.Delete(left, best, best+1)
+	return o
+}
+
+func memberIDs(names []string) []store.MemberID {
+	var out []store.MemberID
+	for _, id := range names {
+		out = append(out, store.MemberID(id))
 	}
-	return picked
+	return out
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,6 +31,12 @@ type Core struct {
 	node      *consensus.Node
 	board     *board
 	verdict   *verdict
+	senses    *senses
+	pace      pace
+	// buried is when each member was judged dead last; it belongs to the leader's drive.
+	buried map[store.MemberID]time.Time
+	// wanted are the voters that this member, when it leads, chose last.
+	wanted atomic.Pointer[[]store.MemberID]
 	// ready closes when node is set: the network runs before it.
 	ready   chan struct{}
 	version string
@@ -75,10 +82,13 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
-	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), board: newBoard(), version: cfg.Version, ready: make(chan struct{})}
+	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), board: newBoard(), senses: newSenses(), buried: map[store.MemberID]time.Time{}, version: cfg.Version, ready: make(chan struct{})}
 	c.store = store.NewFaulty(cfg.Seams.authorizer(law.Authority{Address: transport.CheckAddress}), cfg.Seams.Faults)
 	c.directory = &directory{self: c.id(), store: c.store, joined: peers}
 	c.verdict = newVerdict(c.knownVoters)
+	if cfg.Timing, err = c.startPace(cfg.Timing); err != nil {
+		return nil, err
+	}
 	if err := c.open(cfg); err != nil {
 		return nil, err
 	}

@@ -34,6 +34,8 @@ func (d dataDir) admin() string  { return d.path("admin.pem") }
 const (
 	fileMember = "member.json"
 	filePeers  = "peers.json"
+	// fileTimeout keeps the election timeout between two starts.
+	fileTimeout = "timeout.json"
 )
 
 // self is who the member of a data directory is.

@@ -41,25 +41,10 @@ type word struct {
 	Vitals *vitals `json:"vitals,omitempty"`
 }
 
-// vitals are what a server of raft measures: its disk, and the other servers as it reaches them. From those of all
-// servers follow who is dead, which region should lead, and the timeouts.
-type vitals struct {
-	RTT map[store.MemberID]roundTrip `json:"rtt,omitempty"`
-	// Silent are those that do not answer, and for how many seconds.
-	Silent map[store.MemberID]float64 `json:"silent,omitempty"`
-	// FsyncP999 is in milliseconds; 0: not known.
-	FsyncP999 float64 `json:"fsyncP999,omitempty"`
-}
-
-// roundTrip is in milliseconds.
-type roundTrip struct {
-	P50 float64 `json:"p50"`
-	P99 float64 `json:"p99"`
-}
-
 // tell replaces what this member says of its own cluster.
 func (c *Core) tell(bundles []bundleReport) {
-	c.board.note(c.id(), word{Revision: c.store.View().Revision(), Full: true, Bundles: bundles}, time.Now())
+	now := time.Now()
+	c.board.note(c.id(), word{Revision: c.store.View().Revision(), Full: true, Bundles: bundles, Vitals: c.vitals(now)}, now)
 }
 
 // sendReports keeps a report stream to every other member, as members come and go.
@@ -74,9 +59,9 @@ func (c *Core) sendReports(ctx context.Context) error {
 				delete(senders, id)
 			}
 		}
-		c.board.forget(func(id store.MemberID) bool {
-			return others[id] || id == c.id()
-		})
+		known := func(id store.MemberID) bool { return others[id] || id == c.id() }
+		c.board.forget(known)
+		c.senses.forget(known)
 		for id := range others {
 			if _, already := senders[id]; already {
 				continue
@@ -99,7 +84,12 @@ func (c *Core) sendReports(ctx context.Context) error {
 // beat makes time count: who has been silent for long is away, though nothing happened.
 func (c *Core) beat(ctx context.Context) error {
 	for sleep(ctx, heartbeat) {
-		c.board.note(c.id(), word{Revision: c.store.View().Revision()}, time.Now())
+		now := time.Now()
+		c.senses.measure(c.endpoint.Peers())
+		c.board.note(c.id(), word{Revision: c.store.View().Revision(), Vitals: c.vitals(now)}, now)
+		if err := c.keepPace(now); err != nil {
+			return err
+		}
 		c.board.touch()
 		// What is recorded is also what reads are answered from after a restart without quorum.
 		if err := c.node.Record(c.store.View()); err != nil && ctx.Err() == nil {
@@ -134,7 +124,7 @@ func (c *Core) speak(ctx context.Context, conn net.Conn) error {
 	for {
 		seen, _, changed := c.board.all()
 		mine := seen[me]
-		w := word{Revision: c.store.View().Revision()}
+		w := word{Revision: c.store.View().Revision(), Vitals: mine.vitals}
 		if mine.number != told {
 			told, w.Full = mine.number, true
 			for _, r := range mine.bundles {
@@ -181,6 +171,7 @@ func (c *Core) receiveReports(peer transport.MemberID, conn net.Conn) {
 		if _, current := c.directory.Find(peer); !current {
 			return
 		}
+		c.senses.hear(store.MemberID(peer), time.Now())
 		c.board.note(store.MemberID(peer), w, time.Now())
 		time.Sleep(reportPause) // whoever speaks without pause is not heard without pause
 	}

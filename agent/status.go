@@ -9,63 +9,59 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
-	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/transport"
 )
+
+// Status is the fleet as this member sees it now, without what runs in the clusters.
+func (c *Core) Status() v1alpha1.FleetStatus { return c.fleetStatus(nil) }
 
 // fleetStatus is the fleet as this member sees it now.
 func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 	v := c.store.View()
 	now := time.Now()
-	seen := c.sightings(v)
+	seen, _, _ := c.board.all()
+	me := seen[c.id()]
+	me.revision, me.at = v.Revision(), now
+	seen[c.id()] = me
 	raft := c.node.Status()
+	council := c.council(v, raft, seen, now)
+	names := map[store.MemberID]string{}
 	s := v1alpha1.FleetStatus{
 		Fleet: c.self.Fleet, Member: c.self.Cluster, Revision: uint64(v.Revision()),
-		RegionsYouCanLose: []string{}, Clusters: []v1alpha1.ClusterFleetStatus{},
+		Epoch: v.Epoch().Number, EpochID: v.Epoch().ID,
+		RegionsYouCanLose: council.canLose(), Quorum: council.quorum(), Clusters: []v1alpha1.ClusterFleetStatus{},
 	}
-	region, alive := map[string]string{}, map[string]bool{}
 	rtt := c.roundTrips()
-	s.Epoch, s.EpochID = v.Epoch().Number, v.Epoch().ID
 	for _, m := range v.Members() {
-		voter := slices.Contains(raft.Voters, m.ID)
-		sight := seen[m.Cluster]
-		if m.ID == c.id() {
-			sight.revision, sight.at = v.Revision(), now
+		names[m.ID] = m.Cluster
+		cs := statusOfCluster(m, seen[m.ID], v.Revision(), rtt[transport.MemberID(m.ID)], now)
+		cs.Voter, cs.Standby = slices.Contains(raft.Voters, m.ID), slices.Contains(raft.Nonvoters, m.ID)
+		if !cs.Reachable {
+			cs.SeenGoneBy = goneBy(m.ID, v.Members(), seen, now)
 		}
-		if voter {
-			region[m.Cluster], alive[m.Cluster] = m.Region, sight.fresh(now)
-		}
-		if m.ID == raft.Leader {
-			s.Leader = m.Cluster
-		}
-		s.Clusters = append(s.Clusters, statusOfCluster(m, voter, sight, v.Revision(), rtt[transport.MemberID(m.ID)], now))
-	}
-	for i := range s.Clusters {
-		s.Clusters[i].Zone = zoneOf(v, s.Clusters[i].Name)
-		s.Clusters[i].Bundles = countBundles(s.Clusters[i].Name, works)
+		cs.Zone, cs.Bundles = zoneOf(v, m.Cluster), countBundles(m.Cluster, works)
+		s.Clusters = append(s.Clusters, cs)
 	}
 	slices.SortFunc(s.Clusters, func(a, b v1alpha1.ClusterFleetStatus) int { return strings.Compare(a.Name, b.Name) })
-	s.Quorum.Voters = len(region)
-	for _, up := range alive {
-		if up {
-			s.Quorum.Reached++
-		}
-	}
-	s.Quorum.Have = s.Leader != "" && s.Quorum.Reached > s.Quorum.Voters/2
-	if s.Quorum.Have {
-		s.RegionsYouCanLose = append(s.RegionsYouCanLose, plan.CanLose(region, alive)...)
-	} else {
-		s.Warnings = append(s.Warnings, "no quorum: reads are answered from this member's own copy; writes wait")
-	}
-	if err := c.node.Stopped(); err != nil {
-		s.Warnings = append(s.Warnings, "this member stopped applying the log: "+err.Error())
-	}
+	s.Leader = names[raft.Leader]
+	s.VoterChange = council.change(func(id string) string { return names[store.MemberID(id)] })
+	s.Warnings = c.warnings(s)
 	return s
 }
 
-func statusOfCluster(m store.Member, voter bool, seen sighting, revision store.Revision, rtt time.Duration, now time.Time) v1alpha1.ClusterFleetStatus {
+func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
+	if !s.Quorum.Have {
+		all = append(all, "no quorum: reads are answered from this member's own copy; writes wait")
+	}
+	if err := c.node.Stopped(); err != nil {
+		all = append(all, "this member stopped applying the log: "+err.Error())
+	}
+	return all
+}
+
+func statusOfCluster(m store.Member, seen sighting, revision store.Revision, rtt time.Duration, now time.Time) v1alpha1.ClusterFleetStatus {
 	cs := v1alpha1.ClusterFleetStatus{
-		Name: m.Cluster, Region: m.Region, Voter: voter, Reachable: seen.fresh(now),
+		Name: m.Cluster, Region: m.Region, Reachable: seen.fresh(now),
 		Revision: uint64(seen.revision), RTTMillis: float64(rtt.Microseconds()) / 1000,
 	}
 	if !seen.at.IsZero() {

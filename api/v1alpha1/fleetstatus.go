@@ -21,6 +21,8 @@ type FleetStatus struct {
 	// RegionsYouCanLose lists each region whose loss, now, leaves a quorum.
 	RegionsYouCanLose []string             `json:"regionsYouCanLose"`
 	Clusters          []ClusterFleetStatus `json:"clusters"`
+	// VoterChange is what the leader changes about who votes; nil when nothing is on its way.
+	VoterChange *VoterChange `json:"voterChange,omitempty"`
 	// Warnings are sentences for people.
 	Warnings []string `json:"warnings,omitempty"`
 }
@@ -35,17 +37,32 @@ type Quorum struct {
 	Have    bool `json:"have"`
 }
 
+// VoterChange is a change of the voters on its way: clusters that are to vote in the place of others.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type VoterChange struct {
+	Joining []string `json:"joining,omitempty"`
+	Leaving []string `json:"leaving,omitempty"`
+	// ThenYouCanLose is what RegionsYouCanLose will be.
+	ThenYouCanLose []string `json:"thenYouCanLose"`
+}
+
 // ClusterFleetStatus is one cluster as the answering member sees it.
 //
 // +k8s:deepcopy-gen=false
 // +k8s:openapi-gen=false
 type ClusterFleetStatus struct {
-	Name      string       `json:"name"`
-	Region    string       `json:"region"`
-	Zone      string       `json:"zone,omitempty"`
-	Voter     bool         `json:"voter"`
+	Name   string `json:"name"`
+	Region string `json:"region"`
+	Zone   string `json:"zone,omitempty"`
+	Voter  bool   `json:"voter"`
+	// Standby members have all of the log and take a dead voter's place.
+	Standby   bool         `json:"standby,omitempty"`
 	Reachable bool         `json:"reachable"`
 	LastSeen  *metav1.Time `json:"lastSeen,omitempty"`
+	// SeenGoneBy are the clusters whose members say that they hear nothing of it.
+	SeenGoneBy []string `json:"seenGoneBy,omitempty"`
 	// Revision is the store revision that the member has; Lag is how far that is behind the answering member's.
 	Revision uint64 `json:"revision"`
 	Lag      uint64 `json:"lag"`

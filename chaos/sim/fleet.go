@@ -240,6 +240,63 @@ func (m *Member) VotersTold() int {
 	return n
 }
 
+// Want changes how many members vote.
+func (f *Fleet) Want(ctx context.Context, voters int32) {
+	f.T.Helper()
+	for _, kv := range f.Members[0].Core.Store().View().List(v1alpha1.KeyFleets) {
+		var fleet v1alpha1.Fleet
+		if err := json.Unmarshal(kv.Value, &fleet); err != nil {
+			f.T.Fatal(err)
+		}
+		fleet.Spec.Voters = voters
+		data, err := json.Marshal(fleet)
+		if err != nil {
+			f.T.Fatal(err)
+		}
+		txn := store.Txn{If: []store.Condition{store.KeyAt(kv.Key, kv.Modified)}, Then: []store.Op{store.Put(kv.Key, data)}}
+		if _, err := f.Members[0].Core.Node().Propose(ctx, consensus.Proposal{Txn: txn}); err != nil {
+			f.T.Fatal(err)
+		}
+	}
+}
+
+// Region is the members of a region.
+func (f *Fleet) Region(name string) (all []*Member) {
+	for _, m := range f.Members {
+		if m.Region == name {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// KillRegion kills all members of a region at once.
+func (f *Fleet) KillRegion(name string) {
+	for _, m := range f.Region(name) {
+		m.Isolate()
+	}
+	for _, m := range f.Region(name) {
+		m.Kill()
+	}
+}
+
+// CutRegion cuts a region off from all others, in both directions, and MendRegion undoes it.
+func (f *Fleet) CutRegion(name string) { f.eachLine(name, f.Net.Cut) }
+
+// MendRegion undoes a CutRegion.
+func (f *Fleet) MendRegion(name string) { f.eachLine(name, f.Net.Mend) }
+
+func (f *Fleet) eachLine(region string, do func(from, to string)) {
+	for _, m := range f.Region(region) {
+		for _, other := range f.Members {
+			if other.Region != region {
+				do(m.Host(), other.Host())
+				do(other.Host(), m.Host())
+			}
+		}
+	}
+}
+
 // logger is silent unless HANSE_SIM_LOG is set.
 func logger() *slog.Logger {
 	if os.Getenv("HANSE_SIM_LOG") == "" {

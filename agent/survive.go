@@ -1,0 +1,108 @@
+package agent
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// ableLag is how many revisions a voter may be behind and still count in a majority: it catches up within a moment.
+const ableLag = 64
+
+// council is the voters as this member sees them: who could decide now, and what the leader is about to change.
+type council struct {
+	now, next []plan.Seat
+	living    []string // regions with a member that is reached
+	leader    store.MemberID
+}
+
+// council reads the leader's own word where it can: a voter that the leader does not hear is of no use to it, whoever
+// else does.
+func (c *Core) council(v *store.View, raft consensus.Status, seen map[store.MemberID]sighting, now time.Time) council {
+	k := council{leader: raft.Leader}
+	var said vitals
+	if s := seen[raft.Leader]; s.fresh(now) && s.vitals != nil {
+		said = *s.vitals
+	}
+	newest := v.Revision()
+	for _, m := range v.Members() {
+		newest = max(newest, seen[m.ID].revision)
+	}
+	wanted := said.Wanted
+	if len(wanted) == 0 {
+		wanted = raft.Voters
+	}
+	for _, m := range v.Members() {
+		s := seen[m.ID]
+		_, unheard := said.Silent[m.ID]
+		seat := plan.Seat{ID: string(m.ID), Region: m.Region, Able: s.fresh(now) && !unheard && s.revision+ableLag >= newest}
+		if slices.Contains(raft.Voters, m.ID) {
+			k.now = append(k.now, seat)
+		}
+		if slices.Contains(wanted, m.ID) {
+			k.next = append(k.next, seat)
+		}
+		if s.fresh(now) && !slices.Contains(k.living, m.Region) {
+			k.living = append(k.living, m.Region)
+		}
+	}
+	return k
+}
+
+// decides says whether writes work, and canLose without which regions they still would.
+func (k council) decides() bool { return k.leader != "" && plan.Majority(k.now, "") }
+
+func (k council) quorum() v1alpha1.Quorum {
+	q := v1alpha1.Quorum{Voters: len(k.now), Have: k.decides()}
+	for _, s := range k.now {
+		if s.Able {
+			q.Reached++
+		}
+	}
+	return q
+}
+
+func (k council) canLose() []string {
+	if !k.decides() {
+		return []string{}
+	}
+	return append([]string{}, plan.CanLose(k.living, k.now, k.next)...)
+}
+
+// change is what is on its way; nil when nothing is.
+func (k council) change(name func(string) string) *v1alpha1.VoterChange {
+	missing := func(from, in []plan.Seat) (names []string) {
+		for _, s := range from {
+			if !slices.ContainsFunc(in, func(o plan.Seat) bool { return o.ID == s.ID }) {
+				names = append(names, name(s.ID))
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	ch := &v1alpha1.VoterChange{Joining: missing(k.next, k.now), Leaving: missing(k.now, k.next)}
+	if len(ch.Joining) == 0 && len(ch.Leaving) == 0 {
+		return nil
+	}
+	ch.ThenYouCanLose = append([]string{}, plan.CanLose(k.living, k.next)...)
+	return ch
+}
+
+// goneBy are the clusters whose members say, freshly, that they hear nothing of a member.
+func goneBy(id store.MemberID, members []store.Member, seen map[store.MemberID]sighting, now time.Time) (clusters []string) {
+	for _, m := range members {
+		s := seen[m.ID]
+		if s.vitals == nil || !s.fresh(now) {
+			continue
+		}
+		if _, silent := s.vitals.Silent[id]; silent {
+			clusters = append(clusters, m.Cluster)
+		}
+	}
+	slices.Sort(clusters)
+	return clusters
+}
