@@ -29,6 +29,7 @@ type machine struct {
 	term    uint64
 	view    View
 	history []record // of the revisions made
+	pending pending
 }
 
 // apply makes one step. Time passes even when the command is refused.
@@ -48,7 +49,7 @@ func (m *machine) answer(c *Command) Result {
 		m.view.chunks = m.view.chunks.write(c.Chunk, m.view.time)
 		return m.unchanged(nil)
 	}
-	if r, known := m.view.sessions.recall(c.ID); known {
+	if r, known := m.session(c.ID.Incarnation).recall(c.ID.Seq); known {
 		if r.Err == ErrTooOld {
 			return m.unchanged(ErrTooOld)
 		}
@@ -69,6 +70,9 @@ func (m *machine) refused(c *Command) error {
 	}
 	_, member := m.view.roster.members.Get([]byte(c.Proposer))
 	founding := m.view.roster.members.Len() == 0
+	if founding {
+		m.settle()
+	}
 	switch {
 	case !member && !founding:
 		return &Forbidden{Reason: cut(fmt.Sprintf("%s is not a member", c.Proposer))}
@@ -85,7 +89,7 @@ func (m *machine) decide(c *Command) Result {
 	if c.Term != 0 && (c.Term != m.term || c.Epoch != m.view.epoch.ID) {
 		return m.unchanged(ErrStaleTerm)
 	}
-	if conflict := m.view.conflict(c.Txn.If); conflict != nil {
+	if conflict := m.conflict(c.Txn.If); conflict != nil {
 		return m.unchanged(conflict)
 	}
 	if missing := m.view.chunks.missing(c.Txn.Then); len(missing) > 0 {
@@ -135,6 +139,7 @@ func (m *machine) authorize(c *Command, txn Txn) error {
 	if m.auth == nil {
 		return nil
 	}
+	m.settle()
 	before := m.view
 	who := Asker{Version: c.Version, Member: c.Proposer, Person: c.Person, Leading: c.Term != 0}
 	if err := m.auth.Authorize(&before, who, txn); err != nil {
@@ -152,7 +157,6 @@ func (m *machine) commit(ops []Op, values []*large) Result {
 	}
 	m.view.revision = rev
 	m.view.chunks = m.view.chunks.recount(changes)
-	m.view.recent = m.view.recent.add(rev, keysOf(changes))
 	m.enrol(changes)
 	m.history = append(m.history, record{revision: rev, changes: changes})
 	return Result{Revision: rev}
@@ -161,7 +165,7 @@ func (m *machine) commit(ops []Op, values []*large) Result {
 // put changes the tree and says what changed.
 func (m *machine) put(rev Revision, ops []Op, values []*large) []change {
 	var changes []change
-	txn := m.view.keys.Txn()
+	txn := m.keys()
 	for i, op := range ops {
 		prev, had := txn.Get([]byte(op.Key))
 		if op.Delete {
@@ -178,7 +182,6 @@ func (m *machine) put(rev Revision, ops []Op, values []*large) []change {
 		txn.Insert([]byte(op.Key), e)
 		changes = append(changes, change{key: op.Key, entry: e, prev: prev})
 	}
-	m.view.keys = txn.Commit()
 	return changes
 }
 
@@ -213,6 +216,7 @@ func (m *machine) enrol(changes []change) {
 	}
 	if touched && m.view.roster.members.Len() > 0 {
 		m.view.epoch = m.view.epoch.orFirst(m.view.roster, m.view.revision)
+		m.closeSession()
 		m.view.sessions = m.view.sessions.keepMembers(m.view.roster)
 	}
 }
@@ -221,17 +225,9 @@ func (m *machine) enrol(changes []change) {
 func (m *machine) remember(c *Command, r Result) {
 	_, member := m.view.roster.members.Get([]byte(c.Proposer))
 	if member || m.view.roster.members.Len() == 0 {
-		m.view.sessions = m.view.sessions.remember(c.ID, r)
+		m.session(c.ID.Incarnation).remember(c.ID.Seq, r)
 	}
 }
 
 // unchanged is the outcome of a command that changes nothing.
 func (m *machine) unchanged(err error) Result { return Result{Revision: m.view.revision, Err: err} }
-
-func keysOf(changes []change) []string {
-	keys := make([]string, len(changes))
-	for i, ch := range changes {
-		keys[i] = ch.key
-	}
-	return keys
-}

@@ -57,6 +57,7 @@ func (v *View) Succeed(s Succession) (*Snapshot, error) {
 	if r := m.commit(s.Ops, make([]*large, len(s.Ops))); r.Revision != m.view.epoch.Began {
 		return nil, invalidf("an epoch begins with a change")
 	}
+	m.settle()
 	m.view.recent = newRecent()
 	m.view.recent.floor = m.view.revision
 	return &Snapshot{view: &m.view}, nil

@@ -35,6 +35,14 @@ func (r record) size() (n int) {
 	return n
 }
 
+func (r record) keys() []string {
+	keys := make([]string, len(r.changes))
+	for i, c := range r.changes {
+		keys[i] = c.key
+	}
+	return keys
+}
+
 // history is the ring of the last revisions, which watchers read from, and the place where they wait. Each revision
 // after base has its record.
 type history struct {

@@ -27,14 +27,20 @@ func (r recent) load(rev Revision, keys []string) recent {
 	return r
 }
 
-func (r recent) add(rev Revision, keys []string) recent {
-	r = r.load(rev, keys)
-	for r.keys > MaxRecent && r.byRevision.Len() > 1 {
-		oldest, dropped, _ := r.byRevision.Root().Minimum()
-		r.byRevision, _, _ = r.byRevision.Delete(oldest)
+func (r recent) add(records []record) recent {
+	txn := r.byRevision.Txn()
+	left := r.byRevision.Len() + len(records)
+	for _, rec := range records {
+		txn.Insert(revisionKey(rec.revision), rec.keys())
+		r.keys += len(rec.changes)
+	}
+	for ; r.keys > MaxRecent && left > 1; left-- {
+		oldest, dropped, _ := txn.Root().Minimum()
+		txn.Delete(oldest)
 		r.keys -= len(dropped)
 		r.floor = Revision(binary.BigEndian.Uint64(oldest))
 	}
+	r.byRevision = txn.Commit()
 	return r
 }
 

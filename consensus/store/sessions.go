@@ -29,38 +29,58 @@ func (s session) oldest() uint64 {
 	return s.newest - Window + 1
 }
 
-// recall returns the outcome of a command that was applied before, or may have been.
-func (s sessions) recall(id CommandID) (Result, bool) {
-	known, ok := s.byMember.Get([]byte(id.Incarnation))
-	if !ok || id.Seq == 0 {
-		return Result{}, false
-	}
-	if id.Seq < known.oldest() {
-		return Result{Err: ErrTooOld}, true
-	}
-	return known.outcomes.Get(sequenceKey(id.Seq))
+// openSession is a session that changes, until it is put back.
+type openSession struct {
+	id       MemberID
+	newest   uint64
+	outcomes *iradix.Txn[Result]
+	changed  bool
 }
 
-// remember keeps an outcome and forgets those that leave the window.
-func (s sessions) remember(id CommandID, r Result) sessions {
-	if id.Seq == 0 {
-		return s
-	}
-	known, ok := s.byMember.Get([]byte(id.Incarnation))
+// open returns the session of an incarnation, an empty one when there is none.
+func (s sessions) open(id MemberID) *openSession {
+	known, ok := s.byMember.Get([]byte(id))
 	if !ok {
 		known = session{outcomes: iradix.New[Result]()}
 	}
-	known.newest = max(known.newest, id.Seq)
-	known.outcomes, _, _ = known.outcomes.Insert(sequenceKey(id.Seq), r)
-	for {
-		key, _, _ := known.outcomes.Root().Minimum()
-		if binary.BigEndian.Uint64(key) >= known.oldest() {
-			break
-		}
-		known.outcomes, _, _ = known.outcomes.Delete(key)
+	return &openSession{id: id, newest: known.newest, outcomes: known.outcomes.Txn()}
+}
+
+// put takes an open session back.
+func (s sessions) put(o *openSession) sessions {
+	if o.changed {
+		s.byMember, _, _ = s.byMember.Insert([]byte(o.id), session{newest: o.newest, outcomes: o.outcomes.Commit()})
 	}
-	s.byMember, _, _ = s.byMember.Insert([]byte(id.Incarnation), known)
 	return s
+}
+
+// recall returns the outcome of a command that was applied before, or may have been.
+func (o *openSession) recall(seq uint64) (Result, bool) {
+	if seq == 0 || o.newest == 0 {
+		return Result{}, false
+	}
+	if seq < (session{newest: o.newest}).oldest() {
+		return Result{Err: ErrTooOld}, true
+	}
+	return o.outcomes.Get(sequenceKey(seq))
+}
+
+// remember keeps an outcome and forgets those that leave the window.
+func (o *openSession) remember(seq uint64, r Result) {
+	if seq == 0 {
+		return
+	}
+	o.changed = true
+	o.newest = max(o.newest, seq)
+	o.outcomes.Insert(sequenceKey(seq), r)
+	oldest := (session{newest: o.newest}).oldest()
+	for {
+		key, _, _ := o.outcomes.Root().Minimum()
+		if binary.BigEndian.Uint64(key) >= oldest {
+			return
+		}
+		o.outcomes.Delete(key)
+	}
 }
 
 // full says that one more incarnation cannot be remembered while there are no members.

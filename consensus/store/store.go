@@ -44,6 +44,7 @@ func (s *Store) Apply(index, term uint64, data []byte) ([]Result, error) {
 	for i := range commands {
 		results[i] = m.apply(&commands[i])
 	}
+	m.settle()
 	s.publish(&m.view, m.history)
 	return results, nil
 }
