@@ -66,6 +66,9 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := dir.unfinished(); err != nil {
+		return nil, err
+	}
 	if me.Removed {
 		return nil, fmt.Errorf("%w (%s of fleet %s); join again with a fresh --data-dir", ErrRemoved, me.Cluster, me.Fleet)
 	}

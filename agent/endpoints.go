@@ -34,6 +34,7 @@ func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 			return c.memberList(), nil
 		})},
 		{Path: v1alpha1.PathBackup, Role: v1alpha1.RoleAdmin, Streams: true, Handler: http.HandlerFunc(c.serveBackup)},
+		{Path: v1alpha1.PathResume, Role: v1alpha1.RoleAdmin, Handler: c.serveResume(w)},
 		{Path: v1alpha1.PathTokens, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveTokens)},
 	}
 }
@@ -66,16 +67,9 @@ func (c *Core) serveTokens(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), patience(r))
 	defer cancel()
 	t, err := c.createToken(ctx, apiserver.Person(r.Context()), terms, time.Duration(ask.TTLSeconds)*time.Second)
-	var forbidden *store.Forbidden
 	switch {
-	case errors.As(err, &forbidden):
-		fail(w, http.StatusForbidden, err)
-	case errors.Is(err, store.ErrNoQuorum):
-		fail(w, http.StatusServiceUnavailable, err)
-	case errors.Is(err, store.ErrUncertain):
-		fail(w, http.StatusGatewayTimeout, err)
 	case err != nil:
-		fail(w, http.StatusBadRequest, err)
+		fail(w, codeOf(err), err)
 	default:
 		answer(w, http.StatusCreated, v1alpha1.TokenAnswer{Token: t.String(), ID: t.ID(), Expires: t.Expires})
 	}

@@ -32,13 +32,8 @@ const firstAdmin = "admin"
 // fleet exists once Run has been started on the directory. A directory that holds a member of this fleet is a
 // *MemberExistsError.
 func Init(o InitOptions) (InitResult, error) {
-	for field, name := range map[string]string{"fleet": o.Fleet, "cluster": o.Cluster, "region": o.Region} {
-		if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
-			return InitResult{}, fmt.Errorf("%s %q: %s", field, name, problems[0])
-		}
-	}
-	if problems := validation.IsDNS1123Label(o.Zone); o.Zone != "" && len(problems) > 0 {
-		return InitResult{}, fmt.Errorf("zone %q: %s", o.Zone, problems[0])
+	if err := checkNames(o.Fleet, o.Cluster, o.Region, o.Zone); err != nil {
+		return InitResult{}, err
 	}
 	me := self{Fleet: o.Fleet, Cluster: o.Cluster, Region: o.Region, Zone: o.Zone, Addresses: o.Addresses, Founder: true}
 	if _, err := me.Addresses.completed(); err != nil {
@@ -53,6 +48,16 @@ func Init(o InitOptions) (InitResult, error) {
 		return InitResult{}, err
 	}
 	return InitResult{AdminFile: dir.admin()}, dir.write(fileMember, me)
+}
+
+// checkNames wants DNS labels; the zone may be empty.
+func checkNames(fleet, cluster, region, zone string) error {
+	for field, name := range map[string]string{"fleet": fleet, "cluster": cluster, "region": region, "zone": zone} {
+		if problems := validation.IsDNS1123Label(name); len(problems) > 0 && (field != "zone" || name != "") {
+			return fmt.Errorf("%s %q: %s", field, name, problems[0])
+		}
+	}
+	return nil
 }
 
 // newMember claims a data directory and makes the identity of a new incarnation in it, or takes up the one that an

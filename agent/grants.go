@@ -46,7 +46,7 @@ func (g *grants) Changed() <-chan struct{} {
 // follow keeps the grants as the log says, until ctx ends.
 func (g *grants) follow(ctx context.Context) error {
 	own := v1alpha1.KeyGrants + g.core.self.Cluster + "/"
-	return g.core.follow(ctx, []string{own}, func(v *store.View) error {
+	return g.core.follow(ctx, []string{own, v1alpha1.KeyObserving}, func(v *store.View) error {
 		if v.Revision() == 0 {
 			return nil
 		}
@@ -67,13 +67,14 @@ func (g *grants) follow(ctx context.Context) error {
 }
 
 func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
+	_, observe := observing(v)
 	var all []reconcile.Grant
 	for _, kv := range v.List(own) {
 		var record v1alpha1.Grant
 		if err := json.Unmarshal(kv.Value, &record); err != nil {
 			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
 		}
-		grant := reconcile.Grant{Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, StoreRevision: uint64(kv.Modified)}
+		grant := reconcile.Grant{Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, StoreRevision: uint64(decidedAt(v, kv.Modified, record)), Observe: observe}
 		if !record.Withdraw {
 			if err := fill(v, &grant); err != nil {
 				// Without its content there is no such grant: what runs of it is left alone.

@@ -43,6 +43,7 @@ type leader struct {
 // decidesOn are the prefixes whose change may call for a decision.
 var decidesOn = []string{
 	v1alpha1.KeyBundles, v1alpha1.KeyClusters, v1alpha1.KeyGrants, v1alpha1.KeyRollouts, v1alpha1.KeyTombstones, store.KeyMembers,
+	v1alpha1.KeyObserving,
 }
 
 // lead decides for as long as this member leads. It is called by the consensus, once a leader, and returns when ctx ends.
@@ -139,6 +140,9 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 	s, err := l.look(v)
 	if err != nil {
 		return err
+	}
+	if _, yes := observing(v); yes {
+		return l.writeStatuses(ctx, s) // nothing is granted, withdrawn or collected before a person says go
 	}
 	var errs []error
 	for _, b := range s.bundles {

@@ -100,7 +100,7 @@ func countBundles(cluster string, works []v1alpha1.Work) (n v1alpha1.BundleCount
 // cannotAct says that the cluster's member said why it does nothing about a bundle, and that it is not only starting.
 func cannotAct(w v1alpha1.Work) bool {
 	c := w.Status.Conditions[0]
-	return c.Status == metav1.ConditionUnknown && c.Reason != "Starting"
+	return c.Status == metav1.ConditionUnknown && c.Reason != "Starting" && c.Reason != v1alpha1.ReasonObserving
 }
 
 // roundTrips are the round trips to connected members, by transport's own measure.

@@ -20,18 +20,31 @@ const reserved = 1 << 32
 
 // startSequence returns a number above all that this incarnation ever used, also when its clock went back.
 func startSequence(stable raft.StableStore) (uint64, error) {
-	start := uint64(time.Now().UnixNano())
+	old, err := readSequence(stable)
+	if err != nil {
+		return 0, err
+	}
+	start := max(uint64(time.Now().UnixNano()), old)
+	return start, writeSequence(stable, start+reserved)
+}
+
+// readSequence is 0 when none was written.
+func readSequence(stable raft.StableStore) (uint64, error) {
 	old, err := stable.Get(keySequence)
 	switch {
 	case err != nil && !isNotFound(err):
 		return 0, fmt.Errorf("read sequence: %w", err)
-	case err == nil && len(old) == 8:
-		start = max(start, binary.BigEndian.Uint64(old))
+	case err != nil || len(old) != 8:
+		return 0, nil
 	}
-	if err := stable.Set(keySequence, binary.BigEndian.AppendUint64(nil, start+reserved)); err != nil {
-		return 0, fmt.Errorf("write sequence: %w", err)
+	return binary.BigEndian.Uint64(old), nil
+}
+
+func writeSequence(stable raft.StableStore, n uint64) error {
+	if err := stable.Set(keySequence, binary.BigEndian.AppendUint64(nil, n)); err != nil {
+		return fmt.Errorf("write sequence: %w", err)
 	}
-	return start, nil
+	return nil
 }
 
 // sequence gives numbers to proposals, and holds new ones back while an old one that is still under way would fall

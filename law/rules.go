@@ -12,6 +12,7 @@ var rules = map[string]func(write) bool{
 	v1alpha1.KeyFleets: byAdmin,
 	v1alpha1.KeyUsers:  byAdmin,
 	KeyTokens:          byAdmin,
+	observing:          func(w write) bool { return w.op.Delete && w.asker.admin() },
 	v1alpha1.KeyClusters: func(w write) bool {
 		return w.asker.admin() && w.before != nil || w.name == w.asker.cluster && w.onlyOwnStatus()
 	},
@@ -26,6 +27,9 @@ var rules = map[string]func(write) bool{
 	v1alpha1.KeyGrants:          func(w write) bool { return w.strikesGrant() || w.accompanies() },
 	v1alpha1.KeyTombstones:      func(w write) bool { return w.strikesTombstone() || w.accompanies() },
 }
+
+// observing is the prefix of v1alpha1.KeyObserving: what only a new epoch writes.
+const observing = "/observing/"
 
 func byAdmin(w write) bool { return w.asker.admin() }
 

@@ -21,7 +21,8 @@ const (
 	reasonInProgress  = "InProgress"
 	reasonFailed      = "Failed"
 	reasonWithdrawing = "Withdrawing"
-	reasonOldGrant    = "OldGrant"
+	reasonOldGrant    = v1alpha1.ReasonOldGrant
+	reasonObserving   = v1alpha1.ReasonObserving
 	// The reconciler does not act now, so how the bundle is, is not known:
 	reasonStarting    = "Starting"
 	reasonUnreachable = "Unreachable"

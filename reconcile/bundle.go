@@ -18,7 +18,8 @@ import (
 //	            ▼                                     │
 //	begin ─▶ rolling in ── every object tried ─▶ tending ◀─┐ events, retries
 //	   │                                              └────┘
-//	   └──▶ withdrawing ── nothing left, struck off ─▶ done
+//	   ├──▶ withdrawing ── nothing left, struck off ─▶ done
+//	   └──▶ observing ◀─▶ looked at, again and again, until a grant that is to be carried out
 type bundle struct {
 	s      *session
 	name   string
@@ -45,7 +46,8 @@ type bundle struct {
 	runs     string                    // the revision that was carried out last, as far as known
 	leaving  leaving
 	withdraw withdrawal
-	retry    backoff // after an error that is not about an object
+	retry    backoff   // after an error that is not about an object
+	lookAt   time.Time // when a bundle that is only observed is looked at next
 }
 
 // phase is where a grant is on its way.
@@ -56,11 +58,12 @@ const (
 	rolling
 	tending
 	withdrawing
+	observing
 )
 
 // offer leaves a grant, unless it says what the last one said.
 func (b *bundle) offer(g Grant) {
-	same := b.offered.Bundle != "" && b.offered.BundleUID == g.BundleUID && b.offered.Revision == g.Revision && b.offered.Withdraw == g.Withdraw &&
+	same := b.offered.Bundle != "" && b.offered.BundleUID == g.BundleUID && b.offered.Revision == g.Revision && b.offered.Withdraw == g.Withdraw && b.offered.Observe == g.Observe &&
 		b.offered.Drift == g.Drift && b.offered.Deletion == g.Deletion && b.offered.Adopt == g.Adopt
 	if !same {
 		b.offered = g
@@ -112,7 +115,7 @@ func (b *bundle) sleep(ctx context.Context, d time.Duration, failed bool) {
 
 // take begins a grant, unless it is older than the one that is being carried out: that one is gone on with.
 func (b *bundle) take(g Grant) {
-	if b.phase != idle && b.isOlder(g) {
+	if b.phase != idle && b.phase != observing && b.isOlder(g) {
 		b.refused = g.StoreRevision
 		b.logger.Warn("older grant refused", logRevision, g.Revision)
 		return
@@ -135,7 +138,10 @@ func (b *bundle) begin(g Grant) {
 	b.damaged, b.adopted, b.resumed, b.unsaved = "", false, false, false
 	b.withdraw = withdrawal{}
 	b.retry.reset()
-	if g.Withdraw {
+	b.lookAt = time.Time{}
+	if g.Observe {
+		b.phase = observing
+	} else if g.Withdraw {
 		b.phase = withdrawing
 		return
 	}
@@ -159,6 +165,8 @@ func (b *bundle) step(ctx context.Context) error {
 		return b.tend(ctx)
 	case withdrawing:
 		return b.pullOut(ctx)
+	case observing:
+		return b.observe(ctx)
 	}
 	return nil
 }

@@ -23,6 +23,8 @@ type Grant struct {
 	StoreRevision uint64
 	// Withdraw tells to remove the bundle, by the deletion policy of what ran last. Objects are not looked at then.
 	Withdraw bool
+	// Observe tells to find out what carrying the grant out would do, to say so, and to do nothing.
+	Observe  bool
 	Drift    v1alpha1.DriftPolicy
 	Deletion v1alpha1.DeletionPolicy
 	Adopt    v1alpha1.AdoptPolicy

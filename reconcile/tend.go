@@ -77,6 +77,9 @@ func (b *bundle) nextDue() (at time.Time, any bool) {
 			sooner(time.Time{})
 		}
 	}
+	if b.phase == observing {
+		return b.lookAt, true
+	}
 	if len(b.leaving.waiting) > 0 {
 		sooner(b.leaving.next)
 	}

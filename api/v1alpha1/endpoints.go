@@ -7,6 +7,7 @@ const (
 	PathStatus  = "/hanse/v1/status"  // GET → FleetStatus
 	PathMembers = "/hanse/v1/members" // GET → MemberList
 	PathTokens  = "/hanse/v1/tokens"  // POST TokenRequest → TokenAnswer
+	PathResume  = "/hanse/v1/resume"  // GET → Prospect; POST → Resumed
 	PathBackup  = "/hanse/v1/backup"  // POST BackupRequest → a backup, as bytes
 )
 
@@ -76,4 +77,65 @@ type TokenAnswer struct {
 	Token   string    `json:"token"`
 	ID      string    `json:"id"`
 	Expires time.Time `json:"expires"`
+}
+
+// Prospect is what the fleet would do in its clusters, once it no longer only looks.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type Prospect struct {
+	// Observing says that the fleet only looks now, and since when and why.
+	Observing bool            `json:"observing"`
+	Reason    ObservingReason `json:"reason,omitempty"`
+	Since     time.Time       `json:"since,omitzero"`
+	Epoch     uint64          `json:"epoch"`
+	// From is the revision that the epoch began from. What was written later is lost.
+	From     uint64            `json:"from,omitempty"`
+	Clusters []ClusterProspect `json:"clusters"`
+}
+
+// ClusterProspect is a Prospect's part of one cluster.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type ClusterProspect struct {
+	Name string `json:"name"`
+	// Member says that the cluster has a member; one that has none joins again.
+	Member  bool             `json:"member"`
+	Bundles []BundleProspect `json:"bundles,omitempty"`
+}
+
+// BundleProspect is what would happen with one bundle in one cluster.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type BundleProspect struct {
+	Bundle string `json:"bundle"`
+	// Runs is the revision that the cluster carried out last, Granted the one that the log allows it.
+	Runs    string `json:"runs,omitempty"`
+	Granted string `json:"granted,omitempty"`
+	Would   Would  `json:"would"`
+	// Changes is how many objects would be created or changed, Deletions how many would go.
+	Changes   int32 `json:"changes,omitempty"`
+	Deletions int32 `json:"deletions,omitempty"`
+}
+
+// Would is what would happen with a bundle in a cluster.
+type Would string
+
+// What would happen.
+const (
+	WouldKeep    Would = "Keep"    // nothing
+	WouldChange  Would = "Change"  // objects are applied, or pruned
+	WouldGrant   Would = "Grant"   // the cluster is owed it, and gets it in a wave
+	WouldWait    Would = "Wait"    // the cluster runs something newer, which the log has lost: it stays until somebody decides
+	WouldUnknown Would = "Unknown" // the cluster's member has not said
+)
+
+// Resumed is the answer to a person's go.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type Resumed struct {
+	Revision uint64 `json:"revision"`
 }

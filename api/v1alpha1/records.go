@@ -1,5 +1,7 @@
 package v1alpha1
 
+import "time"
+
 import "strings"
 
 // Where the log keeps what. Kinds lie at /<resource>/<name>; the rest are records of the leader and the members.
@@ -12,6 +14,10 @@ const (
 	KeyRollouts        = "/rollouts/"
 	KeyGrants          = "/grants/"     // /grants/<cluster>/<bundle> → Grant
 	KeyTombstones      = "/tombstones/" // /tombstones/<bundle UID> → Tombstone
+	// KeyObserving has an Observing while the fleet only looks, and nothing else.
+	KeyObserving = "/observing/fleet"
+	// KeyBackups has a BackupRecord once a backup was due.
+	KeyBackups = "/backups/fleet"
 )
 
 // GrantKey is where the grant of a bundle in a cluster lies.
@@ -40,4 +46,72 @@ type Tombstone struct {
 	Bundle    string   `json:"bundle"`
 	BundleUID string   `json:"bundleUID"`
 	Clusters  []string `json:"clusters"`
+}
+
+// Observing says that the fleet only looks at its clusters: nothing is granted, applied, pruned or withdrawn, until an
+// admin deletes it with `hanse resume`. A new epoch begins with it, since its state may be behind what clusters run.
+// Stored as JSON.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type Observing struct {
+	// Reason is how the epoch began.
+	Reason ObservingReason `json:"reason"`
+	Since  time.Time       `json:"since"`
+}
+
+// ObservingReason is how an epoch began that is not the first.
+type ObservingReason string
+
+// The two ways into a new epoch.
+const (
+	ReasonRestored  ObservingReason = "Restored"
+	ReasonRecovered ObservingReason = "Recovered"
+)
+
+// BackupRecord is what the fleet knows of its scheduled backups: which is being made, which there are, what went wrong.
+// Stored as JSON.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type BackupRecord struct {
+	// Order is the backup that is to be made, by one member; nil when none is.
+	Order *BackupOrder `json:"order,omitempty"`
+	// Made are the backups that the fleet made and has not deleted, oldest first.
+	Made []BackupMade `json:"made,omitempty"`
+	// Failed is the latest failure since the latest backup.
+	Failed *BackupFailed `json:"failed,omitempty"`
+}
+
+// BackupOrder tells a cluster's member to make a backup.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type BackupOrder struct {
+	Cluster string    `json:"cluster"`
+	At      time.Time `json:"at"`
+}
+
+// BackupMade is a backup that lies where it was to go.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type BackupMade struct {
+	// To and Name are where it lies.
+	To       string    `json:"to"`
+	Name     string    `json:"name"`
+	Revision uint64    `json:"revision"`
+	At       time.Time `json:"at"`
+	By       string    `json:"by"`
+	Size     int64     `json:"size"`
+}
+
+// BackupFailed is why a backup was not made.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type BackupFailed struct {
+	At    time.Time `json:"at"`
+	By    string    `json:"by"`
+	Error string    `json:"error"`
 }

@@ -37,6 +37,40 @@ type FleetSpec struct {
 	// +default=3
 	// +optional
 	Voters int32 `json:"voters,omitempty"`
+	// backup says how the fleet keeps its state outside of itself. Without it, it does not.
+	// +optional
+	Backup *BackupSpec `json:"backup,omitempty"`
+}
+
+// BackupSpec says when a backup is made, for whom, and where it goes. One member makes it, a voter.
+type BackupSpec struct {
+	// every is the time between two backups, one minute at least: 24h.
+	Every metav1.Duration `json:"every"`
+	// at is a time of the day, UTC, that backups are made at, and as often as every says from there: "03:00".
+	// +optional
+	At string `json:"at,omitempty"`
+	// recipients are the age recipients that can read the backups, one at least.
+	// +listType=set
+	Recipients []string `json:"recipients"`
+	// to is where the backups go: s3://bucket/prefix, or a folder of the member that makes them, by its absolute path.
+	To string `json:"to"`
+	// endpoint is the URL of an S3 service that is not Amazon's. Credentials are each member's own: the environment of its
+	// agent, or the file s3-credentials in its data directory.
+	// +optional
+	Endpoint string `json:"endpoint,omitempty"`
+	// retention says which backups are deleted. Without it, none is.
+	// +optional
+	Retention *BackupRetention `json:"retention,omitempty"`
+}
+
+// BackupRetention says which backups of its own the fleet keeps. One that either rule keeps stays, and so does the latest.
+type BackupRetention struct {
+	// keep is how many of the latest stay.
+	// +optional
+	Keep int32 `json:"keep,omitempty"`
+	// for is how long each stays: 720h.
+	// +optional
+	For metav1.Duration `json:"for,omitempty"`
 }
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
@@ -460,6 +494,9 @@ type WorkStatus struct {
 	// drifted is how many objects differ now and are left so by drift policy Report.
 	// +optional
 	Drifted int32 `json:"drifted,omitempty"`
+	// foreseen is what carrying the grant out would do, while the fleet only looks.
+	// +optional
+	Foreseen *Foresight `json:"foreseen,omitempty"`
 	// problems are the objects that could not be applied, deleted or made healthy, at most 16 of them.
 	// +optional
 	// +listType=atomic
@@ -473,6 +510,22 @@ type WorkStatus struct {
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
+
+// Foresight counts what would be done in a cluster.
+type Foresight struct {
+	// changes is how many objects would be made or changed.
+	// +optional
+	Changes int32 `json:"changes,omitempty"`
+	// deletions is how many objects would be deleted.
+	// +optional
+	Deletions int32 `json:"deletions,omitempty"`
+}
+
+// Reasons of a Work's condition Ready that others decide by. With both, nothing is done in the cluster.
+const (
+	ReasonObserving = "Observing" // the fleet only looks, until a person says go
+	ReasonOldGrant  = "OldGrant"  // the cluster has acted on something newer than what it is granted
+)
 
 // ObjectRef names an object in a cluster.
 type ObjectRef struct {

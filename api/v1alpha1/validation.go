@@ -23,7 +23,7 @@ func ValidateFleet(f *Fleet, fleet string) field.ErrorList {
 	if !slices.Contains([]int32{1, 3, 5, 7}, f.Spec.Voters) {
 		errs = append(errs, field.NotSupported(pathSpec.Child("voters"), f.Spec.Voters, []string{"1", "3", "5", "7"}))
 	}
-	return errs
+	return append(errs, validateBackup(pathSpec.Child("backup"), f.Spec.Backup)...)
 }
 
 // ValidateCluster checks a cluster with its defaults filled in.

@@ -6,6 +6,41 @@
 package v1alpha1
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BackupFailed) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.BackupFailed"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BackupMade) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.BackupMade"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BackupOrder) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.BackupOrder"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BackupRecord) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.BackupRecord"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BackupRequest) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.BackupRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BackupRetention) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.BackupRetention"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BackupSpec) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.BackupSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Bundle) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Bundle"
 }
@@ -23,6 +58,11 @@ func (in BundleCounts) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in BundleList) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.BundleList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BundleProspect) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.BundleProspect"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -66,6 +106,11 @@ func (in ClusterList) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterProspect) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ClusterProspect"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ClusterSpec) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.ClusterSpec"
 }
@@ -101,6 +146,11 @@ func (in FleetStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Foresight) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Foresight"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Grant) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Grant"
 }
@@ -121,6 +171,11 @@ func (in ObjectRef) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Observing) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Observing"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Placement) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Placement"
 }
@@ -131,8 +186,18 @@ func (in Problem) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Prospect) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Prospect"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Quorum) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Quorum"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Resumed) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Resumed"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -16,6 +16,8 @@ import (
 
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	return map[string]common.OpenAPIDefinition{
+		v1alpha1.BackupRetention{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_BackupRetention(ref),
+		v1alpha1.BackupSpec{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_BackupSpec(ref),
 		v1alpha1.Bundle{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_Bundle(ref),
 		v1alpha1.BundleContent{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_BundleContent(ref),
 		v1alpha1.BundleList{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_BundleList(ref),
@@ -32,6 +34,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.Fleet{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Fleet(ref),
 		v1alpha1.FleetList{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_FleetList(ref),
 		v1alpha1.FleetSpec{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref),
+		v1alpha1.Foresight{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_Foresight(ref),
 		v1alpha1.Grant{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Grant(ref),
 		v1alpha1.ObjectRef{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_ObjectRef(ref),
 		v1alpha1.Placement{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_Placement(ref),
@@ -103,6 +106,103 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		runtime.TypeMeta{}.OpenAPIModelName():             schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
 		runtime.Unknown{}.OpenAPIModelName():              schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
 		version.Info{}.OpenAPIModelName():                 schema_k8sio_apimachinery_pkg_version_Info(ref),
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_BackupRetention(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "BackupRetention says which backups of its own the fleet keeps. One that either rule keeps stays, and so does the latest.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"keep": {
+						SchemaProps: spec.SchemaProps{
+							Description: "keep is how many of the latest stay.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"for": {
+						SchemaProps: spec.SchemaProps{
+							Description: "for is how long each stays: 720h.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.Duration{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_BackupSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "BackupSpec says when a backup is made, for whom, and where it goes. One member makes it, a voter.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"every": {
+						SchemaProps: spec.SchemaProps{
+							Description: "every is the time between two backups, one minute at least: 24h.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"at": {
+						SchemaProps: spec.SchemaProps{
+							Description: "at is a time of the day, UTC, that backups are made at, and as often as every says from there: \"03:00\".",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"recipients": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "recipients are the age recipients that can read the backups, one at least.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"to": {
+						SchemaProps: spec.SchemaProps{
+							Description: "to is where the backups go: s3://bucket/prefix, or a folder of the member that makes them, by its absolute path.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"endpoint": {
+						SchemaProps: spec.SchemaProps{
+							Description: "endpoint is the URL of an S3 service that is not Amazon's. Credentials are each member's own: the environment of its agent, or the file s3-credentials in its data directory.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"retention": {
+						SchemaProps: spec.SchemaProps{
+							Description: "retention says which backups are deleted. Without it, none is.",
+							Ref:         ref(v1alpha1.BackupRetention{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"every", "recipients", "to"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.BackupRetention{}.OpenAPIModelName(), v1.Duration{}.OpenAPIModelName()},
 	}
 }
 
@@ -962,6 +1062,41 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref common.ReferenceCallbac
 							Format:      "int32",
 						},
 					},
+					"backup": {
+						SchemaProps: spec.SchemaProps{
+							Description: "backup says how the fleet keeps its state outside of itself. Without it, it does not.",
+							Ref:         ref(v1alpha1.BackupSpec{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.BackupSpec{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_Foresight(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Foresight counts what would be done in a cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"changes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "changes is how many objects would be made or changed.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"deletions": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deletions is how many objects would be deleted.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
 				},
 			},
 		},
@@ -1767,6 +1902,12 @@ func schema_hanse_fleet_hanse_api_v1alpha1_WorkStatus(ref common.ReferenceCallba
 							Format:      "int32",
 						},
 					},
+					"foreseen": {
+						SchemaProps: spec.SchemaProps{
+							Description: "foreseen is what carrying the grant out would do, while the fleet only looks.",
+							Ref:         ref(v1alpha1.Foresight{}.OpenAPIModelName()),
+						},
+					},
 					"problems": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -1816,7 +1957,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_WorkStatus(ref common.ReferenceCallba
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.Drift{}.OpenAPIModelName(), v1alpha1.Problem{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+			v1alpha1.Drift{}.OpenAPIModelName(), v1alpha1.Foresight{}.OpenAPIModelName(), v1alpha1.Problem{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
 	}
 }
 

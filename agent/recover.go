@@ -1,0 +1,131 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/transport"
+)
+
+// RecoverOptions let one survivor go on without the majority.
+type RecoverOptions struct {
+	DataDir string
+	// Survivors and Fenced are as in Recovery.
+	Survivors []Statement
+	Fenced    []string
+	// Version of hanse that recovers.
+	Version string
+}
+
+// Recover makes a survivor that does not run the only member of a new epoch. Its log is kept beside the new one. A crash
+// leaves the old state or the new one, or one that Recover finishes when it is called again:
+//
+//	raft                        as before; raft.next may be there, half made: it is made again
+//	raft.epoch-N and raft.next  the new one is whole: it only wants its name
+//	raft.epoch-N and raft       done
+func Recover(o RecoverOptions) (NewEpoch, error) {
+	dir := dataDir(o.DataDir)
+	me, release, err := dir.stopped()
+	if err != nil {
+		return NewEpoch{}, err
+	}
+	defer release()
+	if errors.Is(dir.unfinished(), errUnfinished) {
+		return dir.finish(me)
+	}
+	mine, found, v, err := dir.survey(me)
+	if err != nil {
+		return NewEpoch{}, err
+	}
+	r := Recovery{Mine: mine, Survivors: o.Survivors, Fenced: o.Fenced}
+	if err := r.Check(); err != nil {
+		return NewEpoch{}, err
+	}
+	next, err := dir.succeed(me, v, found, o.Version)
+	if err != nil {
+		return NewEpoch{}, err
+	}
+	for _, step := range dir.recovery(next, found, store.MemberID(me.Incarnation), v.Epoch().Number) {
+		if err := step(); err != nil {
+			return NewEpoch{}, fmt.Errorf("recover: %w", err)
+		}
+	}
+	return newEpoch(me, next.View()), nil
+}
+
+// succeed is the state that the member goes on with.
+func (d dataDir) succeed(me self, v *store.View, found consensus.Survey, version string) (*store.Snapshot, error) {
+	heir, ok := v.Member(store.MemberID(me.Incarnation))
+	if !ok {
+		return nil, fmt.Errorf("%s is no member by its own log; it cannot go on from it", me.Cluster)
+	}
+	identity, err := transport.LoadIdentity(string(d))
+	if err != nil {
+		return nil, err
+	}
+	if store.Pin(identity.Pin()) != heir.Pin {
+		return nil, fmt.Errorf("the key in %s is not the one that the fleet knows of %s", d, me.Cluster)
+	}
+	heir.Eligible, heir.Rights = true, string(v1alpha1.RightsAdmin)
+	_, zone := zoneAndRegion(v, me.Cluster)
+	ops, err := succession{heir: heir, zone: zone, version: version, reason: v1alpha1.ReasonRecovered, now: time.Now()}.ops(v)
+	if err != nil {
+		return nil, err
+	}
+	return v.Succeed(store.Succession{ID: uuid.NewString(), Index: found.NextIndex(), Ops: ops})
+}
+
+// recovery is what is done on the disk, in order. It may end after any step.
+func (d dataDir) recovery(next *store.Snapshot, found consensus.Survey, id store.MemberID, epoch uint64) []func() error {
+	return []func() error{
+		func() error { return os.RemoveAll(d.nextRaft()) },
+		func() error { return consensus.Begin(d.nextRaft(), id, next, found) },
+		d.sync,
+		func() error { return os.Rename(d.raft(), d.oldRaft(epoch)) },
+		d.sync,
+		func() error { return os.Rename(d.nextRaft(), d.raft()) },
+		d.sync,
+	}
+}
+
+// unfinished says that a recovery went so far that only it can go on.
+func (d dataDir) unfinished() error {
+	_, noLog := os.Stat(d.raft())
+	if _, err := os.Stat(d.nextRaft()); err == nil && errors.Is(noLog, fs.ErrNotExist) {
+		return fmt.Errorf("%w; finish it: hanse recover --data-dir %s", errUnfinished, d)
+	}
+	return nil
+}
+
+// finish gives the new log its name.
+func (d dataDir) finish(me self) (NewEpoch, error) {
+	if err := errors.Join(os.Rename(d.nextRaft(), d.raft()), d.sync()); err != nil {
+		return NewEpoch{}, fmt.Errorf("finish recovery: %w", err)
+	}
+	_, _, v, err := d.survey(me)
+	if err != nil {
+		return NewEpoch{}, err
+	}
+	return newEpoch(me, v), nil
+}
+
+func (d dataDir) nextRaft() string { return d.path("raft.next") }
+
+// oldRaft is where the log of an epoch is kept: nothing of it is lost by a recovery.
+func (d dataDir) oldRaft(epoch uint64) string {
+	path := d.path(fmt.Sprintf("raft.epoch-%d", epoch))
+	for i := 2; ; i++ {
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return path
+		}
+		path = d.path(fmt.Sprintf("raft.epoch-%d-%d", epoch, i))
+	}
+}

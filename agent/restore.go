@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"filippo.io/age"
+	"github.com/google/uuid"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/backup"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/transport"
+)
+
+// RestoreOptions make a new fleet's first member from a backup.
+type RestoreOptions struct {
+	// DataDir is made when it is not there; one that holds a member already is refused.
+	DataDir string
+	// Fleet and Cluster are required. Region and Zone may be empty when the backup knows the cluster.
+	Fleet, Cluster, Region, Zone string
+	Addresses
+	// Backup is read to its end before anything is made.
+	Backup     io.Reader
+	Identities []age.Identity
+	// Version of hanse that restores.
+	Version string
+}
+
+// NewEpoch is what a person needs to know after a restore or a recovery.
+type NewEpoch struct {
+	Fleet, Cluster, Region string
+	Epoch                  store.Epoch
+	// Waiting are the clusters on record that have no member now.
+	Waiting []string
+}
+
+// Restore makes the data directory of a new member from a backup: a fleet of one, in a new epoch, that only looks at its
+// cluster until a person says go. The members that the backup knows are out. Interrupted, it can be repeated. The header of
+// the backup is returned with an error, too, if it could be read.
+func Restore(o RestoreOptions) (backup.Header, NewEpoch, error) {
+	h, v, err := backup.Read(o.Backup, o.Identities...)
+	if err != nil {
+		return h, NewEpoch{}, err
+	}
+	region, zone := zoneAndRegion(v, o.Cluster)
+	o.Region = cmp.Or(o.Region, region)
+	if o.Region == region {
+		o.Zone = cmp.Or(o.Zone, zone)
+	}
+	if err := checkNames(o.Fleet, o.Cluster, o.Region, o.Zone); err != nil {
+		return h, NewEpoch{}, err
+	}
+	me := self{Fleet: o.Fleet, Cluster: o.Cluster, Region: o.Region, Zone: o.Zone, Addresses: o.Addresses, Begun: true}
+	reached, err := me.Addresses.completed()
+	if err != nil {
+		return h, NewEpoch{}, err
+	}
+	dir, identity, release, err := newMember(o.DataDir, &me)
+	if err != nil {
+		return h, NewEpoch{}, err
+	}
+	defer release()
+	heir := heirOf(identity, reached, me)
+	ops, err := succession{heir: heir, zone: me.Zone, version: o.Version, reason: v1alpha1.ReasonRestored, now: time.Now()}.ops(v)
+	if err != nil {
+		return h, NewEpoch{}, err
+	}
+	settings, err := renamed(v, o.Fleet)
+	if err != nil {
+		return h, NewEpoch{}, err
+	}
+	var none consensus.Survey // a new member has no log yet
+	next, err := v.Succeed(store.Succession{ID: uuid.NewString(), Index: none.NextIndex(), Ops: append(ops, settings...)})
+	if err != nil {
+		return h, NewEpoch{}, err
+	}
+	if err := dir.begin(next, none, heir.ID); err != nil {
+		return h, NewEpoch{}, err
+	}
+	err = errors.Join(dir.write(filePeers, []transport.JoinPeer{}), dir.write(fileMember, me)) // member.json last: now there is a member
+	return h, newEpoch(me, next.View()), err
+}
+
+func heirOf(identity transport.Identity, a Addresses, me self) store.Member {
+	return store.Member{
+		ID: store.MemberID(identity.ID()), Cluster: me.Cluster, Region: me.Region, Eligible: true, Rights: string(v1alpha1.RightsAdmin),
+		Certificate: identity.Certificate(), Pin: store.Pin(identity.Pin()), Addresses: a.Advertise, Server: a.server(),
+	}
+}
+
+// begin makes the member's log, over what an earlier try left. There is no member yet that could have had another.
+func (d dataDir) begin(s *store.Snapshot, after consensus.Survey, id store.MemberID) error {
+	for _, old := range []string{d.raft(), d.nextRaft()} {
+		if err := os.RemoveAll(old); err != nil {
+			return fmt.Errorf("make log: %w", err)
+		}
+	}
+	if err := consensus.Begin(d.nextRaft(), id, s, after); err != nil {
+		return fmt.Errorf("make log: %w", err)
+	}
+	if err := os.Rename(d.nextRaft(), d.raft()); err != nil {
+		return fmt.Errorf("make log: %w", err)
+	}
+	return d.sync()
+}
+
+func newEpoch(me self, v *store.View) NewEpoch {
+	e := NewEpoch{Fleet: me.Fleet, Cluster: me.Cluster, Region: me.Region, Epoch: v.Epoch()}
+	for _, kv := range v.List(v1alpha1.KeyClusters) {
+		if name := kv.Key[len(v1alpha1.KeyClusters):]; name != me.Cluster {
+			e.Waiting = append(e.Waiting, name)
+		}
+	}
+	slices.Sort(e.Waiting)
+	return e
+}

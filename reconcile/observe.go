@@ -1,0 +1,105 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// observeEvery is how often a bundle that is only looked at is looked at.
+const observeEvery = 30 * time.Second
+
+// observe finds out what carrying the grant out would do, and does nothing of it: what it asks of kube-apiserver are reads
+// and dry runs.
+func (b *bundle) observe(ctx context.Context) error {
+	if time.Now().Before(b.lookAt) {
+		return nil
+	}
+	if err := b.loadInventory(ctx); err != nil {
+		return err
+	}
+	b.lookAt = time.Now().Add(observeEvery)
+	if b.refused = 0; b.isOlder(b.grant) {
+		b.refused = b.grant.StoreRevision
+		b.postOldGrant()
+		return nil
+	}
+	f, err := b.foretell(ctx)
+	if err != nil {
+		return err
+	}
+	b.postObserving(f)
+	return nil
+}
+
+// foretell counts what would be changed and deleted.
+func (b *bundle) foretell(ctx context.Context) (f v1alpha1.Foresight, err error) {
+	mine := b.inv.bundleUID == b.grant.BundleUID && b.damaged == ""
+	if b.grant.Withdraw {
+		if mine && b.policyOf() == v1alpha1.DeletionPrune {
+			f.Deletions = int32(len(b.inv.entries))
+		}
+		return f, nil
+	}
+	if err := b.place(ctx, b.objects); err != nil {
+		return f, err
+	}
+	var changes atomic.Int32
+	errs := make([]error, len(b.objects))
+	each(ctx, b.s, b.objects, func(i int, o *object) {
+		differs, err := b.wouldChange(ctx, o)
+		if errs[i] = err; differs {
+			changes.Add(1)
+		}
+	})
+	for _, err := range append(errs, ctx.Err()) {
+		if err != nil {
+			return f, err
+		}
+	}
+	f.Changes = changes.Load()
+	if mine && b.grant.Deletion == v1alpha1.DeletionPrune && len(b.grant.Objects) > 0 {
+		for _, k := range b.inv.keys() {
+			if !b.isWanted(k) {
+				f.Deletions++
+			}
+		}
+	}
+	return f, nil
+}
+
+// wouldChange says whether applying would make or change the object. What would be refused changes nothing.
+func (b *bundle) wouldChange(ctx context.Context, o *object) (bool, error) {
+	if !o.mapped {
+		return o.problem.reason == "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.s.timing.Request)
+	defer cancel()
+	live, err := b.resource(o).Get(ctx, o.key.name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	out := b.check(ctx, o, live)
+	if out.err != nil && isAway(out.err) {
+		return false, out.err
+	}
+	return out.differs, nil
+}
+
+func (b *bundle) postObserving(f v1alpha1.Foresight) {
+	st := v1alpha1.WorkStatus{Applied: b.runs, Objects: int32(len(b.objects)), Health: v1alpha1.HealthUnknown, Foreseen: &f}
+	if b.runs == b.grant.Revision { // then what differs is drift
+		st.Drifted = f.Changes
+	}
+	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionUnknown, reasonObserving, fmt.Sprintf(
+		"the fleet only looks: %d objects would be changed, %d deleted", f.Changes, f.Deletions)})
+}
