@@ -38,7 +38,7 @@ func Recover(o RecoverOptions) (NewEpoch, error) {
 		return NewEpoch{}, err
 	}
 	defer release()
-	if errors.Is(dir.unfinished(), errUnfinished) {
+	if errors.Is(dir.unfinished(), ErrUnfinished) {
 		return dir.finish(me)
 	}
 	mine, found, v, err := dir.survey(me)
@@ -100,7 +100,7 @@ func (d dataDir) recovery(next *store.Snapshot, found consensus.Survey, id store
 func (d dataDir) unfinished() error {
 	_, noLog := os.Stat(d.raft())
 	if _, err := os.Stat(d.nextRaft()); err == nil && errors.Is(noLog, fs.ErrNotExist) {
-		return fmt.Errorf("%w; finish it: hanse recover --data-dir %s", errUnfinished, d)
+		return fmt.Errorf("%w; finish it: hanse recover --data-dir %s", ErrUnfinished, d)
 	}
 	return nil
 }

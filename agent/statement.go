@@ -200,5 +200,5 @@ func (e *UnfencedError) Error() string {
 	return fmt.Sprintf("not known to be fenced off: %s", strings.Join(e.Clusters, ", "))
 }
 
-// errUnfinished means that a recovery was begun.
-var errUnfinished = errors.New("a recovery was interrupted here")
+// ErrUnfinished means that a recovery was begun and cut off: it is finished by being made again.
+var ErrUnfinished = errors.New("a recovery was interrupted here")

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"filippo.io/age"
+	"github.com/urfave/cli/v2"
+
+	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/backup"
+)
+
+func restoreVerb() *cli.Command {
+	return &cli.Command{
+		Name:      "restore",
+		Usage:     "make a new fleet's first member from a backup; it only looks until you say resume",
+		UsageText: "hanse restore acme.hanse.age --identity key.txt --fleet acme --cluster fra --region eu",
+		Flags: append([]cli.Flag{
+			&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "FILE with the age key that reads the backup; repeatable"},
+			&cli.StringFlag{Name: "fleet", Usage: "the new fleet's NAME"},
+			&cli.StringFlag{Name: "cluster", Usage: "this cluster's NAME"},
+			&cli.StringFlag{Name: "region", Usage: "REGION that the cluster dies with, unless the backup says it"},
+			&cli.StringFlag{Name: "zone", Usage: "ZONE of the region"},
+			dataDirFlag(),
+		}, addressFlags()...),
+		Action: restoreAction,
+	}
+}
+
+func restoreAction(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return during("restore", usage("which backup?", hint{"for example", example(c)}))
+	}
+	if err := required(c, "fleet", "cluster"); err != nil {
+		return during("restore", err)
+	}
+	name := c.Args().First()
+	identities, err := readIdentities(c.StringSlice("identity"))
+	if err != nil {
+		return during("restore", err)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return during("restore", usagef("%s: %s", name, innermost(err)))
+	}
+	defer file.Close()
+	o := agent.RestoreOptions{
+		DataDir: dataDir(c), Fleet: c.String("fleet"), Cluster: c.String("cluster"), Region: c.String("region"), Zone: c.String("zone"),
+		Addresses: addresses(c), Backup: file, Identities: identities, Version: ownVersion().Version,
+	}
+	h, e, err := agent.Restore(o)
+	if err != nil {
+		return during("restore "+name, unreadable(memberExists(err)))
+	}
+	talk := c.App.ErrWriter
+	fmt.Fprintf(talk, "fleet %s restored from %s of %s: revision %d, made by %s\n", e.Fleet, h.Fleet, h.Made.Format("2006-01-02 15:04:05 UTC"), h.Revision, h.Member)
+	tellEpoch(c, e, o.DataDir)
+	return nil
+}
+
+// tellEpoch says where a fleet stands in its new epoch, and what to do, in order.
+func tellEpoch(c *cli.Context, e agent.NewEpoch, dir string) {
+	talk := c.App.ErrWriter
+	fmt.Fprintf(talk, "epoch %d begins at revision %d; %s in region %s is its only member\n", e.Epoch.Number, e.Epoch.Began, e.Cluster, e.Region)
+	fmt.Fprintln(talk, "it only looks: nothing is granted, applied or deleted in any cluster before you say resume")
+	sayNext(c, "start its member", "agent", dir)
+	if len(e.Waiting) > 0 {
+		fmt.Fprintf(talk, "  %s must join again, each with a fresh data directory:\n", strings.Join(e.Waiting, ", "))
+		sayNext(c, "  for each", "token create --replace --cluster "+e.Waiting[0], dir)
+	}
+	sayNext(c, "see what it would do, and let it", "resume", dir)
+}
+
+// unreadable says what to do about a backup that cannot be read.
+func unreadable(err error) error {
+	next := ""
+	switch {
+	case errors.Is(err, backup.ErrWrongKey):
+		next = "give the key of one of those that it was made for: --identity FILE"
+	case errors.Is(err, backup.ErrDamaged):
+		next = "fetch it again, or take an older one; nothing was restored"
+	case errors.Is(err, backup.ErrNewer):
+		next = "restore it with the version of hanse that wrote it, or a newer one"
+	case errors.Is(err, backup.ErrNotABackup):
+		next = "a backup is what hanse backup wrote: its name ends in " + backup.Suffix
+	default:
+		return err
+	}
+	return &failure{code: exitError, why: err.Error(), hints: []hint{{words: next}}}
+}
+
+// readIdentities reads age keys from files. What is in them is never shown.
+func readIdentities(files []string) ([]age.Identity, error) {
+	if len(files) == 0 {
+		return nil, usage("--identity is missing", hint{words: "the file with the age key that the backup was made for"})
+	}
+	var all []age.Identity
+	for _, name := range files {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, usagef("identity %s: %s", name, innermost(err))
+		}
+		found, err := age.ParseIdentities(io.LimitReader(file, maxToken))
+		file.Close()
+		if err != nil {
+			return nil, usagef("identity %s: it holds no age key (AGE-SECRET-KEY-…)", name)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
