@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
@@ -20,6 +21,11 @@ func observing(v *store.View) (o v1alpha1.Observing, yes bool) {
 		o.Reason = v1alpha1.ReasonRestored
 	}
 	return o, yes
+}
+
+// onlyLooks is what people are told.
+func onlyLooks(o v1alpha1.Observing) string {
+	return fmt.Sprintf("the fleet only looks since it was %s, and does nothing in any cluster; to see what it would do, and let it: hanse resume", strings.ToLower(string(o.Reason)))
 }
 
 // decidedAt is the revision at which people decided what a grant allows. That is the grant's own, unless the grant was given

@@ -53,6 +53,9 @@ func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 	if !s.Quorum.Have {
 		all = append(all, "no quorum: reads are answered from this member's own copy; writes wait")
 	}
+	if o, yes := observing(c.store.View()); yes {
+		all = append(all, onlyLooks(o))
+	}
 	if err := c.node.Stopped(); err != nil {
 		all = append(all, "this member stopped applying the log: "+err.Error())
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -12,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hanse-fleet/hanse/backup/s3test"
 )
 
 func TestMain(m *testing.M) {
@@ -65,6 +70,9 @@ func TestScripts(t *testing.T) {
 //	ports NAME…                set each variable to a free port of 127.0.0.1
 //	until PROGRAM ARGS…        run it until it exits with 0
 //	systemd hears WORD         the next that comes to the notify socket, $WORK/notify, is WORD; watchdog's are skipped
+//	s3 NAME                    start an S3 service, set the variable to its URL, and AWS_* to credentials that it knows
+//	shorten FROM TO N          TO is FROM without its last N bytes
+//	flip FROM TO N             TO is FROM with one bit of byte N turned
 //	term                       SIGTERM to the program started last in the background
 func TestARealMember(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -78,10 +86,27 @@ func TestARealMember(t *testing.T) {
 			}
 			env.Defer(func() { conn.Close() })
 			env.Values["systemd"] = conn
-			return nil
+			return newerBackup(filepath.Join(env.WorkDir, "newer.hanse.age"))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "term": terminate, "systemd": systemdHears},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "term": terminate, "systemd": systemdHears, "s3": s3, "shorten": shorten, "flip": flip},
 	})
+}
+
+// newerBackup writes a backup of a format that is not there yet, for the key in the scripts.
+func newerBackup(path string) error {
+	to, err := age.ParseX25519Recipient("age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj")
+	if err != nil {
+		return err
+	}
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, to)
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, "HANSEBK\x02\x00\x00\x00\x02{}"); err != nil {
+		return err
+	}
+	return errors.Join(w.Close(), os.WriteFile(path, sealed.Bytes(), 0o600))
 }
 
 // ports picks ports that are free for TCP and UDP alike.
@@ -118,6 +143,30 @@ func systemdHears(ts *testscript.TestScript, _ bool, args []string) {
 func terminate(ts *testscript.TestScript, _ bool, _ []string) {
 	background := ts.BackgroundCmds()
 	ts.Check(background[len(background)-1].Process.Signal(syscall.SIGTERM))
+}
+
+func s3(ts *testscript.TestScript, _ bool, args []string) {
+	server := s3test.New()
+	ts.Defer(server.Close)
+	for name, value := range map[string]string{args[0]: server.URL, "AWS_ACCESS_KEY_ID": s3test.AccessKey, "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"} {
+		ts.Setenv(name, value)
+	}
+}
+
+func shorten(ts *testscript.TestScript, _ bool, args []string) {
+	rewrite(ts, args, func(data []byte, n int) []byte { return data[:len(data)-n] })
+}
+
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	rewrite(ts, args, func(data []byte, n int) []byte { data[n] ^= 1; return data })
+}
+
+func rewrite(ts *testscript.TestScript, args []string, change func([]byte, int) []byte) {
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), change(data, n), 0o600))
 }
 
 func until(ts *testscript.TestScript, _ bool, args []string) {

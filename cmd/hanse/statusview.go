@@ -57,7 +57,16 @@ func (v statusView) headline(regions int) string {
 	if len(v.s.RegionsYouCanLose) == 0 && regions > 2 {
 		lose = v.paint.yellow(lose)
 	}
-	return strings.Join([]string{"fleet " + v.s.Fleet, fmt.Sprintf("revision %d", v.s.Revision), quorum, leader, lose}, "   ")
+	return strings.Join([]string{"fleet " + v.s.Fleet, v.revision(), quorum, leader, lose}, "   ")
+}
+
+// revision: revision 812; and the epoch, unless it is the first.
+func (v statusView) revision() string {
+	words := fmt.Sprintf("revision %d", v.s.Revision)
+	if v.s.Epoch > 1 {
+		words += fmt.Sprintf("   epoch %d", v.s.Epoch)
+	}
+	return words
 }
 
 // regions groups the clusters; regions with clusters that are gone come first.
