@@ -1,7 +1,11 @@
 package consensus
 
 import (
+	"bytes"
+	"io"
 	"net"
+
+	"github.com/hashicorp/raft"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
@@ -14,4 +18,23 @@ func ProposeOver(c net.Conn, command store.Command) (refused bool, err error) {
 	var a proposeAnswer
 	err = readFrame(c, &a)
 	return a.Code == codeRefused, err
+}
+
+// CheckStores is what Open does with the stores first.
+func CheckStores(s Stores) (Stores, error) { return checkStores(s) }
+
+// Amend changes the data of an entry as it lies on the disk, and its checksum.
+func Amend(l *raft.Log, change func([]byte) []byte) error {
+	if err := unseal(l.Index, l); err != nil {
+		return err
+	}
+	l.Data = change(l.Data)
+	*l = *seal(l)
+	return nil
+}
+
+// OpenContent reads a snapshot's content beside its meta.
+func OpenContent(content []byte, meta raft.SnapshotMeta) (*raft.SnapshotMeta, io.Reader, error) {
+	c := &checkedContent{id: "s", from: io.NopCloser(bytes.NewReader(content))}
+	return &meta, c, c.begin(&meta)
 }

@@ -3,6 +3,7 @@ package consensus
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -154,8 +155,8 @@ func (s guardedStable) GetUint64(k []byte) (v uint64, err error) {
 	return v, err
 }
 
-// guardedSnapshots is a raft.SnapshotStore whose writes are behind a guard. Reads are not: a snapshot that cannot be
-// read harms nobody but its reader, which says so.
+// guardedSnapshots is a raft.SnapshotStore whose writes are behind a guard. Reads have no bound in time, as they take
+// as long as the snapshot is large; but one that finds damage breaks the guard.
 type guardedSnapshots struct {
 	g *guard
 	raft.SnapshotStore
@@ -171,6 +172,37 @@ func (s guardedSnapshots) Create(v raft.SnapshotVersion, index, term uint64, c r
 		return nil, err
 	}
 	return guardedSink{g: s.g, SnapshotSink: sink}, nil
+}
+
+func (s guardedSnapshots) List() ([]*raft.SnapshotMeta, error) {
+	metas, err := s.SnapshotStore.List()
+	return metas, s.g.seen(err)
+}
+
+func (s guardedSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	m, r, err := s.SnapshotStore.Open(id)
+	if err != nil {
+		return nil, nil, s.g.seen(err)
+	}
+	return m, guardedContent{g: s.g, ReadCloser: r}, nil
+}
+
+type guardedContent struct {
+	g *guard
+	io.ReadCloser
+}
+
+func (c guardedContent) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	return n, c.g.seen(err)
+}
+
+// seen breaks the guard when an error is a DamagedError.
+func (g *guard) seen(err error) error {
+	if damaged := new(DamagedError); errors.As(err, &damaged) {
+		g.breakWith(err)
+	}
+	return err
 }
 
 type guardedSink struct {

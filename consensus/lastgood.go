@@ -1,7 +1,6 @@
 package consensus
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/hashicorp/raft"
@@ -60,7 +59,7 @@ func (n *Node) applyRecorded() error {
 	for i := from + 1; i <= recorded; i++ {
 		var entry raft.Log
 		if err := n.stores.Log.GetLog(i, &entry); err != nil {
-			return fmt.Errorf("entry %d was applied, and the disk does not have it any more; this data directory cannot be trusted, join again with a fresh one: %w", i, err)
+			return fmt.Errorf("read entry %d, which was applied: %w", i, err)
 		}
 		if entry.Type != raft.LogCommand {
 			continue
@@ -72,23 +71,22 @@ func (n *Node) applyRecorded() error {
 	return nil
 }
 
-// restoreNewest restores the newest snapshot that can be read, as raft will, and returns the index up to which it
-// stands for the log; 0 when there is none.
+// restoreNewest restores the newest snapshot, as raft will, and returns the index up to which it stands for the log; 0
+// when there is none.
 func (n *Node) restoreNewest() (index uint64, err error) {
 	metas, err := n.stores.Snapshots.List()
 	if err != nil {
 		return 0, fmt.Errorf("list snapshots: %w", err)
 	}
-	var errs []error
-	for _, m := range metas {
-		_, r, err := n.stores.Snapshots.Open(m.ID)
-		if err == nil {
-			err = n.fsm.Restore(r)
-		}
-		if err == nil {
-			return m.Index, nil
-		}
-		errs = append(errs, fmt.Errorf("snapshot %s: %w", m.ID, err))
+	if len(metas) == 0 {
+		return 0, nil
 	}
-	return 0, errors.Join(errs...)
+	_, r, err := n.stores.Snapshots.Open(metas[0].ID)
+	if err != nil {
+		return 0, fmt.Errorf("open snapshot: %w", err)
+	}
+	if err := n.fsm.Restore(r); err != nil {
+		return 0, err
+	}
+	return metas[0].Index, nil
 }

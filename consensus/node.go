@@ -96,6 +96,11 @@ func (n *Node) open() (err error) {
 	} else if n.stores, n.closer, err = openStores(n.cfg.Dir, n.cfg.Logger); err != nil {
 		return err
 	}
+	if !n.cfg.Faults.NoChecksums {
+		if n.stores, err = checkStores(n.stores); err != nil {
+			return err
+		}
+	}
 	start, err := startSequence(n.stores.Stable)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ type swapping struct {
 func (s *swapping) GetLog(index uint64, l *raft.Log) error {
 	err := s.LogStore.GetLog(index, l)
 	if from := s.from.Load(); err == nil && from > 0 && index >= from && l.Type == raft.LogCommand {
-		l.Data = append([]byte{'H', 200}, l.Data...)
+		err = consensus.Amend(l, func(data []byte) []byte { return append([]byte{'H', 200}, data...) })
 	}
 	return err
 }

@@ -16,6 +16,8 @@ type Set struct {
 	NoNudge bool
 	// NoGuard gives errors of the disk to raft.
 	NoGuard bool
+	// NoChecksums believes whatever the disk gives back.
+	NoChecksums bool
 	// AdmitAll lets everyone speak raft, in any name.
 	AdmitAll bool
 	// FreshSequence gives every attempt of a proposal a new sequence number.
