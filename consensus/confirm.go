@@ -37,7 +37,7 @@ func (n *Node) readIndex() (store.Revision, error) {
 		return n.cfg.Store.View().Revision(), n.await(n.raft.VerifyLeader())
 	}
 	commit := n.raft.CommitIndex()
-	if err := n.confirm(o, commit); err != nil {
+	if err := n.confirm(o); err != nil {
 		return 0, err
 	}
 	if n.raft.CurrentTerm() != o.term || n.leading() != o {
@@ -50,10 +50,10 @@ func (n *Node) readIndex() (store.Revision, error) {
 }
 
 // confirm returns once a majority of the voters has answered, in the office's term, to what was sent after this call.
-func (n *Node) confirm(o *office, commit uint64) error {
+func (n *Node) confirm(o *office) error {
 	servers := n.servers()
 	begun := n.transport.clock.tick()
-	n.transport.announce(n.peersOf(servers), o.term, commit)
+	n.transport.announce(n.peersOf(servers), o.term, n.shownCommit())
 	ctx, cancel := context.WithTimeout(o.ctx, n.pace.get())
 	defer cancel()
 	for {

@@ -18,9 +18,10 @@ import (
 type fsm struct {
 	store   *store.Store
 	stop    atomic.Pointer[stopError]
-	halted  chan struct{} // closed when the fsm stops
-	halt    func(error)   // called then
-	applied broadcast     // sent when the store has gone on
+	halted  chan struct{}      // closed when the fsm stops
+	halt    func(error)        // called then
+	applied broadcast          // sent when the store has gone on
+	durable func(index uint64) // returns once our disk has the entry; nil: it has
 }
 
 // applied is what Apply answers through raft's future.
@@ -56,6 +57,9 @@ func (f *fsm) Apply(l *raft.Log) any {
 	}
 	if l.Index <= f.store.View().Index() {
 		return applied{} // applied before raft began: see lastgood.go
+	}
+	if f.durable != nil {
+		f.durable(l.Index)
 	}
 	defer f.applied.send()
 	results, err := f.store.Apply(l.Index, l.Term, l.Data)

@@ -86,6 +86,7 @@ func (l *link) routinePump(rpc *raft.NetworkTransport) {
 
 func (l *link) appendEntries(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	trim(req)
+	req.LeaderCommitIndex = min(req.LeaderCommitIndex, l.t.logs.onDisk())
 	ch := l.control
 	if len(req.Entries) > 0 {
 		ch = l.data

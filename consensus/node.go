@@ -25,8 +25,9 @@ const (
 type Node struct {
 	cfg       Config
 	stores    Stores
-	logs      raft.LogStore // as raft has it: behind the guard
-	closer    io.Closer     // of the files; nil when the stores were given
+	logs      *tail
+	writer    writer
+	closer    io.Closer // of the files; nil when the stores were given
 	guard     *guard
 	pace      *pace
 	fsm       *fsm
@@ -124,16 +125,25 @@ func (n *Node) openRaft() (err error) {
 	if n.cfg.Faults.NoGuard {
 		log, stable, snaps = n.stores.Log, n.stores.Stable, n.stores.Snapshots
 	}
-	n.logs = log
+	if n.logs, err = newTail(log, n.guard.broken); err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	n.logs.early = n.cfg.Faults.AckBeforeSync
+	n.fsm.durable = n.logs.wait
 	gate := make(chan struct{})
-	n.transport = newTransport(n.cfg, n.pace, gated{n, gate})
-	n.raft, err = raft.NewRaft(n.raftConfig(), n.fsm, log, stable, snaps, n.transport)
+	n.transport = newTransport(n.cfg, n.pace, n.logs, gated{n, gate})
+	n.raft, err = raft.NewRaft(n.raftConfig(), n.fsm, n.logs, stable, snaps, n.transport)
 	if err != nil {
 		close(gate)
 		n.transport.Close()
 		return fmt.Errorf("start raft: %w", err)
 	}
 	n.guard.running.Store(true)
+	n.writer = n.logs.start()
+	if !n.cfg.Faults.NoGuard {
+		leads := func() bool { return n.raft.State() == raft.Leader }
+		n.logs.leads.Store(&leads) // without the guard, raft must see the errors of its writes
+	}
 	n.proposals, n.reads = newCaller(n.cfg.Network, kindPropose), newCaller(n.cfg.Network, kindRead)
 	n.indexes, n.asks, n.probes = newRounds(n.readIndex), newRounds(n.askLeader), newRounds(n.probe)
 	close(gate)
@@ -268,6 +278,7 @@ func (n *Node) close() error {
 	n.transport.Close()
 	down.Error()
 	close(n.raftDone)
+	n.writer.end()
 	if n.closer != nil {
 		return n.closer.Close()
 	}
@@ -284,6 +295,7 @@ func (n *Node) abandon() error {
 		down.Error()
 		n.work.Wait()
 		close(n.raftDone)
+		n.writer.end()
 		if n.closer != nil {
 			n.closer.Close()
 		}

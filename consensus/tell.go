@@ -102,9 +102,12 @@ func (t *transport) announce(peers []MemberID, term, commit uint64) {
 // nudge tells the followers of what was just committed.
 func (n *Node) nudge() {
 	if o := n.leading(); o != nil && !n.cfg.Faults.NoNudge {
-		n.transport.announce(n.peersOf(n.servers()), o.term, n.raft.CommitIndex())
+		n.transport.announce(n.peersOf(n.servers()), o.term, n.shownCommit())
 	}
 }
+
+// shownCommit is the commit index as others may hear of it.
+func (n *Node) shownCommit() uint64 { return min(n.raft.CommitIndex(), n.logs.onDisk()) }
 
 // peersOf are the servers but this one.
 func (n *Node) peersOf(servers map[MemberID]bool) (ids []MemberID) {

@@ -37,6 +37,7 @@ type transport struct {
 	admitted admission
 	faults   fault.Set
 
+	logs     *tail
 	clock    clock
 	answers  broadcast // sent at each answer of a follower
 	consumer chan raft.RPC
@@ -51,9 +52,9 @@ type transport struct {
 	}
 }
 
-func newTransport(cfg Config, pace *pace, admitted admission) *transport {
+func newTransport(cfg Config, pace *pace, logs *tail, admitted admission) *transport {
 	t := &transport{
-		self: cfg.ID, net: cfg.Network, timing: cfg.Timing, pace: pace, dir: cfg.Dir, log: cfg.Logger, admitted: admitted,
+		self: cfg.ID, net: cfg.Network, timing: cfg.Timing, pace: pace, logs: logs, dir: cfg.Dir, log: cfg.Logger, admitted: admitted,
 		faults: cfg.Faults, consumer: make(chan raft.RPC), closing: make(chan struct{}),
 	}
 	t.mu.links = map[MemberID]*link{}
@@ -230,6 +231,7 @@ func (t *transport) deliver(from MemberID, rpc raft.RPC) {
 		fn(rpc)
 		return
 	}
+	t.logs.flush() // an answer must not speak of an entry that we may yet lose
 	if req, ok := rpc.Command.(*raft.InstallSnapshotRequest); ok {
 		t.goFunc(func() { t.deliverSnapshot(req, rpc) })
 		return

@@ -18,6 +18,9 @@ type Set struct {
 	NoGuard bool
 	// NoChecksums believes whatever the disk gives back.
 	NoChecksums bool
+	// AckBeforeSync lets a leader count its own entries as written, and acknowledge them, while they are on their way to
+	// its disk.
+	AckBeforeSync bool
 	// AdmitAll lets everyone speak raft, in any name.
 	AdmitAll bool
 	// FreshSequence gives every attempt of a proposal a new sequence number.

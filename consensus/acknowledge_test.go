@@ -1,0 +1,56 @@
+package consensus_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/consensustest"
+	"github.com/hanse-fleet/hanse/internal/fault"
+)
+
+func TestAcknowledgement(t *testing.T) {
+	const slow = 300 * time.Millisecond
+	// written is when a write was acknowledged, and applied by the one follower that is there, while the leader's disk
+	// takes its time and the other follower is away.
+	written := func(t *testing.T, tune func(*consensus.Config)) (acknowledged, applied time.Duration) {
+		bubble(t, 3, 5*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			g.Tune = func(_ *consensustest.Member, c *consensus.Config) { tune(c) }
+			g.Found(3)
+			leader := g.Leader()
+			here := other(g, leader)
+			for _, m := range g.Members {
+				if m != leader && m != here {
+					g.Net.Isolate(m.ID, true)
+				}
+			}
+			leader.Disk.Slow(slow)
+			begun := time.Now()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				g.MustPut(leader, "/k", "v")
+				acknowledged = time.Since(begun)
+			}()
+			g.WaitFor("the follower to have it", func() bool { _, has := here.Get("/k"); return has })
+			applied = time.Since(begun)
+			<-done
+		})
+		return acknowledged, applied
+	}
+	t.Run("waits for the leader's own disk, when it is needed for a majority", func(t *testing.T) {
+		acknowledged, applied := written(t, func(*consensus.Config) {})
+		if acknowledged < slow || applied < slow {
+			t.Errorf("acknowledged after %s, applied by a follower after %s", acknowledged, applied)
+		}
+		if acknowledged > 2*slow {
+			t.Errorf("acknowledged only after %s: the follower's turn came after the leader's", acknowledged)
+		}
+	})
+	t.Run("without the wait it comes too early, so it is needed", func(t *testing.T) {
+		acknowledged, applied := written(t, with(fault.Set{AckBeforeSync: true}))
+		if acknowledged >= slow || applied >= slow {
+			t.Errorf("acknowledged after %s, applied by a follower after %s", acknowledged, applied)
+		}
+	})
+}
