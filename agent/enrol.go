@@ -133,11 +133,11 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	if err := token.Usable(time.Now()); err != nil {
 		return transport.JoinAnswer{}, refusal{err}
 	}
-	terms, err := token.Settle(law.Terms{Cluster: r.Cluster, Region: r.Region, Zone: r.Zone})
+	terms, err := token.Settle(onRecord(v, token, law.Terms{Cluster: r.Cluster, Region: r.Region, Zone: r.Zone}))
 	if err != nil {
 		return transport.JoinAnswer{}, refusal{err}
 	}
-	if _, taken := v.Get(v1alpha1.KeyClusters + terms.Cluster); taken {
+	if _, taken := v.Get(v1alpha1.KeyClusters + terms.Cluster); taken && !vacant(v, token, terms.Cluster) {
 		return transport.JoinAnswer{}, refuse("the fleet has a cluster %s already; join under another --cluster, or remove that one first: hanse remove %s", terms.Cluster, terms.Cluster)
 	}
 	token.Spent = &law.Spending{Cluster: terms.Cluster, Pin: from.String(), At: time.Now().UTC()}
@@ -158,9 +158,12 @@ func enlist(v *store.View, kv store.KV, token law.Token, terms law.Terms, pin tr
 		Certificate: r.Certificate, Pin: store.Pin(pin), Addresses: r.Addresses, Server: r.Server, Rights: string(terms.Rights),
 	}
 	cluster := newCluster(terms, member, r.Version)
+	as, err := takeOver(v, cluster, &member)
+	if err != nil {
+		return store.Txn{}, err
+	}
 	txn := store.Txn{If: []store.Condition{
-		store.KeyAt(kv.Key, kv.Modified),
-		store.KeyAbsent(v1alpha1.KeyClusters + terms.Cluster),
+		store.KeyAt(kv.Key, kv.Modified), as,
 		store.KeyAbsent(store.KeyMembers + string(member.ID)),
 	}, Then: []store.Op{store.PutMember(member)}}
 	for key, value := range map[string]any{

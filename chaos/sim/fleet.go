@@ -98,11 +98,14 @@ func (f *Fleet) add(name, region string) *Member {
 	m := &Member{
 		Name: name, Region: region, fleet: f,
 		addr: &net.UDPAddr{IP: net.IPv4(10, 0, 0, byte(len(f.Members)+1)).To4(), Port: 7946},
-		dir:  filepath.Join(f.dir, name),
+		dir:  filepath.Join(f.dir, fmt.Sprintf("%d-%s", len(f.Members), name)), // a cluster may come again
 	}
 	f.Members = append(f.Members, m)
 	return m
 }
+
+// Addresses are those of its data directory.
+func (m *Member) Addresses() agent.Addresses { return m.addresses() }
 
 func (m *Member) addresses() agent.Addresses {
 	return agent.Addresses{Listen: m.addr.String(), APIListen: net.JoinHostPort(m.Host(), "7947")}

@@ -70,7 +70,7 @@ func tellEpoch(c *cli.Context, e agent.NewEpoch, dir string) {
 	sayNext(c, "start its member", "agent", dir)
 	if len(e.Waiting) > 0 {
 		fmt.Fprintf(talk, "  %s must join again, each with a fresh data directory:\n", strings.Join(e.Waiting, ", "))
-		sayNext(c, "  for each", "token create --replace --cluster "+e.Waiting[0], dir)
+		sayNext(c, "  for each", "token create --cluster "+e.Waiting[0], dir)
 	}
 	sayNext(c, "see what it would do, and let it", "resume", dir)
 }

@@ -1,0 +1,229 @@
+package sim_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/backup"
+	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
+)
+
+// grants counts what the log allows clusters to do.
+func grants(m *sim.Member) int { return m.Core.Store().View().Count(v1alpha1.KeyGrants) }
+
+// statement is what a stopped member says it has.
+func statement(t *testing.T, m *sim.Member) agent.Statement {
+	t.Helper()
+	s, err := agent.Survey(m.Dir())
+	if err != nil {
+		t.Fatalf("survey %s: %v", m.Name, err)
+	}
+	return s
+}
+
+func further(a, b agent.Statement) bool {
+	return a.LastTerm > b.LastTerm || a.LastTerm == b.LastTerm && a.LastIndex > b.LastIndex
+}
+
+// resume is a person's go.
+func resume(t *testing.T, m *sim.Member) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := m.Core.Resume(ctx); err != nil {
+		t.Fatalf("resume: %v", err)
+	}
+}
+
+// joins lets the cluster of a lost member join again, with a fresh data directory.
+func joins(t *testing.T, f *sim.Fleet, through, lost *sim.Member) *sim.Member {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	token, err := through.Core.CreateToken(ctx, law.Terms{Cluster: lost.Name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := f.Candidate(lost.Name, lost.Region)
+	if err := fresh.Enrol(ctx, token); err != nil {
+		t.Fatalf("%s joins again: %v", lost.Name, err)
+	}
+	fresh.Start()
+	return fresh
+}
+
+func TestALostMajorityIsRecoveredOnTheMostAdvancedSurvivor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		spread(f, 5, map[string]int{"eu": 2, "us": 2, "ap": 1})
+		lost, survivors := f.Members[:3:3], f.Members[3:5:5]
+		for i := range 20 {
+			write(t, f.Members[i%5], fmt.Sprint("acknowledged-", i), i+1)
+		}
+		put(t, f.Members[0], "u1")
+		f.Await("every cluster is granted the bundle", time.Minute, func() bool { return grants(survivors[0]) == 5 })
+		for _, m := range lost { // all at once
+			m.Isolate()
+		}
+		for _, m := range lost {
+			m.Kill()
+		}
+		had := map[string]bool{}
+		newest := store.Revision(0)
+		for _, m := range survivors {
+			v := m.Core.Store().View()
+			newest = max(newest, v.Revision())
+			for _, kv := range v.List(v1alpha1.KeyUsers + "acknowledged-") {
+				had[strings.TrimPrefix(kv.Key, v1alpha1.KeyUsers)] = true
+			}
+			if err := m.Stop(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		best, other := survivors[0], survivors[1]
+		if further(statement(t, other), statement(t, best)) {
+			best, other = other, best
+		}
+		fenced := []string{lost[0].Name, lost[1].Name, lost[2].Name}
+		if _, err := agent.Recover(agent.RecoverOptions{DataDir: best.Dir(), Survivors: []agent.Statement{statement(t, other)}, Fenced: fenced[:2]}); !errors.As(err, new(*agent.UnfencedError)) {
+			t.Errorf("with one that may come back: %v", err)
+		}
+		e, err := agent.Recover(agent.RecoverOptions{DataDir: best.Dir(), Survivors: []agent.Statement{statement(t, other)}, Fenced: fenced, Version: "sim"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Epoch.Number != 2 || e.Epoch.Began < newest+store.Jump || len(e.Waiting) != 4 {
+			t.Errorf("it is %+v", e)
+		}
+		if _, err := agent.Recover(agent.RecoverOptions{DataDir: best.Dir()}); err == nil || !strings.Contains(err.Error(), "majority is not lost") {
+			t.Errorf("recovered again: %v", err)
+		}
+
+		best.Start()
+		write(t, best, "after", 1)
+		for key := range had {
+			if best.Has(key) == 0 {
+				t.Errorf("%s, which a survivor had, is gone", key)
+			}
+		}
+		// It only looks: a bundle that is deleted is withdrawn from nowhere, though its tombstone is there.
+		bury(t, best)
+		time.Sleep(20 * time.Second)
+		for _, kv := range best.Core.Store().View().List(v1alpha1.KeyGrants) {
+			if strings.Contains(string(kv.Value), "withdraw") || kv.Modified >= e.Epoch.Began {
+				t.Errorf("before a person said go: %s = %s at %d", kv.Key, kv.Value, kv.Modified)
+			}
+		}
+
+		// A survivor of the old epoch that wakes up is refused, and changes nothing.
+		other.Start()
+		time.Sleep(20 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		if _, err := other.Write(ctx, "stray", 1); !errors.Is(err, store.ErrNoQuorum) {
+			t.Errorf("a write through the old epoch: %v", err)
+		}
+		cancel()
+		if v := best.Core.Store().View(); len(v.Members()) != 1 || best.Has("stray") != 0 {
+			t.Errorf("members %v", v.Members())
+		}
+		if got := other.Core.Store().View().Revision(); got >= store.Jump {
+			t.Errorf("the old epoch has heard of the new one: revision %d", got)
+		}
+		if err := other.Stop(); err != nil {
+			t.Fatal(err)
+		}
+
+		resume(t, best)
+		f.Await("what was deleted is withdrawn from who is there", time.Minute, func() bool {
+			kv, _ := best.Core.Store().View().Get(v1alpha1.GrantKey(best.Name, "shop"))
+			return strings.Contains(string(kv.Value), "withdraw")
+		})
+		var fresh []*sim.Member
+		for _, m := range append(lost, other) {
+			fresh = append(fresh, joins(t, f, best, m))
+		}
+		f.Await("five vote again", 3*time.Minute, func() bool { return len(best.Core.Node().Status().Voters) == 5 })
+		write(t, fresh[3], "whole", 1)
+		f.Await("all have all", time.Minute, func() bool {
+			for _, m := range fresh {
+				if m.Has("after") != 1 || m.Has("whole") != 1 || m.Core.Store().View().Epoch().ID != e.Epoch.ID {
+					return false
+				}
+			}
+			return true
+		})
+	})
+}
+
+func TestABackupIsRestoredIntoAFleetThatOnlyLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		write(t, f.Members[1], "before", 1)
+		put(t, f.Members[0], "u1")
+		f.Await("every cluster is granted the bundle", time.Minute, func() bool { return grants(f.Members[0]) == 5 })
+		key, err := age.GenerateX25519Identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file bytes.Buffer
+		from := f.Members[0].Core.Store().Snapshot()
+		if _, err := backup.Write(&file, []age.Recipient{key.Recipient()}, backup.Header{Fleet: "sim", Member: "fra"}, from); err != nil {
+			t.Fatal(err)
+		}
+		write(t, f.Members[1], "later", 1)
+		for _, m := range f.Members {
+			m.Kill()
+		}
+		first := f.Candidate("fra", "eu")
+		_, e, err := agent.Restore(agent.RestoreOptions{
+			DataDir: first.Dir(), Fleet: "sim", Cluster: "fra", Addresses: first.Addresses(), Backup: &file, Identities: []age.Identity{key}, Version: "sim",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Region != "eu" || e.Epoch.From() != from.View().Revision() || len(e.Waiting) != 4 {
+			t.Errorf("it is %+v", e)
+		}
+		first.Start()
+		write(t, first, "after", 1)
+		if first.Has("before") != 1 || first.Has("later") != 0 {
+			t.Errorf("it has before %d, later %d", first.Has("before"), first.Has("later"))
+		}
+		bury(t, first)
+		put(t, first, "u2") // another bundle of the name: nothing of it is granted
+		iad := joins(t, f, first, f.Members[1])
+		time.Sleep(20 * time.Second)
+		for _, m := range []*sim.Member{first, iad} {
+			for _, kv := range m.Core.Store().View().List(v1alpha1.KeyGrants) {
+				if kv.Modified >= e.Epoch.Began {
+					t.Errorf("before a person said go: %s = %s", kv.Key, kv.Value)
+				}
+			}
+		}
+		resume(t, iad)
+		f.Await("who is there is granted the new bundle", time.Minute, func() bool {
+			for _, m := range []*sim.Member{first, iad} {
+				kv, _ := first.Core.Store().View().Get(v1alpha1.GrantKey(m.Name, "shop"))
+				if !strings.Contains(string(kv.Value), "u2") {
+					return false
+				}
+			}
+			return true
+		})
+	})
+}
