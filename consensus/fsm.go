@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -64,11 +65,7 @@ func (f *fsm) Apply(l *raft.Log) any {
 	defer f.applied.send()
 	results, err := f.store.Apply(l.Index, l.Term, l.Data)
 	if err != nil {
-		stop := &stopError{index: l.Index, cause: err}
-		f.stop.Store(stop)
-		close(f.halted)
-		f.halt(stop)
-		return applied{err: stop}
+		return applied{err: f.stopAt(l.Index, err)}
 	}
 	return applied{results: results}
 }
@@ -81,17 +78,32 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	return snapshot{f.store.Snapshot()}, nil
 }
 
-// Restore replaces the state by a snapshot of a leader, or of our own at start. The store never goes back.
+// Restore replaces the state by a snapshot of a leader, or of our own at start. The store never goes back. A snapshot of
+// a newer version stops it as an entry does: raft keeps the snapshot, and a newer program will start from it.
 func (f *fsm) Restore(r io.ReadCloser) error {
 	defer r.Close()
-	if err := f.stopped(); err != nil {
-		return err
+	if f.stopped() != nil {
+		return nil
 	}
 	defer f.applied.send()
-	if err := f.store.Advance(r); err != nil {
+	err := f.store.Advance(r)
+	if errors.Is(err, store.ErrNewerVersion) {
+		f.stopAt(f.store.View().Index()+1, err)
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("restore store: %w", err)
 	}
 	return nil
+}
+
+// stopAt ends the applying before an entry.
+func (f *fsm) stopAt(index uint64, cause error) error {
+	stop := &stopError{index: index, cause: cause}
+	f.stop.Store(stop)
+	close(f.halted)
+	f.halt(stop)
+	return stop
 }
 
 // snapshot writes an immutable state while the store goes on.

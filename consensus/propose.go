@@ -50,7 +50,7 @@ func (n *Node) Propose(ctx context.Context, p Proposal) (store.Result, error) {
 
 func (n *Node) propose(ctx context.Context, p Proposal, seq uint64) (store.Result, error) {
 	txn, chunks := store.SplitTxn(p.Txn)
-	c := store.Command{Version: store.Version, ID: n.commandID(seq), Person: p.Person, Term: p.Term, Txn: &txn}
+	c := store.Command{Version: n.cfg.Store.View().Version(), ID: n.commandID(seq), Person: p.Person, Term: p.Term, Txn: &txn}
 	if p.Term != 0 {
 		c.Epoch = n.cfg.Store.View().Epoch().ID
 	}
@@ -137,7 +137,7 @@ func (n *Node) piece(chunks []store.Chunk) (commands []store.Command, rest []sto
 		if i > 0 && size > entryRoom {
 			return commands, chunks[i:]
 		}
-		commands = append(commands, store.Command{Version: store.Version, ID: n.commandID(0), Chunk: c.Data})
+		commands = append(commands, store.Command{Version: n.cfg.Store.View().Version(), ID: n.commandID(0), Chunk: c.Data})
 	}
 	return commands, nil
 }

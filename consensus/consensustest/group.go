@@ -95,7 +95,7 @@ func (g *Group) Start(m *Member) {
 	if err != nil {
 		g.T.Fatalf("open %s: %v", m.ID, err)
 	}
-	m.running.Store(&running{node: node, store: state})
+	m.running.Store(&running{node: node, store: c.Store})
 }
 
 // Kill cuts a member off the network and stops its node. What it had not on its disk is lost.

@@ -7,7 +7,8 @@ import (
 
 // Asker is who wants a transaction.
 type Asker struct {
-	// Version of the command: an Authorizer that is to judge otherwise from some version on can tell by it.
+	// Version that the fleet applies the log by: an Authorizer that is to judge otherwise from some version on can tell
+	// by it.
 	Version uint64
 	Member  MemberID
 	// Person is "" for the member itself.
@@ -27,9 +28,11 @@ type Authorizer interface {
 type machine struct {
 	auth    Authorizer
 	term    uint64
+	applies uint64 // the newest version that the program can apply
 	view    View
 	history []record // of the revisions made
 	pending pending
+	stop    error // why nothing more may be applied, and nothing of the entry was
 }
 
 // apply makes one step. Time passes even when the command is refused.
@@ -68,6 +71,9 @@ func (m *machine) refused(c *Command) error {
 	if err := c.invalid(); err != nil {
 		return err
 	}
+	if c.Version > m.view.version {
+		return invalidf("command of version %d in a fleet at version %d", c.Version, m.view.version)
+	}
 	_, member := m.view.roster.members.Get([]byte(c.Proposer))
 	founding := m.view.roster.members.Len() == 0
 	if founding {
@@ -98,6 +104,9 @@ func (m *machine) decide(c *Command) Result {
 	values, whole, err := m.assemble(*c.Txn)
 	if err == nil {
 		err = m.view.roster.check(whole.Then)
+	}
+	if err == nil {
+		err = m.view.checkVersion(whole.Then)
 	}
 	if err != nil {
 		return m.unchanged(err)
@@ -141,7 +150,7 @@ func (m *machine) authorize(c *Command, txn Txn) error {
 	}
 	m.settle()
 	before := m.view
-	who := Asker{Version: c.Version, Member: c.Proposer, Person: c.Person, Leading: c.Term != 0}
+	who := Asker{Version: m.view.version, Member: c.Proposer, Person: c.Person, Leading: c.Term != 0}
 	if err := m.auth.Authorize(&before, who, txn); err != nil {
 		return forbidden(err)
 	}
@@ -158,6 +167,7 @@ func (m *machine) commit(ops []Op, values []*large) Result {
 	m.view.revision = rev
 	m.view.chunks = m.view.chunks.recount(changes)
 	m.enrol(changes)
+	m.raise(changes)
 	m.history = append(m.history, record{revision: rev, changes: changes})
 	return Result{Revision: rev}
 }
@@ -175,7 +185,7 @@ func (m *machine) put(rev Revision, ops []Op, values []*large) []change {
 			}
 			continue
 		}
-		e := &entry{key: op.Key, created: rev, modified: rev, value: op.Value, large: values[i]}
+		e := &entry{key: op.Key, created: rev, modified: rev, value: m.next(op.Value), large: values[i]}
 		if had {
 			e.created = prev.created
 		}

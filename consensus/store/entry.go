@@ -43,7 +43,8 @@ type CommandID struct {
 
 // Command is one step of the state machine: a transaction or a chunk.
 type Command struct {
-	// Version of the command's meaning; EncodeEntry turns 0 into Version.
+	// Version that the proposer's fleet applied the log by; EncodeEntry turns 0 into 1. The command has the meaning of the
+	// version that the fleet is at when it is applied, which may be newer.
 	Version uint64    `cbor:"1,keyasint,omitempty"`
 	ID      CommandID `cbor:"2,keyasint"`
 	// Proposer is stamped by the leader from the connection that the command came over.
@@ -103,7 +104,7 @@ func EncodeEntry(commands []Command) ([]byte, error) {
 	stamped := make([]Command, len(commands))
 	for i, c := range commands {
 		if c.Version == 0 {
-			c.Version = Version
+			c.Version = firstVersion
 		}
 		if err := c.Validate(); err != nil {
 			return nil, err
@@ -122,7 +123,9 @@ func EncodeEntry(commands []Command) ([]byte, error) {
 
 // DecodeEntry reads a log entry. The error is ErrNewerVersion or ErrMalformed. The commands share no memory with
 // data; that they have the right shape (Command.Validate) is not checked.
-func DecodeEntry(data []byte) ([]Command, error) {
+func DecodeEntry(data []byte) ([]Command, error) { return decodeEntry(data, Version) }
+
+func decodeEntry(data []byte, applies uint64) ([]Command, error) {
 	switch {
 	case len(data) > MaxEntry:
 		return nil, fmt.Errorf("entry of %d bytes: %w", len(data), ErrMalformed)
@@ -131,7 +134,7 @@ func DecodeEntry(data []byte) ([]Command, error) {
 	case data[1] > entryFormat:
 		return nil, fmt.Errorf("entry of format %d: %w", data[1], ErrNewerVersion)
 	}
-	if err := peekVersions(data[entryHead:]); err != nil {
+	if err := peekVersions(data[entryHead:], applies); err != nil {
 		return nil, err
 	}
 	var commands []Command
@@ -142,7 +145,7 @@ func DecodeEntry(data []byte) ([]Command, error) {
 }
 
 // peekVersions finds a command of a newer version before the strict decoding stumbles over its unknown fields.
-func peekVersions(body []byte) error {
+func peekVersions(body []byte, applies uint64) error {
 	var heads []struct {
 		Version uint64 `cbor:"1,keyasint"`
 	}
@@ -153,7 +156,7 @@ func peekVersions(body []byte) error {
 		return fmt.Errorf("entry of %d commands: %w", len(heads), ErrMalformed)
 	}
 	for _, h := range heads {
-		if h.Version > Version {
+		if h.Version > applies {
 			return fmt.Errorf("command of version %d: %w", h.Version, ErrNewerVersion)
 		}
 		if h.Version == 0 {
@@ -166,7 +169,7 @@ func peekVersions(body []byte) error {
 // Size is how many bytes the command takes in an entry. An entry has room for MaxEntry-EntryOverhead of them.
 func (c Command) Size() (int, error) {
 	if c.Version == 0 {
-		c.Version = Version
+		c.Version = firstVersion
 	}
 	b, err := encoding.Marshal(c)
 	return len(b), err

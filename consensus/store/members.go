@@ -51,6 +51,8 @@ type Member struct {
 	Addresses []string `json:"addresses,omitempty"`
 	Server    string   `json:"server,omitempty"`
 	Rights    string   `json:"rights,omitempty"`
+	// Applies is the newest version of the log that the member's program can apply; 0 is 1.
+	Applies uint64 `json:"applies,omitempty"`
 }
 
 // Removed is the value, as JSON, of /removed/<id>: it tells the incarnation that it was removed, and keeps its id

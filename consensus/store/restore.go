@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strconv"
 	"strings"
 
 	iradix "github.com/hashicorp/go-immutable-radix/v2"
@@ -17,7 +18,7 @@ import (
 // Restore replaces the state by a snapshot, whole or not at all. The error is ErrNewerVersion, ErrMalformed, or the
 // reader's. The history begins anew: watchers that do not stand at the snapshot's very revision get ErrCompacted.
 func (s *Store) Restore(r io.Reader) error {
-	v, err := readSnapshot(r)
+	v, err := readSnapshot(r, s.Applies())
 	if err != nil {
 		return fmt.Errorf("restore snapshot: %w", err)
 	}
@@ -27,7 +28,7 @@ func (s *Store) Restore(r io.Reader) error {
 
 // Advance is Restore, unless the store has applied as much of the log as the snapshot has: then it does nothing.
 func (s *Store) Advance(r io.Reader) error {
-	v, err := readSnapshot(r)
+	v, err := readSnapshot(r, s.Applies())
 	if err != nil {
 		return fmt.Errorf("restore snapshot: %w", err)
 	}
@@ -53,12 +54,12 @@ func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
 }
 
-func readSnapshot(r io.Reader) (*View, error) {
+func readSnapshot(r io.Reader, applies uint64) (*View, error) {
 	in := &frameReader{from: bufio.NewReaderSize(r, 64<<10), sum: sha256.New()}
 	if err := in.head(); err != nil {
 		return nil, err
 	}
-	b := builder{view: *newView()}
+	b := builder{view: *newView(), applies: applies}
 	b.keys = b.view.keys.Txn()
 	for {
 		kind, payload, err := in.next()
@@ -67,7 +68,7 @@ func readSnapshot(r io.Reader) (*View, error) {
 		}
 		if kind == frameEnd && b.kind != 0 {
 			b.view.keys = b.keys.Commit()
-			return &b.view, errors.Join(b.seal(), in.end())
+			return &b.view, errors.Join(b.seal(), b.versioned(), in.end())
 		}
 		if err := b.add(kind, payload); err != nil {
 			return nil, err
@@ -138,12 +139,13 @@ func (f *frameReader) end() error {
 // builder makes a View of frames. What it checks is what the rest of the package relies on; that the content is what
 // a store wrote is what the checksum is for.
 type builder struct {
-	view  View
-	keys  *iradix.Txn[*entry]
-	kind  byte   // of the latest frame
-	order []byte // what the latest frame was about, to see that they ascend
-	id    MemberID
-	known session
+	view    View
+	applies uint64 // the newest version that the program can apply
+	keys    *iradix.Txn[*entry]
+	kind    byte   // of the latest frame
+	order   []byte // what the latest frame was about, to see that they ascend
+	id      MemberID
+	known   session
 }
 
 func (b *builder) add(kind byte, payload []byte) error {
@@ -200,10 +202,10 @@ func (b *builder) ascends(about []byte) bool {
 }
 
 func (b *builder) header(f headerFrame) error {
-	if f.Version > Version {
-		return fmt.Errorf("commands of version %d: %w", f.Version, ErrNewerVersion)
+	if f.Version > b.applies {
+		return fmt.Errorf("a log of version %d: %w", f.Version, ErrNewerVersion)
 	}
-	if f.Floor > f.Revision || f.Time < 0 || f.Epoch.Began > f.Revision || (f.Epoch.Number == 0) != (f.Epoch.ID == "") {
+	if f.Floor > f.Revision || f.Time < 0 || f.Version == 0 || f.Epoch.Began > f.Revision || (f.Epoch.Number == 0) != (f.Epoch.ID == "") {
 		return malformed("header")
 	}
 	b.view.revision, b.view.time, b.view.version = f.Revision, f.Time, f.Version
@@ -301,6 +303,18 @@ func (b *builder) outcome(f outcomeFrame) error {
 		return malformed("outcome %d of %q", f.Seq, cut(string(b.id)))
 	}
 	b.known.outcomes, _, _ = b.known.outcomes.Insert(key, r)
+	return nil
+}
+
+// versioned says whether the version that the header has is the one that lies in the state.
+func (b *builder) versioned() error {
+	want := firstVersion
+	if kv, ok := b.view.Get(KeyVersion); ok {
+		want, _ = strconv.Atoi(string(kv.Value))
+	}
+	if b.view.version != uint64(want) {
+		return malformed("version %d in the header, %d in the state", b.view.version, want)
+	}
 	return nil
 }
 

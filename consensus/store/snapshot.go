@@ -21,7 +21,7 @@ import (
 // The payload of every frame but the last is a CBOR map with integer keys, core deterministic, absent where zero.
 // The kinds come in this order, and the frames of one kind in ascending order of what they are about:
 //
-//	'H' one      {1: revision, 2: time, 3: floor of the recent changes, 4: newest version of the commands so far,
+//	'H' one      {1: revision, 2: time, 3: floor of the recent changes, 4: version that the fleet is at,
 //	              5: index of the last log entry, 6: epoch {1: number, 2: id (text), 3: the revision it began at}}
 //	'C' by hash  {1: data, 2: time when written, if no key refers to it}
 //	'K' by key   {1: key, 2: created, 3: modified, 4: value, 5: [hash…] instead of the value}

@@ -34,15 +34,18 @@ func (s *Store) View() *View { return s.view.Load() }
 // ErrMalformed) means that nothing of the entry was applied, and that nothing after it may be. Results must not be
 // changed.
 func (s *Store) Apply(index, term uint64, data []byte) ([]Result, error) {
-	commands, err := DecodeEntry(data)
+	commands, err := decodeEntry(data, s.Applies())
 	if err != nil {
 		return nil, fmt.Errorf("apply entry %d: %w", index, err)
 	}
-	m := machine{auth: s.auth, term: term, view: *s.View()}
+	m := machine{auth: s.auth, term: term, applies: s.Applies(), view: *s.View()}
 	m.view.index = index
 	results := make([]Result, len(commands))
 	for i := range commands {
 		results[i] = m.apply(&commands[i])
+	}
+	if m.stop != nil {
+		return nil, fmt.Errorf("apply entry %d: %w", index, m.stop)
 	}
 	m.settle()
 	s.publish(&m.view, m.history)

@@ -13,7 +13,7 @@ import (
 type View struct {
 	revision Revision
 	time     int64
-	version  uint64 // the newest of the commands so far
+	version  uint64 // that the fleet applies the log by
 	index    uint64 // of the last log entry applied
 	epoch    Epoch
 	keys     *iradix.Tree[*entry]
@@ -25,6 +25,7 @@ type View struct {
 
 func newView() *View {
 	return &View{
+		version:  firstVersion,
 		keys:     iradix.New[*entry](),
 		chunks:   newChunks(),
 		recent:   newRecent(),
@@ -112,5 +113,4 @@ func (v *View) entries(prefix, from string) iter.Seq[*entry] {
 // advance never lets time go back.
 func (v *View) advance(c *Command) {
 	v.time = max(v.time, c.Time)
-	v.version = max(v.version, c.Version)
 }

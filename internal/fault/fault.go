@@ -31,4 +31,8 @@ type Set struct {
 	WatchSkips bool
 	// RevisionReused makes the counter of revisions one too low when a snapshot is restored.
 	RevisionReused bool
+
+	// NextVersion is no bug: it is a program that can apply one version of the log more than this one, for tests of
+	// fleets that are upgraded.
+	NextVersion bool
 }
