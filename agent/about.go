@@ -16,7 +16,8 @@ import (
 // aboutPause is how often a member looks whether what the log says of it is still true.
 const aboutPause = 5 * time.Second
 
-// tellAboutSelf keeps in the log what only this member knows of itself: where it is reached, and which versions run.
+// tellAboutSelf keeps in the log what only this member knows of itself: where it is reached, which versions run, and
+// which version of the log it can apply.
 func (c *Core) tellAboutSelf(ctx context.Context) error {
 	for {
 		if txn, err := c.about(c.store.View()); err != nil {
@@ -42,8 +43,8 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 	a := c.self.Addresses
 	if kv, ok := v.Get(store.KeyMembers + string(c.self.Incarnation)); ok {
 		m, _ := v.Member(c.id())
-		if !slices.Equal(m.Addresses, a.Advertise) || m.Server != a.server() {
-			m.Addresses, m.Server = a.Advertise, a.server()
+		if !slices.Equal(m.Addresses, a.Advertise) || m.Server != a.server() || m.Applies != c.store.Applies() {
+			m.Addresses, m.Server, m.Applies = a.Advertise, a.server(), c.store.Applies()
 			change(kv, store.PutMember(m))
 		}
 	}
@@ -52,6 +53,7 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 		if err := json.Unmarshal(kv.Value, &cluster); err != nil {
 			return txn, fmt.Errorf("read %s: %w", kv.Key, err)
 		}
+		before := *cluster.DeepCopy()
 		told, now := &cluster.Status, c.ownStatus()
 		if !slices.Equal(told.Endpoints, now.Endpoints) || told.Server != now.Server || told.Version != now.Version ||
 			(now.KubernetesVersion != "" && told.KubernetesVersion != now.KubernetesVersion) {
@@ -59,7 +61,7 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 			if now.KubernetesVersion != "" {
 				told.KubernetesVersion = now.KubernetesVersion
 			}
-			op, err := law.Put(kv.Key, cluster)
+			op, err := law.Amend(kv, before, cluster)
 			if err != nil {
 				return txn, err
 			}

@@ -120,6 +120,10 @@ func (c *Core) open(cfg CoreConfig) error {
 	}
 	c.node = node
 	close(c.ready)
+	if err := c.node.Stopped(); err != nil && c.store.View().Revision() == 0 {
+		old := fmt.Errorf("this hanse is too old for the state in %s: %w; start a newer one on it", c.dir, err)
+		return errors.Join(old, c.Close())
+	}
 	if c.self.Begun && c.store.View().Revision() == 0 && !cfg.Seams.Faults.LostLog {
 		lost := fmt.Errorf("the log of %s is gone from %s; from a member that works: hanse remove %s, then join again with a fresh --data-dir", c.self.Cluster, c.dir, c.self.Cluster)
 		return errors.Join(lost, c.Close())

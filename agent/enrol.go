@@ -130,6 +130,9 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	if token.Spent != nil && token.Spent.Pin == from.String() {
 		return c.joinAnswer(v, token.Spent.Cluster)
 	}
+	if can, need := max(r.Applies, 1), v.Version(); can < need {
+		return transport.JoinAnswer{}, refuse("the fleet applies version %d of the log, this hanse up to %d; join with a newer hanse", need, can)
+	}
 	if err := token.Usable(time.Now()); err != nil {
 		return transport.JoinAnswer{}, refusal{err}
 	}
@@ -156,6 +159,7 @@ func enlist(v *store.View, kv store.KV, token law.Token, terms law.Terms, pin tr
 	member := store.Member{
 		ID: store.MemberID(r.Member), Cluster: terms.Cluster, Region: terms.Region, Eligible: terms.Voting == v1alpha1.VotingEligible,
 		Certificate: r.Certificate, Pin: store.Pin(pin), Addresses: r.Addresses, Server: r.Server, Rights: string(terms.Rights),
+		Applies: r.Applies,
 	}
 	cluster := newCluster(terms, member, r.Version)
 	as, err := takeOver(v, cluster, &member)

@@ -149,6 +149,7 @@ func (l *leader) found(ctx context.Context) error {
 	member := store.Member{
 		ID: l.id(), Cluster: terms.Cluster, Region: terms.Region, Eligible: true, Rights: string(terms.Rights),
 		Certificate: l.identity.Certificate(), Pin: store.Pin(l.identity.Pin()), Addresses: l.self.Addresses.Advertise, Server: l.self.Addresses.server(),
+		Applies: l.store.Applies(),
 	}
 	fleet := &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: newMeta(l.self.Fleet), Spec: v1alpha1.FleetSpec{Voters: v1alpha1.DefaultVoters}}
 	admin := &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: newMeta(firstAdmin), Spec: v1alpha1.UserSpec{Pin: pin, Role: v1alpha1.RoleAdmin}}

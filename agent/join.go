@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -33,6 +34,7 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 	defer release()
 	answer, err := transport.Join(ctx, token, identity, transport.JoinRequest{
 		Region: o.Region, Zone: o.Zone, Version: o.Version, Addresses: reached.Advertise, Server: reached.server(),
+		Applies: max(o.Applies, store.Version),
 	}, transport.JoinOptions{Conn: o.Conn})
 	if err != nil {
 		return JoinResult{}, err

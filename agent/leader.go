@@ -154,7 +154,7 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 		errs = append(errs, l.withdrawDeleted(ctx, s, t))
 	}
 	if l.store.View().Revision() == v.Revision() {
-		errs = append(errs, l.writeStatuses(ctx, s), l.collect(ctx, s))
+		errs = append(errs, l.writeStatuses(ctx, s), l.collect(ctx, s), l.raise(ctx, s))
 	}
 	return errors.Join(errs...)
 }
@@ -237,23 +237,31 @@ func (s scene) rollOut(b *v1alpha1.Bundle, revision string, wave v1alpha1.Wave) 
 		Spec:       v1alpha1.RolloutSpec{Bundle: b.Name, BundleUID: string(b.UID), Revision: revision},
 	}
 	var errs []error
+	put := func(key string, before, after any) {
+		kv, there := s.view.Get(key)
+		op, err := law.Amend(kv, before, after)
+		if !there {
+			op, err = law.Put(key, after)
+		}
+		ops, errs = append(ops, op), append(errs, err)
+	}
+	before := r
 	for _, old := range s.rollouts {
 		switch {
 		case old.value.Name == revision:
-			r = old.value.DeepCopy()
+			before, r = old.value, old.value.DeepCopy()
 		case old.value.Spec.Bundle == b.Name && old.value.Status.Phase == v1alpha1.RolloutRunning:
 			superseded := old.value.DeepCopy()
 			superseded.Status.Phase = v1alpha1.RolloutSuperseded
 			plan.SetReady(&superseded.Status.Conditions, metav1.ConditionFalse, "Superseded", "by "+revision, 1, s.Now)
-			op, err := law.Put(old.key, superseded)
-			ops, errs = append(ops, op), append(errs, err)
+			put(old.key, old.value, superseded)
 		}
 	}
 	r.Spec.Waves = append(r.Spec.Waves, wave)
 	r.Status.Phase, r.Status.Wave = v1alpha1.RolloutRunning, int32(len(r.Spec.Waves))
 	plan.SetReady(&r.Status.Conditions, metav1.ConditionFalse, "Progressing", fmt.Sprintf("wave %d is granted", r.Status.Wave), 1, s.Now)
-	op, err := law.Put(v1alpha1.KeyRollouts+revision, r)
-	return append(ops, op), errors.Join(append(errs, err)...)
+	put(v1alpha1.KeyRollouts+revision, before, r)
+	return ops, errors.Join(errs...)
 }
 
 // withdrawDeleted tells every cluster on the tombstone of a deleted bundle to withdraw it. A cluster that has no

@@ -30,6 +30,8 @@ type JoinOptions struct {
 	Token string
 	// Version of hanse that joins.
 	Version string
+	// Applies is a version of the log that the program can apply, should that be more than store.Version: in tests only.
+	Applies uint64
 	// Conn is the socket to ask through; nil: one of its own. A simulation gives one of its network.
 	Conn net.PacketConn
 	Addresses

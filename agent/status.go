@@ -28,7 +28,7 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 	names := map[store.MemberID]string{}
 	s := v1alpha1.FleetStatus{
 		Fleet: c.self.Fleet, Member: c.self.Cluster, Revision: uint64(v.Revision()),
-		Epoch: v.Epoch().Number, EpochID: v.Epoch().ID,
+		Epoch: v.Epoch().Number, EpochID: v.Epoch().ID, LogVersion: v.Version(),
 		RegionsYouCanLose: council.canLose(), Quorum: council.quorum(), Clusters: []v1alpha1.ClusterFleetStatus{},
 	}
 	rtt := c.roundTrips()
@@ -55,6 +55,9 @@ func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 	}
 	if o, yes := observing(c.store.View()); yes {
 		all = append(all, onlyLooks(o))
+	}
+	if held := heldBack(c.store.View()); held != "" {
+		all = append(all, held)
 	}
 	if err := c.node.Stopped(); err != nil {
 		all = append(all, "this member stopped applying the log: "+err.Error())

@@ -22,6 +22,7 @@ type realm struct {
 	store *store.Store
 	index uint64
 	seq   uint64
+	log   []byte // the entries so far, for a golden file
 }
 
 const term = 7
@@ -132,19 +133,11 @@ func (r *realm) raw(name, old, new string) store.Op {
 // try applies a transaction and returns why it was refused, or nil.
 func (r *realm) try(member store.MemberID, person string, asLeaderOf uint64, ops ...store.Op) error {
 	r.Helper()
-	r.index++
-	entry, err := store.EncodeEntry([]store.Command{{
-		ID:       store.CommandID{Incarnation: member, Seq: r.index},
-		Proposer: member, Person: person, Term: asLeaderOf, Epoch: r.store.View().Epoch().ID, Time: time.Unix(int64(r.index), 0).UnixNano(), Txn: &store.Txn{Then: ops},
-	}})
-	if err != nil {
-		r.Fatal(err)
-	}
-	results, err := r.store.Apply(r.index, term, entry)
-	if err != nil {
-		r.Fatal(err)
-	}
-	return results[0].Err
+	seq := r.index + 1
+	return r.write(store.Command{
+		ID:       store.CommandID{Incarnation: member, Seq: seq},
+		Proposer: member, Person: person, Term: asLeaderOf, Epoch: r.store.View().Epoch().ID, Time: time.Unix(int64(seq), 0).UnixNano(), Txn: &store.Txn{Then: ops},
+	}).Err
 }
 
 // cluster returns a stored cluster, changed.

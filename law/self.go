@@ -65,7 +65,8 @@ func (l Authority) soundAddresses(addresses []string) bool {
 	})
 }
 
-// onlyOwnAddresses says that a member changes where it is reached, and nothing else of its record.
+// onlyOwnAddresses says that a member changes where it is reached and which version of the log it can apply, and nothing
+// else of its record.
 func (w write) onlyOwnAddresses() bool {
 	var before, after store.Member
 	if w.op.Delete || w.before == nil || w.asker.person != "" ||
@@ -75,7 +76,7 @@ func (w write) onlyOwnAddresses() bool {
 	if !w.law.soundAddresses(after.Addresses) || len(after.Server) > maxOwnText {
 		return false
 	}
-	before.Addresses, before.Server = after.Addresses, after.Server
+	before.Addresses, before.Server, before.Applies = after.Addresses, after.Server, after.Applies
 	return before.Cluster == w.asker.cluster && reflect.DeepEqual(before, after)
 }
 

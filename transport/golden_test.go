@@ -81,7 +81,7 @@ func goldenRequest() (JoinRequest, error) {
 	}
 	r := JoinRequest{
 		Fleet: "acme", Cluster: "iad", Region: "us", Zone: "us-east-1", Version: "v0.1.0", Member: "0b1c",
-		Certificate: der, Addresses: []string{"iad.example:7000", "10.1.2.3:7000"}, Server: "https://iad.example:7443",
+		Certificate: der, Addresses: []string{"iad.example:7000", "10.1.2.3:7000"}, Server: "https://iad.example:7443", Applies: 1,
 	}
 	return r, r.Sign(goldenToken().Seed)
 }

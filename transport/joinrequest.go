@@ -21,6 +21,7 @@ type JoinRequest struct {
 	Certificate []byte            `json:"certificate"`         // DER
 	Addresses   []string          `json:"addresses,omitempty"` // UDP; empty for a member that only dials out
 	Server      string            `json:"server,omitempty"`    // URL of its API
+	Applies     uint64            `json:"applies,omitempty"`   // newest version of the log that the program can apply
 	Key         ed25519.PublicKey `json:"key"`                 // of the token: its ID in bytes
 	Signature   []byte            `json:"signature"`
 }
@@ -86,6 +87,7 @@ const joinDomain = "hanse join request 1"
 //	4+n  each of: domain, fleet, cluster, region, zone, version, member, pin, certificate, server, key
 //	4    number of addresses, big endian as all lengths
 //	4+n  each address
+//	8    applies
 func (r JoinRequest) signed() ([]byte, error) {
 	pin, err := r.Pin()
 	if err != nil {
@@ -102,7 +104,7 @@ func (r JoinRequest) signed() ([]byte, error) {
 	for _, a := range r.Addresses {
 		b = appendLong(b, a)
 	}
-	return b, nil
+	return binary.BigEndian.AppendUint64(b, r.Applies), nil
 }
 
 func appendLong(b []byte, s string) []byte {

@@ -21,7 +21,7 @@ func TestSignatureCoversEveryField(t *testing.T) {
 	changes := map[string]any{
 		"Fleet": "acma", "Cluster": "fra", "Region": "eu", "Zone": "", "Version": "v0.2.0", "Member": MemberID("0b1d"),
 		"Certificate": other.Certificate(), "Addresses": []string{"iad.example:7000"}, "Server": "",
-		"Key": bytes.Repeat([]byte{1}, 32), "Signature": bytes.Repeat([]byte{1}, 64),
+		"Applies": uint64(2), "Key": bytes.Repeat([]byte{1}, 32), "Signature": bytes.Repeat([]byte{1}, 64),
 	}
 	fields := reflect.TypeFor[JoinRequest]()
 	for i := range fields.NumField() {

@@ -15,7 +15,9 @@ type FleetStatus struct {
 	// Epoch counts how often the fleet was founded, restored or recovered; EpochID tells two epochs of one number apart.
 	Epoch   uint64 `json:"epoch"`
 	EpochID string `json:"epochID,omitempty"`
-	Quorum  Quorum `json:"quorum"`
+	// LogVersion is the version that the fleet applies the log by. It grows once every member can apply the next.
+	LogVersion uint64 `json:"logVersion"`
+	Quorum     Quorum `json:"quorum"`
 	// Leader is the cluster of the leader, empty when there is none.
 	Leader string `json:"leader"`
 	// RegionsYouCanLose lists each region whose loss, now, leaves a quorum.

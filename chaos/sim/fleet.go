@@ -25,8 +25,9 @@ type Fleet struct {
 	T       testing.TB
 	Net     *Network
 	Members []*Member
-	// Timing of every member that starts from now on.
+	// Timing and Seams of every member that starts from now on.
 	Timing consensus.Timing
+	Seams  agent.Seams
 	dir    string
 }
 
@@ -129,7 +130,7 @@ func (m *Member) Start() {
 func (m *Member) TryStart() error {
 	conn := m.fleet.Net.Listen(m.addr)
 	core, err := agent.OpenCore(agent.CoreConfig{
-		DataDir: m.dir, Conn: conn, Timing: m.fleet.Timing, Version: "sim", Logger: logger(),
+		DataDir: m.dir, Conn: conn, Timing: m.fleet.Timing, Version: "sim", Logger: logger(), Seams: m.fleet.Seams,
 		Fatal: func(err error) { m.fleet.T.Errorf("disk of %s: %v", m.Name, err) },
 	})
 	if err != nil {

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // version is set by the linker for releases; otherwise the module's version is shown.
@@ -26,15 +29,19 @@ func versionVerb() *cli.Command {
 
 // versions is the answer of `hanse version -o json`.
 type versions struct {
-	Version string         `json:"version"`
-	Commit  string         `json:"commit,omitempty"`
-	Go      string         `json:"go"`
-	Member  *memberVersion `json:"member,omitempty"`
+	Version string `json:"version"`
+	Commit  string `json:"commit,omitempty"`
+	Go      string `json:"go"`
+	// LogVersion is the newest version of the log that this program can apply.
+	LogVersion uint64         `json:"logVersion"`
+	Member     *memberVersion `json:"member,omitempty"`
 }
 
 type memberVersion struct {
 	Server  string `json:"server"`
 	Version string `json:"version"`
+	// LogVersion is the one that the member's fleet applies the log by; 0 when it does not say.
+	LogVersion uint64 `json:"logVersion,omitempty"`
 }
 
 func versionAction(c *cli.Context) error {
@@ -56,9 +63,9 @@ func versionAction(c *cli.Context) error {
 	case format == formatYAML:
 		return printYAML(c.App.Writer, data)
 	}
-	fmt.Fprintf(c.App.Writer, "hanse %s %s\n", v.Version, v.Go)
+	fmt.Fprintf(c.App.Writer, "hanse %s %s, applies the log up to version %d\n", v.Version, v.Go, v.LogVersion)
 	if v.Member != nil {
-		fmt.Fprintf(c.App.Writer, "member %s at %s\n", v.Member.Version, v.Member.Server)
+		fmt.Fprintf(c.App.Writer, "member %s at %s, its fleet is at version %d of the log\n", v.Member.Version, v.Member.Server, v.Member.LogVersion)
 	}
 	return nil
 }
@@ -77,7 +84,11 @@ func askVersion(c *cli.Context) *memberVersion {
 	if _, err := f.read(ctx, request{path: "/version"}, &answer); err != nil {
 		return nil
 	}
-	return &memberVersion{Server: f.server, Version: memberVersionIn(answer.GitVersion)}
+	var fleet v1alpha1.FleetStatus
+	if _, err := f.read(ctx, request{path: v1alpha1.PathStatus}, &fleet); err != nil {
+		fleet.LogVersion = 0 // who may not ask that may still see the program's version
+	}
+	return &memberVersion{Server: f.server, Version: memberVersionIn(answer.GitVersion), LogVersion: fleet.LogVersion}
 }
 
 // memberVersionIn finds hanse's version behind that of the Kubernetes API it serves: v1.37.0+hanse.v0.1.0.
@@ -89,7 +100,7 @@ func memberVersionIn(gitVersion string) string {
 }
 
 func ownVersion() versions {
-	v := versions{Version: version, Go: runtime.Version()}
+	v := versions{Version: version, Go: runtime.Version(), LogVersion: agent.LogVersion}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
