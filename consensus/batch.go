@@ -69,12 +69,17 @@ func (n *Node) appendLocally(ctx context.Context, proposer MemberID, commands []
 	for i := range commands {
 		commands[i].Proposer, commands[i].Time = proposer, now
 	}
+	return n.submit(ctx, n.queue, commands)
+}
+
+// submit puts commands into a queue and waits for their results.
+func (n *Node) submit(ctx context.Context, queue chan<- *submission, commands []store.Command) ([]store.Result, error) {
 	s, err := newSubmission(commands)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
 	select {
-	case n.queue <- s:
+	case queue <- s:
 	case <-ctx.Done():
 		return nil, errNotLeading
 	case <-n.ctx.Done():
@@ -113,30 +118,55 @@ func (e *entry) fail(err error) {
 	}
 }
 
+// commands are those of all submissions, in order.
+func (e *entry) commands() (all []store.Command) {
+	for _, s := range e.of {
+		all = append(all, s.commands...)
+	}
+	return all
+}
+
+// done hands each submission its results.
+func (e *entry) done(results []store.Result) {
+	for _, s := range e.of {
+		if len(results) < len(s.commands) {
+			s.answer <- answer{err: errDoubt} // cannot be: each command has a result
+			continue
+		}
+		s.answer <- answer{results: results[:len(s.commands)]}
+		results = results[len(s.commands):]
+	}
+}
+
 // routineBatch packs what waits into entries: while raft writes one, the next fills.
 func (n *Node) routineBatch() {
 	defer close(n.entries)
+	n.packAll(n.queue, n.dispatch)
+}
+
+// packAll packs what a queue has into entries, one after the other, until the node closes.
+func (n *Node) packAll(queue <-chan *submission, send func(*entry)) {
 	var held *submission
 	for {
 		first := held
 		held = nil
 		if first == nil {
 			select {
-			case first = <-n.queue:
+			case first = <-queue:
 			case <-n.ctx.Done():
 				return
 			}
 		}
 		e := &entry{}
-		held = n.pack(e, first)
+		held = pack(queue, e, first)
 		if len(e.of) > 0 {
-			n.dispatch(e)
+			send(e)
 		}
 	}
 }
 
 // pack fills an entry, and returns the submission that came too late to fit.
-func (n *Node) pack(e *entry, next *submission) (held *submission) {
+func pack(queue <-chan *submission, e *entry, next *submission) (held *submission) {
 	size, count := 0, 0
 	for next != nil {
 		size, count = size+next.size, count+len(next.commands)
@@ -147,7 +177,7 @@ func (n *Node) pack(e *entry, next *submission) (held *submission) {
 			e.of = append(e.of, next)
 		}
 		select {
-		case next = <-n.queue:
+		case next = <-queue:
 		default:
 			next = nil
 		}
@@ -156,16 +186,12 @@ func (n *Node) pack(e *entry, next *submission) (held *submission) {
 }
 
 func (n *Node) dispatch(e *entry) {
-	o := n.leading()
+	o := n.appending()
 	if o == nil || !n.hasQuorum(o) {
 		e.fail(errNotLeading)
 		return
 	}
-	var commands []store.Command
-	for _, s := range e.of {
-		commands = append(commands, s.commands...)
-	}
-	data, err := store.EncodeEntry(commands)
+	data, err := store.EncodeEntry(e.commands())
 	if err != nil {
 		e.fail(fmt.Errorf("%w: %w", errRefused, err))
 		return
@@ -195,15 +221,7 @@ func (n *Node) complete(e *entry) {
 		e.fail(fmt.Errorf("%w: %w", errDoubt, a.err))
 		return
 	}
-	results := a.results
-	for _, s := range e.of {
-		if len(results) < len(s.commands) {
-			s.answer <- answer{err: errDoubt} // cannot be: each command has a result
-			continue
-		}
-		s.answer <- answer{results: results[:len(s.commands)]}
-		results = results[len(s.commands):]
-	}
+	e.done(a.results)
 }
 
 // await waits for a future of raft, which always comes while the disk does.

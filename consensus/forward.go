@@ -157,8 +157,34 @@ func (c *caller) close() {
 	c.only("")
 }
 
-// forward asks the leader to append the commands. Its errors are those of appendLocally.
-func (n *Node) forward(ctx context.Context, leader MemberID, commands []store.Command) ([]store.Result, error) {
+// forwarders is how many requests with commands a member has under way. While all of them wait for answers, what comes
+// gathers, and is the next request together.
+const forwarders = 8
+
+// forward asks the leader to append the commands, along with what else waits here. Its errors are those of appendLocally.
+func (n *Node) forward(ctx context.Context, commands []store.Command) ([]store.Result, error) {
+	return n.submit(ctx, n.outgoing, commands)
+}
+
+// routineForward packs what waits into requests; there are several such goroutines.
+func (n *Node) routineForward() {
+	n.packAll(n.outgoing, func(e *entry) {
+		leader, _, ok := n.Leader()
+		if !ok || leader == n.cfg.ID {
+			e.fail(errNoLeader)
+			return
+		}
+		results, err := n.askToAppend(n.ctx, leader, e.commands())
+		if err != nil {
+			e.fail(err)
+			return
+		}
+		e.done(results)
+	})
+}
+
+// askToAppend sends one request with the commands.
+func (n *Node) askToAppend(ctx context.Context, leader MemberID, commands []store.Command) ([]store.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Timing.DataRPC)
 	defer cancel()
 	var a proposeAnswer
@@ -234,7 +260,7 @@ func (n *Node) accept(from MemberID, r proposeRequest) ([]store.Result, error) {
 			return nil, errRefused
 		}
 	}
-	if n.leading() == nil {
+	if n.appending() == nil {
 		return nil, errNotLeading
 	}
 	return n.appendLocally(n.ctx, from, r.Commands)

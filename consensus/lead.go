@@ -122,10 +122,20 @@ func (n *Node) establish(o *office) {
 	}
 }
 
-// leading returns the office if it is established and not over.
-func (n *Node) leading() *office {
+// appending returns the office if it is not over. What is appended in it is applied after everything that earlier leaders
+// committed, so proposals need not wait until it is established; only what looks at the store does.
+func (n *Node) appending() *office {
 	o, _ := n.offices.get()
 	if o == nil || o.ctx.Err() != nil || n.fsm.stopped() != nil {
+		return nil
+	}
+	return o
+}
+
+// leading returns the office if it is established and not over.
+func (n *Node) leading() *office {
+	o := n.appending()
+	if o == nil {
 		return nil
 	}
 	select {

@@ -46,7 +46,8 @@ type Node struct {
 	sequence  *sequence
 	proposals *caller
 	reads     *caller
-	queue     chan *submission
+	queue     chan *submission // what this leader appends
+	outgoing  chan *submission // what others are asked to append
 	entries   chan *entry
 	pending   atomic.Int64 // entries between the batcher and their answer
 
@@ -75,7 +76,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, notify: make(chan bool, 8), observed: make(chan raft.Observation, 8),
-		raftDone: make(chan struct{}), queue: make(chan *submission, queued), entries: make(chan *entry, inFlight),
+		raftDone: make(chan struct{}), queue: make(chan *submission, queued), outgoing: make(chan *submission, queued), entries: make(chan *entry, inFlight),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.offices.changed = make(chan struct{})
@@ -180,6 +181,9 @@ func (n *Node) start() {
 	}
 	n.goFunc(func() { n.probes.routine(n.ctx) })
 	n.goFunc(n.routineBatch)
+	for range forwarders {
+		n.goFunc(n.routineForward)
+	}
 	n.goFunc(n.routineComplete)
 	n.goFunc(n.routineDrive)
 	n.goFunc(n.routineYield)

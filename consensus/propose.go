@@ -213,18 +213,13 @@ func (a *attempts) outcome(err error) error {
 
 func (a *attempts) once(commands []store.Command) ([]store.Result, error) {
 	n := a.node
-	o := n.leading()
-	switch {
-	case a.term != 0 && (o == nil || o.term != a.term):
+	if o := n.leading(); a.term != 0 && (o == nil || o.term != a.term) {
 		return nil, store.ErrStaleTerm
-	case o != nil:
+	}
+	if n.appending() != nil {
 		return n.appendLocally(a.ctx, n.cfg.ID, commands)
 	}
-	leader, _, ok := n.Leader()
-	if !ok || leader == n.cfg.ID {
-		return nil, errNoLeader
-	}
-	return n.forward(a.ctx, leader, commands)
+	return n.forward(a.ctx, commands)
 }
 
 func renumber(commands []store.Command) {

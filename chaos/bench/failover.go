@@ -54,7 +54,7 @@ func (b *bed) kills(ctx context.Context) ([]Row, error) {
 func (b *bed) gapRows(where string, ours, peer []time.Duration, p50, p99 float64) []Row {
 	slices.Sort(ours)
 	slices.Sort(peer)
-	of, peers := load{took: ours}, load{took: peer}
+	of, peers := load{Took: ours}, load{Took: peer}
 	name := "leader killed → first committed write, " + where
 	return []Row{
 		newRow(name+", p50", inMilliseconds, []float64{of.at(0.5)}, []float64{peers.at(0.5)}, atMost(p50, inMilliseconds)),

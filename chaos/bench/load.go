@@ -38,19 +38,19 @@ func get(ctx context.Context, c *clientv3.Client) error {
 
 // load is what so many clients of a node saw in a while.
 type load struct {
-	took    []time.Duration // sorted
-	failed  int
-	elapsed time.Duration
+	Took    []time.Duration // sorted
+	Failed  int
+	Elapsed time.Duration
 }
 
-func (l load) perSecond() float64 { return float64(len(l.took)) / l.elapsed.Seconds() }
+func (l load) perSecond() float64 { return float64(len(l.Took)) / l.Elapsed.Seconds() }
 
 // at is the p-th part of what was seen, in milliseconds.
 func (l load) at(p float64) float64 {
-	if len(l.took) == 0 {
+	if len(l.Took) == 0 {
 		return 0
 	}
-	return milliseconds(l.took[int(p*float64(len(l.took)-1))])
+	return milliseconds(l.Took[int(p*float64(len(l.Took)-1))])
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -70,6 +70,17 @@ func run(ctx context.Context, n *node, clients int, warm, measured time.Duration
 		}
 		connections = append(connections, c)
 	}
+	l := drive(ctx, clients, warm, measured, func(ctx context.Context, client int) error {
+		return do(ctx, connections[client/perConnection])
+	})
+	if len(l.Took) == 0 {
+		return l, fmt.Errorf("%s answered none of %d requests", n.name, l.Failed)
+	}
+	return l, ctx.Err()
+}
+
+// drive has clients do one thing after the other, all at once.
+func drive(ctx context.Context, clients int, warm, measured time.Duration, do func(ctx context.Context, client int) error) load {
 	var (
 		mu  sync.Mutex
 		all load
@@ -79,26 +90,24 @@ func run(ctx context.Context, n *node, clients int, warm, measured time.Duration
 	end := begin.Add(measured)
 	for i := range clients {
 		wg.Go(func() {
-			l := client(ctx, connections[i/perConnection], begin, end, do)
+			l := one(ctx, begin, end, func(ctx context.Context) error { return do(ctx, i) })
 			mu.Lock()
 			defer mu.Unlock()
-			all.took, all.failed = append(all.took, l.took...), all.failed+l.failed
+			all.Took, all.Failed = append(all.Took, l.Took...), all.Failed+l.Failed
 		})
 	}
 	wg.Wait()
-	all.elapsed = measured
-	slices.Sort(all.took)
-	if len(all.took) == 0 {
-		return all, fmt.Errorf("%s answered none of %d requests", n.name, all.failed)
-	}
-	return all, ctx.Err()
+	all.Elapsed = measured
+	slices.Sort(all.Took)
+	return all
 }
 
-func client(ctx context.Context, c *clientv3.Client, begin, end time.Time, do call) (l load) {
+// one is one client, from before begin until end.
+func one(ctx context.Context, begin, end time.Time, do func(ctx context.Context) error) (l load) {
 	for ctx.Err() == nil {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		sent := time.Now()
-		err := do(ctx, c)
+		err := do(ctx)
 		done := time.Now()
 		cancel()
 		switch {
@@ -106,9 +115,9 @@ func client(ctx context.Context, c *clientv3.Client, begin, end time.Time, do ca
 			return l
 		case done.Before(begin):
 		case err != nil:
-			l.failed++
+			l.Failed++
 		default:
-			l.took = append(l.took, done.Sub(sent))
+			l.Took = append(l.Took, done.Sub(sent))
 		}
 	}
 	return l

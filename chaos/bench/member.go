@@ -55,13 +55,12 @@ func RunMember(ctx context.Context, config string) error {
 	if err != nil {
 		return err
 	}
-	if c.Debug != "" {
-		go http.ListenAndServe(c.Debug, nil) // ends with the process
-	}
 	m, err := openMember(c, identity, nil)
 	if err != nil {
 		return err
 	}
+	http.HandleFunc("/inside", m.serveInside)
+	go http.ListenAndServe(c.Debug, nil) // ends with the process
 	listener, err := net.Listen("tcp", c.API)
 	if err != nil {
 		return errors.Join(err, m.close())

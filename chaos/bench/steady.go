@@ -7,10 +7,16 @@ import (
 )
 
 const (
-	one  = 1
-	many = 256
+	single = 1
+	many   = 256
 	// warm is what precedes every measurement.
 	warm = time.Second
+)
+
+// Where a client is.
+const (
+	leading   = "the leader"
+	following = "a follower"
 )
 
 // writes measures durable writes through the leader.
@@ -19,16 +25,16 @@ func (b *bed) writes(ctx context.Context) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	single, err := b.inTurns("writes of 1 client", trios, func(t *trio) ([]float64, error) {
-		l, err := b.atLeader(ctx, t, one, put)
+	lone, err := b.inTurns("writes of 1 client", trios, func(t *trio) ([]float64, error) {
+		l, err := b.atLeader(ctx, t, single, put)
 		return []float64{l.at(0.5), l.at(0.99)}, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	rows := []Row{
-		newRow("durable write, 1 client, p50", inMilliseconds, single[0][0], single[0][1], atLeast(1)),
-		newRow("durable write, 1 client, p99", inMilliseconds, single[1][0], single[1][1], atLeast(1)),
+		newRow("durable write, 1 client, p50", inMilliseconds, lone[0][0], lone[0][1], atLeast(1)),
+		newRow("durable write, 1 client, p99", inMilliseconds, lone[1][0], lone[1][1], atLeast(1)),
 	}
 	crowd, err := b.inTurns("writes of 256 clients", trios, func(t *trio) ([]float64, error) {
 		stop := b.profile(ctx, t)
@@ -39,10 +45,30 @@ func (b *bed) writes(ctx context.Context) ([]Row, error) {
 	if err != nil {
 		return rows, err
 	}
-	return append(rows,
+	rows = append(rows,
 		newRow("durable writes, 256 clients, 256 B", aSecond, crowd[0][0], crowd[0][1], atLeast(2)),
 		newRow("durable writes, 256 clients, 256 B, p99", inMilliseconds, crowd[1][0], crowd[1][1], nil),
-	), nil
+	)
+	for _, at := range []string{leading, following} {
+		inside, err := b.inTurns("writes of 256 inside "+at, trios, func(t *trio) ([]float64, error) {
+			n, err := t.at(ctx, at)
+			if err != nil {
+				return nil, err
+			}
+			var l load
+			if n.debug != "" {
+				l, err = runInside(ctx, n, many, b.Measured)
+			} else {
+				l, err = run(ctx, n, many, warm, b.Measured, put)
+			}
+			return []float64{l.perSecond()}, err
+		})
+		if err != nil {
+			return rows, err
+		}
+		rows = append(rows, newRow("writes, 256 inside our API server's process, "+at, aSecond, inside[0][0], inside[0][1], nil))
+	}
+	return rows, nil
 }
 
 // reads measures linearizable reads of one key each, at the leader and at a follower.
@@ -52,15 +78,11 @@ func (b *bed) reads(ctx context.Context) ([]Row, error) {
 		return nil, err
 	}
 	var rows []Row
-	for _, at := range []string{"the leader", "a follower"} {
+	for _, at := range []string{leading, following} {
 		runs, err := b.inTurns("reads of 256 clients at "+at, trios, func(t *trio) ([]float64, error) {
-			leader, others, err := t.split(ctx)
+			n, err := t.at(ctx, at)
 			if err != nil {
 				return nil, err
-			}
-			n := leader
-			if at != "the leader" {
-				n = others[0]
 			}
 			l, err := run(ctx, n, many, warm, b.Measured, get)
 			return []float64{l.perSecond()}, err
@@ -84,17 +106,13 @@ func (b *bed) distance(ctx context.Context) ([]Row, error) {
 	for _, place := range []struct {
 		at    string
 		limit float64
-	}{{"the leader", rtt*1.05 + 3}, {"a follower", 2*rtt*1.05 + 3}} {
+	}{{leading, rtt*1.05 + 3}, {following, 2*rtt*1.05 + 3}} {
 		runs, err := b.inTurns(fmt.Sprintf("commits at %s RTT at %s", b.RoundTrip, place.at), trios, func(t *trio) ([]float64, error) {
-			leader, others, err := t.split(ctx)
+			n, err := t.at(ctx, place.at)
 			if err != nil {
 				return nil, err
 			}
-			n := leader
-			if place.at != "the leader" {
-				n = others[0]
-			}
-			l, err := run(ctx, n, one, warm, b.Measured, put)
+			l, err := run(ctx, n, single, warm, b.Measured, put)
 			return []float64{l.at(0.5)}, err
 		})
 		if err != nil {
@@ -113,8 +131,8 @@ func (b *bed) atLeader(ctx context.Context, t *trio, clients int, do call) (load
 		return load{}, err
 	}
 	l, err := run(ctx, leader, clients, warm, b.Measured, do)
-	if err == nil && l.failed > 0 {
-		b.say("%s failed %d requests", t.name, l.failed)
+	if err == nil && l.Failed > 0 {
+		b.say("%s failed %d requests", t.name, l.Failed)
 	}
 	return l, err
 }

@@ -146,6 +146,18 @@ func (t *trio) split(ctx context.Context) (leader *node, others []*node, err err
 	return leader, others, nil
 }
 
+// at is the leader, or one of the others.
+func (t *trio) at(ctx context.Context, place string) (*node, error) {
+	leader, others, err := t.split(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if place == leading {
+		return leader, nil
+	}
+	return others[0], nil
+}
+
 // close kills all three.
 func (t *trio) close() {
 	for _, n := range t.nodes {
