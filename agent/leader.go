@@ -141,6 +141,9 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 	if err != nil {
 		return err
 	}
+	if err := l.orderBackup(ctx, s); err != nil {
+		return err
+	}
 	if _, yes := observing(v); yes {
 		return l.writeStatuses(ctx, s) // nothing is granted, withdrawn or collected before a person says go
 	}

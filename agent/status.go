@@ -9,6 +9,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -58,6 +59,11 @@ func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 	}
 	if held := heldBack(c.store.View()); held != "" {
 		all = append(all, held)
+	}
+	if record, _, err := backupRecord(c.store.View()); err == nil {
+		if w := plan.BackupWarning(backupSpec(c.store.View()), record, time.Now()); w != "" {
+			all = append(all, w)
+		}
 	}
 	if err := c.node.Stopped(); err != nil {
 		all = append(all, "this member stopped applying the log: "+err.Error())

@@ -30,6 +30,9 @@ func (s succession) ops(v *store.View) ([]store.Op, error) {
 			ops = append(ops, store.RemoveMember(m, s.now)...)
 		}
 	}
+	if _, ok := v.Get(v1alpha1.KeyBackups); ok { // what another epoch wrote is not this one's to delete
+		ops = append(ops, store.Delete(v1alpha1.KeyBackups))
+	}
 	for _, kv := range v.List(law.KeyTokens) {
 		ops = append(ops, store.Delete(kv.Key))
 	}

@@ -12,6 +12,7 @@ var rules = map[string]func(write) bool{
 	v1alpha1.KeyFleets: byAdmin,
 	v1alpha1.KeyUsers:  byAdmin,
 	KeyTokens:          byAdmin,
+	backups:            write.reportsBackup,
 	observing:          func(w write) bool { return w.op.Delete && w.asker.admin() },
 	v1alpha1.KeyClusters: func(w write) bool {
 		return w.asker.admin() && w.before != nil || w.name == w.asker.cluster && w.onlyOwnStatus()

@@ -1,0 +1,131 @@
+package sim_test
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"filippo.io/age"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/backup"
+	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// schedule sets the fleet's backups.
+func schedule(t *testing.T, m *sim.Member, spec *v1alpha1.BackupSpec) {
+	t.Helper()
+	kv, _ := m.Core.Store().View().Get(v1alpha1.KeyFleets + "sim")
+	var f v1alpha1.Fleet
+	if err := json.Unmarshal(kv.Value, &f); err != nil {
+		t.Fatal(err)
+	}
+	f.Spec.Backup = spec
+	value, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Core.Node().Propose(t.Context(), consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.Put(kv.Key, value)}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func record(t *testing.T, m *sim.Member) (r v1alpha1.BackupRecord) {
+	t.Helper()
+	if kv, ok := m.Core.Store().View().Get(v1alpha1.KeyBackups); ok {
+		if err := json.Unmarshal(kv.Value, &r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
+
+func filesIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			names = append(names, strings.TrimPrefix(path, dir+"/"))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func warned(m *sim.Member, words string) bool {
+	return strings.Contains(strings.Join(m.Core.Status().Warnings, "\n"), words)
+}
+
+func TestBackupsAreMadeOnScheduleByOneMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		key, err := age.GenerateX25519Identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		stranger := filepath.Join(dir, "sim", "notes.txt")
+		if err := os.MkdirAll(filepath.Dir(stranger), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(stranger, []byte("not the fleet's"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		spec := &v1alpha1.BackupSpec{
+			Every: metav1.Duration{Duration: time.Minute}, Recipients: []string{key.Recipient().String()}, To: dir,
+			Retention: &v1alpha1.BackupRetention{Keep: 2},
+		}
+		fra := f.Members[0]
+		schedule(t, fra, spec)
+		f.Await("the first is made at once", time.Minute, func() bool { return len(record(t, fra).Made) == 1 })
+		if by := record(t, fra).Made[0].By; by == f.Leader().Name {
+			t.Errorf("the leader, %s, made it", by)
+		}
+		write(t, fra, "between", 1)
+		for range 4 {
+			time.Sleep(time.Minute)
+		}
+		f.Await("nothing is under way", time.Minute, func() bool { return record(t, fra).Order == nil })
+		made := record(t, fra).Made
+		if len(made) != 2 {
+			t.Errorf("made %v", made)
+		}
+		if names := filesIn(t, dir); len(names) != 3 { // two, and the stranger's
+			t.Errorf("there is %v", names)
+		}
+		file, err := os.Open(filepath.Join(dir, made[1].Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		h, v, err := backup.Read(file, key)
+		if _, ok := v.Get("/users/between"); err != nil || !ok || uint64(h.Revision) != made[1].Revision {
+			t.Errorf("the latest is of %+v: %v", h, err)
+		}
+
+		// What goes wrong is told, and another member tries.
+		spec.To = filepath.Join(stranger, "below") // a file is no folder
+		schedule(t, fra, spec)
+		f.Await("a failure is told", 15*time.Minute, func() bool { return warned(fra, "backup failed on") })
+		first := record(t, fra).Failed.By
+		f.Await("another member tries", 30*time.Minute, func() bool { r := record(t, fra).Failed; return r != nil && r.By != first })
+		if got := record(t, fra).Made; len(got) != 2 {
+			t.Errorf("a failure counts: %v", got)
+		}
+		spec.To = dir
+		schedule(t, fra, spec)
+		f.Await("all is well again", 30*time.Minute, func() bool { return !warned(fra, "backup") && len(record(t, fra).Made) == 2 })
+	})
+}
