@@ -3,6 +3,7 @@ package consensus
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -30,7 +31,7 @@ func Inspect(dir string, st *store.Store) (Survey, error) {
 	if _, err := os.Stat(filepath.Join(dir, logFile)); err != nil {
 		return Survey{}, fmt.Errorf("there is no log: %w", err)
 	}
-	stores, closer, err := openStores(dir, slog.New(slog.DiscardHandler))
+	stores, closer, err := openChecked(dir)
 	if err != nil {
 		return Survey{}, err
 	}
@@ -38,9 +39,22 @@ func Inspect(dir string, st *store.Store) (Survey, error) {
 	return s, errors.Join(err, closer.Close())
 }
 
+// openChecked opens the files as a node does.
+func openChecked(dir string) (Stores, io.Closer, error) {
+	stores, closer, err := openStores(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return stores, nil, err
+	}
+	checked, err := checkStores(stores)
+	if err != nil {
+		return stores, nil, errors.Join(err, closer.Close())
+	}
+	return checked, closer, nil
+}
+
 func inspect(stores Stores, st *store.Store) (s Survey, err error) {
 	var configuration raft.Configuration
-	if s, configuration, err = inspectSnapshots(stores.Snapshots, st); err != nil {
+	if s, configuration, err = inspectSnapshot(stores.Snapshots, st); err != nil {
 		return s, err
 	}
 	last, err := stores.Log.LastIndex()
@@ -73,24 +87,20 @@ func inspect(stores Stores, st *store.Store) (s Survey, err error) {
 	return s, err
 }
 
-// inspectSnapshots restores the newest snapshot that can be read. When there are some and none can be, that is an error.
-func inspectSnapshots(snaps raft.SnapshotStore, st *store.Store) (s Survey, c raft.Configuration, err error) {
+// inspectSnapshot restores the newest snapshot, if there is one.
+func inspectSnapshot(snaps raft.SnapshotStore, st *store.Store) (s Survey, c raft.Configuration, err error) {
 	metas, err := snaps.List()
+	if err != nil || len(metas) == 0 {
+		return s, c, err
+	}
+	m, r, err := snaps.Open(metas[0].ID)
 	if err != nil {
-		return s, c, fmt.Errorf("list snapshots: %w", err)
+		return s, c, err
 	}
-	var errs []error
-	for _, m := range metas {
-		_, r, err := snaps.Open(m.ID)
-		if err == nil {
-			err = errors.Join(st.Restore(r), r.Close())
-		}
-		if err == nil {
-			return Survey{LastTerm: m.Term, LastIndex: m.Index}, m.Configuration, nil
-		}
-		errs = append(errs, fmt.Errorf("snapshot %s: %w", m.ID, err))
+	if err := errors.Join(st.Restore(r), r.Close()); err != nil {
+		return s, c, fmt.Errorf("snapshot %s: %w", m.ID, err)
 	}
-	return s, c, errors.Join(errs...)
+	return Survey{LastTerm: m.Term, LastIndex: m.Index}, m.Configuration, nil
 }
 
 // decodeConfiguration is raft's, which panics at what is none.
@@ -107,7 +117,7 @@ func decodeConfiguration(data []byte) (c raft.Configuration, err error) {
 // and no log. A Node that is opened on them goes on from there. The folder must be empty, or not there; after an error, or
 // a crash, it is of no use.
 func Begin(dir string, id MemberID, s *store.Snapshot, after Survey) error {
-	stores, closer, err := openStores(dir, slog.New(slog.DiscardHandler))
+	stores, closer, err := openChecked(dir)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,184 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// running is a member on loopback.
+type running struct {
+	*Core
+	stop func()
+}
+
+func start(t *testing.T, dir string) running {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, err := OpenCore(CoreConfig{DataDir: dir, Conn: conn, Timing: consensus.DefaultTiming(), Logger: slog.New(slog.DiscardHandler), Fatal: func(err error) { t.Error(err) }})
+	if err != nil {
+		conn.Close()
+		t.Fatalf("start %s: %v", dir, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- core.Run(ctx) }()
+	return running{core, func() {
+		cancel()
+		if err := errors.Join(<-done, core.Close()); err != nil {
+			t.Error(err)
+		}
+	}}
+}
+
+// lonely is the data directory of a stopped member whose two fellow voters are lost: by its log, and nowhere else, because
+// here only the files count.
+func lonely(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "fra")
+	if _, err := Init(InitOptions{DataDir: dir, Fleet: "acme", Cluster: "fra", Region: "eu", Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"}}); err != nil {
+		t.Fatal(err)
+	}
+	m := start(t, dir)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := m.store.WaitFor(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	for ctx.Err() == nil {
+		s, err := m.dir.self()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Begun {
+			break
+		}
+	}
+	m.stop()
+	return dir
+}
+
+// copyDir copies a data directory, as a disk is found after a crash.
+func copyDir(t *testing.T, from string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "copy")
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// A kill -9 after any step leaves a member that is as before, or that recover finishes; never one that is half of each.
+func TestARecoveryThatIsCutOffIsFinishedByTheNext(t *testing.T) {
+	origin := lonely(t)
+	steps := 0
+	for cut := 0; cut == 0 || cut <= steps; cut++ {
+		dir := dataDir(copyDir(t, origin))
+		me, err := dir.self()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, found, v, err := dir.survey(me)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := dir.succeed(me, v, found, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := dir.recovery(next, found, store.MemberID(me.Incarnation), v.Epoch().Number)
+		steps = len(all)
+		for _, step := range all[:cut] {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		switch _, err := Survey(string(dir)); {
+		case errors.Is(err, ErrUnfinished):
+			if _, err := OpenCore(CoreConfig{DataDir: string(dir), Logger: slog.New(slog.DiscardHandler)}); !errors.Is(err, ErrUnfinished) || !strings.Contains(err.Error(), "hanse recover") {
+				t.Errorf("after step %d its agent starts: %v", cut, err)
+			}
+			e, err := Recover(RecoverOptions{DataDir: string(dir)})
+			if err != nil || e.Epoch != next.View().Epoch() {
+				t.Errorf("after step %d it is not finished: %+v, %v", cut, e, err)
+			}
+		case err != nil:
+			t.Errorf("after step %d: %v", cut, err)
+		}
+		after, _, v, err := dir.survey(me)
+		switch {
+		case err != nil:
+			t.Errorf("after step %d: %v", cut, err)
+		case after.Epoch == before.Epoch && after.LastIndex != before.LastIndex:
+			t.Errorf("after step %d it is neither: %+v", cut, after)
+		case after.Epoch != before.Epoch:
+			if _, yes := observing(v); !yes || after.Revision < before.Revision+store.Jump || after.EpochID == before.EpochID {
+				t.Errorf("after step %d it has begun %+v, observing: %v", cut, after, yes)
+			}
+		}
+		if old := filepath.Join(string(dir), "raft.epoch-1"); after.Epoch == 2 {
+			if _, err := os.Stat(old); err != nil {
+				t.Errorf("after step %d the old log is gone: %v", cut, err)
+			}
+		}
+		// Whatever it is, it starts, and leads.
+		m := start(t, string(dir))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		if _, err := m.node.Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.Put(v1alpha1.KeyUsers+"anna", []byte("{}"))}}}); err != nil {
+			t.Errorf("after step %d it takes no write: %v", cut, err)
+		}
+		cancel()
+		m.stop()
+	}
+	if steps == 0 {
+		t.Error("there were no steps")
+	}
+}
+
+func TestARestoreThatIsCutOffCanBeRepeated(t *testing.T) {
+	dir := dataDir(t.TempDir())
+	// As if it had been killed before member.json: half a log, and a whole one, of nobody.
+	for _, left := range []string{dir.raft(), dir.nextRaft()} {
+		if err := os.MkdirAll(filepath.Join(left, "snapshots"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(left, "log.bolt"), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, found := emptyState(t)
+	if err := dir.begin(s, found, "id"); err != nil {
+		t.Fatal(err)
+	}
+	st := store.New(nil)
+	if _, err := consensus.Inspect(dir.raft(), st); err != nil || st.View().Epoch().ID != "next" {
+		t.Errorf("got epoch %+v: %v", st.View().Epoch(), err)
+	}
+	if _, err := os.Stat(dir.nextRaft()); err == nil {
+		t.Error("something is left over")
+	}
+}
+
+func emptyState(t *testing.T) (*store.Snapshot, consensus.Survey) {
+	t.Helper()
+	var found consensus.Survey
+	m := store.Member{ID: "id", Cluster: "fra", Region: "eu", Eligible: true, Pin: store.Pin{1}}
+	s, err := store.New(nil).View().Succeed(store.Succession{ID: "next", Index: found.NextIndex(), Ops: []store.Op{store.PutMember(m)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, found
+}
