@@ -19,7 +19,9 @@ func TestBackupOrder(t *testing.T) {
 	order := func(cluster string, d time.Duration) *v1alpha1.BackupOrder {
 		return &v1alpha1.BackupOrder{Cluster: cluster, At: ago(d)}
 	}
-	failed := func(by string, d time.Duration) *v1alpha1.BackupFailed { return &v1alpha1.BackupFailed{At: ago(d), By: by} }
+	failed := func(by string, d time.Duration) *v1alpha1.BackupFailed {
+		return &v1alpha1.BackupFailed{At: ago(d), By: by}
+	}
 	three := []string{"sin", "fra", "iad"}
 	for name, tt := range map[string]struct {
 		spec   *v1alpha1.BackupSpec
