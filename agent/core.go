@@ -40,6 +40,8 @@ type Core struct {
 	// ready closes when node is set: the network runs before it.
 	ready   chan struct{}
 	version string
+	// since is when this member began to listen.
+	since time.Time
 	// kubernetes is the version of the member's own cluster, once it has answered.
 	kubernetes atomic.Pointer[string]
 }
@@ -85,7 +87,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
-	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), board: newBoard(), senses: newSenses(), buried: map[store.MemberID]time.Time{}, version: cfg.Version, ready: make(chan struct{})}
+	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), board: newBoard(), senses: newSenses(), buried: map[store.MemberID]time.Time{}, version: cfg.Version, since: time.Now(), ready: make(chan struct{})}
 	c.store = store.NewFaulty(cfg.Seams.authorizer(law.Authority{Address: transport.CheckAddress}), cfg.Seams.Faults)
 	c.directory = &directory{self: c.id(), store: c.store, joined: peers}
 	c.verdict = newVerdict(c.knownVoters)
@@ -125,7 +127,7 @@ func (c *Core) open(cfg CoreConfig) error {
 		return errors.Join(old, c.Close())
 	}
 	if c.self.Begun && c.store.View().Revision() == 0 && !cfg.Seams.Faults.LostLog {
-		lost := fmt.Errorf("the log of %s is gone from %s; from a member that works: hanse remove %s, then join again with a fresh --data-dir", c.self.Cluster, c.dir, c.self.Cluster)
+		lost := fmt.Errorf("the log of %s is gone from %s; from a member that works: hanse token create --cluster %s --replace, then join with it and a fresh --data-dir", c.self.Cluster, c.dir, c.self.Cluster)
 		return errors.Join(lost, c.Close())
 	}
 	if c.self.Founder && !c.self.Begun {

@@ -63,7 +63,7 @@ func (c *Core) serveTokens(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, fmt.Errorf("read token request: %w", err))
 		return
 	}
-	terms := law.Terms{Cluster: ask.Cluster, Region: ask.Region, Zone: ask.Zone, Labels: ask.Labels, Voting: ask.Voting, Rights: ask.Rights}
+	terms := law.Terms{Cluster: ask.Cluster, Region: ask.Region, Zone: ask.Zone, Labels: ask.Labels, Voting: ask.Voting, Rights: ask.Rights, Replace: ask.Replace}
 	ctx, cancel := context.WithTimeout(r.Context(), patience(r))
 	defer cancel()
 	t, err := c.createToken(ctx, apiserver.Person(r.Context()), terms, time.Duration(ask.TTLSeconds)*time.Second)

@@ -136,12 +136,15 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	if err := token.Usable(time.Now()); err != nil {
 		return transport.JoinAnswer{}, refusal{err}
 	}
+	if err := c.replaceable(v, token, time.Now()); err != nil {
+		return transport.JoinAnswer{}, err
+	}
 	terms, err := token.Settle(onRecord(v, token, law.Terms{Cluster: r.Cluster, Region: r.Region, Zone: r.Zone}))
 	if err != nil {
 		return transport.JoinAnswer{}, refusal{err}
 	}
 	if _, taken := v.Get(v1alpha1.KeyClusters + terms.Cluster); taken && !vacant(v, token, terms.Cluster) {
-		return transport.JoinAnswer{}, refuse("the fleet has a cluster %s already; join under another --cluster, or remove that one first: hanse remove %s", terms.Cluster, terms.Cluster)
+		return transport.JoinAnswer{}, refuse("the fleet has a cluster %s already; join under another --cluster, or, if the disk of its member is lost: hanse token create --cluster %s --replace", terms.Cluster, terms.Cluster)
 	}
 	token.Spent = &law.Spending{Cluster: terms.Cluster, Pin: from.String(), At: time.Now().UTC()}
 	txn, err := enlist(v, kv, token, terms, from, r)
@@ -170,6 +173,8 @@ func enlist(v *store.View, kv store.KV, token law.Token, terms law.Terms, pin tr
 		store.KeyAt(kv.Key, kv.Modified), as,
 		store.KeyAbsent(store.KeyMembers + string(member.ID)),
 	}, Then: []store.Op{store.PutMember(member)}}
+	conditions, gone := replaced(v, terms.Cluster, token.Spent.At)
+	txn.If, txn.Then = append(txn.If, conditions...), append(txn.Then, gone...)
 	for key, value := range map[string]any{
 		kv.Key:                              token,
 		v1alpha1.KeyClusters + cluster.Name: cluster,

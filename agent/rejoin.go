@@ -10,14 +10,14 @@ import (
 	"github.com/hanse-fleet/hanse/law"
 )
 
-// vacant says that a token lets a new member into a cluster that the fleet has on record, and that has no member: a new
-// epoch leaves such clusters. The token must name the cluster, so an admin has meant it.
+// vacant says that a token lets a new member into a cluster that the fleet has on record, and that has no member, or
+// one whose place the new one takes. A new epoch leaves such clusters. The token must name the cluster, so an admin has meant it.
 func vacant(v *store.View, token law.Token, cluster string) bool {
 	if token.Cluster != cluster {
 		return false
 	}
 	for _, m := range v.Members() {
-		if m.Cluster == cluster {
+		if m.Cluster == cluster && !token.Replace {
 			return false
 		}
 	}

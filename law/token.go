@@ -24,6 +24,8 @@ type Terms struct {
 	Labels  map[string]string `json:"labels,omitempty"`
 	Voting  v1alpha1.Voting   `json:"voting,omitempty"`
 	Rights  v1alpha1.Rights   `json:"rights,omitempty"`
+	// Replace lets a new incarnation take the place of Cluster's member, whose disk is lost. All else stays as it is.
+	Replace bool `json:"replace,omitempty"`
 }
 
 // Token is a join token in the log: never its seed, only the public key, which is its id.
@@ -51,6 +53,9 @@ func (t Terms) Validate() error {
 		if problems := append(validation.IsQualifiedName(k), validation.IsValidLabelValue(v)...); len(problems) > 0 {
 			return fmt.Errorf("label %s=%s: %s", k, v, problems[0])
 		}
+	}
+	if t.Replace && (t.Cluster == "" || t.Region+t.Zone+string(t.Voting)+string(t.Rights) != "" || len(t.Labels) > 0) {
+		return errors.New("a token that replaces a member names its cluster and nothing else: region, labels, rights and whether it votes stay as they are")
 	}
 	switch t.Voting {
 	case "", v1alpha1.VotingEligible, v1alpha1.VotingNever:
@@ -85,6 +90,7 @@ func (t Terms) Settle(joiner Terms) (Terms, error) {
 	if t.Cluster == "" || t.Region == "" {
 		return t, errors.New("neither the token nor the joiner says cluster and region; join with --cluster and --region")
 	}
+	t.Replace = false // it is done by who settles
 	if t.Voting == "" {
 		t.Voting = v1alpha1.VotingEligible
 	}

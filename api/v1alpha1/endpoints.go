@@ -65,6 +65,8 @@ type TokenRequest struct {
 	Labels  map[string]string `json:"labels,omitempty"`
 	Voting  Voting            `json:"voting,omitempty"`
 	Rights  Rights            `json:"rights,omitempty"`
+	// Replace makes a token for a new incarnation of Cluster's member, whose disk is lost; all else stays as it is.
+	Replace bool `json:"replace,omitempty"`
 	// TTLSeconds is how long the token lives; 0 for an hour, at most 30 days.
 	TTLSeconds int64 `json:"ttlSeconds,omitempty"`
 }

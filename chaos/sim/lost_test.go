@@ -46,7 +46,7 @@ func TestAFounderWhoseLogIsLostDoesNotFoundTheFleetAgain(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(fra.Dir(), "raft")); err != nil {
 			t.Fatal(err)
 		}
-		if err := fra.TryStart(); err == nil || !strings.Contains(err.Error(), "hanse remove fra") {
+		if err := fra.TryStart(); err == nil || !strings.Contains(err.Error(), "hanse token create --cluster fra --replace") {
 			t.Errorf("started with: %v", err)
 		}
 		write(t, f.Members[1], "after", 2)

@@ -17,9 +17,11 @@ func tokenVerb() *cli.Command {
 		Subcommands: []*cli.Command{{
 			Name: "create", Usage: "make a token that lets one cluster join, once",
 			UsageText: `hanse token create > token
-hanse token create --cluster iad --region us | ssh iad hanse join --cluster iad`,
+hanse token create --cluster iad --region us | ssh iad hanse join --cluster iad
+hanse token create --cluster fra --replace                    the disk of its member is lost`,
 			Flags: append(connectionFlags(defaultTimeout),
 				&cli.StringFlag{Name: "cluster", Usage: "only a cluster of this NAME"},
+				&cli.BoolFlag{Name: "replace", Usage: "for a new data directory of --cluster, whose member's disk is lost"},
 				&cli.StringFlag{Name: "region", Usage: "the cluster's REGION"},
 				&cli.StringFlag{Name: "zone", Usage: "the cluster's ZONE"},
 				&cli.StringSliceFlag{Name: "label", Usage: "label `KEY=VALUE` of the cluster; repeatable"},
@@ -65,13 +67,21 @@ func tokenAction(c *cli.Context) error {
 func tokenWanted(c *cli.Context) (v1alpha1.TokenRequest, error) {
 	wanted := v1alpha1.TokenRequest{
 		Cluster: c.String("cluster"), Region: c.String("region"), Zone: c.String("zone"),
-		TTLSeconds: int64(c.Duration("ttl").Seconds()),
+		Replace: c.Bool("replace"), TTLSeconds: int64(c.Duration("ttl").Seconds()),
 	}
 	if err := noNames(c); err != nil {
 		return wanted, err
 	}
 	if wanted.TTLSeconds < 1 {
 		return wanted, usagef("--ttl %s: a token must be valid for a second at least", c.Duration("ttl"))
+	}
+	if wanted.Replace && wanted.Cluster == "" {
+		return wanted, usage("--replace: which cluster's member?", hint{"name it", "token create --cluster NAME --replace"})
+	}
+	for _, flag := range []string{"region", "zone", "label", "voting", "rights"} {
+		if wanted.Replace && c.IsSet(flag) {
+			return wanted, usagef("--replace keeps what the cluster is: leave --%s out", flag)
+		}
 	}
 	var err error
 	if wanted.Voting, err = oneOf(c, "voting", v1alpha1.VotingEligible, v1alpha1.VotingNever); err != nil {
@@ -116,7 +126,9 @@ func joinCommand(t v1alpha1.TokenRequest) string {
 		name = "NAME"
 	}
 	command := "join --cluster " + name
-	if t.Region == "" {
+	if t.Replace {
+		command += " --data-dir FRESH"
+	} else if t.Region == "" {
 		command += " --region REGION"
 	}
 	return command + " < token"
