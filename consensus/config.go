@@ -60,6 +60,9 @@ func (c Config) Validate() error {
 }
 
 func (c Config) withDefaults() Config {
+	if c.Stores != nil {
+		c.Dir = "" // snapshots on their way in are kept in memory too
+	}
 	if c.Timing == (Timing{}) {
 		c.Timing = DefaultTiming()
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +29,11 @@ type Fleet struct {
 	// Timing and Seams of every member that starts from now on.
 	Timing consensus.Timing
 	Seams  agent.Seams
-	dir    string
+	// Tune may change what a member runs on, before each of its starts; started sees each that has, with a context that
+	// ends when it stops. Both may be nil.
+	Tune    func(*Member, *agent.CoreConfig)
+	started func(ctx context.Context, m *Member)
+	dir     string
 }
 
 // Member is one member of a Fleet, running or not.
@@ -38,8 +43,9 @@ type Member struct {
 	addr         *net.UDPAddr
 	dir          string
 
-	// Core is set while the member runs.
+	// Core is set while the member runs. Whoever runs beside those who start and stop it asks Live.
 	Core   *agent.Core
+	live   atomic.Pointer[agent.Core]
 	cancel context.CancelFunc
 	ended  chan struct{}
 	err    error // set before ended closes
@@ -49,7 +55,7 @@ type Member struct {
 func New(t testing.TB, latency func(from, to string) time.Duration) *Fleet {
 	timing := consensus.DefaultTiming()
 	timing.Stable = 2 * time.Second
-	return &Fleet{T: t, Net: &Network{Latency: latency}, Timing: timing, dir: t.TempDir()}
+	return &Fleet{T: t, Net: newNetwork(latency, 0), Timing: timing, dir: t.TempDir()}
 }
 
 // Found founds the fleet with a first member, and starts it.
@@ -118,6 +124,9 @@ func (m *Member) Host() string { return m.addr.IP.String() }
 // Running says whether the member was started and not stopped.
 func (m *Member) Running() bool { return m.Core != nil }
 
+// Live is the member's Core, or nil while it does not run.
+func (m *Member) Live() *agent.Core { return m.live.Load() }
+
 // Start starts the member on its data directory.
 func (m *Member) Start() {
 	m.fleet.T.Helper()
@@ -129,10 +138,14 @@ func (m *Member) Start() {
 // TryStart is Start for a member that may refuse.
 func (m *Member) TryStart() error {
 	conn := m.fleet.Net.Listen(m.addr)
-	core, err := agent.OpenCore(agent.CoreConfig{
+	cfg := agent.CoreConfig{
 		DataDir: m.dir, Conn: conn, Timing: m.fleet.Timing, Version: "sim", Logger: logger(), Seams: m.fleet.Seams,
 		Fatal: func(err error) { m.fleet.T.Errorf("disk of %s: %v", m.Name, err) },
-	})
+	}
+	if m.fleet.Tune != nil {
+		m.fleet.Tune(m, &cfg)
+	}
+	core, err := agent.OpenCore(cfg)
 	if err != nil {
 		conn.Close()
 		return err
@@ -143,6 +156,10 @@ func (m *Member) TryStart() error {
 		defer close(m.ended)
 		m.err = core.Run(ctx)
 	}()
+	m.live.Store(core)
+	if m.fleet.started != nil {
+		m.fleet.started(ctx, m)
+	}
 	return nil
 }
 
@@ -160,6 +177,7 @@ func (m *Member) Ended() bool {
 func (m *Member) Stop() error {
 	m.cancel()
 	<-m.ended
+	m.live.Store(nil)
 	err := errors.Join(m.err, m.Core.Close())
 	m.Core = nil
 	return err
@@ -170,20 +188,19 @@ func (m *Member) Stop() error {
 func (m *Member) Kill() {
 	m.Isolate()
 	m.Stop() // what it ends with is of no interest to anyone
-	for _, other := range m.fleet.Members {
-		m.fleet.Net.Mend(m.Host(), other.Host())
-		m.fleet.Net.Mend(other.Host(), m.Host())
-	}
+	m.Rejoin()
+}
+
+// Rejoin undoes one Isolate.
+func (m *Member) Rejoin() {
+	m.fleet.Net.Mend(m.Host(), "")
+	m.fleet.Net.Mend("", m.Host())
 }
 
 // Isolate cuts the member off from all others, in both directions.
 func (m *Member) Isolate() {
-	for _, other := range m.fleet.Members {
-		if other != m {
-			m.fleet.Net.Cut(m.Host(), other.Host())
-			m.fleet.Net.Cut(other.Host(), m.Host())
-		}
-	}
+	m.fleet.Net.Cut(m.Host(), "")
+	m.fleet.Net.Cut("", m.Host())
 }
 
 // Close ends the fleet. The bubble ends after it.

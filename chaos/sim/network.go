@@ -1,12 +1,23 @@
 package sim
 
 import (
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go/testutils/simnet"
 )
+
+// Weather is what may happen to any packet. Shares are of all packets, from 0 to 1.
+type Weather struct {
+	Loss, Duplicates float64
+	// Late packets take up to ten times as long, and so are overtaken by those behind them.
+	Late float64
+	// Jitter is added to every packet's latency, up to this much; Lag to that of packets to a host.
+	Jitter time.Duration
+	Lag    map[string]time.Duration
+}
 
 // Network delivers packets between hosts, late, or not at all where it is cut.
 type Network struct {
@@ -15,19 +26,65 @@ type Network struct {
 
 	router simnet.PerfectRouter
 	mu     sync.Mutex
-	cut    map[[2]string]bool
+	rng    *rand.Rand
+	now    Weather
+	cut    map[[2]string]int // from, to; "" for all
+	held   map[string]int
+	kept   []simnet.Packet
 	links  []*simnet.SimulatedLink
+}
+
+// newNetwork is one whose weather is that of a seed.
+func newNetwork(latency func(from, to string) time.Duration, seed uint64) *Network {
+	return &Network{Latency: latency, rng: rand.New(rand.NewPCG(seed, 1)), cut: map[[2]string]int{}, held: map[string]int{}}
+}
+
+// Change changes the weather.
+func (n *Network) Change(how func(*Weather)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	how(&n.now)
 }
 
 // SendPacket implements simnet.Router.
 func (n *Network) SendPacket(p simnet.Packet) error {
-	n.mu.Lock()
-	cut := n.cut[[2]string{host(p.From), host(p.To)}]
-	n.mu.Unlock()
-	if cut {
-		return nil
+	for range n.copies(p) {
+		if err := n.router.SendPacket(p); err != nil {
+			return err
+		}
 	}
-	return n.router.SendPacket(p)
+	return nil
+}
+
+// copies says how often a packet is delivered now.
+func (n *Network) copies(p simnet.Packet) int {
+	from, to := host(p.From), host(p.To)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.cut[[2]string{from, to}]+n.cut[[2]string{from, ""}]+n.cut[[2]string{"", to}] > 0 || n.rng.Float64() < n.now.Loss:
+		return 0
+	case n.held[from] > 0 || n.held[to] > 0:
+		n.kept = append(n.kept, p)
+		return 0
+	case n.rng.Float64() < n.now.Duplicates:
+		return 2
+	}
+	return 1
+}
+
+// delay of a packet on its way.
+func (n *Network) delay(p simnet.Packet) time.Duration {
+	d := time.Millisecond
+	if n.Latency != nil {
+		d = n.Latency(host(p.From), host(p.To))
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.rng.Float64() < n.now.Late {
+		d += time.Duration(n.rng.Int64N(int64(9*d) + 1))
+	}
+	return d + n.now.Lag[host(p.To)] + time.Duration(n.rng.Int64N(int64(n.now.Jitter)+1))
 }
 
 // AddNode implements simnet.Router.
@@ -35,43 +92,56 @@ func (n *Network) AddNode(addr net.Addr, r simnet.PacketReceiver) { n.router.Add
 
 // Listen makes a socket; one that was at the address before is replaced.
 func (n *Network) Listen(addr *net.UDPAddr) net.PacketConn {
-	link := &simnet.SimulatedLink{UploadPacket: n, LatencyFunc: func(p simnet.Packet) time.Duration {
-		if n.Latency == nil {
-			return time.Millisecond
-		}
-		return n.Latency(host(p.From), host(p.To))
-	}}
+	link := &simnet.SimulatedLink{UploadPacket: n, LatencyFunc: n.delay}
 	conn := simnet.NewBlockingSimConn(addr, link)
-	n.AddNode(addr, link)
 	link.Start()
+	n.AddNode(addr, link)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.links = append(n.links, link)
 	return conn
 }
 
-// Cut drops every packet from one host to the other from now on.
+// Cut drops every packet from one host to the other, "" standing for all, until as many Mends as there were Cuts.
 func (n *Network) Cut(from, to string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.cut == nil {
-		n.cut = map[[2]string]bool{}
-	}
-	n.cut[[2]string{from, to}] = true
+	n.cut[[2]string{from, to}]++
 }
 
-// Mend undoes a Cut.
+// Mend undoes one Cut.
 func (n *Network) Mend(from, to string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.cut, [2]string{from, to})
+	n.cut[[2]string{from, to}] = max(0, n.cut[[2]string{from, to}]-1)
 }
 
-// Heal undoes every Cut.
+// Hold keeps every packet from and to a host, until as many Releases as there were Holds: then they go on their way.
+func (n *Network) Hold(host string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.held[host]++
+}
+
+// Release undoes one Hold.
+func (n *Network) Release(host string) {
+	n.mu.Lock()
+	n.held[host] = max(0, n.held[host]-1)
+	kept := n.kept
+	n.kept = nil
+	n.mu.Unlock()
+	for _, p := range kept {
+		n.SendPacket(p) // a packet to nobody is lost
+	}
+}
+
+// Heal undoes every Cut and Hold, and makes the weather fair. What was held is lost.
 func (n *Network) Heal() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.cut = nil
+	n.now, n.kept = Weather{}, nil
+	clear(n.cut)
+	clear(n.held)
 }
 
 // Close ends the links. The sockets must be closed before.
@@ -82,6 +152,9 @@ func (n *Network) Close() {
 }
 
 func host(a net.Addr) string {
+	if u, ok := a.(*net.UDPAddr); ok {
+		return u.IP.String()
+	}
 	h, _, err := net.SplitHostPort(a.String())
 	if err != nil {
 		return a.String()

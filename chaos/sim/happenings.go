@@ -1,0 +1,255 @@
+package sim
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hanse-fleet/hanse/consensus/consensustest"
+)
+
+// happenings are what an Event may be. Each does its thing, waits until it is over, and undoes it. It runs beside the
+// others, so whoever starts or stops a member holds its life.
+var happenings map[string]func(p *player, e Event)
+
+func init() {
+	happenings = map[string]func(p *player, e Event){
+		// the network
+		"isolate": whom(func(p *player, a *actor, e Event) { a.Isolate(); p.during(e); a.Rejoin() }),
+		"cut":     (*player).cut,
+		"hold": whom(func(p *player, a *actor, e Event) {
+			p.fleet.Net.Hold(a.Host())
+			p.during(e)
+			p.fleet.Net.Release(a.Host())
+		}),
+		"region":     (*player).cutRegion,
+		"loss":       weather(func(w *Weather, x float64) { w.Loss = x / 5 }),
+		"late":       weather(func(w *Weather, x float64) { w.Late = x }),
+		"duplicates": weather(func(w *Weather, x float64) { w.Duplicates = x / 2 }),
+		"jitter":     weather(func(w *Weather, x float64) { w.Jitter = time.Duration(x * float64(100*time.Millisecond)) }),
+		"lag":        whom((*player).lag),
+		// members
+		"kill":        whom(func(p *player, a *actor, e Event) { p.kill(e, a) }),
+		"restart":     whom((*player).restart),
+		"region-dies": func(p *player, e Event) { p.kill(e, p.inRegion(e.Whom)...) },
+		"all-die":     func(p *player, e Event) { p.kill(e, p.all()...) },
+		"transfer":    func(p *player, _ Event) { p.transfer() },
+		"join":        (*player).join,
+		"remove":      whom((*player).remove),
+		"forge":       whom((*player).forge),
+		// disks
+		"slow":      whom((*player).slow),
+		"stall":     whom(func(p *player, a *actor, e Event) { a.disk.Stall(); p.during(e); a.disk.Release() }),
+		"eio":       whom(func(p *player, a *actor, e Event) { p.failDisk(a, e, syscall.EIO) }),
+		"full":      whom(func(p *player, a *actor, e Event) { p.failDisk(a, e, syscall.ENOSPC) }),
+		"lose-disk": whom((*player).loseDisk),
+	}
+}
+
+// whom is for what happens to one member. To one that is not there nothing happens.
+func whom(f func(*player, *actor, Event)) func(*player, Event) {
+	return func(p *player, e Event) {
+		if a := p.actor(e.Whom); a != nil && !a.gone.Load() && !a.lost.Load() {
+			f(p, a, e)
+		}
+	}
+}
+
+// weather draws how strong it is.
+func weather(set func(w *Weather, strength float64)) func(*player, Event) {
+	return func(p *player, e Event) {
+		p.mu.Lock()
+		x := p.rng.Float64()
+		p.mu.Unlock()
+		p.fleet.Net.Change(func(w *Weather) { set(w, x) })
+		p.during(e)
+		p.fleet.Net.Change(func(w *Weather) { set(w, 0) })
+	}
+}
+
+// happen lets everything happen, and returns when all is undone.
+func (p *player) happen() {
+	var work sync.WaitGroup
+	begun := time.Now()
+	for _, e := range p.s.Events {
+		time.Sleep(time.Until(begun.Add(e.At)))
+		work.Go(func() { happenings[e.What](p, e) })
+	}
+	time.Sleep(time.Until(begun.Add(p.s.Length)))
+	close(p.ending)
+	work.Wait()
+}
+
+// during waits as long as an event lasts, or until the run comes to its end.
+func (p *player) during(e Event) {
+	t := time.NewTimer(e.For)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-p.ending:
+	}
+}
+
+// cut is in one direction, a>b.
+func (p *player) cut(e Event) {
+	from, to, _ := strings.Cut(e.Whom, ">")
+	a, b := p.actor(from), p.actor(to)
+	if a == nil || b == nil || a == b {
+		return
+	}
+	p.fleet.Net.Cut(a.Host(), b.Host())
+	p.during(e)
+	p.fleet.Net.Mend(a.Host(), b.Host())
+}
+
+// cutRegion parts a region from the others; inside of it they go on speaking.
+func (p *player) cutRegion(e Event) {
+	each := func(f func(from, to string)) {
+		for _, a := range p.all() {
+			for _, b := range p.all() {
+				if a.Region == e.Whom && b.Region != e.Whom {
+					f(a.Host(), b.Host())
+					f(b.Host(), a.Host())
+				}
+			}
+		}
+	}
+	each(p.fleet.Net.Cut)
+	p.during(e)
+	each(p.fleet.Net.Mend)
+}
+
+func (p *player) inRegion(region string) (found []*actor) {
+	for _, a := range p.all() {
+		if a.Region == region {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
+// lag makes what goes to a member come late.
+func (p *player) lag(a *actor, e Event) {
+	set := func(d time.Duration) {
+		p.fleet.Net.Change(func(w *Weather) {
+			if w.Lag == nil {
+				w.Lag = map[string]time.Duration{}
+			}
+			w.Lag[a.Host()] = d
+		})
+	}
+	set(time.Duration(50+p.draw(200)) * time.Millisecond)
+	p.during(e)
+	set(0)
+}
+
+// kill takes the power of members, all at once, and gives it back.
+func (p *player) kill(e Event, victims ...*actor) {
+	var work sync.WaitGroup
+	for _, a := range victims {
+		work.Go(func() {
+			a.life.Lock()
+			defer a.life.Unlock()
+			if a.Running() {
+				p.crash(a)
+				p.during(e)
+				p.start(a)
+			}
+		})
+	}
+	work.Wait()
+}
+
+// restart stops a member in order. It knows then what it knew.
+func (p *player) restart(a *actor, e Event) {
+	a.life.Lock()
+	defer a.life.Unlock()
+	if !a.Running() {
+		return
+	}
+	core := a.Core
+	p.halt(a)
+	if a.gone.Load() {
+		return
+	}
+	if !a.crashed.Load() {
+		a.servers = servers(core)
+	}
+	p.during(e)
+	p.start(a)
+}
+
+// transfer lets whoever leads hand on.
+func (p *player) transfer() {
+	l := p.leader()
+	if l == nil {
+		return
+	}
+	if core := l.Live(); core != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		core.Node().Transfer(ctx) // it may fail, and does while the others are away
+	}
+}
+
+// join lets another cluster in.
+func (p *player) join(e Event) {
+	for _, site := range late {
+		if site.Name == e.Whom && p.actor(site.Name) == nil {
+			p.enlist(site)
+		}
+	}
+}
+
+func (p *player) slow(a *actor, e Event) {
+	a.disk.Slow(time.Duration(5+p.draw(300)) * time.Millisecond)
+	p.during(e)
+	a.disk.Slow(0)
+}
+
+// failDisk makes a disk fail after some more writes. The member must end, and is started again when the disk works.
+func (p *player) failDisk(a *actor, e Event, err error) {
+	a.failing.Store(true)
+	a.disk.FailAt(1+p.draw(5), err)
+	p.during(e)
+	a.disk.FailAt(0, nil)
+	a.disk.Fail(nil)
+	time.Sleep(2 * time.Second) // one that has just failed ends meanwhile
+	a.life.Lock()
+	defer a.life.Unlock()
+	if a.crashed.Load() && !a.Running() && !a.gone.Load() {
+		p.start(a)
+	}
+	a.failing.Store(false)
+}
+
+// loseDisk takes a member's log. It must not start as who it was: it would vote again where it had voted.
+func (p *player) loseDisk(a *actor, e Event) {
+	a.life.Lock()
+	defer a.life.Unlock()
+	if !a.Running() || p.eligible() <= 3 && !a.never {
+		return
+	}
+	p.crash(a)
+	a.disk = consensustest.NewDisk(rand.New(rand.NewPCG(p.s.Seed, 3)))
+	p.during(e)
+	a.crashed.Store(false)
+	if err := a.TryStart(); err == nil {
+		p.wrong("old incarnation", "%s has lost its log, and starts as who it was", a.Name)
+		return
+	}
+	a.lost.Store(true)
+}
+
+// eligible says how many members may vote and are not lost.
+func (p *player) eligible() (n int) {
+	for _, a := range p.all() {
+		if !a.never && !a.gone.Load() && !a.lost.Load() {
+			n++
+		}
+	}
+	return n
+}

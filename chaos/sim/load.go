@@ -1,0 +1,148 @@
+package sim
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/chaos/check"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// What clients write are Users whose names begin with ours. Every few seconds they go on to new keys, so that no
+// history becomes too long to judge.
+const (
+	ours       = "sim-"
+	epoch      = 4 * time.Second
+	registers  = 3 // keys of an epoch that are objects of their own
+	listedKeys = 3 // keys of the one object of an epoch that is listed
+)
+
+// client repeats what it does until ctx ends. A member that does not run is not asked.
+func (p *player) client(ctx context.Context, c Client) {
+	rng := rand.New(rand.NewPCG(p.s.Seed, uint64(1000+c.ID)))
+	for n := 0; ctx.Err() == nil; n++ {
+		if a := p.actor(c.Member); a != nil {
+			if core := a.Live(); core != nil {
+				p.operate(ctx, core, c, n, rng)
+			}
+		}
+		nap(ctx, time.Duration(20+rng.IntN(100))*time.Millisecond)
+	}
+}
+
+func (p *player) operate(ctx context.Context, core *agent.Core, c Client, n int, rng *rand.Rand) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(300+rng.IntN(3000))*time.Millisecond)
+	defer cancel()
+	age := int(time.Since(p.begun) / epoch)
+	op := check.Op{Client: c.ID, Value: fmt.Sprintf("c%d-%d", c.ID, n)}
+	op.Object = fmt.Sprintf("%sr%d-%d", ours, age, rng.IntN(registers))
+	op.Key = op.Object
+	if c.Does == "list" || rng.IntN(3) == 0 {
+		op.Object = fmt.Sprintf("%sl%d", ours, age)
+		op.Key = fmt.Sprintf("%s-%d", op.Object, rng.IntN(listedKeys))
+	}
+	switch c.Does {
+	case "put":
+		op.Kind = check.Put
+		p.write(ctx, core, op, nil)
+	case "swap":
+		op.Kind = check.Swap
+		kv, there := core.Store().View().Get(v1alpha1.KeyUsers + op.Key)
+		condition := store.KeyAbsent(v1alpha1.KeyUsers + op.Key)
+		if there {
+			condition = store.KeyAt(kv.Key, kv.Modified)
+			op.Old, _ = valueOf(kv.Key, kv.Value)
+		}
+		p.write(ctx, core, op, []store.Condition{condition})
+	case "get":
+		op.Kind = check.Get
+		p.read(ctx, core, op)
+	case "list":
+		op.Kind = check.List
+		p.read(ctx, core, op)
+	}
+}
+
+func (p *player) write(ctx context.Context, core *agent.Core, op check.Op, conditions []store.Condition) {
+	op.Call = p.clock.Add(1)
+	txn := store.Txn{If: conditions, Then: []store.Op{store.Put(v1alpha1.KeyUsers+op.Key, user(op.Key, op.Value))}}
+	r, err := core.Node().Propose(ctx, consensus.Proposal{Txn: txn})
+	op.Return, op.Revision = p.clock.Add(1), uint64(r.Revision)
+	var conflict *store.Conflict
+	switch {
+	case err == nil:
+		op.Outcome = check.Done
+	case errors.As(err, &conflict):
+		op.Outcome = check.Refused
+	case errors.Is(err, consensus.ErrNoQuorum), errors.Is(err, consensus.ErrClosed):
+		p.surelyNot(op)
+		return
+	default:
+		op.Outcome = check.Unknown
+	}
+	p.record(op)
+}
+
+func (p *player) read(ctx context.Context, core *agent.Core, op check.Op) {
+	op.Call = p.clock.Add(1)
+	if _, err := core.Node().Read(ctx); err != nil {
+		return
+	}
+	v := core.Store().View()
+	if op.Kind == check.Get {
+		kv, _ := v.Get(v1alpha1.KeyUsers + op.Key)
+		op.Seen, _ = valueOf(kv.Key, kv.Value)
+	} else {
+		op.Listed = map[string]string{}
+		for _, kv := range v.List(v1alpha1.KeyUsers + op.Object + "-") {
+			op.Listed[strings.TrimPrefix(kv.Key, v1alpha1.KeyUsers)], _ = valueOf(kv.Key, kv.Value)
+		}
+	}
+	op.Return = p.clock.Add(1)
+	p.record(op)
+}
+
+func (p *player) record(op check.Op) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.history = append(p.history, op)
+}
+
+// surelyNot keeps a write of which its member said that it was not made.
+func (p *player) surelyNot(op check.Op) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.denied = append(p.denied, op)
+}
+
+// user is the value that a client writes.
+func user(name, value string) []byte {
+	return fmt.Appendf(nil, `{"metadata":{"name":%q},"spec":{"pin":%q}}`, name, value)
+}
+
+// valueOf is the reverse of user; ours is false for keys that no client writes.
+func valueOf(key string, data []byte) (value string, isOurs bool) {
+	if !strings.HasPrefix(key, v1alpha1.KeyUsers+ours) {
+		return "", false
+	}
+	var u v1alpha1.User
+	if json.Unmarshal(data, &u) != nil {
+		return "garbled", true
+	}
+	return u.Spec.Pin, true
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
+}
