@@ -8,6 +8,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
+	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 func TestDisk(t *testing.T) {
@@ -67,6 +68,22 @@ func TestDisk(t *testing.T) {
 				}
 			}
 			old.Disk.Release()
+		})
+	})
+
+	t.Run("a node does not start on a disk that takes no writes, and says so", func(t *testing.T) {
+		bubble(t, 1, 0, func(t *testing.T, g *consensustest.Group) {
+			g.Found(1)
+			m := g.Members[0]
+			g.Kill(m)
+			m.Disk.FailAt(2, boom) // the first write is the sequence's, the next one raft's
+			m.Endpoint.Up()
+			_, err := consensus.Open(consensus.Config{
+				ID: m.ID, Store: store.New(nil), Network: m.Endpoint, Stores: m.Disk.Stores(), Fatal: func(error) {},
+			})
+			if err == nil || !strings.Contains(err.Error(), boom.Error()) {
+				t.Errorf("opened with: %v", err)
+			}
 		})
 	})
 

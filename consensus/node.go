@@ -133,7 +133,7 @@ func (n *Node) openRaft() (err error) {
 	n.fsm.durable = n.logs.wait
 	gate := make(chan struct{})
 	n.transport = newTransport(n.cfg, n.pace, n.logs, gated{n, gate})
-	n.raft, err = raft.NewRaft(n.raftConfig(), n.fsm, n.logs, stable, snaps, n.transport)
+	n.raft, err = newRaft(n.raftConfig(), n.fsm, n.logs, stable, snaps, n.transport)
 	if err != nil {
 		close(gate)
 		n.transport.Close()
@@ -149,6 +149,16 @@ func (n *Node) openRaft() (err error) {
 	n.indexes, n.asks, n.probes = newRounds(n.readIndex), newRounds(n.askLeader), newRounds(n.probe)
 	close(gate)
 	return nil
+}
+
+// newRaft is raft.NewRaft, which panics over a disk that fails while it starts.
+func newRaft(c *raft.Config, f raft.FSM, log raft.LogStore, stable raft.StableStore, snaps raft.SnapshotStore, t raft.Transport) (r *raft.Raft, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("raft cannot go on: %v", cause)
+		}
+	}()
+	return raft.NewRaft(c, f, log, stable, snaps, t)
 }
 
 func (n *Node) raftConfig() *raft.Config {
