@@ -191,16 +191,14 @@ func (m *Member) Kill() {
 	m.Rejoin()
 }
 
-// Rejoin undoes one Isolate.
+// Rejoin undoes Isolate.
 func (m *Member) Rejoin() {
-	m.fleet.Net.Mend(m.Host(), "")
-	m.fleet.Net.Mend("", m.Host())
+	m.fleet.Net.Isolate(m.Host(), false)
 }
 
 // Isolate cuts the member off from all others, in both directions.
 func (m *Member) Isolate() {
-	m.fleet.Net.Cut(m.Host(), "")
-	m.fleet.Net.Cut("", m.Host())
+	m.fleet.Net.Isolate(m.Host(), true)
 }
 
 // Close ends the fleet. The bubble ends after it.

@@ -28,7 +28,8 @@ type Network struct {
 	mu     sync.Mutex
 	rng    *rand.Rand
 	now    Weather
-	cut    map[[2]string]int // from, to; "" for all
+	cut    map[[2]string]int // from, to
+	away   map[string]bool
 	held   map[string]int
 	kept   []simnet.Packet
 	links  []*simnet.SimulatedLink
@@ -36,7 +37,7 @@ type Network struct {
 
 // newNetwork is one whose weather is that of a seed.
 func newNetwork(latency func(from, to string) time.Duration, seed uint64) *Network {
-	return &Network{Latency: latency, rng: rand.New(rand.NewPCG(seed, 1)), cut: map[[2]string]int{}, held: map[string]int{}}
+	return &Network{Latency: latency, rng: rand.New(rand.NewPCG(seed, 1)), cut: map[[2]string]int{}, away: map[string]bool{}, held: map[string]int{}}
 }
 
 // Change changes the weather.
@@ -62,7 +63,7 @@ func (n *Network) copies(p simnet.Packet) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
-	case n.cut[[2]string{from, to}]+n.cut[[2]string{from, ""}]+n.cut[[2]string{"", to}] > 0 || n.rng.Float64() < n.now.Loss:
+	case n.away[from] || n.away[to] || n.cut[[2]string{from, to}] > 0 || n.rng.Float64() < n.now.Loss:
 		return 0
 	case n.held[from] > 0 || n.held[to] > 0:
 		n.kept = append(n.kept, p)
@@ -102,7 +103,7 @@ func (n *Network) Listen(addr *net.UDPAddr) net.PacketConn {
 	return conn
 }
 
-// Cut drops every packet from one host to the other, "" standing for all, until as many Mends as there were Cuts.
+// Cut drops every packet from one host to the other, until as many Mends as there were Cuts.
 func (n *Network) Cut(from, to string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -114,6 +115,13 @@ func (n *Network) Mend(from, to string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cut[[2]string{from, to}] = max(0, n.cut[[2]string{from, to}]-1)
+}
+
+// Isolate drops every packet from and to a host, or ends that.
+func (n *Network) Isolate(host string, away bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.away[host] = away
 }
 
 // Hold keeps every packet from and to a host, until as many Releases as there were Holds: then they go on their way.
@@ -135,12 +143,13 @@ func (n *Network) Release(host string) {
 	}
 }
 
-// Heal undoes every Cut and Hold, and makes the weather fair. What was held is lost.
+// Heal undoes every Cut, Isolate and Hold, and makes the weather fair. What was held is lost.
 func (n *Network) Heal() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.now, n.kept = Weather{}, nil
 	clear(n.cut)
+	clear(n.away)
 	clear(n.held)
 }
 
