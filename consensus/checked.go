@@ -19,7 +19,7 @@ var (
 // it is read. The error is a DamagedError when it is not what was written; then nothing was changed.
 func checkStores(s Stores) (Stores, error) {
 	newest := new(atomic.Uint64)
-	l := &ledger{newest: newest.Load}
+	l := &ledger{writing: newTurn(), newest: newest.Load}
 	snaps := checkedSnapshots{s.Snapshots, newest}
 	log, vals := checkedLog{l, s.Log}, checkedValues{l, s.Stable}
 	snapshot, err := snaps.verify()

@@ -11,7 +11,7 @@ import (
 // ledger is what the checked log and the checked values know of each other. Both are written by nobody else.
 type ledger struct {
 	// writing is held during a write to the disk.
-	writing sync.Mutex
+	writing turn
 
 	mu     sync.Mutex // a leaf
 	head   head

@@ -56,7 +56,7 @@ type Node struct {
 	work   sync.WaitGroup // our goroutines and the calls under way
 
 	recorded struct {
-		sync.Mutex
+		turn
 		index uint64 // of the last entry that Record made sure of
 	}
 
@@ -80,6 +80,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.offices.changed = make(chan struct{})
+	n.recorded.turn = newTurn()
 	n.life.closed = make(chan struct{})
 	if err := n.open(); err != nil {
 		n.cancel()
