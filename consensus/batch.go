@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -138,6 +139,11 @@ func (e *entry) done(results []store.Result) {
 	}
 }
 
+// waitedForBy says whether the entry is of one member's proposals only.
+func (e *entry) waitedForBy(self MemberID) bool {
+	return !slices.ContainsFunc(e.of, func(s *submission) bool { return s.commands[0].Proposer != self })
+}
+
 // routineBatch packs what waits into entries: while raft writes one, the next fills.
 func (n *Node) routineBatch() {
 	defer close(n.entries)
@@ -206,7 +212,7 @@ func (n *Node) routineComplete() {
 	for e := range n.entries {
 		n.complete(e)
 		if n.pending.Add(-1) == 0 && len(n.queue) == 0 {
-			n.nudge()
+			n.nudges.soon(e.waitedForBy(n.cfg.ID))
 		}
 	}
 }

@@ -49,6 +49,7 @@ type Node struct {
 	queue     chan *submission // what this leader appends
 	outgoing  chan *submission // what others are asked to append
 	entries   chan *entry
+	nudges    nudges
 	pending   atomic.Int64 // entries between the batcher and their answer
 
 	ctx    context.Context // ends when Close begins
@@ -76,7 +77,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, notify: make(chan bool, 8), observed: make(chan raft.Observation, 8),
-		raftDone: make(chan struct{}), queue: make(chan *submission, queued), outgoing: make(chan *submission, queued), entries: make(chan *entry, inFlight),
+		raftDone: make(chan struct{}), queue: make(chan *submission, queued), outgoing: make(chan *submission, queued), nudges: newNudges(), entries: make(chan *entry, inFlight),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.offices.changed = make(chan struct{})
@@ -192,6 +193,7 @@ func (n *Node) start() {
 	}
 	n.goFunc(func() { n.probes.routine(n.ctx) })
 	n.goFunc(n.routineBatch)
+	n.goFunc(n.routineNudge)
 	for range forwarders {
 		n.goFunc(n.routineForward)
 	}

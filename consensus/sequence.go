@@ -53,11 +53,12 @@ type sequence struct {
 	mu       sync.Mutex
 	next     uint64
 	underway map[uint64]struct{}
-	freed    chan struct{} // closed and replaced whenever a number is done
+	low      uint64    // no number below it is under way
+	freed    broadcast // sent when the oldest number may be done
 }
 
 func newSequence(start uint64) *sequence {
-	return &sequence{next: start, underway: map[uint64]struct{}{}, freed: make(chan struct{})}
+	return &sequence{next: start, underway: map[uint64]struct{}{}, low: start}
 }
 
 // begin returns the next number; done must follow.
@@ -71,7 +72,7 @@ func (s *sequence) begin(ctx context.Context) (uint64, error) {
 			s.mu.Unlock()
 			return seq, nil
 		}
-		freed := s.freed
+		freed := s.freed.wait()
 		s.mu.Unlock()
 		select {
 		case <-freed:
@@ -85,15 +86,15 @@ func (s *sequence) done(seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.underway, seq)
-	close(s.freed)
-	s.freed = make(chan struct{})
+	s.freed.send()
 }
 
-// oldest number under way; the next one when none is.
+// oldest number under way; the next one when none is. The caller holds mu.
 func (s *sequence) oldest() uint64 {
-	oldest := s.next
-	for seq := range s.underway {
-		oldest = min(oldest, seq)
+	for ; s.low < s.next; s.low++ {
+		if _, there := s.underway[s.low]; there {
+			break
+		}
 	}
-	return oldest
+	return s.low
 }

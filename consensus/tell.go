@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -96,6 +97,43 @@ func (t *transport) announce(peers []MemberID, term, commit uint64) {
 		l.told.term.Store(term)
 		l.told.commit.Store(commit)
 		l.tellSoon()
+	}
+}
+
+// lazily is how long the followers are left alone when none of them waits for a commit: the next entry would bring it
+// as well.
+const lazily = time.Millisecond
+
+// nudges asks for nudges.
+type nudges struct{ now, lazy chan struct{} }
+
+func newNudges() nudges { return nudges{now: make(chan struct{}, 1), lazy: make(chan struct{}, 1)} }
+
+// soon asks for one, and says whether it may wait for a moment.
+func (s nudges) soon(lazy bool) {
+	kick := s.now
+	if lazy {
+		kick = s.lazy
+	}
+	select {
+	case kick <- struct{}{}:
+	default:
+	}
+}
+
+// routineNudge nudges until the node closes. A lazy nudge is left out when more is under way: its end asks again.
+func (n *Node) routineNudge() {
+	for n.ctx.Err() == nil {
+		select {
+		case <-n.nudges.now:
+			n.nudge()
+		case <-n.nudges.lazy:
+			n.pause(n.ctx, lazily)
+			if n.pending.Load() == 0 {
+				n.nudge()
+			}
+		case <-n.ctx.Done():
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ func newUpgrading(t *testing.T, g *consensustest.Group) *upgrading {
 	u := &upgrading{Group: g, T: t, newer: map[*consensustest.Member]bool{}}
 	g.Tune = func(m *consensustest.Member, c *consensus.Config) {
 		c.Store = store.NewFaulty(nil, fault.Set{NextVersion: u.newer[m]})
-		c.SnapshotThreshold, c.TrailingLogs = 4, 1
+		c.SnapshotThreshold, c.TrailingLogs = 4, 4 // with fewer, raft cannot compare an entry that it has with its snapshot
 		c.Timing = consensus.DefaultTiming()
 		c.Timing.Snapshot = 500 * time.Millisecond
 	}
