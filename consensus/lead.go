@@ -233,6 +233,15 @@ func (n *Node) Transfer(ctx context.Context) error {
 	return n.transferred(ctx, n.raft.LeadershipTransfer())
 }
 
+// TransferTo is Transfer to a voter of the caller's choice.
+func (n *Node) TransferTo(ctx context.Context, id MemberID) error {
+	if err := n.enter(); err != nil {
+		return err
+	}
+	defer n.leave()
+	return n.transferTo(ctx, id)
+}
+
 func (n *Node) transferTo(ctx context.Context, id MemberID) error {
 	return n.transferred(ctx, n.raft.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id)))
 }
