@@ -78,14 +78,3 @@ func (c *Core) ownStatus() v1alpha1.ClusterStatus {
 	}
 	return s
 }
-
-// voterTarget is how many voters the fleet's settings ask for.
-func (c *Core) voterTarget() int {
-	for _, kv := range c.store.View().List(v1alpha1.KeyFleets) {
-		var f v1alpha1.Fleet
-		if json.Unmarshal(kv.Value, &f) == nil && f.Spec.Voters > 0 {
-			return int(f.Spec.Voters)
-		}
-	}
-	return v1alpha1.DefaultVoters
-}

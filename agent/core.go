@@ -147,6 +147,7 @@ func (c *Core) Run(ctx context.Context) error {
 	g.Go(func() error { return c.followMembers(ctx) })
 	g.Go(func() error { return c.sendReports(ctx) })
 	g.Go(func() error { c.node.WhileLeading(ctx, c.lead); return nil })
+	g.Go(func() error { c.node.WhileLeading(ctx, c.steer); return nil })
 	g.Go(func() error { return c.tellAboutSelf(ctx) })
 	g.Go(func() error { return c.makeBackups(ctx) })
 	g.Go(func() error {

@@ -6,6 +6,7 @@ import "time"
 const (
 	PathStatus  = "/hanse/v1/status"  // GET → FleetStatus
 	PathMembers = "/hanse/v1/members" // GET → MemberList
+	PathLead    = "/hanse/v1/lead"    // POST LeadRequest → LeadAnswer
 	PathTokens  = "/hanse/v1/tokens"  // POST TokenRequest → TokenAnswer
 	PathResume  = "/hanse/v1/resume"  // GET → Prospect; POST → Resumed
 	PathBackup  = "/hanse/v1/backup"  // POST BackupRequest → a backup, as bytes
@@ -52,6 +53,27 @@ type MemberServer struct {
 	Server string `json:"server"`
 	// Certificate is the member's own, PEM: the one certificate to trust for it.
 	Certificate string `json:"certificate"`
+}
+
+// LeadRequest moves the leadership, and keeps it there.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type LeadRequest struct {
+	// Place is a cluster or a region.
+	Place string `json:"place,omitempty"`
+	// Auto, in place of a Place, lets the leadership go where it is best again.
+	Auto bool `json:"auto,omitempty"`
+}
+
+// LeadAnswer is who led, and who leads.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type LeadAnswer struct {
+	From       string `json:"from"`
+	To         string `json:"to"`
+	TookMillis int64  `json:"tookMillis"`
 }
 
 // TokenRequest asks for a join token. What is empty, the joiner may say; what is set, it cannot change.

@@ -37,6 +37,10 @@ type FleetSpec struct {
 	// +default=3
 	// +optional
 	Voters int32 `json:"voters,omitempty"`
+	// leader is where the leader should be, as long as a voter there can lead: a cluster, or any cluster of a region.
+	// Without it the leadership goes to the region from where a majority of the voters is nearest.
+	// +optional
+	Leader *LeaderPlace `json:"leader,omitempty"`
 	// backup says how the fleet keeps its state outside of itself. Without it, it does not.
 	// +optional
 	Backup *BackupSpec `json:"backup,omitempty"`
@@ -114,6 +118,16 @@ const (
 	RightsOwnObjects Rights = "OwnObjects" // its own status, and bundles that target itself alone
 	RightsReadOnly   Rights = "ReadOnly"   // its own status
 )
+
+// LeaderPlace is where the leader should be: a cluster or a region.
+type LeaderPlace struct {
+	// cluster that should lead.
+	// +optional
+	Cluster string `json:"cluster,omitempty"`
+	// region, one of whose clusters should lead.
+	// +optional
+	Region string `json:"region,omitempty"`
+}
 
 // ClusterSpec is what admins say of a cluster. The cluster itself never writes it.
 type ClusterSpec struct {

@@ -23,6 +23,9 @@ func ValidateFleet(f *Fleet, fleet string) field.ErrorList {
 	if !slices.Contains([]int32{1, 3, 5, 7}, f.Spec.Voters) {
 		errs = append(errs, field.NotSupported(pathSpec.Child("voters"), f.Spec.Voters, []string{"1", "3", "5", "7"}))
 	}
+	if p := f.Spec.Leader; p != nil && (p.Cluster == "") == (p.Region == "") {
+		errs = append(errs, field.Invalid(pathSpec.Child("leader"), p, "must be either a cluster or a region"))
+	}
 	return append(errs, validateBackup(pathSpec.Child("backup"), f.Spec.Backup)...)
 }
 

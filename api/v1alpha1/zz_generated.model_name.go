@@ -156,6 +156,21 @@ func (in Grant) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in LeadAnswer) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.LeadAnswer"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in LeadRequest) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.LeadRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in LeaderPlace) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.LeaderPlace"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in MemberList) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.MemberList"
 }
@@ -248,6 +263,11 @@ func (in UserList) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in UserSpec) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.UserSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in VoterChange) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.VoterChange"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

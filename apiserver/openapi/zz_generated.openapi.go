@@ -36,6 +36,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.FleetSpec{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref),
 		v1alpha1.Foresight{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_Foresight(ref),
 		v1alpha1.Grant{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Grant(ref),
+		v1alpha1.LeaderPlace{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_LeaderPlace(ref),
 		v1alpha1.ObjectRef{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_ObjectRef(ref),
 		v1alpha1.Placement{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_Placement(ref),
 		v1alpha1.Problem{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_Problem(ref),
@@ -1062,6 +1063,12 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref common.ReferenceCallbac
 							Format:      "int32",
 						},
 					},
+					"leader": {
+						SchemaProps: spec.SchemaProps{
+							Description: "leader is where the leader should be, as long as a voter there can lead: a cluster, or any cluster of a region. Without it the leadership goes to the region from where a majority of the voters is nearest.",
+							Ref:         ref(v1alpha1.LeaderPlace{}.OpenAPIModelName()),
+						},
+					},
 					"backup": {
 						SchemaProps: spec.SchemaProps{
 							Description: "backup says how the fleet keeps its state outside of itself. Without it, it does not.",
@@ -1072,7 +1079,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref common.ReferenceCallbac
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.BackupSpec{}.OpenAPIModelName()},
+			v1alpha1.BackupSpec{}.OpenAPIModelName(), v1alpha1.LeaderPlace{}.OpenAPIModelName()},
 	}
 }
 
@@ -1140,6 +1147,33 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Grant(ref common.ReferenceCallback) c
 					},
 				},
 				Required: []string{"bundle", "bundleUID"},
+			},
+		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_LeaderPlace(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "LeaderPlace is where the leader should be: a cluster or a region.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"cluster": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cluster that should lead.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"region": {
+						SchemaProps: spec.SchemaProps{
+							Description: "region, one of whose clusters should lead.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
 			},
 		},
 	}

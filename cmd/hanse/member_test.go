@@ -103,6 +103,17 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.asked = append(m.asked, fmt.Sprint(asked))
 		m.mu.Unlock()
 		answer(w, 200, map[string]any{"token": "hanse1-abc", "id": "f00", "expires": "2030-01-02T03:04:05Z"})
+	case r.URL.Path == v1alpha1.PathLead:
+		var ask v1alpha1.LeadRequest
+		json.NewDecoder(r.Body).Decode(&ask)
+		switch {
+		case ask.Auto:
+			answer(w, 200, v1alpha1.LeadAnswer{From: "fra", To: "fra"})
+		case m.clusters[ask.Place] == "":
+			refuse(w, 400, "BadRequest", fmt.Sprintf("the fleet has no cluster and no region %q", ask.Place), nil)
+		default:
+			answer(w, 200, v1alpha1.LeadAnswer{From: "fra", To: ask.Place, TookMillis: 210})
+		}
 	case r.URL.Path == v1alpha1.PathBackup:
 		w.Header().Set(v1alpha1.HeaderBackup, `{"fleet":"acme","member":"sin","epoch":1,"revision":811}`)
 		w.Header().Set("Trailer", v1alpha1.TrailerBackupSize)

@@ -59,18 +59,22 @@ ap       1 ready    sin        1        14 ready                162 ms
 
 func TestStatusWithARegionGone(t *testing.T) {
 	s := aFleet()
-	s.Leader, s.Quorum.Reached, s.RegionsYouCanLose = "iad", 3, []string{"ap"}
+	s.Leader, s.Quorum.Reached, s.RegionsYouCanLose = "iad", 3, nil
+	s.VoterChange = &v1alpha1.VoterChange{Joining: []string{"gru"}, Leaving: []string{"ams", "fra"}, ThenYouCanLose: []string{"ap"}}
 	for i := range 2 {
 		s.Clusters[i].Reachable, s.Clusters[i].LastSeen, s.Clusters[i].Lag = false, ago(34*time.Second), 3
+		s.Clusters[i].SeenGoneBy = []string{"iad", "pdx", "sin"}
 	}
 	s.Clusters[4].Bundles = v1alpha1.BundleCounts{Total: 14, Ready: 11, Failed: 1, Drifted: 1}
 	s.Clusters[2].LastDrift = &v1alpha1.Drift{ObjectRef: v1alpha1.ObjectRef{Kind: "ConfigMap", Namespace: "shop", Name: "settings"}, Manager: "kubectl-patch", At: *ago(41 * time.Second)}
-	want := `fleet acme   revision 812   quorum 3 of 5   leader iad   can lose: ap
+	want := `fleet acme   revision 812   quorum 3 of 5   leader iad   can lose: no region
 
 REGION   CLUSTERS          VOTERS     BEHIND   BUNDLES                                      RTT
-eu       2 gone for 34 s   ams fra    3        28 last seen ready                           –
+eu       2 gone for 34 s   ams fra    3        28 last seen ready                           –        seen gone by iad, pdx, sin
 us       2 ready           iad* pdx   –        28 ready                                     61 ms
 ap       1 ready           sin        1        1 failed, 1 drifted, 2 in change, 11 ready   162 ms
+
+voters   replacing ams, fra by gru; then can lose: ap
 
 drift   41 s ago: iad configmap shop/settings, edited by kubectl-patch
 `

@@ -37,6 +37,10 @@ func (v statusView) print(out io.Writer) {
 	} else {
 		table.lines(v.regionLines(regions))
 	}
+	if change := v.voterChange(); change != "" {
+		fmt.Fprintln(out)
+		(&tablePrinter{out: out}).lines([][]string{{"voters", change}})
+	}
 	if notes := v.notes(); len(notes) > 0 {
 		fmt.Fprintln(out)
 		(&tablePrinter{out: out}).lines(notes)
@@ -88,9 +92,9 @@ func (v statusView) regions() []regionView {
 }
 
 func (v statusView) regionLines(regions []regionView) [][]string {
-	lines := [][]string{{"REGION", "CLUSTERS", "VOTERS", "BEHIND", "BUNDLES", "RTT"}}
+	lines := [][]string{{"REGION", "CLUSTERS", "VOTERS", "BEHIND", "BUNDLES", "RTT", ""}}
 	for _, r := range regions {
-		lines = append(lines, []string{r.name, v.presence(r), v.voters(r), behind(r), v.bundles(r), roundTrip(r)})
+		lines = append(lines, []string{r.name, v.presence(r), v.voters(r), behind(r), v.bundles(r), roundTrip(r), v.seenGoneBy(r)})
 	}
 	return lines
 }
@@ -109,6 +113,53 @@ func (v statusView) presence(r regionView) string {
 		words = append(words, fmt.Sprintf("%d ready", here))
 	}
 	return strings.Join(words, ", ")
+}
+
+// seenGoneBy: seen gone by iad, pdx, sin.
+func (v statusView) seenGoneBy(r regionView) string {
+	var by []string
+	for _, c := range r.clusters {
+		for _, name := range c.SeenGoneBy {
+			if !slices.Contains(by, name) {
+				by = append(by, name)
+			}
+		}
+	}
+	if len(by) == 0 {
+		return ""
+	}
+	slices.Sort(by)
+	return v.paint.dim("seen gone by " + few(by))
+}
+
+// few lists the first names, and counts the others.
+func few(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// voterChange: replacing fra, ams by pdx; then can lose: ap.
+func (v statusView) voterChange() string {
+	ch := v.s.VoterChange
+	if ch == nil {
+		return ""
+	}
+	var words []string
+	switch {
+	case len(ch.Joining) > 0 && len(ch.Leaving) > 0:
+		words = append(words, "replacing "+few(ch.Leaving)+" by "+few(ch.Joining))
+	case len(ch.Joining) > 0:
+		words = append(words, few(ch.Joining)+" will vote")
+	default:
+		words = append(words, few(ch.Leaving)+" will not vote any more")
+	}
+	then := v.s
+	then.RegionsYouCanLose = ch.ThenYouCanLose
+	words = append(words, "then can lose: "+canLose(then, len(v.regions())))
+	return v.paint.yellow(strings.Join(words, "; "))
 }
 
 // goneSince is when the first of the clusters that are gone was last seen.
@@ -230,6 +281,8 @@ func (v statusView) member(c v1alpha1.ClusterFleetStatus) string {
 		words = "leads"
 	case c.Voter:
 		words = "votes"
+	case c.Standby:
+		words = "stands by"
 	}
 	if !c.Reachable {
 		words = v.paint.red("gone") + ", " + words

@@ -1,0 +1,239 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// steer hands the leadership on, while this member leads: to where a person wants it, else to the region from where a
+// majority of the voters is nearer.
+func (c *Core) steer(ctx context.Context, _ uint64) {
+	office := time.Now()
+	var move plan.Move
+	for ctx.Err() == nil {
+		var to string
+		revision := c.store.View().Revision()
+		if to, move = c.betterLeader(office, move); to != "" {
+			c.log.Info("hand the leadership on", "to", to)
+			if err := c.node.TransferTo(ctx, store.MemberID(to)); err != nil && ctx.Err() == nil {
+				c.log.Warn("leadership not handed on", "to", to, "err", err)
+			}
+		}
+		c.await(ctx, []string{v1alpha1.KeyFleets}, revision, nil)
+	}
+}
+
+// betterLeader is who should lead now in this member's place, "" for nobody, and how long it has been so.
+func (c *Core) betterLeader(office time.Time, move plan.Move) (string, plan.Move) {
+	now, me := time.Now(), string(c.id())
+	seats, trips := c.heirs(now)
+	if len(seats) == 0 {
+		return "", plan.Move{}
+	}
+	if place := c.fleetSpec().Leader; place != nil {
+		to := plan.LeaderIn(c.isIn(*place), me, seats, trips)
+		if to == me {
+			to = ""
+		}
+		return to, plan.Move{}
+	}
+	to := plan.BetterLeader(me, seats, trips)
+	region := ""
+	if i := slices.IndexFunc(seats, func(s plan.Seat) bool { return s.ID == to }); i >= 0 {
+		region = seats[i].Region
+	}
+	move, moves := move.Next(now, office, region)
+	if !moves {
+		to = ""
+	}
+	return to, move
+}
+
+// heirs are the voters, able to lead if they have been stable for a while, and their round trips; none while a change
+// of the voters is under way.
+func (c *Core) heirs(now time.Time) ([]plan.Seat, plan.Trips) {
+	seen, _, _ := c.board.all()
+	raft := c.node.Status()
+	k := c.council(c.store.View(), raft, seen, now)
+	if k.change(func(id string) string { return id }) != nil {
+		return nil, nil
+	}
+	trips := plan.Trips{}
+	for i, s := range k.now {
+		if v := seen[store.MemberID(s.ID)].vitals; v != nil {
+			trips[s.ID] = map[string]time.Duration{}
+			for other, trip := range v.RTT {
+				trips[s.ID][string(other)] = fromMillis(trip.P50)
+			}
+		}
+		stable := func(p consensus.Peer) bool { return string(p.ID) == s.ID && p.Stable }
+		k.now[i].Able = s.ID == string(c.id()) || s.Able && slices.ContainsFunc(raft.Peers, stable)
+	}
+	return k.now, trips
+}
+
+// isIn says whether a voter is at a place.
+func (c *Core) isIn(place v1alpha1.LeaderPlace) func(plan.Seat) bool {
+	v := c.store.View()
+	return func(s plan.Seat) bool {
+		m, _ := v.Member(store.MemberID(s.ID))
+		return place.Cluster != "" && m.Cluster == place.Cluster || place.Region != "" && m.Region == place.Region
+	}
+}
+
+// fleetSpec is the fleet's settings.
+func (c *Core) fleetSpec() (spec v1alpha1.FleetSpec) {
+	for _, kv := range c.store.View().List(v1alpha1.KeyFleets) {
+		var f v1alpha1.Fleet
+		if json.Unmarshal(kv.Value, &f) == nil {
+			spec = f.Spec
+		}
+	}
+	spec.Voters = cmp.Or(spec.Voters, v1alpha1.DefaultVoters)
+	return spec
+}
+
+// serveLead moves the leadership by a person's word: it writes the place into the fleet's settings, and tells when the
+// leader is there.
+func (c *Core) serveLead(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		fail(w, http.StatusMethodNotAllowed, errors.New("move the leadership with POST"))
+		return
+	}
+	var ask v1alpha1.LeadRequest
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&ask); err != nil {
+		fail(w, http.StatusBadRequest, fmt.Errorf("read request: %w", err))
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), patience(r))
+	defer cancel()
+	moved, err := c.Lead(ctx, apiserver.Person(r.Context()), ask)
+	var forbidden *store.Forbidden
+	switch {
+	case errors.As(err, &forbidden):
+		fail(w, http.StatusForbidden, err)
+	case errors.Is(err, store.ErrNoQuorum):
+		fail(w, http.StatusServiceUnavailable, err)
+	case errors.Is(err, store.ErrUncertain):
+		fail(w, http.StatusGatewayTimeout, err)
+	case err != nil:
+		fail(w, http.StatusBadRequest, err)
+	default:
+		answer(w, http.StatusOK, moved)
+	}
+}
+
+// Lead keeps the leadership at a place from now on, or lets it go where it is best again, and returns once the leader is
+// there.
+func (c *Core) Lead(ctx context.Context, person string, ask v1alpha1.LeadRequest) (v1alpha1.LeadAnswer, error) {
+	began := time.Now()
+	a := v1alpha1.LeadAnswer{From: c.leaderCluster()}
+	place, err := c.place(ask)
+	if err != nil {
+		return a, err
+	}
+	if err := c.setPlace(ctx, person, place); err != nil {
+		return a, err
+	}
+	for {
+		if a.To = c.leaderCluster(); place == nil || a.To != "" && c.leadsAt(*place) {
+			a.TookMillis = time.Since(began).Milliseconds()
+			return a, nil
+		}
+		if !sleep(ctx, 10*time.Millisecond) {
+			return a, fmt.Errorf("%w: the place is written, and %s still leads; it moves once the voter there has caught up", store.ErrUncertain, cmp.Or(a.To, "nobody"))
+		}
+	}
+}
+
+// place is what a person's word means: a cluster's name comes before a region's. It is refused when nobody votes there,
+// since then nothing would happen. nil: wherever it is best.
+func (c *Core) place(ask v1alpha1.LeadRequest) (*v1alpha1.LeaderPlace, error) {
+	if ask.Auto {
+		return nil, nil
+	}
+	votes := c.node.Status().Voters
+	var cluster, region, voters []string
+	regionVotes := false
+	for _, m := range c.store.View().Members() {
+		voter := slices.Contains(votes, m.ID)
+		if voter {
+			voters = append(voters, m.Cluster)
+		}
+		if m.Cluster == ask.Place {
+			cluster = append(cluster, m.Cluster)
+		}
+		if m.Region == ask.Place {
+			region = append(region, m.Cluster)
+			regionVotes = regionVotes || voter
+		}
+	}
+	slices.Sort(voters)
+	switch {
+	case len(cluster) > 0 && slices.Contains(voters, ask.Place):
+		return &v1alpha1.LeaderPlace{Cluster: ask.Place}, nil
+	case len(cluster) > 0:
+		return nil, fmt.Errorf("%s does not vote, and only a voter can lead: %s", ask.Place, strings.Join(voters, ", "))
+	case regionVotes:
+		return &v1alpha1.LeaderPlace{Region: ask.Place}, nil
+	case len(region) > 0:
+		return nil, fmt.Errorf("nobody in region %s votes, and only a voter can lead: %s", ask.Place, strings.Join(voters, ", "))
+	}
+	return nil, fmt.Errorf("the fleet has no cluster and no region %q", ask.Place)
+}
+
+// setPlace writes the place into the fleet's settings, if it is not there already.
+func (c *Core) setPlace(ctx context.Context, person string, place *v1alpha1.LeaderPlace) error {
+	key := v1alpha1.KeyFleets + c.self.Fleet
+	for {
+		kv, ok := c.store.View().Get(key)
+		if !ok {
+			return fmt.Errorf("%w: %s has not heard of the fleet's settings yet", store.ErrNoQuorum, c.self.Cluster)
+		}
+		var fleet v1alpha1.Fleet
+		if err := json.Unmarshal(kv.Value, &fleet); err != nil {
+			return fmt.Errorf("read %s: %w", key, err)
+		}
+		fleet.Spec.Leader = place
+		fleet.Generation++
+		op, err := law.Put(key, &fleet)
+		if err != nil {
+			return err
+		}
+		_, err = c.node.Propose(ctx, consensus.Proposal{Person: person, Txn: store.Txn{If: []store.Condition{store.KeyAt(key, kv.Modified)}, Then: []store.Op{op}}})
+		if overtaken := (*store.Conflict)(nil); !errors.As(err, &overtaken) {
+			return err
+		}
+	}
+}
+
+// leaderCluster is the cluster of the leader that this member knows, "" when it knows none.
+func (c *Core) leaderCluster() string {
+	id, _, ok := c.node.Leader()
+	m, _ := c.store.View().Member(id)
+	if !ok {
+		return ""
+	}
+	return m.Cluster
+}
+
+func (c *Core) leadsAt(place v1alpha1.LeaderPlace) bool {
+	id, _, ok := c.node.Leader()
+	return ok && c.isIn(place)(plan.Seat{ID: string(id)})
+}
