@@ -114,7 +114,7 @@ func (c *Core) open(cfg CoreConfig) error {
 	c.endpoint.Handle(kindEnrol, c.serveEnrol)
 	node, err := consensus.Open(consensus.Config{
 		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint},
-		Timing: cfg.Timing, Choose: c.chooseServers, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
+		Timing: cfg.Timing, Choose: c.chooseServers, Seeds: c.directory.seeds, RTT: c.roundTrip, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
 		Stores: cfg.Stores, SnapshotThreshold: cfg.Seams.SnapshotThreshold, TrailingLogs: cfg.Seams.TrailingLogs, Faults: cfg.Seams.Faults,
 	})
 	if err != nil {

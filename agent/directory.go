@@ -67,6 +67,14 @@ func (d *directory) others() map[store.MemberID]bool {
 	return others
 }
 
+// seeds are the members that this one heard of when it joined.
+func (d *directory) seeds() (ids []store.MemberID) {
+	for _, p := range d.joined {
+		ids = append(ids, store.MemberID(p.ID))
+	}
+	return ids
+}
+
 // followMembers cuts the connections of pins that the log withdraws, at once; its own withdrawal ends the member. Whom
 // it knows is recorded, because a fleet that restarts as a whole must know each other to elect.
 func (c *Core) followMembers(ctx context.Context) error {

@@ -115,6 +115,12 @@ func cannotAct(w v1alpha1.Work) bool {
 	return c.Status == metav1.ConditionUnknown && c.Reason != "Starting" && c.Reason != v1alpha1.ReasonObserving
 }
 
+// roundTrip is the one to a member that is connected.
+func (c *Core) roundTrip(id store.MemberID) (time.Duration, bool) {
+	rtt, ok := c.roundTrips()[transport.MemberID(id)]
+	return rtt, ok && rtt > 0
+}
+
 // roundTrips are the round trips to connected members, by transport's own measure.
 func (c *Core) roundTrips() map[transport.MemberID]time.Duration {
 	rtt := map[transport.MemberID]time.Duration{}

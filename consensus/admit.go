@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"errors"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -44,6 +45,7 @@ func (n *Node) admit(from MemberID, command any) error {
 		if !n.mayLead(from) {
 			return errNotEligible
 		}
+		n.heard.Store(time.Now().UnixNano())
 		return wellFormed(command)
 	}
 	return nil

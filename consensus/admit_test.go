@@ -113,26 +113,28 @@ func TestAdmission(t *testing.T) {
 	type attempt struct {
 		name     string
 		eligible bool
-		send     func(tr *raft.NetworkTransport, g *consensustest.Group, evil, leader *consensustest.Member) error
+		// refused: raft refuses it by itself, for now, because it comes from outside of its configuration.
+		refused bool
+		send    func(tr *raft.NetworkTransport, g *consensustest.Group, evil, leader *consensustest.Member) error
 	}
 	attempts := []attempt{
-		{"a member that may not vote asks for votes", false, func(tr *raft.NetworkTransport, _ *consensustest.Group, evil, leader *consensustest.Member) error {
+		{"a member that may not vote asks for votes", false, true, func(tr *raft.NetworkTransport, _ *consensustest.Group, evil, leader *consensustest.Member) error {
 			return tr.RequestVote(raft.ServerID(leader.ID), raft.ServerAddress(leader.ID), vote(evil.ID), &raft.RequestVoteResponse{})
 		}},
-		{"a member that might vote but does not asks for votes", true, func(tr *raft.NetworkTransport, _ *consensustest.Group, evil, leader *consensustest.Member) error {
+		{"a member that might vote but does not asks for votes", true, false, func(tr *raft.NetworkTransport, _ *consensustest.Group, evil, leader *consensustest.Member) error {
 			return tr.RequestVote(raft.ServerID(leader.ID), raft.ServerAddress(leader.ID), vote(evil.ID), &raft.RequestVoteResponse{})
 		}},
-		{"a member asks for votes in a voter's name", true, func(tr *raft.NetworkTransport, g *consensustest.Group, _, leader *consensustest.Member) error {
+		{"a member asks for votes in a voter's name", true, false, func(tr *raft.NetworkTransport, g *consensustest.Group, _, leader *consensustest.Member) error {
 			return tr.RequestVote(raft.ServerID(leader.ID), raft.ServerAddress(leader.ID), vote(other(g, leader).ID), &raft.RequestVoteResponse{})
 		}},
-		{"a member that may not vote appends entries", false, func(tr *raft.NetworkTransport, _ *consensustest.Group, evil, leader *consensustest.Member) error {
+		{"a member that may not vote appends entries", false, false, func(tr *raft.NetworkTransport, _ *consensustest.Group, evil, leader *consensustest.Member) error {
 			return tr.AppendEntries(raft.ServerID(leader.ID), raft.ServerAddress(leader.ID), entries(evil.ID), &raft.AppendEntriesResponse{})
 		}},
-		{"a member appends entries in the leader's name", true, func(tr *raft.NetworkTransport, g *consensustest.Group, _, leader *consensustest.Member) error {
+		{"a member appends entries in the leader's name", true, false, func(tr *raft.NetworkTransport, g *consensustest.Group, _, leader *consensustest.Member) error {
 			to := other(g, leader)
 			return tr.AppendEntries(raft.ServerID(to.ID), raft.ServerAddress(to.ID), entries(leader.ID), &raft.AppendEntriesResponse{})
 		}},
-		{"a member that does not lead tells a follower to stand for election", true, func(tr *raft.NetworkTransport, g *consensustest.Group, evil, leader *consensustest.Member) error {
+		{"a member that does not lead tells a follower to stand for election", true, false, func(tr *raft.NetworkTransport, g *consensustest.Group, evil, leader *consensustest.Member) error {
 			to := other(g, leader)
 			req := &raft.TimeoutNowRequest{RPCHeader: header(evil.ID)}
 			return tr.TimeoutNow(raft.ServerID(to.ID), raft.ServerAddress(to.ID), req, &raft.TimeoutNowResponse{})
@@ -151,7 +153,7 @@ func TestAdmission(t *testing.T) {
 	}
 	t.Run("without admission each of them causes an election, so it is still needed", func(t *testing.T) {
 		for _, a := range attempts {
-			if _, shaken := attack(t, a.eligible, with(fault.Set{AdmitAll: true}), a.send); !shaken {
+			if _, shaken := attack(t, a.eligible, with(fault.Set{AdmitAll: true}), a.send); !shaken && !a.refused {
 				t.Errorf("%s: nothing came of it", a.name)
 			}
 		}

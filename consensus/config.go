@@ -3,6 +3,7 @@ package consensus
 import (
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/fault"
@@ -30,6 +31,10 @@ type Config struct {
 	// Choose says who should vote and who should stand by. It is called on the leader, with every current member, and
 	// must be quick. Choosing no voters leaves things as they are. nil: up to three eligible members.
 	Choose func([]Candidate) Choice
+	// Seeds are members to follow as long as the store knows none: whom this one heard of when it joined. nil: nobody.
+	Seeds func() []MemberID
+	// RTT is the round trip to a member, where it is known. nil: nowhere.
+	RTT func(MemberID) (time.Duration, bool)
 	// Fatal is called once when the disk fails or stalls: the process must end. It may be called from any goroutine
 	// and must not wait for Close. The node is silent by then. nil: panic.
 	Fatal  func(error)
@@ -42,6 +47,8 @@ type Config struct {
 
 	// Faults are the known bugs that a test puts back.
 	Faults fault.Set
+
+	uncached bool // tests: read every entry from the disk
 }
 
 // Validate says what is missing or does not fit.
@@ -68,6 +75,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Choose == nil {
 		c.Choose = EligibleVoters(defaultVoters)
+	}
+	if c.Seeds == nil {
+		c.Seeds = func() []MemberID { return nil }
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(err error) { panic(err) }

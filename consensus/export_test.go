@@ -38,3 +38,6 @@ func OpenContent(content []byte, meta raft.SnapshotMeta) (*raft.SnapshotMeta, io
 	c := &checkedContent{id: "s", from: io.NopCloser(bytes.NewReader(content))}
 	return &meta, c, c.begin(&meta)
 }
+
+// Uncached has a node read every entry from its disk.
+func Uncached(c *Config) { c.uncached = true }

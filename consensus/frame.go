@@ -77,27 +77,31 @@ func mustMode(m cbor.DecMode, err error) cbor.DecMode {
 }
 
 // writeFrame sends one message in one write.
-func writeFrame(w io.Writer, message any) error {
+func writeFrame(w io.Writer, message any) error { return writeFrameWithin(w, maxFrame, message) }
+
+// readFrame receives one message. It takes memory only for bytes that arrived.
+func readFrame(r io.Reader, message any) error { return readFrameWithin(r, maxFrame, message) }
+
+func writeFrameWithin(w io.Writer, most int, message any) error {
 	body, err := cbor.Marshal(message)
 	if err != nil {
 		return fmt.Errorf("encode frame: %w", err)
 	}
-	if len(body) > maxFrame {
-		return fmt.Errorf("frame of %d bytes is larger than %d", len(body), maxFrame)
+	if len(body) > most {
+		return fmt.Errorf("frame of %d bytes is larger than %d", len(body), most)
 	}
 	_, err = w.Write(append(binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(body)), uint32(len(body))), body...))
 	return err
 }
 
-// readFrame receives one message. It takes memory only for bytes that arrived.
-func readFrame(r io.Reader, message any) error {
+func readFrameWithin(r io.Reader, most int, message any) error {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return err
 	}
 	size := binary.BigEndian.Uint32(head[:])
-	if size > maxFrame {
-		return fmt.Errorf("frame of %d bytes is larger than %d", size, maxFrame)
+	if int64(size) > int64(most) {
+		return fmt.Errorf("frame of %d bytes is larger than %d", size, most)
 	}
 	body, err := io.ReadAll(io.LimitReader(r, int64(size)))
 	if err != nil {

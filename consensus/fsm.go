@@ -70,6 +70,10 @@ func (f *fsm) Apply(l *raft.Log) any {
 	return applied{results: results}
 }
 
+// StoreConfiguration is called by raft for each committed configuration. What it says is asked of raft; followers are to
+// have it at once.
+func (f *fsm) StoreConfiguration(uint64, raft.Configuration) { f.applied.send() }
+
 // Snapshot is called by raft between two calls of Apply. It is O(1).
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	if err := f.stopped(); err != nil {

@@ -54,6 +54,10 @@ type Status struct {
 	Term   uint64
 	// Voters and Nonvoters are raft's servers, sorted.
 	Voters, Nonvoters []MemberID
+	// Source is whom this member follows, empty when it is in raft or finds nobody.
+	Source MemberID
+	// Followers is how many follow this member.
+	Followers int
 	// LastContact is when this member last heard its leader; for a leader, now.
 	LastContact time.Time
 	// Last, Commit and Applied are indexes of the log.
@@ -84,6 +88,10 @@ func (n *Node) Status() Status {
 		ID: n.cfg.ID, State: stateName(n.raft.State()), Leader: leader, Term: term,
 		LastContact: n.raft.LastContact(), Last: n.raft.LastIndex(), Commit: n.raft.CommitIndex(),
 		Applied: n.raft.AppliedIndex(), Removed: n.removed(), Stopped: n.fsm.stopped(),
+	}
+	s.Followers = len(n.followers)
+	if up := n.upstream.Load(); up != nil {
+		s.Source = up.source
 	}
 	for id, votes := range n.servers() {
 		if votes {

@@ -50,9 +50,10 @@ func serversOf(c raft.Configuration) map[MemberID]bool {
 }
 
 // nextChange is the one change to make now. Since it looks only at where things stand, whoever leads next goes on
-// where the last leader stopped. The order is: newcomers in, voters put right, those removed out, oneself last.
+// where the last leader stopped. The order is: oneself out when one is no member any more, who is wanted in, voters put
+// right, who is not wanted out, oneself last.
 func (c configuration) nextChange() change {
-	steps := []func() change{c.addNewcomer, c.demoteRemoved, c.balanceVoters, c.removeGone, c.stepAside}
+	steps := []func() change{c.leave, c.addWanted, c.demoteRemoved, c.balanceVoters, c.removeIdle, c.stepAside}
 	for _, step := range steps {
 		if ch := step(); ch.action != changeNone {
 			return ch
@@ -61,9 +62,13 @@ func (c configuration) nextChange() change {
 	return change{}
 }
 
-func (c configuration) addNewcomer() change {
-	for _, id := range c.members {
-		if _, in := c.servers[id]; !in {
+// addWanted takes in, without a vote, who is to vote or to stand by. All others follow.
+func (c configuration) addWanted() change {
+	if len(c.wanted) == 0 {
+		return change{}
+	}
+	for _, id := range slices.Concat(c.wanted, c.standbys) {
+		if _, in := c.servers[id]; !in && slices.Contains(c.members, id) {
 			return change{changeAdd, id}
 		}
 	}
@@ -108,21 +113,35 @@ func (c configuration) demoteUnwanted() change {
 	return change{}
 }
 
-func (c configuration) removeGone() change {
+// removeIdle takes out who neither votes nor is to: members that are gone, and those that follow from now on.
+func (c configuration) removeIdle() change {
 	for _, id := range sortedKeys(c.servers) {
-		if !c.servers[id] && !slices.Contains(c.members, id) {
+		idle := len(c.wanted) > 0 && !slices.Contains(c.wanted, id) && !slices.Contains(c.standbys, id)
+		if !c.servers[id] && (idle || !slices.Contains(c.members, id)) {
 			return change{changeRemove, id}
 		}
 	}
 	return change{}
 }
 
-// stepAside hands the leadership on when this leader is not to vote; the next one demotes and removes it.
-func (c configuration) stepAside() change {
-	member := slices.Contains(c.members, c.self)
-	if member && (len(c.wanted) == 0 || slices.Contains(c.wanted, c.self)) {
+// leave hands the leadership on before anything else when this leader is no member any more: it may end at any moment,
+// and should not do so in the middle of a change that leaves no one to spare.
+func (c configuration) leave() change {
+	if slices.Contains(c.members, c.self) {
 		return change{}
 	}
+	return c.handOver()
+}
+
+// stepAside hands the leadership on when this leader is not to vote; the next one demotes and removes it.
+func (c configuration) stepAside() change {
+	if len(c.wanted) == 0 || slices.Contains(c.wanted, c.self) {
+		return change{}
+	}
+	return c.handOver()
+}
+
+func (c configuration) handOver() change {
 	for _, id := range c.voters() {
 		if id != c.self && slices.Contains(c.members, id) && c.alive(id) {
 			return change{changeTransfer, id}

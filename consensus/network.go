@@ -26,6 +26,7 @@ const (
 	kindRaftData    = "raft-data"
 	kindPropose     = "propose"
 	kindRead        = "read"
+	kindFollow      = "follow"
 )
 
 // Network opens streams to other members and hands over those that they open. The member at the other end of a

@@ -17,6 +17,8 @@ import (
 const (
 	// maxAppendEntries bounds what raft writes to the disk, or sends, at once. link.trim bounds it in bytes.
 	maxAppendEntries = 256
+	// cachedEntries are the newest entries that are kept in memory, for raft and for followers: at 256 KiB each, not many.
+	cachedEntries = 128
 	// stuckClose is how long Close waits for raft when a disk operation may never return.
 	stuckClose = time.Second
 )
@@ -52,6 +54,11 @@ type Node struct {
 	nudges    nudges
 	pending   atomic.Int64 // entries between the batcher and their answer
 
+	followers    chan struct{} // a slot each follower that we are the source of
+	snapshotsOut chan struct{}
+	upstream     atomic.Pointer[upstream] // nil while this member follows nobody
+	heard        atomic.Int64             // when a leader last spoke raft to us, in Unix nanoseconds; at first the start
+
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc
 	work   sync.WaitGroup // our goroutines and the calls under way
@@ -80,6 +87,8 @@ func Open(cfg Config) (*Node, error) {
 		raftDone: make(chan struct{}), queue: make(chan *submission, queued), outgoing: make(chan *submission, queued), nudges: newNudges(), entries: make(chan *entry, inFlight),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.followers, n.snapshotsOut = make(chan struct{}, maxFollowers), make(chan struct{}, maxSnapshotsOut)
+	n.heard.Store(time.Now().UnixNano())
 	n.offices.changed = make(chan struct{})
 	n.recorded.turn = newTurn()
 	n.life.closed = make(chan struct{})
@@ -127,6 +136,11 @@ func (n *Node) openRaft() (err error) {
 	)
 	if n.cfg.Faults.NoGuard {
 		log, stable, snaps = n.stores.Log, n.stores.Stable, n.stores.Snapshots
+	}
+	if !n.cfg.uncached {
+		if log, err = raft.NewLogCache(cachedEntries, log); err != nil {
+			return fmt.Errorf("cache log: %w", err)
+		}
 	}
 	if n.logs, err = newTail(log, n.guard.broken); err != nil {
 		return fmt.Errorf("read log: %w", err)
@@ -200,8 +214,10 @@ func (n *Node) start() {
 	n.goFunc(n.routineComplete)
 	n.goFunc(n.routineDrive)
 	n.goFunc(n.routineYield)
+	n.goFunc(n.routineFollow)
 	n.cfg.Network.Handle(kindPropose, n.servePropose)
 	n.cfg.Network.Handle(kindRead, n.serveRead)
+	n.cfg.Network.Handle(kindFollow, n.serveFollow)
 }
 
 // Bootstrap founds a group with this node as its only voter. It does nothing when the node has a log already.

@@ -1,7 +1,6 @@
 package consensus
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -39,28 +38,39 @@ func (t *transport) deliverSnapshot(req *raft.InstallSnapshotRequest, rpc raft.R
 }
 
 func (t *transport) spool(r io.Reader, size int64) (io.ReadCloser, error) {
+	s, err := t.newSpool(size)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(s, r, size); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if _, err := s.Seek(0, io.SeekStart); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// spooled is where a snapshot on its way in is kept.
+type spooled interface {
+	io.ReadWriteSeeker
+	io.Closer
+}
+
+// newSpool makes a place for a snapshot of the size.
+func (t *transport) newSpool(size int64) (spooled, error) {
 	if size < 0 || size > maxSnapshot {
 		return nil, fmt.Errorf("size %d is out of bounds", size)
 	}
 	if t.dir == "" {
-		return spoolMemory(r, size)
+		if size > maxSpoolMemory {
+			return nil, fmt.Errorf("size %d is too large for memory", size)
+		}
+		return &memorySpool{}, nil
 	}
-	return spoolFile(t.dir, r, size)
-}
-
-func spoolMemory(r io.Reader, size int64) (io.ReadCloser, error) {
-	if size > maxSpoolMemory {
-		return nil, fmt.Errorf("size %d is too large for memory", size)
-	}
-	var b bytes.Buffer
-	if _, err := io.CopyN(&b, r, size); err != nil {
-		return nil, err
-	}
-	return io.NopCloser(&b), nil
-}
-
-func spoolFile(dir string, r io.Reader, size int64) (io.ReadCloser, error) {
-	f, err := os.CreateTemp(dir, spoolPattern)
+	f, err := os.CreateTemp(t.dir, spoolPattern)
 	if err != nil {
 		return nil, err
 	}
@@ -69,16 +79,36 @@ func spoolFile(dir string, r io.Reader, size int64) (io.ReadCloser, error) {
 		f.Close()
 		return nil, err
 	}
-	if _, err := io.CopyN(f, r, size); err != nil {
-		f.Close()
-		return nil, err
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		f.Close()
-		return nil, err
-	}
 	return f, nil
 }
+
+// memorySpool is a spool where there is no directory: it is written to its end, and then read from its start.
+type memorySpool struct {
+	data []byte
+	at   int
+}
+
+func (m *memorySpool) Write(p []byte) (int, error) {
+	m.data = append(m.data, p...)
+	return len(p), nil
+}
+
+func (m *memorySpool) Read(p []byte) (int, error) {
+	if m.at == len(m.data) {
+		return 0, io.EOF
+	}
+	n := copy(p, m.data[m.at:])
+	m.at += n
+	return n, nil
+}
+
+// Seek goes to the start, wherever it is asked to go.
+func (m *memorySpool) Seek(int64, int) (int64, error) {
+	m.at = 0
+	return 0, nil
+}
+
+func (m *memorySpool) Close() error { return nil }
 
 // sweepSpool removes what a crash between the making of a spool file and the removal of its name left.
 func sweepSpool(dir string) error {

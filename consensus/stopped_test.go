@@ -40,6 +40,7 @@ func TestStoppedStore(t *testing.T) {
 				}
 				logs[m].LogStore = c.Stores.Log
 				c.Stores.Log = logs[m]
+				consensus.Uncached(c)
 				if m == old { // the others keep their logs, so that it is not saved by a snapshot of theirs
 					c.SnapshotThreshold, c.TrailingLogs = 2, 1
 				}

@@ -24,17 +24,23 @@ func TestNextChange(t *testing.T) {
 	tests := []struct {
 		name                           string
 		self, servers, members, wanted string
+		standbys                       string
 		dead                           string
 		want                           string
 	}{
-		{name: "nothing to do", self: "a", servers: "ABCd", members: "abcd", wanted: "abc"},
-		{name: "a newcomer comes in without a vote", self: "a", servers: "A", members: "ab", wanted: "a", want: "add b"},
-		{name: "newcomers come in before voters change", self: "a", servers: "Ab", members: "abc", wanted: "abc", want: "add c"},
+		{name: "nothing to do", self: "a", servers: "ABCd", members: "abcde", wanted: "abc", standbys: "d"},
+		{name: "a standby comes in without a vote", self: "a", servers: "A", members: "abc", wanted: "a", standbys: "b", want: "add b"},
+		{name: "so does who is to vote", self: "a", servers: "A", members: "ab", wanted: "ab", want: "add b"},
+		{name: "they come in before voters change", self: "a", servers: "Ab", members: "abc", wanted: "ab", standbys: "c", want: "add c"},
+		{name: "all others follow, and stay out", self: "a", servers: "A", members: "abc", wanted: "a"},
+		{name: "a standby that is not wanted goes out", self: "a", servers: "ABCd", members: "abcde", wanted: "abc", standbys: "e", want: "add e"},
+		{name: "when the other one is in", self: "a", servers: "ABCde", members: "abcde", wanted: "abc", standbys: "e", want: "remove d"},
+		{name: "a voter goes out by way of being a standby", self: "a", servers: "ABCD", members: "abcd", wanted: "abc", want: "demote d"},
 		{name: "fewer vote than should: promote", self: "a", servers: "Abc", members: "abc", wanted: "abc", want: "promote b"},
 		{name: "and the next one", self: "a", servers: "ABc", members: "abc", wanted: "abc", want: "promote c"},
 		{name: "who is not stable waits", self: "a", servers: "Abc", members: "abc", wanted: "abc", dead: "b", want: "promote c"},
-		{name: "the old voter is demoted before the new one is promoted", self: "a", servers: "ABCd", members: "abcd", wanted: "abd", want: "demote c"},
-		{name: "then the new one is promoted", self: "a", servers: "ABcd", members: "abcd", wanted: "abd", want: "promote d"},
+		{name: "the old voter is demoted before the new one is promoted", self: "a", servers: "ABCd", members: "abcd", wanted: "abd", standbys: "c", want: "demote c"},
+		{name: "then the new one is promoted", self: "a", servers: "ABcd", members: "abcd", wanted: "abd", standbys: "c", want: "promote d"},
 		{name: "a dead voter is demoted", self: "a", servers: "ABCd", members: "abcd", wanted: "abd", dead: "c", want: "demote c"},
 		{name: "nobody is demoted when those who stay could not decide", self: "a", servers: "ABC", members: "abc", wanted: "ab", dead: "b"},
 		{name: "a removed voter is demoted first", self: "a", servers: "ABC", members: "ab", wanted: "ab", want: "demote c"},
@@ -42,17 +48,18 @@ func TestNextChange(t *testing.T) {
 		{name: "a removed member without a vote is removed", self: "a", servers: "Ab", members: "a", wanted: "a", want: "remove b"},
 		{name: "a leader that is not to vote hands over last", self: "a", servers: "ABC", members: "abc", wanted: "bc", want: "transfer to b"},
 		{name: "a removed leader hands over", self: "a", servers: "ABC", members: "bc", wanted: "bc", want: "transfer to b"},
+		{name: "before it changes anything else", self: "a", servers: "ABCd", members: "bcd", wanted: "bd", standbys: "c", want: "transfer to b"},
 		{name: "only to a voter that is there", self: "a", servers: "ABC", members: "bc", wanted: "bc", dead: "b", want: "transfer to c"},
 		{name: "a removed lone voter first gets a successor", self: "a", servers: "Ab", members: "b", wanted: "b", want: "promote b"},
 		{name: "nobody wanted: voters stay as they are", self: "a", servers: "ABC", members: "abc", wanted: ""},
-		{name: "a newcomer does not wait for a dead voter", self: "a", servers: "ABC", members: "abcd", wanted: "abc", dead: "c", want: "add d"},
+		{name: "a newcomer does not wait for a dead voter", self: "a", servers: "ABC", members: "abcd", wanted: "abc", standbys: "d", dead: "c", want: "add d"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			there := func(id MemberID) bool { return !strings.Contains(tt.dead, string(id)) }
 			c := configuration{
 				self: MemberID(tt.self), servers: map[MemberID]bool{}, members: split(tt.members),
-				wanted: split(tt.wanted), alive: there, ready: there,
+				wanted: split(tt.wanted), standbys: split(tt.standbys), alive: there, ready: there,
 			}
 			for _, s := range tt.servers {
 				c.servers[MemberID(strings.ToLower(string(s)))] = s < 'a'

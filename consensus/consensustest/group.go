@@ -86,7 +86,7 @@ func (g *Group) Start(m *Member) {
 	state := store.New(g.Authorizer)
 	c := consensus.Config{
 		ID: m.ID, Store: state, Network: m.Endpoint, Stores: m.Disk.Stores(),
-		Fatal: func(err error) { m.Fatal <- err },
+		Fatal: func(err error) { m.Fatal <- err }, Seeds: g.ids,
 	}
 	if g.Tune != nil {
 		g.Tune(m, &c)
@@ -96,6 +96,14 @@ func (g *Group) Start(m *Member) {
 		g.T.Fatalf("open %s: %v", m.ID, err)
 	}
 	m.running.Store(&running{node: node, store: c.Store})
+}
+
+// ids are those of all members, as a member hears them when it joins.
+func (g *Group) ids() (all []consensus.MemberID) {
+	for _, m := range g.Members {
+		all = append(all, m.ID)
+	}
+	return all
 }
 
 // Kill cuts a member off the network and stops its node. What it had not on its disk is lost.
@@ -135,11 +143,18 @@ func (g *Group) Enrol() {
 	}
 }
 
-// settled says whether every member knows the whole configuration, committed.
+// settled says whether every member, those that only follow included, knows the whole configuration, committed.
 func (g *Group) settled(voters int) bool {
+	eligible := 0
+	for _, m := range g.Members {
+		if m.Eligible {
+			eligible++
+		}
+	}
+	last := g.Members[0].Node().Status().Last
 	for _, m := range g.Members {
 		s := m.Node().Status()
-		if len(s.Voters) != voters || len(s.Voters)+len(s.Nonvoters) != len(g.Members) || s.Commit != s.Last {
+		if len(s.Voters) != voters || len(s.Nonvoters) != min(2, eligible-voters) || s.Commit != last || s.Last != last {
 			return false
 		}
 	}
