@@ -1,0 +1,80 @@
+package consensus
+
+import (
+	"bytes"
+	"encoding/hex"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/raft"
+)
+
+// goldenFollow is one frame of each sort, as version 1 writes it.
+var goldenFollow = []struct {
+	frame followFrame
+	bytes string
+}{
+	{followFrame{Commit: 7, Leader: "a", Path: []MemberID{"a", "b"}}, "0000000ca3010702616103826161" + "6162"},
+	{followFrame{Refusal: refusedFull}, "00000003a10801"},
+	{followFrame{Piece: []byte("xy")}, "00000005a107427879"},
+}
+
+func TestFollowFrame(t *testing.T) {
+	t.Run("the bytes of version 1 stay as they are", func(t *testing.T) {
+		for _, g := range goldenFollow {
+			var b bytes.Buffer
+			if err := writeFrameWithin(&b, maxFollowFrame, g.frame); err != nil || hex.EncodeToString(b.Bytes()) != g.bytes {
+				t.Errorf("%+v: %x, %v", g.frame, b.Bytes(), err)
+			}
+			var got followFrame
+			if err := readFrameWithin(&b, maxFollowFrame, &got); err != nil || !cmp.Equal(got, g.frame) {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		}
+	})
+	t.Run("entries come as they were", func(t *testing.T) {
+		l := &raft.Log{Index: 5, Term: 2, Data: []byte("d"), Extensions: []byte("x"), AppendedAt: time.Unix(3, 4)}
+		f := followEntries{First: 5, PrevTerm: 2, Entries: []followEntry{toFollowEntry(l)}}
+		got, err := f.logs(position{4, 2})
+		if diff := cmp.Diff([]*raft.Log{l}, got); err != nil || diff != "" {
+			t.Error(err, diff)
+		}
+	})
+	t.Run("entries that could not follow are refused", func(t *testing.T) {
+		entry := followEntry{Term: 2}
+		for name, f := range map[string]followEntries{
+			"a gap":               {First: 6, Entries: []followEntry{entry}},
+			"nothing":             {First: 5},
+			"a term that falls":   {First: 5, PrevTerm: 3, Entries: []followEntry{entry}},
+			"no term":             {First: 5, Entries: []followEntry{{}}},
+			"an unknown kind":     {First: 5, Entries: []followEntry{{Term: 2, Type: 77}}},
+			"no configuration":    {First: 5, Entries: []followEntry{{Term: 2, Type: uint8(raft.LogConfiguration), Data: []byte("garbage")}}},
+			"more than there may": {First: 5, Entries: make([]followEntry, maxFollowEntries+1)},
+		} {
+			if _, err := f.logs(position{4, 2}); err == nil {
+				t.Errorf("%s was taken", name)
+			}
+		}
+	})
+}
+
+func FuzzFollowFrame(f *testing.F) {
+	for _, g := range goldenFollow {
+		b, _ := hex.DecodeString(g.bytes)
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var frame followFrame
+		if readFrameWithin(bytes.NewReader(data), maxFollowFrame, &frame) != nil {
+			return
+		}
+		if frame.Entries != nil {
+			frame.Entries.logs(position{index: frame.Entries.First - 1})
+		}
+		if frame.Snapshot != nil {
+			frame.Snapshot.check()
+		}
+		readFrame(bytes.NewReader(data), &followHello{})
+	})
+}
