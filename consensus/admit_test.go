@@ -134,6 +134,21 @@ func TestAdmission(t *testing.T) {
 			to := other(g, leader)
 			return tr.AppendEntries(raft.ServerID(to.ID), raft.ServerAddress(to.ID), entries(leader.ID), &raft.AppendEntriesResponse{})
 		}},
+		{"a follower asks for a vote before the vote", false, true, func(tr *raft.NetworkTransport, _ *consensustest.Group, evil, leader *consensustest.Member) error {
+			req := &raft.RequestPreVoteRequest{RPCHeader: header(evil.ID), Term: term, LastLogIndex: 1 << 40, LastLogTerm: term}
+			return tr.RequestPreVote(raft.ServerID(leader.ID), raft.ServerAddress(leader.ID), req, &raft.RequestPreVoteResponse{})
+		}},
+		{"a follower sends a snapshot", false, false, func(tr *raft.NetworkTransport, _ *consensustest.Group, evil, leader *consensustest.Member) error {
+			req := &raft.InstallSnapshotRequest{
+				RPCHeader: header(evil.ID), SnapshotVersion: 1, Term: term, LastLogIndex: 1 << 40, LastLogTerm: term, Size: 3,
+				Configuration: raft.EncodeConfiguration(raft.Configuration{}),
+			}
+			return tr.InstallSnapshot(raft.ServerID(leader.ID), raft.ServerAddress(leader.ID), req, &raft.InstallSnapshotResponse{}, strings.NewReader("abc"))
+		}},
+		{"a follower tells a voter to stand for election", false, false, func(tr *raft.NetworkTransport, g *consensustest.Group, evil, leader *consensustest.Member) error {
+			to := other(g, leader)
+			return tr.TimeoutNow(raft.ServerID(to.ID), raft.ServerAddress(to.ID), &raft.TimeoutNowRequest{RPCHeader: header(evil.ID)}, &raft.TimeoutNowResponse{})
+		}},
 		{"a member that does not lead tells a follower to stand for election", true, false, func(tr *raft.NetworkTransport, g *consensustest.Group, evil, leader *consensustest.Member) error {
 			to := other(g, leader)
 			req := &raft.TimeoutNowRequest{RPCHeader: header(evil.ID)}
