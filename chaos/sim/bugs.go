@@ -24,23 +24,88 @@ type Bug struct {
 	Directed string
 }
 
+// The beginnings of directed schedules: three voters and one that never votes, with a load at each.
+const (
+	small = `seed 1
+length 14s
+member fra eu
+member iad us
+member sin ap
+member ams eu
+member lim sa never
+client 1 fra put
+client 2 iad put
+client 3 sin swap
+client 4 fra get
+client 5 iad get
+client 6 sin get
+client 7 iad list
+client 8 ams list
+client 9 lim get
+`
+	// leaderMoves lets a leader that hears late hand on, with many who read.
+	leaderMoves = `seed 1
+length 14s
+member fra eu
+member ams eu
+member mad eu
+client 1 fra put
+client 2 ams put
+client 3 mad put
+client 4 fra get
+client 5 ams get
+client 6 mad get
+client 7 fra get
+client 8 ams get
+client 9 mad get
+client 10 fra get
+client 11 ams get
+client 12 mad get
+1.9s lag leader 1s
+2s transfer
+3.9s lag leader 1s
+4s transfer
+5.9s lag leader 1s
+6s transfer
+7.9s lag leader 1s
+8s transfer
+9.9s lag leader 1s
+10s transfer
+11.9s lag leader 1s
+12s transfer
+`
+	powerFails = small + `2s slow fra 3s
+2s slow iad 3s
+2s slow sin 3s
+4s all-die 1s
+7s slow fra 3s
+7s slow iad 3s
+7s slow sin 3s
+9s all-die 1s
+`
+)
+
 // Bugs are all of them.
 func Bugs() []Bug {
 	return []Bug{
-		{Name: "heartbeat-fast-path", What: "raft handles heartbeats beside its main loop (hashicorp/raft 695)", Faults: fault.Set{HeartbeatFastPath: true}},
-		{Name: "early-acknowledgement", What: "a write is acknowledged before it is on the disk", Lying: true},
-		{Name: "deaf-to-the-disk", What: "an error of the disk is ignored", Faults: fault.Set{NoGuard: true}, Wrap: deafen},
-		{Name: "verify-leader", What: "a read rests on VerifyLeader", Faults: fault.Set{VerifyLeader: true}},
-		{Name: "read-applied", What: "a read shows what the leader has applied", Faults: fault.Set{ReadApplied: true}},
-		{Name: "fresh-sequence", What: "a forwarded write that is repeated is applied twice", Faults: fault.Set{FreshSequence: true}},
-		{Name: "removed-pin", What: "the key of a removed member is still accepted", Wrap: forgive},
-		{Name: "no-law", What: "a member writes another's status", Wrap: lawless},
-		{Name: "old-incarnation", What: "a member that lost its log votes as who it was", Faults: fault.Set{LostLog: true}},
-		{Name: "old-configuration", What: "a snapshot lacks the last change of the membership", Wrap: outdate},
-		{Name: "watch-skips", What: "a watch resumes off by one", Faults: fault.Set{WatchSkips: true}},
-		{Name: "revision-reused", What: "a revision is used again after a restore", Faults: fault.Set{RevisionReused: true}},
-		{Name: "moody-apply", What: "applying the log is not deterministic", Wrap: moody},
-		{Name: "lost-nudge", What: "followers learn of a commit by the commit timeout", Faults: fault.Set{NoNudge: true}},
+		{Name: "heartbeat-fast-path", What: "raft handles heartbeats beside its main loop (hashicorp/raft 695)", Faults: fault.Set{HeartbeatFastPath: true},
+			Directed: small + "2s herald iad 500ms\n5s herald sin 500ms\n8s herald fra 500ms\n11s herald iad 500ms\n"},
+		{Name: "early-acknowledgement", What: "a write is acknowledged before it is on the disk", Faults: fault.Set{AckBeforeSync: true}, Directed: powerFails},
+		{Name: "deaf-to-the-disk", What: "an error of the disk is ignored", Faults: fault.Set{NoGuard: true}, Wrap: deafen,
+			Directed: small + "2s eio iad 2s\n6s kill iad 1s\n9s full sin 1s\n12s kill sin 1s\n"},
+		{Name: "verify-leader", What: "a read rests on VerifyLeader", Faults: fault.Set{VerifyLeader: true}, Directed: leaderMoves},
+		{Name: "read-applied", What: "a read shows what the leader has applied", Faults: fault.Set{ReadApplied: true}, Directed: leaderMoves},
+		{Name: "fresh-sequence", What: "a forwarded write that is repeated is applied twice", Faults: fault.Set{FreshSequence: true},
+			Directed: small + "2s isolate fra 3s\n6s isolate iad 3s\n10s isolate sin 3s\n"},
+		{Name: "removed-pin", What: "the key of a removed member is still accepted", Wrap: forgive, Directed: small + "2s remove ams\n"},
+		{Name: "no-law", What: "a member writes another's status", Wrap: lawless, Directed: small + "2s forge fra\n4s forge iad\n"},
+		{Name: "old-incarnation", What: "a member that lost its log votes as who it was", Faults: fault.Set{LostLog: true}, Directed: small + "2s lose-disk ams 1s\n"},
+		{Name: "old-configuration", What: "a snapshot lacks the last change of the membership", Wrap: outdate, Directed: small + "6s restart fra 500ms\n8s restart iad 500ms\n"},
+		{Name: "watch-skips", What: "a watch resumes off by one", Faults: fault.Set{WatchSkips: true}, Directed: small},
+		{Name: "revision-reused", What: "a revision is used again after a restore", Faults: fault.Set{RevisionReused: true}, Directed: small + "3s isolate ams 8s\n8s restart iad 500ms\n"},
+		{Name: "moody-apply", What: "applying the log is not deterministic", Wrap: moody, Directed: small},
+		{Name: "lost-nudge", What: "followers learn of a commit by the commit timeout", Faults: fault.Set{NoNudge: true}, Directed: small},
+		{Name: "lying-disks", What: "every disk says that it has written before it has", Lying: true, Directed: powerFails},
 	}
 }
 

@@ -41,7 +41,7 @@ func Generate(seed uint64) Schedule {
 var menu = []string{
 	"isolate", "isolate", "isolate", "cut", "cut", "cut", "hold", "hold", "kill", "kill", "kill", "restart", "restart",
 	"transfer", "transfer", "transfer", "loss", "late", "duplicates", "jitter", "region", "region-dies", "slow", "eio", "full",
-	"stall", "join", "remove", "remove", "forge", "forge", "forge", "lose-disk", "lose-disk", "lose-disk", "all-die", "lag",
+	"stall", "join", "remove", "remove", "forge", "forge", "forge", "lose-disk", "lose-disk", "lose-disk", "all-die", "lag", "herald",
 }
 
 // happening draws one event.

@@ -40,6 +40,7 @@ func init() {
 		"join":        (*player).join,
 		"remove":      whom((*player).remove),
 		"forge":       whom((*player).forge),
+		"herald":      whom((*player).herald),
 		// disks
 		"slow":      whom((*player).slow),
 		"stall":     whom(func(p *player, a *actor, e Event) { a.disk.Stall(); p.during(e); a.disk.Release() }),
@@ -52,7 +53,11 @@ func init() {
 // whom is for what happens to one member. To one that is not there nothing happens.
 func whom(f func(*player, *actor, Event)) func(*player, Event) {
 	return func(p *player, e Event) {
-		if a := p.actor(e.Whom); a != nil && !a.gone.Load() && !a.lost.Load() {
+		a := p.actor(e.Whom)
+		if e.Whom == "leader" {
+			a = p.leader()
+		}
+		if a != nil && !a.gone.Load() && !a.lost.Load() {
 			f(p, a, e)
 		}
 	}

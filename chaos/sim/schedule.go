@@ -43,7 +43,7 @@ type Client struct {
 type Event struct {
 	At   time.Duration
 	What string
-	Whom string // a member, a region, or two members a>b
+	Whom string // a member, or whoever is the leader then; a region; two members a>b
 	For  time.Duration
 }
 
