@@ -10,7 +10,7 @@ TESTFLAGS ?= -p 2
 .PHONY: help build demo test check bench benchmarks generate clean
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/hanse and bin/testbed
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/hanse ./cmd/hanse
@@ -32,6 +32,13 @@ lint:
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:" && echo "$$unformatted" && exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+.PHONY: sim sim-bugs
+sim: ## play fresh seeds on simulated fleets (SEEDS=1000, or SEED=n for one)
+	$(GO) test ./chaos/sim -run '^TestSeeds$$' -v -count 1 -timeout 0 $(if $(SEED),-seed $(SEED) -seeds 1,-seeds $(or $(SEEDS),10))
+
+sim-bugs: ## put each known bug back, and see how long it takes to be caught (RUNS=20 seeds at most)
+	$(GO) test ./chaos/sim -run '^(TestRandomSeedsCatchBugs|TestEachKnownBugIsCaught)$$' -v -count 1 -timeout 0 -bug all -runs $(or $(RUNS),20)
 
 bench: build ## measure the store beside etcd (BENCHFLAGS='--only write'; bin/bench --help)
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/bench ./chaos/cmd/bench

@@ -91,7 +91,7 @@ func Bugs() []Bug {
 		{Name: "heartbeat-fast-path", What: "raft handles heartbeats beside its main loop (hashicorp/raft 695)", Faults: fault.Set{HeartbeatFastPath: true},
 			Directed: small + "2s herald iad 500ms\n5s herald sin 500ms\n8s herald fra 500ms\n11s herald iad 500ms\n"},
 		{Name: "early-acknowledgement", What: "a write is acknowledged before it is on the disk", Faults: fault.Set{AckBeforeSync: true}, Directed: powerFails},
-		{Name: "deaf-to-the-disk", What: "an error of the disk is ignored", Faults: fault.Set{NoGuard: true}, Wrap: deafen,
+		{Name: "deaf-to-the-disk", What: "an error of the disk is ignored", Wrap: deafen,
 			Directed: small + "2s eio iad 2s\n6s kill iad 1s\n9s full sin 1s\n12s kill sin 1s\n"},
 		{Name: "verify-leader", What: "a read rests on VerifyLeader", Faults: fault.Set{VerifyLeader: true}, Directed: leaderMoves},
 		{Name: "read-applied", What: "a read shows what the leader has applied", Faults: fault.Set{ReadApplied: true}, Directed: leaderMoves},

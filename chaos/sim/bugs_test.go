@@ -56,12 +56,13 @@ func TestRandomSeedsCatchBugs(t *testing.T) {
 		}
 		begun := time.Now()
 		for i := 0; ; i++ {
+			s := sim.Generate(*seed + uint64(i))
 			if i == *runs {
 				t.Logf("%s: not caught in %d seeds, %s", bug.Name, *runs, time.Since(begun).Round(100*time.Millisecond))
 				break
 			}
-			if out := sim.Play(t, sim.Generate(*seed+uint64(i)), &bug); len(out.Faults) > 0 {
-				t.Logf("%s: caught by seed %d of %d, %s: %s", bug.Name, i+1, *runs, time.Since(begun).Round(100*time.Millisecond), brief(out.Faults[0]))
+			if out := sim.Play(t, s, &bug); len(out.Faults) > 0 {
+				t.Logf("%s: caught in run %d of %d (seed %d), %s: %s", bug.Name, i+1, *runs, s.Seed, time.Since(begun).Round(100*time.Millisecond), brief(out.Faults[0]))
 				break
 			}
 		}

@@ -14,44 +14,53 @@ import (
 
 var (
 	seeds        = flag.Int("seeds", 3, "how many fresh seeds TestSeeds plays")
-	scheduleFile = flag.String("schedule", "", "file of the schedule that TestSchedule plays")
-	times        = flag.Int("times", 5, "how often TestSchedule plays it")
+	scheduleFile = flag.String("schedule", "", "file of the schedule that TestSchedule and TestReduce play")
+	times        = flag.Int("times", 5, "how often they play it")
 )
 
+// TestSeeds plays schedules that are made from seeds: the first is -seed, or a fresh one.
 func TestSeeds(t *testing.T) {
 	for i := range *seeds {
 		seed := *seed + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Logf("seed %d", seed)
 			s := sim.Generate(seed)
-			out := sim.Play(t, s, nil)
-			report(t, s, out)
+			report(t, s, sim.Play(t, s, nil))
 		})
 	}
 }
 
-// report says what came of a run, and how to repeat one that failed.
-func report(t *testing.T, s sim.Schedule, out sim.Outcome) {
-	t.Helper()
-	t.Logf("%d operations, %d revisions, %s of virtual time in %s", out.Ops, out.Revisions, out.Virtual.Round(time.Second), out.Wall.Round(10*time.Millisecond))
-	if out.Undecided {
-		t.Log("a history took too long to judge")
+// TestSchedule plays a schedule again and says how often it fails.
+func TestSchedule(t *testing.T) {
+	s := given(t)
+	failed := 0
+	for range *times {
+		out := sim.Play(t, s, nil)
+		if len(out.Faults) > 0 {
+			failed++
+			t.Errorf("%s", faults(out))
+		}
 	}
-	if len(out.Faults) == 0 {
-		return
-	}
-	file := filepath.Join(os.TempDir(), fmt.Sprintf("hanse-sim-%d", s.Seed))
-	if err := os.WriteFile(file, []byte(s.String()), 0o644); err != nil {
-		t.Error(err)
-	}
-	var b strings.Builder
-	for _, f := range out.Faults {
-		fmt.Fprintln(&b, " ", f)
-	}
-	t.Errorf("seed %d, schedule in %s:\n%s", s.Seed, file, b.String())
+	t.Logf("fails %d of %d", failed, *times)
 }
 
-func TestSchedule(t *testing.T) {
+// TestReduce cuts a schedule down while it still fails at least once in so many times.
+func TestReduce(t *testing.T) {
+	s := given(t)
+	small := sim.Reduce(s, func(s sim.Schedule) bool {
+		for range *times {
+			if len(sim.Play(t, s, nil).Faults) > 0 {
+				return true
+			}
+		}
+		return false
+	})
+	t.Logf("%d of %d events and %d of %d clients are left, in %s", len(small.Events), len(s.Events), len(small.Clients), len(s.Clients), keep(t, small, "-small"))
+}
+
+// given is the schedule that the command line names.
+func given(t *testing.T) sim.Schedule {
+	t.Helper()
 	if *scheduleFile == "" {
 		t.Skip("no -schedule")
 	}
@@ -64,15 +73,37 @@ func TestSchedule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	failed := 0
-	for i := range *times {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			out := sim.Play(t, s, nil)
-			report(t, s, out)
-			if len(out.Faults) > 0 {
-				failed++
-			}
-		})
+	return s
+}
+
+// report says what came of a run, and how to repeat one that failed, and to cut it down.
+func report(t *testing.T, s sim.Schedule, out sim.Outcome) {
+	t.Helper()
+	t.Logf("%d operations, %d revisions, %s of virtual time in %s", out.Ops, out.Revisions, out.Virtual.Round(time.Second), out.Wall.Round(10*time.Millisecond))
+	if out.Undecided {
+		t.Log("a history took too long to judge")
 	}
-	t.Logf("fails %d of %d", failed, *times)
+	if len(out.Faults) > 0 {
+		file := keep(t, s, "")
+		t.Errorf("seed %d fails:\n%s\nagain:    go test ./chaos/sim -run '^TestSchedule$' -v -schedule %s -times 10\ncut down: go test ./chaos/sim -run '^TestReduce$' -v -schedule %s",
+			s.Seed, faults(out), file, file)
+	}
+}
+
+// keep writes a schedule where it outlives the test.
+func keep(t *testing.T, s sim.Schedule, suffix string) string {
+	t.Helper()
+	file := filepath.Join(os.TempDir(), fmt.Sprintf("hanse-sim-%d%s", s.Seed, suffix))
+	if err := os.WriteFile(file, []byte(s.String()), 0o644); err != nil {
+		t.Error(err)
+	}
+	return file
+}
+
+func faults(out sim.Outcome) string {
+	var lines []string
+	for _, f := range out.Faults {
+		lines = append(lines, "  "+f.String())
+	}
+	return strings.Join(lines, "\n")
 }
