@@ -235,8 +235,8 @@ func (p *player) failDisk(a *actor, e Event, err error) {
 func (p *player) loseDisk(a *actor, e Event) {
 	a.life.Lock()
 	defer a.life.Unlock()
-	if !a.Running() || p.eligible() <= 3 && !a.never {
-		return
+	if !a.Running() || p.eligible() <= 3 && !a.never || p.lostOne.Swap(true) {
+		return // with two lost, a majority may be: that is for `hanse recover`
 	}
 	p.crash(a)
 	a.disk = consensustest.NewDisk(rand.New(rand.NewPCG(p.s.Seed, 3)))

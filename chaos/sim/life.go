@@ -43,6 +43,7 @@ func (p *player) diskFailed(a *actor, cause error) {
 		p.wrong("disk", "%s: %v", a.Name, cause)
 	}
 	a.crashed.Store(true)
+	p.crashes.Store(true)
 	p.work.Go(func() {
 		a.life.Lock()
 		defer a.life.Unlock()
@@ -89,6 +90,7 @@ func (p *player) halt(a *actor) {
 // crash takes a member's power, and its life is the caller's.
 func (p *player) crash(a *actor) {
 	a.crashed.Store(true)
+	p.crashes.Store(true)
 	a.Isolate()
 	a.disk.Crash()
 	a.Stop() // what it ends with is of no interest to anyone

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,7 +37,7 @@ const patience = 20 * time.Second
 func Play(t *testing.T, s Schedule, bug *Bug) (out Outcome) {
 	begun := time.Now()
 	p := &player{s: s, bug: bug, log: check.NewLog(), audit: newAudit(), actors: map[string]*actor{}}
-	synctest.Test(t, func(t *testing.T) {
+	left := bubble(t, func(t *testing.T) {
 		p.judge, p.ending = &judge{TB: t, begun: time.Now()}, make(chan struct{})
 		done := make(chan struct{})
 		go func() { // of its own, because a run that fails ends its goroutine
@@ -46,11 +47,30 @@ func Play(t *testing.T, s Schedule, bug *Bug) (out Outcome) {
 		<-done
 		out.Virtual = time.Since(p.begun)
 	})
+	if left && !p.crashes.Load() {
+		p.wrong("stop", "goroutines of the fleet remain")
+	}
 	out.Ops, out.Revisions = len(p.history), int(p.last.Load())
 	out.Faults = p.verdict()
 	p.conclude(&out)
 	out.Wall = time.Since(begun)
 	return out
+}
+
+// bubble runs f in virtual time, and says whether goroutines were left when it had ended. A member whose disk has failed
+// leaves some that wait for raft, which answers nobody any more: its process would be no more, either.
+func bubble(t *testing.T, f func(*testing.T)) (left bool) {
+	defer func() {
+		switch cause := recover(); {
+		case cause == nil:
+		case strings.Contains(fmt.Sprint(cause), "blocked goroutines remain"):
+			left = true
+		default:
+			panic(cause)
+		}
+	}()
+	synctest.Test(t, f)
+	return false
 }
 
 // player plays one schedule.
@@ -63,6 +83,8 @@ type player struct {
 
 	clock atomic.Int64 // orders the history: virtual time stands still between operations
 	last  atomic.Uint64
+	// lostOne says that a disk was lost in this run, crashes that a member lost its power or its disk.
+	lostOne, crashes atomic.Bool
 
 	mu      sync.Mutex
 	rng     *rand.Rand
