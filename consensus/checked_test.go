@@ -343,6 +343,29 @@ func wantDamaged(t *testing.T, err error) {
 	}
 }
 
+func TestASnapshotThatMadeWayIsNoDamage(t *testing.T) {
+	s, err := consensus.CheckStores(*consensustest.NewDisk(nil).Stores())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := snap(s, 1, 1, "first"); err != nil {
+		t.Fatal(err)
+	}
+	metas, err := s.Snapshots.List() // as a leader does, before it sends one
+	if err != nil || len(metas) == 0 {
+		t.Fatalf("listed %d: %v", len(metas), err)
+	}
+	for i := range uint64(3) {
+		if err := snap(s, 2+i, 1, "later"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, err = s.Snapshots.Open(metas[0].ID)
+	if damaged := new(consensus.DamagedError); err == nil || errors.As(err, &damaged) {
+		t.Errorf("opened with: %v", err)
+	}
+}
+
 // TestDiskFormats compares what lies on a disk with version 1 of the formats.
 func TestDiskFormats(t *testing.T) {
 	d := consensustest.NewDisk(nil)

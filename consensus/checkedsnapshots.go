@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc64"
 	"io"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
@@ -75,6 +77,9 @@ func (s checkedSnapshots) List() ([]*raft.SnapshotMeta, error) {
 // Open checks the head at once, and the rest as it is read: the last byte comes only when the checksum is right.
 func (s checkedSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	inner, r, err := s.inner.Open(id)
+	if err != nil && s.madeWay(id) {
+		return nil, nil, fmt.Errorf("snapshot %s has made way for a newer one: %w", id, err)
+	}
 	if err != nil {
 		return nil, nil, damagedSnapshot(id, "%v", err)
 	}
@@ -86,6 +91,13 @@ func (s checkedSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, er
 	}
 	meta.Peers = nil // nobody needs what the head does not cover
 	return &meta, c, nil
+}
+
+// madeWay says whether a snapshot is gone because newer ones took its place, as happens between a List and an Open.
+func (s checkedSnapshots) madeWay(id string) bool {
+	metas, err := s.inner.List()
+	return err == nil && len(metas) > 0 && metas[0].Index == s.newest.Load() &&
+		!slices.ContainsFunc(metas, func(m *raft.SnapshotMeta) bool { return m.ID == id })
 }
 
 // verify reads the newest snapshot to its end. It returns nil, nil when there is none.
