@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"flag"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,8 +11,8 @@ import (
 )
 
 var (
-	bugName = flag.String("bug", "", "the bug that TestBugs puts back, or all")
-	runs    = flag.Int("runs", 10, "how many seeds TestBugs gives each bug to show itself")
+	bugName = flag.String("bug", "", "the bug that TestBugTable puts back, or all")
+	runs    = flag.Int("runs", 10, "how many seeds TestBugTable gives each bug to show itself")
 )
 
 // TestEachKnownBugIsCaught puts the bugs back, one at a time, and plays the schedule that goes for each.
@@ -44,27 +45,47 @@ func brief(f sim.Fault) string {
 	return line
 }
 
-// TestRandomSeedsCatchBugs measures how long fresh seeds take to catch each bug. It is for the table in the docs, and
-// plays nothing unless -bug is given.
-func TestRandomSeedsCatchBugs(t *testing.T) {
+// TestBugTable measures how long fresh seeds take to catch each bug, and how often its own schedule does. It prints the
+// table of docs/simulation.md, and plays nothing unless -bug is given.
+func TestBugTable(t *testing.T) {
 	if *bugName == "" {
 		t.Skip("no -bug")
 	}
+	t.Logf("seed %d", *seed)
+	rows := []string{"| bug | what | random seeds | its own schedule |", "|---|---|---|---|"}
 	for _, bug := range sim.Bugs() {
-		if *bugName != "all" && *bugName != bug.Name {
-			continue
-		}
-		begun := time.Now()
-		for i := 0; ; i++ {
-			s := sim.Generate(*seed + uint64(i))
-			if i == *runs {
-				t.Logf("%s: not caught in %d seeds, %s", bug.Name, *runs, time.Since(begun).Round(100*time.Millisecond))
-				break
-			}
-			if out := sim.Play(t, s, &bug); len(out.Faults) > 0 {
-				t.Logf("%s: caught in run %d of %d (seed %d), %s: %s", bug.Name, i+1, *runs, s.Seed, time.Since(begun).Round(100*time.Millisecond), brief(out.Faults[0]))
-				break
-			}
+		if *bugName == "all" || *bugName == bug.Name {
+			rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s |", bug.Name, bug.What, byChance(t, &bug), directed(t, &bug)))
+			t.Log(rows[len(rows)-1])
 		}
 	}
+	t.Logf("the table:\n%s", strings.Join(rows, "\n"))
+}
+
+// byChance plays seeds until one catches the bug.
+func byChance(t *testing.T, bug *sim.Bug) string {
+	begun := time.Now()
+	for i := range *runs {
+		out := sim.Play(t, sim.Generate(*seed+uint64(i)), bug)
+		if len(out.Faults) > 0 {
+			return fmt.Sprintf("run %d, %s, by *%s*", i+1, time.Since(begun).Round(100*time.Millisecond), out.Faults[0].Check)
+		}
+	}
+	return fmt.Sprintf("not in %d, %s", *runs, time.Since(begun).Round(time.Second))
+}
+
+// directed plays the schedule of a bug some times.
+func directed(t *testing.T, bug *sim.Bug) string {
+	s, err := sim.Read(strings.NewReader(bug.Directed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, caught, by := time.Now(), 0, ""
+	for i := range tries {
+		s.Seed = *seed + uint64(i)
+		if out := sim.Play(t, s, bug); len(out.Faults) > 0 {
+			caught, by = caught+1, out.Faults[0].Check
+		}
+	}
+	return fmt.Sprintf("%d of %d, %s each, by *%s*", caught, tries, (time.Since(begun) / tries).Round(100*time.Millisecond), by)
 }
