@@ -42,11 +42,12 @@ type group struct {
 }
 
 var groups = []group{
-	{"write", "durable writes, three processes on loopback", (*bed).writes},
-	{"read", "linearizable reads, three processes on loopback", (*bed).reads},
 	{"distance", "commits over a distance", (*bed).distance},
 	{"move", "planned changes of leader", (*bed).moves},
 	{"kill", "leaders killed", (*bed).kills},
+	{"write", "durable writes, three processes on loopback", (*bed).writes},
+	{"read", "linearizable reads, three processes on loopback", (*bed).reads},
+	{"idle", "what rest costs", (*bed).idle},
 }
 
 // Groups are the names that Options.Only takes.

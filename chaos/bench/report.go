@@ -43,7 +43,7 @@ var (
 	inMilliseconds = unit{name: "ms"}
 	aSecond        = unit{name: "/s", more: true}
 	failures       = unit{name: "failed"}
-	inCores        = unit{name: "cores"}
+	inMilliCPU     = unit{name: "mCPU"}
 	inMiB          = unit{name: "MiB"}
 )
 
