@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -78,6 +79,7 @@ func Run(ctx context.Context, o Options, out, talk io.Writer) (Report, error) {
 		return r, err
 	}
 	fmt.Fprintf(out, "%s\n%s\n", r.Machine, heading)
+	var errs []error
 	for _, g := range groups {
 		if len(o.Only) > 0 && !contains(o.Only, g.name) {
 			continue
@@ -89,10 +91,14 @@ func Run(ctx context.Context, o Options, out, talk io.Writer) (Report, error) {
 		}
 		r.Rows = append(r.Rows, rows...)
 		if err != nil {
-			return r, fmt.Errorf("%s: %w", g.name, err)
+			b.say("%s: %v", g.name, err)
+			errs = append(errs, fmt.Errorf("%s: %w", g.name, err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return r, nil
+	return r, errors.Join(errs...)
 }
 
 func contains(names []string, name string) bool {

@@ -14,6 +14,9 @@ import (
 // around is how long clients write before and after a change of leader.
 const around = 500 * time.Millisecond
 
+// tries is how often a change of leader is tried again that could not be made.
+const tries = 5
+
 // moves measures planned changes of leader under writes: the longest time without a completed write, and the writes
 // that failed.
 func (b *bed) moves(ctx context.Context) ([]Row, error) {
@@ -25,6 +28,10 @@ func (b *bed) moves(ctx context.Context) ([]Row, error) {
 	for i := range b.Moves {
 		for which, t := range trios {
 			gap, bad, err := b.move(ctx, t)
+			for try := 0; err != nil && try < tries; try++ {
+				b.say("%s: %v; once more", t.name, err) // the leader had changed by itself
+				gap, bad, err = b.move(ctx, t)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", t.name, err)
 			}
