@@ -23,6 +23,8 @@ type Options struct {
 	Kills, Moves int
 	// RoundTrip of the distant rows.
 	RoundTrip time.Duration
+	// Members of the fleets that the rows of many members measure.
+	Members []int
 	// EtcdElection gives etcd another election timeout than its default of a second; its heartbeat is a tenth of it.
 	EtcdElection time.Duration
 	// Profile, when set, is a folder for processor profiles of our leader.
@@ -33,7 +35,7 @@ type Options struct {
 
 // DefaultOptions fit a run into twelve minutes on two cores.
 func DefaultOptions() Options {
-	return Options{Rounds: 3, Measured: 4 * time.Second, Kills: 50, Moves: 10, RoundTrip: 80 * time.Millisecond}
+	return Options{Rounds: 3, Measured: 4 * time.Second, Kills: 50, Moves: 10, RoundTrip: 80 * time.Millisecond, Members: []int{100, 300}}
 }
 
 // group is some rows that are measured together.
@@ -49,6 +51,7 @@ var groups = []group{
 	{"write", "durable writes, three processes on loopback", (*bed).writes},
 	{"read", "linearizable reads, three processes on loopback", (*bed).reads},
 	{"idle", "what rest costs", (*bed).idle},
+	{"scale", "fleets of many members", (*bed).scale},
 }
 
 // Groups are the names that Options.Only takes.

@@ -21,41 +21,55 @@ func (b *bed) idle(ctx context.Context) ([]Row, error) {
 	}
 	var rows []Row
 	for _, at := range []string{leading, following} {
-		cpu, rss := [2][]float64{}, [2][]float64{}
-		var before [2]float64
-		var nodes [2]*node
-		for i, t := range trios {
-			if nodes[i], err = t.at(ctx, at); err != nil {
-				return rows, err
-			}
-		}
-		if err := rest(ctx, quiet/2); err != nil {
-			return rows, err
-		}
-		for i, n := range nodes {
-			if before[i], err = cpuSeconds(n.process.Process.Pid); err != nil {
-				return rows, err
-			}
-		}
-		if err := rest(ctx, quiet); err != nil {
-			return rows, err
-		}
-		for i, n := range nodes {
-			after, err := cpuSeconds(n.process.Process.Pid)
+		var pids []int
+		for _, t := range trios {
+			n, err := t.at(ctx, at)
 			if err != nil {
 				return rows, err
 			}
-			resident, err := residentMiB(n.process.Process.Pid)
-			if err != nil {
-				return rows, err
-			}
-			cpu[i], rss[i] = []float64{(after - before[i]) / quiet.Seconds() * 1000}, []float64{resident}
+			pids = append(pids, n.process.Process.Pid)
+		}
+		u, err := watchIdle(ctx, pids...)
+		if err != nil {
+			return rows, err
 		}
 		rows = append(rows,
-			newRow("idle after all of this, "+at+" of three, processor", inMilliCPU, cpu[0], cpu[1], nil),
-			newRow("idle after all of this, "+at+" of three, memory", inMiB, rss[0], rss[1], nil))
+			newRow("idle after all of this, "+at+" of three, processor", inMilliCPU, []float64{u[0].mCPU}, []float64{u[1].mCPU}, nil),
+			newRow("idle after all of this, "+at+" of three, memory", inMiB, []float64{u[0].mib}, []float64{u[1].mib}, nil))
 	}
 	return rows, nil
+}
+
+// usage is what a process takes.
+type usage struct{ mCPU, mib float64 }
+
+// watchIdle is what processes use while nobody asks anything.
+func watchIdle(ctx context.Context, pids ...int) ([]usage, error) {
+	if err := rest(ctx, quiet/2); err != nil {
+		return nil, err
+	}
+	before := make([]float64, len(pids))
+	for i, pid := range pids {
+		var err error
+		if before[i], err = cpuSeconds(pid); err != nil {
+			return nil, err
+		}
+	}
+	if err := rest(ctx, quiet); err != nil {
+		return nil, err
+	}
+	all := make([]usage, len(pids))
+	for i, pid := range pids {
+		after, err := cpuSeconds(pid)
+		if err != nil {
+			return nil, err
+		}
+		all[i].mCPU = (after - before[i]) / quiet.Seconds() * 1000
+		if all[i].mib, err = residentMiB(pid); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // cpuSeconds is the processor time that a process has used.

@@ -1,9 +1,7 @@
 package bench
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -24,21 +22,17 @@ func ours(dir, program string, distance, heartbeat time.Duration) (*trio, error)
 	t := &trio{name: "ours"}
 	var configs []MemberConfig
 	var members []Companion
+	var identities []transport.Identity
 	for i := range 3 {
 		c := MemberConfig{
 			ID: consensus.MemberID(fmt.Sprintf("m%d", i+1)), Dir: filepath.Join(dir, fmt.Sprintf("m%d", i+1)), Founder: i == 0,
 			Heartbeat: heartbeat, Listen: freeUDP(), API: freeTCP(), Debug: freeTCP(),
 		}
-		if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-			return t, err
-		}
 		identity, err := transport.NewIdentity("bench", string(c.ID), transport.MemberID(c.ID))
 		if err != nil {
 			return t, err
 		}
-		if err := transport.SaveIdentity(c.Dir, identity); err != nil {
-			return t, err
-		}
+		identities = append(identities, identity)
 		address := c.Listen
 		if distance > 0 {
 			r, err := relay.NewDatagrams("127.0.0.1", c.Listen, distance)
@@ -51,17 +45,13 @@ func ours(dir, program string, distance, heartbeat time.Duration) (*trio, error)
 		configs = append(configs, c)
 		members = append(members, Companion{ID: c.ID, Pin: store.Pin(identity.Pin()), Addresses: []string{address}, Eligible: true})
 	}
-	for _, c := range configs {
+	for i, c := range configs {
 		c.Members = members
-		data, err := json.Marshal(c)
+		n, err := processOf(dir, program, c, identities[i])
 		if err != nil {
 			return t, err
 		}
-		file := filepath.Join(c.Dir, "config.json")
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			return t, err
-		}
-		t.nodes = append(t.nodes, &node{name: string(c.ID), api: c.API, debug: c.Debug, log: filepath.Join(dir, string(c.ID)+".log"), command: []string{program, "member", file}})
+		t.nodes = append(t.nodes, n)
 	}
 	return t, nil
 }

@@ -40,6 +40,7 @@ func app(out, talk io.Writer) *cli.App {
 			&cli.DurationFlag{Name: "measured", Usage: "how long a turn lasts", Value: d.Measured},
 			&cli.IntFlag{Name: "kills", Usage: "`N` leaders killed at each distance", Value: d.Kills},
 			&cli.IntFlag{Name: "moves", Usage: "`N` planned changes of leader", Value: d.Moves},
+			&cli.IntSliceFlag{Name: "members", Usage: "`N` members of a fleet, again for each fleet [100, 300]"},
 			&cli.DurationFlag{Name: "rtt", Usage: "round trip of the distant rows", Value: d.RoundTrip},
 			&cli.DurationFlag{Name: "etcd-election", Usage: "election timeout of etcd, with a heartbeat of a tenth [its default, 1s]"},
 			&cli.StringFlag{Name: "profile", Usage: "`FOLDER` for processor profiles of our leader under 256 writers"},
@@ -67,6 +68,9 @@ func measure(c *cli.Context, out, talk io.Writer) error {
 		Program: program, Etcd: binaries.Path(testbed.Etcd), Dir: dir, Rounds: c.Int("rounds"), Measured: c.Duration("measured"),
 		Kills: c.Int("kills"), Moves: c.Int("moves"), RoundTrip: c.Duration("rtt"), EtcdElection: c.Duration("etcd-election"),
 		Profile: c.String("profile"), Only: c.StringSlice("only"),
+	}
+	if o.Members = c.IntSlice("members"); len(o.Members) == 0 {
+		o.Members = bench.DefaultOptions().Members
 	}
 	report, err := bench.Run(c.Context, o, out, talk)
 	report.Command = strings.Join(append([]string{"bench"}, os.Args[1:]...), " ")
