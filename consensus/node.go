@@ -213,6 +213,7 @@ func (n *Node) start() {
 	}
 	n.goFunc(n.routineComplete)
 	n.goFunc(n.routineDrive)
+	n.goFunc(n.routineWarm)
 	n.goFunc(n.routineYield)
 	n.goFunc(n.routineFollow)
 	n.cfg.Network.Handle(kindPropose, n.servePropose)
