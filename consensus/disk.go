@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -49,5 +50,19 @@ func openStores(dir string, log *slog.Logger) (Stores, io.Closer, error) {
 		b.Close()
 		return Stores{}, nil, fmt.Errorf("open snapshots in %q: %w", dir, err)
 	}
+	// Neither bbolt nor raft makes the names of what they made durable.
+	if err := errors.Join(syncDir(dir), syncDir(filepath.Dir(dir))); err != nil {
+		b.Close()
+		return Stores{}, nil, fmt.Errorf("sync raft directory: %w", err)
+	}
 	return Stores{Log: b, Stable: b, Snapshots: snaps}, b, nil
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

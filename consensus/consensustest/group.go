@@ -82,6 +82,13 @@ func NewGroup(t testing.TB, n int, latency time.Duration) *Group {
 // Start opens a member's node, on what its disk has.
 func (g *Group) Start(m *Member) {
 	g.T.Helper()
+	if err := g.TryStart(m); err != nil {
+		g.T.Fatalf("open %s: %v", m.ID, err)
+	}
+}
+
+// TryStart is Start where the disk may be refused.
+func (g *Group) TryStart(m *Member) error {
 	m.Endpoint.Up()
 	state := store.New(g.Authorizer)
 	c := consensus.Config{
@@ -93,9 +100,11 @@ func (g *Group) Start(m *Member) {
 	}
 	node, err := consensus.Open(c)
 	if err != nil {
-		g.T.Fatalf("open %s: %v", m.ID, err)
+		m.Endpoint.Down()
+		return err
 	}
 	m.running.Store(&running{node: node, store: c.Store})
+	return nil
 }
 
 // ids are those of all members, as a member hears them when it joins.
