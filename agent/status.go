@@ -65,6 +65,9 @@ func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 			all = append(all, w)
 		}
 	}
+	if w := leaseWarning(c.id(), c.node.Status().Voters, c.vitals(time.Now())); w != "" {
+		all = append(all, w)
+	}
 	if err := c.node.Stopped(); err != nil {
 		all = append(all, "this member stopped applying the log: "+err.Error())
 	}
