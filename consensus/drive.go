@@ -76,7 +76,7 @@ func (n *Node) configurationIndex() uint64 { return 0 }
 func (n *Node) nextChange(o *office) change {
 	c := configuration{
 		self: n.cfg.ID, servers: n.servers(),
-		alive: func(id MemberID) bool { return n.inContact(o, id) },
+		alive: func(id MemberID) bool { return n.heardFrom(o, id) },
 		ready: func(id MemberID) bool { return n.stable(o, id) },
 	}
 	var candidates []Candidate

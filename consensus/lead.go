@@ -278,6 +278,11 @@ func (n *Node) inContact(o *office, id MemberID) bool {
 	return time.Since(heard) <= n.pace.get()
 }
 
+// heardFrom is inContact for who must know: a new leader has heard nobody.
+func (n *Node) heardFrom(o *office, id MemberID) bool {
+	return !n.transport.contact(id).heard.IsZero() && n.inContact(o, id)
+}
+
 func (n *Node) servers() map[MemberID]bool {
 	f := n.raft.GetConfiguration()
 	if f.Error() != nil {

@@ -37,6 +37,7 @@ const (
 //
 // A dead voter loses its place to a stable member elsewhere. Where there is none, fewer vote than before, so that
 // whoever is left can be lost again; but never fewer than three once there were three: then the dead keep their vote.
+// Nor do fewer vote as long as one of the voters is neither stable nor dead.
 func Choose(all []Candidate, target int) Choice {
 	have, voters := pick(all, usable), 0
 	if len(have) < voterFloor {
@@ -52,8 +53,15 @@ func Choose(all []Candidate, target int) Choice {
 		dead := pick(all, func(c Candidate) bool { return c.Voter && c.Dead })
 		chosen = append(spread(have, len(have)), spread(dead, floor-len(have))...)
 	}
+	if len(chosen) < voters && slices.ContainsFunc(all, unsure) {
+		chosen = pick(all, func(c Candidate) bool { return c.Voter })
+	}
 	return Choice{Voters: ids(chosen), Standbys: ids(standbys(all, chosen))}
 }
+
+// unsure is a voter of which it is not known whether it will be heard again. A leader that has just been elected is
+// unsure of all others: if it gave up the vote of one that lives, and kept that of one that does not, nobody could decide.
+func unsure(c Candidate) bool { return c.Voter && !c.Dead && !c.Stable }
 
 // usable members may be counted on to vote.
 func usable(c Candidate) bool { return !c.Dead && (c.Voter || c.Stable && !c.Back) }
