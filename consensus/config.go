@@ -42,6 +42,8 @@ type Config struct {
 	// SnapshotThreshold is how many entries the log grows by until the next snapshot, TrailingLogs how many stay in
 	// the log behind it for followers that lag. 0: 2048 each.
 	SnapshotThreshold, TrailingLogs uint64
+	// Quota is what each other member may propose through this one when it leads; zero: DefaultQuota.
+	Quota Quota
 	// Stores, when set, are used in place of files in Dir.
 	Stores *Stores
 
@@ -78,6 +80,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Seeds == nil {
 		c.Seeds = func() []MemberID { return nil }
+	}
+	if c.Quota == (Quota{}) {
+		c.Quota = DefaultQuota()
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(err error) { panic(err) }

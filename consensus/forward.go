@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
@@ -196,6 +197,9 @@ func (n *Node) askToAppend(ctx context.Context, leader MemberID, commands []stor
 		n.proposals.drop(leader)
 		return nil, fmt.Errorf("%w: %w", errDoubt, err)
 	}
+	if a.Code == codeSlowDown {
+		return nil, &slowDown{after: time.Duration(min(a.After, uint64(longestWait/time.Millisecond))) * time.Millisecond}
+	}
 	if err := a.Code.err(); err != nil {
 		return nil, err
 	}
@@ -229,6 +233,8 @@ func codeOf(err error) code {
 		return codeNotLeading
 	case errors.Is(err, errRefused):
 		return codeRefused
+	case told(err) > 0:
+		return codeSlowDown
 	}
 	return codeUncertain
 }
@@ -245,7 +251,7 @@ func (n *Node) servePropose(from MemberID, c net.Conn) {
 		if encodeErr != nil {
 			return encodeErr
 		}
-		return writeFrame(c, proposeAnswer{Code: codeOf(err), Results: encoded})
+		return writeFrame(c, proposeAnswer{Code: codeOf(err), Results: encoded, After: uint64(told(err).Milliseconds())})
 	})
 }
 
@@ -263,6 +269,11 @@ func (n *Node) accept(from MemberID, r proposeRequest) ([]store.Result, error) {
 	if n.appending() == nil {
 		return nil, errNotLeading
 	}
+	done, err := n.quotas.enter(from, r.Commands, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	return n.appendLocally(n.ctx, from, r.Commands)
 }
 

@@ -18,7 +18,7 @@ import (
 //	body    = one CBOR data item, integer keys
 //
 //	propose request  {1: version, 2: [command, ...]}
-//	propose answer   {1: code, 2: [result, ...]}   as many as commands when done, each as store.EncodeResult writes it
+//	propose answer   {1: code, 2: [result, ...], 3: milliseconds to wait}   as many as commands when done, each as store.EncodeResult writes it
 //	read request     {1: version}
 //	read answer      {1: code, 2: revision}
 //
@@ -42,6 +42,8 @@ const (
 	// codeRefused: the request is not one that this member answers. Surely nothing was appended; repeating it helps
 	// nobody.
 	codeRefused code = 4
+	// codeSlowDown: the member is over its quota; it may ask again after a while. Surely nothing was appended.
+	codeSlowDown code = 5
 )
 
 type proposeRequest struct {
@@ -52,6 +54,7 @@ type proposeRequest struct {
 type proposeAnswer struct {
 	Code    code     `cbor:"1,keyasint"`
 	Results [][]byte `cbor:"2,keyasint,omitempty"` // as store.EncodeResult writes them
+	After   uint64   `cbor:"3,keyasint,omitempty"` // milliseconds, with codeSlowDown
 }
 
 type readRequest struct {

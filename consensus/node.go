@@ -47,6 +47,7 @@ type Node struct {
 	probes    *rounds[struct{}]       // Healthy's
 	sequence  *sequence
 	proposals *caller
+	quotas    *quotas // of the members that propose through this one
 	reads     *caller
 	queue     chan *submission // what this leader appends
 	outgoing  chan *submission // what others are asked to append
@@ -161,6 +162,7 @@ func (n *Node) openRaft() (err error) {
 		leads := func() bool { return n.raft.State() == raft.Leader }
 		n.logs.leads.Store(&leads) // without the guard, raft must see the errors of its writes
 	}
+	n.quotas = newQuotas(n.cfg.Quota)
 	n.proposals, n.reads = newCaller(n.cfg.Network, kindPropose), newCaller(n.cfg.Network, kindRead)
 	n.indexes, n.asks, n.probes = newRounds(n.readIndex), newRounds(n.askLeader), newRounds(n.probe)
 	close(gate)

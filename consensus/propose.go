@@ -180,6 +180,9 @@ func (a *attempts) submit(commands []store.Command) ([]store.Result, error) {
 		case errors.Is(err, errRefused), errors.Is(err, store.ErrStaleTerm):
 			return nil, a.outcome(err)
 		}
+		if after := told(err); after > 0 {
+			a.node.pause(a.ctx, after)
+		}
 		if !retry.wait(a.ctx) {
 			return nil, a.outcome(err)
 		}
