@@ -110,10 +110,10 @@ func (c *Core) open(cfg CoreConfig) error {
 		return err
 	}
 	c.endpoint = endpoint
-	c.endpoint.Handle(kindReport, c.receiveReports)
-	c.endpoint.Handle(kindEnrol, c.serveEnrol)
+	c.endpoint.Handle(kindReport, cfg.Seams.handler(c.receiveReports))
+	c.endpoint.Handle(kindEnrol, cfg.Seams.handler(c.serveEnrol))
 	node, err := consensus.Open(consensus.Config{
-		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint},
+		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint, cfg.Seams},
 		Timing: cfg.Timing, Choose: c.chooseServers, Seeds: c.directory.seeds, RTT: c.roundTrip, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
 		Stores: cfg.Stores, SnapshotThreshold: cfg.Seams.SnapshotThreshold, TrailingLogs: cfg.Seams.TrailingLogs, Faults: cfg.Seams.Faults,
 	})
@@ -144,6 +144,7 @@ func (c *Core) Close() error { return errors.Join(c.node.Close(), c.endpoint.Clo
 // Run acts until ctx ends (nil) or the member is removed (ErrRemoved).
 func (c *Core) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.cutRemoved(ctx) })
 	g.Go(func() error { return c.followMembers(ctx) })
 	g.Go(func() error { return c.sendReports(ctx) })
 	g.Go(func() error { c.node.WhileLeading(ctx, c.lead); return nil })
@@ -185,7 +186,10 @@ func (c *Core) Store() *store.Store { return c.store }
 func (c *Core) Node() *consensus.Node { return c.node }
 
 // network lets consensus speak through transport without either knowing the other.
-type network struct{ *transport.Endpoint }
+type network struct {
+	*transport.Endpoint
+	seams Seams
+}
 
 func (n network) Open(ctx context.Context, to consensus.MemberID, class consensus.Class, kind string) (net.Conn, error) {
 	c := transport.Control
@@ -196,5 +200,5 @@ func (n network) Open(ctx context.Context, to consensus.MemberID, class consensu
 }
 
 func (n network) Handle(kind string, h func(from consensus.MemberID, conn net.Conn)) {
-	n.Endpoint.Handle(kind, func(peer transport.MemberID, conn net.Conn) { h(consensus.MemberID(peer), conn) })
+	n.Endpoint.Handle(kind, n.seams.handler(func(peer transport.MemberID, conn net.Conn) { h(consensus.MemberID(peer), conn) }))
 }

@@ -75,11 +75,18 @@ func (d *directory) seeds() (ids []store.MemberID) {
 	return ids
 }
 
-// followMembers cuts the connections of pins that the log withdraws, at once; its own withdrawal ends the member. Whom
-// it knows is recorded, because a fleet that restarts as a whole must know each other to elect.
+// cutRemoved cuts the connections of pins that the log withdraws, at once: it waits for nothing, the disk least of all.
+func (c *Core) cutRemoved(ctx context.Context) error {
+	return c.follow(ctx, []string{store.KeyMembers, store.KeyRemoved}, func(*store.View) error {
+		c.endpoint.Recheck()
+		return nil
+	})
+}
+
+// followMembers ends the member with its own withdrawal. Whom it knows is recorded, because a fleet that restarts as a
+// whole must know each other to elect.
 func (c *Core) followMembers(ctx context.Context) error {
 	return c.follow(ctx, []string{store.KeyMembers, store.KeyRemoved}, func(v *store.View) error {
-		c.endpoint.Recheck()
 		if err := c.begun(v); err != nil {
 			return err
 		}

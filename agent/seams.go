@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"net"
+
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/fault"
 	"github.com/hanse-fleet/hanse/transport"
@@ -11,6 +13,8 @@ type Seams struct {
 	// Authorizer goes between the store and the law, Directory between the transport and what the log says of pins.
 	Authorizer func(store.Authorizer) store.Authorizer
 	Directory  func(transport.Directory) transport.Directory
+	// Heard is told of every read of a stream that another member opened, when it is handed to whom it is for.
+	Heard func(from store.MemberID)
 	// SnapshotThreshold and TrailingLogs are consensus.Config's: small ones make snapshots happen in a short life.
 	SnapshotThreshold, TrailingLogs uint64
 	// Faults are known bugs, put back.
@@ -22,6 +26,30 @@ func (s Seams) authorizer(law store.Authorizer) store.Authorizer {
 		return law
 	}
 	return s.Authorizer(law)
+}
+
+// handler tells Heard what a handler reads.
+func (s Seams) handler(h transport.Handler) transport.Handler {
+	if s.Heard == nil {
+		return h
+	}
+	return func(peer transport.MemberID, conn net.Conn) {
+		h(peer, heard{Conn: conn, by: func() { s.Heard(store.MemberID(peer)) }})
+	}
+}
+
+// heard is a stream whose reads are told.
+type heard struct {
+	net.Conn
+	by func()
+}
+
+func (h heard) Read(b []byte) (int, error) {
+	n, err := h.Conn.Read(b)
+	if n > 0 {
+		h.by()
+	}
+	return n, err
 }
 
 func (s Seams) directory(d transport.Directory) transport.Directory {

@@ -1,0 +1,110 @@
+package sim_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// cutWithin is how long after applying a removal a member may still take something from the one removed.
+const cutWithin = 100 * time.Millisecond
+
+// hearing is when each member took something from another last.
+type hearing struct {
+	mu   sync.Mutex
+	last map[*sim.Member]map[store.MemberID]time.Time
+}
+
+func (h *hearing) seams(m *sim.Member) agent.Seams {
+	return agent.Seams{Heard: func(from store.MemberID) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.last[m] == nil {
+			h.last[m] = map[store.MemberID]time.Time{}
+		}
+		h.last[m][from] = time.Now()
+	}}
+}
+
+func (h *hearing) lastOf(m *sim.Member, from store.MemberID) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last[m][from]
+}
+
+func TestNobodyHearsARemovedMemberThatFloods(t *testing.T) {
+	for _, leader := range []bool{false, true} {
+		name := "a follower"
+		if leader {
+			name = "the leader"
+		}
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := sim.New(t, wide)
+				defer f.Close()
+				h := &hearing{last: map[*sim.Member]map[store.MemberID]time.Time{}}
+				f.Tune = func(m *sim.Member, cfg *agent.CoreConfig) { cfg.Seams = h.seams(m) }
+				five(f)
+				victim, other := pick(f, leader)
+				id, node := victim.ID(), victim.Core.Node()
+				ctx, stop := context.WithCancel(t.Context())
+				var flood sync.WaitGroup
+				for range 20 {
+					flood.Go(func() {
+						for ctx.Err() == nil {
+							one, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+							node.Propose(one, consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.Put("/users/flood", []byte("{}"))}}}) // it may well fail
+							cancel()
+							time.Sleep(time.Millisecond)
+						}
+					})
+				}
+				time.Sleep(time.Second)
+				applied := map[*sim.Member]time.Time{}
+				var watching sync.WaitGroup
+				var mu sync.Mutex
+				for _, m := range f.Members {
+					if m == victim {
+						continue
+					}
+					s := m.Core.Store()
+					watching.Go(func() {
+						for start := time.Now(); time.Since(start) < time.Minute; time.Sleep(time.Millisecond) {
+							if _, gone := s.View().Removed(id); gone {
+								mu.Lock()
+								defer mu.Unlock()
+								applied[m] = time.Now()
+								return
+							}
+						}
+					})
+				}
+				remove(t, other, victim.Name)
+				watching.Wait()
+				time.Sleep(10 * time.Second)
+				stop()
+				flood.Wait()
+				heard := 0
+				for m, at := range applied {
+					last := h.lastOf(m, id)
+					if !last.IsZero() {
+						heard++
+					}
+					if late := last.Sub(at); late > cutWithin {
+						t.Errorf("%s took something %s after it had applied the removal", m.Name, late)
+					}
+				}
+				if heard == 0 || len(applied) != 4 {
+					t.Errorf("%d members applied the removal, %d ever heard the removed one", len(applied), heard)
+				}
+			})
+		})
+	}
+}
