@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 		return JoinResult{}, err
 	}
 	defer release()
-	answer, err := transport.Join(ctx, token, identity, transport.JoinRequest{
+	answer, err := ask(ctx, token, identity, transport.JoinRequest{
 		Region: o.Region, Zone: o.Zone, Version: o.Version, Addresses: reached.Advertise, Server: reached.server(),
 		Applies: max(o.Applies, store.Version),
 	}, transport.JoinOptions{Conn: o.Conn})
@@ -47,6 +48,19 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 		return JoinResult{}, err
 	}
 	return JoinResult{Fleet: me.Fleet, Cluster: me.Cluster, Region: me.Region, Members: len(answer.Members) - 1}, nil
+}
+
+// busyPause is how long a joiner waits, give or take half, before it asks again a member that serves others.
+const busyPause = 200 * time.Millisecond
+
+// ask asks until ctx ends while all members that answer are busy with other joiners.
+func ask(ctx context.Context, token transport.Token, id transport.Identity, r transport.JoinRequest, o transport.JoinOptions) (transport.JoinAnswer, error) {
+	for {
+		answer, err := transport.Join(ctx, token, id, r, o)
+		if !errors.Is(err, transport.ErrBusy) || !sleep(ctx, busyPause/2+rand.N(busyPause)) {
+			return answer, err
+		}
+	}
 }
 
 // kindEnrol is the stream on which a member passes a request to join on to the leader:

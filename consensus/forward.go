@@ -269,6 +269,9 @@ func (n *Node) accept(from MemberID, r proposeRequest) ([]store.Result, error) {
 	if n.appending() == nil {
 		return nil, errNotLeading
 	}
+	if _, gone := n.cfg.Store.View().Removed(from); gone {
+		return nil, errRefused // applying would refuse it too, after it had filled the log
+	}
 	done, err := n.quotas.enter(from, r.Commands, time.Now())
 	if err != nil {
 		return nil, err

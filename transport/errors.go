@@ -25,6 +25,8 @@ var (
 	ErrPinMismatch = errors.New("peer has another key than expected")
 	// ErrUnknownKind means that the peer handles no streams of that kind.
 	ErrUnknownKind = errors.New("peer does not handle this kind of stream")
+	// ErrBusy means that the peer serves as many joiners as it can at once: the same request may succeed a moment later.
+	ErrBusy = errors.New("peer is busy")
 	// ErrClosed means that this Endpoint was closed. It is also a net.ErrClosed.
 	ErrClosed = fmt.Errorf("endpoint: %w", net.ErrClosed)
 )
@@ -83,7 +85,7 @@ func explainClose(e *quic.ApplicationError) error {
 	case codeClosing:
 		return fmt.Errorf("peer is stopping: %w", net.ErrClosed)
 	case codeBusy:
-		return errors.New("peer is busy")
+		return ErrBusy
 	}
 	return fmt.Errorf("peer closed the connection with code %d: %w", uint64(e.ErrorCode), net.ErrClosed)
 }
