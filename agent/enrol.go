@@ -139,7 +139,11 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	if err := c.replaceable(v, token, time.Now()); err != nil {
 		return transport.JoinAnswer{}, err
 	}
-	terms, err := token.Settle(onRecord(v, token, law.Terms{Cluster: r.Cluster, Region: r.Region, Zone: r.Zone}))
+	fixed := token.Terms
+	if token.Replace { // where a cluster is, only admins say
+		fixed.Region, fixed.Zone = zoneAndRegion(v, token.Cluster)
+	}
+	terms, err := fixed.Settle(onRecord(v, token, law.Terms{Cluster: r.Cluster, Region: r.Region, Zone: r.Zone}))
 	if err != nil {
 		return transport.JoinAnswer{}, refusal{err}
 	}
@@ -165,26 +169,20 @@ func enlist(v *store.View, kv store.KV, token law.Token, terms law.Terms, pin tr
 		Applies: r.Applies,
 	}
 	cluster := newCluster(terms, member, r.Version)
-	as, err := takeOver(v, cluster, &member)
+	as, clusterOp, err := takeOver(v, cluster, &member)
+	if err != nil {
+		return store.Txn{}, err
+	}
+	tokenOp, err := law.Put(kv.Key, token)
 	if err != nil {
 		return store.Txn{}, err
 	}
 	txn := store.Txn{If: []store.Condition{
 		store.KeyAt(kv.Key, kv.Modified), as,
 		store.KeyAbsent(store.KeyMembers + string(member.ID)),
-	}, Then: []store.Op{store.PutMember(member)}}
+	}, Then: []store.Op{store.PutMember(member), clusterOp, tokenOp}}
 	conditions, gone := replaced(v, terms.Cluster, token.Spent.At)
 	txn.If, txn.Then = append(txn.If, conditions...), append(txn.Then, gone...)
-	for key, value := range map[string]any{
-		kv.Key:                              token,
-		v1alpha1.KeyClusters + cluster.Name: cluster,
-	} {
-		op, err := law.Put(key, value)
-		if err != nil {
-			return txn, err
-		}
-		txn.Then = append(txn.Then, op)
-	}
 	return txn, nil
 }
 

@@ -36,21 +36,23 @@ func onRecord(v *store.View, token law.Token, joiner law.Terms) law.Terms {
 }
 
 // takeOver makes a cluster that is on record go on with its new member: labels, rights and whether it votes stay as admins
-// have set them. The condition is what must still hold.
-func takeOver(v *store.View, cluster *v1alpha1.Cluster, m *store.Member) (store.Condition, error) {
+// have set them. The op writes the cluster, new or not, and the condition is what must still hold.
+func takeOver(v *store.View, cluster *v1alpha1.Cluster, m *store.Member) (store.Condition, store.Op, error) {
 	key := v1alpha1.KeyClusters + cluster.Name
 	kv, there := v.Get(key)
 	if !there {
-		return store.KeyAbsent(key), nil
+		op, err := law.Put(key, cluster)
+		return store.KeyAbsent(key), op, err
 	}
 	var old v1alpha1.Cluster
 	if err := json.Unmarshal(kv.Value, &old); err != nil {
-		return store.Condition{}, fmt.Errorf("read %s: %w", key, err)
+		return store.Condition{}, store.Op{}, fmt.Errorf("read %s: %w", key, err)
 	}
 	region, zone := cluster.Spec.Region, cluster.Spec.Zone
-	cluster.ObjectMeta, cluster.Spec = old.ObjectMeta, old.Spec
+	cluster.ObjectMeta, cluster.Spec = *old.ObjectMeta.DeepCopy(), old.Spec
 	cluster.Spec.Region, cluster.Spec.Zone = region, zone
 	v1alpha1.MirrorTopology(cluster)
 	m.Eligible, m.Rights = old.Spec.Voting == v1alpha1.VotingEligible, string(old.Spec.Rights)
-	return store.KeyAt(key, kv.Modified), nil
+	op, err := law.Amend(kv, old, cluster)
+	return store.KeyAt(key, kv.Modified), op, err
 }
