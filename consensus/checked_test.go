@@ -65,7 +65,8 @@ func fill(t testing.TB, s consensus.Stores) {
 }
 
 func snap(s consensus.Stores, index, term uint64, state string) error {
-	sink, err := s.Snapshots.Create(1, index, term, configuration("fra", "iad"), 1, nil)
+	_, transport := raft.NewInmemTransport("fra")
+	sink, err := s.Snapshots.Create(1, index, term, configuration("fra", "iad"), 1, transport)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package consensus
 import (
 	"bytes"
 	"io"
+	"log/slog"
 	"net"
 
 	"github.com/hashicorp/raft"
@@ -41,3 +42,8 @@ func OpenContent(content []byte, meta raft.SnapshotMeta) (*raft.SnapshotMeta, io
 
 // Uncached has a node read every entry from its disk.
 func Uncached(c *Config) { c.uncached = true }
+
+// OpenStores opens the files of a directory, unchecked.
+func OpenStores(dir string) (Stores, io.Closer, error) {
+	return openStores(dir, slog.New(slog.DiscardHandler))
+}
