@@ -16,7 +16,7 @@ var (
 )
 
 // checkStores reads all that lies on the stores and that will be used, and returns stores that check it again whenever
-// it is read. The error is a DamagedError when it is not what was written; then nothing was changed.
+// it is read. The error is a DamagedError when it is not what was written; then nothing was written by it.
 func checkStores(s Stores) (Stores, error) {
 	newest := new(atomic.Uint64)
 	l := &ledger{writing: newTurn(), newest: newest.Load}
