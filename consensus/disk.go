@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/hashicorp/raft"
 )
@@ -36,8 +37,7 @@ func openStores(dir string, log *slog.Logger) (Stores, io.Closer, error) {
 	}
 	// Neither bbolt nor raft makes the names of what they made durable.
 	if err := errors.Join(syncDir(dir), syncDir(filepath.Dir(dir))); err != nil {
-		b.Close()
-		return Stores{}, nil, fmt.Errorf("sync raft directory: %w", err)
+		return Stores{}, nil, errors.Join(fmt.Errorf("sync raft directory: %w", err), b.Close())
 	}
 	return Stores{Log: b, Stable: b, Snapshots: snaps}, b, nil
 }
