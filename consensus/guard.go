@@ -205,16 +205,18 @@ func (g *guard) seen(err error) error {
 	return err
 }
 
+// guardedSink answers raft also when the guard breaks: of a snapshot that failed nothing follows, and raft has to end
+// what watches over it.
 type guardedSink struct {
 	g *guard
 	raft.SnapshotSink
 }
 
 func (s guardedSink) Write(p []byte) (n int, err error) {
-	err = s.g.do("write snapshot", func() (err error) { n, err = s.SnapshotSink.Write(p); return err })
+	err = s.g.try("write snapshot", func() (err error) { n, err = s.SnapshotSink.Write(p); return err })
 	return n, err
 }
 
 func (s guardedSink) Close() error {
-	return s.g.do("finish snapshot", s.SnapshotSink.Close)
+	return s.g.try("finish snapshot", s.SnapshotSink.Close)
 }

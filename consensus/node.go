@@ -149,7 +149,7 @@ func (n *Node) openRaft() (err error) {
 	n.logs.early = n.cfg.Faults.AckBeforeSync
 	n.fsm.durable = n.logs.wait
 	gate := make(chan struct{})
-	n.transport = newTransport(n.cfg, n.pace, n.logs, gated{n, gate})
+	n.transport = newTransport(n.cfg, n.guard, n.pace, n.logs, gated{n, gate})
 	n.raft, err = newRaft(n.raftConfig(), n.fsm, n.logs, stable, snaps, n.transport)
 	if err != nil {
 		close(gate)

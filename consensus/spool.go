@@ -70,17 +70,39 @@ func (t *transport) newSpool(size int64) (spooled, error) {
 		}
 		return &memorySpool{}, nil
 	}
-	f, err := os.CreateTemp(t.dir, spoolPattern)
-	if err != nil {
-		return nil, err
-	}
-	// The name goes at once; the bytes live as long as the file is open.
-	if err := os.Remove(f.Name()); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return newFileSpool(t.guard, t.dir)
 }
+
+// fileSpool is a spool in a file. A disk that fails it breaks the guard; a peer that breaks off does not.
+type fileSpool struct {
+	guard *guard
+	file  *os.File // not embedded: all writes have to go by the guard
+}
+
+func newFileSpool(g *guard, dir string) (spooled, error) {
+	s := fileSpool{guard: g}
+	err := g.try("make room for a snapshot", func() (err error) {
+		if s.file, err = os.CreateTemp(dir, spoolPattern); err != nil {
+			return err
+		}
+		// The name goes at once; the bytes live as long as the file is open.
+		return os.Remove(s.file.Name())
+	})
+	if err != nil {
+		s.Close() // also when there is none
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s fileSpool) Write(p []byte) (n int, err error) {
+	err = s.guard.try("receive snapshot", func() (err error) { n, err = s.file.Write(p); return err })
+	return n, err
+}
+
+func (s fileSpool) Read(p []byte) (int, error)             { return s.file.Read(p) }
+func (s fileSpool) Seek(at int64, from int) (int64, error) { return s.file.Seek(at, from) }
+func (s fileSpool) Close() error                           { return s.file.Close() }
 
 // memorySpool is a spool where there is no directory: it is written to its end, and then read from its start.
 type memorySpool struct {

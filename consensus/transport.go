@@ -33,6 +33,7 @@ type transport struct {
 	timing   Timing
 	pace     *pace
 	dir      string // where snapshots on their way in are kept; empty: memory
+	guard    *guard // of that
 	log      *slog.Logger
 	admitted admission
 	faults   fault.Set
@@ -52,9 +53,9 @@ type transport struct {
 	}
 }
 
-func newTransport(cfg Config, pace *pace, logs *tail, admitted admission) *transport {
+func newTransport(cfg Config, disk *guard, pace *pace, logs *tail, admitted admission) *transport {
 	t := &transport{
-		self: cfg.ID, net: cfg.Network, timing: cfg.Timing, pace: pace, logs: logs, dir: cfg.Dir, log: cfg.Logger, admitted: admitted,
+		self: cfg.ID, net: cfg.Network, timing: cfg.Timing, pace: pace, logs: logs, dir: cfg.Dir, guard: disk, log: cfg.Logger, admitted: admitted,
 		faults: cfg.Faults, consumer: make(chan raft.RPC), closing: make(chan struct{}),
 	}
 	t.mu.links = map[MemberID]*link{}
