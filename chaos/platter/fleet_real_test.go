@@ -2,6 +2,7 @@ package platter_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -198,4 +199,48 @@ func TestFleet(t *testing.T) {
 			t.Logf("round %d, %s (%s): %d writes", round, fault.name, m.ID, f.writes()-before)
 		}
 	})
+}
+
+func TestLyingDisk(t *testing.T) {
+	t.Run("a member whose disk lied is refused what is damaged, and the others go on", func(t *testing.T) {
+		s := seed(t)
+		refused, whole := 0, 0
+		for life := range 8 {
+			f := newFleet(t, s+uint64(life)*10)
+			f.Found(3)
+			liar := f.Members[2]
+			f.drives[liar].Lie()
+			stop := f.load(life)
+			f.more(20)
+			liar.Endpoint.Down()
+			f.drives[liar].Cut()
+			f.Kill(liar)
+			f.drives[liar].Heal()
+			if f.refuses(liar) {
+				refused++
+			} else {
+				whole++
+			}
+			f.more(10)
+			stop()
+			f.Close()
+		}
+		t.Logf("%d times refused, %d times whole, though maybe older", refused, whole)
+		if refused == 0 {
+			t.Error("too few to say anything")
+		}
+	})
+}
+
+// refuses says whether a member's disk is refused, and wants the refusal to be one of damage.
+func (f *fleet) refuses(m *consensustest.Member) bool {
+	f.t.Helper()
+	err := f.TryStart(m)
+	if damaged := new(consensus.DamagedError); err != nil && !errors.As(err, &damaged) {
+		f.t.Errorf("refused for another reason: %v", err)
+	}
+	if err != nil {
+		f.t.Log(err)
+	}
+	return err != nil
 }
