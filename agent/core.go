@@ -104,7 +104,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 func (c *Core) open(cfg CoreConfig) error {
 	endpoint, err := transport.Listen(transport.Config{
 		Identity: c.identity, Directory: cfg.Seams.directory(c.directory), Conn: cfg.Conn, Join: c.serveJoin,
-		Removed: c.verdict.heard, Logger: c.log.With("room", "transport"),
+		Removed: c.heardRemoved, Logger: c.log.With("room", "transport"),
 	})
 	if err != nil {
 		return err

@@ -60,6 +60,9 @@ func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 	if held := heldBack(c.store.View()); held != "" {
 		all = append(all, held)
 	}
+	if said := c.outdated(); said != "" {
+		all = append(all, said)
+	}
 	if record, _, err := backupRecord(c.store.View()); err == nil {
 		if w := plan.BackupWarning(backupSpec(c.store.View()), record, time.Now()); w != "" {
 			all = append(all, w)

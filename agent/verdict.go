@@ -1,8 +1,13 @@
 package agent
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
+	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -30,6 +35,41 @@ func (v *verdict) heard(by transport.MemberID) {
 	}
 	v.done = true
 	close(v.fallen)
+}
+
+// sayers are those who say so.
+func (v *verdict) sayers() []transport.MemberID {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Sorted(maps.Keys(v.said))
+}
+
+// heardRemoved tells people once who says so: while no majority does, this member waits, and they should know why.
+func (c *Core) heardRemoved(by transport.MemberID) {
+	if !slices.Contains(c.verdict.sayers(), by) {
+		c.log.Warn("a member says that this one was removed", "by", c.clusterOf(by))
+	}
+	c.verdict.heard(by)
+}
+
+func (c *Core) clusterOf(id transport.MemberID) string {
+	if m, ok := c.store.View().Member(store.MemberID(id)); ok {
+		return m.Cluster
+	}
+	return string(id)
+}
+
+// outdated is what people are told on a member that others have gone on without.
+func (c *Core) outdated() string {
+	var names []string
+	for _, id := range c.verdict.sayers() {
+		names = append(names, c.clusterOf(id))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s says that this member was removed, perhaps by a recovery that went on without it; to come back: hanse token create --cluster %s there, and hanse join here with a fresh --data-dir",
+		strings.Join(names, ", "), c.self.Cluster)
 }
 
 func majority(voters []transport.MemberID, said map[transport.MemberID]bool) bool {

@@ -136,6 +136,9 @@ func TestALostMajorityIsRecoveredOnTheMostAdvancedSurvivor(t *testing.T) {
 			t.Errorf("a write through the old epoch: %v", err)
 		}
 		cancel()
+		if !warned(other, "hanse token create --cluster "+other.Name) {
+			t.Errorf("it does not say what to do: %v", other.Core.Status().Warnings)
+		}
 		if v := best.Core.Store().View(); len(v.Members()) != 1 || best.Has("stray") != 0 {
 			t.Errorf("members %v", v.Members())
 		}

@@ -149,7 +149,7 @@ func (f *fleet) backup(ctx context.Context, ask v1alpha1.BackupRequest) (*backup
 	if err != nil {
 		return nil, err
 	}
-	url := strings.TrimSuffix(f.config.Host, "/") + v1alpha1.PathBackup + "?timeout=" + quickly.String()
+	url := strings.TrimSuffix(f.config.Host, "/") + v1alpha1.PathBackup + "?timeout=" + left(ctx).String()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(string(body)))
 	if err != nil {
 		return nil, err
@@ -172,8 +172,13 @@ func (f *fleet) backup(ctx context.Context, ask v1alpha1.BackupRequest) (*backup
 	return b, nil
 }
 
-// quickly is how long a member may look for a quorum before it says that there is none.
-const quickly = 10 * time.Second
+// left is how long the asker still waits; the member itself bounds how long it looks for a quorum.
+func left(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return time.Until(deadline)
+	}
+	return backupTimeout
+}
 
 // noBackup is why the member refuses.
 func (f *fleet) noBackup(ctx context.Context, resp *http.Response) error {
@@ -183,8 +188,11 @@ func (f *fleet) noBackup(ctx context.Context, resp *http.Response) error {
 	}
 	err := &apierrors.StatusError{ErrStatus: status}
 	if hasCause(err, causeNoQuorum) {
-		return &failure{code: exitNoQuorum, why: status.Message, hints: []hint{
-			{words: "nothing was written; take what this member has with --stale, or ask again when a majority is back"}}}
+		var out *failure
+		if errors.As(f.noQuorum(ctx, err), &out) {
+			out.hints = []hint{{words: "nothing was written; take what this member has with --stale, or ask again when a majority is back"}}
+			return out
+		}
 	}
 	return f.explain(ctx, request{verb: "GET"}, err)
 }

@@ -129,11 +129,7 @@ func wouldWords(b v1alpha1.BundleProspect) string {
 	case v1alpha1.WouldWait:
 		return "stays: it runs something newer, which the log has lost"
 	case v1alpha1.WouldChange:
-		words := fmt.Sprintf("%d objects change", b.Changes)
-		if b.Deletions > 0 {
-			words += fmt.Sprintf(", %d are deleted", b.Deletions)
-		}
-		return words
+		return fmt.Sprintf("objects: %d changed, %d deleted", b.Changes, b.Deletions)
 	}
 	return "not known: its member has not looked yet"
 }

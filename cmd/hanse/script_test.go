@@ -69,6 +69,7 @@ func TestScripts(t *testing.T) {
 //
 //	ports NAME…                set each variable to a free port of 127.0.0.1
 //	until PROGRAM ARGS…        run it until it exits with 0
+//	sees TEXT PROGRAM ARGS…    run it until TEXT is in its output
 //	systemd hears WORD         the next that comes to the notify socket, $WORK/notify, is WORD; watchdog's are skipped
 //	s3 NAME                    start an S3 service, set the variable to its URL, and AWS_* to credentials that it knows
 //	shorten FROM TO N          TO is FROM without its last N bytes
@@ -88,7 +89,7 @@ func TestARealMember(t *testing.T) {
 			env.Values["systemd"] = conn
 			return newerBackup(filepath.Join(env.WorkDir, "newer.hanse.age"))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "term": terminate, "systemd": systemdHears, "s3": s3, "shorten": shorten, "flip": flip},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "sees": sees, "term": terminate, "systemd": systemdHears, "s3": s3, "shorten": shorten, "flip": flip},
 	})
 }
 
@@ -170,14 +171,25 @@ func rewrite(ts *testscript.TestScript, args []string, change func([]byte, int) 
 }
 
 func until(ts *testscript.TestScript, _ bool, args []string) {
+	untilTrue(ts, func() bool { return ts.Exec(args[0], args[1:]...) == nil })
+}
+
+func sees(ts *testscript.TestScript, _ bool, args []string) {
+	untilTrue(ts, func() bool {
+		ts.Exec(args[1], args[2:]...) // whatever it exits with
+		return strings.Contains(ts.ReadFile("stdout"), args[0])
+	})
+}
+
+func untilTrue(ts *testscript.TestScript, holds func() bool) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
-		if ts.Exec(args[0], args[1:]...) == nil {
+		if holds() {
 			return
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("it does not come to exit with 0")
+			ts.Fatalf("it does not come to that")
 		}
 	}
 }

@@ -1,0 +1,64 @@
+package reconcile_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+func TestABundleThatIsOnlyObservedIsLeftAsItIs(t *testing.T) {
+	k := connect(t)
+	const sep = "\n---\n"
+	const kept = namespaceYAML + sep + "{apiVersion: v1, kind: ConfigMap, metadata: {name: kept, namespace: NS}, data: {a: '1'}}"
+	const full = kept + sep + "{apiVersion: v1, kind: ConfigMap, metadata: {name: extra, namespace: NS}}"
+	m := start(t, k)
+	g := bundle(t, full)
+	g.StoreRevision = 100
+	m.grant(g)
+	m.awaitReady(t, g)
+	m.stop()
+
+	// What the fleet's state says after a restore: another content, without one of the objects, with a new one.
+	other := next(t, g, strings.Replace(kept, "'1'", "'2'", 1)+sep+"{apiVersion: v1, kind: ConfigMap, metadata: {name: new, namespace: NS}}")
+	m = start(t, k)
+	observed := other
+	observed.Observe = true
+	m.grant(observed)
+	reason := func(want string) func(v1alpha1.WorkStatus) bool {
+		return func(s v1alpha1.WorkStatus) bool { return len(s.Conditions) == 1 && s.Conditions[0].Reason == want }
+	}
+	s := m.await(t, g.Bundle, "observed", reason(v1alpha1.ReasonObserving))
+	if f := s.Foreseen; f == nil || f.Changes != 2 || f.Deletions != 1 || s.Applied != g.Revision {
+		t.Errorf("foreseen %+v of %s", f, s.Applied)
+	}
+	gone := withdraw(other)
+	gone.Observe = true
+	m.grant(gone)
+	m.await(t, g.Bundle, "observed as withdrawn", func(s v1alpha1.WorkStatus) bool {
+		return reason(v1alpha1.ReasonObserving)(s) && s.Foreseen != nil && s.Foreseen.Deletions > 0
+	})
+	k.remove("ConfigMap", g.Bundle, "extra") // drift, that nobody repairs now
+	older := g
+	older.Observe, older.StoreRevision = true, 1
+	m.grant(older)
+	m.await(t, g.Bundle, "newer than what is granted", reason(v1alpha1.ReasonOldGrant))
+	if k.exists("ConfigMap", g.Bundle, "extra") || k.exists("ConfigMap", g.Bundle, "new") {
+		t.Error("something was applied")
+	}
+	if u := k.must(k.get("ConfigMap", g.Bundle, "kept")); u.Object["data"].(map[string]any)["a"] != "1" {
+		t.Errorf("it was changed: %v", u.Object["data"])
+	}
+
+	older.Observe = false // a person says go: what is newer still stays
+	m.grant(older)
+	m.await(t, g.Bundle, "still newer", reason(v1alpha1.ReasonOldGrant))
+	if k.exists("ConfigMap", g.Bundle, "extra") {
+		t.Error("it was downgraded")
+	}
+	m.grant(other) // and decides about the bundle
+	m.awaitReady(t, other)
+	if !k.exists("ConfigMap", g.Bundle, "new") {
+		t.Error("what was decided is not there")
+	}
+}
