@@ -91,7 +91,7 @@ func Restore(o RestoreOptions) (backup.Header, NewEpoch, error) {
 func heirOf(identity transport.Identity, a Addresses, me self) store.Member {
 	return store.Member{
 		ID: store.MemberID(identity.ID()), Cluster: me.Cluster, Region: me.Region, Eligible: true, Rights: string(v1alpha1.RightsAdmin),
-		Certificate: identity.Certificate(), Pin: store.Pin(identity.Pin()), Addresses: a.Advertise, Server: a.server(),
+		Certificate: identity.Certificate(), Pin: store.Pin(identity.Pin()), Addresses: a.Advertise, Server: a.server(), Applies: store.Version,
 	}
 }
 
