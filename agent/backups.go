@@ -50,6 +50,18 @@ func backupRecord(v *store.View) (r v1alpha1.BackupRecord, as store.Condition, e
 	return r, store.KeyAt(kv.Key, kv.Modified), nil
 }
 
+// backupStatus is the latest backup that was made on schedule, and what people should know about them.
+func backupStatus(v *store.View, now time.Time) (latest *v1alpha1.BackupMade, warning string) {
+	record, _, err := backupRecord(v)
+	if err != nil {
+		return nil, err.Error()
+	}
+	if n := len(record.Made); n > 0 {
+		latest = &record.Made[n-1]
+	}
+	return latest, plan.BackupWarning(backupSpec(v), record, now)
+}
+
 // orderBackup is the leader's part.
 func (l *leader) orderBackup(ctx context.Context, s scene) error {
 	record, as, err := backupRecord(s.view)

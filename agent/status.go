@@ -9,7 +9,6 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
-	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -47,6 +46,10 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 	s.Leader = names[raft.Leader]
 	s.VoterChange = council.change(func(id string) string { return names[store.MemberID(id)] })
 	s.Warnings = c.warnings(s)
+	var worry string
+	if s.Backup, worry = backupStatus(v, now); worry != "" {
+		s.Warnings = append(s.Warnings, worry)
+	}
 	return s
 }
 
@@ -62,11 +65,6 @@ func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 	}
 	if said := c.outdated(); said != "" {
 		all = append(all, said)
-	}
-	if record, _, err := backupRecord(c.store.View()); err == nil {
-		if w := plan.BackupWarning(backupSpec(c.store.View()), record, time.Now()); w != "" {
-			all = append(all, w)
-		}
 	}
 	if w := leaseWarning(c.id(), c.node.Status().Voters, c.vitals(time.Now())); w != "" {
 		all = append(all, w)

@@ -25,6 +25,8 @@ type FleetStatus struct {
 	Clusters          []ClusterFleetStatus `json:"clusters"`
 	// VoterChange is what the leader changes about who votes; nil when nothing is on its way.
 	VoterChange *VoterChange `json:"voterChange,omitempty"`
+	// Backup is the latest one that was made on schedule.
+	Backup *BackupMade `json:"backup,omitempty"`
 	// Warnings are sentences for people.
 	Warnings []string `json:"warnings,omitempty"`
 }

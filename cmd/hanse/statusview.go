@@ -299,6 +299,9 @@ func (v statusView) notes() [][]string {
 	for _, w := range v.s.Warnings {
 		notes = append(notes, []string{v.paint.red("warning"), w})
 	}
+	if b := v.s.Backup; b != nil {
+		notes = append(notes, []string{"backup", fmt.Sprintf("%s ago: revision %d by %s, to %s", span(v.now.Sub(b.At)), b.Revision, b.By, b.To)})
+	}
 	var recent []v1alpha1.ClusterFleetStatus
 	for _, c := range v.s.Clusters {
 		if c.LastDrift != nil && v.now.Sub(c.LastDrift.At.Time) < recentDrift {
