@@ -34,6 +34,9 @@ func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 			return c.memberList(), nil
 		})},
 		{Path: v1alpha1.PathBackup, Role: v1alpha1.RoleAdmin, Streams: true, Handler: http.HandlerFunc(c.serveBackup)},
+		{Path: v1alpha1.PathSurvivor, Role: v1alpha1.RoleViewer, Handler: get(func(*http.Request) (any, error) {
+			return c.statement(), nil
+		})},
 		{Path: v1alpha1.PathResume, Role: v1alpha1.RoleAdmin, Handler: c.serveResume(w)},
 		{Path: v1alpha1.PathLead, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveLead)},
 		{Path: v1alpha1.PathTokens, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveTokens)},

@@ -71,7 +71,13 @@ func (d dataDir) survey(me self) (Statement, consensus.Survey, *store.View, erro
 	if err != nil {
 		return Statement{}, found, nil, fmt.Errorf("read log of %s: %w", me.Cluster, err)
 	}
-	v := st.View()
+	return stateOf(me, st.View(), found), found, st.View(), nil
+}
+
+// statement is what a member that runs has.
+func (c *Core) statement() Statement { return stateOf(c.self, c.store.View(), c.node.Survey()) }
+
+func stateOf(me self, v *store.View, found consensus.Survey) Statement {
 	s := Statement{
 		Fleet: me.Fleet, Cluster: me.Cluster, Member: store.MemberID(me.Incarnation), Epoch: v.Epoch().Number, EpochID: v.Epoch().ID,
 		LastTerm: found.LastTerm, LastIndex: found.LastIndex, Revision: v.Revision(),
@@ -80,7 +86,7 @@ func (d dataDir) survey(me self) (Statement, consensus.Survey, *store.View, erro
 		s.Members = append(s.Members, StatedMember{Cluster: m.Cluster, Region: m.Region, Member: m.ID, Voter: slices.Contains(found.Voters, m.ID)})
 	}
 	slices.SortFunc(s.Members, func(a, b StatedMember) int { return cmp.Compare(a.Cluster, b.Cluster) })
-	return s, found, v, nil
+	return s
 }
 
 // Recovery is what a person says a recovery is to be made from.

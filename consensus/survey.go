@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/hashicorp/raft"
 
@@ -111,6 +112,20 @@ func decodeConfiguration(data []byte) (c raft.Configuration, err error) {
 		}
 	}()
 	return raft.DecodeConfiguration(data), nil
+}
+
+// Survey is what the log of a node that runs holds now. It may go on, and its tail is not applied.
+func (n *Node) Survey() Survey {
+	said := n.raft.Stats()
+	number := func(name string) uint64 {
+		v, _ := strconv.ParseUint(said[name], 10, 64) // raft's own words
+		return v
+	}
+	s := Survey{LastTerm: number("last_log_term"), LastIndex: number("last_log_index"), Voters: n.Status().Voters}
+	if at := number("last_snapshot_index"); at > s.LastIndex {
+		s.LastTerm, s.LastIndex = number("last_snapshot_term"), at
+	}
+	return s
 }
 
 // Begin makes the files of a member that leads an epoch's first day alone: a state, a configuration with no other server,

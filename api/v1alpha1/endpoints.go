@@ -4,12 +4,13 @@ import "time"
 
 // The paths below are served by every member beside the kinds, to the same people.
 const (
-	PathStatus  = "/hanse/v1/status"  // GET → FleetStatus
-	PathMembers = "/hanse/v1/members" // GET → MemberList
-	PathLead    = "/hanse/v1/lead"    // POST LeadRequest → LeadAnswer
-	PathTokens  = "/hanse/v1/tokens"  // POST TokenRequest → TokenAnswer
-	PathResume  = "/hanse/v1/resume"  // GET → Prospect; POST → Resumed
-	PathBackup  = "/hanse/v1/backup"  // POST BackupRequest → a backup, as bytes
+	PathStatus   = "/hanse/v1/status"   // GET → FleetStatus
+	PathMembers  = "/hanse/v1/members"  // GET → MemberList
+	PathLead     = "/hanse/v1/lead"     // POST LeadRequest → LeadAnswer
+	PathTokens   = "/hanse/v1/tokens"   // POST TokenRequest → TokenAnswer
+	PathSurvivor = "/hanse/v1/survivor" // GET → what this member would say in a recovery
+	PathResume   = "/hanse/v1/resume"   // GET → Prospect; POST → Resumed
+	PathBackup   = "/hanse/v1/backup"   // POST BackupRequest → a backup, as bytes
 )
 
 // HeaderBackup tells, with the answer to a BackupRequest, what the backup is of: JSON, as in the backup. TrailerBackupSize

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 func recoverVerb() *cli.Command {
@@ -65,9 +67,12 @@ func recoverAction(c *cli.Context) error {
 	return nil
 }
 
+// inUse is in the error about a data directory whose agent runs.
+const inUse = "in use by a running agent"
+
 // stopFirst says how to stop an agent that still runs.
 func stopFirst(err error) error {
-	if !strings.Contains(err.Error(), "in use by a running agent") {
+	if !strings.Contains(err.Error(), inUse) {
 		return err
 	}
 	return &failure{code: exitError, why: err.Error(), hints: []hint{{words: "stop it first: systemctl stop hanse; a recovery is made while nothing runs"}}}
@@ -78,9 +83,9 @@ func showSurvivor(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := agent.Survey(dataDir(c))
+	s, err := survey(c)
 	if err != nil {
-		return stopFirst(err)
+		return err
 	}
 	if format == formatJSON {
 		data, err := json.Marshal(s)
@@ -104,6 +109,24 @@ func showSurvivor(c *cli.Context) error {
 	}
 	(&tablePrinter{out: c.App.Writer}).lines(lines)
 	return nil
+}
+
+// survey asks the files of a member that is stopped, or the agent of one that runs.
+func survey(c *cli.Context) (agent.Statement, error) {
+	s, err := agent.Survey(dataDir(c))
+	if err == nil || !strings.Contains(err.Error(), inUse) {
+		return s, err
+	}
+	f, err := connect(c, nil)
+	if err != nil {
+		return s, err
+	}
+	ctx, cancel := context.WithTimeout(c.Context, defaultTimeout)
+	defer cancel()
+	if _, err = f.read(ctx, request{path: v1alpha1.PathSurvivor}, &s); err == nil {
+		fmt.Fprintln(c.App.ErrWriter, "its agent runs, so this may change: stop it, and ask again, before you recover")
+	}
+	return s, err
 }
 
 func readStatements(files []string) (all []agent.Statement, err error) {
