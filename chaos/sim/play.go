@@ -194,7 +194,8 @@ func (p *player) end() {
 // found makes the fleet, and waits until as many vote as can.
 func (p *player) found() bool {
 	for _, site := range p.s.Members {
-		if p.Failed() || !p.enlist(site) {
+		if !p.enlist(site) {
+			p.wrong("join", "%s is not let into a fleet that nothing disturbs", site.Name)
 			return false
 		}
 	}
@@ -234,9 +235,8 @@ func (p *player) enlist(site Site) bool {
 		return p.start(a) && p.await("the fleet is founded", time.Minute, func() bool { return a.Core.Store().View().Revision() > 0 })
 	}
 	if err := p.enrol(a); err != nil {
-		p.wrong("join", "%s: %v", site.Name, err)
 		a.gone.Store(true)
-		return false
+		return false // whom it asks may be cut off
 	}
 	return p.start(a)
 }
