@@ -27,6 +27,10 @@ func (t *transport) deliverSnapshot(req *raft.InstallSnapshotRequest, rpc raft.R
 		return
 	}
 	defer s.Close()
+	if err := t.admitted.admit(MemberID(req.ID), req); err != nil {
+		rpc.Respond(nil, err) // it took its time, and what was right at its beginning may not be now
+		return
+	}
 	answer := make(chan raft.RPCResponse, 1)
 	t.hand(raft.RPC{Command: rpc.Command, Reader: s, RespChan: answer})
 	select {
