@@ -27,9 +27,37 @@ type bolt struct{ store *raftboltdb.BoltStore }
 // openBolt opens, or makes, the log's file in a directory. A file that is damaged is not touched.
 func openBolt(dir string) (b *bolt, err error) {
 	path := filepath.Join(dir, logFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := makeBolt(path); err != nil {
+			return nil, fmt.Errorf("make raft log %q: %w", path, err)
+		}
+	}
 	if err := checkBoltAt(path); err != nil {
 		return nil, err
 	}
+	if b, err = openBoltAt(path); err != nil {
+		return nil, fmt.Errorf("open raft log %q: %w", path, err)
+	}
+	return b, nil
+}
+
+// makeBolt makes an empty file under another name first: one that a crash left half made would look damaged.
+func makeBolt(path string) error {
+	half := path + ".new"
+	if err := os.Remove(half); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	b, err := openBoltAt(half)
+	if err != nil {
+		return err
+	}
+	if err := b.Close(); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(half, path), syncDir(filepath.Dir(path)))
+}
+
+func openBoltAt(path string) (b *bolt, err error) {
 	err = unharmed("open", func() error {
 		s, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
 			// The freelist is rebuilt at start rather than written with every entry, and never searched in order.
@@ -38,10 +66,7 @@ func openBolt(dir string) (b *bolt, err error) {
 		b = &bolt{s}
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("open raft log %q: %w", path, err)
-	}
-	return b, nil
+	return b, err
 }
 
 func checkBoltAt(path string) error {
