@@ -11,6 +11,7 @@ import (
 	_ "net/http/pprof" // served on MemberConfig.Debug
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
@@ -107,7 +108,7 @@ func openMember(c MemberConfig, identity transport.Identity, stores *consensus.S
 	m := &member{store: store.New(nil), endpoint: endpoint}
 	m.node, err = consensus.Open(consensus.Config{
 		ID: c.ID, Dir: filepath.Join(c.Dir, "raft"), Stores: stores, Store: m.store, Network: network{endpoint},
-		Timing: timing, Logger: log,
+		Timing: timing, Logger: log, Seeds: func() []consensus.MemberID { return ids(c.Members[:3]) },
 	})
 	if err != nil {
 		return nil, errors.Join(err, endpoint.Close())
@@ -121,20 +122,31 @@ func openMember(c MemberConfig, identity transport.Identity, stores *consensus.S
 	return m, nil
 }
 
-// found writes the membership, at the first start.
+// found writes the membership, at the first start: the first three, and once they vote all others.
 func (m *member) found(members []Companion) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if _, err := m.node.Read(ctx); err != nil || len(m.store.View().Members()) > 0 {
 		return
 	}
+	m.enrol(ctx, members[:3], 0)
+	for ctx.Err() == nil && len(m.node.Status().Voters) < 3 {
+		_ = rest(ctx, 100*time.Millisecond)
+	}
+	m.enrol(ctx, members[3:], 3)
+}
+
+// enrol makes members; whoever waits for the fleet sees it when that fails.
+func (m *member) enrol(ctx context.Context, members []Companion, before int) {
 	var ops []store.Op
-	for _, c := range members {
+	for i, c := range members {
 		ops = append(ops, store.PutMember(store.Member{
-			ID: c.ID, Cluster: string(c.ID), Region: string(c.ID), Eligible: c.Eligible, Pin: c.Pin, Addresses: c.Addresses,
+			ID: c.ID, Cluster: string(c.ID), Region: "r" + strconv.Itoa((before+i)%3), Eligible: c.Eligible, Pin: c.Pin, Addresses: c.Addresses,
 		}))
 	}
-	_, _ = m.node.Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: ops}}) // whoever waits for the fleet sees that it lacks
+	if len(ops) > 0 {
+		_, _ = m.node.Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: ops}})
+	}
 }
 
 func (m *member) close() error { return errors.Join(m.node.Close(), m.endpoint.Close()) }

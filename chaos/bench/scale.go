@@ -139,12 +139,12 @@ func (b *bed) fleetOf(ctx context.Context, members int) (*trio, audience, error)
 	companions := make([]Companion, members)
 	for i := range configs {
 		id := consensus.MemberID(fmt.Sprintf("m%d", i+1))
-		configs[i] = MemberConfig{ID: id, Dir: filepath.Join(dir, string(id)), Founder: i == 0, Heartbeat: heartbeat(0), Listen: freeUDP()}
+		configs[i] = MemberConfig{ID: id, Dir: filepath.Join(dir, string(id)), Founder: i == 0, Heartbeat: heartbeat(0), Listen: loopback(i)}
 		var err error
 		if identities[i], err = transport.NewIdentity("bench", string(id), transport.MemberID(id)); err != nil {
 			return nil, nil, err
 		}
-		companions[i] = Companion{ID: id, Pin: store.Pin(identities[i].Pin()), Addresses: []string{configs[i].Listen}, Eligible: i < 3}
+		companions[i] = Companion{ID: id, Pin: store.Pin(identities[i].Pin()), Addresses: []string{configs[i].Listen}, Eligible: true}
 	}
 	t := &trio{name: "ours"}
 	for i := range 3 {
@@ -172,6 +172,9 @@ func (b *bed) fleetOf(ctx context.Context, members int) (*trio, audience, error)
 	}
 	return t, all, all.gather(ctx, t)
 }
+
+// loopback is an address of the member's own: ports that were free a moment ago run out when there are hundreds.
+func loopback(member int) string { return fmt.Sprintf("127.9.%d.%d:7946", member/200, member%200+1) }
 
 // gather waits until all have what the leader has.
 func (c crowd) gather(ctx context.Context, t *trio) error {
