@@ -35,7 +35,7 @@ type Options struct {
 
 // DefaultOptions fit a run into twelve minutes on two cores.
 func DefaultOptions() Options {
-	return Options{Rounds: 3, Measured: 4 * time.Second, Kills: 50, Moves: 10, RoundTrip: 80 * time.Millisecond, Members: []int{100, 300}}
+	return Options{Rounds: 3, Measured: 3 * time.Second, Kills: 50, Moves: 10, RoundTrip: 80 * time.Millisecond, Members: []int{100, 300}}
 }
 
 // group is some rows that are measured together.
