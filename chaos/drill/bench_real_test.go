@@ -23,7 +23,7 @@ import (
 //
 //	go test ./chaos/drill -run '^$' -bench Fleet -benchtime 100x
 func BenchmarkFleet(b *testing.B) {
-	f := newField(b)
+	f := newField(b, 3, 1)
 	b.Run("from hanse apply to live in all three", func(b *testing.B) { f.measureApply(b) })
 	b.Run("from an edit by hand to put right", func(b *testing.B) { f.measureRepair(b) })
 	b.Run("idle", func(b *testing.B) { f.measureIdle(b) })

@@ -144,10 +144,19 @@ func (d *Daemon) Status(ctx context.Context) (status v1alpha1.FleetStatus, err e
 }
 
 // REST is a client configuration for its socket.
-func (d *Daemon) REST() *rest.Config {
-	return &rest.Config{Host: "http://member.hanse", Dial: d.dial, QPS: -1}
-}
+func (d *Daemon) REST() *rest.Config { return restOf(d.Socket()) }
 
 func (d *Daemon) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "unix", d.Socket())
+	return dial(ctx, d.Socket())
+}
+
+// restOf is a client configuration for the fleet's API at a member's socket.
+func restOf(socket string) *rest.Config {
+	return &rest.Config{Host: "http://member.hanse", QPS: -1, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dial(ctx, socket)
+	}}
+}
+
+func dial(ctx context.Context, socket string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "unix", socket)
 }

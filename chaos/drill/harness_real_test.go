@@ -59,14 +59,15 @@ func folder(t testing.TB) string {
 	return dir
 }
 
-// field is where most drills are held: one fleet, of three regions with a real cluster each.
+// field is where most drills are held: one fleet, whose regions have real clusters.
 type field struct {
 	bed   *testbed.Testbed
 	hanse string
+	dead  []string // regions that were killed and not healed, by field.kill
 }
 
-// newField makes the clusters and the fleet. They end with the test, and with the test's process however that ends.
-func newField(t testing.TB) *field {
+// newField makes the clusters and their fleet. They end with the test, and with the test's process however that ends.
+func newField(t testing.TB, regions, perRegion int) *field {
 	t.Helper()
 	f := &field{hanse: hanseBinary(t)}
 	kubernetes, err := testbed.FindBinaries()
@@ -87,7 +88,7 @@ func newField(t testing.TB) *field {
 	})
 	afterUs(t, binary(t, "testbed", "TESTBED_BINARY"), "down", "--dir", dir)
 	begun := time.Now()
-	plan := testbed.Plan{Regions: 3, ClustersPerRegion: 1, Fleet: "acme", Hanse: f.hanse, Binaries: kubernetes}
+	plan := testbed.Plan{Regions: regions, ClustersPerRegion: perRegion, Fleet: "acme", Hanse: f.hanse, Binaries: kubernetes}
 	err = f.bed.Prepare(plan)
 	if err == nil {
 		err = f.bed.StartClusters(t.Context(), f.bed.Clusters()...)
@@ -98,7 +99,7 @@ func newField(t testing.TB) *field {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("three clusters and their fleet are there after %s", round(time.Since(begun)))
+	t.Logf("%d clusters and their fleet are there after %s", regions*perRegion, round(time.Since(begun)))
 	return f
 }
 

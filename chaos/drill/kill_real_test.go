@@ -38,7 +38,7 @@ func TestAHundredKillsUnderWrites(t *testing.T) {
 	writing, stop := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	for _, d := range daemons {
-		w, err := newWriter(d)
+		w, err := newWriter(d.Cluster, d.REST(), 25*time.Millisecond)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestAHundredKillsUnderWrites(t *testing.T) {
 	for _, d := range daemons {
 		t.Run("every acknowledged write is on "+d.Cluster, func(t *testing.T) {
 			for _, w := range writers {
-				if lost := w.lost(t, d); len(lost) > 0 {
+				if lost := w.lost(t, d.REST()); len(lost) > 0 {
 					t.Errorf("%d of %d writes that %s acknowledged are not there: %q", len(lost), len(w.written()), w.name, lost)
 				}
 			}
@@ -163,6 +163,7 @@ func massacre(t *testing.T, daemons []*Daemon, chance *rand.Rand) (slowest time.
 // once, and a bundle that changes again and again.
 type writer struct {
 	name            string
+	pace            time.Duration
 	users, bundles  dynamic.ResourceInterface
 	failures        int
 	mu              sync.Mutex
@@ -171,14 +172,13 @@ type writer struct {
 	lastUnavailable error
 }
 
-func newWriter(d *Daemon) (*writer, error) {
-	config := d.REST()
+func newWriter(name string, config *rest.Config, pace time.Duration) (*writer, error) {
 	config.Timeout = 5 * time.Second
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, err
 	}
-	return &writer{name: d.Cluster, users: client.Resource(kind("users")), bundles: client.Resource(kind("bundles"))}, nil
+	return &writer{name: name, pace: pace, users: client.Resource(kind("users")), bundles: client.Resource(kind("bundles"))}, nil
 }
 
 func kind(resource string) schema.GroupVersionResource {
@@ -186,7 +186,7 @@ func kind(resource string) schema.GroupVersionResource {
 }
 
 func (w *writer) run(ctx context.Context) {
-	pace := time.NewTicker(25 * time.Millisecond)
+	pace := time.NewTicker(w.pace)
 	defer pace.Stop()
 	for n := 0; ; n++ {
 		select {
@@ -263,9 +263,9 @@ func (w *writer) lastError() error {
 }
 
 // lost are the writes that were acknowledged and that a member does not have.
-func (w *writer) lost(t *testing.T, d *Daemon) (lost []string) {
+func (w *writer) lost(t *testing.T, member *rest.Config) (lost []string) {
 	t.Helper()
-	client, err := dynamic.NewForConfig(rest.CopyConfig(d.REST()))
+	client, err := dynamic.NewForConfig(member)
 	if err != nil {
 		t.Fatal(err)
 	}
