@@ -23,7 +23,7 @@ const (
 // says which regions could be lost, and what it says is tried.
 func TestTheLeadersRegionDiesAndThenTheNextLeadersRegion(t *testing.T) {
 	f := newField(t, 4, 2)
-	f.must(t, "fra", []byte("apiVersion: fleet.hanse.dev/v1alpha1\nkind: Fleet\nmetadata: {name: acme}\nspec: {voters: 5}\n"), "apply", "-f", "-")
+	f.must(t, "fra", []byte("apiVersion: fleet.hanse.dev/v1alpha1\nkind: Fleet\nmetadata: {name: acme}\nspec: {voters: 5}\n"), "apply", "--force-conflicts", "-f", "-")
 	f.must(t, "iad", shop("1"), applyShop("--wait")...)
 	f.settle(t, "five vote, and any region can be lost", 5, 4)
 	load := f.writeThrough(t, "fra", "iad", "sin", "gru")
