@@ -118,7 +118,7 @@ func (c *Core) open(cfg CoreConfig) error {
 		Stores: cfg.Stores, SnapshotThreshold: cfg.Seams.SnapshotThreshold, TrailingLogs: cfg.Seams.TrailingLogs, Faults: cfg.Seams.Faults,
 	})
 	if err != nil {
-		return errors.Join(err, endpoint.Close())
+		return errors.Join(c.refused(err), endpoint.Close())
 	}
 	c.node = node
 	close(c.ready)
@@ -127,7 +127,7 @@ func (c *Core) open(cfg CoreConfig) error {
 		return errors.Join(old, c.Close())
 	}
 	if c.self.Begun && c.store.View().Revision() == 0 && !cfg.Seams.Faults.LostLog {
-		lost := fmt.Errorf("the log of %s is gone from %s; from a member that works: hanse token create --cluster %s --replace, then join with it and a fresh --data-dir", c.self.Cluster, c.dir, c.self.Cluster)
+		lost := fmt.Errorf("the log of %s is gone from %s; %s", c.self.Cluster, c.dir, c.howToReturn())
 		return errors.Join(lost, c.Close())
 	}
 	if c.self.Founder && !c.self.Begun {
@@ -136,6 +136,20 @@ func (c *Core) open(cfg CoreConfig) error {
 		}
 	}
 	return nil
+}
+
+// refused adds to why the consensus did not open what to do about a disk that is damaged. Its directory stays as it is.
+func (c *Core) refused(err error) error {
+	var damaged *consensus.DamagedError
+	if !errors.As(err, &damaged) {
+		return err
+	}
+	return fmt.Errorf("%w; nothing of it was served; keep %s to look into it, and %s", damaged, c.dir, c.howToReturn())
+}
+
+// howToReturn says how a cluster whose disk is lost comes back.
+func (c *Core) howToReturn() string {
+	return fmt.Sprintf("from a member that works: hanse token create --cluster %s --replace, then join with it and a fresh --data-dir", c.self.Cluster)
 }
 
 // Close ends the consensus first, so that it can still say goodbye to its peers, then the network.

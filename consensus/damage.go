@@ -3,7 +3,8 @@ package consensus
 import "fmt"
 
 // DamagedError means that the disk gives back something else than was written to it. The node serves and sends nothing
-// of it, and mends nothing: only bbolt's empty transaction at its opening may have been added. Its member comes back with a fresh data directory, as a new incarnation.
+// of it, and mends nothing: only bbolt's empty transaction at its opening may have been added. Its member comes back
+// with a fresh data directory, as a new incarnation.
 type DamagedError struct {
 	// What is damaged: "log", "values" (raft's term and vote are among them) or "snapshot".
 	What string

@@ -1,7 +1,9 @@
 package sim_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -49,6 +52,36 @@ func TestAFounderWhoseLogIsLostDoesNotFoundTheFleetAgain(t *testing.T) {
 		if err := fra.TryStart(); err == nil || !strings.Contains(err.Error(), "hanse token create --cluster fra --replace") {
 			t.Errorf("started with: %v", err)
 		}
+		write(t, f.Members[1], "after", 2)
+	})
+}
+
+func TestAMemberWhoseLogIsDamagedServesNothingOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		fra := f.Members[0]
+		write(t, fra, "before", 1)
+		if err := fra.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		log := filepath.Join(fra.Dir(), "raft", "log.bolt")
+		content, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := bytes.LastIndex(content, []byte("/users/before")) // in an entry, or in a page that was free again
+		content[at] ^= 1
+		if err := os.WriteFile(log, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err = fra.TryStart()
+		var damaged *consensus.DamagedError
+		if !errors.As(err, &damaged) || !strings.Contains(err.Error(), "hanse token create --cluster fra --replace") {
+			t.Errorf("started with: %v", err)
+		}
+		t.Log(err)
 		write(t, f.Members[1], "after", 2)
 	})
 }
