@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 const (
@@ -115,7 +116,7 @@ func (b *bolt) LastIndex() (i uint64, err error) {
 func (b *bolt) GetLog(index uint64, l *raft.Log) error {
 	err := unharmed("read entry", func() error { return b.store.GetLog(index, l) })
 	damaged := new(DamagedError)
-	if err == nil || errors.Is(err, raft.ErrLogNotFound) || errors.Is(err, bbolt.ErrDatabaseNotOpen) || errors.As(err, &damaged) {
+	if err == nil || errors.Is(err, raft.ErrLogNotFound) || errors.Is(err, bolterrors.ErrDatabaseNotOpen) || errors.As(err, &damaged) {
 		return err
 	}
 	return damagedLog(index, "%v", err)

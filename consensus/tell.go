@@ -63,7 +63,7 @@ func (l *link) message() *raft.AppendEntriesRequest {
 	}
 	self := []byte(l.t.self)
 	req := &raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: self, Addr: self}, Term: term, Leader: self,
+		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: self, Addr: self}, Term: term,
 	}
 	if p := &l.progress; p.term == term && min(commit, p.match) > p.told {
 		p.told = min(commit, p.match)

@@ -68,10 +68,7 @@ func (p *player) close() {
 		return
 	}
 	p.followersLearn()
-	var work []*actor
-	for _, a := range p.living() {
-		work = append(work, a)
-	}
+	work := p.living()
 	for _, a := range work {
 		a.life.Lock()
 		if a.Running() {
