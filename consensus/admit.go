@@ -11,9 +11,6 @@ var (
 	errNotEligible = errors.New("the member may not lead")
 	errNoVoter     = errors.New("the member does not vote")
 	errNoAuthority = errors.New("the member is not our leader")
-	// errOldSnapshot: raft would go back to it, and find no log to go on with. The stream that this member followed until it
-	// was in raft may have brought it further than the snapshot that its leader had begun to send.
-	errOldSnapshot = errors.New("this member has applied more than the snapshot holds")
 	errMalformed   = errors.New("the message is malformed")
 )
 
@@ -49,9 +46,6 @@ func (n *Node) admit(from MemberID, command any) error {
 			return errNotEligible
 		}
 		n.heard.Store(time.Now().UnixNano())
-		if req, ok := command.(*raft.InstallSnapshotRequest); ok && req.LastLogIndex < n.cfg.Store.View().Index() {
-			return errOldSnapshot
-		}
 		return wellFormed(command)
 	}
 	return nil

@@ -47,3 +47,15 @@ func Uncached(c *Config) { c.uncached = true }
 func OpenStores(dir string) (Stores, io.Closer, error) {
 	return openStores(dir, slog.New(slog.DiscardHandler))
 }
+
+// SkipKnown takes out of a request what a node has committed.
+func SkipKnown(n *Node, req *raft.AppendEntriesRequest) { n.skipKnown(req) }
+
+// OfferSnapshot hands an empty snapshot to a node, as the leader would that its header names.
+func OfferSnapshot(n *Node, req *raft.InstallSnapshotRequest) (*raft.InstallSnapshotResponse, error) {
+	answer := make(chan raft.RPCResponse, 1)
+	n.transport.deliverSnapshot(req, raft.RPC{Command: req, Reader: new(bytes.Reader), RespChan: answer})
+	a := <-answer
+	resp, _ := a.Response.(*raft.InstallSnapshotResponse)
+	return resp, a.Error
+}

@@ -294,9 +294,11 @@ func (n *Node) inject(prev position, entries []*raft.Log, commit uint64, leader 
 		return errNotFed
 	}
 	req := &raft.AppendEntriesRequest{
-		RPCHeader:    n.headerOf(leader),
+		RPCHeader:    headerOf(leader),
 		PrevLogEntry: prev.index, PrevLogTerm: prev.term, Entries: entries, LeaderCommitIndex: commit,
 	}
+	n.transport.fed.Lock()
+	defer n.transport.fed.Unlock()
 	for range 3 {
 		req.Term = n.raft.CurrentTerm()
 		if len(entries) > 0 {
@@ -322,11 +324,11 @@ func (n *Node) mayFeed() bool {
 	return n.raft.State() != raft.Leader
 }
 
-func (n *Node) headerOf(leader MemberID) raft.RPCHeader {
-	return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(leader), Addr: []byte(leader)}
+func headerOf(id MemberID) raft.RPCHeader {
+	return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(id), Addr: []byte(id)}
 }
 
-// ask hands an RPC to the local raft and waits for the answer.
+// ask hands an RPC to the local raft and waits for the answer. The caller holds transport.fed.
 func (n *Node) ask(rpc raft.RPC) (any, error) {
 	answer := make(chan raft.RPCResponse, 1)
 	rpc.RespChan = answer

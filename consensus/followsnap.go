@@ -78,13 +78,15 @@ func (n *Node) install(head *followSnapshot, r io.Reader, leader MemberID) error
 	if !n.mayFeed() {
 		return errNotFed
 	}
-	if head.Index <= n.committed() {
-		return fmt.Errorf("%w: a snapshot of what is here", errMalformed)
-	}
 	req := &raft.InstallSnapshotRequest{
-		RPCHeader: n.headerOf(leader), SnapshotVersion: raft.SnapshotVersionMax, Term: max(n.raft.CurrentTerm(), head.Term),
+		RPCHeader: headerOf(leader), SnapshotVersion: raft.SnapshotVersionMax, Term: max(n.raft.CurrentTerm(), head.Term),
 		LastLogIndex: head.Index, LastLogTerm: head.Term, Size: head.Size,
 		Configuration: head.Configuration, ConfigurationIndex: head.ConfigurationIndex,
+	}
+	n.transport.fed.Lock()
+	defer n.transport.fed.Unlock()
+	if n.knows(req) {
+		return errKnown
 	}
 	a, err := n.ask(raft.RPC{Command: req, Reader: r})
 	if err != nil {

@@ -86,7 +86,7 @@ func (l *link) routinePump(rpc *raft.NetworkTransport) {
 
 func (l *link) appendEntries(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	trim(req)
-	req.LeaderCommitIndex = min(req.LeaderCommitIndex, l.t.logs.onDisk())
+	req.LeaderCommitIndex = min(req.LeaderCommitIndex, l.t.logs.onDisk(), lastOf(req))
 	ch := l.control
 	if len(req.Entries) > 0 {
 		ch = l.data
@@ -175,15 +175,24 @@ func trim(req *raft.AppendEntriesRequest) {
 	}
 }
 
+// lastOf is the last entry that a follower is sure to share once it accepted the request. What it has beyond may be of
+// an earlier leader, so it must not hear of more that is committed.
+func lastOf(req *raft.AppendEntriesRequest) uint64 {
+	if n := len(req.Entries); n > 0 {
+		return req.Entries[n-1].Index
+	}
+	return req.PrevLogEntry
+}
+
 // matched is the last entry that a follower has after it accepted the request; 0 when it says nothing about that.
 func matched(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (index, term uint64) {
 	if !resp.Success {
 		return 0, 0
 	}
 	if n := len(req.Entries); n > 0 {
-		return req.Entries[n-1].Index, req.Entries[n-1].Term
+		return lastOf(req), req.Entries[n-1].Term
 	}
-	return req.PrevLogEntry, req.PrevLogTerm
+	return lastOf(req), req.PrevLogTerm
 }
 
 // impostorError means that a member sent an RPC in another's name.

@@ -355,3 +355,6 @@ type gated struct {
 
 func (g gated) admitStream(from MemberID) error  { <-g.open; return g.n.admitStream(from) }
 func (g gated) admit(from MemberID, c any) error { <-g.open; return g.n.admit(from, c) }
+
+func (g gated) skipKnown(req *raft.AppendEntriesRequest)    { g.n.skipKnown(req) }
+func (g gated) knows(req *raft.InstallSnapshotRequest) bool { return g.n.knows(req) }

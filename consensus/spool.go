@@ -31,6 +31,12 @@ func (t *transport) deliverSnapshot(req *raft.InstallSnapshotRequest, rpc raft.R
 		rpc.Respond(nil, err) // it took its time, and what was right at its beginning may not be now
 		return
 	}
+	t.fed.Lock()
+	defer t.fed.Unlock()
+	if t.admitted.knows(req) {
+		rpc.Respond(&raft.InstallSnapshotResponse{RPCHeader: t.header(), Term: req.Term, Success: true}, nil)
+		return
+	}
 	answer := make(chan raft.RPCResponse, 1)
 	t.hand(raft.RPC{Command: rpc.Command, Reader: s, RespChan: answer})
 	select {

@@ -61,10 +61,7 @@ func (l *link) message() *raft.AppendEntriesRequest {
 	if term == 0 {
 		return nil
 	}
-	self := []byte(l.t.self)
-	req := &raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: self, Addr: self}, Term: term,
-	}
+	req := &raft.AppendEntriesRequest{RPCHeader: l.t.header(), Term: term}
 	if p := &l.progress; p.term == term && min(commit, p.match) > p.told {
 		p.told = min(commit, p.match)
 		req.PrevLogEntry, req.PrevLogTerm, req.LeaderCommitIndex = p.match, p.matchTerm, p.told

@@ -23,6 +23,9 @@ type admission interface {
 	// admitStream is asked for each raft stream that a peer opens, admit for each RPC on it.
 	admitStream(from MemberID) error
 	admit(from MemberID, command any) error
+	// skipKnown and knows are asked of what was admitted.
+	skipKnown(req *raft.AppendEntriesRequest)
+	knows(req *raft.InstallSnapshotRequest) bool
 }
 
 // transport is the raft.Transport of a Node: for each peer a link of two raft.NetworkTransports, one a class, so
@@ -42,6 +45,7 @@ type transport struct {
 	clock    clock
 	answers  broadcast // sent at each answer of a follower
 	consumer chan raft.RPC
+	fed      turn // held while raft takes a snapshot, or what this member is fed: one must not undo the other
 	closing  chan struct{}
 	work     sync.WaitGroup
 
@@ -56,7 +60,7 @@ type transport struct {
 func newTransport(cfg Config, disk *guard, pace *pace, logs *tail, admitted admission) *transport {
 	t := &transport{
 		self: cfg.ID, net: cfg.Network, timing: cfg.Timing, pace: pace, logs: logs, dir: cfg.Dir, guard: disk, log: cfg.Logger, admitted: admitted,
-		faults: cfg.Faults, consumer: make(chan raft.RPC), closing: make(chan struct{}),
+		faults: cfg.Faults, consumer: make(chan raft.RPC), fed: newTurn(), closing: make(chan struct{}),
 	}
 	t.mu.links = map[MemberID]*link{}
 	t.net.Handle(kindRaftControl, t.accept(Control))
@@ -119,6 +123,9 @@ func (t *transport) forget() {
 
 // Consumer returns the RPCs of all peers that were admitted.
 func (t *transport) Consumer() <-chan raft.RPC { return t.consumer }
+
+// header names this member.
+func (t *transport) header() raft.RPCHeader { return headerOf(t.self) }
 
 // LocalAddr is our own id.
 func (t *transport) LocalAddr() raft.ServerAddress { return raft.ServerAddress(t.self) }
@@ -233,9 +240,12 @@ func (t *transport) deliver(from MemberID, rpc raft.RPC) {
 		return
 	}
 	t.logs.flush() // an answer must not speak of an entry that we may yet lose
-	if req, ok := rpc.Command.(*raft.InstallSnapshotRequest); ok {
+	switch req := rpc.Command.(type) {
+	case *raft.InstallSnapshotRequest:
 		t.goFunc(func() { t.deliverSnapshot(req, rpc) })
 		return
+	case *raft.AppendEntriesRequest:
+		t.admitted.skipKnown(req)
 	}
 	t.hand(rpc)
 }
