@@ -126,7 +126,7 @@ func TestStrangersAtTheDoor(t *testing.T) {
 	}
 	t.Run("a second cluster of the same name is refused", func(t *testing.T) {
 		token := fra.token(t)
-		refused(t, joins(t, fra.stranger(t, "iad"), token), token, "a cluster iad already", "hanse remove iad")
+		refused(t, joins(t, fra.stranger(t, "iad"), token), token, "a cluster iad already", "hanse token create --cluster iad --replace")
 	})
 	t.Run("a data directory is not joined twice", func(t *testing.T) {
 		token := fra.token(t)

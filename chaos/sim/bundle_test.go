@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,15 +117,15 @@ func shopFleet(t *testing.T, play func(t *testing.T, f *sim.Fleet)) {
 		defer f.Close()
 		five(f)
 		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
 		put(t, f.Members[3], "first")
 		f.Await("every cluster is granted it", time.Minute, func() bool { return granted(f.Members[4]) == everywhere("shop-first-1") })
+		var clusters sync.WaitGroup
+		defer clusters.Wait() // before the fleet closes
+		defer cancel()
 		for _, m := range f.Members {
-			go carryOut(ctx, m)
+			clusters.Go(func() { carryOut(ctx, m) })
 		}
 		play(t, f)
-		cancel()
-		time.Sleep(2 * time.Second)
 	})
 }
 
