@@ -77,7 +77,7 @@ func (c *Core) heirs(now time.Time) ([]plan.Seat, plan.Trips) {
 		if v := seen[store.MemberID(s.ID)].vitals; v != nil {
 			trips[s.ID] = map[string]time.Duration{}
 			for other, trip := range v.RTT {
-				trips[s.ID][string(other)] = fromMillis(trip.P50)
+				trips[s.ID][string(other)] = fromMillis(trip.Least)
 			}
 		}
 		stable := func(p consensus.Peer) bool { return string(p.ID) == s.ID && p.Stable }
