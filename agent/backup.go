@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -17,15 +16,8 @@ import (
 // serveBackup answers with the fleet's state, encrypted as it goes. It is one state, as it was when the answer began, and
 // holds everything: join tokens' public halves, people's pins, what runs where. So only admins get it.
 func (c *Core) serveBackup(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		fail(w, http.StatusMethodNotAllowed, errors.New("ask for a backup with POST"))
-		return
-	}
-	var ask v1alpha1.BackupRequest
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&ask); err != nil {
-		fail(w, http.StatusBadRequest, fmt.Errorf("read backup request: %w", err))
+	ask, ok := posted[v1alpha1.BackupRequest](w, r, "ask for a backup with POST", "backup request")
+	if !ok {
 		return
 	}
 	to, err := backup.ParseRecipients(ask.Recipients)

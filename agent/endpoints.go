@@ -56,15 +56,8 @@ func (c *Core) memberList() v1alpha1.MemberList {
 }
 
 func (c *Core) serveTokens(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		fail(w, http.StatusMethodNotAllowed, errors.New("make a token with POST"))
-		return
-	}
-	var ask v1alpha1.TokenRequest
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&ask); err != nil {
-		fail(w, http.StatusBadRequest, fmt.Errorf("read token request: %w", err))
+	ask, ok := posted[v1alpha1.TokenRequest](w, r, "make a token with POST", "token request")
+	if !ok {
 		return
 	}
 	terms := law.Terms{Cluster: ask.Cluster, Region: ask.Region, Zone: ask.Zone, Labels: ask.Labels, Voting: ask.Voting, Rights: ask.Rights, Replace: ask.Replace}
@@ -77,6 +70,21 @@ func (c *Core) serveTokens(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer(w, http.StatusCreated, v1alpha1.TokenAnswer{Token: t.String(), ID: t.ID(), Expires: t.Expires})
 	}
+}
+
+// posted reads what was posted, field by field as we know them. When it is nothing that can be read, it has answered so.
+func posted[T any](w http.ResponseWriter, r *http.Request, how, what string) (ask T, ok bool) {
+	if r.Method != http.MethodPost {
+		fail(w, http.StatusMethodNotAllowed, errors.New(how))
+		return ask, false
+	}
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&ask); err != nil {
+		fail(w, http.StatusBadRequest, fmt.Errorf("read %s: %w", what, err))
+		return ask, false
+	}
+	return ask, true
 }
 
 // patience is how long a request may take: as long as the asker waits, less the time for the answer.
@@ -115,6 +123,19 @@ func fail(w http.ResponseWriter, code int, err error) {
 		}
 	}
 	answer(w, code, s)
+}
+
+// codeOf is the status for an error of a write.
+func codeOf(err error) int {
+	switch {
+	case errors.As(err, new(*store.Forbidden)):
+		return http.StatusForbidden
+	case errors.Is(err, store.ErrNoQuorum):
+		return http.StatusServiceUnavailable
+	case errors.Is(err, store.ErrUncertain):
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusBadRequest
 }
 
 // reasons are Kubernetes' words for the codes that the endpoints answer with.

@@ -141,7 +141,7 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	}
 	fixed := token.Terms
 	if token.Replace { // where a cluster is, only admins say
-		fixed.Region, fixed.Zone = zoneAndRegion(v, token.Cluster)
+		fixed.Region, fixed.Zone = regionAndZone(v, token.Cluster)
 	}
 	terms, err := fixed.Settle(onRecord(v, token, law.Terms{Cluster: r.Cluster, Region: r.Region, Zone: r.Zone}))
 	if err != nil {
@@ -208,18 +208,9 @@ func (c *Core) joinAnswer(v *store.View, cluster string) (transport.JoinAnswer, 
 	for _, m := range v.Members() {
 		if m.Cluster == cluster {
 			a.Region, a.Eligible = m.Region, m.Eligible
-			a.Zone = zoneOf(v, cluster)
+			_, a.Zone = regionAndZone(v, cluster)
 		}
 		a.Members = append(a.Members, transport.JoinPeer{ID: transport.MemberID(m.ID), Cluster: m.Cluster, Pin: transport.Pin(m.Pin), Addresses: m.Addresses, Certificate: m.Certificate})
 	}
 	return a, nil
-}
-
-func zoneOf(v *store.View, cluster string) string {
-	kv, _ := v.Get(v1alpha1.KeyClusters + cluster)
-	var c v1alpha1.Cluster
-	if json.Unmarshal(kv.Value, &c) != nil {
-		return ""
-	}
-	return c.Spec.Zone
 }

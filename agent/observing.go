@@ -150,16 +150,3 @@ func prospectOf(w v1alpha1.Work) v1alpha1.BundleProspect {
 	}
 	return b
 }
-
-// codeOf is the status for an error of a write.
-func codeOf(err error) int {
-	switch {
-	case errors.As(err, new(*store.Forbidden)):
-		return http.StatusForbidden
-	case errors.Is(err, store.ErrNoQuorum):
-		return http.StatusServiceUnavailable
-	case errors.Is(err, store.ErrUncertain):
-		return http.StatusGatewayTimeout
-	}
-	return http.StatusBadRequest
-}

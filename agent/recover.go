@@ -75,7 +75,7 @@ func (d dataDir) succeed(me self, v *store.View, found consensus.Survey, version
 		return nil, fmt.Errorf("the key in %s is not the one that the fleet knows of %s", d, me.Cluster)
 	}
 	heir.Eligible, heir.Rights = true, string(v1alpha1.RightsAdmin)
-	_, zone := zoneAndRegion(v, me.Cluster)
+	_, zone := regionAndZone(v, me.Cluster)
 	ops, err := succession{heir: heir, zone: zone, version: version, reason: v1alpha1.ReasonRecovered, now: time.Now()}.ops(v)
 	if err != nil {
 		return nil, err

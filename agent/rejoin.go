@@ -30,7 +30,7 @@ func onRecord(v *store.View, token law.Token, joiner law.Terms) law.Terms {
 	if !vacant(v, token, joiner.Cluster) {
 		return joiner
 	}
-	region, zone := zoneAndRegion(v, joiner.Cluster)
+	region, zone := regionAndZone(v, joiner.Cluster)
 	joiner.Region, joiner.Zone = cmp.Or(joiner.Region, region), cmp.Or(joiner.Zone, zone)
 	return joiner
 }

@@ -49,7 +49,7 @@ func Restore(o RestoreOptions) (backup.Header, NewEpoch, error) {
 	if err != nil {
 		return h, NewEpoch{}, err
 	}
-	region, zone := zoneAndRegion(v, o.Cluster)
+	region, zone := regionAndZone(v, o.Cluster)
 	o.Region = cmp.Or(o.Region, region)
 	if o.Region == region {
 		o.Zone = cmp.Or(o.Zone, zone)

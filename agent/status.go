@@ -39,7 +39,8 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 		if !cs.Reachable {
 			cs.SeenGoneBy = goneBy(m.ID, v.Members(), seen, now)
 		}
-		cs.Zone, cs.Bundles = zoneOf(v, m.Cluster), countBundles(m.Cluster, works)
+		_, cs.Zone = regionAndZone(v, m.Cluster)
+		cs.Bundles = countBundles(m.Cluster, works)
 		s.Clusters = append(s.Clusters, cs)
 	}
 	slices.SortFunc(s.Clusters, func(a, b v1alpha1.ClusterFleetStatus) int { return strings.Compare(a.Name, b.Name) })

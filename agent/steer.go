@@ -110,33 +110,18 @@ func (c *Core) fleetSpec() (spec v1alpha1.FleetSpec) {
 // serveLead moves the leadership by a person's word: it writes the place into the fleet's settings, and tells when the
 // leader is there.
 func (c *Core) serveLead(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		fail(w, http.StatusMethodNotAllowed, errors.New("move the leadership with POST"))
-		return
-	}
-	var ask v1alpha1.LeadRequest
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&ask); err != nil {
-		fail(w, http.StatusBadRequest, fmt.Errorf("read request: %w", err))
+	ask, ok := posted[v1alpha1.LeadRequest](w, r, "move the leadership with POST", "request")
+	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience(r))
 	defer cancel()
 	moved, err := c.Lead(ctx, apiserver.Person(r.Context()), ask)
-	var forbidden *store.Forbidden
-	switch {
-	case errors.As(err, &forbidden):
-		fail(w, http.StatusForbidden, err)
-	case errors.Is(err, store.ErrNoQuorum):
-		fail(w, http.StatusServiceUnavailable, err)
-	case errors.Is(err, store.ErrUncertain):
-		fail(w, http.StatusGatewayTimeout, err)
-	case err != nil:
-		fail(w, http.StatusBadRequest, err)
-	default:
-		answer(w, http.StatusOK, moved)
+	if err != nil {
+		fail(w, codeOf(err), err)
+		return
 	}
+	answer(w, http.StatusOK, moved)
 }
 
 // Lead keeps the leadership at a place from now on, or lets it go where it is best again, and returns once the leader is
@@ -198,7 +183,7 @@ func (c *Core) place(ask v1alpha1.LeadRequest) (*v1alpha1.LeaderPlace, error) {
 	return nil, fmt.Errorf("the fleet has no cluster and no region %q", ask.Place)
 }
 
-// setPlace writes the place into the fleet's settings, if it is not there already.
+// setPlace writes the place into the fleet's settings.
 func (c *Core) setPlace(ctx context.Context, person string, place *v1alpha1.LeaderPlace) error {
 	key := v1alpha1.KeyFleets + c.self.Fleet
 	for {

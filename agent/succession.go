@@ -89,8 +89,8 @@ func renamed(v *store.View, fleet string) (ops []store.Op, err error) {
 	return ops, errors.Join(errs...)
 }
 
-// zoneAndRegion are those that a cluster has on record.
-func zoneAndRegion(v *store.View, cluster string) (region, zone string) {
+// regionAndZone are those that a cluster has on record.
+func regionAndZone(v *store.View, cluster string) (region, zone string) {
 	kv, _ := v.Get(v1alpha1.KeyClusters + cluster)
 	var c v1alpha1.Cluster
 	if json.Unmarshal(kv.Value, &c) != nil {

@@ -136,7 +136,7 @@ func Begin(dir string, id MemberID, s *store.Snapshot, after Survey) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(begin(stores, id, s, after), closer.Close(), syncFolder(dir))
+	return errors.Join(begin(stores, id, s, after), closer.Close(), syncDir(dir))
 }
 
 // NextIndex is where in the log the state of a new epoch stands.
@@ -161,12 +161,4 @@ func begin(stores Stores, id MemberID, s *store.Snapshot, after Survey) error {
 		stores.Stable.SetUint64(keyApplied, index),
 		writeSequence(stores.Stable, after.sequence),
 	)
-}
-
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -36,23 +36,13 @@ func leadAction(c *cli.Context) error {
 		ask.Place = strings.TrimPrefix(strings.TrimPrefix(c.Args().First(), "cluster/"), "clusters/")
 	}
 	doing := strings.TrimSpace("lead " + ask.Place)
-	f, err := connect(c, nil)
-	if err != nil {
-		return during(doing, err)
-	}
-	body, err := json.Marshal(ask)
-	if err != nil {
-		return during(doing, err)
-	}
-	ctx, cancel := withTimeout(c)
-	defer cancel()
-	answer, err := f.write(ctx, request{verb: "POST", path: v1alpha1.PathLead, body: body})
+	answer, server, err := post(c, v1alpha1.PathLead, ask)
 	if err != nil {
 		return during(doing, err)
 	}
 	var moved v1alpha1.LeadAnswer
 	if err := json.Unmarshal(answer, &moved); err != nil {
-		return during(doing, fmt.Errorf("%s answers what is no JSON of the fleet: %w", f.server, err))
+		return during(doing, fmt.Errorf("%s answers what is no JSON of the fleet: %w", server, err))
 	}
 	fmt.Fprintln(c.App.Writer, leadWords(ask, moved))
 	return nil

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/urfave/cli/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -171,4 +172,20 @@ func watchError(object []byte) error {
 		return errExpired
 	}
 	return &apierrors.StatusError{ErrStatus: status}
+}
+
+// post asks a member, as JSON, for what is no object of the fleet, and returns its answer and who it is.
+func post(c *cli.Context, path string, question any) (answer []byte, server string, err error) {
+	f, err := connect(c, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	body, err := json.Marshal(question)
+	if err != nil {
+		return nil, f.server, err
+	}
+	ctx, cancel := withTimeout(c)
+	defer cancel()
+	answer, err = f.write(ctx, request{verb: "POST", path: path, body: body})
+	return answer, f.server, err
 }

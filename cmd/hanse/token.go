@@ -40,23 +40,13 @@ func tokenAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
-	f, err := connect(c, nil)
-	if err != nil {
-		return during(doing, err)
-	}
-	body, err := json.Marshal(wanted)
-	if err != nil {
-		return during(doing, err)
-	}
-	ctx, cancel := withTimeout(c)
-	defer cancel()
-	answer, err := f.write(ctx, request{verb: "POST", path: v1alpha1.PathTokens, body: body})
+	answer, server, err := post(c, v1alpha1.PathTokens, wanted)
 	if err != nil {
 		return during(doing, err)
 	}
 	var made v1alpha1.TokenAnswer
 	if err := json.Unmarshal(answer, &made); err != nil || len(strings.Fields(made.Token)) != 1 {
-		return during(doing, fmt.Errorf("%s answers what is no token: %s", f.server, made.Token))
+		return during(doing, fmt.Errorf("%s answers what is no token: %s", server, made.Token))
 	}
 	fmt.Fprintln(c.App.Writer, made.Token)
 	fmt.Fprintf(c.App.ErrWriter, "for one cluster, once, until %s; whoever has it can join\n", made.Expires.Local().Format("15:04:05 on 2006-01-02"))
