@@ -118,14 +118,18 @@ func (w *watches) run(ctx context.Context, gk schema.GroupKind, m mapping, tried
 	}
 }
 
-// follow lists the kind, then follows its changes until something fails.
+// follow lists the kind, then follows its changes until something fails. Of a kind that went before it could be watched
+// no event ever tells, so that the server does not serve it counts as a list of nothing.
 func (w *watches) follow(ctx context.Context, gk schema.GroupKind, resource dynamic.ResourceInterface, synced func()) error {
 	list, version, err := w.list(ctx, gk, resource)
-	if err != nil {
+	if err != nil && !isKindGone(err) {
 		return err
 	}
-	for _, k := range w.tracker.replace(gk, list, version) {
+	for _, k := range w.tracker.replace(gk, list, version) { // a kind that is not served any more took its objects along
 		w.changed(k)
+	}
+	if err != nil {
+		return err
 	}
 	synced()
 	for {
@@ -156,7 +160,7 @@ func (w *watches) list(ctx context.Context, gk schema.GroupKind, resource dynami
 	for {
 		page, err := resource.List(ctx, options)
 		if err != nil {
-			return nil, "", fmt.Errorf("list %s: %w", gk, err)
+			return map[key]sighting{}, "", fmt.Errorf("list %s: %w", gk, err)
 		}
 		for i := range page.Items {
 			u := &page.Items[i]
