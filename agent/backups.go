@@ -68,19 +68,19 @@ func (l *leader) orderBackup(ctx context.Context, s scene) error {
 	if err != nil {
 		return err
 	}
-	b := plan.Backups{Now: s.Now, Spec: backupSpec(s.view), Record: record, Leader: l.self.Cluster}
+	_, looks := observing(s.view)
+	b := plan.Backups{Now: s.Now, Spec: backupSpec(s.view), Record: record, Observes: looks, Leader: l.self.Cluster}
 	voters := l.node.Status().Voters
 	for _, m := range s.view.Members() {
 		if slices.Contains(voters, m.ID) && s.Sightings[m.Cluster].Fresh {
 			b.Able = append(b.Able, m.Cluster)
 		}
 	}
-	next := b.Order()
-	if next == record.Order || next != nil && record.Order != nil && *next == *record.Order {
+	next := b.Next()
+	if next.Order == record.Order {
 		return nil
 	}
-	record.Order = next
-	op, err := law.Put(v1alpha1.KeyBackups, record)
+	op, err := law.Put(v1alpha1.KeyBackups, next)
 	if err != nil {
 		return err
 	}
@@ -106,8 +106,9 @@ func (c *Core) makeBackups(ctx context.Context) error {
 func (c *Core) carryOut(ctx context.Context, o v1alpha1.BackupOrder) {
 	ctx, cancel := context.WithTimeout(ctx, plan.BackupPatience)
 	defer cancel()
-	spec := backupSpec(c.store.View())
-	if spec == nil {
+	v := c.store.View()
+	spec := backupSpec(v)
+	if _, looks := observing(v); spec == nil || looks {
 		return // the leader takes the order back
 	}
 	place, made, err := c.makeBackup(ctx, spec)
@@ -117,17 +118,11 @@ func (c *Core) carryOut(ctx context.Context, o v1alpha1.BackupOrder) {
 	if err != nil {
 		c.log.Warn("backup failed", "to", spec.To, "err", err)
 	}
-	err = c.amendBackups(ctx, func(r *v1alpha1.BackupRecord) bool {
-		if r.Order == nil || *r.Order != o {
-			return false // somebody else was asked meanwhile; what was made is in nobody's way
-		}
-		r.Order = nil
+	err = c.amendBackups(ctx, func(r v1alpha1.BackupRecord) (v1alpha1.BackupRecord, bool) {
 		if err != nil {
-			r.Failed = &v1alpha1.BackupFailed{At: time.Now().UTC().Truncate(time.Second), By: c.self.Cluster, Error: short(err)}
-			return true
+			return plan.BackupFailed(r, o, err.Error())
 		}
-		r.Made, r.Failed = append(r.Made, made), nil
-		return true
+		return plan.BackupMade(r, o, made)
 	})
 	if err == nil && place != nil {
 		err = c.expireBackups(ctx, spec, place)
@@ -135,14 +130,6 @@ func (c *Core) carryOut(ctx context.Context, o v1alpha1.BackupOrder) {
 	if err != nil && ctx.Err() == nil {
 		c.log.Warn("could not write down what became of a backup", "err", err)
 	}
-}
-
-// maxBackupError bounds what of an error goes into the log.
-const maxBackupError = 300
-
-func short(err error) string {
-	text := err.Error()
-	return text[:min(len(text), maxBackupError)]
 }
 
 // makeBackup writes the newest state to where the settings say. The place is nil when there is no backup.
@@ -168,7 +155,7 @@ func (c *Core) makeBackup(ctx context.Context, spec *v1alpha1.BackupSpec) (backu
 		return nil, v1alpha1.BackupMade{}, err
 	}
 	c.log.Info("backup made", "to", spec.To, "name", h.Name(), "size", size)
-	return place, v1alpha1.BackupMade{To: spec.To, Name: h.Name(), Revision: uint64(h.Revision), At: h.Made, By: c.self.Cluster, Size: size}, nil
+	return place, v1alpha1.BackupMade{To: spec.To, Name: h.Name(), Revision: uint64(h.Revision), By: c.self.Cluster, Size: size}, nil
 }
 
 // expireBackups deletes what the retention does not keep: by the record, so that nothing is touched that the fleet did not
@@ -192,25 +179,29 @@ func (c *Core) expireBackups(ctx context.Context, spec *v1alpha1.BackupSpec, pla
 		gone[m.Name] = true
 	}
 	if len(gone) > 0 {
-		errs = append(errs, c.amendBackups(ctx, func(r *v1alpha1.BackupRecord) bool {
+		errs = append(errs, c.amendBackups(ctx, func(r v1alpha1.BackupRecord) (v1alpha1.BackupRecord, bool) {
 			r.Made = slices.DeleteFunc(r.Made, func(m v1alpha1.BackupMade) bool { return m.To == spec.To && gone[m.Name] })
-			return true
+			return r, true
 		}))
 	}
 	return errors.Join(errs...)
 }
 
 // amendBackups changes the record, from what it is at the time; change says whether there is anything to write.
-func (c *Core) amendBackups(ctx context.Context, change func(*v1alpha1.BackupRecord) bool) error {
+func (c *Core) amendBackups(ctx context.Context, change func(v1alpha1.BackupRecord) (next v1alpha1.BackupRecord, ok bool)) error {
 	for {
 		if _, err := c.node.Read(ctx); err != nil {
 			return err
 		}
 		record, as, err := backupRecord(c.store.View())
-		if err != nil || !change(&record) {
+		if err != nil {
 			return err
 		}
-		op, err := law.Put(v1alpha1.KeyBackups, record)
+		next, ok := change(record)
+		if !ok {
+			return nil
+		}
+		op, err := law.Put(v1alpha1.KeyBackups, next)
 		if err != nil {
 			return err
 		}

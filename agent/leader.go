@@ -141,11 +141,8 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 	if err != nil {
 		return err
 	}
-	if err := l.orderBackup(ctx, s); err != nil {
-		return err
-	}
-	if _, yes := observing(v); yes {
-		return l.writeStatuses(ctx, s) // nothing is granted, withdrawn or collected before a person says go
+	if _, yes := observing(v); yes { // nothing is granted, withdrawn or collected before a person says go
+		return errors.Join(l.writeStatuses(ctx, s), l.orderBackup(ctx, s))
 	}
 	var errs []error
 	for _, b := range s.bundles {
@@ -159,7 +156,7 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 	if l.store.View().Revision() == v.Revision() {
 		errs = append(errs, l.writeStatuses(ctx, s), l.collect(ctx, s), l.raise(ctx, s))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, l.orderBackup(ctx, s))...)
 }
 
 // write proposes a decision. One that was overtaken by another write is no error: the next pass sees it.

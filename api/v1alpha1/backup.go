@@ -12,6 +12,8 @@ const (
 	// minBackupEvery is the least time between two backups.
 	minBackupEvery = time.Minute
 	maxRecipients  = 32
+	// maxBackupTo leaves room for a backup's name in MaxBackupPlace.
+	maxBackupTo = MaxBackupPlace / 2
 	// backupAtForm is a time of the day.
 	backupAtForm = "15:04"
 )
@@ -28,16 +30,27 @@ func validateBackup(at *field.Path, b *BackupSpec) field.ErrorList {
 		errs = append(errs, field.Invalid(at.Child("at"), b.At, "must be a time of the day, UTC, as 03:00"))
 	}
 	errs = append(errs, validateRecipients(at.Child("recipients"), b.Recipients)...)
-	if !isPlace(b.To) {
-		errs = append(errs, field.Invalid(at.Child("to"), b.To, "must be s3://bucket/prefix, without credentials, or an absolute path"))
+	if !isPlace(b.To) || len(b.To) > maxBackupTo {
+		errs = append(errs, field.Invalid(at.Child("to"), b.To, "must be s3://bucket/prefix, without credentials, or an absolute path, of 512 bytes at most"))
 	}
 	if u, err := url.Parse(b.Endpoint); b.Endpoint != "" && (err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
 		errs = append(errs, field.Invalid(at.Child("endpoint"), b.Endpoint, "must be a URL https://host:port"))
 	}
-	if r := b.Retention; r != nil && (r.Keep < 0 || r.For.Duration < 0 || r.Keep == 0 && r.For.Duration == 0) {
-		errs = append(errs, field.Invalid(at.Child("retention"), r.Keep, "must say keep, or for, or both"))
+	return append(errs, validateRetention(at.Child("retention"), b)...)
+}
+
+// validateRetention refuses also what the fleet could not carry out: it deletes only what it remembers.
+func validateRetention(at *field.Path, b *BackupSpec) field.ErrorList {
+	r := b.Retention
+	switch {
+	case r == nil:
+		return nil
+	case r.Keep < 0 || r.For.Duration < 0 || r.Keep == 0 && r.For.Duration == 0:
+		return field.ErrorList{field.Invalid(at, r.Keep, "must say keep, or for, or both")}
+	case r.Keep > MaxBackups || r.For.Duration/max(b.Every.Duration, minBackupEvery) > MaxBackups:
+		return field.ErrorList{field.Invalid(at, r.Keep, "must not keep more than the 1000 backups that the fleet remembers: keep fewer, or make them less often")}
 	}
-	return errs
+	return nil
 }
 
 // validateRecipients checks their form; whether one is a key is found out by who encrypts to it.

@@ -69,6 +69,13 @@ const (
 	ReasonRecovered ObservingReason = "Recovered"
 )
 
+// Bounds of a BackupRecord: how many backups the fleet remembers, and how long the texts about one are, in bytes.
+const (
+	MaxBackups     = 1000
+	MaxBackupPlace = 1024 // To and Name
+	MaxBackupError = 512
+)
+
 // BackupRecord is what the fleet knows of its scheduled backups: which is being made, which there are, what went wrong.
 // Stored as JSON.
 //
@@ -101,7 +108,7 @@ type BackupMade struct {
 	To       string    `json:"to"`
 	Name     string    `json:"name"`
 	Revision uint64    `json:"revision"`
-	At       time.Time `json:"at"`
+	At       time.Time `json:"at"` // that of its order
 	By       string    `json:"by"`
 	Size     int64     `json:"size"`
 }
@@ -111,7 +118,7 @@ type BackupMade struct {
 // +k8s:deepcopy-gen=false
 // +k8s:openapi-gen=false
 type BackupFailed struct {
-	At    time.Time `json:"at"`
+	At    time.Time `json:"at"` // that of its order
 	By    string    `json:"by"`
 	Error string    `json:"error"`
 }

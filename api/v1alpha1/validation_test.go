@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -135,6 +136,27 @@ func TestFleetClusterAndUser(t *testing.T) {
 	expectFaults(t, ValidateUser(&User{ObjectMeta: named("jane.doe"), Spec: UserSpec{Pin: pin, Role: RoleViewer}}))
 	expectFaults(t, ValidateUser(&User{ObjectMeta: named("hanse:local"), Spec: UserSpec{Pin: strings.ToUpper(pin)}}),
 		"metadata.name", "spec.pin", "spec.role")
+}
+
+func TestBackupsThatTheFleetCouldNotCarryOutAreRefused(t *testing.T) {
+	hourly := BackupSpec{Every: metav1.Duration{Duration: time.Hour}, Recipients: []string{"age1x"}, To: "s3://bucket"}
+	for what, row := range map[string]struct {
+		change func(*BackupSpec)
+		faults []string
+	}{
+		"a good one":                    {func(*BackupSpec) {}, nil},
+		"a month of them":               {func(b *BackupSpec) { b.Retention = &BackupRetention{For: metav1.Duration{Duration: 720 * time.Hour}} }, nil},
+		"more than the fleet remembers": {func(b *BackupSpec) { b.Retention = &BackupRetention{Keep: MaxBackups + 1} }, []string{"spec.backup.retention"}},
+		"for longer than it remembers":  {func(b *BackupSpec) { b.Retention = &BackupRetention{For: metav1.Duration{Duration: 1001 * time.Hour}} }, []string{"spec.backup.retention"}},
+		"a retention of nothing":        {func(b *BackupSpec) { b.Retention = &BackupRetention{} }, []string{"spec.backup.retention"}},
+		"a very long place":             {func(b *BackupSpec) { b.To = "/" + strings.Repeat("x", 1024) }, []string{"spec.backup.to"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			spec := hourly
+			row.change(&spec)
+			expectFaults(t, ValidateFleet(&Fleet{ObjectMeta: named("acme"), Spec: FleetSpec{Voters: 3, Backup: &spec}}, "acme"), row.faults...)
+		})
+	}
 }
 
 func TestRightsFollowVoting(t *testing.T) {

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"filippo.io/age"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/backup"
 	"github.com/hanse-fleet/hanse/chaos/sim"
@@ -127,5 +129,58 @@ func TestBackupsAreMadeOnScheduleByOneMember(t *testing.T) {
 		spec.To = dir
 		schedule(t, fra, spec)
 		f.Await("all is well again", 30*time.Minute, func() bool { return !warned(fra, "backup") && len(record(t, fra).Made) == 2 })
+	})
+}
+
+func TestABackupRecordThatCannotBeReadStopsNoOtherDecision(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		node := f.Leader().Core.Node()
+		garbled := store.Txn{Then: []store.Op{store.Put(v1alpha1.KeyBackups, []byte("{"))}}
+		if _, err := node.Propose(t.Context(), consensus.Proposal{Term: node.Status().Term, Txn: garbled}); err != nil {
+			t.Fatal(err)
+		}
+		put(t, f.Members[3], "first")
+		f.Await("every cluster is granted a bundle", time.Minute, func() bool { return granted(f.Members[4]) == everywhere("shop-first-1") })
+	})
+}
+
+func TestAFleetThatOnlyLooksMakesNoBackup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		key, err := age.GenerateX25519Identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		fra := f.Members[0]
+		schedule(t, fra, &v1alpha1.BackupSpec{Every: metav1.Duration{Duration: time.Minute}, Recipients: []string{key.Recipient().String()}, To: dir})
+		f.Await("one is made", time.Minute, func() bool { return len(record(t, fra).Made) == 1 })
+		var file bytes.Buffer
+		if _, err := backup.Write(&file, []age.Recipient{key.Recipient()}, backup.Header{Fleet: "sim", Member: "fra"}, fra.Core.Store().Snapshot()); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range f.Members {
+			m.Kill()
+		}
+		there := filesIn(t, dir)
+		first := f.Candidate("fra", "eu")
+		if _, _, err := agent.Restore(agent.RestoreOptions{
+			DataDir: first.Dir(), Fleet: "sim", Cluster: "fra", Addresses: first.Addresses(), Backup: &file, Identities: []age.Identity{key}, Version: "sim",
+		}); err != nil {
+			t.Fatal(err)
+		}
+		first.Start()
+		write(t, first, "after", 1)
+		time.Sleep(3 * time.Minute)
+		if r := record(t, first); r.Order != nil || len(r.Made) > 0 || len(filesIn(t, dir)) != len(there) {
+			t.Errorf("before a person said go: %+v", r)
+		}
+		resume(t, first)
+		f.Await("one is made again", time.Minute, func() bool { return len(record(t, first).Made) == 1 })
 	})
 }
