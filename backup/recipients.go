@@ -42,11 +42,17 @@ func ParseRecipients(texts []string) ([]age.Recipient, error) {
 	return all, nil
 }
 
+// maxRecipientsFile holds some thirty post-quantum recipients. More would not fit into a request.
+const maxRecipientsFile = 64 << 10
+
 // RecipientsIn returns the lines of a recipients file: blank ones and those that begin with # do not count.
 func RecipientsIn(file io.Reader) ([]string, error) {
-	data, err := io.ReadAll(io.LimitReader(file, maxHeader))
-	if err != nil {
+	data, err := io.ReadAll(io.LimitReader(file, maxRecipientsFile+1))
+	switch {
+	case err != nil:
 		return nil, err
+	case len(data) > maxRecipientsFile:
+		return nil, fmt.Errorf("it is no list of recipients: it has more than %d KiB", maxRecipientsFile>>10)
 	}
 	var texts []string
 	for line := range strings.Lines(string(data)) {

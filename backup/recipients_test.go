@@ -47,3 +47,9 @@ func TestRecipientsOfAFile(t *testing.T) {
 		t.Errorf("%v %s", err, diff)
 	}
 }
+
+func TestAFileThatIsTooLongIsNotReadInPart(t *testing.T) {
+	if got, err := RecipientsIn(strings.NewReader("age1a\n" + strings.Repeat("#", maxRecipientsFile))); err == nil {
+		t.Errorf("got %v", got)
+	}
+}
