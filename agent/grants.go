@@ -67,6 +67,7 @@ func (g *grants) follow(ctx context.Context) error {
 }
 
 func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
+	e := v.Epoch()
 	_, observe := observing(v)
 	var all []reconcile.Grant
 	for _, kv := range v.List(own) {
@@ -74,7 +75,10 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 		if err := json.Unmarshal(kv.Value, &record); err != nil {
 			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
 		}
-		grant := reconcile.Grant{Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, StoreRevision: uint64(decidedAt(v, kv.Modified, record)), Observe: observe}
+		grant := reconcile.Grant{
+			Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, Observe: observe,
+			StoreRevision: uint64(decidedAt(v, kv.Modified, record)), Epoch: reconcile.Epoch{Number: e.Number, ID: e.ID, Began: uint64(e.Began)},
+		}
 		if !record.Withdraw {
 			if err := fill(v, &grant); err != nil {
 				// Without its content there is no such grant: what runs of it is left alone.

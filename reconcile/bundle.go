@@ -124,12 +124,6 @@ func (b *bundle) take(g Grant) {
 	b.begin(g)
 }
 
-// isOlder says that the cluster acts, or has acted, on a newer grant of this bundle: the state that this one comes from
-// was rolled back, and is not acted on.
-func (b *bundle) isOlder(g Grant) bool {
-	return g.StoreRevision != 0 && b.inv.bundleUID == g.BundleUID && g.StoreRevision < b.inv.storeRevision
-}
-
 // begin takes up a grant: nothing has been read or done for it yet.
 func (b *bundle) begin(g Grant) {
 	before := b.wanted
@@ -230,16 +224,6 @@ func (b *bundle) finish(ctx context.Context) error {
 	return nil
 }
 
-// refuseOld gives up a grant that is older than what the inventory has seen.
-func (b *bundle) refuseOld() bool {
-	old := b.isOlder(b.grant)
-	if old {
-		b.phase, b.refused = idle, b.grant.StoreRevision
-		b.postOldGrant()
-	}
-	return old
-}
-
 // loadInventory reads what lies in the cluster, and prepares what is to lie there.
 func (b *bundle) loadInventory(ctx context.Context) error {
 	have, err := b.s.inventories.load(ctx, b.name)
@@ -272,8 +256,9 @@ func (b *bundle) foresee(ctx context.Context) error {
 	if b.adopted || b.damaged != "" {
 		maps.DeleteFunc(b.inv.entries, func(k key, _ entry) bool { return !b.isWanted(k) })
 	}
-	b.unsaved = b.have.version == "" || b.damaged != "" || b.adopted || b.inv.storeRevision != g.StoreRevision || b.inv.deletion != g.Deletion
+	b.unsaved = b.have.version == "" || b.damaged != "" || b.adopted || b.inv.storeRevision != g.StoreRevision || b.inv.epochID != g.Epoch.ID || b.inv.deletion != g.Deletion
 	b.inv.bundleUID, b.inv.storeRevision, b.inv.deletion = g.BundleUID, g.StoreRevision, g.Deletion
+	b.inv.epoch, b.inv.epochID = g.Epoch.Number, g.Epoch.ID
 	if !b.resumed {
 		b.inv.revision = ""
 	}

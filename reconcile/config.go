@@ -18,9 +18,10 @@ type Grant struct {
 	Bundle, BundleUID string
 	// Revision names the BundleRevision that Objects come from.
 	Revision string
-	// StoreRevision is where in the log the grant was written. A grant of the same bundle that is older than what
+	// StoreRevision is where in the log the grant was decided, and Epoch the life of the log. A grant that is older than what
 	// the cluster already carries out is not acted on. Zero: not known, not checked.
 	StoreRevision uint64
+	Epoch         Epoch
 	// Withdraw tells to remove the bundle, by the deletion policy of what ran last. Objects are not looked at then.
 	Withdraw bool
 	// Observe tells to find out what carrying the grant out would do, to say so, and to do nothing.

@@ -95,6 +95,51 @@ func TestMayDelete(t *testing.T) {
 	}
 }
 
+func TestOlder(t *testing.T) {
+	const jump = 1 << 32
+	acted := inventory{bundleUID: "u", storeRevision: 20, epoch: 1, epochID: "first"}
+	in := func(number uint64, id string, at uint64) inventory {
+		return inventory{bundleUID: "u", storeRevision: at, epoch: number, epochID: id}
+	}
+	founded := Epoch{Number: 1, ID: "first", Began: 1}
+	restored := Epoch{Number: 2, ID: "second", Began: jump + 14} // from revision 14: what came then is lost
+	for name, c := range map[string]struct {
+		inv     inventory
+		damaged bool
+		uid     string
+		at      uint64
+		epoch   Epoch
+		want    bool
+	}{
+		"a newer grant":                                  {acted, false, "u", 21, founded, false},
+		"the same again":                                 {acted, false, "u", 20, founded, false},
+		"an older one":                                   {acted, false, "u", 19, founded, true},
+		"one of an unknown revision":                     {acted, false, "u", 0, restored, false},
+		"of another bundle, in a new fleet":              {acted, false, "v", 5, Epoch{Number: 1, ID: "other", Began: 1}, false},
+		"of another bundle, after a restore":             {acted, false, "v", 10, restored, true},
+		"of another bundle, given after it":              {acted, false, "v", 14, restored, true},
+		"of another bundle, decided after it":            {acted, false, "v", jump + 15, restored, false},
+		"of the same bundle, after a restore":            {acted, false, "u", 10, restored, true},
+		"what ran before the backup, after a restore":    {in(1, "first", 9), false, "u", 10, restored, false},
+		"what was given anew after it, once more":        {in(2, "second", 14), false, "u", 14, restored, false},
+		"what was decided before, over what was since":   {in(2, "second", jump+20), false, "u", 14, restored, true},
+		"in a cluster of no inventory":                   {inventory{}, false, "u", 10, restored, false},
+		"of a damaged inventory, in a new fleet":         {inventory{}, true, "u", 10, founded, false},
+		"of a damaged inventory, after a restore":        {inventory{}, true, "u", 10, restored, true},
+		"of a damaged inventory, decided after it":       {inventory{}, true, "u", jump + 15, restored, false},
+		"decided before, over a second restore's":        {in(2, "twin", jump+100), false, "u", 10, restored, true},
+		"decided since, over a second restore's":         {in(2, "twin", jump+100), false, "u", jump + 20, restored, false},
+		"decided in an epoch that was left behind":       {in(3, "third", 2*jump+30), false, "u", jump + 20, restored, true},
+		"decided in the next epoch, over the last one's": {in(2, "second", jump+100), false, "u", 2*jump + 120, Epoch{Number: 3, ID: "third", Began: 2*jump + 110}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := c.inv.isOlder(Grant{BundleUID: c.uid, StoreRevision: c.at, Epoch: c.epoch}, c.damaged); got != c.want {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
 func TestPace(t *testing.T) {
 	var p pace
 	now := time.Unix(1_000_000, 0)

@@ -23,7 +23,7 @@ import (
 // and what they add up to. So a list that was half written is one that no head speaks of, and a list that lost a
 // chunk does not add up: it is damaged, and nothing is deleted.
 //
-//	head   data: format, generation, chunks, sha256, fleet, cluster, bundle, bundleUID, revision, storeRevision, deletion
+//	head   data: format, generation, chunks, sha256, fleet, cluster, bundle, bundleUID, revision, storeRevision, epoch, epochID, deletion
 //	chunk  data: objects = lines of JSON ["group","version","kind","namespace","name","uid"], sorted
 type inventory struct {
 	bundle, bundleUID string
@@ -31,7 +31,10 @@ type inventory struct {
 	revision string
 	// storeRevision is that of the grant that was begun last.
 	storeRevision uint64
-	deletion      v1alpha1.DeletionPolicy
+	// epoch and epochID are the Epoch's that this grant came from.
+	epoch    uint64
+	epochID  string
+	deletion v1alpha1.DeletionPolicy
 	// entries by key. A UID is empty until the object was applied.
 	entries map[key]entry
 
@@ -71,6 +74,7 @@ func (inv inventory) encode(limit int) (head map[string]string, chunks []string,
 	return map[string]string{
 		"format": inventoryFormat, "bundle": inv.bundle, "bundleUID": inv.bundleUID, "revision": inv.revision,
 		"storeRevision": strconv.FormatUint(inv.storeRevision, 10), "deletion": string(inv.deletion),
+		"epoch": strconv.FormatUint(inv.epoch, 10), "epochID": inv.epochID,
 		"generation": strconv.FormatUint(inv.generation, 10), "chunks": strconv.Itoa(len(chunks)), "sha256": sumOf(chunks),
 	}, chunks, nil
 }
@@ -108,8 +112,9 @@ func decode(head map[string]string, chunk func(generation uint64, i int) (string
 	}
 	generation, errG := strconv.ParseUint(head["generation"], 10, 64)
 	store, errS := strconv.ParseUint(head["storeRevision"], 10, 64)
+	epoch, errE := strconv.ParseUint(head["epoch"], 10, 64)
 	n, errN := strconv.Atoi(head["chunks"])
-	if errG != nil || errS != nil || errN != nil || n < 1 || head["bundle"] == "" {
+	if errG != nil || errS != nil || errE != nil || errN != nil || n < 1 || head["bundle"] == "" {
 		return damaged("its head is garbled")
 	}
 	var chunks []string
@@ -125,6 +130,7 @@ func decode(head map[string]string, chunk func(generation uint64, i int) (string
 	}
 	inv := inventory{
 		bundle: head["bundle"], bundleUID: head["bundleUID"], revision: head["revision"], storeRevision: store,
+		epoch: epoch, epochID: head["epochID"],
 		deletion: v1alpha1.DeletionPolicy(head["deletion"]), generation: generation, entries: map[key]entry{},
 	}
 	for _, c := range chunks {

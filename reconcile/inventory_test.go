@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write golden files anew")
 
 func sampleInventory() inventory {
 	return inventory{
-		bundle: "shop", bundleUID: "uid-1", revision: "shop-uid-1-7", storeRevision: 811, deletion: "Prune", generation: 3,
+		bundle: "shop", bundleUID: "uid-1", revision: "shop-uid-1-7", storeRevision: 811, epoch: 1, epochID: "e-1", deletion: "Prune", generation: 3,
 		entries: map[key]entry{
 			{schema.GroupKind{Kind: "Namespace"}, "", "shop"}:                                                {"v1", "a"},
 			{schema.GroupKind{Group: "apps", Kind: "Deployment"}, "shop", "shop"}:                            {"v1", "b"},

@@ -4,7 +4,10 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/reconcile"
 )
 
 func TestABundleThatIsOnlyObservedIsLeftAsItIs(t *testing.T) {
@@ -61,4 +64,48 @@ func TestABundleThatIsOnlyObservedIsLeftAsItIs(t *testing.T) {
 	if !k.exists("ConfigMap", g.Bundle, "new") {
 		t.Error("what was decided is not there")
 	}
+}
+
+func TestAfterARestoreABundleThatWasMadeAgainIsNotRolledBack(t *testing.T) {
+	k := connect(t)
+	manifest := func(value string) string {
+		return namespaceYAML + "\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: kept, namespace: NS}, data: {a: '" + value + "'}}"
+	}
+	m := start(t, k)
+	again := bundle(t, manifest("2")) // deleted, and made again under its name, after the backup
+	again.StoreRevision, again.Epoch = 20, reconcile.Epoch{Number: 1, ID: "first", Began: 1}
+	m.grant(again)
+	m.awaitReady(t, again)
+	m.stop()
+
+	restored := reconcile.Epoch{Number: 2, ID: "second", Began: 1<<32 + 14}
+	before := next(t, again, manifest("1"))
+	before.BundleUID, before.StoreRevision, before.Epoch = again.BundleUID+"-before", 10, restored
+	m = start(t, k)
+	before.Observe = true
+	m.grant(before)
+	old := func(s v1alpha1.WorkStatus) bool {
+		return len(s.Conditions) == 1 && s.Conditions[0].Reason == v1alpha1.ReasonOldGrant
+	}
+	m.await(t, before.Bundle, "newer than what is granted", old)
+	before.Observe = false // a person says go
+	m.grant(before)
+	m.await(t, before.Bundle, "still newer", old)
+	m.stop()
+	k.edit("ConfigMap", reconcile.Namespace, "bundle."+before.Bundle, func(u *unstructured.Unstructured) {
+		u.Object["data"].(map[string]any)["sha256"] = "x"
+	})
+	m = start(t, k)
+	m.grant(before)
+	s := m.await(t, before.Bundle, "not known", old)
+	if !strings.Contains(s.Conditions[0].Message, "is damaged") {
+		t.Errorf("told: %s", s.Conditions[0].Message)
+	}
+	if u := k.must(k.get("ConfigMap", again.Bundle, "kept")); u.Object["data"].(map[string]any)["a"] != "2" {
+		t.Errorf("it was rolled back: %v", u.Object["data"])
+	}
+	decided := next(t, before, manifest("3"))
+	decided.StoreRevision, decided.Epoch = restored.Began+1, restored
+	m.grant(decided)
+	m.awaitReady(t, decided)
 }

@@ -113,8 +113,7 @@ func (b *bundle) postOldGrant() {
 }
 
 func (b *bundle) oldGrant() ready {
-	return ready{metav1.ConditionUnknown, reasonOldGrant, fmt.Sprintf(
-		"the grant is of store revision %d, and the cluster has acted on %d: it is not carried out", b.refused, b.inv.storeRevision)}
+	return ready{metav1.ConditionUnknown, reasonOldGrant, clip(b.whyOld(), maxMessage)}
 }
 
 func (b *bundle) postWithdrawing() {

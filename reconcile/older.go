@@ -1,0 +1,55 @@
+package reconcile
+
+import "fmt"
+
+// Epoch is the life of the fleet that a grant comes from: its founding, or a way back from a loss. What the cluster has acted
+// on may be from an epoch that the fleet knows nothing of.
+type Epoch struct {
+	// Number counts the epochs, from 1; ID tells two of one number apart, that both began from the same past.
+	Number uint64
+	ID     string
+	// Began is the store revision of the epoch's first change. A grant of an older one was decided before the loss.
+	Began uint64
+}
+
+// isOlder says that the cluster acts, or may have acted, on something newer than a grant: the state that the grant comes from
+// was rolled back, and is not acted on until a person decides about the bundle.
+func (inv inventory) isOlder(g Grant, damaged bool) bool {
+	decided := g.StoreRevision >= g.Epoch.Began // in the grant's own epoch
+	switch {
+	case g.StoreRevision == 0:
+		return false
+	case g.Epoch.Number <= 1: // a new fleet knows nothing of the past of a cluster that comes to it
+		return inv.bundleUID == g.BundleUID && g.StoreRevision < inv.storeRevision
+	case damaged:
+		return !decided
+	case inv.epoch == g.Epoch.Number && inv.epochID != g.Epoch.ID && decided:
+		return false // both count on from one past; neither knows the other's revisions
+	}
+	return g.StoreRevision < inv.storeRevision
+}
+
+// isOlder is the inventory's, as it was read.
+func (b *bundle) isOlder(g Grant) bool { return b.inv.isOlder(g, b.damaged != "") }
+
+// refuseOld gives up a grant that is older than what the inventory has seen.
+func (b *bundle) refuseOld() bool {
+	old := b.isOlder(b.grant)
+	if old {
+		b.phase, b.refused = idle, b.grant.StoreRevision
+		b.postOldGrant()
+	}
+	return old
+}
+
+// whyOld is what people are told about a grant that is refused.
+func (b *bundle) whyOld() string {
+	if b.damaged != "" {
+		return fmt.Sprintf("the grant is of store revision %d, from before the fleet came back, and what the cluster has acted on is not known: %s", b.refused, b.damaged)
+	}
+	why := fmt.Sprintf("the grant is of store revision %d, and the cluster has acted on %d: it is not carried out", b.refused, b.inv.storeRevision)
+	if b.inv.epoch > b.grant.Epoch.Number {
+		why += fmt.Sprintf("; that was in epoch %d, this is %d: to give it up, delete ConfigMap %s in namespace %s", b.inv.epoch, b.grant.Epoch.Number, headName(b.name), Namespace)
+	}
+	return why
+}
