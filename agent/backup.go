@@ -49,7 +49,7 @@ func (c *Core) serveBackup(w http.ResponseWriter, r *http.Request) {
 // backupState is the newest state, or this member's own.
 func (c *Core) backupState(r *http.Request, stale bool) (*store.Snapshot, error) {
 	if !stale {
-		ctx, cancel := context.WithTimeout(r.Context(), patience(r))
+		ctx, cancel := context.WithTimeout(r.Context(), within(r, quorumWait))
 		defer cancel()
 		if _, err := c.node.Read(ctx); err != nil {
 			return nil, err

@@ -27,17 +27,6 @@ import (
 // fileS3 is where a member's own S3 credentials may lie, in the form of ~/.aws/credentials. They are in no log.
 const fileS3 = "s3-credentials"
 
-// backupSpec is what the fleet's settings say; nil: nothing.
-func backupSpec(v *store.View) *v1alpha1.BackupSpec {
-	for _, kv := range v.List(v1alpha1.KeyFleets) {
-		var f v1alpha1.Fleet
-		if json.Unmarshal(kv.Value, &f) == nil {
-			return f.Spec.Backup
-		}
-	}
-	return nil
-}
-
 // backupRecord is what the log knows of backups, and what must still hold when it is written again.
 func backupRecord(v *store.View) (r v1alpha1.BackupRecord, as store.Condition, err error) {
 	kv, ok := v.Get(v1alpha1.KeyBackups)
@@ -59,7 +48,7 @@ func backupStatus(v *store.View, now time.Time) (latest *v1alpha1.BackupMade, wa
 	if n := len(record.Made); n > 0 {
 		latest = &record.Made[n-1]
 	}
-	return latest, plan.BackupWarning(backupSpec(v), record, now)
+	return latest, plan.BackupWarning(fleetSpec(v).Backup, record, now)
 }
 
 // orderBackup is the leader's part.
@@ -69,7 +58,7 @@ func (l *leader) orderBackup(ctx context.Context, s scene) error {
 		return err
 	}
 	_, looks := observing(s.view)
-	b := plan.Backups{Now: s.Now, Spec: backupSpec(s.view), Record: record, Observes: looks, Leader: l.self.Cluster}
+	b := plan.Backups{Now: s.Now, Spec: fleetSpec(s.view).Backup, Record: record, Observes: looks, Leader: l.self.Cluster}
 	voters := l.node.Status().Voters
 	for _, m := range s.view.Members() {
 		if slices.Contains(voters, m.ID) && s.Sightings[m.Cluster].Fresh {
@@ -107,7 +96,7 @@ func (c *Core) carryOut(ctx context.Context, o v1alpha1.BackupOrder) {
 	ctx, cancel := context.WithTimeout(ctx, plan.BackupPatience)
 	defer cancel()
 	v := c.store.View()
-	spec := backupSpec(v)
+	spec := fleetSpec(v).Backup
 	if _, looks := observing(v); spec == nil || looks {
 		return // the leader takes the order back
 	}

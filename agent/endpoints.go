@@ -20,8 +20,12 @@ import (
 // maxBody bounds the requests of the endpoints here.
 const maxBody = 64 << 10
 
-// tokenTimeout bounds the making of a token while there is no quorum.
-const tokenTimeout = 10 * time.Second
+const (
+	// quorumWait is how long a request waits for a quorum at most: who asks is told, and may ask again.
+	quorumWait = 10 * time.Second
+	// leadWait is how long one waits at most until the leader has moved: less than the API lets any request take.
+	leadWait = 50 * time.Second
+)
 
 // endpoints are what a member serves beside the kinds: what must be answered without quorum, and what is no object.
 func (c *Core) endpoints(w *works) []apiserver.Endpoint {
@@ -61,7 +65,7 @@ func (c *Core) serveTokens(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	terms := law.Terms{Cluster: ask.Cluster, Region: ask.Region, Zone: ask.Zone, Labels: ask.Labels, Voting: ask.Voting, Rights: ask.Rights, Replace: ask.Replace}
-	ctx, cancel := context.WithTimeout(r.Context(), patience(r))
+	ctx, cancel := context.WithTimeout(r.Context(), within(r, quorumWait))
 	defer cancel()
 	t, err := c.createToken(ctx, apiserver.Person(r.Context()), terms, time.Duration(ask.TTLSeconds)*time.Second)
 	switch {
@@ -87,13 +91,14 @@ func posted[T any](w http.ResponseWriter, r *http.Request, how, what string) (as
 	return ask, true
 }
 
-// patience is how long a request may take: as long as the asker waits, less the time for the answer.
-func patience(r *http.Request) time.Duration {
+// within is how long to wait for what a request needs: as long as the asker waits, less the time for the answer, and so
+// long at most.
+func within(r *http.Request, most time.Duration) time.Duration {
 	asked, err := time.ParseDuration(r.URL.Query().Get("timeout"))
 	if err != nil || asked <= 0 {
-		return tokenTimeout
+		return most
 	}
-	return min(tokenTimeout, asked-asked/8)
+	return min(most, asked-asked/8)
 }
 
 func get(what func(*http.Request) (any, error)) http.Handler {

@@ -77,7 +77,7 @@ func (c *Core) serveResume(works *works) http.Handler {
 }
 
 func (c *Core) resume(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), patience(r))
+	ctx, cancel := context.WithTimeout(r.Context(), within(r, quorumWait))
 	defer cancel()
 	at, err := c.endObserving(ctx, apiserver.Person(r.Context()))
 	if err != nil {

@@ -44,7 +44,7 @@ func (c *Core) betterLeader(office time.Time, move plan.Move) (string, plan.Move
 	if len(seats) == 0 {
 		return "", plan.Move{}
 	}
-	if place := c.fleetSpec().Leader; place != nil {
+	if place := fleetSpec(c.store.View()).Leader; place != nil {
 		to := plan.LeaderIn(c.isIn(*place), me, seats, trips)
 		if to == me {
 			to = ""
@@ -96,8 +96,8 @@ func (c *Core) isIn(place v1alpha1.LeaderPlace) func(plan.Seat) bool {
 }
 
 // fleetSpec is the fleet's settings.
-func (c *Core) fleetSpec() (spec v1alpha1.FleetSpec) {
-	for _, kv := range c.store.View().List(v1alpha1.KeyFleets) {
+func fleetSpec(v *store.View) (spec v1alpha1.FleetSpec) {
+	for _, kv := range v.List(v1alpha1.KeyFleets) {
 		var f v1alpha1.Fleet
 		if json.Unmarshal(kv.Value, &f) == nil {
 			spec = f.Spec
@@ -114,7 +114,7 @@ func (c *Core) serveLead(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), patience(r))
+	ctx, cancel := context.WithTimeout(r.Context(), within(r, leadWait))
 	defer cancel()
 	moved, err := c.Lead(ctx, apiserver.Person(r.Context()), ask)
 	if err != nil {
@@ -125,7 +125,7 @@ func (c *Core) serveLead(w http.ResponseWriter, r *http.Request) {
 }
 
 // Lead keeps the leadership at a place from now on, or lets it go where it is best again, and returns once the leader is
-// there.
+// there, or when ctx ends; the place is written then, too.
 func (c *Core) Lead(ctx context.Context, person string, ask v1alpha1.LeadRequest) (v1alpha1.LeadAnswer, error) {
 	began := time.Now()
 	a := v1alpha1.LeadAnswer{From: c.leaderCluster()}
@@ -142,7 +142,8 @@ func (c *Core) Lead(ctx context.Context, person string, ask v1alpha1.LeadRequest
 			return a, nil
 		}
 		if !sleep(ctx, 10*time.Millisecond) {
-			return a, fmt.Errorf("%w: the place is written, and %s still leads; it moves once the voter there has caught up", store.ErrUncertain, cmp.Or(a.To, "nobody"))
+			a.Waits = true
+			return a, nil
 		}
 	}
 }
@@ -187,17 +188,24 @@ func (c *Core) place(ask v1alpha1.LeadRequest) (*v1alpha1.LeaderPlace, error) {
 func (c *Core) setPlace(ctx context.Context, person string, place *v1alpha1.LeaderPlace) error {
 	key := v1alpha1.KeyFleets + c.self.Fleet
 	for {
+		if _, err := c.node.Read(ctx); err != nil {
+			return err
+		}
 		kv, ok := c.store.View().Get(key)
 		if !ok {
-			return fmt.Errorf("%w: %s has not heard of the fleet's settings yet", store.ErrNoQuorum, c.self.Cluster)
+			return fmt.Errorf("the fleet has no settings: write them with hanse apply, a Fleet of the name %s", c.self.Fleet)
 		}
 		var fleet v1alpha1.Fleet
 		if err := json.Unmarshal(kv.Value, &fleet); err != nil {
 			return fmt.Errorf("read %s: %w", key, err)
 		}
+		if samePlace(fleet.Spec.Leader, place) {
+			return nil
+		}
+		before := fleet.DeepCopy()
 		fleet.Spec.Leader = place
 		fleet.Generation++
-		op, err := law.Put(key, &fleet)
+		op, err := law.Amend(kv, before, &fleet)
 		if err != nil {
 			return err
 		}
@@ -206,6 +214,10 @@ func (c *Core) setPlace(ctx context.Context, person string, place *v1alpha1.Lead
 			return err
 		}
 	}
+}
+
+func samePlace(a, b *v1alpha1.LeaderPlace) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
 }
 
 // leaderCluster is the cluster of the leader that this member knows, "" when it knows none.

@@ -75,6 +75,8 @@ type LeadAnswer struct {
 	From       string `json:"from"`
 	To         string `json:"to"`
 	TookMillis int64  `json:"tookMillis"`
+	// Waits says that the place is written, and that the time was up before the leader was there.
+	Waits bool `json:"waits,omitempty"`
 }
 
 // TokenRequest asks for a join token. What is empty, the joiner may say; what is set, it cannot change.

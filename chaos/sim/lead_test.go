@@ -10,6 +10,8 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 func TestTheLeadershipGoesWhereAPersonWantsItAndStays(t *testing.T) {
@@ -117,6 +119,36 @@ func TestTheTimeoutFollowsWhatIsMeasured(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if now := f.Leader().Core.Node().Status().Term; now != term {
 			t.Errorf("term %d, and before %d: there was an election", now, term)
+		}
+	})
+}
+
+func TestMovingTheLeadershipKeepsWhatALaterVersionWrote(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		node, key := f.Members[0].Core.Node(), v1alpha1.KeyFleets+"sim"
+		kv, _ := f.Members[0].Core.Store().View().Get(key)
+		newer := strings.Replace(string(kv.Value), `"spec":{`, `"spec":{"tides":{"high":3},`, 1)
+		if _, err := node.Propose(t.Context(), consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.Put(key, []byte(newer))}}}); err != nil {
+			t.Fatal(err)
+		}
+		leader := f.Leader().Name
+		var at [2]store.Revision
+		for i := range at {
+			a, err := f.Members[0].Core.Lead(t.Context(), "", v1alpha1.LeadRequest{Place: leader})
+			if err != nil || a.To != leader || a.Waits {
+				t.Fatalf("%+v, %v", a, err)
+			}
+			kv, _ = f.Members[0].Core.Store().View().Get(key)
+			at[i] = kv.Modified
+		}
+		if !strings.Contains(string(kv.Value), `"tides":{"high":3}`) || !strings.Contains(string(kv.Value), leader) {
+			t.Errorf("the settings are %s", kv.Value)
+		}
+		if at[0] != at[1] {
+			t.Error("what is so already was written again")
 		}
 	})
 }

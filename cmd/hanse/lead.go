@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
@@ -37,12 +39,19 @@ func leadAction(c *cli.Context) error {
 	}
 	doing := strings.TrimSpace("lead " + ask.Place)
 	answer, server, err := post(c, v1alpha1.PathLead, ask)
+	if isReason(err, metav1.StatusReasonBadRequest) {
+		err = &failure{code: exitError, why: err.Error(), hints: []hint{{"see who votes, and where", "status"}}}
+	}
 	if err != nil {
 		return during(doing, err)
 	}
 	var moved v1alpha1.LeadAnswer
 	if err := json.Unmarshal(answer, &moved); err != nil {
 		return during(doing, fmt.Errorf("%s answers what is no JSON of the fleet: %w", server, err))
+	}
+	if moved.Waits {
+		why := fmt.Sprintf("%s leads still, and the place is written: the leadership moves once the voter there has caught up", cmp.Or(moved.To, "nobody"))
+		return during(doing, &failure{code: exitUncertain, why: why, hints: []hint{{"see who leads", "status"}}})
 	}
 	fmt.Fprintln(c.App.Writer, leadWords(ask, moved))
 	return nil

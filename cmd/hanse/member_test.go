@@ -111,6 +111,8 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer(w, 200, v1alpha1.LeadAnswer{From: "fra", To: "fra"})
 		case m.clusters[ask.Place] == "":
 			refuse(w, 400, "BadRequest", fmt.Sprintf("the fleet has no cluster and no region %q", ask.Place), nil)
+		case ask.Place == "sin":
+			answer(w, 200, v1alpha1.LeadAnswer{From: "fra", To: "fra", Waits: true})
 		default:
 			answer(w, 200, v1alpha1.LeadAnswer{From: "fra", To: ask.Place, TookMillis: 210})
 		}
