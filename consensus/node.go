@@ -60,6 +60,8 @@ type Node struct {
 	upstream     atomic.Pointer[upstream] // nil while this member follows nobody
 	heard        atomic.Int64             // when a leader last spoke raft to us, in Unix nanoseconds; at first the start
 
+	asked atomic.Int64 // when this voter last said that it would vote for another, in Unix nanoseconds
+
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc
 	work   sync.WaitGroup // our goroutines and the calls under way
@@ -216,6 +218,7 @@ func (n *Node) start() {
 	n.goFunc(n.routineComplete)
 	n.goFunc(n.routineDrive)
 	n.goFunc(n.routineWarm)
+	n.goFunc(n.routineStand)
 	n.goFunc(n.routineYield)
 	n.goFunc(n.routineFollow)
 	n.cfg.Network.Handle(kindPropose, n.servePropose)
@@ -358,3 +361,8 @@ func (g gated) admit(from MemberID, c any) error { <-g.open; return g.n.admit(fr
 
 func (g gated) skipKnown(req *raft.AppendEntriesRequest)    { g.n.skipKnown(req) }
 func (g gated) knows(req *raft.InstallSnapshotRequest) bool { return g.n.knows(req) }
+func (g gated) isOverdue() bool                             { return g.n.isOverdue() }
+
+func (g gated) answerPreVote(req *raft.RequestPreVoteRequest) (*raft.RequestPreVoteResponse, bool) {
+	return g.n.answerPreVote(req)
+}

@@ -14,7 +14,8 @@ import (
 type pace struct {
 	lease   time.Duration
 	timeout atomic.Int64
-	mu      sync.Mutex // one reload of raft's configuration at a time
+	held    atomic.Bool // it is not this voter's turn to stand for election
+	mu      sync.Mutex  // one reload of raft's configuration at a time
 }
 
 func newPace(t Timing) *pace {
@@ -42,19 +43,28 @@ func (n *Node) SetTimeout(d time.Duration) {
 	n.reload()
 }
 
-// reload tells raft the timeouts of a leader, or those of a follower.
+// hold has raft wait for its leader for longer than the timeout, or not any more.
+func (n *Node) hold(on bool) {
+	if n.pace.held.Swap(on) != on {
+		n.reload()
+	}
+}
+
+// reload tells raft the timeouts of a leader, or those of a follower. One that is held back waits twice as long.
 func (n *Node) reload() {
 	n.pace.mu.Lock()
 	defer n.pace.mu.Unlock()
 	c := n.raft.ReloadableConfig()
-	heartbeat := n.pace.get()
+	heartbeat, election := n.pace.get(), n.pace.get()
 	if o, _ := n.offices.get(); o != nil {
 		heartbeat = n.pace.lease
+	} else if n.pace.held.Load() {
+		heartbeat, election = 2*heartbeat, 2*election
 	}
-	if c.HeartbeatTimeout == heartbeat && c.ElectionTimeout == n.pace.get() {
+	if c.HeartbeatTimeout == heartbeat && c.ElectionTimeout == election {
 		return
 	}
-	c.HeartbeatTimeout, c.ElectionTimeout = heartbeat, n.pace.get()
+	c.HeartbeatTimeout, c.ElectionTimeout = heartbeat, election
 	if err := n.raft.ReloadConfig(c); err != nil {
 		n.cfg.Logger.Error("election timeout not changed", "timeout", n.pace.get(), "error", err)
 	}

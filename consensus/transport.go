@@ -23,9 +23,11 @@ type admission interface {
 	// admitStream is asked for each raft stream that a peer opens, admit for each RPC on it.
 	admitStream(from MemberID) error
 	admit(from MemberID, command any) error
-	// skipKnown and knows are asked of what was admitted.
+	// All below are asked of what was admitted.
 	skipKnown(req *raft.AppendEntriesRequest)
 	knows(req *raft.InstallSnapshotRequest) bool
+	isOverdue() bool
+	answerPreVote(req *raft.RequestPreVoteRequest) (*raft.RequestPreVoteResponse, bool)
 }
 
 // transport is the raft.Transport of a Node: for each peer a link of two raft.NetworkTransports, one a class, so
@@ -246,6 +248,15 @@ func (t *transport) deliver(from MemberID, rpc raft.RPC) {
 		return
 	case *raft.AppendEntriesRequest:
 		t.admitted.skipKnown(req)
+	case *raft.RequestPreVoteRequest:
+		if answer, ours := t.admitted.answerPreVote(req); ours {
+			rpc.Respond(answer, nil)
+			return
+		}
+	case *raft.RequestVoteRequest:
+		if t.admitted.isOverdue() { // as when the leader hands over: the vote is not held back for its sake
+			req.LeadershipTransfer = true
+		}
 	}
 	t.hand(rpc)
 }
