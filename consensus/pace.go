@@ -43,6 +43,9 @@ func (n *Node) SetTimeout(d time.Duration) {
 	n.reload()
 }
 
+// heldBack is how many timeouts raft waits while it is not this voter's turn: longer than the last of seven does.
+const heldBack = 4
+
 // hold has raft wait for its leader for longer than the timeout, or not any more.
 func (n *Node) hold(on bool) {
 	if n.pace.held.Swap(on) != on {
@@ -50,7 +53,7 @@ func (n *Node) hold(on bool) {
 	}
 }
 
-// reload tells raft the timeouts of a leader, or those of a follower. One that is held back waits twice as long.
+// reload tells raft the timeouts of a leader, or those of a follower. One that is held back waits longer.
 func (n *Node) reload() {
 	n.pace.mu.Lock()
 	defer n.pace.mu.Unlock()
@@ -59,7 +62,7 @@ func (n *Node) reload() {
 	if o, _ := n.offices.get(); o != nil {
 		heartbeat = n.pace.lease
 	} else if n.pace.held.Load() {
-		heartbeat, election = 2*heartbeat, 2*election
+		heartbeat, election = heldBack*heartbeat, heldBack*election
 	}
 	if c.HeartbeatTimeout == heartbeat && c.ElectionTimeout == election {
 		return

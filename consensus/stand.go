@@ -13,7 +13,7 @@ import (
 // not given the leader up by itself, so what counts is the second of two such timers; and those that stand at the same time
 // take each other's votes, and begin anew.
 //
-// So the voters take turns, in the order of their ids. Until its turn a voter's raft is held to twice the timeout; that it is
+// So the voters take turns, in the order of their ids. Until its turn a voter's raft is held to a longer timeout; that it is
 // lowered then has raft look at once. Whoever has not heard the leader for a timeout does not hold back its vote, whatever
 // its own turn is. All else is raft's: terms, logs, votes on the disk, and its timers, should the turns pass without effect.
 //
