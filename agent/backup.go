@@ -64,7 +64,7 @@ func (c *Core) backupState(r *http.Request, stale bool) (*store.Snapshot, error)
 
 func (c *Core) backupHeader(v *store.View) backup.Header {
 	return backup.Header{
-		Fleet: c.self.Fleet, Member: c.self.Cluster, Version: c.version, Made: time.Now().UTC().Truncate(time.Second),
+		Fleet: c.self.Fleet, Member: c.self.Cluster, Version: c.version, Made: c.now().UTC().Truncate(time.Second),
 		Epoch: v.Epoch().Number, EpochID: v.Epoch().ID, Revision: v.Revision(),
 	}
 }

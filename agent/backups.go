@@ -156,7 +156,7 @@ func (c *Core) expireBackups(ctx context.Context, spec *v1alpha1.BackupSpec, pla
 	}
 	gone := map[string]bool{}
 	var errs []error
-	for _, m := range plan.ExpiredBackups(spec.Retention, record.Made, time.Now()) {
+	for _, m := range plan.ExpiredBackups(spec.Retention, record.Made, c.now()) {
 		fleet, _, ok := backup.ParseName(m.Name)
 		if !ok || fleet != c.self.Fleet || m.To != spec.To || filepath.IsAbs(m.To) && m.By != c.self.Cluster {
 			continue

@@ -40,6 +40,8 @@ type Core struct {
 	// ready closes when node is set: the network runs before it.
 	ready   chan struct{}
 	version string
+	// now is the wall clock: for what is written down. What lasts, and what is silent, is measured by time.Now.
+	now func() time.Time
 	// since is when this member began to listen.
 	since time.Time
 	// kubernetes is the version of the member's own cluster, once it has answered.
@@ -87,7 +89,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
-	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), board: newBoard(), senses: newSenses(), buried: map[store.MemberID]time.Time{}, version: cfg.Version, since: time.Now(), ready: make(chan struct{})}
+	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), board: newBoard(), senses: newSenses(), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), since: time.Now(), ready: make(chan struct{})}
 	c.store = store.NewFaulty(cfg.Seams.authorizer(law.Authority{Address: transport.CheckAddress}), cfg.Seams.Faults)
 	c.directory = &directory{self: c.id(), store: c.store, joined: peers}
 	c.verdict = newVerdict(c.knownVoters)
@@ -116,6 +118,7 @@ func (c *Core) open(cfg CoreConfig) error {
 		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint, cfg.Seams},
 		Timing: cfg.Timing, Choose: c.chooseServers, Seeds: c.directory.seeds, RTT: c.roundTrip, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
 		Stores: cfg.Stores, SnapshotThreshold: cfg.Seams.SnapshotThreshold, TrailingLogs: cfg.Seams.TrailingLogs, Faults: cfg.Seams.Faults,
+		Quota: cfg.Seams.Quota, Clock: cfg.Seams.clock(),
 	})
 	if err != nil {
 		return errors.Join(c.refused(err), endpoint.Close())

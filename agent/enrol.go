@@ -48,7 +48,7 @@ func (c *Core) createToken(ctx context.Context, person string, terms law.Terms, 
 	if err := c.store.WaitFor(ctx, 1); err != nil {
 		return transport.Token{}, fmt.Errorf("%w: %s has not heard of the fleet's members yet", store.ErrNoQuorum, c.self.Cluster)
 	}
-	t := transport.Token{Fleet: c.self.Fleet, Expires: roundUp(time.Now().Add(ttl))}
+	t := transport.Token{Fleet: c.self.Fleet, Expires: roundUp(c.now().Add(ttl))}
 	for _, m := range c.doorkeepers() {
 		t.Addresses = append(t.Addresses, m.Addresses[:min(doorsAtMost, len(m.Addresses))]...)
 		t.Pins = append(t.Pins, transport.Pin(m.Pin))
@@ -133,7 +133,7 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	if can, need := max(r.Applies, 1), v.Version(); can < need {
 		return transport.JoinAnswer{}, refuse("the fleet applies version %d of the log, this hanse up to %d; join with a newer hanse", need, can)
 	}
-	if err := token.Usable(time.Now()); err != nil {
+	if err := token.Usable(c.now()); err != nil {
 		return transport.JoinAnswer{}, refusal{err}
 	}
 	if err := c.replaceable(v, token, time.Now()); err != nil {
@@ -150,7 +150,7 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	if _, taken := v.Get(v1alpha1.KeyClusters + terms.Cluster); taken && !vacant(v, token, terms.Cluster) {
 		return transport.JoinAnswer{}, refuse("the fleet has a cluster %s already; join under another --cluster, or, if the disk of its member is lost: hanse token create --cluster %s --replace", terms.Cluster, terms.Cluster)
 	}
-	token.Spent = &law.Spending{Cluster: terms.Cluster, Pin: from.String(), At: time.Now().UTC()}
+	token.Spent = &law.Spending{Cluster: terms.Cluster, Pin: from.String(), At: c.now().UTC()}
 	txn, err := enlist(v, kv, token, terms, from, r)
 	if err != nil {
 		return transport.JoinAnswer{}, err

@@ -95,7 +95,7 @@ func TestARecoveryThatIsCutOffIsFinishedByTheNext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		next, err := dir.succeed(me, v, found, "test")
+		next, err := dir.succeed(me, v, found, RecoverOptions{Version: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -92,12 +92,12 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 	s.rollouts, errs[2] = l.rollouts.list(v)
 	s.grants, errs[3] = l.grants.list(v)
 	s.tombs, errs[4] = l.tombs.list(v)
-	s.Scene = plan.Scene{Now: time.Now(), Grants: map[string]map[string]v1alpha1.Grant{}, Sightings: map[string]plan.Sighting{}}
+	s.Scene = plan.Scene{Now: l.now(), Grants: map[string]map[string]v1alpha1.Grant{}, Sightings: map[string]plan.Sighting{}}
 	for _, c := range s.clusters {
 		s.Clusters = append(s.Clusters, *c.value)
 	}
 	for cluster, seen := range l.sightings(v) {
-		s.Sightings[cluster] = seen.planned(s.Now)
+		s.Sightings[cluster] = seen.planned(time.Now())
 	}
 	s.named = map[string]map[string]object[v1alpha1.Grant]{}
 	for _, g := range s.grants {

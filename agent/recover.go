@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/fault"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -23,6 +24,8 @@ type RecoverOptions struct {
 	Fenced    []string
 	// Version of hanse that recovers.
 	Version string
+	// Faults are known bugs that a test puts back.
+	Faults fault.Set
 }
 
 // Recover makes a survivor that does not run the only member of a new epoch. Its log is kept beside the new one. A crash
@@ -49,7 +52,7 @@ func Recover(o RecoverOptions) (NewEpoch, error) {
 	if err := r.Check(); err != nil {
 		return NewEpoch{}, err
 	}
-	next, err := dir.succeed(me, v, found, o.Version)
+	next, err := dir.succeed(me, v, found, o)
 	if err != nil {
 		return NewEpoch{}, err
 	}
@@ -62,7 +65,7 @@ func Recover(o RecoverOptions) (NewEpoch, error) {
 }
 
 // succeed is the state that the member goes on with.
-func (d dataDir) succeed(me self, v *store.View, found consensus.Survey, version string) (*store.Snapshot, error) {
+func (d dataDir) succeed(me self, v *store.View, found consensus.Survey, o RecoverOptions) (*store.Snapshot, error) {
 	heir, ok := v.Member(store.MemberID(me.Incarnation))
 	if !ok {
 		return nil, fmt.Errorf("%s is no member by its own log; it cannot go on from it", me.Cluster)
@@ -76,11 +79,11 @@ func (d dataDir) succeed(me self, v *store.View, found consensus.Survey, version
 	}
 	heir.Eligible, heir.Rights = true, string(v1alpha1.RightsAdmin)
 	_, zone := regionAndZone(v, me.Cluster)
-	ops, err := succession{heir: heir, zone: zone, version: version, reason: v1alpha1.ReasonRecovered, now: time.Now()}.ops(v)
+	ops, err := succession{heir: heir, zone: zone, version: o.Version, reason: v1alpha1.ReasonRecovered, now: time.Now()}.ops(v)
 	if err != nil {
 		return nil, err
 	}
-	return v.Succeed(store.Succession{ID: uuid.NewString(), Index: found.NextIndex(), Ops: ops})
+	return v.Succeed(store.Succession{ID: uuid.NewString(), Index: found.NextIndex(), Ops: ops, Faults: o.Faults})
 }
 
 // recovery is what is done on the disk, in order. It may end after any step.

@@ -16,6 +16,7 @@ import (
 	"github.com/hanse-fleet/hanse/backup"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/fault"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -31,6 +32,8 @@ type RestoreOptions struct {
 	Identities []age.Identity
 	// Version of hanse that restores.
 	Version string
+	// Faults are known bugs that a test puts back.
+	Faults fault.Set
 }
 
 // NewEpoch is what a person needs to know after a restore or a recovery.
@@ -77,7 +80,7 @@ func Restore(o RestoreOptions) (backup.Header, NewEpoch, error) {
 		return h, NewEpoch{}, err
 	}
 	var none consensus.Survey // a new member has no log yet
-	next, err := v.Succeed(store.Succession{ID: uuid.NewString(), Index: none.NextIndex(), Ops: append(ops, settings...)})
+	next, err := v.Succeed(store.Succession{ID: uuid.NewString(), Index: none.NextIndex(), Ops: append(ops, settings...), Faults: o.Faults})
 	if err != nil {
 		return h, NewEpoch{}, err
 	}

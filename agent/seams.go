@@ -2,7 +2,9 @@ package agent
 
 import (
 	"net"
+	"time"
 
+	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/fault"
 	"github.com/hanse-fleet/hanse/transport"
@@ -15,10 +17,22 @@ type Seams struct {
 	Directory  func(transport.Directory) transport.Directory
 	// Heard is told of every read of a stream that another member opened, when it is handed to whom it is for.
 	Heard func(from store.MemberID)
+	// Clock is the member's wall clock, which may be wrong, and jump; nil: time.Now. Only what is written down, or compared
+	// with what was, is read from it.
+	Clock func() time.Time
+	// Quota of each other member when this one leads; zero: consensus.DefaultQuota.
+	Quota consensus.Quota
 	// SnapshotThreshold and TrailingLogs are consensus.Config's: small ones make snapshots happen in a short life.
 	SnapshotThreshold, TrailingLogs uint64
 	// Faults are known bugs, put back.
 	Faults fault.Set
+}
+
+func (s Seams) clock() func() time.Time {
+	if s.Clock == nil {
+		return time.Now
+	}
+	return s.Clock
 }
 
 func (s Seams) authorizer(law store.Authorizer) store.Authorizer {

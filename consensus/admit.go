@@ -2,7 +2,6 @@ package consensus
 
 import (
 	"errors"
-	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -45,7 +44,7 @@ func (n *Node) admit(from MemberID, command any) error {
 		if !n.mayLead(from) {
 			return errNotEligible
 		}
-		n.heard.Store(time.Now().UnixNano())
+		n.hear()
 		return wellFormed(command)
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -66,7 +65,7 @@ func newSubmission(commands []store.Command) (*submission, error) {
 // has applied them. The commands are stamped with the proposer and the time. Of its errors errNotLeading says that
 // surely nothing was appended, errDoubt that it is not known.
 func (n *Node) appendLocally(ctx context.Context, proposer MemberID, commands []store.Command) ([]store.Result, error) {
-	now := time.Now().UnixNano()
+	now := n.cfg.Clock().UnixNano()
 	for i := range commands {
 		commands[i].Proposer, commands[i].Time = proposer, now
 	}

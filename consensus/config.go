@@ -46,6 +46,9 @@ type Config struct {
 	Quota Quota
 	// Stores, when set, are used in place of files in Dir.
 	Stores *Stores
+	// Clock is the wall clock, which may jump: the stamps of commands and the first sequence number of a start come from
+	// it, and nothing that lasts. nil: time.Now.
+	Clock func() time.Time
 
 	// Faults are the known bugs that a test puts back.
 	Faults fault.Set
@@ -80,6 +83,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Seeds == nil {
 		c.Seeds = func() []MemberID { return nil }
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	if c.Quota == (Quota{}) {
 		c.Quota = DefaultQuota()

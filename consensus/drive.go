@@ -76,7 +76,7 @@ func (n *Node) configurationIndex() uint64 { return 0 }
 func (n *Node) nextChange(o *office) change {
 	c := configuration{
 		self: n.cfg.ID, servers: n.servers(),
-		alive: func(id MemberID) bool { return n.heardFrom(o, id) },
+		alive: func(id MemberID) bool { return n.heardFrom(o, id) || n.cfg.Faults.HastyChoice && n.inContact(o, id) },
 		ready: func(id MemberID) bool { return n.stable(o, id) },
 	}
 	var candidates []Candidate
@@ -96,7 +96,7 @@ func (n *Node) candidate(o *office, m store.Member, servers map[MemberID]bool) C
 	votes, in := servers[m.ID]
 	return Candidate{
 		ID: m.ID, Cluster: m.Cluster, Region: m.Region, Eligible: m.Eligible, Voter: votes, Standby: in && !votes,
-		Stable: in && n.stable(o, m.ID),
+		Stable: in && n.stable(o, m.ID) || votes && n.cfg.Faults.HastyChoice,
 	}
 }
 

@@ -68,7 +68,14 @@ func (n *Node) mustFollow() bool {
 	if _, server := n.servers()[n.cfg.ID]; !server {
 		return true
 	}
-	return time.Since(time.Unix(0, n.heard.Load())) > 3*n.Timeout()
+	return time.Since(*n.heard.Load()) > 3*n.Timeout()
+}
+
+// hear notes that a leader speaks raft to this member. The time is kept whole, with its monotonic part: a wall clock that
+// jumps must not look like silence, nor hide it.
+func (n *Node) hear() {
+	now := time.Now()
+	n.heard.Store(&now)
 }
 
 // feeder is the following side. It is for one goroutine.

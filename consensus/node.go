@@ -57,8 +57,8 @@ type Node struct {
 
 	followers    chan struct{} // a slot each follower that we are the source of
 	snapshotsOut chan struct{}
-	upstream     atomic.Pointer[upstream] // nil while this member follows nobody
-	heard        atomic.Int64             // when a leader last spoke raft to us, in Unix nanoseconds; at first the start
+	upstream     atomic.Pointer[upstream]  // nil while this member follows nobody
+	heard        atomic.Pointer[time.Time] // when a leader last spoke raft to us; at first the start
 
 	asked atomic.Int64 // when this voter last said that it would vote for another, in Unix nanoseconds
 
@@ -91,7 +91,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.followers, n.snapshotsOut = make(chan struct{}, maxFollowers), make(chan struct{}, maxSnapshotsOut)
-	n.heard.Store(time.Now().UnixNano())
+	n.hear()
 	n.offices.changed = make(chan struct{})
 	n.recorded.turn = newTurn()
 	n.life.closed = make(chan struct{})
@@ -117,7 +117,7 @@ func (n *Node) open() (err error) {
 			return err
 		}
 	}
-	start, err := startSequence(n.stores.Stable)
+	start, err := startSequence(n.stores.Stable, n.cfg.Clock())
 	if err != nil {
 		return err
 	}

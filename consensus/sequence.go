@@ -19,12 +19,12 @@ var keySequence = []byte("HanseSequence")
 const reserved = 1 << 32
 
 // startSequence returns a number above all that this incarnation ever used, also when its clock went back.
-func startSequence(stable raft.StableStore) (uint64, error) {
+func startSequence(stable raft.StableStore, now time.Time) (uint64, error) {
 	old, err := readSequence(stable)
 	if err != nil {
 		return 0, err
 	}
-	start := max(uint64(time.Now().UnixNano()), old)
+	start := max(uint64(now.UnixNano()), old)
 	return start, writeSequence(stable, start+reserved)
 }
 

@@ -1,6 +1,10 @@
 package store
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/hanse-fleet/hanse/internal/fault"
+)
 
 // Jump is by how much the revision grows when an epoch begins from a state that survived. Whoever wrote to the log that
 // was lost wrote fewer revisions than that, so no revision is ever used twice.
@@ -39,6 +43,8 @@ type Succession struct {
 	// Ops are the new epoch's first transaction: who its members are, and what of the old one is void. The rules of the
 	// membership hold for it, the Authorizer is not asked.
 	Ops []Op
+	// Faults are known bugs that a test puts back.
+	Faults fault.Set
 }
 
 // Succeed returns a state that begins a new epoch: the ops applied, Jump revisions later, and without a memory of recent
@@ -52,7 +58,9 @@ func (v *View) Succeed(s Succession) (*Snapshot, error) {
 	}
 	m := machine{view: *v}
 	m.view.index = s.Index
-	m.view.revision += Jump - 1
+	if !s.Faults.NoJump {
+		m.view.revision += Jump - 1
+	}
 	m.view.epoch = Epoch{Number: max(v.epoch.Number, 1) + 1, ID: s.ID, Began: m.view.revision + 1}
 	if r := m.commit(s.Ops, make([]*large, len(s.Ops))); r.Revision != m.view.epoch.Began {
 		return nil, invalidf("an epoch begins with a change")

@@ -31,6 +31,10 @@ type Set struct {
 	WatchSkips bool
 	// RevisionReused makes the counter of revisions one too low when a snapshot is restored.
 	RevisionReused bool
+	// NoJump lets a new epoch count on from the revision that its state has, as if nobody had written more.
+	NoJump bool
+	// HastyChoice lets a leader that has just been elected count voters that it has not heard yet as alive and well.
+	HastyChoice bool
 
 	// NextVersion is no bug: it is a program that can apply one version of the log more than this one, for tests of
 	// fleets that are upgraded.
