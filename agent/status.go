@@ -56,7 +56,7 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 
 func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 	if !s.Quorum.Have {
-		all = append(all, "no quorum: reads are answered from this member's own copy; writes wait")
+		all = append(all, "no quorum: reads are answered from this member's own copy; writes wait for voters to return, or for `hanse recover` when they are lost for good")
 	}
 	if o, yes := observing(c.store.View()); yes {
 		all = append(all, onlyLooks(o))

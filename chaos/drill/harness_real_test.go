@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/testbed"
 )
 
@@ -61,15 +60,14 @@ func folder(t testing.TB) string {
 
 // field is where most drills are held: one fleet, whose regions have real clusters.
 type field struct {
-	bed   *testbed.Testbed
-	hanse string
-	dead  []string // regions that were killed and not healed, by field.kill
+	*realm
+	bed *testbed.Testbed
 }
 
 // newField makes the clusters and their fleet. They end with the test, and with the test's process however that ends.
 func newField(t testing.TB, regions, perRegion int) *field {
 	t.Helper()
-	f := &field{hanse: hanseBinary(t)}
+	f := &field{realm: &realm{hanse: hanseBinary(t)}}
 	kubernetes, err := testbed.FindBinaries()
 	if err != nil {
 		t.Fatalf("no clusters to drill on: %v\nrun the drills with: make test", err)
@@ -90,6 +88,10 @@ func newField(t testing.TB, regions, perRegion int) *field {
 	begun := time.Now()
 	plan := testbed.Plan{Regions: regions, ClustersPerRegion: perRegion, Fleet: "acme", Hanse: f.hanse, Binaries: kubernetes}
 	err = f.bed.Prepare(plan)
+	f.down, f.up = f.bed.Kill, f.bed.Heal
+	for _, c := range f.bed.Clusters() {
+		f.seats = append(f.seats, seat{name: c.Name(), region: c.Region(), socket: c.Socket(), status: c.FleetStatus})
+	}
 	if err == nil {
 		err = f.bed.StartClusters(t.Context(), f.bed.Clusters()...)
 	}
@@ -151,27 +153,6 @@ func (f *field) kubernetes(t testing.TB, cluster string) *kubernetes.Clientset {
 		t.Fatal(err)
 	}
 	return client
-}
-
-// tell types a command at a cluster's member, with an input.
-func (f *field) tell(t testing.TB, cluster string, input []byte, args ...string) Said {
-	t.Helper()
-	return tell(t, Person{Hanse: f.hanse, Server: f.cluster(t, cluster).HanseServer()}, input, args...)
-}
-
-// must is tell, of a command that ends well.
-func (f *field) must(t testing.TB, cluster string, input []byte, args ...string) Said {
-	t.Helper()
-	return ended(t, 0, f.tell(t, cluster, input, args...), args)
-}
-
-func (f *field) status(t testing.TB, cluster string) v1alpha1.FleetStatus {
-	t.Helper()
-	s, err := f.cluster(t, cluster).FleetStatus(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // log is all that a cluster's member has logged.

@@ -78,13 +78,26 @@ func TestAHundredKillsUnderWrites(t *testing.T) {
 	}
 }
 
-// company is a fleet of daemons without clusters, all of them voters.
+// company is a fleet of daemons without clusters, each in a region of its own.
 func company(t *testing.T, hanse, fleet string, names ...string) []*Daemon {
+	t.Helper()
+	var places []place
+	for _, name := range names {
+		places = append(places, place{name, "r" + name})
+	}
+	return gather(t, hanse, fleet, places...)
+}
+
+// place is where a daemon is to be.
+type place struct{ cluster, region string }
+
+// gather is a fleet of daemons without clusters. Three of them vote, or one while they are fewer.
+func gather(t *testing.T, hanse, fleet string, places ...place) []*Daemon {
 	t.Helper()
 	dir := folder(t)
 	var all []*Daemon
-	for i, name := range names {
-		d, err := NewDaemon(hanse, dir, name, "r"+name)
+	for i, p := range places {
+		d, err := NewDaemon(hanse, dir, p.cluster, p.region)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,8 +117,12 @@ func company(t *testing.T, hanse, fleet string, names ...string) []*Daemon {
 		})
 		all = append(all, d)
 	}
+	voters := 3
+	if len(places) < voters {
+		voters = 1
+	}
 	for _, d := range all {
-		until(t, 2*comesBack, func(ctx context.Context) error { return atWork(ctx, d, len(names)) })
+		until(t, 2*comesBack, func(ctx context.Context) error { return atWork(ctx, d, voters) })
 	}
 	return all
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/testbed"
 )
 
@@ -64,12 +65,15 @@ func losingTwoRegions(t *testing.T, f *field) {
 	survivor := f.kubernetes(t, "fra")
 	f.must(t, "iad", shop("1"), applyShop("--wait")...)
 	before := f.status(t, "fra").Revision
-	if err := f.bed.Kill("us"); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.bed.Kill("ap"); err != nil {
-		t.Fatal(err)
-	}
+	f.settle(t, "three vote, and any region can be lost", 3, 3)
+
+	t.Run("one of them is lost, and with nobody to vote in its place status says that no more can be", func(t *testing.T) {
+		f.kill(t, "us")
+		f.must(t, "fra", userNamed("without-us"), "apply", "-f", "-")
+		until(t, goesOn, f.seat(t, "fra").sees(func(s v1alpha1.FleetStatus) error { return truthful(s, f.dead) }))
+		mentions(t, f.tell(t, "fra", nil, "status").Out, "quorum 2 of 3", "can lose: no region")
+	})
+	f.kill(t, "ap")
 
 	t.Run("a read answers, and says that it may be old, and of which revision it is", func(t *testing.T) {
 		args := []string{"get", "bundles"}
@@ -120,12 +124,9 @@ func losingTwoRegions(t *testing.T, f *field) {
 
 	t.Run("both regions return, and everything goes on by itself", func(t *testing.T) {
 		begun := time.Now()
-		for _, region := range []string{"us", "ap"} {
-			if err := f.bed.Heal(t.Context(), region); err != nil {
-				t.Fatal(err)
-			}
-		}
+		f.healAll(t)
 		t.Logf("both regions run after %s", round(time.Since(begun)))
+		mentions(t, f.must(t, "sin", nil, "get", "users", "-o", "name").Out, "without-us")
 		said := f.must(t, "sin", shop("3"), applyShop("--wait")...)
 		mentions(t, said.Out, "bundle shop applied at revision")
 		t.Logf("%s", said)

@@ -295,8 +295,7 @@ func clientHello(t *testing.T) []byte {
 // stillWorks checks that a daemon takes a write and tells it, by its socket and by its port for people.
 func stillWorks(t *testing.T, fra *quay, name string) {
 	t.Helper()
-	text := fmt.Sprintf("apiVersion: fleet.hanse.dev/v1alpha1\nkind: User\nmetadata: {name: %s}\nspec: {role: Viewer, pin: %q}\n", name, strings.Repeat("0a", 32))
-	ended(t, 0, tell(t, fra.Person(), []byte(text), "apply", "-f", "-"), []string{"apply"})
+	ended(t, 0, tell(t, fra.Person(), userNamed(name), "apply", "-f", "-"), []string{"apply"})
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	config := ended(t, 0, tell(t, fra.Person(), nil, "kubeconfig"), []string{"kubeconfig"})
 	if err := os.WriteFile(kubeconfig, []byte(config.Out), 0o600); err != nil {
@@ -304,4 +303,9 @@ func stillWorks(t *testing.T, fra *quay, name string) {
 	}
 	args := []string{"get", "users", "-o", "name", "--config", kubeconfig}
 	mentions(t, ended(t, 0, tell(t, Person{Hanse: fra.hanse}, nil, args...), args).Out, name)
+}
+
+// userNamed is a User's manifest.
+func userNamed(name string) []byte {
+	return fmt.Appendf(nil, "apiVersion: fleet.hanse.dev/v1alpha1\nkind: User\nmetadata: {name: %s}\nspec: {role: Viewer, pin: %q}\n", name, strings.Repeat("0a", 32))
 }

@@ -389,7 +389,7 @@ func (m *member) fleetStatus() v1alpha1.FleetStatus {
 	if m.mode == "noquorum" {
 		s.Leader, s.RegionsYouCanLose = "", []string{}
 		s.Quorum = v1alpha1.Quorum{Voters: 3, Reached: 1}
-		s.Warnings = []string{"no quorum: reads are answered from this member's own copy; writes wait"}
+		s.Warnings = []string{"no quorum: reads are answered from this member's own copy; writes wait for voters to return, or for `hanse recover` when they are lost for good"}
 	}
 	return s
 }

@@ -29,6 +29,9 @@ func (f *fleet) noQuorum(ctx context.Context, err error) error {
 		out.hints = append(out.hints, hint{words: waitWords(now)})
 	}
 	out.hints = append(out.hints, hint{"nothing was written; keep trying with", f.again})
+	if !now.Quorum.Have && len(goneVoters(now)) > 0 {
+		out.hints = append(out.hints, hint{"should they be lost for good", "recover --show"})
+	}
 	return out
 }
 
