@@ -109,7 +109,7 @@ func (c *Core) carryOut(ctx context.Context, o v1alpha1.BackupOrder) {
 	}
 	err = c.amendBackups(ctx, func(r v1alpha1.BackupRecord) (v1alpha1.BackupRecord, bool) {
 		if err != nil {
-			return plan.BackupFailed(r, o, err.Error())
+			return plan.BackupFailed(r, o, advised(err))
 		}
 		return plan.BackupMade(r, o, made)
 	})
@@ -119,6 +119,14 @@ func (c *Core) carryOut(ctx context.Context, o v1alpha1.BackupOrder) {
 	if err != nil && ctx.Err() == nil {
 		c.log.Warn("could not write down what became of a backup", "err", err)
 	}
+}
+
+// advised is an error with what to do about it.
+func advised(err error) string {
+	if next := backup.Advice(err); next != "" {
+		return err.Error() + "; " + next
+	}
+	return err.Error()
 }
 
 // makeBackup writes the newest state to where the settings say. The place is nil when there is no backup.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/hanse-fleet/hanse/internal/durable"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -77,32 +78,11 @@ func (d dataDir) write(name string, value any) error {
 }
 
 func (d dataDir) writeBytes(name string, data []byte) error {
-	f, err := os.CreateTemp(string(d), name+".*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), d.path(name))
-	}
-	if err == nil {
-		err = d.sync()
-	}
-	if err != nil {
-		return fmt.Errorf("write %q: %w", d.path(name), err)
-	}
-	return nil
+	_, err := durable.WriteFile(d.path(name), durable.Bytes(data))
+	return err
 }
 
-func (d dataDir) sync() error {
-	f, err := os.Open(string(d))
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
+func (d dataDir) sync() error { return durable.SyncDir(string(d)) }
 
 // self reads who the member is.
 func (d dataDir) self() (self, error) {

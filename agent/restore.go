@@ -45,8 +45,8 @@ type NewEpoch struct {
 }
 
 // Restore makes the data directory of a new member from a backup: a fleet of one, in a new epoch, that only looks at its
-// cluster until a person says go. The members that the backup knows are out. Interrupted, it can be repeated. The header of
-// the backup is returned with an error, too, if it could be read.
+// cluster until a person says go. The members that the backup knows are out. Interrupted, it can be repeated; after an error
+// nothing is left of it. The header of the backup is returned with an error, too, if it could be read.
 func Restore(o RestoreOptions) (backup.Header, NewEpoch, error) {
 	h, v, err := backup.Read(o.Backup, o.Identities...)
 	if err != nil {
@@ -65,30 +65,52 @@ func Restore(o RestoreOptions) (backup.Header, NewEpoch, error) {
 	if err != nil {
 		return h, NewEpoch{}, err
 	}
+	_, missing := os.Stat(o.DataDir)
 	dir, identity, release, err := newMember(o.DataDir, &me)
 	if err != nil {
 		return h, NewEpoch{}, err
 	}
 	defer release()
-	heir := heirOf(identity, reached, me)
+	e, err := dir.restore(v, me, heirOf(identity, reached, me), o)
+	if err != nil {
+		err = errors.Join(err, dir.unmake(missing != nil))
+	}
+	return h, e, err
+}
+
+// restore makes a member of a claimed directory, from the state of a backup.
+func (d dataDir) restore(v *store.View, me self, heir store.Member, o RestoreOptions) (NewEpoch, error) {
 	ops, err := succession{heir: heir, zone: me.Zone, version: o.Version, reason: v1alpha1.ReasonRestored, now: time.Now()}.ops(v)
 	if err != nil {
-		return h, NewEpoch{}, err
+		return NewEpoch{}, err
 	}
-	settings, err := renamed(v, o.Fleet)
+	settings, err := renamed(v, me.Fleet)
 	if err != nil {
-		return h, NewEpoch{}, err
+		return NewEpoch{}, err
 	}
 	var none consensus.Survey // a new member has no log yet
 	next, err := v.Succeed(store.Succession{ID: uuid.NewString(), Index: none.NextIndex(), Ops: append(ops, settings...), Faults: o.Faults})
 	if err != nil {
-		return h, NewEpoch{}, err
+		return NewEpoch{}, err
 	}
-	if err := dir.begin(next, none, heir.ID); err != nil {
-		return h, NewEpoch{}, err
+	if err := d.begin(next, none, heir.ID); err != nil {
+		return NewEpoch{}, err
 	}
-	err = errors.Join(dir.write(filePeers, []transport.JoinPeer{}), dir.write(fileMember, me)) // member.json last: now there is a member
-	return h, newEpoch(me, next.View()), err
+	err = errors.Join(d.write(filePeers, []transport.JoinPeer{}), d.write(fileMember, me)) // member.json last: now there is a member
+	return newEpoch(me, next.View()), err
+}
+
+// unmake removes what was made in a directory of which no member came, and the directory, if it was made, too.
+func (d dataDir) unmake(whole bool) error {
+	if whole {
+		return os.RemoveAll(string(d))
+	}
+	var errs []error
+	for _, made := range []string{d.path(fileMember), d.path(filePeers), d.raft(), d.nextRaft(), d.path("lock")} {
+		errs = append(errs, os.RemoveAll(made))
+	}
+	errs = append(errs, transport.RemoveIdentity(string(d)))
+	return errors.Join(errs...)
 }
 
 func heirOf(identity transport.Identity, a Addresses, me self) store.Member {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -15,6 +16,8 @@ type Place interface {
 	// Put writes what write writes under a name, and returns its size. It is there whole or not at all: after an error,
 	// write's own included, there is nothing under the name that was not there before.
 	Put(ctx context.Context, name string, write func(io.Writer) error) (int64, error)
+	// Open reads one backup, which the caller closes. What breaks off on the way is an error of reading.
+	Open(ctx context.Context, name string) (io.ReadCloser, error)
 	// Delete removes one backup; one that is not there is no error.
 	Delete(ctx context.Context, name string) error
 }
@@ -47,6 +50,27 @@ func OpenPlace(address string, s Settings) (Place, error) {
 	}
 	return openS3(bucket, prefix, s)
 }
+
+// OpenBackup opens one backup by its whole address: s3://bucket/prefix/name, or the path of a file. The caller closes it.
+func OpenBackup(ctx context.Context, address string, s Settings) (io.ReadCloser, error) {
+	if !strings.HasPrefix(address, schemeS3) {
+		return os.Open(address)
+	}
+	bucket, name, err := parseS3(address)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasSuffix(name, Suffix) {
+		return nil, fmt.Errorf("%s names no backup: it ends in %s", address, Suffix)
+	}
+	place, err := openS3(bucket, "", s)
+	if err != nil {
+		return nil, err
+	}
+	return place.Open(ctx, name)
+}
+
+const schemeS3 = "s3://"
 
 func parseS3(address string) (bucket, prefix string, err error) {
 	u, err := url.Parse(address)

@@ -38,6 +38,16 @@ func bytesOf(data []byte) func(io.Writer) error {
 	return func(w io.Writer) error { _, err := w.Write(data); return err }
 }
 
+func read(t *testing.T, p Place, name string) ([]byte, error) {
+	t.Helper()
+	r, err := p.Open(t.Context(), name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
 func TestPlaces(t *testing.T) {
 	for name, open := range map[string]func(*testing.T) (Place, func() []string){
 		"a folder": func(t *testing.T) (Place, func() []string) {
@@ -73,6 +83,12 @@ func TestPlaces(t *testing.T) {
 				if n, err := place.Put(t.Context(), "acme/1-x/1.hanse.age", bytesOf(data)); err != nil || n != int64(len(data)) {
 					t.Fatalf("%d bytes: %v", n, err)
 				}
+			}
+			if back, err := read(t, place, "acme/1-x/1.hanse.age"); err != nil || !bytes.Equal(back, big) {
+				t.Errorf("%d bytes came back: %v", len(back), err)
+			}
+			if _, err := read(t, place, "acme/1-x/7.hanse.age"); err == nil {
+				t.Error("read what is not there")
 			}
 			cause := errors.New("the state is gone")
 			broken := func(w io.Writer) error { w.Write(big); return cause }
@@ -123,11 +139,32 @@ func TestABucketWithFaults(t *testing.T) {
 			t.Errorf("there is %v, and %d unfinished", n, server.Unfinished())
 		}
 	})
-	t.Run("that does not know us says so", func(t *testing.T) {
+	t.Run("that cuts a download does not end it well", func(t *testing.T) {
+		server, p := bucket(t)
+		server.Put("store/some/prefix/acme/a", data)
+		server.Cut(1000)
+		if back, err := read(t, p, "acme/a"); err == nil {
+			t.Errorf("%d bytes of %d are whole", len(back), len(data))
+		}
+	})
+	t.Run("that does not know us says so, and what to do", func(t *testing.T) {
 		server, _ := bucket(t)
 		p := openBucket(t, server.URL, "somebody")
-		if _, err := p.Put(t.Context(), "acme/a", bytesOf(data)); err == nil || !strings.Contains(err.Error(), "InvalidAccessKeyId") {
-			t.Errorf("got %v", err)
+		_, put := p.Put(t.Context(), "acme/a", bytesOf(data))
+		_, open := p.Open(t.Context(), "acme/a")
+		for _, err := range []error{put, open} {
+			if err == nil || Advice(err) == "" {
+				t.Errorf("got %v: %q", err, Advice(err))
+			}
+		}
+		if !strings.Contains(put.Error(), "InvalidAccessKeyId") {
+			t.Errorf("got %v", put)
+		}
+	})
+	t.Run("that is not there says what to look at", func(t *testing.T) {
+		p := openBucket(t, "http://127.0.0.1:1", s3test.AccessKey)
+		if _, err := p.Put(t.Context(), "acme/a", bytesOf(data)); !strings.Contains(Advice(err), "endpoint") {
+			t.Errorf("got %v: %q", err, Advice(err))
 		}
 	})
 }

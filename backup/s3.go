@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"strings"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -81,23 +80,26 @@ func (s *s3) Put(ctx context.Context, name string, write func(io.Writer) error) 
 		err = wrote
 	}
 	if err != nil {
-		return 0, fmt.Errorf("upload to s3://%s/%s: %w", s.bucket, s.object(name), plain(err))
+		return 0, s.failed("upload to", name, err)
 	}
 	return counted.n, nil
 }
 
-func (s *s3) Delete(ctx context.Context, name string) error {
-	if err := s.client.RemoveObject(ctx, s.bucket, s.object(name), minio.RemoveObjectOptions{}); err != nil {
-		return fmt.Errorf("delete s3://%s/%s: %w", s.bucket, s.object(name), plain(err))
+// Open asks for the object before it returns, so that one that is not there is known at once.
+func (s *s3) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	o, err := s.client.GetObject(ctx, s.bucket, s.object(name), minio.GetObjectOptions{})
+	if err == nil {
+		_, err = o.Stat()
 	}
-	return nil
+	if err != nil {
+		return nil, s.failed("read", name, err)
+	}
+	return o, nil
 }
 
-// plain says what S3 said, with its code, which is what its manuals explain.
-func plain(err error) error {
-	said := minio.ToErrorResponse(err)
-	if said.Code == "" || strings.Contains(said.Message, said.Code) {
-		return err
+func (s *s3) Delete(ctx context.Context, name string) error {
+	if err := s.client.RemoveObject(ctx, s.bucket, s.object(name), minio.RemoveObjectOptions{}); err != nil {
+		return s.failed("delete", name, err)
 	}
-	return fmt.Errorf("%s (%s)", strings.TrimSuffix(said.Message, "."), said.Code)
+	return nil
 }

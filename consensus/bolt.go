@@ -14,6 +14,8 @@ import (
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/hanse-fleet/hanse/internal/durable"
 )
 
 const (
@@ -55,7 +57,7 @@ func makeBolt(path string) error {
 	if err := b.Close(); err != nil {
 		return err
 	}
-	return errors.Join(os.Rename(half, path), syncDir(filepath.Dir(path)))
+	return errors.Join(os.Rename(half, path), durable.SyncDir(filepath.Dir(path)))
 }
 
 func openBoltAt(path string) (b *bolt, err error) {

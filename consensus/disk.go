@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/hanse-fleet/hanse/internal/durable"
 )
 
 // Stores are where raft keeps its log, its vote and its snapshots. Whoever gives them to a Node closes them after it.
@@ -36,17 +38,8 @@ func openStores(dir string, log *slog.Logger) (Stores, io.Closer, error) {
 		return Stores{}, nil, errors.Join(err, b.Close())
 	}
 	// Neither bbolt nor raft makes the names of what they made durable.
-	if err := errors.Join(syncDir(dir), syncDir(filepath.Dir(dir))); err != nil {
+	if err := errors.Join(durable.SyncDir(dir), durable.SyncDir(filepath.Dir(dir))); err != nil {
 		return Stores{}, nil, errors.Join(fmt.Errorf("sync raft directory: %w", err), b.Close())
 	}
 	return Stores{Log: b, Stable: b, Snapshots: snaps}, b, nil
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/durable"
 )
 
 // Survey is what a member's files hold while no node runs on them: what a recovery is decided by.
@@ -136,7 +137,7 @@ func Begin(dir string, id MemberID, s *store.Snapshot, after Survey) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(begin(stores, id, s, after), closer.Close(), syncDir(dir))
+	return errors.Join(begin(stores, id, s, after), closer.Close(), durable.SyncDir(dir))
 }
 
 // NextIndex is where in the log the state of a new epoch stands.

@@ -4,10 +4,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/hanse-fleet/hanse/internal/durable"
 )
 
 // The files of an identity. All are PEM, mode 0600. The certificate is written last: where it is, the others are.
@@ -40,7 +43,7 @@ func SaveIdentity(dir string, id Identity) error {
 	}{{keyFile, keyBlock, key}, {resetFile, resetBlock, id.reset[:]}, {certFile, certBlock, id.der}}
 	for _, f := range files {
 		encoded := pem.EncodeToMemory(&pem.Block{Type: f.block, Bytes: f.content})
-		if err := writeFile(dir, f.name, encoded); err != nil {
+		if _, err := durable.WriteFile(filepath.Join(dir, f.name), durable.Bytes(encoded)); err != nil {
 			return fmt.Errorf("save identity: %w", err)
 		}
 	}
@@ -71,6 +74,15 @@ func LoadIdentity(dir string) (Identity, error) {
 	return id, nil
 }
 
+// RemoveIdentity removes the identity's files from dir, the certificate first. Those that are not there are no error.
+func RemoveIdentity(dir string) error {
+	var errs []error
+	for _, name := range []string{certFile, resetFile, keyFile} {
+		errs = append(errs, os.RemoveAll(filepath.Join(dir, name)))
+	}
+	return errors.Join(errs...)
+}
+
 func loadKey(dir string) (*ecdsa.PrivateKey, error) {
 	der, err := readPEM(dir, keyFile, keyBlock)
 	if err != nil {
@@ -97,40 +109,4 @@ func readPEM(dir, name, block string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: want a PEM block %q", name, block)
 	}
 	return decoded.Bytes, nil
-}
-
-// writeFile replaces dir/name atomically: a crash leaves the old file or the new one.
-func writeFile(dir, name string, content []byte) (err error) {
-	f, err := os.CreateTemp(dir, "."+name+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -26,7 +26,7 @@ type Server struct {
 	objects map[string][]byte
 	uploads map[string]map[int][]byte
 	began   int
-	// fail answers the next requests with 500, cut breaks the connection in the middle of the next uploaded part.
+	// fail answers the next requests with 500, cut breaks the connection in the middle of the next part.
 	fail, cut int
 }
 
@@ -40,7 +40,7 @@ func New() *Server {
 // Fail makes the next n requests fail with an internal error.
 func (s *Server) Fail(n int) { s.mu.Lock(); defer s.mu.Unlock(); s.fail = n }
 
-// Cut breaks the connection in the middle of the next n uploads of a part or an object.
+// Cut breaks the connection in the middle of the next n uploads of a part or an object, or downloads.
 func (s *Server) Cut(n int) { s.mu.Lock(); defer s.mu.Unlock(); s.cut = n }
 
 // Names of the objects, as bucket/key, sorted.
@@ -93,7 +93,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 		w.WriteHeader(http.StatusNoContent)
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		s.get(w, name)
+		s.get(w, r, name)
 	default:
 		refuse(w, http.StatusNotImplemented, "NotImplemented", r.Method+" "+r.URL.String())
 	}
@@ -182,7 +182,7 @@ func (s *Server) abort(w http.ResponseWriter, id string) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (s *Server) get(w http.ResponseWriter, name string) {
+func (s *Server) get(w http.ResponseWriter, r *http.Request, name string) {
 	data := s.Object(name)
 	if data == nil {
 		refuse(w, http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
@@ -190,6 +190,10 @@ func (s *Server) get(w http.ResponseWriter, name string) {
 	}
 	w.Header().Set("ETag", `"e"`)
 	w.Header().Set("Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT")
+	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+	if r.Method == http.MethodGet && s.take(&s.cut) {
+		data = data[:len(data)/2] // the server ends the connection: less came than was said
+	}
 	w.Write(data)
 }
 

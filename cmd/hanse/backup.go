@@ -20,6 +20,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/backup"
+	"github.com/hanse-fleet/hanse/internal/durable"
 )
 
 // backupTimeout bounds a backup: it is as long as the state is large.
@@ -36,12 +37,16 @@ hanse backup -R recipients.txt --to s3://bucket/prefix        credentials in AWS
 			&cli.StringSliceFlag{Name: "recipients-file", Aliases: []string{"R"}, Usage: "FILE with recipients, one a line; repeatable"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "FILE to write; - is stdout"},
 			&cli.StringFlag{Name: "to", Usage: "place to write to, URL s3://bucket/prefix"},
-			&cli.StringFlag{Name: "s3-endpoint", Usage: "URL of an S3 service that is not Amazon's [$AWS_ENDPOINT_URL]"},
+			s3EndpointFlag(),
 			&cli.BoolFlag{Name: "force", Usage: "replace the file, if it is there"},
 			&cli.BoolFlag{Name: "stale", Usage: "take the asked member's own state: works without quorum, may lack the latest"},
 		),
 		Action: backupAction,
 	}
+}
+
+func s3EndpointFlag() cli.Flag {
+	return &cli.StringFlag{Name: "s3-endpoint", Usage: "URL of an S3 service that is not Amazon's [$AWS_ENDPOINT_URL]"}
 }
 
 func backupAction(c *cli.Context) error {
@@ -63,7 +68,7 @@ func backupAction(c *cli.Context) error {
 	defer b.body.Close()
 	where, size, err := b.write(ctx, c)
 	if err != nil {
-		return during("backup", err)
+		return during("backup", advised(err))
 	}
 	talk := c.App.ErrWriter
 	if ask.Stale {
@@ -73,6 +78,15 @@ func backupAction(c *cli.Context) error {
 		b.header.Fleet, b.header.Revision, b.header.Epoch, size, where, seconds(time.Since(begun)))
 	fmt.Fprintln(talk, "  keep the key away from the backup; try it once: restore it into a folder that you throw away")
 	return nil
+}
+
+// advised is an error of a place with what to do about it.
+func advised(err error) error {
+	next := backup.Advice(err)
+	if next == "" {
+		return err
+	}
+	return &failure{code: exitError, why: err.Error(), hints: []hint{{words: next}}}
 }
 
 // backupWanted checks all that can be checked before anybody is asked.
@@ -212,7 +226,7 @@ func (b *backupStream) write(ctx context.Context, c *cli.Context) (where string,
 		if err := writable(filepath.Dir(file)); err != nil {
 			return file, 0, err
 		}
-		size, err = backup.WriteFile(file, b.copy)
+		size, err = durable.WriteFile(file, b.copy)
 		return file, size, err
 	}
 	if err := b.copy(c.App.Writer); err != nil {

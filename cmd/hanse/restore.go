@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -16,15 +18,18 @@ import (
 
 func restoreVerb() *cli.Command {
 	return &cli.Command{
-		Name:      "restore",
-		Usage:     "make a new fleet's first member from a backup; it only looks until you say resume",
-		UsageText: "hanse restore acme.hanse.age --identity key.txt --fleet acme --cluster fra --region eu",
+		Name:  "restore",
+		Usage: "make a new fleet's first member from a backup; it only looks until you say resume",
+		UsageText: `hanse restore acme.hanse.age --identity key.txt --fleet acme --cluster fra --region eu
+hanse restore s3://bucket/prefix/acme/1-0f3a/00000000000000000812.hanse.age -i key.txt --fleet acme --cluster fra
+hanse restore - -i key.txt --fleet acme --cluster fra < acme.hanse.age`,
 		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "FILE with the age key that reads the backup; repeatable"},
 			&cli.StringFlag{Name: "fleet", Usage: "the new fleet's NAME"},
 			&cli.StringFlag{Name: "cluster", Usage: "this cluster's NAME"},
 			&cli.StringFlag{Name: "region", Usage: "REGION that the cluster dies with, unless the backup says it"},
 			&cli.StringFlag{Name: "zone", Usage: "ZONE of the region"},
+			s3EndpointFlag(),
 			dataDirFlag(),
 		}, addressFlags()...),
 		Action: restoreAction,
@@ -43,9 +48,9 @@ func restoreAction(c *cli.Context) error {
 	if err != nil {
 		return during("restore", err)
 	}
-	file, err := os.Open(name)
+	file, err := openBackup(c, name)
 	if err != nil {
-		return during("restore", usagef("%s: %s", name, innermost(err)))
+		return during("restore", err)
 	}
 	defer file.Close()
 	o := agent.RestoreOptions{
@@ -60,6 +65,26 @@ func restoreAction(c *cli.Context) error {
 	fmt.Fprintf(talk, "fleet %s restored from %s of %s: revision %d, made by %s\n", e.Fleet, h.Fleet, h.Made.Format("2006-01-02 15:04:05 UTC"), h.Revision, h.Member)
 	tellEpoch(c, e, o.DataDir)
 	return nil
+}
+
+// openBackup opens a file, an object of S3, or stdin.
+func openBackup(c *cli.Context, name string) (io.ReadCloser, error) {
+	if name == "-" {
+		if isTerminal(c.App.Reader) {
+			return nil, usage("a backup is nothing to type", hint{words: "give its name, or pass it on: hanse restore - … < FILE"})
+		}
+		return io.NopCloser(c.App.Reader), nil
+	}
+	file, err := backup.OpenBackup(c.Context, name, backup.Settings{Endpoint: c.String("s3-endpoint")})
+	switch {
+	case err == nil:
+		return file, nil
+	case backup.Advice(err) != "":
+		return nil, advised(err)
+	case errors.As(err, new(*fs.PathError)):
+		return nil, usagef("%s: %s", name, innermost(err))
+	}
+	return nil, usage(err.Error())
 }
 
 // tellEpoch says where a fleet stands in its new epoch, and what to do, in order.
@@ -93,6 +118,9 @@ func unreadable(err error) error {
 	return &failure{code: exitError, why: err.Error(), hints: []hint{{words: next}}}
 }
 
+// maxIdentities bounds a file of age keys.
+const maxIdentities = 64 << 10
+
 // readIdentities reads age keys from files. What is in them is never shown.
 func readIdentities(files []string) ([]age.Identity, error) {
 	if len(files) == 0 {
@@ -104,9 +132,10 @@ func readIdentities(files []string) ([]age.Identity, error) {
 		if err != nil {
 			return nil, usagef("identity %s: %s", name, innermost(err))
 		}
-		found, err := age.ParseIdentities(io.LimitReader(file, maxToken))
+		data, err := io.ReadAll(io.LimitReader(file, maxIdentities+1))
 		file.Close()
-		if err != nil {
+		found, wrong := age.ParseIdentities(bytes.NewReader(data))
+		if err != nil || wrong != nil || len(data) > maxIdentities {
 			return nil, usagef("identity %s: it holds no age key (AGE-SECRET-KEY-…)", name)
 		}
 		all = append(all, found...)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,6 +72,7 @@ func TestScripts(t *testing.T) {
 //	until PROGRAM ARGS…        run it until it exits with 0
 //	sees TEXT PROGRAM ARGS…    run it until TEXT is in its output
 //	systemd hears WORD         the next that comes to the notify socket, $WORK/notify, is WORD; watchdog's are skipped
+//	said NAME PATTERN          set the variable to what the last command said on stderr and the pattern fits
 //	s3 NAME                    start an S3 service, set the variable to its URL, and AWS_* to credentials that it knows
 //	shorten FROM TO N          TO is FROM without its last N bytes
 //	flip FROM TO N             TO is FROM with one bit of byte N turned
@@ -89,7 +91,7 @@ func TestARealMember(t *testing.T) {
 			env.Values["systemd"] = conn
 			return newerBackup(filepath.Join(env.WorkDir, "newer.hanse.age"))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "sees": sees, "term": terminate, "systemd": systemdHears, "s3": s3, "shorten": shorten, "flip": flip},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "sees": sees, "term": terminate, "systemd": systemdHears, "s3": s3, "shorten": shorten, "said": said, "flip": flip},
 	})
 }
 
@@ -152,6 +154,15 @@ func s3(ts *testscript.TestScript, _ bool, args []string) {
 	for name, value := range map[string]string{args[0]: server.URL, "AWS_ACCESS_KEY_ID": s3test.AccessKey, "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"} {
 		ts.Setenv(name, value)
 	}
+}
+
+// said keeps what the last command said on stderr and a pattern fits, in a variable.
+func said(ts *testscript.TestScript, _ bool, args []string) {
+	found := regexp.MustCompile(args[1]).FindString(ts.ReadFile("stderr"))
+	if found == "" {
+		ts.Fatalf("nothing like %q was said", args[1])
+	}
+	ts.Setenv(args[0], found)
 }
 
 func shorten(ts *testscript.TestScript, _ bool, args []string) {
