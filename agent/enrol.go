@@ -198,8 +198,17 @@ func newCluster(terms law.Terms, m store.Member, version string) *v1alpha1.Clust
 	return c
 }
 
+// newMeta is of an object that no request made. It has an entry of managed fields that owns nothing but the existence of spec:
+// without any, the first server-side apply would find every field owned, and conflict with what nobody decided.
 func newMeta(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: name, UID: types.UID(uuid.NewString()), CreationTimestamp: metav1.Now(), Generation: 1}
+	now := metav1.Now()
+	return metav1.ObjectMeta{
+		Name: name, UID: types.UID(uuid.NewString()), CreationTimestamp: now, Generation: 1,
+		ManagedFields: []metav1.ManagedFieldsEntry{{
+			Manager: "hanse", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: v1alpha1.SchemeGroupVersion.String(), Time: &now,
+			FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{".":{}}}`),
+		}},
+	}
 }
 
 // joinAnswer tells a new member whom it will speak with until it has the log.
