@@ -138,7 +138,7 @@ func (d dataDir) lock() (release func(), err error) {
 		f.Close()
 		return nil, fmt.Errorf("data directory %s is in use by a running agent", d)
 	}
-	return func() { f.Close() }, nil
+	return func() { d.keepOwner(); f.Close() }, nil
 }
 
 // MemberExistsError means that a data directory already holds a member of the fleet.

@@ -43,6 +43,7 @@ func TestUnitSaysWhatTheDaemonReliesOn(t *testing.T) {
 		"Restart=on-failure":             "a member in doubt about its disk ends itself and comes back",
 		"RestartPreventExitStatus=2 3":   "a removed member stays down",
 		"StateDirectory=hanse":           "the data directory is its own",
+		"User=hanse":                     "the directory has a name that people can move: a dynamic user's is a link",
 		"StateDirectoryMode=0700":        "keys lie in it",
 		"StartLimitIntervalSec=0":        "a disk that is full for an hour must not keep it down for good",
 		"ExecStart=/usr/bin/hanse agent": "it runs the agent",

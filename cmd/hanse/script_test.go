@@ -89,7 +89,7 @@ func TestARealMember(t *testing.T) {
 			}
 			env.Defer(func() { conn.Close() })
 			env.Values["systemd"] = conn
-			return newerBackup(filepath.Join(env.WorkDir, "newer.hanse.age"))
+			return errors.Join(newerBackup(filepath.Join(env.WorkDir, "newer.hanse.age")), os.WriteFile(filepath.Join(env.WorkDir, "try.sh"), []byte(tryOut(t)), 0o600))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "sees": sees, "term": terminate, "systemd": systemdHears, "s3": s3, "shorten": shorten, "said": said, "flip": flip},
 	})
