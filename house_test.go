@@ -103,6 +103,16 @@ var rules = []rule{
 		reason:    "judging is pure: no disk, no network, no chance",
 	},
 	{
+		room:      "./epoch",
+		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./backup", "./reconcile", "./transport", "./plan", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
+		reason:    "it decides how a fleet goes on, from what the log and people say",
+	},
+	{
+		room: "./epoch", direct: true,
+		forbidden: outside,
+		reason:    "decisions are functions of values: no disk, no network, no chance",
+	},
+	{
 		room:      "./reconcile",
 		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./transport", "./law", "./cmd", "./chaos"}, raft, quic),
 		reason:    "it carries out what was granted, whoever granted it",
@@ -125,7 +135,7 @@ var rules = []rule{
 }
 
 // noClock are the rooms to which time is an argument.
-var noClock = []string{"./plan", "./law", "./consensus/store"}
+var noClock = []string{"./plan", "./law", "./epoch", "./consensus/store"}
 
 // pkg is what `go list -json` says of a package.
 type pkg struct {

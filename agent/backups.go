@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/backup"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -57,7 +58,7 @@ func (l *leader) orderBackup(ctx context.Context, s scene) error {
 	if err != nil {
 		return err
 	}
-	_, looks := observing(s.view)
+	_, looks := epoch.Observing(s.view)
 	b := plan.Backups{Now: s.Now, Spec: fleetSpec(s.view).Backup, Record: record, Observes: looks, Leader: l.self.Cluster}
 	voters := l.node.Status().Voters
 	for _, m := range s.view.Members() {
@@ -97,7 +98,7 @@ func (c *Core) carryOut(ctx context.Context, o v1alpha1.BackupOrder) {
 	defer cancel()
 	v := c.store.View()
 	spec := fleetSpec(v).Backup
-	if _, looks := observing(v); spec == nil || looks {
+	if _, looks := epoch.Observing(v); spec == nil || looks {
 		return // the leader takes the order back
 	}
 	place, made, err := c.makeBackup(ctx, spec)

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/transport"
 )
@@ -93,23 +93,18 @@ func (c *Core) doorkeepers() []store.Member {
 	return all[:min(doorkeepersAtMost, len(all))]
 }
 
-// refusal is an error whose text is meant for the joiner.
-type refusal struct{ error }
-
-func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
-
 // admit lets a new member in, in one transaction that spends the token. Only the leader calls it.
 func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) (transport.JoinAnswer, error) {
 	if err := r.Verify(); err != nil {
-		return transport.JoinAnswer{}, refuse("token: %w", err)
+		return transport.JoinAnswer{}, epoch.Refuse("token: %w", err)
 	}
 	// The signature covers the pin: the member in between cannot put another in its place.
 	from, err := r.Pin()
 	if err != nil {
-		return transport.JoinAnswer{}, refuse("certificate: %w", err)
+		return transport.JoinAnswer{}, epoch.Refuse("certificate: %w", err)
 	}
 	if r.Fleet != c.self.Fleet {
-		return transport.JoinAnswer{}, refuse("token is for fleet %s, this is fleet %s", r.Fleet, c.self.Fleet)
+		return transport.JoinAnswer{}, epoch.Refuse("token is for fleet %s, this is fleet %s", r.Fleet, c.self.Fleet)
 	}
 	if _, err := c.node.Read(ctx); err != nil {
 		return transport.JoinAnswer{}, err
@@ -118,40 +113,34 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	key := law.KeyTokens + hex.EncodeToString(r.Key)
 	kv, ok := v.Get(key)
 	if !ok {
-		return transport.JoinAnswer{}, refuse("token is not known to fleet %s: it was never made here, or ended long ago; make another on any member: hanse token create", c.self.Fleet)
+		return transport.JoinAnswer{}, epoch.Refuse("token is not known to fleet %s: it was never made here, or ended long ago; make another on any member: hanse token create", c.self.Fleet)
 	}
 	var token law.Token
 	if err := json.Unmarshal(kv.Value, &token); err != nil {
 		return transport.JoinAnswer{}, fmt.Errorf("read %s: %w", key, err)
 	}
 	if _, removed, known := v.FindPin(store.Pin(from)); known && removed {
-		return transport.JoinAnswer{}, refuse("this member was removed from the fleet; join with a fresh --data-dir")
+		return transport.JoinAnswer{}, epoch.Refuse("this member was removed from the fleet; join with a fresh --data-dir")
 	}
 	if token.Spent != nil && token.Spent.Pin == from.String() {
 		return c.joinAnswer(v, token.Spent.Cluster)
 	}
 	if can, need := max(r.Applies, 1), v.Version(); can < need {
-		return transport.JoinAnswer{}, refuse("the fleet applies version %d of the log, this hanse up to %d; join with a newer hanse", need, can)
+		return transport.JoinAnswer{}, epoch.Refuse("the fleet applies version %d of the log, this hanse up to %d; join with a newer hanse", need, can)
 	}
 	if err := token.Usable(c.now()); err != nil {
-		return transport.JoinAnswer{}, refusal{err}
+		return transport.JoinAnswer{}, epoch.Refuse("%w", err)
 	}
-	if err := c.replaceable(v, token, time.Now()); err != nil {
+	entry, err := epoch.Enter(v, token, law.Terms{Cluster: r.Cluster, Region: r.Region, Zone: r.Zone})
+	if err != nil {
 		return transport.JoinAnswer{}, err
 	}
-	fixed := token.Terms
-	if token.Replace { // where a cluster is, only admins say
-		fixed.Region, fixed.Zone = regionAndZone(v, token.Cluster)
+	if err := epoch.Replaceable(v, token, c.id(), time.Now(), c.lastSign()); err != nil {
+		return transport.JoinAnswer{}, err
 	}
-	terms, err := fixed.Settle(onRecord(v, token, law.Terms{Cluster: r.Cluster, Region: r.Region, Zone: r.Zone}))
-	if err != nil {
-		return transport.JoinAnswer{}, refusal{err}
-	}
-	if _, taken := v.Get(v1alpha1.KeyClusters + terms.Cluster); taken && !vacant(v, token, terms.Cluster) {
-		return transport.JoinAnswer{}, refuse("the fleet has a cluster %s already; join under another --cluster, or, if the disk of its member is lost: hanse token create --cluster %s --replace", terms.Cluster, terms.Cluster)
-	}
+	terms := entry.Terms
 	token.Spent = &law.Spending{Cluster: terms.Cluster, Pin: from.String(), At: c.now().UTC()}
-	txn, err := enlist(v, kv, token, terms, from, r)
+	txn, err := enlist(v, kv, token, entry, from, r)
 	if err != nil {
 		return transport.JoinAnswer{}, err
 	}
@@ -161,41 +150,31 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	return c.joinAnswer(c.store.View(), terms.Cluster)
 }
 
-// enlist is the transaction that spends the token and writes the cluster and its member.
-func enlist(v *store.View, kv store.KV, token law.Token, terms law.Terms, pin transport.Pin, r transport.JoinRequest) (store.Txn, error) {
-	member := store.Member{
-		ID: store.MemberID(r.Member), Cluster: terms.Cluster, Region: terms.Region, Eligible: terms.Voting == v1alpha1.VotingEligible,
-		Certificate: r.Certificate, Pin: store.Pin(pin), Addresses: r.Addresses, Server: r.Server, Rights: string(terms.Rights),
-		Applies: r.Applies,
+// lastSign tells when each member was heard last.
+func (c *Core) lastSign() func(store.MemberID) epoch.Sign {
+	seen, _, _ := c.board.all()
+	return func(id store.MemberID) epoch.Sign {
+		s := epoch.Sign{Heard: seen[id].at, Alive: seen[id].fresh(time.Now())}
+		if c.since.After(s.Heard) {
+			s.Heard = c.since // before that nobody here listened
+		}
+		return s
 	}
-	cluster := newCluster(terms, member, r.Version)
-	as, clusterOp, err := takeOver(v, cluster, &member)
-	if err != nil {
-		return store.Txn{}, err
-	}
-	tokenOp, err := law.Put(kv.Key, token)
-	if err != nil {
-		return store.Txn{}, err
-	}
-	txn := store.Txn{If: []store.Condition{
-		store.KeyAt(kv.Key, kv.Modified), as,
-		store.KeyAbsent(store.KeyMembers + string(member.ID)),
-	}, Then: []store.Op{store.PutMember(member), clusterOp, tokenOp}}
-	conditions, gone := replaced(v, terms.Cluster, token.Spent.At)
-	txn.If, txn.Then = append(txn.If, conditions...), append(txn.Then, gone...)
-	return txn, nil
 }
 
-func newCluster(terms law.Terms, m store.Member, version string) *v1alpha1.Cluster {
-	c := &v1alpha1.Cluster{
-		TypeMeta:   v1alpha1.TypeOf("Cluster"),
-		ObjectMeta: newMeta(terms.Cluster),
-		Spec:       v1alpha1.ClusterSpec{Region: terms.Region, Zone: terms.Zone, Voting: terms.Voting, Rights: terms.Rights},
-		Status:     v1alpha1.ClusterStatus{Incarnation: string(m.ID), Endpoints: m.Addresses, Server: m.Server, Version: version},
+// enlist is the transaction that spends the token and lets the member in.
+func enlist(v *store.View, kv store.KV, token law.Token, entry epoch.Entry, pin transport.Pin, r transport.JoinRequest) (store.Txn, error) {
+	conditions, ops, err := entry.Ops(v, epoch.Newcomer{
+		Member: store.Member{
+			ID: store.MemberID(r.Member), Certificate: r.Certificate, Pin: store.Pin(pin), Addresses: r.Addresses, Server: r.Server, Applies: r.Applies,
+		},
+		Version: r.Version, Meta: newMeta(entry.Terms.Cluster), At: token.Spent.At,
+	})
+	if err != nil {
+		return store.Txn{}, err
 	}
-	c.Labels = maps.Clone(terms.Labels)
-	v1alpha1.MirrorTopology(c)
-	return c
+	spent, err := law.Put(kv.Key, token)
+	return store.Txn{If: append(conditions, store.KeyAt(kv.Key, kv.Modified)), Then: append(ops, spent)}, err
 }
 
 // newMeta is of an object that no request made. It has an entry of managed fields that owns nothing but the existence of spec:
@@ -217,7 +196,7 @@ func (c *Core) joinAnswer(v *store.View, cluster string) (transport.JoinAnswer, 
 	for _, m := range v.Members() {
 		if m.Cluster == cluster {
 			a.Region, a.Eligible = m.Region, m.Eligible
-			_, a.Zone = regionAndZone(v, cluster)
+			_, a.Zone = epoch.RegionAndZone(v, cluster)
 		}
 		a.Members = append(a.Members, transport.JoinPeer{ID: transport.MemberID(m.ID), Cluster: m.Cluster, Pin: transport.Pin(m.Pin), Addresses: m.Addresses, Certificate: m.Certificate})
 	}

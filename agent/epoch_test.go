@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 )
 
 // running is a member on loopback.
@@ -125,7 +126,7 @@ func TestARecoveryThatIsCutOffIsFinishedByTheNext(t *testing.T) {
 		case after.Epoch == before.Epoch && after.LastIndex != before.LastIndex:
 			t.Errorf("after step %d it is neither: %+v", cut, after)
 		case after.Epoch != before.Epoch:
-			if _, yes := observing(v); !yes || after.Revision < before.Revision+store.Jump || after.EpochID == before.EpochID {
+			if _, yes := epoch.Observing(v); !yes || after.Revision < before.Revision+store.Jump || after.EpochID == before.EpochID {
 				t.Errorf("after step %d it has begun %+v, observing: %v", cut, after, yes)
 			}
 		}
@@ -181,4 +182,17 @@ func emptyState(t *testing.T) (*store.Snapshot, consensus.Survey) {
 		t.Fatal(err)
 	}
 	return s, found
+}
+
+func TestAnOldLogIsNeverOverwritten(t *testing.T) {
+	d := dataDir(t.TempDir())
+	for _, want := range []string{"raft.epoch-1", "raft.epoch-1-2", "raft.epoch-1-3"} {
+		got := d.oldRaft(1)
+		if filepath.Base(got) != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if err := os.Mkdir(got, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

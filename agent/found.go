@@ -21,6 +21,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/transport"
 )
@@ -160,7 +161,7 @@ func (l *leader) found(ctx context.Context) error {
 		value any
 	}{
 		{v1alpha1.KeyFleets + fleet.Name, fleet},
-		{v1alpha1.KeyClusters + terms.Cluster, newCluster(terms, member, l.version)},
+		{v1alpha1.KeyClusters + terms.Cluster, epoch.NewCluster(newMeta(terms.Cluster), terms, member, l.version)},
 		{v1alpha1.KeyUsers + admin.Name, admin},
 	} {
 		op, err := law.Put(w.key, w.value)

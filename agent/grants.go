@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/reconcile"
 )
@@ -68,7 +69,7 @@ func (g *grants) follow(ctx context.Context) error {
 
 func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 	e := v.Epoch()
-	_, observe := observing(v)
+	_, observe := epoch.Observing(v)
 	var all []reconcile.Grant
 	for _, kv := range v.List(own) {
 		var record v1alpha1.Grant
@@ -77,7 +78,7 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 		}
 		grant := reconcile.Grant{
 			Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, Observe: observe,
-			StoreRevision: uint64(decidedAt(v, kv.Modified, record)), Epoch: reconcile.Epoch{Number: e.Number, ID: e.ID, Began: uint64(e.Began)},
+			StoreRevision: uint64(epoch.DecidedAt(v, kv.Modified, record)), Epoch: reconcile.Epoch{Number: e.Number, ID: e.ID, Began: uint64(e.Began)},
 		}
 		if !record.Withdraw {
 			if err := fill(v, &grant); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -88,7 +89,7 @@ func (c *Core) serveJoin(ctx context.Context, _ transport.Pin, r transport.JoinR
 	if err == nil {
 		return answer
 	}
-	var told refusal
+	var told epoch.Refusal
 	if errors.As(err, &told) {
 		return transport.JoinAnswer{Error: told.Error()}
 	}
@@ -108,7 +109,7 @@ func (c *Core) passOn(ctx context.Context, r transport.JoinRequest) (answer tran
 		default:
 			answer, err = c.askLeader(ctx, transport.MemberID(leader), r)
 		}
-		var told refusal
+		var told epoch.Refusal
 		final := err == nil && !answer.Temporary || errors.As(err, &told)
 		if final || !sleep(ctx, passOnPause) {
 			return answer, err
@@ -158,7 +159,7 @@ func (c *Core) admitAsLeader(ctx context.Context, r transport.JoinRequest) trans
 	}
 	answer, err := c.admit(ctx, term, r)
 	if err != nil {
-		var told refusal
+		var told epoch.Refusal
 		return transport.JoinAnswer{Error: err.Error(), Temporary: !errors.As(err, &told)}
 	}
 	return answer

@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -141,7 +142,7 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 	if err != nil {
 		return err
 	}
-	if _, yes := observing(v); yes { // nothing is granted, withdrawn or collected before a person says go
+	if _, yes := epoch.Observing(v); yes { // nothing is granted, withdrawn or collected before a person says go
 		return errors.Join(l.writeStatuses(ctx, s), l.orderBackup(ctx, s))
 	}
 	var errs []error

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/internal/fault"
 	"github.com/hanse-fleet/hanse/transport"
 )
@@ -19,8 +19,8 @@ import (
 // RecoverOptions let one survivor go on without the majority.
 type RecoverOptions struct {
 	DataDir string
-	// Survivors and Fenced are as in Recovery.
-	Survivors []Statement
+	// Survivors and Fenced are as in epoch.Recovery.
+	Survivors []epoch.Statement
 	Fenced    []string
 	// Version of hanse that recovers.
 	Version string
@@ -34,11 +34,11 @@ type RecoverOptions struct {
 //	raft                        as before; raft.next may be there, half made: it is made again
 //	raft.epoch-N and raft.next  the new one is whole: it only wants its name
 //	raft.epoch-N and raft       done
-func Recover(o RecoverOptions) (NewEpoch, error) {
+func Recover(o RecoverOptions) (epoch.Beginning, error) {
 	dir := dataDir(o.DataDir)
 	me, release, err := dir.stopped()
 	if err != nil {
-		return NewEpoch{}, err
+		return epoch.Beginning{}, err
 	}
 	defer release()
 	if errors.Is(dir.unfinished(), ErrUnfinished) {
@@ -46,22 +46,22 @@ func Recover(o RecoverOptions) (NewEpoch, error) {
 	}
 	mine, found, v, err := dir.survey(me)
 	if err != nil {
-		return NewEpoch{}, err
+		return epoch.Beginning{}, err
 	}
-	r := Recovery{Mine: mine, Survivors: o.Survivors, Fenced: o.Fenced}
+	r := epoch.Recovery{Mine: mine, Survivors: o.Survivors, Fenced: o.Fenced}
 	if err := r.Check(); err != nil {
-		return NewEpoch{}, err
+		return epoch.Beginning{}, err
 	}
 	next, err := dir.succeed(me, v, found, o)
 	if err != nil {
-		return NewEpoch{}, err
+		return epoch.Beginning{}, err
 	}
 	for _, step := range dir.recovery(next, found, store.MemberID(me.Incarnation), v.Epoch().Number) {
 		if err := step(); err != nil {
-			return NewEpoch{}, fmt.Errorf("recover: %w", err)
+			return epoch.Beginning{}, fmt.Errorf("recover: %w", err)
 		}
 	}
-	return newEpoch(me, next.View()), nil
+	return begun(me, next.View()), nil
 }
 
 // succeed is the state that the member goes on with.
@@ -78,8 +78,8 @@ func (d dataDir) succeed(me self, v *store.View, found consensus.Survey, o Recov
 		return nil, fmt.Errorf("the key in %s is not the one that the fleet knows of %s", d, me.Cluster)
 	}
 	heir.Eligible, heir.Rights = true, string(v1alpha1.RightsAdmin)
-	_, zone := regionAndZone(v, me.Cluster)
-	ops, err := succession{heir: heir, zone: zone, version: o.Version, reason: v1alpha1.ReasonRecovered, now: time.Now()}.ops(v)
+	_, zone := epoch.RegionAndZone(v, me.Cluster)
+	ops, err := epoch.Succession{Heir: heir, Zone: zone, Version: o.Version, Reason: v1alpha1.ReasonRecovered, Meta: newMeta(me.Cluster)}.Ops(v)
 	if err != nil {
 		return nil, err
 	}
@@ -87,17 +87,20 @@ func (d dataDir) succeed(me self, v *store.View, found consensus.Survey, o Recov
 }
 
 // recovery is what is done on the disk, in order. It may end after any step.
-func (d dataDir) recovery(next *store.Snapshot, found consensus.Survey, id store.MemberID, epoch uint64) []func() error {
+func (d dataDir) recovery(next *store.Snapshot, found consensus.Survey, id store.MemberID, left uint64) []func() error {
 	return []func() error{
 		func() error { return os.RemoveAll(d.nextRaft()) },
 		func() error { return consensus.Begin(d.nextRaft(), id, next, found) },
 		d.sync,
-		func() error { return os.Rename(d.raft(), d.oldRaft(epoch)) },
+		func() error { return os.Rename(d.raft(), d.oldRaft(left)) },
 		d.sync,
 		func() error { return os.Rename(d.nextRaft(), d.raft()) },
 		d.sync,
 	}
 }
+
+// ErrUnfinished means that a recovery was begun and cut off: it is finished by being made again.
+var ErrUnfinished = errors.New("a recovery was interrupted here")
 
 // unfinished says that a recovery went so far that only it can go on.
 func (d dataDir) unfinished() error {
@@ -109,26 +112,26 @@ func (d dataDir) unfinished() error {
 }
 
 // finish gives the new log its name.
-func (d dataDir) finish(me self) (NewEpoch, error) {
+func (d dataDir) finish(me self) (epoch.Beginning, error) {
 	if err := errors.Join(os.Rename(d.nextRaft(), d.raft()), d.sync()); err != nil {
-		return NewEpoch{}, fmt.Errorf("finish recovery: %w", err)
+		return epoch.Beginning{}, fmt.Errorf("finish recovery: %w", err)
 	}
 	_, _, v, err := d.survey(me)
 	if err != nil {
-		return NewEpoch{}, err
+		return epoch.Beginning{}, err
 	}
-	return newEpoch(me, v), nil
+	return begun(me, v), nil
 }
 
 func (d dataDir) nextRaft() string { return d.path("raft.next") }
 
 // oldRaft is where the log of an epoch is kept: nothing of it is lost by a recovery.
-func (d dataDir) oldRaft(epoch uint64) string {
-	path := d.path(fmt.Sprintf("raft.epoch-%d", epoch))
+func (d dataDir) oldRaft(of uint64) string {
+	path := d.path(fmt.Sprintf("raft.epoch-%d", of))
 	for i := 2; ; i++ {
 		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 			return path
 		}
-		path = d.path(fmt.Sprintf("raft.epoch-%d-%d", epoch, i))
+		path = d.path(fmt.Sprintf("raft.epoch-%d-%d", of, i))
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"time"
 
 	"filippo.io/age"
 	"github.com/google/uuid"
@@ -16,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/backup"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/internal/fault"
 	"github.com/hanse-fleet/hanse/transport"
 )
@@ -36,39 +35,31 @@ type RestoreOptions struct {
 	Faults fault.Set
 }
 
-// NewEpoch is what a person needs to know after a restore or a recovery.
-type NewEpoch struct {
-	Fleet, Cluster, Region string
-	Epoch                  store.Epoch
-	// Waiting are the clusters on record that have no member now.
-	Waiting []string
-}
-
 // Restore makes the data directory of a new member from a backup: a fleet of one, in a new epoch, that only looks at its
 // cluster until a person says go. The members that the backup knows are out. Interrupted, it can be repeated; after an error
 // nothing is left of it. The header of the backup is returned with an error, too, if it could be read.
-func Restore(o RestoreOptions) (backup.Header, NewEpoch, error) {
+func Restore(o RestoreOptions) (backup.Header, epoch.Beginning, error) {
 	h, v, err := backup.Read(o.Backup, o.Identities...)
 	if err != nil {
-		return h, NewEpoch{}, err
+		return h, epoch.Beginning{}, err
 	}
-	region, zone := regionAndZone(v, o.Cluster)
+	region, zone := epoch.RegionAndZone(v, o.Cluster)
 	o.Region = cmp.Or(o.Region, region)
 	if o.Region == region {
 		o.Zone = cmp.Or(o.Zone, zone)
 	}
 	if err := checkNames(o.Fleet, o.Cluster, o.Region, o.Zone); err != nil {
-		return h, NewEpoch{}, err
+		return h, epoch.Beginning{}, err
 	}
 	me := self{Fleet: o.Fleet, Cluster: o.Cluster, Region: o.Region, Zone: o.Zone, Addresses: o.Addresses, Begun: true}
 	reached, err := me.Addresses.completed()
 	if err != nil {
-		return h, NewEpoch{}, err
+		return h, epoch.Beginning{}, err
 	}
 	_, missing := os.Stat(o.DataDir)
 	dir, identity, release, err := newMember(o.DataDir, &me)
 	if err != nil {
-		return h, NewEpoch{}, err
+		return h, epoch.Beginning{}, err
 	}
 	defer release()
 	e, err := dir.restore(v, me, heirOf(identity, reached, me), o)
@@ -79,25 +70,25 @@ func Restore(o RestoreOptions) (backup.Header, NewEpoch, error) {
 }
 
 // restore makes a member of a claimed directory, from the state of a backup.
-func (d dataDir) restore(v *store.View, me self, heir store.Member, o RestoreOptions) (NewEpoch, error) {
-	ops, err := succession{heir: heir, zone: me.Zone, version: o.Version, reason: v1alpha1.ReasonRestored, now: time.Now()}.ops(v)
+func (d dataDir) restore(v *store.View, me self, heir store.Member, o RestoreOptions) (epoch.Beginning, error) {
+	ops, err := epoch.Succession{Heir: heir, Zone: me.Zone, Version: o.Version, Reason: v1alpha1.ReasonRestored, Meta: newMeta(me.Cluster)}.Ops(v)
 	if err != nil {
-		return NewEpoch{}, err
+		return epoch.Beginning{}, err
 	}
-	settings, err := renamed(v, me.Fleet)
+	settings, err := epoch.Renamed(v, me.Fleet)
 	if err != nil {
-		return NewEpoch{}, err
+		return epoch.Beginning{}, err
 	}
 	var none consensus.Survey // a new member has no log yet
 	next, err := v.Succeed(store.Succession{ID: uuid.NewString(), Index: none.NextIndex(), Ops: append(ops, settings...), Faults: o.Faults})
 	if err != nil {
-		return NewEpoch{}, err
+		return epoch.Beginning{}, err
 	}
 	if err := d.begin(next, none, heir.ID); err != nil {
-		return NewEpoch{}, err
+		return epoch.Beginning{}, err
 	}
 	err = errors.Join(d.write(filePeers, []transport.JoinPeer{}), d.write(fileMember, me)) // member.json last: now there is a member
-	return newEpoch(me, next.View()), err
+	return begun(me, next.View()), err
 }
 
 // unmake removes what was made in a directory of which no member came, and the directory, if it was made, too.
@@ -136,13 +127,6 @@ func (d dataDir) begin(s *store.Snapshot, after consensus.Survey, id store.Membe
 	return d.sync()
 }
 
-func newEpoch(me self, v *store.View) NewEpoch {
-	e := NewEpoch{Fleet: me.Fleet, Cluster: me.Cluster, Region: me.Region, Epoch: v.Epoch()}
-	for _, kv := range v.List(v1alpha1.KeyClusters) {
-		if name := kv.Key[len(v1alpha1.KeyClusters):]; name != me.Cluster {
-			e.Waiting = append(e.Waiting, name)
-		}
-	}
-	slices.Sort(e.Waiting)
-	return e
+func begun(me self, v *store.View) epoch.Beginning {
+	return epoch.Begun(v, epoch.Beginning{Fleet: me.Fleet, Cluster: me.Cluster, Region: me.Region})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -39,7 +40,7 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 		if !cs.Reachable {
 			cs.SeenGoneBy = goneBy(m.ID, v.Members(), seen, now)
 		}
-		_, cs.Zone = regionAndZone(v, m.Cluster)
+		_, cs.Zone = epoch.RegionAndZone(v, m.Cluster)
 		cs.Bundles = countBundles(m.Cluster, works)
 		s.Clusters = append(s.Clusters, cs)
 	}
@@ -58,8 +59,8 @@ func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 	if !s.Quorum.Have {
 		all = append(all, "no quorum: reads are answered from this member's own copy; writes wait for voters to return, or for `hanse recover` when they are lost for good")
 	}
-	if o, yes := observing(c.store.View()); yes {
-		all = append(all, onlyLooks(o))
+	if o, yes := epoch.Observing(c.store.View()); yes {
+		all = append(all, epoch.OnlyLooks(o))
 	}
 	if held := heldBack(c.store.View()); held != "" {
 		all = append(all, held)

@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-fleet/hanse/backup"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -24,7 +25,7 @@ import (
 func grants(m *sim.Member) int { return m.Core.Store().View().Count(v1alpha1.KeyGrants) }
 
 // statement is what a stopped member says it has.
-func statement(t *testing.T, m *sim.Member) agent.Statement {
+func statement(t *testing.T, m *sim.Member) epoch.Statement {
 	t.Helper()
 	s, err := agent.Survey(m.Dir())
 	if err != nil {
@@ -33,7 +34,7 @@ func statement(t *testing.T, m *sim.Member) agent.Statement {
 	return s
 }
 
-func further(a, b agent.Statement) bool {
+func further(a, b epoch.Statement) bool {
 	return a.LastTerm > b.LastTerm || a.LastTerm == b.LastTerm && a.LastIndex > b.LastIndex
 }
 
@@ -98,10 +99,10 @@ func TestALostMajorityIsRecoveredOnTheMostAdvancedSurvivor(t *testing.T) {
 			best, other = other, best
 		}
 		fenced := []string{lost[0].Name, lost[1].Name, lost[2].Name}
-		if _, err := agent.Recover(agent.RecoverOptions{DataDir: best.Dir(), Survivors: []agent.Statement{statement(t, other)}, Fenced: fenced[:2]}); !errors.As(err, new(*agent.UnfencedError)) {
+		if _, err := agent.Recover(agent.RecoverOptions{DataDir: best.Dir(), Survivors: []epoch.Statement{statement(t, other)}, Fenced: fenced[:2]}); !errors.As(err, new(*epoch.UnfencedError)) {
 			t.Errorf("with one that may come back: %v", err)
 		}
-		e, err := agent.Recover(agent.RecoverOptions{DataDir: best.Dir(), Survivors: []agent.Statement{statement(t, other)}, Fenced: fenced, Version: "sim"})
+		e, err := agent.Recover(agent.RecoverOptions{DataDir: best.Dir(), Survivors: []epoch.Statement{statement(t, other)}, Fenced: fenced, Version: "sim"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -70,7 +70,7 @@ func TestANewIncarnationTakesThePlaceOfOneWhoseDiskIsLost(t *testing.T) {
 				f.Await("another leads", time.Minute, func() bool { l := f.Leader(); return l != nil && l != victim })
 				time.Sleep(15 * time.Second)
 				fresh.Region = "elsewhere"
-				if err := fresh.Enrol(t.Context(), token); err == nil || !strings.Contains(err.Error(), "the token is for region") {
+				if err := fresh.Enrol(t.Context(), token); err == nil || !strings.Contains(err.Error(), "is on record with region") {
 					t.Errorf("a new one that says itself where the cluster is: %v", err)
 				}
 				fresh.Region = victim.Region

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/epoch"
 )
 
 func recoverVerb() *cli.Command {
@@ -54,7 +55,7 @@ func recoverAction(c *cli.Context) error {
 	case err != nil:
 		return during("recover", stopFirst(err))
 	default:
-		if o.Fenced, err = confirmRecovery(c, agent.Recovery{Mine: mine, Survivors: survivors, Fenced: o.Fenced}); err != nil {
+		if o.Fenced, err = confirmRecovery(c, epoch.Recovery{Mine: mine, Survivors: survivors, Fenced: o.Fenced}); err != nil {
 			return during("recover", err)
 		}
 	}
@@ -112,7 +113,7 @@ func showSurvivor(c *cli.Context) error {
 }
 
 // survey asks the files of a member that is stopped, or the agent of one that runs.
-func survey(c *cli.Context) (agent.Statement, error) {
+func survey(c *cli.Context) (epoch.Statement, error) {
 	s, err := agent.Survey(dataDir(c))
 	if err == nil || !strings.Contains(err.Error(), inUse) {
 		return s, err
@@ -129,13 +130,13 @@ func survey(c *cli.Context) (agent.Statement, error) {
 	return s, err
 }
 
-func readStatements(files []string) (all []agent.Statement, err error) {
+func readStatements(files []string) (all []epoch.Statement, err error) {
 	for _, name := range files {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			return nil, usagef("survivor %s: %s", name, innermost(err))
 		}
-		var s agent.Statement
+		var s epoch.Statement
 		if err := json.Unmarshal(data, &s); err != nil || s.Member == "" || s.Cluster == "" {
 			return nil, usage(fmt.Sprintf("survivor %s: not what a survivor says", name), hint{"make it there", "recover --show -o json"})
 		}
@@ -146,7 +147,7 @@ func readStatements(files []string) (all []agent.Statement, err error) {
 
 // confirmRecovery says what is about to be done, and has a person say of each lost member that it is fenced off. A script
 // says it with --fenced and --yes.
-func confirmRecovery(c *cli.Context, r agent.Recovery) ([]string, error) {
+func confirmRecovery(c *cli.Context, r epoch.Recovery) ([]string, error) {
 	asked := r
 	asked.Fenced = r.Lost()
 	if err := asked.Check(); err != nil {
@@ -180,7 +181,7 @@ func confirmRecovery(c *cli.Context, r agent.Recovery) ([]string, error) {
 
 // refusedRecovery says what to do about a recovery that must not be made.
 func refusedRecovery(err error) error {
-	var unfenced *agent.UnfencedError
+	var unfenced *epoch.UnfencedError
 	if errors.As(err, &unfenced) {
 		return usage(err.Error(), hint{words: "of each that is lost say --fenced CLUSTER; of each that is there give what it says: --survivor FILE"})
 	}

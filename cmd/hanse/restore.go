@@ -14,6 +14,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/backup"
+	"github.com/hanse-fleet/hanse/epoch"
 )
 
 func restoreVerb() *cli.Command {
@@ -88,7 +89,7 @@ func openBackup(c *cli.Context, name string) (io.ReadCloser, error) {
 }
 
 // tellEpoch says where a fleet stands in its new epoch, and what to do, in order.
-func tellEpoch(c *cli.Context, e agent.NewEpoch, dir string) {
+func tellEpoch(c *cli.Context, e epoch.Beginning, dir string) {
 	talk := c.App.ErrWriter
 	fmt.Fprintf(talk, "epoch %d begins at revision %d; %s in region %s is its only member\n", e.Epoch.Number, e.Epoch.Began, e.Cluster, e.Region)
 	fmt.Fprintln(talk, "it only looks: nothing is granted, applied or deleted in any cluster before you say resume")

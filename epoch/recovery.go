@@ -1,16 +1,12 @@
-package agent
+package epoch
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
-	"github.com/hanse-fleet/hanse/law"
-	"github.com/hanse-fleet/hanse/transport"
 )
 
 // Statement is what a survivor has, as it says itself: `hanse recover --show -o json` on one is `--survivor FILE` on another.
@@ -38,52 +34,12 @@ type StatedMember struct {
 	Voter   bool           `json:"voter,omitempty"`
 }
 
-// Survey says what a member has whose agent does not run. It changes nothing.
-func Survey(path string) (Statement, error) {
-	dir := dataDir(path)
-	me, release, err := dir.stopped()
-	if err != nil {
-		return Statement{}, err
-	}
-	defer release()
-	if err := dir.unfinished(); err != nil {
-		return Statement{}, err
-	}
-	s, _, _, err := dir.survey(me)
-	return s, err
-}
-
-// stopped locks the directory of a member that does not run.
-func (d dataDir) stopped() (me self, release func(), err error) {
-	if me, err = d.self(); err != nil {
-		return me, nil, err
-	}
-	if me.Removed {
-		return me, nil, fmt.Errorf("%w (%s of fleet %s): it has no say in a recovery", ErrRemoved, me.Cluster, me.Fleet)
-	}
-	release, err = d.lock()
-	return me, release, err
-}
-
-func (d dataDir) survey(me self) (Statement, consensus.Survey, *store.View, error) {
-	st := store.New(law.Authority{Address: transport.CheckAddress})
-	found, err := consensus.Inspect(d.raft(), st)
-	if err != nil {
-		return Statement{}, found, nil, fmt.Errorf("read log of %s: %w", me.Cluster, err)
-	}
-	return stateOf(me, st.View(), found), found, st.View(), nil
-}
-
-// statement is what a member that runs has.
-func (c *Core) statement() Statement { return stateOf(c.self, c.store.View(), c.node.Survey()) }
-
-func stateOf(me self, v *store.View, found consensus.Survey) Statement {
-	s := Statement{
-		Fleet: me.Fleet, Cluster: me.Cluster, Member: store.MemberID(me.Incarnation), Epoch: v.Epoch().Number, EpochID: v.Epoch().ID,
-		LastTerm: found.LastTerm, LastIndex: found.LastIndex, Revision: v.Revision(),
-	}
+// Of is the statement with what the state of the member says, and which of its members vote by the log.
+func (s Statement) Of(v *store.View, voters []store.MemberID) Statement {
+	s.Epoch, s.EpochID, s.Revision = v.Epoch().Number, v.Epoch().ID, v.Revision()
+	s.Members = nil
 	for _, m := range v.Members() {
-		s.Members = append(s.Members, StatedMember{Cluster: m.Cluster, Region: m.Region, Member: m.ID, Voter: slices.Contains(found.Voters, m.ID)})
+		s.Members = append(s.Members, StatedMember{Cluster: m.Cluster, Region: m.Region, Member: m.ID, Voter: slices.Contains(voters, m.ID)})
 	}
 	slices.SortFunc(s.Members, func(a, b StatedMember) int { return cmp.Compare(a.Cluster, b.Cluster) })
 	return s
@@ -205,6 +161,3 @@ type UnfencedError struct{ Clusters []string }
 func (e *UnfencedError) Error() string {
 	return fmt.Sprintf("not known to be fenced off: %s", strings.Join(e.Clusters, ", "))
 }
-
-// ErrUnfinished means that a recovery was begun and cut off: it is finished by being made again.
-var ErrUnfinished = errors.New("a recovery was interrupted here")

@@ -1,33 +1,39 @@
-package agent
+package epoch
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/law"
 )
 
-// succession is what a new epoch begins with. One member goes on, the heir; every other one is out, and its pin can never
+// Succession is what a new epoch begins with. One member goes on, the heir; every other one is out, and its pin can never
 // come back. Their clusters stay as they are on record, without a member, until they join again. Tokens are void. The
 // fleet only looks, until a person says go.
-type succession struct {
-	heir    store.Member
-	zone    string
-	version string
-	reason  v1alpha1.ObservingReason
-	now     time.Time
+type Succession struct {
+	Heir store.Member
+	// Zone is the heir's, and may be empty.
+	Zone string
+	// Version of hanse that the heir runs.
+	Version string
+	Reason  v1alpha1.ObservingReason
+	// Meta is of the heir's cluster, should it be new. Its creation is the time of the epoch's beginning.
+	Meta metav1.ObjectMeta
 }
 
-// ops is the epoch's first transaction.
-func (s succession) ops(v *store.View) ([]store.Op, error) {
-	ops := []store.Op{store.PutMember(s.heir)}
+// Ops is the epoch's first transaction.
+func (s Succession) Ops(v *store.View) ([]store.Op, error) {
+	ops := []store.Op{store.PutMember(s.Heir)}
 	for _, m := range v.Members() {
-		if m.ID != s.heir.ID {
-			ops = append(ops, store.RemoveMember(m, s.now)...)
+		if m.ID != s.Heir.ID {
+			ops = append(ops, store.RemoveMember(m, s.Meta.CreationTimestamp.Time)...)
 		}
 	}
 	if _, ok := v.Get(v1alpha1.KeyBackups); ok { // what another epoch wrote is not this one's to delete
@@ -40,20 +46,20 @@ func (s succession) ops(v *store.View) ([]store.Op, error) {
 	if err != nil {
 		return nil, err
 	}
-	observing, err := law.Put(v1alpha1.KeyObserving, v1alpha1.Observing{Reason: s.reason, Since: s.now.UTC().Truncate(time.Second)})
+	observing, err := law.Put(v1alpha1.KeyObserving, v1alpha1.Observing{Reason: s.Reason, Since: s.Meta.CreationTimestamp.UTC().Truncate(time.Second)})
 	return append(append(ops, clusters...), observing), err
 }
 
 // clusters takes the members from the clusters' records, and makes the heir's its own.
-func (s succession) clusters(v *store.View) (ops []store.Op, err error) {
-	terms := law.Terms{Cluster: s.heir.Cluster, Region: s.heir.Region, Zone: s.zone, Voting: v1alpha1.VotingEligible, Rights: v1alpha1.RightsAdmin}
-	own := newCluster(terms, s.heir, s.version)
+func (s Succession) clusters(v *store.View) (ops []store.Op, err error) {
+	terms := law.Terms{Cluster: s.Heir.Cluster, Region: s.Heir.Region, Zone: s.Zone, Voting: v1alpha1.VotingEligible, Rights: v1alpha1.RightsAdmin}
+	own := NewCluster(s.Meta, terms, s.Heir, s.Version)
 	for _, kv := range v.List(v1alpha1.KeyClusters) {
 		var c v1alpha1.Cluster
 		if err := json.Unmarshal(kv.Value, &c); err != nil {
 			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
 		}
-		if c.Name == s.heir.Cluster {
+		if c.Name == s.Heir.Cluster {
 			spec := own.Spec
 			own.ObjectMeta, own.Spec = c.ObjectMeta, c.Spec
 			own.Spec.Region, own.Spec.Zone, own.Spec.Voting, own.Spec.Rights = spec.Region, spec.Zone, spec.Voting, spec.Rights
@@ -71,8 +77,8 @@ func (s succession) clusters(v *store.View) (ops []store.Op, err error) {
 	return append(ops, op), err
 }
 
-// renamed moves the fleet's settings to another name.
-func renamed(v *store.View, fleet string) (ops []store.Op, err error) {
+// Renamed moves the fleet's settings to another name.
+func Renamed(v *store.View, fleet string) (ops []store.Op, err error) {
 	var errs []error
 	for _, kv := range v.List(v1alpha1.KeyFleets) {
 		var f v1alpha1.Fleet
@@ -89,12 +95,22 @@ func renamed(v *store.View, fleet string) (ops []store.Op, err error) {
 	return ops, errors.Join(errs...)
 }
 
-// regionAndZone are those that a cluster has on record.
-func regionAndZone(v *store.View, cluster string) (region, zone string) {
-	kv, _ := v.Get(v1alpha1.KeyClusters + cluster)
-	var c v1alpha1.Cluster
-	if json.Unmarshal(kv.Value, &c) != nil {
-		return "", ""
+// Beginning is what a person needs to know after a restore or a recovery.
+type Beginning struct {
+	Fleet, Cluster, Region string
+	Epoch                  store.Epoch
+	// Waiting are the clusters on record that have no member now.
+	Waiting []string
+}
+
+// Begun fills in what the new epoch's state says. The one member is of b.Cluster.
+func Begun(v *store.View, b Beginning) Beginning {
+	b.Epoch, b.Waiting = v.Epoch(), nil
+	for _, kv := range v.List(v1alpha1.KeyClusters) {
+		if name := kv.Key[len(v1alpha1.KeyClusters):]; name != b.Cluster {
+			b.Waiting = append(b.Waiting, name)
+		}
 	}
-	return c.Spec.Region, c.Spec.Zone
+	slices.Sort(b.Waiting)
+	return b
 }

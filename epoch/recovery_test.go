@@ -1,9 +1,7 @@
-package agent
+package epoch
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -56,18 +54,5 @@ func TestRecoveryIsMadeOnTheMostAdvancedSurvivorOnly(t *testing.T) {
 	var unfenced *UnfencedError
 	if err := (Recovery{fra, []Statement{iad}, nil}).Check(); !errors.As(err, &unfenced) || len(unfenced.Clusters) != 4 {
 		t.Errorf("nobody fenced off: %v", err)
-	}
-}
-
-func TestAnOldLogIsNeverOverwritten(t *testing.T) {
-	d := dataDir(t.TempDir())
-	for _, want := range []string{"raft.epoch-1", "raft.epoch-1-2", "raft.epoch-1-3"} {
-		got := d.oldRaft(1)
-		if filepath.Base(got) != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-		if err := os.Mkdir(got, 0o700); err != nil {
-			t.Fatal(err)
-		}
 	}
 }

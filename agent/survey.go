@@ -1,0 +1,55 @@
+package agent
+
+import (
+	"fmt"
+
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
+	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/transport"
+)
+
+// Survey says what a member has whose agent does not run. It changes nothing.
+func Survey(path string) (epoch.Statement, error) {
+	dir := dataDir(path)
+	me, release, err := dir.stopped()
+	if err != nil {
+		return epoch.Statement{}, err
+	}
+	defer release()
+	if err := dir.unfinished(); err != nil {
+		return epoch.Statement{}, err
+	}
+	s, _, _, err := dir.survey(me)
+	return s, err
+}
+
+// stopped locks the directory of a member that does not run.
+func (d dataDir) stopped() (me self, release func(), err error) {
+	if me, err = d.self(); err != nil {
+		return me, nil, err
+	}
+	if me.Removed {
+		return me, nil, fmt.Errorf("%w (%s of fleet %s): it has no say in a recovery", ErrRemoved, me.Cluster, me.Fleet)
+	}
+	release, err = d.lock()
+	return me, release, err
+}
+
+func (d dataDir) survey(me self) (epoch.Statement, consensus.Survey, *store.View, error) {
+	st := store.New(law.Authority{Address: transport.CheckAddress})
+	found, err := consensus.Inspect(d.raft(), st)
+	if err != nil {
+		return epoch.Statement{}, found, nil, fmt.Errorf("read log of %s: %w", me.Cluster, err)
+	}
+	return stateOf(me, st.View(), found), found, st.View(), nil
+}
+
+// statement is what a member that runs has.
+func (c *Core) statement() epoch.Statement { return stateOf(c.self, c.store.View(), c.node.Survey()) }
+
+func stateOf(me self, v *store.View, found consensus.Survey) epoch.Statement {
+	s := epoch.Statement{Fleet: me.Fleet, Cluster: me.Cluster, Member: store.MemberID(me.Incarnation), LastTerm: found.LastTerm, LastIndex: found.LastIndex}
+	return s.Of(v, found.Voters)
+}

@@ -1,0 +1,216 @@
+package epoch
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
+)
+
+// Refusal is an error whose text is meant for the one who wants to join: asking again does not help.
+type Refusal struct{ error }
+
+// Refuse makes a Refusal.
+func Refuse(format string, args ...any) error { return Refusal{fmt.Errorf(format, args...)} }
+
+// Entry is how a cluster comes in, with a new incarnation in each case:
+//
+//	new       the fleet has no record of it: the token and the joiner say what it is
+//	vacant    it is on record, and has no member, as a new epoch leaves it: it is what the record says
+//	replaced  it is on record, and its member's disk is lost: it is what the record says, and the old member goes
+//
+// To a cluster on record the token must be made out by name, so an admin has meant it. A member that an epoch left behind is
+// in none of these: its pin is removed.
+type Entry struct {
+	// Terms are what the cluster is let in under.
+	Terms law.Terms
+	// record and old are what the fleet has on record; old is nil when the cluster is new.
+	record store.KV
+	old    *v1alpha1.Cluster
+}
+
+// Enter says how a cluster comes in with a token that is valid, or why it does not. Joiner is what it says of itself:
+// cluster, region and zone.
+func Enter(v *store.View, token law.Token, joiner law.Terms) (Entry, error) {
+	name := cmp.Or(token.Cluster, joiner.Cluster)
+	old, kv, err := OnRecord(v, name)
+	switch {
+	case err != nil:
+		return Entry{}, err
+	case old == nil && token.Replace:
+		return Entry{}, Refuse("the fleet has no cluster %s whose member could be replaced; make a token without --replace", name)
+	case old == nil:
+		terms, err := token.Settle(joiner)
+		if err != nil {
+			return Entry{}, Refuse("%w", err)
+		}
+		return Entry{Terms: terms}, nil
+	case joiner.Cluster != "" && joiner.Cluster != name:
+		_, err := token.Settle(joiner)
+		return Entry{}, Refuse("%w", err)
+	case token.Cluster == "" || len(membersOf(v, name)) > 0 && !token.Replace:
+		return Entry{}, Refuse("the fleet has a cluster %s already; join under another --cluster, or, if the disk of its member is lost: hanse token create --cluster %s --replace", name, name)
+	}
+	if err := Agrees(old, token.Terms, "make a token that does not say it: hanse token create --cluster "+name); err != nil {
+		return Entry{}, err
+	}
+	if err := Agrees(old, law.Terms{Region: joiner.Region, Zone: joiner.Zone}, "join without it"); err != nil {
+		return Entry{}, err
+	}
+	return Entry{Terms: termsOf(old), record: kv, old: old}, nil
+}
+
+// Agrees says whether terms say of a cluster on record only what the record says; what they leave out agrees. What a
+// cluster is, only admins change, by its record.
+func Agrees(c *v1alpha1.Cluster, t law.Terms, next string) error {
+	differs := func(what, said, recorded string) error {
+		return Refuse("%s is on record with %s %q, not %q; %s, or change the record first: kubectl edit cluster %s", c.Name, what, recorded, said, next, c.Name)
+	}
+	is := termsOf(c)
+	for _, f := range []struct{ what, said, recorded string }{
+		{"region", t.Region, is.Region}, {"zone", t.Zone, is.Zone}, {"voting", string(t.Voting), string(is.Voting)}, {"rights", string(t.Rights), string(is.Rights)},
+	} {
+		if f.said != "" && f.said != f.recorded {
+			return differs(f.what, f.said, f.recorded)
+		}
+	}
+	for key, said := range t.Labels {
+		if recorded, there := c.Labels[key]; !there || recorded != said {
+			return differs("label "+key, said, recorded)
+		}
+	}
+	return nil
+}
+
+// termsOf is what a cluster on record was let in under, as admins have changed it since.
+func termsOf(c *v1alpha1.Cluster) law.Terms {
+	return law.Terms{Cluster: c.Name, Region: c.Spec.Region, Zone: c.Spec.Zone, Labels: c.Labels, Voting: c.Spec.Voting, Rights: c.Spec.Rights}
+}
+
+// Newcomer is the member that comes in.
+type Newcomer struct {
+	// Member says who it is and where; what it may is added to it.
+	Member store.Member
+	// Version of hanse that it runs.
+	Version string
+	// Meta is of its cluster, should that be new.
+	Meta metav1.ObjectMeta
+	// At is when it is let in.
+	At time.Time
+}
+
+// Ops let the member in, and what must still hold then: it is in, its cluster is on record, and who was there before is out.
+func (e Entry) Ops(v *store.View, n Newcomer) (conditions []store.Condition, ops []store.Op, err error) {
+	m := n.Member
+	m.Cluster, m.Region = e.Terms.Cluster, e.Terms.Region
+	m.Eligible, m.Rights = e.Terms.Voting == v1alpha1.VotingEligible, string(e.Terms.Rights)
+	as, op, err := e.write(NewCluster(n.Meta, e.Terms, m, n.Version))
+	if err != nil {
+		return nil, nil, err
+	}
+	conditions = []store.Condition{as, store.KeyAbsent(store.KeyMembers + string(m.ID))}
+	ops = []store.Op{store.PutMember(m), op}
+	for _, gone := range membersOf(v, m.Cluster) {
+		conditions = append(conditions, store.PrefixUnchanged(store.KeyMembers, v.Revision()))
+		ops = append(ops, store.RemoveMember(gone, n.At)...)
+	}
+	return conditions, ops, nil
+}
+
+// write puts the cluster on record, or what its new member says of itself into the record that is there.
+func (e Entry) write(c *v1alpha1.Cluster) (store.Condition, store.Op, error) {
+	key := v1alpha1.KeyClusters + c.Name
+	if e.old == nil {
+		op, err := law.Put(key, c)
+		return store.KeyAbsent(key), op, err
+	}
+	c.ObjectMeta, c.Spec = e.old.ObjectMeta, e.old.Spec
+	op, err := law.Amend(e.record, e.old, c)
+	return store.KeyAt(key, e.record.Modified), op, err
+}
+
+// ReplaceGrace is how long a member must have been silent before another incarnation takes its place: a restart is
+// shorter.
+const ReplaceGrace = 10 * time.Second
+
+// Sign is the last sign of life of a member, as the leader heard it.
+type Sign struct {
+	// Heard is when; or, if it was never heard, since when the leader listens.
+	Heard time.Time
+	// Alive says that this is recent enough to count as now.
+	Alive bool
+}
+
+// Replaceable says why a token may not put a new incarnation in the place of a cluster's member now, or nil. Only the
+// leader asks: it hears every member that is alive, or has not led for long.
+func Replaceable(v *store.View, token law.Token, leader store.MemberID, now time.Time, last func(store.MemberID) Sign) error {
+	if !token.Replace {
+		return nil
+	}
+	for _, m := range membersOf(v, token.Cluster) {
+		if m.ID == leader {
+			return Refuse("the member of %s is alive, and leads; stop it first, or join under another --cluster", m.Cluster)
+		}
+		s := last(m.ID)
+		silent := now.Sub(s.Heard)
+		if s.Alive {
+			return Refuse("the member of %s is alive: it was heard %s ago; stop it first, or join under another --cluster", m.Cluster, silent.Round(time.Millisecond))
+		}
+		if silent < ReplaceGrace {
+			return fmt.Errorf("the member of %s may only be restarting: it is silent since %s, and is replaced after %s; try again", m.Cluster, silent.Round(time.Second), ReplaceGrace)
+		}
+	}
+	return nil
+}
+
+// NewCluster is the record of a cluster that comes in under terms, with its first member.
+func NewCluster(meta metav1.ObjectMeta, terms law.Terms, m store.Member, version string) *v1alpha1.Cluster {
+	c := &v1alpha1.Cluster{
+		TypeMeta:   v1alpha1.TypeOf("Cluster"),
+		ObjectMeta: meta,
+		Spec:       v1alpha1.ClusterSpec{Region: terms.Region, Zone: terms.Zone, Voting: terms.Voting, Rights: terms.Rights},
+		Status:     v1alpha1.ClusterStatus{Incarnation: string(m.ID), Endpoints: m.Addresses, Server: m.Server, Version: version},
+	}
+	c.Name = terms.Cluster
+	c.Labels = maps.Clone(terms.Labels)
+	v1alpha1.MirrorTopology(c)
+	return c
+}
+
+// OnRecord is what the fleet has on record of a cluster, nil for nothing.
+func OnRecord(v *store.View, cluster string) (*v1alpha1.Cluster, store.KV, error) {
+	kv, there := v.Get(v1alpha1.KeyClusters + cluster)
+	if !there {
+		return nil, kv, nil
+	}
+	var c v1alpha1.Cluster
+	if err := json.Unmarshal(kv.Value, &c); err != nil {
+		return nil, kv, fmt.Errorf("read %s: %w", kv.Key, err)
+	}
+	return &c, kv, nil
+}
+
+// RegionAndZone are those that a cluster has on record.
+func RegionAndZone(v *store.View, cluster string) (region, zone string) {
+	c, _, err := OnRecord(v, cluster)
+	if c == nil || err != nil {
+		return "", ""
+	}
+	return c.Spec.Region, c.Spec.Zone
+}
+
+func membersOf(v *store.View, cluster string) (all []store.Member) {
+	for _, m := range v.Members() {
+		if m.Cluster == cluster {
+			all = append(all, m)
+		}
+	}
+	return all
+}
