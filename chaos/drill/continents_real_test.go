@@ -35,6 +35,21 @@ func TestTheLeadersRegionDiesAndThenTheNextLeadersRegion(t *testing.T) {
 		}
 		load.allThere(t, f.realm)
 	})
+	t.Run("one that does not vote loses its disk", func(t *testing.T) {
+		losingADisk(t, f, f.follower(t), "2")
+	})
+}
+
+// follower is a cluster whose member does not vote.
+func (r *realm) follower(t *testing.T) string {
+	t.Helper()
+	for _, c := range r.status(t, r.survivor(t)).Clusters {
+		if !c.Voter {
+			return c.Name
+		}
+	}
+	t.Fatal("everybody votes")
+	return ""
 }
 
 // vote makes so many members vote.

@@ -74,32 +74,37 @@ func residue(now, before Survey, bundle string) []string {
 	return append(now.Beyond(before), now.Of(bundle)...)
 }
 
-// surveys are what lies in each cluster. One that was started a moment ago is still being furnished by its controllers.
+// surveys are what lies in each cluster.
 func (f *field) surveys(t *testing.T) map[string]Survey {
 	t.Helper()
 	all := map[string]Survey{}
 	for _, c := range f.bed.Clusters() {
-		config, err := c.REST()
-		if err != nil {
-			t.Fatal(err)
-		}
-		until(t, 30*time.Second, func(ctx context.Context) error {
-			first, err := Look(ctx, config)
-			if err != nil {
-				return err
-			}
-			second, err := Look(ctx, config)
-			if err != nil {
-				return err
-			}
-			all[c.Name()] = second
-			if len(second.Beyond(first))+len(first.Beyond(second)) > 0 {
-				return fmt.Errorf("%s changes: %q came, %q went", c.Name(), second.Beyond(first), first.Beyond(second))
-			}
-			return nil
-		})
+		all[c.Name()] = f.survey(t, c.Name())
 	}
 	return all
+}
+
+// survey is what lies in a cluster. One that was started a moment ago is still being furnished by its controllers.
+func (f *field) survey(t *testing.T, cluster string) (s Survey) {
+	t.Helper()
+	config, err := f.cluster(t, cluster).REST()
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, 30*time.Second, func(ctx context.Context) error {
+		first, err := Look(ctx, config)
+		if err != nil {
+			return err
+		}
+		if s, err = Look(ctx, config); err != nil {
+			return err
+		}
+		if len(s.Beyond(first))+len(first.Beyond(s)) > 0 {
+			return fmt.Errorf("%s changes: %q came, %q went", cluster, s.Beyond(first), first.Beyond(s))
+		}
+		return nil
+	})
+	return s
 }
 
 // feel takes this machine's pulse until the test ends.

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
@@ -16,9 +17,16 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
-// Survey is all that lies in a cluster: what each object is, as "group/version/resource namespace/name", and the bundle
-// that its label names. Events and Leases are left out: they come and go by themselves.
-type Survey map[string]string
+// Survey is all that lies in a cluster, by what each object is: "group/version/resource namespace/name". Events and Leases
+// are left out: they come and go by themselves.
+type Survey map[string]Find
+
+// Find is an object: the bundle that its label names, and what tells whether it was made anew or written to.
+type Find struct {
+	Bundle  string
+	UID     types.UID
+	Version string
+}
 
 // Look makes a survey, by asking for every kind that the cluster knows.
 func Look(ctx context.Context, config *rest.Config) (Survey, error) {
@@ -63,7 +71,9 @@ func (s Survey) add(ctx context.Context, client metadata.Interface, what schema.
 		return fmt.Errorf("list %s: %w", what.Resource, err)
 	}
 	for _, o := range list.Items {
-		s[strings.Join([]string{what.Group, what.Version, what.Resource}, "/")+" "+o.Namespace+"/"+o.Name] = o.Labels[v1alpha1.LabelBundle]
+		s[strings.Join([]string{what.Group, what.Version, what.Resource}, "/")+" "+o.Namespace+"/"+o.Name] = Find{
+			Bundle: o.Labels[v1alpha1.LabelBundle], UID: o.UID, Version: o.ResourceVersion,
+		}
 	}
 	return nil
 }
@@ -83,11 +93,17 @@ func (s Survey) Beyond(earlier Survey) []string {
 // Of are the objects whose label names a bundle, sorted.
 func (s Survey) Of(bundle string) []string {
 	var its []string
-	for o, b := range s {
-		if b == bundle {
+	for o, f := range s {
+		if f.Bundle == bundle {
 			its = append(its, o)
 		}
 	}
 	slices.Sort(its)
 	return its
+}
+
+// Touched are the objects of a bundle in an earlier survey that have gone since, were made anew or were written to,
+// sorted.
+func (s Survey) Touched(earlier Survey, bundle string) []string {
+	return slices.DeleteFunc(earlier.Of(bundle), func(o string) bool { return s[o] == earlier[o] })
 }

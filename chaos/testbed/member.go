@@ -22,10 +22,11 @@ const Member = "hanse"
 // A data directory with this file in it holds a member.
 const fileEnrolled = "member.json"
 
-func (c *Cluster) dataDir() string { return c.path("hanse") }
+// DataDir is the data directory of the cluster's member.
+func (c *Cluster) DataDir() string { return c.path("hanse") }
 
 // Socket is where the cluster's member serves the fleet's API.
-func (c *Cluster) Socket() string { return filepath.Join(c.dataDir(), "hanse.sock") }
+func (c *Cluster) Socket() string { return filepath.Join(c.DataDir(), "hanse.sock") }
 
 // HanseServer is the value of HANSE_SERVER that means this cluster's member.
 func (c *Cluster) HanseServer() string { return "unix://" + c.Socket() }
@@ -42,20 +43,21 @@ func (c *Cluster) checkSocket() error {
 
 // enrolled is true once the data directory holds a member.
 func (c *Cluster) enrolled() bool {
-	_, err := os.Stat(filepath.Join(c.dataDir(), fileEnrolled))
+	_, err := os.Stat(filepath.Join(c.DataDir(), fileEnrolled))
 	return err == nil
 }
 
 // member is the program that runs the cluster's member.
 func (c *Cluster) member(hanse string) program {
 	return program{name: Member, path: hanse, tcp: []int{portMemberAPI}, udp: []int{portMember}, args: []string{
-		"agent", "--data-dir", c.dataDir(), "--kubeconfig", c.Kubeconfig(),
+		"agent", "--data-dir", c.DataDir(), "--kubeconfig", c.Kubeconfig(),
 	}}
 }
 
-func (c *Cluster) addressFlags() []string {
+// AddressFlags are those of init, join and restore that make this cluster's member: where its data lies, and where it listens.
+func (c *Cluster) AddressFlags() []string {
 	return []string{
-		"--data-dir", c.dataDir(),
+		"--data-dir", c.DataDir(),
 		"--listen", c.site.hostport(portMember),
 		"--api-listen", c.site.hostport(portMemberAPI),
 	}
@@ -64,7 +66,7 @@ func (c *Cluster) addressFlags() []string {
 // found makes a fleet whose first member is this cluster's.
 func (c *Cluster) found(ctx context.Context, hanse, fleet string) error {
 	args := []string{"init", "--fleet", fleet, "--cluster", c.Name(), "--region", c.site.Region}
-	_, err := runHanse(ctx, hanse, "", append(args, c.addressFlags()...)...)
+	_, err := runHanse(ctx, hanse, "", append(args, c.AddressFlags()...)...)
 	return err
 }
 
@@ -82,7 +84,7 @@ func (c *Cluster) join(ctx context.Context, hanse string, through *Cluster) erro
 		}
 	}
 	args := []string{"join", "--cluster", c.Name(), "--region", c.site.Region, "--token-file", token}
-	if _, err := runHanse(ctx, hanse, "", append(args, c.addressFlags()...)...); err != nil {
+	if _, err := runHanse(ctx, hanse, "", append(args, c.AddressFlags()...)...); err != nil {
 		return err
 	}
 	return os.Remove(token)
