@@ -16,15 +16,19 @@ build: ## build bin/hanse and bin/testbed
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/hanse ./cmd/hanse
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/testbed ./chaos/cmd/testbed
 
+.PHONY: next
+next: ## build bin/hanse-next, a hanse that can apply one version of the log more: for drills of upgrades
+	$(GO) build -tags hanse_next -ldflags '$(LDFLAGS)-next' -o bin/hanse-next ./cmd/hanse
+
 demo: build ## a fleet on three real clusters, one region killed and healed (KEEP=1: leave it running)
 	@bin/testbed demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 check: lint ## what can be told without real clusters, in minutes: gofmt, vet, staticcheck, unit tests, simulations
 	$(GO) test -short $(TESTFLAGS) ./...
 
-test: build lint ## everything: the race detector, real clusters, killed regions, the system as a whole
+test: build next lint ## everything: the race detector, real clusters, killed regions, the system as a whole
 	KUBEBUILDER_ASSETS="$$(bin/testbed build)" && export KUBEBUILDER_ASSETS && \
-	HANSE_BINARY='$(CURDIR)/bin/hanse' $(GO) test -race -timeout 30m $(TESTFLAGS) ./...
+	HANSE_BINARY='$(CURDIR)/bin/hanse' HANSE_NEXT_BINARY='$(CURDIR)/bin/hanse-next' $(GO) test -race -timeout 30m $(TESTFLAGS) ./...
 
 .PHONY: lint
 lint:

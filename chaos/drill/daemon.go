@@ -115,6 +115,20 @@ func (d *Daemon) Kill() error {
 	return nil
 }
 
+// Stop asks it to end, as an upgrade does, and returns when it has.
+func (d *Daemon) Stop(ctx context.Context) error {
+	if err := d.running.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop %s: %w", d.Cluster, err)
+	}
+	switch code, err := d.Wait(ctx); {
+	case err != nil:
+		return fmt.Errorf("stop %s: %w", d.Cluster, err)
+	case code != 0:
+		return fmt.Errorf("stop %s: it ended with exit %d", d.Cluster, code)
+	}
+	return nil
+}
+
 // Wait waits until it has ended by itself, and returns its exit code.
 func (d *Daemon) Wait(ctx context.Context) (int, error) {
 	stop := context.AfterFunc(ctx, func() { _ = d.running.Process.Kill() }) // it may just have ended

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -29,8 +30,9 @@ func losingADisk(t *testing.T, f *field, name, version string) {
 		refused(t, joins(t, second, token), token, "is alive")
 	})
 	old := f.loseDisk(t, name)
+	until(t, comesBack, f.seat(t, other).sees(func(s v1alpha1.FleetStatus) error { return gone(s, name) }))
 
-	t.Run("a new incarnation takes its place", func(t *testing.T) {
+	came := t.Run("a new incarnation takes its place", func(t *testing.T) {
 		begun := time.Now()
 		f.rejoin(t, name, token)
 		f.settle(t, name+" is back", fleet.Quorum.Voters, len(fleet.RegionsYouCanLose))
@@ -39,6 +41,9 @@ func losingADisk(t *testing.T, f *field, name, version string) {
 			t.Errorf("incarnation %q before, %q now", incarnation, now)
 		}
 	})
+	if !came {
+		return
+	}
 	t.Run("its workloads were not touched, and are looked after", func(t *testing.T) {
 		until(t, comesBack, f.standing(other, "shop", name, "Ready"))
 		f.untouched(t, name, was, "shop")
@@ -87,6 +92,16 @@ func (f *field) rejoin(t *testing.T, name, token string) {
 	if err := f.bed.Heal(t.Context(), c.Region()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// gone fails while a cluster's member is reached.
+func gone(s v1alpha1.FleetStatus, name string) error {
+	for _, c := range s.Clusters {
+		if c.Name == name && c.Reachable {
+			return fmt.Errorf("%s still reaches %s", s.Member, name)
+		}
+	}
+	return nil
 }
 
 // other is a living member that is not of a cluster.

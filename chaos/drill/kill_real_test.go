@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -182,15 +183,16 @@ type writer struct {
 	name            string
 	pace            time.Duration
 	users, bundles  dynamic.ResourceInterface
-	failures        int
 	mu              sync.Mutex
-	acknowledged    []string // users
-	version, tried  int      // of the bundle: acknowledged, and begun
+	failures        int
+	slowest         time.Duration // of the writes that were acknowledged
+	acknowledged    []string      // users
+	version, tried  int           // of the bundle: acknowledged, and begun
 	lastUnavailable error
 }
 
 func newWriter(name string, config *rest.Config, pace time.Duration) (*writer, error) {
-	config.Timeout = 5 * time.Second
+	config.Timeout = cmp.Or(config.Timeout, 5*time.Second)
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, err
@@ -211,11 +213,14 @@ func (w *writer) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		begun := time.Now()
 		err := w.write(ctx, n)
 		w.mu.Lock()
 		if err != nil {
 			w.failures++
 			w.lastUnavailable = err
+		} else {
+			w.slowest = max(w.slowest, time.Since(begun))
 		}
 		w.mu.Unlock()
 	}
@@ -271,6 +276,12 @@ func (w *writer) written() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.acknowledged)
+}
+
+func (w *writer) failed() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failures
 }
 
 func (w *writer) lastError() error {

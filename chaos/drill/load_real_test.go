@@ -22,7 +22,9 @@ func (r *realm) writeThrough(t *testing.T, names ...string) *load {
 	l := &load{stop: sync.OnceFunc(func() { cancel(); group.Wait() })}
 	t.Cleanup(l.stop)
 	for _, name := range names {
-		w, err := newWriter(name, r.seat(t, name).rest(), 500*time.Millisecond)
+		config := r.seat(t, name).rest()
+		config.Timeout = goesOn - 5*time.Second
+		w, err := newWriter(name, config, 500*time.Millisecond)
 		if err != nil {
 			t.Fatal(err)
 		}

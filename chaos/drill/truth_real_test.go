@@ -86,7 +86,10 @@ func (r *realm) living() []string {
 // newRealm is a realm of daemons without clusters.
 func newRealm(t *testing.T, hanse string, places ...place) *realm {
 	t.Helper()
-	daemons := gather(t, hanse, "acme", places...)
+	return realmOf(hanse, gather(t, hanse, "acme", places...))
+}
+
+func realmOf(hanse string, daemons []*Daemon) *realm {
 	r := &realm{hanse: hanse}
 	for _, d := range daemons {
 		r.seats = append(r.seats, seat{name: d.Cluster, region: d.Region, socket: d.Socket(), status: d.Status})

@@ -2,11 +2,14 @@ package store
 
 import "time"
 
+// released is the newest version that a program can apply which people get.
+const released = 1
+
 // The limits of what a store holds. They are part of the log's meaning: every member must refuse the same
 // commands, so none of them may change without a new Version.
 const (
 	// Version is the newest version of commands that this code can apply.
-	Version = 1
+	Version = released + ahead
 
 	// MaxEntry is the size of an encoded log entry.
 	MaxEntry = 256 << 10
