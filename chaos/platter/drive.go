@@ -52,7 +52,8 @@ func Main() {
 	os.Exit(0)
 }
 
-// obey mounts, follows orders until there are no more, and unmounts.
+// obey mounts, follows orders until there are no more, and unmounts. There are no more either when whoever gave them was
+// killed, and then its files may be open for a moment longer: the folder is let go of, and the mount ends with the last.
 func (p *Platter) obey(folder string, orders io.Reader, answers io.Writer) error {
 	server, err := p.Mount(folder)
 	if err != nil {
@@ -66,7 +67,18 @@ func (p *Platter) obey(folder string, orders io.Reader, answers io.Writer) error
 		}
 		fmt.Fprintln(answers, ok)
 	}
-	return server.Unmount()
+	if err := server.Unmount(); err != nil {
+		return errors.Join(err, letGo(folder))
+	}
+	return nil
+}
+
+// letGo takes a mount off its folder, though files on it are open.
+func letGo(folder string) error {
+	if os.Geteuid() == 0 {
+		return syscall.Unmount(folder, syscall.MNT_DETACH)
+	}
+	return exec.Command("fusermount3", "-u", "-z", "--", folder).Run()
 }
 
 func (p *Platter) order(line string) error {
@@ -124,6 +136,7 @@ func Start(t testing.TB, seed uint64) *Drive {
 	d.process = exec.Command(os.Args[0])
 	d.process.Env = append(os.Environ(), folderVariable+"="+d.Dir, seedVariable+"="+strconv.FormatUint(seed, 10))
 	d.process.Stderr = os.Stderr
+	d.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what ends our group must not keep it from unmounting
 	orders, err := d.process.StdinPipe()
 	answers, err2 := d.process.StdoutPipe()
 	if err := errors.Join(err, err2, d.process.Start()); err != nil {
