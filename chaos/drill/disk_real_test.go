@@ -73,7 +73,8 @@ func losingADisk(t *testing.T, f *field, name, version string) {
 func (f *field) loseDisk(t *testing.T, name string) *Daemon {
 	t.Helper()
 	c := f.cluster(t, name)
-	lost, err := NewDaemon(f.hanse, filepath.Dir(c.DataDir()), "lost", c.Region())
+	f.losses++
+	lost, err := NewDaemon(f.hanse, filepath.Dir(c.DataDir()), fmt.Sprintf("lost-%d", f.losses), c.Region())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,13 +126,16 @@ func (r *realm) incarnation(t *testing.T, asked, name string) string {
 	return c.Status.Incarnation
 }
 
-// untouched checks that the objects of a bundle are those that they were, and as they were.
-func (f *field) untouched(t *testing.T, cluster string, was Survey, bundle string) {
+// untouched checks that the objects of bundles are those that they were, and as they were.
+func (f *field) untouched(t *testing.T, cluster string, was Survey, bundles ...string) {
 	t.Helper()
-	if len(was.Of(bundle)) == 0 {
-		t.Errorf("%s had nothing of %s", cluster, bundle)
-	}
-	if touched := f.survey(t, cluster).Touched(was, bundle); len(touched) > 0 {
-		t.Errorf("of %s in %s these went, were made anew or written to: %q", bundle, cluster, touched)
+	now := f.survey(t, cluster)
+	for _, b := range bundles {
+		if len(was.Of(b)) == 0 {
+			t.Errorf("%s had nothing of %s", cluster, b)
+		}
+		if touched := now.Touched(was, b); len(touched) > 0 {
+			t.Errorf("of %s in %s these went, were made anew or written to: %q", b, cluster, touched)
+		}
 	}
 }

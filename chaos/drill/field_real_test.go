@@ -9,10 +9,9 @@ func TestAFleetOfThreeRegions(t *testing.T) {
 	t.Run("two of three regions die", func(t *testing.T) { losingTwoRegions(t, f) })
 	t.Run("a cluster refuses", func(t *testing.T) { refusingOne(t, f) })
 	t.Run("a kubeconfig is mistaken", func(t *testing.T) { mistakenKubeconfig(t, f) })
-	t.Run("the leader loses its disk", func(t *testing.T) {
-		f.must(t, "fra", shop("1"), applyShop("--wait")...)
-		losingADisk(t, f, f.status(t, "fra").Leader, "1")
-		f.must(t, "fra", nil, "delete", "bundle", "shop", "--wait")
-	})
+	f.must(t, "fra", shop("1"), applyShop("--wait")...)
+	t.Run("the leader loses its disk", func(t *testing.T) { losingADisk(t, f, f.status(t, "fra").Leader, "1") })
+	t.Run("the majority is lost for good", func(t *testing.T) { recovering(t, f) })
+	t.Run("every member is lost", func(t *testing.T) { restoring(t, f) })
 	t.Run("a member is removed", func(t *testing.T) { removingOne(t, f) })
 }

@@ -61,7 +61,8 @@ func folder(t testing.TB) string {
 // field is where most drills are held: one fleet, whose regions have real clusters.
 type field struct {
 	*realm
-	bed *testbed.Testbed
+	bed    *testbed.Testbed
+	losses int // data directories that were taken away
 }
 
 // newField makes the clusters and their fleet. They end with the test, and with the test's process however that ends.
