@@ -131,7 +131,7 @@ func (e *Endpoint) serveLink(l *link) {
 		if err != nil {
 			break // the connection ended, or the endpoint closes and ends it
 		}
-		l.streams.Add(1)
+		l.opened()
 		s := newStream(q, l)
 		if !e.spawn(func() { e.serveStream(s) }) {
 			s.reset(codeCut)

@@ -37,6 +37,7 @@ const (
 type Timing struct {
 	KeepAlive  time.Duration // between signs of life on a quiet connection; default 2 s
 	Idle       time.Duration // without a sign of life a connection is dead; default 6 s, at least twice KeepAlive
+	Unused     time.Duration // after that without a stream the dialler closes a connection; default 1 min
 	Dial       time.Duration // bound of one dial, all addresses together; default 5 s
 	Header     time.Duration // a peer that opens a stream must name its kind within this; default 5 s
 	BackoffMin time.Duration // pause after a first failed dial; doubles with each; default 200 ms
@@ -48,6 +49,7 @@ func DefaultTiming() Timing {
 	return Timing{
 		KeepAlive:  2 * time.Second,
 		Idle:       6 * time.Second,
+		Unused:     time.Minute,
 		Dial:       5 * time.Second,
 		Header:     5 * time.Second,
 		BackoffMin: 200 * time.Millisecond,
@@ -58,7 +60,7 @@ func DefaultTiming() Timing {
 func (t Timing) withDefaults() Timing {
 	d := DefaultTiming()
 	for _, f := range []struct{ have, std *time.Duration }{
-		{&t.KeepAlive, &d.KeepAlive}, {&t.Idle, &d.Idle}, {&t.Dial, &d.Dial},
+		{&t.KeepAlive, &d.KeepAlive}, {&t.Idle, &d.Idle}, {&t.Unused, &d.Unused}, {&t.Dial, &d.Dial},
 		{&t.Header, &d.Header}, {&t.BackoffMin, &d.BackoffMin}, {&t.BackoffMax, &d.BackoffMax},
 	} {
 		if *f.have == 0 {
@@ -72,7 +74,7 @@ func (t Timing) withDefaults() Timing {
 func (t Timing) Validate() error {
 	t = t.withDefaults()
 	switch {
-	case min(t.KeepAlive, t.Idle, t.Dial, t.Header, t.BackoffMin, t.BackoffMax) < 0:
+	case min(t.KeepAlive, t.Idle, t.Unused, t.Dial, t.Header, t.BackoffMin, t.BackoffMax) < 0:
 		return errors.New("timing: negative")
 	case t.Idle < 2*t.KeepAlive:
 		return fmt.Errorf("timing: idle %s is less than twice the keepalive %s", t.Idle, t.KeepAlive)

@@ -227,7 +227,8 @@ func (p *PeerState) count(l *link) {
 	}
 }
 
-// settleLinks closes surplus connections, of which there are some only after two members dialled each other at once.
+// settleLinks closes surplus connections, of which there are some only after two members dialled each other at once, and
+// those that are not used any more.
 func (e *Endpoint) settleLinks() {
 	ticker := time.NewTicker(e.cfg.Timing.Idle / 2)
 	defer ticker.Stop()
@@ -243,12 +244,13 @@ func (e *Endpoint) settleLinks() {
 
 func (e *Endpoint) settle(now time.Time) {
 	e.mu.Lock()
-	var surplus []*link
+	var over []*link
 	for _, r := range e.routes {
-		surplus = append(surplus, r.surplus(e.cfg.Identity.ID(), now, e.cfg.Timing.Idle)...)
+		over = append(over, r.surplus(e.cfg.Identity.ID(), now, e.cfg.Timing.Idle)...)
+		over = append(over, r.unused(now, e.cfg.Timing.Unused)...)
 	}
 	e.mu.Unlock()
-	for _, l := range surplus {
+	for _, l := range over {
 		l.conn.CloseWithError(codeSurplus, "surplus")
 	}
 }

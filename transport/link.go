@@ -18,7 +18,9 @@ type link struct {
 
 	streams    atomic.Int64 // open on it, whoever opened them, not yet closed by us
 	broken     atomic.Bool  // an Open found that it has ended
-	spareSince time.Time    // guarded by Endpoint.mu; see settle
+	used       atomic.Bool  // a stream was opened on it since the last look
+	spareSince time.Time    // guarded by Endpoint.mu, as is lastUsed; see settle
+	lastUsed   time.Time
 }
 
 func (l *link) dead() bool { return l.broken.Load() || l.conn.Context().Err() != nil }
@@ -62,6 +64,12 @@ func (r *route) best(self MemberID, pin Pin, proven time.Time) *link {
 	return newest
 }
 
+// opened counts a stream in, whoever opened it.
+func (l *link) opened() {
+	l.streams.Add(1)
+	l.used.Store(true)
+}
+
 func (l *link) dialledBySmaller(self MemberID) bool { return l.dialled == (self < l.peer) }
 
 // surplus picks what we dialled and neither side has opened streams on for an idle timeout, because both prefer
@@ -77,6 +85,21 @@ func (r *route) surplus(self MemberID, now time.Time, idle time.Duration) []*lin
 		case l.spareSince.IsZero():
 			l.spareSince = now
 		case now.Sub(l.spareSince) >= idle:
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// unused picks what we dialled and nobody has opened a stream on for long. A member is connected to those with whom it
+// has to do, not to all with whom it ever had.
+func (r *route) unused(now time.Time, long time.Duration) []*link {
+	var list []*link
+	for _, l := range r.links {
+		switch {
+		case l.used.Swap(false) || l.streams.Load() > 0 || l.lastUsed.IsZero():
+			l.lastUsed = now
+		case l.dialled && now.Sub(l.lastUsed) >= long:
 			list = append(list, l)
 		}
 	}

@@ -54,7 +54,7 @@ func openStream(ctx context.Context, l *link, kind string) (*stream, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	l.streams.Add(1)
+	l.opened()
 	s := newStream(q, l)
 	if _, err := s.Write(appendHeader(nil, kind)); err != nil {
 		s.Abort()
