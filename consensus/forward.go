@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,8 @@ const (
 	maxForwards = 32
 	// idleStreams bounds the streams of a kind that are kept for the next request.
 	idleStreams = 8
+	// keptIdle is how long: hundreds of members ask the leader something once, and a stream holds a connection.
+	keptIdle = 30 * time.Second
 )
 
 // caller keeps streams of one kind to other members and makes one request at a time on each.
@@ -26,10 +29,22 @@ type caller struct {
 
 	mu struct {
 		sync.Mutex
-		idle   map[MemberID][]net.Conn
+		idle   map[MemberID][]*idleStream
 		busy   map[*request]struct{}
 		closed bool
 	}
+}
+
+// idleStream is a stream that waits for its next request, until the timer takes it away.
+type idleStream struct {
+	net.Conn
+	end *time.Timer
+}
+
+// Close closes the stream and its timer.
+func (k *idleStream) Close() error {
+	k.end.Stop()
+	return k.Conn.Close()
 }
 
 // request is one call under way.
@@ -40,7 +55,7 @@ type request struct {
 
 func newCaller(n Network, kind string) *caller {
 	c := &caller{net: n, kind: kind, slots: make(chan struct{}, maxForwards)}
-	c.mu.idle, c.mu.busy = map[MemberID][]net.Conn{}, map[*request]struct{}{}
+	c.mu.idle, c.mu.busy = map[MemberID][]*idleStream{}, map[*request]struct{}{}
 	return c
 }
 
@@ -104,9 +119,10 @@ func (c *caller) takeIdle(to MemberID) net.Conn {
 	if len(free) == 0 {
 		return nil
 	}
-	conn := free[len(free)-1]
+	kept := free[len(free)-1]
 	c.mu.idle[to] = free[:len(free)-1]
-	return conn
+	kept.end.Stop()
+	return kept.Conn
 }
 
 // keep keeps a stream that is still good for the next request.
@@ -117,15 +133,27 @@ func (c *caller) keep(to MemberID, conn net.Conn) {
 		conn.Close()
 		return
 	}
-	c.mu.idle[to] = append(c.mu.idle[to], conn)
+	kept := &idleStream{Conn: conn}
+	kept.end = time.AfterFunc(keptIdle, func() { c.expire(to, kept) })
+	c.mu.idle[to] = append(c.mu.idle[to], kept)
+}
+
+// expire closes a stream that has been idle for long, unless it is in use again.
+func (c *caller) expire(to MemberID, kept *idleStream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.mu.idle[to], kept); i >= 0 {
+		c.mu.idle[to] = slices.Delete(c.mu.idle[to], i, i+1)
+		kept.Close()
+	}
 }
 
 // drop closes the idle streams to a member: its network may have swallowed them.
 func (c *caller) drop(to MemberID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, conn := range c.mu.idle[to] {
-		conn.Close()
+	for _, kept := range c.mu.idle[to] {
+		kept.Close()
 	}
 	delete(c.mu.idle, to)
 }
@@ -144,8 +172,8 @@ func (c *caller) only(leader MemberID) {
 		if to == leader {
 			continue
 		}
-		for _, conn := range conns {
-			conn.Close()
+		for _, kept := range conns {
+			kept.Close()
 		}
 		delete(c.mu.idle, to)
 	}
