@@ -2,6 +2,8 @@ package agent
 
 import (
 	"maps"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,62 +14,180 @@ import (
 // A member that was silent for unreachableAfter counts as away.
 const unreachableAfter = 3 * time.Second
 
+const (
+	// maxSeen bounds the members on a board, maxBundles and maxSaid what is kept of one of them: who says more is not
+	// kept in full.
+	maxSeen    = 4096
+	maxBundles = 2048
+	maxSaid    = 32 << 20
+	// countBits of a number count what a member says in one life; the bits above count its lives.
+	countBits = 40
+)
+
 // bundleReport is what a cluster's member says of one bundle in it.
 type bundleReport struct {
 	Bundle    string              `json:"bundle"`
 	BundleUID string              `json:"bundleUID"`
 	Status    v1alpha1.WorkStatus `json:"status"`
+	// Number is the member's when it said so.
+	Number uint64 `json:"n,omitempty"`
 }
 
-// sighting is what a member said last, and when this member heard it.
+// weight is about how many bytes a report takes.
+func (r bundleReport) weight() int {
+	n := 512 + len(r.Bundle) + len(r.Status.Applied)
+	for _, p := range r.Status.Problems {
+		n += 128 + len(p.Name) + len(p.Namespace) + len(p.Reason) + len(p.Message)
+	}
+	for _, c := range r.Status.Conditions {
+		n += 128 + len(c.Reason) + len(c.Message)
+	}
+	return n
+}
+
+// sighting is what a member said last, and when it was heard: by this member, or by one that passed it on.
 type sighting struct {
 	revision store.Revision
-	bundles  map[string]bundleReport
-	at       time.Time // of the last word
-	toldAt   time.Time // of the last full word
-	vitals   *vitals   // nil: no server of raft
-	// number grows with every full word of the member; 0: none yet.
-	number uint64
+	bundles  map[string]bundleReport // never changed, only replaced
+	at       time.Time               // of its last sign of life
+	toldAt   time.Time               // of its last report of bundles
+	vitals   *vitals                 // nil: no server of raft
+	direct   bool                    // the sign of life came from itself, on a connection of its own
 }
 
 func (s sighting) fresh(now time.Time) bool { return now.Sub(s.at) < unreachableAfter }
 
+// record is a sighting with what is needed to pass it on.
+type record struct {
+	sighting
+	number  uint64
+	told    uint64
+	names   []string // sorted; at namesAt
+	namesAt uint64
+	bytes   int
+	claims  map[*line]claim
+	// When what changed, by the board's own count: the head, all else by the bundle's name with "" for the names, and
+	// the latest of these.
+	head   uint64
+	ticks  map[string]uint64
+	latest uint64
+}
+
+// claim is what one line says of whether a member lives.
+type claim struct {
+	silent bool
+	hops   int
+	at     time.Time
+	lapsed bool // it said that the member lives, and has itself been silent since
+}
+
 // board holds observed state: what every member, this one included, said last. It never goes through the log.
+//
+// Each change has a number of the board's own (tick), so a line needs to remember one number to know what it has not told
+// yet: nothing waits in a queue, and who is slow hears the latest state.
 type board struct {
+	self store.MemberID
+
 	mu      sync.Mutex
-	seen    map[store.MemberID]sighting
-	version uint64 // counts changes of what is said; a mere sign of life does not count
+	records map[store.MemberID]*record
+	tick    uint64
+	root    bool      // this member is a server of raft
+	sourced time.Time // how new what its sources say is
+	version uint64    // counts changes of what is said; a mere sign of life does not count
 	changed chan struct{}
+	urgent  chan struct{} // closes when there is something to pass on at once
 }
 
-func newBoard() *board {
-	return &board{seen: map[store.MemberID]sighting{}, changed: make(chan struct{})}
+// newBoard is the board of a member in one of its lives, the first of which is 1.
+func newBoard(self store.MemberID, life uint64) *board {
+	b := &board{self: self, records: map[store.MemberID]*record{}, changed: make(chan struct{}), urgent: make(chan struct{})}
+	b.record(self).number = life << countBits
+	return b
 }
 
-// note takes over what a member says.
-func (b *board) note(id store.MemberID, w word, at time.Time) {
+// record finds a member's, and makes one for a member that is not known yet; nil when there are too many. The caller
+// holds mu.
+func (b *board) record(id store.MemberID) *record {
+	r := b.records[id]
+	if r == nil && len(b.records) < maxSeen {
+		r = &record{claims: map[*line]claim{}, ticks: map[string]uint64{}}
+		b.records[id] = r
+	}
+	return r
+}
+
+// beat is this member's sign of life, with what changes all the time.
+func (b *board) beat(revision store.Revision, v *vitals, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.seen[id]
-	news := w.Full || !s.fresh(at)
-	s.revision, s.at = w.Revision, at
-	s.vitals = w.Vitals
-	if w.Full {
-		s.number++
-		s.toldAt = at
-		s.bundles = map[string]bundleReport{}
-		for _, r := range w.Bundles {
-			s.bundles[r.Bundle] = r
-		}
-	}
-	b.seen[id] = s
-	if news {
-		b.bump()
-	}
+	r := b.record(b.self)
+	r.number++
+	r.at, r.revision, r.vitals, r.direct = now, revision, v, true
 }
 
-// bump wakes whoever waits for a change. The caller holds mu.
+// tell replaces what this member says of its own cluster.
+func (b *board) tell(bundles []bundleReport, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.record(b.self)
+	r.number++
+	r.told, r.toldAt = r.number, now
+	next, gone := map[string]bundleReport{}, r.namesAt == 0
+	for _, n := range bundles[:min(len(bundles), maxBundles)] {
+		old, known := r.bundles[n.Bundle]
+		if n.Number = r.number; known && sameReport(old, n) {
+			n = old
+		} else {
+			b.touched(r, n.Bundle)
+		}
+		next[n.Bundle] = n
+	}
+	for name := range r.bundles {
+		if _, still := next[name]; !still {
+			gone = true
+			delete(r.ticks, name)
+		}
+	}
+	r.bundles = next
+	if gone {
+		r.names, r.namesAt = slices.Sorted(maps.Keys(next)), r.number
+		b.touched(r, "")
+	}
+	b.touchedHead(r)
+	b.bump()
+}
+
+func sameReport(a, b bundleReport) bool {
+	return a.BundleUID == b.BundleUID && reflect.DeepEqual(a.Status, b.Status)
+}
+
+// touched notes that a part of a record changed, and touchedHead that its head did. The caller holds mu.
+func (b *board) touched(r *record, part string) {
+	b.tick++
+	r.ticks[part], r.latest = b.tick, b.tick
+}
+
+func (b *board) touchedHead(r *record) {
+	b.tick++
+	r.head, r.latest = b.tick, b.tick
+}
+
+// bump wakes whoever waits for a change, and the lines. The caller holds mu.
 func (b *board) bump() {
+	b.wake()
+	close(b.urgent)
+	b.urgent = make(chan struct{})
+}
+
+// news returns a channel that closes when there is something to pass on at once.
+func (b *board) news() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.urgent
+}
+
+// wake wakes whoever waits for a change. The caller holds mu.
+func (b *board) wake() {
 	b.version++
 	close(b.changed)
 	b.changed = make(chan struct{})
@@ -77,24 +197,91 @@ func (b *board) bump() {
 func (b *board) touch() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.bump()
+	b.wake()
 }
 
 // all returns a copy of what was seen, a number that grows with every change, and a channel that closes at the next.
 func (b *board) all() (map[store.MemberID]sighting, uint64, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return maps.Clone(b.seen), b.version, b.changed
+	seen := make(map[store.MemberID]sighting, len(b.records))
+	for id, r := range b.records {
+		if id != b.self || !r.at.IsZero() {
+			seen[id] = r.seen(id)
+		}
+	}
+	return seen, b.version, b.changed
 }
 
-// forget drops members that are not in the fleet any more.
-func (b *board) forget(keep func(store.MemberID) bool) {
+// seen is the sighting as of now.
+func (r *record) seen(id store.MemberID) sighting {
+	s := r.sighting
+	for l, c := range r.claims {
+		if at := c.time(l, id); at.After(s.at) {
+			s.at, s.direct = at, l.peer == id
+		}
+	}
+	return s
+}
+
+// time is when a member was heard last, by what a line says.
+func (c claim) time(l *line, id store.MemberID) time.Time {
+	heard := l.asOf
+	if l.peer == id {
+		heard = l.heard
+	}
+	if c.silent || c.at.After(heard) {
+		return c.at
+	}
+	return heard
+}
+
+// lapse notices whom nobody hears any more, and drops what closed lines said.
+func (b *board) lapse(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for id := range b.seen {
-		if !keep(id) {
-			delete(b.seen, id)
+	news := false
+	for id, r := range b.records {
+		for l, c := range r.claims {
+			at := c.time(l, id)
+			lapsed := now.Sub(at) >= unreachableAfter
+			switch {
+			case lapsed && l.closed:
+				r.remember(id)
+				delete(r.claims, l)
+			case lapsed == c.lapsed:
+				continue
+			default:
+				c.lapsed = lapsed
+				r.claims[l] = c
+			}
+			b.touchedHead(r)
+			news = true
+		}
+	}
+	if news {
+		b.bump()
+	}
+}
+
+// remember keeps the last sign of life beyond the claims that it comes from.
+func (r *record) remember(id store.MemberID) { r.at, r.direct = r.seen(id).at, r.seen(id).direct }
+
+// forget drops members that are not in the fleet any more.
+func (b *board) forget(gone func(store.MemberID) bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id := range b.records {
+		if id != b.self && gone(id) {
+			delete(b.records, id)
 			b.bump()
 		}
 	}
+}
+
+// place says where this member stands: a server of raft, or one that has its news from a source.
+func (b *board) place(root bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.root = root
 }

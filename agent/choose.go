@@ -51,9 +51,10 @@ func (c *Core) observers(candidates []consensus.Candidate, seen map[store.Member
 	return voters, region
 }
 
-// observer is a voter's word as plan sees it. What it called silent has been so since.
+// observer is a voter's word as plan sees it, if the voter said it to this member itself. What it called silent has been
+// so since.
 func observer(id store.MemberID, region string, s sighting, now time.Time) plan.Observer {
-	o := plan.Observer{ID: string(id), Region: region, Fresh: s.fresh(now) && s.vitals != nil, Silent: map[string]time.Duration{}}
+	o := plan.Observer{ID: string(id), Region: region, Fresh: s.fresh(now) && s.direct && s.vitals != nil, Silent: map[string]time.Duration{}}
 	if s.vitals != nil {
 		for other, seconds := range s.vitals.Silent {
 			o.Silent[string(other)] = time.Duration(seconds * float64(time.Second))

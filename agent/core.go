@@ -32,6 +32,8 @@ type Core struct {
 	board     *board
 	verdict   *verdict
 	senses    *senses
+	// followers has a token for each member that has its news from this one.
+	followers chan struct{}
 	pace      pace
 	// buried is when each member was judged dead last; it belongs to the leader's drive.
 	buried map[store.MemberID]time.Time
@@ -89,7 +91,10 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
-	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), board: newBoard(), senses: newSenses(), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), since: time.Now(), ready: make(chan struct{})}
+	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), senses: newSenses(), followers: make(chan struct{}, maxFollowers), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), since: time.Now(), ready: make(chan struct{})}
+	if err := c.begin(); err != nil {
+		return nil, err
+	}
 	c.store = store.NewFaulty(cfg.Seams.authorizer(law.Authority{Address: transport.CheckAddress}), cfg.Seams.Faults)
 	c.directory = &directory{self: c.id(), store: c.store, joined: peers}
 	c.verdict = newVerdict(c.knownVoters)
@@ -100,6 +105,13 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// begin begins another of the member's lives.
+func (c *Core) begin() error {
+	c.self.Life++
+	c.board = newBoard(c.id(), c.self.Life)
+	return c.dir.amend(func(s *self) { s.Life = c.self.Life })
 }
 
 // open starts the network before the consensus, which speaks through it.

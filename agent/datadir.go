@@ -52,6 +52,8 @@ type self struct {
 	Founder bool `json:"founder,omitempty"`
 	// Begun says that the member had the fleet's state once. From then on an empty log is a lost one.
 	Begun bool `json:"begun,omitempty"`
+	// Life counts the member's starts, so that what it says in one is never taken for older than what it said before.
+	Life uint64 `json:"life,omitempty"`
 	// Removed says that the fleet removed the member; it does not start again.
 	Removed bool `json:"removed,omitempty"`
 }

@@ -2,11 +2,7 @@ package agent
 
 import (
 	"context"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"time"
 
@@ -17,68 +13,42 @@ import (
 )
 
 const (
-	// kindReport is the stream on which a member tells another what it sees in its own cluster. One stays open
-	// from each member to each other:
-	//
-	//	repeated: uint32 length, big endian | a word, JSON
-	kindReport = "report"
-	// maxWord bounds one word: some thousands of bundles with their problems.
-	maxWord = 4 << 20
 	// heartbeat is how often a member says that it lives when it has nothing else to say.
 	heartbeat = time.Second
-	// reportPause is the least time between two words, so that a cluster in change does not flood the others.
+	// look is how often a member looks who is silent, and whom to speak to.
+	look = heartbeat / 4
+	// reportPause is the least time between two bulletins, so that a cluster in change does not flood the others.
 	reportPause = 20 * time.Millisecond
+	// patienceOfLine is how long a bulletin may take, and how long one is waited for.
+	patienceOfLine = 4 * heartbeat
+	// maxFollowers is how many members have their news from one at most.
+	maxFollowers = 128
 )
 
-// word is one message of a member about itself.
-type word struct {
-	// Revision of the store that the member has applied.
-	Revision store.Revision `json:"revision"`
-	// Full says that the rest is set; otherwise it is as in the last full word.
-	Full    bool           `json:"full,omitempty"`
-	Bundles []bundleReport `json:"bundles,omitempty"`
-	// Vitals are set by servers of raft, in any word: they change all the time.
-	Vitals *vitals `json:"vitals,omitempty"`
-}
+var (
+	errNoSource = errors.New("this member tells nobody of others: it neither votes nor may")
+	errTooMany  = errors.New("too many have their news from this member")
+	errNoMember = errors.New("it is no member")
+	errStarting = errors.New("this member is still starting")
+)
 
 // tell replaces what this member says of its own cluster.
-func (c *Core) tell(bundles []bundleReport) {
-	now := time.Now()
-	c.board.note(c.id(), word{Revision: c.store.View().Revision(), Full: true, Bundles: bundles, Vitals: c.vitals(now)}, now)
-}
+func (c *Core) tell(bundles []bundleReport) { c.board.tell(bundles, time.Now()) }
 
-// sendReports keeps a report stream to every other member, as members come and go.
+// sendReports keeps streams to those who should hear of this member, and lets time count.
 func (c *Core) sendReports(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	senders := map[store.MemberID]context.CancelFunc{}
-	follow := func(*store.View) error {
-		others := c.directory.others()
-		for id, stop := range senders {
-			if !others[id] {
-				stop()
-				delete(senders, id)
-			}
-		}
-		known := func(id store.MemberID) bool { return others[id] || id == c.id() }
-		c.board.forget(known)
-		c.senses.forget(known)
-		for id := range others {
-			if _, already := senders[id]; already {
-				continue
-			}
-			peer, stop := context.WithCancel(ctx)
-			senders[id] = stop
-			g.Go(func() error { c.sendReportsTo(peer, id); return nil })
-		}
-		return nil
-	}
 	g.Go(func() error { return c.beat(ctx) })
-	g.Go(func() error { return c.follow(ctx, []string{store.KeyMembers}, follow) })
-	err := g.Wait()
-	for _, stop := range senders {
-		stop()
-	}
-	return err
+	g.Go(func() error { c.keepLines(ctx); return nil })
+	g.Go(func() error {
+		return c.follow(ctx, []string{store.KeyMembers, store.KeyRemoved}, func(v *store.View) error {
+			removed := func(id store.MemberID) bool { _, gone := v.Removed(id); return gone }
+			c.board.forget(removed)
+			c.senses.forget(removed)
+			return nil
+		})
+	})
+	return g.Wait()
 }
 
 // beat makes time count: who has been silent for long is away, though nothing happened.
@@ -86,7 +56,7 @@ func (c *Core) beat(ctx context.Context) error {
 	for sleep(ctx, heartbeat) {
 		now := time.Now()
 		c.senses.measure(c.endpoint.Peers())
-		c.board.note(c.id(), word{Revision: c.store.View().Revision(), Vitals: c.vitals(now)}, now)
+		c.board.beat(c.store.View().Revision(), c.vitals(now), now)
 		if err := c.keepPace(now); err != nil {
 			return err
 		}
@@ -99,110 +69,141 @@ func (c *Core) beat(ctx context.Context) error {
 	return nil
 }
 
-// sendReportsTo speaks to one member until ctx ends, opening the stream again whenever it breaks. Transport backs
-// off between dials.
-func (c *Core) sendReportsTo(ctx context.Context, to store.MemberID) {
-	for ctx.Err() == nil {
-		conn, err := c.endpoint.Open(ctx, transport.MemberID(to), transport.Control, kindReport)
-		if err == nil {
-			err = c.speak(ctx, conn)
-			err = errors.Join(err, conn.Close())
-		}
-		if ctx.Err() == nil {
-			c.log.Debug("report stream broke", "peer", to, "err", err)
-			sleep(ctx, heartbeat)
-		}
+// converse speaks on a stream that this member opened, and listens when the other end is a source.
+func (c *Core) converse(ctx context.Context, conn net.Conn, l *line) error {
+	g, ctx := errgroup.WithContext(ctx)
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	defer c.board.end(l)
+	g.Go(func() error { return c.speak(ctx, conn, l) })
+	if l.role == above {
+		g.Go(func() error {
+			for {
+				if err := c.listen(conn, l); err != nil {
+					return err
+				}
+			}
+		})
 	}
+	return errors.Join(g.Wait(), conn.Close())
 }
 
 // speak sends what changed when it changes, and a sign of life when nothing does.
-func (c *Core) speak(ctx context.Context, conn net.Conn) error {
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	me := c.id()
-	told := uint64(0) // no sighting of this member itself has number 0
-	for {
-		seen, _, changed := c.board.all()
-		mine := seen[me]
-		w := word{Revision: c.store.View().Revision(), Vitals: mine.vitals}
-		if mine.number != told {
-			told, w.Full = mine.number, true
-			for _, r := range mine.bundles {
-				w.Bundles = append(w.Bundles, r)
-			}
-		}
-		if err := writeWord(conn, w); err != nil {
+func (c *Core) speak(ctx context.Context, conn net.Conn, l *line) error {
+	for first := true; ; first = false {
+		urgent := c.board.news()
+		w, more := c.board.compose(l, time.Now())
+		w.Follows = first && l.role == above
+		conn.SetWriteDeadline(time.Now().Add(patienceOfLine))
+		if err := writeBulletin(conn, w); err != nil {
 			return err
 		}
-		if !c.pause(ctx, told, changed) {
+		if !more {
+			c.quiet(ctx, urgent)
+		}
+		if !sleep(ctx, reportPause) {
 			return ctx.Err()
 		}
 	}
 }
 
-// pause waits for something to say: a change of what this member sees itself, or the time for a sign of life.
-func (c *Core) pause(ctx context.Context, told uint64, changed <-chan struct{}) bool {
+// quiet waits until there is something to say, or the time for a sign of life.
+func (c *Core) quiet(ctx context.Context, urgent <-chan struct{}) {
 	beat := time.NewTimer(heartbeat)
 	defer beat.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-beat.C:
-			return true
-		case <-changed:
-		}
-		var seen map[store.MemberID]sighting
-		if seen, _, changed = c.board.all(); seen[c.id()].number != told {
-			return sleep(ctx, reportPause)
-		}
+	select {
+	case <-urgent:
+	case <-beat.C:
+	case <-ctx.Done():
 	}
 }
 
-// receiveReports takes what a peer says of itself, and of nobody else.
-func (c *Core) receiveReports(peer transport.MemberID, conn net.Conn) {
-	defer conn.Close()
-	for {
-		conn.SetReadDeadline(time.Now().Add(4 * heartbeat))
-		w, err := readWord(conn)
-		if err != nil {
-			return
-		}
-		if _, current := c.directory.Find(peer); !current {
-			return
-		}
-		c.senses.hear(store.MemberID(peer), time.Now())
-		c.board.note(store.MemberID(peer), w, time.Now())
-		time.Sleep(reportPause) // whoever speaks without pause is not heard without pause
-	}
-}
-
-func writeWord(to io.Writer, w word) error {
-	data, err := json.Marshal(w)
+// listen takes one bulletin.
+func (c *Core) listen(conn net.Conn, l *line) error {
+	conn.SetReadDeadline(time.Now().Add(patienceOfLine))
+	w, err := readBulletin(conn)
 	if err != nil {
-		return fmt.Errorf("encode report: %w", err)
+		return err
 	}
-	_, err = to.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...))
+	if err := c.heard(l, w); err != nil {
+		return err
+	}
+	time.Sleep(reportPause) // whoever speaks without pause is not heard without pause
+	return nil
+}
+
+// heard takes in what a member says, now.
+func (c *Core) heard(l *line, w bulletin) error {
+	if _, current := c.directory.Find(transport.MemberID(l.peer)); !current {
+		return errNoMember
+	}
+	now := time.Now()
+	c.senses.hear(l.peer, now)
+	err := c.board.take(l, w, l.role == above || c.passesOn(l.peer), now)
+	if errors.Is(err, errForged) {
+		c.log.Warn("a member's report was refused", "peer", c.clusterOf(transport.MemberID(l.peer)), "err", err)
+	}
 	return err
 }
 
-func readWord(from io.Reader) (w word, err error) {
-	var size [4]byte
-	if _, err := io.ReadFull(from, size[:]); err != nil {
-		return w, err
+// passesOn says whether a member is trusted with news of others, as it is with the log: see consensus.
+func (c *Core) passesOn(id store.MemberID) bool {
+	if m, _ := c.store.View().Member(id); m.Eligible {
+		return true
 	}
-	n := binary.BigEndian.Uint32(size[:])
-	if n > maxWord {
-		return w, fmt.Errorf("report of %d bytes is over the limit of %d", n, maxWord)
+	return isServer(c.node.Status(), id)
+}
+
+// receiveReports takes what a peer says, and answers when the peer has its news from here.
+func (c *Core) receiveReports(peer transport.MemberID, conn net.Conn) {
+	defer conn.Close()
+	if err := c.receive(store.MemberID(peer), conn); err != nil {
+		c.log.Debug("report stream ended", "peer", peer, "err", err)
 	}
-	data := make([]byte, n)
-	if _, err := io.ReadFull(from, data); err != nil {
-		return w, err
+}
+
+func (c *Core) receive(peer store.MemberID, conn net.Conn) error {
+	if !c.opened() {
+		return errStarting
 	}
-	if err := json.Unmarshal(data, &w); err != nil {
-		return w, fmt.Errorf("read report: %w", err)
+	conn.SetReadDeadline(time.Now().Add(patienceOfLine))
+	w, err := readBulletin(conn)
+	if err != nil {
+		return err
 	}
-	return w, nil
+	l := newLine(peer, beside)
+	defer c.board.end(l)
+	g, ctx := errgroup.WithContext(context.Background())
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if w.Follows {
+		l.role = below
+		leave, err := c.feeds()
+		if err != nil {
+			return err
+		}
+		defer leave()
+		g.Go(func() error { return c.speak(ctx, conn, l) })
+	}
+	g.Go(func() error {
+		for err := c.heard(l, w); ; err = c.listen(conn, l) {
+			if err != nil {
+				return err
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// feeds takes one more follower in, if this member may have any.
+func (c *Core) feeds() (leave func(), err error) {
+	if !c.passesOn(c.id()) {
+		return nil, errNoSource
+	}
+	select {
+	case c.followers <- struct{}{}:
+		return func() { <-c.followers }, nil
+	default:
+		return nil, errTooMany
+	}
 }
 
 // sleep waits and tells whether ctx is still alive.

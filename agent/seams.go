@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/fault"
@@ -71,4 +72,23 @@ func (s Seams) directory(d transport.Directory) transport.Directory {
 		return d
 	}
 	return s.Directory(d)
+}
+
+// Peers are the members that this one has a connection with.
+func (c *Core) Peers() []transport.PeerState { return c.endpoint.Peers() }
+
+// Tell replaces what this member says of the bundles in its own cluster, for a Core that has none.
+func (c *Core) Tell(bundles map[string]v1alpha1.WorkStatus) {
+	var all []bundleReport
+	for name, status := range bundles {
+		all = append(all, bundleReport{Bundle: name, Status: status})
+	}
+	c.tell(all)
+}
+
+// Told is what a member's cluster says of a bundle, as far as it was heard here.
+func (c *Core) Told(member store.MemberID, bundle string) (v1alpha1.WorkStatus, bool) {
+	seen, _, _ := c.board.all()
+	r, ok := seen[member].bundles[bundle]
+	return r.Status, ok
 }

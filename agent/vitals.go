@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -43,16 +44,35 @@ type roundTrip struct {
 	P99   float64 `json:"p99"`
 }
 
+// brief is what is passed on of a server's vitals: whom it does not hear, and whom it wants. The rest changes all the
+// time, and only servers need it.
+func (v *vitals) brief() *vitals {
+	if v == nil {
+		return nil
+	}
+	b := &vitals{Wanted: v.Wanted}
+	for id := range v.Silent {
+		if b.Silent == nil {
+			b.Silent = map[store.MemberID]float64{}
+		}
+		b.Silent[id] = silentAfter.Seconds()
+	}
+	return b
+}
+
+func (v *vitals) equal(o *vitals) bool { return reflect.DeepEqual(v, o) }
+
 // senses is what this member itself notices of the others, beside what they say.
 type senses struct {
-	mu    sync.Mutex
-	began time.Time
-	heard map[store.MemberID]time.Time // its own word, on a connection of its own
-	trips map[store.MemberID][]time.Duration
+	mu sync.Mutex
+	// expected is since when a word of a server is waited for: before, it had no reason to speak to this member.
+	expected map[store.MemberID]time.Time
+	heard    map[store.MemberID]time.Time // its own word, on a connection of its own
+	trips    map[store.MemberID][]time.Duration
 }
 
 func newSenses() *senses {
-	return &senses{began: time.Now(), heard: map[store.MemberID]time.Time{}, trips: map[store.MemberID][]time.Duration{}}
+	return &senses{expected: map[store.MemberID]time.Time{}, heard: map[store.MemberID]time.Time{}, trips: map[store.MemberID][]time.Duration{}}
 }
 
 // hear notes a word that came from the member itself.
@@ -86,10 +106,11 @@ func (s *senses) of(servers []store.MemberID, now time.Time) *vitals {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := &vitals{RTT: map[store.MemberID]roundTrip{}, Silent: map[store.MemberID]float64{}}
+	s.expect(servers, now)
 	for _, id := range servers {
-		since := s.heard[id]
-		if since.IsZero() {
-			since = s.began
+		since := s.expected[id]
+		if heard := s.heard[id]; heard.After(since) {
+			since = heard
 		}
 		if silence := now.Sub(since); silence >= silentAfter {
 			v.Silent[id] = silence.Round(100 * time.Millisecond).Seconds()
@@ -99,6 +120,16 @@ func (s *senses) of(servers []store.MemberID, now time.Time) *vitals {
 		}
 	}
 	return v
+}
+
+// expect waits for words of the servers from now on, and of nobody else. The caller holds mu.
+func (s *senses) expect(servers []store.MemberID, now time.Time) {
+	maps.DeleteFunc(s.expected, func(id store.MemberID, _ time.Time) bool { return !slices.Contains(servers, id) })
+	for _, id := range servers {
+		if s.expected[id].IsZero() {
+			s.expected[id] = now
+		}
+	}
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
