@@ -73,9 +73,15 @@ func (f *Fleet) Found(name, region string) *Member {
 // Join lets a new member in through the first one, and starts it.
 func (f *Fleet) Join(name, region string) *Member {
 	f.T.Helper()
+	return f.JoinBy(law.Terms{}, name, region)
+}
+
+// JoinBy is Join with a token of these terms.
+func (f *Fleet) JoinBy(terms law.Terms, name, region string) *Member {
+	f.T.Helper()
 	ctx, cancel := context.WithTimeout(f.T.Context(), time.Minute)
 	defer cancel()
-	token, err := f.Members[0].Core.CreateToken(ctx, law.Terms{})
+	token, err := f.Members[0].Core.CreateToken(ctx, terms)
 	if err != nil {
 		f.T.Fatalf("make token for %s: %v", name, err)
 	}
@@ -104,7 +110,7 @@ func (m *Member) Dir() string { return m.dir }
 func (f *Fleet) add(name, region string) *Member {
 	m := &Member{
 		Name: name, Region: region, fleet: f,
-		addr: &net.UDPAddr{IP: net.IPv4(10, 0, 0, byte(len(f.Members)+1)).To4(), Port: 7946},
+		addr: &net.UDPAddr{IP: net.IPv4(10, 0, byte((len(f.Members)+1)>>8), byte(len(f.Members)+1)).To4(), Port: 7946},
 		dir:  filepath.Join(f.dir, fmt.Sprintf("%d-%s", len(f.Members), name)), // a cluster may come again
 	}
 	f.Members = append(f.Members, m)
