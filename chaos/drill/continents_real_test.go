@@ -12,6 +12,7 @@ import (
 // says which regions could be lost, and what it says is tried.
 func TestTheLeadersRegionDiesAndThenTheNextLeadersRegion(t *testing.T) {
 	f := newField(t, 4, 2)
+	f.witness(t)
 	f.vote(t, 5)
 	f.must(t, "iad", shop("1"), applyShop("--wait")...)
 	f.settle(t, "five vote, and any region can be lost", 5, 4)
@@ -56,7 +57,7 @@ func (r *realm) follower(t *testing.T) string {
 func (r *realm) vote(t *testing.T, voters int) {
 	t.Helper()
 	fleet := fmt.Appendf(nil, "apiVersion: fleet.hanse.dev/v1alpha1\nkind: Fleet\nmetadata: {name: acme}\nspec: {voters: %d}\n", voters)
-	r.must(t, r.survivor(t), fleet, "apply", "--force-conflicts", "-f", "-")
+	r.must(t, r.survivor(t), fleet, "apply", "-f", "-")
 }
 
 // losesOnly kills a region beside which one other is left, and checks that writes go on and status says that nothing

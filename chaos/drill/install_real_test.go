@@ -79,31 +79,36 @@ func (f *field) surveys(t *testing.T) map[string]Survey {
 	t.Helper()
 	all := map[string]Survey{}
 	for _, c := range f.bed.Clusters() {
-		all[c.Name()] = f.survey(t, c.Name())
+		all[c.Name()] = f.atRest(t, c.Name())
 	}
 	return all
 }
 
-// survey is what lies in a cluster. One that was started a moment ago is still being furnished by its controllers.
-func (f *field) survey(t *testing.T, cluster string) (s Survey) {
+// atRest is a survey of a cluster in which nothing comes or goes any more: one that was started a moment ago is still
+// being furnished by its controllers.
+func (f *field) atRest(t *testing.T, cluster string) (s Survey) {
+	t.Helper()
+	until(t, 30*time.Second, func(context.Context) error {
+		first := f.survey(t, cluster)
+		if s = f.survey(t, cluster); len(s.Beyond(first))+len(first.Beyond(s)) > 0 {
+			return fmt.Errorf("%s changes: %q came, %q went", cluster, s.Beyond(first), first.Beyond(s))
+		}
+		return nil
+	})
+	return s
+}
+
+// survey is what lies in a cluster now.
+func (f *field) survey(t *testing.T, cluster string) Survey {
 	t.Helper()
 	config, err := f.cluster(t, cluster).REST()
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, 30*time.Second, func(ctx context.Context) error {
-		first, err := Look(ctx, config)
-		if err != nil {
-			return err
-		}
-		if s, err = Look(ctx, config); err != nil {
-			return err
-		}
-		if len(s.Beyond(first))+len(first.Beyond(s)) > 0 {
-			return fmt.Errorf("%s changes: %q came, %q went", cluster, s.Beyond(first), first.Beyond(s))
-		}
-		return nil
-	})
+	s, err := Look(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 

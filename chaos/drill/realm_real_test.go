@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,9 +36,12 @@ func (s seat) rest() *rest.Config { return restOf(s.socket) }
 type realm struct {
 	hanse string
 	seats []seat
-	dead  []string // regions that were killed and not healed
 	down  func(region string) error
 	up    func(ctx context.Context, region string) error
+
+	mu    sync.Mutex
+	dead  []string // regions that were killed and not healed; only the drill itself writes it
+	turns int      // how often that changed
 }
 
 func (r *realm) seat(t testing.TB, name string) seat {
@@ -74,18 +78,26 @@ func (r *realm) status(t testing.TB, name string) v1alpha1.FleetStatus {
 
 func (r *realm) kill(t testing.TB, region string) {
 	t.Helper()
+	r.changed(func() { r.dead = append(slices.Clone(r.dead), region) })
 	if err := r.down(region); err != nil {
 		t.Fatal(err)
 	}
-	r.dead = append(r.dead, region)
+	r.changed(func() {}) // from now on what a survivor says is held against it
 }
 
 func (r *realm) heal(t testing.TB, region string) {
 	t.Helper()
+	r.changed(func() { r.dead = slices.DeleteFunc(slices.Clone(r.dead), func(d string) bool { return d == region }) })
 	if err := r.up(t.Context(), region); err != nil {
 		t.Fatal(err)
 	}
-	r.dead = slices.DeleteFunc(r.dead, func(d string) bool { return d == region })
+}
+
+func (r *realm) changed(dead func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	dead()
+	r.turns++
 }
 
 // healAll heals what is dead.

@@ -12,11 +12,13 @@ import (
 
 // What status says can be lost is tried, and what it says cannot be.
 func TestStatusTellsTheTruthOfThreeRegionsAndOfTwo(t *testing.T) {
+	t.Parallel()
 	hanse := hanseBinary(t)
 	places := []place{{"fra", "eu"}, {"ams", "eu"}, {"iad", "us"}, {"pdx", "us"}, {"sin", "ap"}, {"nrt", "ap"}}
 	t.Run("of three regions any one can be lost, and then one of two", func(t *testing.T) {
 		t.Parallel()
 		r := newRealm(t, hanse, places...)
+		r.witness(t)
 		r.vote(t, 5)
 		load := r.writeThrough(t, "fra", "iad", "sin")
 		load.goesOn(t, r)
@@ -27,6 +29,7 @@ func TestStatusTellsTheTruthOfThreeRegionsAndOfTwo(t *testing.T) {
 	t.Run("of two regions one can be lost", func(t *testing.T) {
 		t.Parallel()
 		r := newRealm(t, hanse, places[:4]...)
+		r.witness(t)
 		load := r.writeThrough(t, "fra", "iad")
 		load.goesOn(t, r)
 		r.twoLeft(t, load, r.settle(t, "three vote, and one region can be lost", 3, 1))

@@ -21,6 +21,7 @@ type upgrade struct {
 // A fleet of real daemons goes to a program that can apply the next version of the log, and back, and there again, one
 // member after the other, while people write through three of them.
 func TestARollingUpgradeUnderWrites(t *testing.T) {
+	t.Parallel()
 	now, next := hanseBinary(t), binary(t, "hanse-next", "HANSE_NEXT_BINARY")
 	daemons := gather(t, now, "acme", place{"fra", "eu"}, place{"iad", "us"}, place{"sin", "ap"}, place{"gru", "sa"})
 	u := &upgrade{realm: realmOf(now, daemons), daemons: map[string]*Daemon{}}
