@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,8 @@ type Core struct {
 	// ready closes when node is set: the network runs before it.
 	ready   chan struct{}
 	version string
+	// s3 carries what is asked of S3; nil: the network.
+	s3 http.RoundTripper
 	// now is the wall clock: for what is written down. What lasts, and what is silent, is measured by time.Now.
 	now func() time.Time
 	// since is when this member began to listen.
@@ -91,7 +94,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
-	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), senses: newSenses(), followers: make(chan struct{}, maxFollowers), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), since: time.Now(), ready: make(chan struct{})}
+	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), senses: newSenses(), followers: make(chan struct{}, maxFollowers), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, since: time.Now(), ready: make(chan struct{})}
 	if err := c.begin(); err != nil {
 		return nil, err
 	}

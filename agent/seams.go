@@ -2,6 +2,7 @@ package agent
 
 import (
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -25,6 +26,8 @@ type Seams struct {
 	Quota consensus.Quota
 	// SnapshotThreshold and TrailingLogs are consensus.Config's: small ones make snapshots happen in a short life.
 	SnapshotThreshold, TrailingLogs uint64
+	// S3 carries what a member asks of S3; nil: the network.
+	S3 http.RoundTripper
 	// Faults are known bugs, put back.
 	Faults fault.Set
 }

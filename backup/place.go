@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -28,6 +29,8 @@ type Settings struct {
 	Endpoint string
 	// Credentials is a file with S3 credentials, in the form of ~/.aws/credentials; "" or missing: the environment.
 	Credentials string
+	// Carrier of requests to S3; nil: the network.
+	Carrier http.RoundTripper
 }
 
 // CheckPlace says whether a place could be opened, without touching it: an s3://bucket/prefix or an absolute path.

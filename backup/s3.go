@@ -38,7 +38,7 @@ func openS3(bucket, prefix string, s Settings) (Place, error) {
 		region = os.Getenv("AWS_DEFAULT_REGION")
 	}
 	client, err := minio.New(host, &minio.Options{
-		Creds: credentials.NewChainCredentials(chain), Secure: secure, Region: region, MaxRetries: 3, TrailingHeaders: true,
+		Creds: credentials.NewChainCredentials(chain), Secure: secure, Region: region, MaxRetries: 3, TrailingHeaders: true, Transport: s.Carrier,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("s3 endpoint %s: %w", host, err)

@@ -14,28 +14,72 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // AccessKey is the one that the server knows.
 const AccessKey = "hanse-test"
 
-// Server holds the objects of all buckets.
+// Server holds the objects of all buckets. It is an http.RoundTripper, too: then nothing goes over a network.
 type Server struct {
 	*httptest.Server
 	mu      sync.Mutex
 	objects map[string][]byte
 	uploads map[string]map[int][]byte
 	began   int
+	asked   int
+	// refuses is the code of the error that answers everything, slow how long each answer takes by RoundTrip.
+	refuses string
+	slow    time.Duration
 	// fail answers the next requests with 500, cut breaks the connection in the middle of the next part.
 	fail, cut int
 }
 
 // New starts a server; the caller closes it.
 func New() *Server {
-	s := &Server{objects: map[string][]byte{}, uploads: map[string]map[int][]byte{}}
+	s := Carrier()
 	s.Server = httptest.NewServer(s)
 	return s
 }
+
+// Carrier is a server that only RoundTrip reaches: it starts nothing, and knows virtual time.
+func Carrier() *Server {
+	return &Server{objects: map[string][]byte{}, uploads: map[string]map[int][]byte{}}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (s *Server) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	defer r.Body.Close()
+	s.mu.Lock()
+	slow := s.slow
+	s.mu.Unlock()
+	timer := time.NewTimer(slow)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	if r.Method == http.MethodPut && s.take(&s.cut) {
+		io.CopyN(io.Discard, r.Body, 100)
+		return nil, io.ErrUnexpectedEOF
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+// Refuse answers everything with an error of this code, from now on; "" no more.
+func (s *Server) Refuse(code string) { s.mu.Lock(); defer s.mu.Unlock(); s.refuses = code }
+
+// Slow lets each request by RoundTrip take so long.
+func (s *Server) Slow(d time.Duration) { s.mu.Lock(); defer s.mu.Unlock(); s.slow = d }
+
+// Asked is how many requests came.
+func (s *Server) Asked() int { s.mu.Lock(); defer s.mu.Unlock(); return s.asked }
 
 // Fail makes the next n requests fail with an internal error.
 func (s *Server) Fail(n int) { s.mu.Lock(); defer s.mu.Unlock(); s.fail = n }
@@ -66,6 +110,14 @@ func (s *Server) Unfinished() int { s.mu.Lock(); defer s.mu.Unlock(); return len
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !strings.Contains(r.Header.Get("Authorization"), "Credential="+AccessKey+"/") {
 		refuse(w, http.StatusForbidden, "InvalidAccessKeyId", "The AWS access key ID you provided does not exist in our records.")
+		return
+	}
+	s.mu.Lock()
+	s.asked++
+	code := s.refuses
+	s.mu.Unlock()
+	if code != "" {
+		refuse(w, http.StatusForbidden, code, "No.")
 		return
 	}
 	if s.take(&s.fail) {

@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/backup"
+	"github.com/hanse-fleet/hanse/backup/s3test"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -129,6 +130,58 @@ func TestBackupsAreMadeOnScheduleByOneMember(t *testing.T) {
 		spec.To = dir
 		schedule(t, fra, spec)
 		f.Await("all is well again", 30*time.Minute, func() bool { return !warned(fra, "backup") && len(record(t, fra).Made) == 2 })
+	})
+}
+
+func TestAScheduleIntoABucketThatFailsTellsWhyAndTriesAgain(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", s3test.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	t.Setenv("AWS_REGION", "us-east-1")
+	synctest.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		bucket := s3test.Carrier()
+		f.Seams.S3 = bucket
+		f.Found("fra", "eu") // alone: hours of a larger fleet take minutes
+		key, err := age.GenerateX25519Identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fra := f.Members[0]
+		nothing := func(when string) {
+			t.Helper()
+			if r := record(t, fra); len(r.Made) > 0 || len(bucket.Names()) > 0 {
+				t.Errorf("%s: made %v, there is %v", when, r.Made, bucket.Names())
+			}
+		}
+		bucket.Refuse("AccessDenied")
+		schedule(t, fra, &v1alpha1.BackupSpec{Every: metav1.Duration{Duration: 24 * time.Hour}, Recipients: []string{key.Recipient().String()}, To: "s3://store", Endpoint: "https://s3.example"})
+		f.Await("a refusal is told, and what to do", 15*time.Minute, func() bool { return warned(fra, "AccessDenied") && warned(fra, "s3:PutObject") })
+		before := bucket.Asked()
+		time.Sleep(25 * time.Minute)
+		if n := bucket.Asked() - before; n < 2 || n > 4 { // a try every ten minutes, and a due one between
+			t.Errorf("asked %d times in 25 minutes", n)
+		}
+		nothing("refused")
+
+		bucket.Refuse("")
+		if !testing.Short() { // an hour and more
+			bucket.Slow(3 * time.Hour)
+			f.Await("one that takes too long is told", 3*time.Hour, func() bool { return warned(fra, "it was not made within 1h0m0s") })
+			nothing("slow")
+			bucket.Slow(0)
+		}
+		bucket.Cut(1 << 20)
+		f.Await("uploads that are cut are told", 3*time.Hour, func() bool { return warned(fra, "closed by foreign host") })
+		nothing("cut")
+
+		bucket.Cut(0)
+		f.Await("all is well again", 3*time.Hour, func() bool { return len(record(t, fra).Made) == 1 && !warned(fra, "backup") })
+		made := record(t, fra).Made[0]
+		h, _, err := backup.Read(bytes.NewReader(bucket.Object("store/"+made.Name)), key)
+		if err != nil || uint64(h.Revision) != made.Revision || len(bucket.Names()) != 1 {
+			t.Errorf("it is %+v, %v, beside %v", h, err, bucket.Names())
+		}
 	})
 }
 
