@@ -191,19 +191,29 @@ func pack(queue <-chan *submission, e *entry, next *submission) (held *submissio
 }
 
 func (n *Node) dispatch(e *entry) {
-	o := n.appending()
-	if o == nil || !n.hasQuorum(o) {
-		e.fail(errNotLeading)
-		return
-	}
 	data, err := store.EncodeEntry(e.commands())
 	if err != nil {
 		e.fail(fmt.Errorf("%w: %w", errRefused, err))
 		return
 	}
+	if !n.apply(e, data) {
+		e.fail(errNotLeading)
+		return
+	}
+	n.entries <- e
+}
+
+// apply hands an entry to raft, unless this node does not lead, or not any more.
+func (n *Node) apply(e *entry, data []byte) bool {
+	n.dispatching.Lock()
+	defer n.dispatching.Unlock()
+	o := n.appending()
+	if o == nil || !n.hasQuorum(o) {
+		return false
+	}
 	n.pending.Add(1)
 	e.future = n.raft.Apply(data, n.pace.get())
-	n.entries <- e
+	return true
 }
 
 // routineComplete answers the proposers in the order of the log, and lets the followers know when nothing else will.

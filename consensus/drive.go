@@ -64,7 +64,7 @@ func (n *Node) request(ctx context.Context, ch change) error {
 	case changeRemove:
 		return n.await(n.raft.RemoveServer(id, index, timeout))
 	case changeTransfer:
-		return n.transferTo(ctx, ch.id)
+		return n.handOver(ctx, ch.id)
 	}
 	return nil
 }

@@ -21,6 +21,16 @@ func ProposeOver(c net.Conn, command store.Command) (refused bool, err error) {
 	return a.Code == codeRefused, err
 }
 
+// CallOver sends a call to stand on a stream of the kind "stand", and says whether it was heeded.
+func CallOver(c net.Conn, term uint64) (stands bool, err error) {
+	if err := writeFrame(c, standCall{Version: frameVersion, Term: term}); err != nil {
+		return false, err
+	}
+	var a standAnswer
+	err = readFrame(c, &a)
+	return a.Stands, err
+}
+
 // CheckStores is what Open does with the stores first.
 func CheckStores(s Stores) (Stores, error) { return checkStores(s) }
 

@@ -198,8 +198,8 @@ func (n *Node) forward(ctx context.Context, commands []store.Command) ([]store.R
 // routineForward packs what waits into requests; there are several such goroutines.
 func (n *Node) routineForward() {
 	n.packAll(n.outgoing, func(e *entry) {
-		leader, _, ok := n.Leader()
-		if !ok || leader == n.cfg.ID {
+		leader, ok := n.leaderToAsk()
+		if !ok {
 			e.fail(errNoLeader)
 			return
 		}
@@ -227,6 +227,9 @@ func (n *Node) askToAppend(ctx context.Context, leader MemberID, commands []stor
 	}
 	if a.Code == codeSlowDown {
 		return nil, &slowDown{after: time.Duration(min(a.After, uint64(longestWait/time.Millisecond))) * time.Millisecond}
+	}
+	if a.Code != codeDone && a.Heir != leader && n.servers()[a.Heir] {
+		n.expect(a.Heir)
 	}
 	if err := a.Code.err(); err != nil {
 		return nil, err
@@ -279,7 +282,11 @@ func (n *Node) servePropose(from MemberID, c net.Conn) {
 		if encodeErr != nil {
 			return encodeErr
 		}
-		return writeFrame(c, proposeAnswer{Code: codeOf(err), Results: encoded, After: uint64(told(err).Milliseconds())})
+		a := proposeAnswer{Code: codeOf(err), Results: encoded, After: uint64(told(err).Milliseconds())}
+		if a.Code != codeDone && n.handsOver() {
+			a.Heir = n.heir.get()
+		}
+		return writeFrame(c, a)
 	})
 }
 
@@ -294,7 +301,7 @@ func (n *Node) accept(from MemberID, r proposeRequest) ([]store.Result, error) {
 			return nil, errRefused
 		}
 	}
-	if n.appending() == nil {
+	if n.awaitOffice() == nil {
 		return nil, errNotLeading
 	}
 	if _, gone := n.cfg.Store.View().Removed(from); gone {

@@ -18,7 +18,8 @@ import (
 //	body    = one CBOR data item, integer keys
 //
 //	propose request  {1: version, 2: [command, ...]}
-//	propose answer   {1: code, 2: [result, ...], 3: milliseconds to wait}   as many as commands when done, each as store.EncodeResult writes it
+//	propose answer   {1: code, 2: [result, ...], 3: milliseconds to wait, 4: who is about to lead}
+//	                 as many as commands when done, each as store.EncodeResult writes it
 //	read request     {1: version}
 //	read answer      {1: code, 2: revision}
 //
@@ -55,6 +56,7 @@ type proposeAnswer struct {
 	Code    code     `cbor:"1,keyasint"`
 	Results [][]byte `cbor:"2,keyasint,omitempty"` // as store.EncodeResult writes them
 	After   uint64   `cbor:"3,keyasint,omitempty"` // milliseconds, with codeSlowDown
+	Heir    MemberID `cbor:"4,keyasint,omitempty"` // when the commands were not applied here
 }
 
 type readRequest struct {

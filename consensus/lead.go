@@ -122,9 +122,8 @@ func (n *Node) establish(o *office) {
 	}
 }
 
-// appending returns the office if it is not over. What is appended in it is applied after everything that earlier leaders
-// committed, so proposals need not wait until it is established; only what looks at the store does.
-func (n *Node) appending() *office {
+// serving returns the office if it is not over.
+func (n *Node) serving() *office {
 	o, _ := n.offices.get()
 	if o == nil || o.ctx.Err() != nil || n.fsm.stopped() != nil {
 		return nil
@@ -132,9 +131,18 @@ func (n *Node) appending() *office {
 	return o
 }
 
+// appending returns the office if it is not over, nor being handed over. What is appended in it is applied after everything
+// that earlier leaders committed, so proposals need not wait until it is established; only what looks at the store does.
+func (n *Node) appending() *office {
+	if n.handsOver() {
+		return nil
+	}
+	return n.serving()
+}
+
 // leading returns the office if it is established and not over.
 func (n *Node) leading() *office {
-	o := n.appending()
+	o := n.serving()
 	if o == nil {
 		return nil
 	}
@@ -153,6 +161,7 @@ func (n *Node) routineObserve() {
 		case <-n.observed:
 			n.offices.signal()
 			if leader, _, ok := n.Leader(); ok {
+				n.heir.set("", time.Time{})
 				n.proposals.only(leader)
 				n.reads.only(leader)
 			}
@@ -230,7 +239,11 @@ func (n *Node) Transfer(ctx context.Context) error {
 		return err
 	}
 	defer n.leave()
-	return n.transferred(ctx, n.raft.LeadershipTransfer())
+	id, ok := n.furthest()
+	if !ok {
+		return n.transferred(ctx, n.raft.LeadershipTransfer())
+	}
+	return n.handOver(ctx, id)
 }
 
 // TransferTo is Transfer to a voter of the caller's choice.
@@ -239,11 +252,7 @@ func (n *Node) TransferTo(ctx context.Context, id MemberID) error {
 		return err
 	}
 	defer n.leave()
-	return n.transferTo(ctx, id)
-}
-
-func (n *Node) transferTo(ctx context.Context, id MemberID) error {
-	return n.transferred(ctx, n.raft.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id)))
+	return n.handOver(ctx, id)
 }
 
 // transferred waits for raft's answer, which comes within an election timeout, and then for the end of the office.

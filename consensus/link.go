@@ -3,6 +3,7 @@ package consensus
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,6 +86,7 @@ func (l *link) routinePump(rpc *raft.NetworkTransport) {
 }
 
 func (l *link) appendEntries(req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	l.gather(req)
 	trim(req)
 	req.LeaderCommitIndex = min(req.LeaderCommitIndex, l.t.logs.onDisk(), lastOf(req))
 	ch := l.control
@@ -106,6 +108,33 @@ func (l *link) installSnapshot(id raft.ServerID, to raft.ServerAddress, req *raf
 		l.note(req.Term, sent, req.LastLogIndex, req.LastLogTerm)
 	}
 	return err
+}
+
+// gathering is how long the first request of an office waits for more: those who write learn of the election at the same
+// time as the entry that opens it is sent, and a follower takes one request at a time.
+const gathering = 2 * time.Millisecond
+
+// gather adds to the first request of an office what was appended since raft made it. raft sees in the request what was
+// sent.
+func (l *link) gather(req *raft.AppendEntriesRequest) {
+	if len(req.Entries) == 0 || l.contact().term >= req.Term {
+		return
+	}
+	wait := time.NewTimer(gathering)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-l.t.closing:
+	}
+	entries := slices.Clip(req.Entries)
+	for len(entries) < maxAppendEntries {
+		next := l.t.logs.get(entries[len(entries)-1].Index + 1)
+		if next == nil || next.Term != req.Term {
+			break
+		}
+		entries = append(entries, next)
+	}
+	req.Entries = entries
 }
 
 // answered notes an answer of the request's own term to what was sent at a time of the clock.

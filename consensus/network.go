@@ -27,6 +27,7 @@ const (
 	kindPropose     = "propose"
 	kindRead        = "read"
 	kindFollow      = "follow"
+	kindStand       = "stand"
 )
 
 // Network opens streams to other members and hands over those that they open. The member at the other end of a

@@ -41,19 +41,22 @@ type Node struct {
 	observed chan raft.Observation
 	raftDone chan struct{} // closed when raft runs no more
 
-	offices   offices
-	indexes   *rounds[store.Revision] // reads on the leader
-	asks      *rounds[store.Revision] // reads on everyone else
-	probes    *rounds[struct{}]       // Healthy's
-	sequence  *sequence
-	proposals *caller
-	quotas    *quotas // of the members that propose through this one
-	reads     *caller
-	queue     chan *submission // what this leader appends
-	outgoing  chan *submission // what others are asked to append
-	entries   chan *entry
-	nudges    nudges
-	pending   atomic.Int64 // entries between the batcher and their answer
+	offices offices
+	heir    heir // during a planned change of leader
+	// dispatching is held from finding oneself in office until raft has what is to be appended in it.
+	dispatching sync.Mutex
+	indexes     *rounds[store.Revision] // reads on the leader
+	asks        *rounds[store.Revision] // reads on everyone else
+	probes      *rounds[struct{}]       // Healthy's
+	sequence    *sequence
+	proposals   *caller
+	quotas      *quotas // of the members that propose through this one
+	reads       *caller
+	queue       chan *submission // what this leader appends
+	outgoing    chan *submission // what others are asked to append
+	entries     chan *entry
+	nudges      nudges
+	pending     atomic.Int64 // entries between the batcher and their answer
 
 	followers    chan struct{} // a slot each follower that we are the source of
 	snapshotsOut chan struct{}
@@ -224,6 +227,7 @@ func (n *Node) start() {
 	n.cfg.Network.Handle(kindPropose, n.servePropose)
 	n.cfg.Network.Handle(kindRead, n.serveRead)
 	n.cfg.Network.Handle(kindFollow, n.serveFollow)
+	n.cfg.Network.Handle(kindStand, n.serveStand)
 }
 
 // Bootstrap founds a group with this node as its only voter. It does nothing when the node has a log already.

@@ -219,8 +219,11 @@ func (a *attempts) once(commands []store.Command) ([]store.Result, error) {
 	if o := n.leading(); a.term != 0 && (o == nil || o.term != a.term) {
 		return nil, store.ErrStaleTerm
 	}
-	if n.appending() != nil {
+	switch {
+	case n.appending() != nil:
 		return n.appendLocally(a.ctx, n.cfg.ID, commands)
+	case a.term != 0:
+		return nil, errNotLeading // it is handing over, and may yet fail to
 	}
 	return n.forward(a.ctx, commands)
 }

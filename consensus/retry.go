@@ -24,7 +24,9 @@ func (r *retry) wait(ctx context.Context) bool {
 	case <-t.C:
 	case <-changed:
 		r.next = r.n.cfg.Timing.RetryMin
-		r.n.pause(ctx, rand.N(r.next))
+		if r.n.appending() == nil { // else there is nobody to overrun
+			r.n.pause(ctx, rand.N(r.next))
+		}
 	case <-ctx.Done():
 	}
 	return ctx.Err() == nil

@@ -2,6 +2,7 @@ package consensus_test
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -16,52 +17,64 @@ func TestPlannedChangeOfLeader(t *testing.T) {
 		t.Run(fmt.Sprint("round trip ", rtt), func(t *testing.T) {
 			bubble(t, 3, rtt/2, func(t *testing.T, g *consensustest.Group) {
 				g.Found(3)
-				var longest, usual time.Duration
+				var fleet, client time.Duration
 				for range 3 {
-					u, l := handedOn(t, g)
-					usual, longest = max(usual, u), max(longest, l)
+					w := handedOn(t, g)
+					fleet, client = max(fleet, w.pause("")), max(client, w.longest())
 				}
-				t.Logf("longest between two writes of a client: %s, %s while nothing changes", longest, usual)
-				if most := 8*rtt + 50*time.Millisecond; longest > most {
-					t.Errorf("more than %s", most)
+				t.Logf("longest without a write: %s; between two writes of one client: %s", fleet, client)
+				if most := 3*rtt + 20*time.Millisecond; fleet > most {
+					t.Errorf("no write for more than %s", most)
+				}
+				if most := 8*rtt + 50*time.Millisecond; client > most {
+					t.Errorf("a client waited for more than %s", most)
 				}
 			})
 		})
 	}
 }
 
-// handedOn moves the leadership once under load, and returns the longest time from one write of a client to its next,
-// before that and in all.
-func handedOn(t *testing.T, g *consensustest.Group) (usual, longest time.Duration) {
+// writes are those that were committed, by who asked for them.
+type writes struct {
+	mu sync.Mutex
+	at map[string][]time.Time
+}
+
+// pause is the longest time between two writes of a client, or of all.
+func (w *writes) pause(client string) (longest time.Duration) {
+	all := slices.Clone(w.at[client])
+	for _, at := range w.at {
+		if client == "" {
+			all = append(all, at...)
+		}
+	}
+	slices.SortFunc(all, time.Time.Compare)
+	for i := 1; i < len(all); i++ {
+		longest = max(longest, all[i].Sub(all[i-1]))
+	}
+	return longest
+}
+
+func (w *writes) longest() (longest time.Duration) {
+	for client := range w.at {
+		longest = max(longest, w.pause(client))
+	}
+	return longest
+}
+
+// handedOn moves the leadership once under load, four clients at each member.
+func handedOn(t *testing.T, g *consensustest.Group) *writes {
 	old := g.Leader()
+	w := &writes{at: map[string][]time.Time{}}
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
-	var mu sync.Mutex
 	for _, m := range g.Members {
-		wg.Go(func() {
-			for n, last := 0, time.Now(); ; n++ {
-				ctx, cancel := contextFor(t, 5*time.Second)
-				_, err := g.Put(ctx, m, "/k/"+string(m.ID), fmt.Sprint(n))
-				cancel()
-				if err != nil {
-					t.Errorf("write %d at %s: %v", n, m.ID, err)
-				}
-				mu.Lock()
-				longest = max(longest, time.Since(last))
-				mu.Unlock()
-				last = time.Now()
-				select {
-				case <-stop:
-					return
-				case <-time.After(5 * time.Millisecond):
-				}
-			}
-		})
+		for i := range 4 {
+			client := fmt.Sprintf("%s-%d", m.ID, i)
+			wg.Go(func() { w.write(t, g, m, client, stop) })
+		}
 	}
 	time.Sleep(time.Second)
-	mu.Lock()
-	usual = longest
-	mu.Unlock()
 	ctx, cancel := contextFor(t, 5*time.Second)
 	defer cancel()
 	if err := old.Node().Transfer(ctx); err != nil {
@@ -73,5 +86,24 @@ func handedOn(t *testing.T, g *consensustest.Group) (usual, longest time.Duratio
 	if g.Leader() == old {
 		t.Errorf("%s still leads", old.ID)
 	}
-	return usual, longest
+	return w
+}
+
+func (w *writes) write(t *testing.T, g *consensustest.Group, m *consensustest.Member, client string, stop <-chan struct{}) {
+	for n := 0; ; n++ {
+		ctx, cancel := contextFor(t, 5*time.Second)
+		_, err := g.Put(ctx, m, "/k/"+client, fmt.Sprint(n))
+		cancel()
+		if err != nil {
+			t.Errorf("write %d of %s: %v", n, client, err)
+		}
+		w.mu.Lock()
+		w.at[client] = append(w.at[client], time.Now())
+		w.mu.Unlock()
+		select {
+		case <-stop:
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
