@@ -11,6 +11,8 @@ var (
 	errNoVoter     = errors.New("the member does not vote")
 	errNoAuthority = errors.New("the member is not our leader")
 	errMalformed   = errors.New("the message is malformed")
+	// errStands: there is nothing left to do, this member stands for election already because the same leader called it.
+	errStands = errors.New("it stands already")
 )
 
 // admitStream lets those open raft streams to us who vote, or may: all others only answer. While we have no
@@ -37,6 +39,9 @@ func (n *Node) admit(from MemberID, command any) error {
 			return errNoVoter
 		}
 	case *raft.TimeoutNowRequest:
+		if n.heir.get() == n.cfg.ID && n.heir.calledBy(from) {
+			return errStands
+		}
 		if leader, _, ok := n.Leader(); !ok || leader != from {
 			return errNoAuthority
 		}

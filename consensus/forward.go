@@ -229,7 +229,7 @@ func (n *Node) askToAppend(ctx context.Context, leader MemberID, commands []stor
 		return nil, &slowDown{after: time.Duration(min(a.After, uint64(longestWait/time.Millisecond))) * time.Millisecond}
 	}
 	if a.Code != codeDone && a.Heir != leader && n.servers()[a.Heir] {
-		n.expect(a.Heir)
+		n.expect(a.Heir, "")
 	}
 	if err := a.Code.err(); err != nil {
 		return nil, err

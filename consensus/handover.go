@@ -41,13 +41,23 @@ type standAnswer struct {
 type heir struct {
 	sync.Mutex
 	id    MemberID
+	by    MemberID // this member's leader, if that has called it
 	until time.Time
 }
 
-func (h *heir) set(id MemberID, until time.Time) {
+func (h *heir) set(id, by MemberID, until time.Time) {
 	h.Lock()
 	defer h.Unlock()
-	h.id, h.until = id, until
+	h.id, h.by, h.until = id, by, until
+}
+
+// forget ends it.
+func (h *heir) forget() { h.set("", "", time.Time{}) }
+
+func (h *heir) calledBy(leader MemberID) bool {
+	h.Lock()
+	defer h.Unlock()
+	return h.by == leader
 }
 
 // get is empty when nobody is about to.
@@ -67,8 +77,8 @@ func (n *Node) handsOver() bool {
 }
 
 // expect has this member take what it has to write to another than its leader, for a timeout or until there is a new one.
-func (n *Node) expect(id MemberID) {
-	n.heir.set(id, time.Now().Add(n.pace.get()))
+func (n *Node) expect(id, by MemberID) {
+	n.heir.set(id, by, time.Now().Add(n.pace.get()))
 	n.offices.signal()
 }
 
@@ -120,7 +130,7 @@ func (n *Node) furthest() (id MemberID, ok bool) {
 // handOver is raft's transfer, and what makes it quicker. This node appends nothing any more until it has failed.
 func (n *Node) handOver(ctx context.Context, id MemberID) error {
 	n.dispatching.Lock() // what has been let through is appended before
-	n.expect(id)
+	n.expect(id, "")
 	n.dispatching.Unlock()
 	f := n.raft.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id))
 	n.goFunc(func() {
@@ -130,7 +140,7 @@ func (n *Node) handOver(ctx context.Context, id MemberID) error {
 	})
 	err := n.transferred(ctx, f)
 	if err != nil {
-		n.heir.set("", time.Time{})
+		n.heir.forget()
 	}
 	return err
 }
@@ -216,7 +226,7 @@ func (n *Node) stand(from MemberID, call standCall) error {
 			return err
 		}
 	}
-	n.expect(n.cfg.ID)
+	n.expect(n.cfg.ID, from)
 	_, err := n.ask(raft.RPC{Command: request})
 	return err
 }

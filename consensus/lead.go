@@ -161,7 +161,9 @@ func (n *Node) routineObserve() {
 		case <-n.observed:
 			n.offices.signal()
 			if leader, _, ok := n.Leader(); ok {
-				n.heir.set("", time.Time{})
+				if leader != n.cfg.ID {
+					n.heir.forget()
+				}
 				n.proposals.only(leader)
 				n.reads.only(leader)
 			}

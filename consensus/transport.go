@@ -229,7 +229,12 @@ func (t *transport) sever() {
 
 // deliver hands an RPC to raft, if its sender is who it says it is and may send it.
 func (t *transport) deliver(from MemberID, rpc raft.RPC) {
-	if err := t.admitRPC(from, rpc); err != nil {
+	err := t.admitRPC(from, rpc)
+	if errors.Is(err, errStands) {
+		rpc.Respond(&raft.TimeoutNowResponse{RPCHeader: t.header()}, nil)
+		return
+	}
+	if err != nil {
 		t.log.Debug("raft rpc refused", "peer", from, "error", err)
 		rpc.Respond(nil, err)
 		return
