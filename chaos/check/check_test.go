@@ -112,8 +112,52 @@ func TestWhatTheLogSettles(t *testing.T) {
 			t.Errorf("%s: lost %v", name, lost)
 		}
 	}
-	if !log.Whole(0, 2) || log.Whole(0, 3) {
-		t.Error("the log is whole up to 2, and no further")
+	if !log.Whole() {
+		t.Error("the log is not whole")
+	}
+	w.Saw(batch(4, "k", "4"))
+	if log.Whole() {
+		t.Error("the log is whole without revision 3")
+	}
+}
+
+func TestAnEpochThatHasEnded(t *testing.T) {
+	log := check.NewLog()
+	a := log.Watcher("a", 0)
+	for i, v := range []string{"1", "2", "3"} {
+		a.Saw(batch(uint64(i+1), "k", v))
+	}
+	if lacks := log.Lacks(0, 3, map[string]string{"k": "3"}); len(lacks) > 0 {
+		t.Errorf("lacks %v of what it has", lacks)
+	}
+	if lacks := log.Lacks(0, 3, map[string]string{"k": "never seen"}); len(lacks) > 0 {
+		t.Errorf("lacks %v, though it is newer", lacks)
+	}
+	for _, older := range []string{"", "1", "2"} {
+		if lacks := log.Lacks(0, 3, map[string]string{"k": older}); len(lacks) != 1 {
+			t.Errorf("%q is not missed to be newer", older)
+		}
+	}
+	log.Begins(100)
+	a.Relisted(100)
+	a.Saw(batch(101, "k", "4"))
+	if wrong := log.Wrong(); len(wrong) > 0 || !log.Whole() || log.Epoch() != 1 {
+		t.Errorf("epoch %d, whole %v: %v", log.Epoch(), log.Whole(), wrong)
+	}
+	unseen := put(1, "k", "x", 1, 2)
+	unseen.Revision = 4
+	doubtful := put(1, "k", "y", 1, 2)
+	doubtful.Outcome = check.Unknown
+	if settled, lost := log.Settle([]check.Op{unseen, doubtful}); len(settled) != 2 || len(lost) > 0 {
+		t.Errorf("beyond what was seen of an epoch that has ended: settled %v, lost %v", settled, lost)
+	}
+	unseen.Revision = 3
+	if _, lost := log.Settle([]check.Op{unseen}); len(lost) != 1 {
+		t.Error("a write is not where it was said to be, and nobody misses it")
+	}
+	log.Begins(50)
+	if len(log.Wrong()) == 0 {
+		t.Error("an epoch begins with a revision that was used before, and nobody minds")
 	}
 }
 

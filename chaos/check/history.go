@@ -37,6 +37,7 @@ const (
 // Op is one operation on a key of an object. What has an object of its own is judged alone.
 type Op struct {
 	Client      int
+	Epoch       int // of the fleet, as of Log.Epoch
 	Kind        Kind
 	Object, Key string
 	Old, Value  string

@@ -24,13 +24,16 @@ type Log struct {
 	batches map[uint64]Batch
 	seenBy  map[uint64]string
 	written map[string]uint64 // value → revision
-	last    uint64
+	epochs  []span            // the last one goes on
 	wrong   []string
 }
 
+// span are the revisions of an epoch that watchers can see: those behind one, up to a last one.
+type span struct{ after, last uint64 }
+
 // NewLog is one that nothing was seen of.
 func NewLog() *Log {
-	return &Log{batches: map[uint64]Batch{}, seenBy: map[uint64]string{}, written: map[string]uint64{}}
+	return &Log{batches: map[uint64]Batch{}, seenBy: map[uint64]string{}, written: map[string]uint64{}, epochs: []span{{}}}
 }
 
 // Watcher judges one watcher: what it sees must have no gap, go forward, and be what everybody sees.
@@ -76,7 +79,9 @@ func (l *Log) add(by string, b Batch) {
 		}
 		return
 	}
-	l.batches[b.Revision], l.seenBy[b.Revision], l.last = b, by, max(l.last, b.Revision)
+	l.batches[b.Revision], l.seenBy[b.Revision] = b, by
+	now := &l.epochs[len(l.epochs)-1]
+	now.last = max(now.last, b.Revision)
 	for _, value := range b.Values {
 		if at, ok := l.written[value]; ok {
 			l.wrongf("%s was written at revision %d and again at %d", value, at, b.Revision)
@@ -105,19 +110,62 @@ func (l *Log) Written(value string) (revision uint64, ok bool) {
 	return revision, ok
 }
 
-// Whole says whether every revision between two was seen by somebody.
-func (l *Log) Whole(after, to uint64) bool {
-	for r := after + 1; r <= to; r++ {
-		if _, ok := l.batches[r]; !ok {
-			return false
+// Begins takes that a new epoch began from a state of this revision, which watchers are not shown. No revision that
+// anybody saw is used again.
+func (l *Log) Begins(revision uint64) {
+	for _, e := range l.epochs {
+		if revision <= e.last {
+			l.wrongf("an epoch begins with revision %d, and somebody saw %d before", revision, e.last)
+		}
+	}
+	l.epochs = append(l.epochs, span{after: revision, last: revision})
+}
+
+// Epoch is the one that goes on, from 0.
+func (l *Log) Epoch() int { return len(l.epochs) - 1 }
+
+// Len is how many revisions somebody saw.
+func (l *Log) Len() int { return len(l.batches) }
+
+// Whole says whether every revision of every epoch, up to the last that anybody saw, was seen by somebody.
+func (l *Log) Whole() bool {
+	for _, e := range l.epochs {
+		for r := e.after + 1; r <= e.last; r++ {
+			if _, ok := l.batches[r]; !ok {
+				return false
+			}
 		}
 	}
 	return true
 }
 
+// Lacks names the keys of a state, with its digests, that are older there than they were at a revision of an epoch. What
+// is newer, or was never seen, is no matter: it may be a write that nobody had acknowledged yet.
+func (l *Log) Lacks(epoch int, revision uint64, state map[string]string) (keys []string) {
+	older := map[string]map[string]bool{} // values that were there before
+	newest := map[string]string{}
+	for r := l.epochs[epoch].after + 1; r <= revision; r++ {
+		for key, value := range l.batches[r].Changes {
+			if older[key] == nil {
+				older[key] = map[string]bool{"": true}
+			}
+			older[key][newest[key]] = true
+			newest[key] = value
+		}
+	}
+	for key, value := range newest {
+		if state[key] != value && older[key][state[key]] {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 // Settle uses the log for what a history leaves open. A write whose outcome is unknown happened if the log has it, and
 // never did if it has not: so call it when nothing is under way any more, with a log that is whole. What was
-// acknowledged must be in the log, where it was said to be: lost says what is not.
+// acknowledged must be in the log, where it was said to be: lost says what is not. An epoch that has ended may have had
+// writes that no watcher came to see: they stay as they are.
 func (l *Log) Settle(history []Op) (settled []Op, lost []string) {
 	for _, op := range history {
 		if op.Kind != Put && op.Kind != Swap || op.Outcome == Refused {
@@ -125,7 +173,9 @@ func (l *Log) Settle(history []Op) (settled []Op, lost []string) {
 			continue
 		}
 		at, happened := l.Written(op.Value)
+		ended := op.Epoch < l.Epoch()
 		switch {
+		case ended && !happened && (op.Outcome == Unknown || op.Revision > l.epochs[op.Epoch].last):
 		case op.Outcome == Done && !happened:
 			lost = append(lost, fmt.Sprintf("%s was acknowledged at revision %d, and is lost", op, op.Revision))
 		case op.Outcome == Done && op.Revision != at:

@@ -24,6 +24,13 @@ type written struct {
 
 func newAudit() *audit { return &audit{seen: map[place]written{}} }
 
+// forget is for a new epoch: what was written in the lost majority of the old one may be written anew.
+func (a *audit) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.seen)
+}
+
 // same says who wrote another entry at the same place; "" for nobody.
 func (a *audit) same(member string, l *raft.Log) string {
 	sum := sha256.Sum256(append([]byte{byte(l.Type)}, l.Data...))

@@ -74,6 +74,20 @@ client 12 mad get
 11.9s lag leader 1s
 12s transfer
 `
+	// fiveRegions loses one, and then the leader's, before that one's voter is replaced.
+	fiveRegions = `seed 1
+length 60s
+voters 5
+member fra eu
+member iad us
+member sin ap
+member gru sa
+member cpt af
+client 1 fra put
+client 2 iad get
+10s kill gru 50s
+14s truth leader 30s
+`
 	powerFails = small + `2s slow fra 3s
 2s slow iad 3s
 2s slow sin 3s
@@ -103,8 +117,10 @@ func Bugs() []Bug {
 		{Name: "old-configuration", What: "a snapshot lacks the last change of the membership", Wrap: outdate, Directed: small + "6s restart fra 500ms\n8s restart iad 500ms\n"},
 		{Name: "watch-skips", What: "a watch resumes off by one", Faults: fault.Set{WatchSkips: true}, Directed: small},
 		{Name: "revision-reused", What: "a revision is used again after a restore", Faults: fault.Set{RevisionReused: true}, Directed: small + "3s isolate ams 8s\n8s restart iad 500ms\n"},
+		{Name: "epoch-without-jump", What: "a revision is used again after `hanse restore` or `hanse recover`", Faults: fault.Set{NoJump: true}, Directed: small + "6s restore 3s\n"},
 		{Name: "moody-apply", What: "applying the log is not deterministic", Wrap: moody, Directed: small},
 		{Name: "lost-nudge", What: "followers learn of a commit by the commit timeout", Faults: fault.Set{NoNudge: true}, Directed: small},
+		{Name: "hasty-choice", What: "a new leader takes the vote of a living voter because another is dead", Faults: fault.Set{HastyChoice: true}, Directed: fiveRegions},
 		{Name: "lying-disks", What: "every disk says that it has written before it has", Lying: true, Directed: powerFails},
 	}
 }

@@ -30,9 +30,21 @@ func (p *player) recover() {
 	for _, a := range p.all() {
 		p.revive(a)
 	}
+	p.gathering.Wait()
+	if p.succeeded.Load() {
+		p.regather(recovery, true)
+	}
+	if len(p.waiting) > 0 {
+		p.wrong("bounded recovery", "the fleet's new epoch is without %v %s after all is whole", p.waiting, recovery)
+	}
 	for _, a := range p.all() {
-		if a.lost.Load() && !a.gone.Load() {
+		if !a.lost.Load() || a.gone.Load() {
+			continue
+		}
+		if p.draw(2) == 0 {
 			a.gone.Store(p.strike(a))
+		} else if !p.comesBack(a, true, recovery) {
+			p.wrong("bounded recovery", "the place of %s is not taken %s after all is whole", a.Name, recovery)
 		}
 	}
 	for i, a := range p.all() {
@@ -55,6 +67,7 @@ func (p *player) revive(a *actor) {
 	a.disk.Release()
 	a.disk.Fail(nil)
 	a.disk.Slow(0)
+	a.skew.Store(0)
 	a.life.Lock()
 	defer a.life.Unlock()
 	if !a.Running() && !a.gone.Load() && !a.lost.Load() {
@@ -68,6 +81,10 @@ func (p *player) close() {
 		return
 	}
 	p.followersLearn()
+	p.losses()
+	if !p.agree() {
+		return
+	}
 	work := p.living()
 	for _, a := range work {
 		a.life.Lock()
@@ -197,7 +214,7 @@ func (p *player) conclude(out *Outcome) {
 	for _, wrong := range p.log.Wrong() {
 		add("watch", wrong)
 	}
-	if !p.log.Whole(0, p.last.Load()) {
+	if !p.log.Whole() {
 		add("watch", "nobody saw every revision, so writes cannot be judged")
 		return
 	}

@@ -30,6 +30,9 @@ func Generate(seed uint64) Schedule {
 			}
 		}
 	}
+	if len(s.Members) > 5 && rng.IntN(2) == 0 {
+		s.Voters = 5
+	}
 	for range 3 + rng.IntN(8) {
 		s.Events = append(s.Events, s.happening(rng))
 	}
@@ -42,6 +45,7 @@ var menu = []string{
 	"isolate", "isolate", "isolate", "cut", "cut", "cut", "hold", "hold", "kill", "kill", "kill", "restart", "restart",
 	"transfer", "transfer", "transfer", "loss", "late", "duplicates", "jitter", "region", "region-dies", "slow", "eio", "full",
 	"stall", "join", "remove", "remove", "forge", "forge", "forge", "lose-disk", "lose-disk", "lose-disk", "all-die", "lag", "herald",
+	"pause", "pause", "clock", "clock", "clock", "flood", "replace", "replace", "recover", "recover", "restore",
 }
 
 // happening draws one event.
@@ -62,7 +66,7 @@ func (s Schedule) happening(rng *rand.Rand) Event {
 		e.For = 0
 	case "join":
 		e.Whom, e.For = late[rng.IntN(len(late))].Name, 0
-	case "loss", "late", "duplicates", "jitter", "all-die":
+	case "loss", "late", "duplicates", "jitter", "all-die", "recover", "restore":
 		e.Whom = ""
 	}
 	return e

@@ -31,7 +31,11 @@ func init() {
 		"duplicates": weather(func(w *Weather, x float64) { w.Duplicates = x / 2 }),
 		"jitter":     weather(func(w *Weather, x float64) { w.Jitter = time.Duration(x * float64(100*time.Millisecond)) }),
 		"lag":        whom((*player).lag),
+		"truth":      (*player).truth,
 		// members
+		"pause":       whom((*player).pause),
+		"clock":       whom((*player).jump),
+		"flood":       whom((*player).flood),
 		"kill":        whom(func(p *player, a *actor, e Event) { p.kill(e, a) }),
 		"restart":     whom((*player).restart),
 		"region-dies": func(p *player, e Event) { p.kill(e, p.inRegion(e.Whom)...) },
@@ -46,7 +50,11 @@ func init() {
 		"stall":     whom(func(p *player, a *actor, e Event) { a.disk.Stall(); p.during(e); a.disk.Release() }),
 		"eio":       whom(func(p *player, a *actor, e Event) { p.failDisk(a, e, syscall.EIO) }),
 		"full":      whom(func(p *player, a *actor, e Event) { p.failDisk(a, e, syscall.ENOSPC) }),
-		"lose-disk": whom((*player).loseDisk),
+		"lose-disk": whom(func(p *player, a *actor, e Event) { p.loseDisk(a, e) }),
+		"replace":   whom((*player).replace),
+		// the whole fleet
+		"recover": (*player).recovery,
+		"restore": (*player).restoration,
 	}
 }
 
@@ -112,10 +120,17 @@ func (p *player) cut(e Event) {
 
 // cutRegion parts a region from the others; inside of it they go on speaking.
 func (p *player) cutRegion(e Event) {
+	defer p.parted(e.Whom)()
+	p.during(e)
+}
+
+// parted cuts a region off from who is there now, until it is undone.
+func (p *player) parted(region string) (undo func()) {
+	all := p.all()
 	each := func(f func(from, to string)) {
-		for _, a := range p.all() {
-			for _, b := range p.all() {
-				if a.Region == e.Whom && b.Region != e.Whom {
+		for _, a := range all {
+			for _, b := range all {
+				if a.Region == region && b.Region != region {
 					f(a.Host(), b.Host())
 					f(b.Host(), a.Host())
 				}
@@ -123,8 +138,7 @@ func (p *player) cutRegion(e Event) {
 		}
 	}
 	each(p.fleet.Net.Cut)
-	p.during(e)
-	each(p.fleet.Net.Mend)
+	return func() { each(p.fleet.Net.Mend) }
 }
 
 func (p *player) inRegion(region string) (found []*actor) {
@@ -150,6 +164,30 @@ func (p *player) lag(a *actor, e Event) {
 	p.during(e)
 	set(0)
 }
+
+// pause is a process that is stopped and goes on, as far as virtual time can show it: its packets and its writes stand
+// still. Its own timers do not; and where these are late, in a real pause, it may believe a little longer that it leads.
+func (p *player) pause(a *actor, e Event) {
+	p.fleet.Net.Hold(a.Host())
+	a.disk.Stall()
+	p.during(e)
+	a.disk.Release()
+	p.fleet.Net.Release(a.Host())
+}
+
+// jump sets a member's wall clock wrong, by seconds or by years, forward or back.
+func (p *player) jump(a *actor, e Event) {
+	by := []time.Duration{3 * time.Second, time.Minute, 3 * time.Hour, 10_000 * time.Hour}[p.draw(4)]
+	if p.draw(2) == 0 {
+		by = -by
+	}
+	a.skew.Store(int64(by))
+	p.during(e)
+	a.skew.Store(0)
+}
+
+// clock is the member's wall clock.
+func (a *actor) clock() time.Time { return time.Now().Add(time.Duration(a.skew.Load())) }
 
 // kill takes the power of members, all at once, and gives it back.
 func (p *player) kill(e Event, victims ...*actor) {
@@ -232,11 +270,11 @@ func (p *player) failDisk(a *actor, e Event, err error) {
 }
 
 // loseDisk takes a member's log. It must not start as who it was: it would vote again where it had voted.
-func (p *player) loseDisk(a *actor, e Event) {
+func (p *player) loseDisk(a *actor, e Event) (lost bool) {
 	a.life.Lock()
 	defer a.life.Unlock()
 	if !a.Running() || p.eligible() <= 3 && !a.never || p.lostOne.Swap(true) {
-		return // with two lost, a majority may be: that is for `hanse recover`
+		return false // with two lost, a majority may be: that is for `hanse recover`
 	}
 	p.crash(a)
 	a.disk = consensustest.NewDisk(rand.New(rand.NewPCG(p.s.Seed, 3)))
@@ -244,9 +282,17 @@ func (p *player) loseDisk(a *actor, e Event) {
 	a.crashed.Store(false)
 	if err := a.TryStart(); err == nil {
 		p.wrong("old incarnation", "%s has lost its log, and starts as who it was", a.Name)
-		return
+		return false
 	}
 	a.lost.Store(true)
+	return true
+}
+
+// replace takes a member's log, and lets another incarnation take its place. When that cannot be now, it can in the end.
+func (p *player) replace(a *actor, e Event) {
+	if p.loseDisk(a, e) {
+		p.comesBack(a, true, time.Minute)
+	}
 }
 
 // eligible says how many members may vote and are not lost.

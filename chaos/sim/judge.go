@@ -53,6 +53,13 @@ func (j *judge) leads(term uint64, member string) {
 	}
 }
 
+// forgetTerms is for a new epoch, which does not know how far the terms of the lost majority went.
+func (j *judge) forgetTerms() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.terms = check.Terms{}
+}
+
 // Errorf is for the Fleet.
 func (j *judge) Errorf(format string, args ...any) { j.wrong("fleet", format, args...) }
 

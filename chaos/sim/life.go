@@ -20,10 +20,11 @@ const (
 
 // tune says what a member runs on: a disk in memory, with an audit before it, and the bug that is put back.
 func (p *player) tune(m *Member, c *agent.CoreConfig) {
-	a := p.actor(m.Name)
+	a := p.playing(m)
 	c.Timing.Snapshot = snapshotPause
 	c.Stores = a.disk.Stores()
 	c.Seams.SnapshotThreshold, c.Seams.TrailingLogs = snapshotThreshold, trailingLogs
+	c.Seams.Clock, c.Seams.Quota = a.clock, quota
 	c.Fatal = func(err error) { p.diskFailed(a, err) }
 	if p.bug != nil {
 		c.Seams.Faults = p.bug.Faults
@@ -69,6 +70,7 @@ func (p *player) start(a *actor) bool {
 		a.lost.Store(true) // once is enough
 		return false
 	}
+	a.begun.Store(true)
 	if now := servers(a.Core); a.servers != "" && now != a.servers {
 		p.wrong("configuration", "%s was stopped with %s, and starts with %s", a.Name, a.servers, now)
 	}
@@ -105,7 +107,7 @@ func servers(core *agent.Core) string {
 
 // watchOver observes a member as long as it runs.
 func (p *player) watchOver(ctx context.Context, m *Member) {
-	a, core := p.actor(m.Name), m.Core
+	a, core := p.playing(m), m.Core
 	p.work.Go(func() { p.watch(ctx, a, core) })
 	p.work.Go(func() {
 		core.Node().WhileLeading(ctx, func(ctx context.Context, term uint64) {
@@ -169,7 +171,6 @@ func (p *player) saw(a *actor, b store.Batch) {
 	p.mu.Lock()
 	a.watcher.Saw(seen)
 	p.mu.Unlock()
-	p.last.Store(max(p.last.Load(), seen.Revision))
 }
 
 // nap sleeps, unless ctx ends.

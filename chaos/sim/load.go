@@ -18,8 +18,8 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// What clients write are Users whose names begin with ours. Every few seconds they go on to new keys, so that no
-// history becomes too long to judge.
+// What clients write are Users whose names begin with ours. Every few seconds, and with every epoch of the fleet, they go
+// on to new keys: so no history becomes too long to judge, nor lives longer than what it is about.
 const (
 	ours       = "sim-"
 	epoch      = 4 * time.Second
@@ -44,11 +44,11 @@ func (p *player) operate(ctx context.Context, core *agent.Core, c Client, n int,
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(300+rng.IntN(3000))*time.Millisecond)
 	defer cancel()
 	age := int(time.Since(p.begun) / epoch)
-	op := check.Op{Client: c.ID, Value: fmt.Sprintf("c%d-%d", c.ID, n)}
-	op.Object = fmt.Sprintf("%sr%d-%d", ours, age, rng.IntN(registers))
+	op := check.Op{Client: c.ID, Epoch: p.era(), Value: fmt.Sprintf("c%d-%d", c.ID, n)}
+	op.Object = fmt.Sprintf("%se%d-r%d-%d", ours, op.Epoch, age, rng.IntN(registers))
 	op.Key = op.Object
 	if c.Does == "list" || rng.IntN(3) == 0 {
-		op.Object = fmt.Sprintf("%sl%d", ours, age)
+		op.Object = fmt.Sprintf("%se%d-l%d", ours, op.Epoch, age)
 		op.Key = fmt.Sprintf("%s-%d", op.Object, rng.IntN(listedKeys))
 	}
 	switch c.Does {

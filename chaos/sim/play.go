@@ -50,7 +50,7 @@ func Play(t *testing.T, s Schedule, bug *Bug) (out Outcome) {
 	if left && !p.crashes.Load() {
 		p.wrong("stop", "goroutines of the fleet remain")
 	}
-	out.Ops, out.Revisions = len(p.history), int(p.last.Load())
+	out.Ops, out.Revisions = len(p.history), p.log.Len()
 	out.Faults = p.verdict()
 	p.conclude(&out)
 	out.Wall = time.Since(begun)
@@ -82,9 +82,9 @@ type player struct {
 	audit *audit
 
 	clock atomic.Int64 // orders the history: virtual time stands still between operations
-	last  atomic.Uint64
-	// lostOne says that a disk was lost in this run, crashes that a member lost its power or its disk.
-	lostOne, crashes atomic.Bool
+	// lostOne says that a disk was lost in this run, crashes that a member lost its power or its disk, succeeded that a new
+	// epoch began.
+	lostOne, crashes, succeeded atomic.Bool
 
 	mu      sync.Mutex
 	rng     *rand.Rand
@@ -94,8 +94,11 @@ type player struct {
 	denied  []check.Op // writes that were surely not made
 	log     *check.Log
 
-	ending chan struct{} // closed when what happens must end
-	work   sync.WaitGroup
+	waiting []string // clusters that have no member in the new epoch yet
+
+	ending    chan struct{} // closed when what happens must end
+	work      sync.WaitGroup
+	gathering sync.WaitGroup // of clusters in a new epoch
 }
 
 // actor is a member, with what the run knows of it.
@@ -109,8 +112,10 @@ type actor struct {
 	crashed atomic.Bool
 	// gone members were removed, and lost ones have lost their log: neither starts again.
 	gone, lost atomic.Bool
-	failing    atomic.Bool // its disk is made to fail
-	servers    string      // of raft's configuration when it was stopped
+	failing    atomic.Bool  // its disk is made to fail
+	begun      atomic.Bool  // it has started once
+	servers    string       // of raft's configuration when it was stopped
+	skew       atomic.Int64 // of its wall clock, in nanoseconds
 }
 
 // turn is a lock that may be held over time: in a bubble, time stands still while anybody waits for a sync.Mutex.
@@ -199,15 +204,13 @@ func (p *player) found() bool {
 			return false
 		}
 	}
-	eligible := 0
-	for _, m := range p.s.Members {
-		if !m.Never {
-			eligible++
-		}
+	want, eligible := 1, p.eligible()
+	for ; want+2 <= min(eligible, int(p.s.voters())); want += 2 {
 	}
-	want := 1
-	if eligible >= 3 {
-		want = 3
+	if p.s.Voters != 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		p.fleet.Want(ctx, p.s.Voters)
 	}
 	return p.await("the voters vote", time.Minute, func() bool {
 		l := p.leader()
@@ -215,20 +218,38 @@ func (p *player) found() bool {
 	})
 }
 
+// cast makes a member that is in no fleet yet, with an empty disk. It is the one of its name from here on.
+func (p *player) cast(site Site) *actor {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := &actor{
+		Member: p.fleet.add(site.Name, site.Region), life: make(turn, 1), never: site.Never, watcher: p.log.Watcher(site.Name, 0),
+		disk: consensustest.NewDisk(rand.New(rand.NewPCG(p.s.Seed, uint64(len(p.order))))),
+	}
+	a.disk.Lie(p.bug != nil && p.bug.Lying)
+	p.actors[site.Name], p.order = a, append(p.order, a)
+	return a
+}
+
+// playing is the actor of a member.
+func (p *player) playing(m *Member) *actor {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.order {
+		if a.Member == m {
+			return a
+		}
+	}
+	return nil
+}
+
 // enlist founds the fleet with a member, or lets it join through another.
 func (p *player) enlist(site Site) bool {
-	p.mu.Lock()
-	m := p.fleet.add(site.Name, site.Region)
-	a := &actor{Member: m, life: make(turn, 1), never: site.Never, disk: consensustest.NewDisk(rand.New(rand.NewPCG(p.s.Seed, uint64(len(p.order)))))}
-	a.watcher = p.log.Watcher(site.Name, 0)
-	first := len(p.order) == 0
-	p.actors[site.Name], p.order = a, append(p.order, a)
-	p.mu.Unlock()
-	a.disk.Lie(p.bug != nil && p.bug.Lying)
+	a := p.cast(site)
 	a.life.Lock()
 	defer a.life.Unlock()
-	if first {
-		if _, err := agent.Init(agent.InitOptions{DataDir: m.dir, Fleet: "sim", Cluster: m.Name, Region: m.Region, Addresses: m.addresses()}); err != nil {
+	if a == p.all()[0] {
+		if _, err := agent.Init(agent.InitOptions{DataDir: a.dir, Fleet: "sim", Cluster: a.Name, Region: a.Region, Addresses: a.addresses()}); err != nil {
 			p.wrong("fleet", "init: %v", err)
 			return false
 		}
@@ -311,6 +332,28 @@ func (p *player) actor(name string) *actor {
 	return p.actors[name]
 }
 
+// standing is where each member stands, a line each.
+func (p *player) standing() string {
+	var b strings.Builder
+	for _, a := range p.all() {
+		core := a.Live()
+		if core == nil {
+			continue
+		}
+		s := core.Node().Status()
+		fmt.Fprintf(&b, "\n    %s %.8s: %s of term %d, log to %d, %d committed, revision %d, leader %.8s, source %.8s, voters %.8s, others %.8s",
+			a.Name, s.ID, s.State, s.Term, s.Last, s.Commit, core.Store().View().Revision(), s.Leader, s.Source, s.Voters, s.Nonvoters)
+	}
+	return b.String()
+}
+
+// era is the fleet's epoch, from 0.
+func (p *player) era() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.Epoch()
+}
+
 func (p *player) draw(n int) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -321,7 +364,7 @@ func (p *player) draw(n int) int {
 func (p *player) await(what string, within time.Duration, holds func() bool) bool {
 	for start := time.Now(); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Since(start) > within {
-			p.wrong("bounded recovery", "after %s, not yet: %s", within, what)
+			p.wrong("bounded recovery", "after %s, not yet: %s%s", within, what, p.standing())
 			return false
 		}
 	}

@@ -2,11 +2,14 @@ package sim
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // Schedule is all that a run is made from: who the fleet is, what clients do, and what happens to it. It is a small
@@ -14,6 +17,7 @@ import (
 //
 //	seed 7                       of everything that chance decides while it runs
 //	length 30s                   of the load; the closing comes after it
+//	voters 5                     how many members vote, when not as many as by default
 //	member fra eu                a cluster and its region; the first one founds the fleet
 //	member lim sa never          one that never votes, and writes nothing but its own objects
 //	client 3 fra put             what a client does all the time, at a member
@@ -21,6 +25,7 @@ import (
 type Schedule struct {
 	Seed    uint64
 	Length  time.Duration
+	Voters  int32 // 0: the default
 	Members []Site
 	Clients []Client
 	Events  []Event
@@ -51,6 +56,9 @@ func (e Event) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s %s", e.At, e.What, e.Whom)) + forText(e.For)
 }
 
+// voters is how many are to vote.
+func (s Schedule) voters() int32 { return cmp.Or(s.Voters, v1alpha1.DefaultVoters) }
+
 func forText(d time.Duration) string {
 	if d == 0 {
 		return ""
@@ -62,6 +70,9 @@ func forText(d time.Duration) string {
 func (s Schedule) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d\nlength %s\n", s.Seed, s.Length)
+	if s.Voters != 0 {
+		fmt.Fprintf(&b, "voters %d\n", s.Voters)
+	}
 	for _, m := range s.Members {
 		never := ""
 		if m.Never {
@@ -102,6 +113,10 @@ func (s *Schedule) line(words []string) (err error) {
 		s.Seed, err = strconv.ParseUint(words[1], 10, 64)
 	case words[0] == "length" && len(words) == 2:
 		s.Length, err = time.ParseDuration(words[1])
+	case words[0] == "voters" && len(words) == 2:
+		var n int64
+		n, err = strconv.ParseInt(words[1], 10, 32)
+		s.Voters = int32(n)
 	case words[0] == "member" && (len(words) == 3 || len(words) == 4 && words[3] == "never"):
 		s.Members = append(s.Members, Site{Name: words[1], Region: words[2], Never: len(words) == 4})
 	case words[0] == "client" && len(words) == 4:

@@ -3,7 +3,10 @@ package consensustest_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -128,6 +131,49 @@ func TestDisk(t *testing.T) {
 		}
 		if a, b := run(), run(); a != b {
 			t.Errorf("%s\n%s", a, b)
+		}
+	})
+}
+
+func TestWhatIsSavedInFilesIsLoadedAsItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := consensustest.NewDisk(nil)
+		s := d.Stores()
+		if err := errors.Join(s.Log.StoreLogs(entries(7, 9)), s.Stable.Set([]byte("a"), []byte("b"))); err != nil {
+			t.Fatal(err)
+		}
+		sink, err := s.Snapshots.Create(raft.SnapshotVersionMax, 6, 2, raft.Configuration{Servers: []raft.Server{{ID: "m", Address: "m"}}}, 5, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sink.Write([]byte("state")); err != nil {
+			t.Fatal(err)
+		}
+		if err := sink.Close(); err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(t.TempDir(), "raft")
+		other := consensustest.NewDisk(nil)
+		if err := errors.Join(d.Save(dir), other.Load(dir)); err != nil {
+			t.Fatal(err)
+		}
+		got := other.Stores()
+		if left := survivors(got, 12); !slices.Equal(left, []uint64{7, 8, 9}) {
+			t.Errorf("entries %v", left)
+		}
+		if v, err := got.Stable.Get([]byte("a")); err != nil || string(v) != "b" {
+			t.Errorf("a is %q: %v", v, err)
+		}
+		metas, err := got.Snapshots.List()
+		if err != nil || len(metas) != 1 || metas[0].Index != 6 || metas[0].Term != 2 || metas[0].ConfigurationIndex != 5 || len(metas[0].Configuration.Servers) != 1 {
+			t.Fatalf("snapshots %+v: %v", metas, err)
+		}
+		_, r, err := got.Snapshots.Open(metas[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if data, err := io.ReadAll(r); err != nil || string(data) != "state" {
+			t.Errorf("state %q: %v", data, err)
 		}
 	})
 }

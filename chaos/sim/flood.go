@@ -1,0 +1,54 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// quota of every member, far above what clients need and far below what a flood can do.
+var quota = consensus.Quota{Proposals: 200, ProposalBurst: 200, Bytes: 1 << 20, ByteBurst: 1 << 20}
+
+// floods is how many proposals a member that floods has under way, each of them repeated at once.
+const floods = 24
+
+// flood lets a member propose as fast as it can. While one and the same other member leads, no more than the quota passes.
+func (p *player) flood(a *actor, e Event) {
+	core := a.Live()
+	if core == nil {
+		return
+	}
+	leader, term, _ := core.Node().Leader()
+	ctx, cancel := context.WithCancel(context.Background())
+	begun := time.Now()
+	var passed atomic.Int64
+	var work sync.WaitGroup
+	for i := range floods {
+		txn := store.Txn{Then: []store.Op{store.Put(fmt.Sprintf("%sflood-%d", v1alpha1.KeyUsers, i), user("flood", a.Name))}}
+		work.Go(func() {
+			for ctx.Err() == nil && a.Live() == core {
+				one, done := context.WithTimeout(ctx, 2*time.Second)
+				if _, err := core.Node().Propose(one, consensus.Proposal{Txn: txn}); err == nil {
+					passed.Add(1)
+				} else {
+					nap(one, 10*time.Millisecond)
+				}
+				done()
+			}
+		})
+	}
+	p.during(e)
+	cancel()
+	work.Wait()
+	after, stillTerm, _ := core.Node().Leader()
+	most := int64(quota.ProposalBurst + quota.Proposals*(time.Since(begun).Seconds()+1))
+	if n := passed.Load(); n > most && leader != "" && leader == after && term == stillTerm && leader != core.Node().Status().ID {
+		p.wrong("quota", "%d proposals of %s passed in %s, and its quota is %d", n, a.Name, time.Since(begun), most)
+	}
+}
