@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -276,13 +275,27 @@ func (n *Node) openSnapshot(id string) (*raft.SnapshotMeta, io.ReadCloser, error
 	return meta, r, nil
 }
 
-// latestConfiguration is the index of raft's newest configuration, 0 when raft does not say. It asks raft's main loop.
+// latestConfiguration is the index of the newest configuration that this member has, 0 when it has none. raft does not tell
+// it (in v1.7.3 it says 0), so it is looked for in the log, from its end, and then in the newest snapshot.
 func (n *Node) latestConfiguration() uint64 {
-	index, err := strconv.ParseUint(n.raft.Stats()["latest_configuration_index"], 10, 64)
+	first, err := n.logs.FirstIndex()
 	if err != nil {
 		return 0
 	}
-	return index
+	for i := n.raft.LastIndex(); i >= max(first, 1); i-- {
+		var l raft.Log
+		if n.logs.GetLog(i, &l) != nil {
+			break
+		}
+		if l.Type == raft.LogConfiguration {
+			return l.Index
+		}
+	}
+	metas, err := n.stores.Snapshots.List()
+	if err != nil || len(metas) == 0 {
+		return 0
+	}
+	return metas[0].ConfigurationIndex
 }
 
 // mayServe says whether this member may be the source of another: it must be trusted with the log itself, and the other
