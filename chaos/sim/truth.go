@@ -9,6 +9,9 @@ import (
 // truthTold is how long a write may take while a region is away that can be lost: an election, and what follows.
 const truthTold = 15 * time.Second
 
+// noticed is how long a death may take to show in the status: some heartbeats.
+const noticed = 4 * time.Second
+
 // truth holds the fleet to its status: a region that can be lost right now is cut off, and writes must go on. "leader" is
 // the region that leads. It judges only what was promised, so little else should happen meanwhile.
 func (p *player) truth(e Event) {
@@ -66,7 +69,7 @@ func (p *player) losses() {
 			}
 			a.life.Unlock()
 		}
-		time.Sleep(time.Duration(1+p.draw(30)) * time.Second)
+		time.Sleep(noticed + time.Duration(p.draw(30))*time.Second)
 		defer func() {
 			for _, a := range dead {
 				p.revive(a)
