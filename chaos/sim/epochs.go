@@ -15,6 +15,7 @@ import (
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/backup"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/internal/fault"
 	"github.com/hanse-fleet/hanse/law"
 )
@@ -109,11 +110,11 @@ func (p *player) crashAll(all []*actor) {
 }
 
 // recoverOn makes the statements of the survivors and recovers on the most advanced. heir is nil when that must not be.
-func (p *player) recoverOn(survivors []*actor) (heir *actor, e agent.NewEpoch, err error) {
+func (p *player) recoverOn(survivors []*actor) (heir *actor, e epoch.Beginning, err error) {
 	if len(survivors) == 0 {
 		return nil, e, nil
 	}
-	said := map[*actor]agent.Statement{}
+	said := map[*actor]epoch.Statement{}
 	for _, a := range survivors {
 		if err := a.disk.Save(filepath.Join(a.dir, "raft")); err != nil {
 			return nil, e, err
@@ -132,7 +133,7 @@ func (p *player) recoverOn(survivors []*actor) (heir *actor, e agent.NewEpoch, e
 			o.Survivors = append(o.Survivors, s)
 		}
 	}
-	o.Fenced = agent.Recovery{Mine: said[heir], Survivors: o.Survivors}.Lost()
+	o.Fenced = epoch.Recovery{Mine: said[heir], Survivors: o.Survivors}.Lost()
 	e, err = agent.Recover(o)
 	if err != nil && strings.Contains(err.Error(), "majority is not lost") {
 		return nil, e, nil
@@ -206,7 +207,7 @@ func (p *player) faults() fault.Set {
 
 // begins starts the first member of a new epoch, and lets all others join again. Its state must have all that the old
 // epoch had at a revision.
-func (p *player) begins(e agent.NewEpoch, from uint64, all []*actor, heir *actor) {
+func (p *player) begins(e epoch.Beginning, from uint64, all []*actor, heir *actor) {
 	for _, a := range all {
 		if a != heir && a.begun.Load() {
 			a.gone.Store(true)

@@ -22,9 +22,9 @@ import (
 // on to new keys: so no history becomes too long to judge, nor lives longer than what it is about.
 const (
 	ours       = "sim-"
-	epoch      = 4 * time.Second
-	registers  = 3 // keys of an epoch that are objects of their own
-	listedKeys = 3 // keys of the one object of an epoch that is listed
+	stint      = 4 * time.Second
+	registers  = 3 // keys of a stint that are objects of their own
+	listedKeys = 3 // keys of the one object of a stint that is listed
 )
 
 // client repeats what it does until ctx ends. A member that does not run is not asked.
@@ -43,7 +43,7 @@ func (p *player) client(ctx context.Context, c Client) {
 func (p *player) operate(ctx context.Context, core *agent.Core, c Client, n int, rng *rand.Rand) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(300+rng.IntN(3000))*time.Millisecond)
 	defer cancel()
-	age := int(time.Since(p.begun) / epoch)
+	age := int(time.Since(p.begun) / stint)
 	op := check.Op{Client: c.ID, Epoch: p.era(), Value: fmt.Sprintf("c%d-%d", c.ID, n)}
 	op.Object = fmt.Sprintf("%se%d-r%d-%d", ours, op.Epoch, age, rng.IntN(registers))
 	op.Key = op.Object
