@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	bugName = flag.String("bug", "", "the bug that TestBugTable puts back, or all")
+	bugName = flag.String("bug", "", "the bug that is put back; for TestBugTable, all of them: all")
 	runs    = flag.Int("runs", 10, "how many seeds TestBugTable gives each bug to show itself")
 )
 

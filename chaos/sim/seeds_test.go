@@ -25,7 +25,7 @@ func TestSeeds(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Logf("seed %d", seed)
 			s := sim.Generate(seed)
-			report(t, s, sim.Play(t, s, nil))
+			report(t, s, sim.Play(t, s, putBack(t)))
 		})
 	}
 }
@@ -33,9 +33,9 @@ func TestSeeds(t *testing.T) {
 // TestSchedule plays a schedule again and says how often it fails.
 func TestSchedule(t *testing.T) {
 	s := given(t)
-	failed := 0
+	failed, bug := 0, putBack(t)
 	for range *times {
-		out := sim.Play(t, s, nil)
+		out := sim.Play(t, s, bug)
 		if len(out.Faults) > 0 {
 			failed++
 			t.Errorf("%s", faults(out))
@@ -46,10 +46,10 @@ func TestSchedule(t *testing.T) {
 
 // TestReduce cuts a schedule down while it still fails at least once in so many times.
 func TestReduce(t *testing.T) {
-	s := given(t)
+	s, bug := given(t), putBack(t)
 	small := sim.Reduce(s, func(s sim.Schedule) bool {
 		for range *times {
-			if len(sim.Play(t, s, nil).Faults) > 0 {
+			if len(sim.Play(t, s, bug).Faults) > 0 {
 				return true
 			}
 		}
@@ -76,6 +76,20 @@ func given(t *testing.T) sim.Schedule {
 	return s
 }
 
+// putBack is the bug that the command line names, nil for none.
+func putBack(t *testing.T) *sim.Bug {
+	t.Helper()
+	for _, bug := range sim.Bugs() {
+		if bug.Name == *bugName {
+			return &bug
+		}
+	}
+	if *bugName != "" {
+		t.Fatalf("no bug is called %q", *bugName)
+	}
+	return nil
+}
+
 // report says what came of a run, and how to repeat one that failed, and to cut it down.
 func report(t *testing.T, s sim.Schedule, out sim.Outcome) {
 	t.Helper()
@@ -84,9 +98,12 @@ func report(t *testing.T, s sim.Schedule, out sim.Outcome) {
 		t.Log("a history took too long to judge")
 	}
 	if len(out.Faults) > 0 {
-		file := keep(t, s, "")
-		t.Errorf("seed %d fails:\n%s\nagain:    go test ./chaos/sim -run '^TestSchedule$' -v -schedule %s -times 10\ncut down: go test ./chaos/sim -run '^TestReduce$' -v -schedule %s",
-			s.Seed, faults(out), file, file)
+		play := " -v -schedule " + keep(t, s, "")
+		if *bugName != "" {
+			play += " -bug " + *bugName
+		}
+		t.Errorf("seed %d fails:\n%s\nagain:    go test ./chaos/sim -run '^TestSchedule$'%s -times 10\ncut down: go test ./chaos/sim -run '^TestReduce$'%s",
+			s.Seed, faults(out), play, play)
 	}
 }
 
