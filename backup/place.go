@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Place is where backups lie. Names are those of Header.Name. Methods may be called from any goroutine.
@@ -51,7 +52,11 @@ func OpenPlace(address string, s Settings) (Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openS3(bucket, prefix, s)
+	place, err := openS3(bucket, prefix, s)
+	if err != nil {
+		return nil, err
+	}
+	return place, nil
 }
 
 // OpenBackup opens one backup by its whole address: s3://bucket/prefix/name, or the path of a file. The caller closes it.
@@ -64,7 +69,7 @@ func OpenBackup(ctx context.Context, address string, s Settings) (io.ReadCloser,
 		return nil, err
 	}
 	if !strings.HasSuffix(name, Suffix) {
-		return nil, fmt.Errorf("%s names no backup: it ends in %s", address, Suffix)
+		return nil, fmt.Errorf("%s: %w", address, ErrNoName)
 	}
 	place, err := openS3(bucket, "", s)
 	if err != nil {
@@ -74,6 +79,28 @@ func OpenBackup(ctx context.Context, address string, s Settings) (io.ReadCloser,
 }
 
 const schemeS3 = "s3://"
+
+// ErrNoName means that an address of S3 is that of a place, not of one backup in it. Find tells which there are.
+var ErrNoName = errors.New("no backup's name: that ends in " + Suffix)
+
+// Found is a backup that lies in S3, by its whole address.
+type Found struct {
+	Address string
+	Written time.Time
+}
+
+// Find returns the backups below an address of S3, the latest first.
+func Find(ctx context.Context, address string, s Settings) ([]Found, error) {
+	bucket, prefix, err := parseS3(address)
+	if err != nil {
+		return nil, err
+	}
+	place, err := openS3(bucket, prefix, s)
+	if err != nil {
+		return nil, err
+	}
+	return place.find(ctx)
+}
 
 func parseS3(address string) (bucket, prefix string, err error) {
 	u, err := url.Parse(address)

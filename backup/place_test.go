@@ -161,6 +161,18 @@ func TestABucketWithFaults(t *testing.T) {
 			t.Errorf("got %v", put)
 		}
 	})
+	t.Run("tells what lies in it", func(t *testing.T) {
+		server, _ := bucket(t)
+		for _, name := range []string{"acme/1-a/00000000000000000002.hanse.age", "acme/1-a/00000000000000000010.hanse.age", "notes.txt"} {
+			server.Put("store/some/prefix/"+name, nil)
+		}
+		server.Put("store/some/prefix-2/acme/1-a/00000000000000000012.hanse.age", nil)
+		server.Put("store/another/acme/1-a/00000000000000000011.hanse.age", nil)
+		found, err := Find(t.Context(), "s3://store/some/prefix", Settings{Endpoint: server.URL})
+		if err != nil || len(found) != 2 || found[0].Address != "s3://store/some/prefix/acme/1-a/00000000000000000010.hanse.age" {
+			t.Errorf("found %v, %v", found, err)
+		}
+	})
 	t.Run("that is not there says what to look at", func(t *testing.T) {
 		p := openBucket(t, "http://127.0.0.1:1", s3test.AccessKey)
 		if _, err := p.Put(t.Context(), "acme/a", bytesOf(data)); !strings.Contains(Advice(err), "endpoint") {

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -24,7 +27,7 @@ type s3 struct {
 
 // openS3 finds endpoint and credentials where other tools find them: flags first, then a file, then AWS_* variables, then
 // what the machine itself is given (a pod's web identity, an instance's role).
-func openS3(bucket, prefix string, s Settings) (Place, error) {
+func openS3(bucket, prefix string, s Settings) (*s3, error) {
 	host, secure, err := s3Endpoint(s.Endpoint)
 	if err != nil {
 		return nil, err
@@ -83,6 +86,24 @@ func (s *s3) Put(ctx context.Context, name string, write func(io.Writer) error) 
 		return 0, s.failed("upload to", name, err)
 	}
 	return counted.n, nil
+}
+
+// find lists what lies below the prefix.
+func (s *s3) find(ctx context.Context) (all []Found, err error) {
+	below := s.prefix
+	if below != "" {
+		below += "/"
+	}
+	for o := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: below, Recursive: true}) {
+		if o.Err != nil {
+			return nil, s.failed("list", "", o.Err)
+		}
+		if strings.HasSuffix(o.Key, Suffix) {
+			all = append(all, Found{Address: schemeS3 + s.bucket + "/" + o.Key, Written: o.LastModified})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Found) int { return cmp.Or(b.Written.Compare(a.Written), cmp.Compare(b.Address, a.Address)) })
+	return all, nil
 }
 
 // Open asks for the object before it returns, so that one that is not there is known at once.

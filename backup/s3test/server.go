@@ -129,6 +129,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodGet && q.Has("location"):
 		fmt.Fprint(w, `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></LocationConstraint>`)
+	case r.Method == http.MethodGet && q.Has("list-type"):
+		s.list(w, name, q.Get("prefix"))
 	case r.Method == http.MethodPost && q.Has("uploads"):
 		s.begin(w, name)
 	case r.Method == http.MethodPut && q.Has("uploadId"):
@@ -232,6 +234,17 @@ func (s *Server) abort(w http.ResponseWriter, id string) {
 	defer s.mu.Unlock()
 	delete(s.uploads, id)
 	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) list(w http.ResponseWriter, bucket, prefix string) {
+	bucket = strings.Trim(bucket, "/") + "/"
+	fmt.Fprint(w, `<ListBucketResult>`)
+	for _, name := range s.Names() {
+		if key, ok := strings.CutPrefix(name, bucket); ok && strings.HasPrefix(key, prefix) {
+			fmt.Fprintf(w, `<Contents><Key>%s</Key><LastModified>2026-01-02T03:04:05Z</LastModified><Size>%d</Size></Contents>`, key, len(s.Object(name)))
+		}
+	}
+	fmt.Fprint(w, `</ListBucketResult>`)
 }
 
 func (s *Server) get(w http.ResponseWriter, r *http.Request, name string) {

@@ -80,12 +80,31 @@ func openBackup(c *cli.Context, name string) (io.ReadCloser, error) {
 	switch {
 	case err == nil:
 		return file, nil
+	case errors.Is(err, backup.ErrNoName):
+		return nil, whichBackup(c, name)
 	case backup.Advice(err) != "":
 		return nil, advised(err)
 	case errors.As(err, new(*fs.PathError)):
 		return nil, usagef("%s: %s", name, innermost(err))
 	}
 	return nil, usage(err.Error())
+}
+
+// whichBackup says which backups lie in a place that was named instead of one of them.
+func whichBackup(c *cli.Context, place string) error {
+	found, err := backup.Find(c.Context, place, backup.Settings{Endpoint: c.String("s3-endpoint")})
+	if err != nil {
+		return advised(err)
+	}
+	if len(found) == 0 {
+		return usage("no backup lies below "+place, hint{words: "a backup's name ends in " + backup.Suffix})
+	}
+	const shown = 5
+	out := usage("which backup of "+place+"?", hint{words: fmt.Sprintf("the latest of %d:", len(found))})
+	for _, f := range found[:min(shown, len(found))] {
+		out.hints = append(out.hints, hint{words: f.Written.UTC().Format("2006-01-02 15:04 UTC") + "   " + f.Address})
+	}
+	return out
 }
 
 // tellEpoch says where a fleet stands in its new epoch, and what to do, in order.
