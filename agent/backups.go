@@ -58,8 +58,7 @@ func (l *leader) orderBackup(ctx context.Context, s scene) error {
 	if err != nil {
 		return err
 	}
-	_, looks := epoch.Observing(s.view)
-	b := plan.Backups{Now: s.Now, Spec: fleetSpec(s.view).Backup, Record: record, Observes: looks, Leader: l.self.Cluster}
+	b := plan.Backups{Now: s.Now, Spec: fleetSpec(s.view).Backup, Record: record, Observes: epoch.NobodyActs(s.view), Leader: l.self.Cluster}
 	voters := l.node.Status().Voters
 	for _, m := range s.view.Members() {
 		if slices.Contains(voters, m.ID) && s.Sightings[m.Cluster].Fresh {
@@ -98,7 +97,7 @@ func (c *Core) carryOut(ctx context.Context, o v1alpha1.BackupOrder) {
 	defer cancel()
 	v := c.store.View()
 	spec := fleetSpec(v).Backup
-	if _, looks := epoch.Observing(v); spec == nil || looks {
+	if spec == nil || epoch.NobodyActs(v) {
 		return // the leader takes the order back
 	}
 	place, made, err := c.makeBackup(ctx, spec)

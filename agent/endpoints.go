@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -133,6 +134,8 @@ func fail(w http.ResponseWriter, code int, err error) {
 // codeOf is the status for an error of a write.
 func codeOf(err error) int {
 	switch {
+	case errors.As(err, new(epoch.Refusal)):
+		return http.StatusConflict
 	case errors.As(err, new(*store.Forbidden)):
 		return http.StatusForbidden
 	case errors.Is(err, store.ErrNoQuorum):
@@ -147,6 +150,7 @@ func codeOf(err error) int {
 var reasons = map[int]metav1.StatusReason{
 	http.StatusBadRequest:          metav1.StatusReasonBadRequest,
 	http.StatusForbidden:           metav1.StatusReasonForbidden,
+	http.StatusConflict:            metav1.StatusReasonConflict,
 	http.StatusMethodNotAllowed:    metav1.StatusReasonMethodNotAllowed,
 	http.StatusInternalServerError: metav1.StatusReasonInternalError,
 	http.StatusServiceUnavailable:  metav1.StatusReasonServiceUnavailable,

@@ -126,7 +126,7 @@ func TestARecoveryThatIsCutOffIsFinishedByTheNext(t *testing.T) {
 		case after.Epoch == before.Epoch && after.LastIndex != before.LastIndex:
 			t.Errorf("after step %d it is neither: %+v", cut, after)
 		case after.Epoch != before.Epoch:
-			if _, yes := epoch.Observing(v); !yes || after.Revision < before.Revision+store.Jump || after.EpochID == before.EpochID {
+			if yes := epoch.NobodyActs(v); !yes || after.Revision < before.Revision+store.Jump || after.EpochID == before.EpochID {
 				t.Errorf("after step %d it has begun %+v, observing: %v", cut, after, yes)
 			}
 		}

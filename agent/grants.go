@@ -47,7 +47,7 @@ func (g *grants) Changed() <-chan struct{} {
 // follow keeps the grants as the log says, until ctx ends.
 func (g *grants) follow(ctx context.Context) error {
 	own := v1alpha1.KeyGrants + g.core.self.Cluster + "/"
-	return g.core.follow(ctx, []string{own, v1alpha1.KeyObserving}, func(v *store.View) error {
+	return g.core.follow(ctx, []string{own, v1alpha1.KeyObserving + g.core.self.Cluster}, func(v *store.View) error {
 		if v.Revision() == 0 {
 			return nil
 		}
@@ -69,7 +69,7 @@ func (g *grants) follow(ctx context.Context) error {
 
 func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 	e := v.Epoch()
-	_, observe := epoch.Observing(v)
+	observe := epoch.Looks(v, g.core.self.Cluster)
 	var all []reconcile.Grant
 	for _, kv := range v.List(own) {
 		var record v1alpha1.Grant

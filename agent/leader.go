@@ -83,10 +83,15 @@ type scene struct {
 	// Made from the above, once a pass: what plan decides by, and the same grants as they lie in the log.
 	plan.Scene
 	named map[string]map[string]object[v1alpha1.Grant]
+	// looking are the clusters that only look.
+	looking map[string]bool
 }
 
 func (l *leader) look(v *store.View) (s scene, err error) {
-	s = scene{view: v}
+	s = scene{view: v, looking: map[string]bool{}}
+	for name := range epoch.Looking(v) {
+		s.looking[name] = true
+	}
 	var errs [5]error
 	s.bundles, errs[0] = l.bundles.list(v)
 	s.clusters, errs[1] = l.clusters.list(v)
@@ -142,7 +147,7 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 	if err != nil {
 		return err
 	}
-	if _, yes := epoch.Observing(v); yes { // nothing is granted, withdrawn or collected before a person says go
+	if epoch.NobodyActs(v) { // nothing is granted, withdrawn or collected before a person says go
 		return errors.Join(l.writeStatuses(ctx, s), l.orderBackup(ctx, s))
 	}
 	var errs []error
@@ -175,7 +180,7 @@ func (l *leader) write(ctx context.Context, conditions []store.Condition, ops ..
 
 // advance grants the next wave of a bundle's rollout.
 func (l *leader) advance(ctx context.Context, s scene, b object[v1alpha1.Bundle]) error {
-	situation := plan.Situation{Bundle: b.value, Clusters: s.Clusters, Grants: s.Grants[b.value.Name], Away: map[string]bool{}}
+	situation := plan.Situation{Bundle: b.value, Clusters: s.Clusters, Grants: s.Grants[b.value.Name], Away: map[string]bool{}, Looking: s.looking}
 	for _, c := range s.Clusters {
 		situation.Away[c.Name] = !s.Sightings[c.Name].Fresh
 	}
@@ -275,6 +280,10 @@ func (l *leader) withdrawDeleted(ctx context.Context, s scene, t object[v1alpha1
 	left.Clusters = nil
 	for _, cluster := range t.value.Clusters {
 		g, ok := named[cluster]
+		if s.looking[cluster] {
+			left.Clusters = append(left.Clusters, cluster)
+			continue
+		}
 		if !ok || g.value.BundleUID != t.value.BundleUID {
 			continue
 		}

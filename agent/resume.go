@@ -1,10 +1,14 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
@@ -13,52 +17,87 @@ import (
 	"github.com/hanse-fleet/hanse/epoch"
 )
 
-// serveResume tells what the fleet would do (GET), and lets it (POST).
+// serveResume tells what would happen in the clusters that only look (GET), and lets it (POST).
 func (c *Core) serveResume(works *works) http.Handler {
+	look := get(func(*http.Request) (any, error) { return c.prospect(works) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.Method {
-		case http.MethodGet:
-			v := c.store.View()
-			all, err := works.list(v)
-			if err != nil {
-				fail(w, http.StatusInternalServerError, fmt.Errorf("look ahead: %w", err))
-				return
-			}
-			answer(w, http.StatusOK, epoch.Prospect(v, all))
-		case http.MethodPost:
-			c.resume(w, r)
-		default:
-			fail(w, http.StatusMethodNotAllowed, errors.New("look with GET, resume with POST"))
+		if r.Method == http.MethodGet {
+			look.ServeHTTP(w, r)
+			return
 		}
+		ask, ok := posted[v1alpha1.ResumeRequest](w, r, "look with GET, resume with POST", "what is to be resumed")
+		if !ok {
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), within(r, quorumWait))
+		defer cancel()
+		done, err := c.resume(ctx, works, ask, apiserver.Person(r.Context()))
+		if err != nil {
+			fail(w, codeOf(err), err)
+			return
+		}
+		answer(w, http.StatusOK, done)
 	})
 }
 
-func (c *Core) resume(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), within(r, quorumWait))
-	defer cancel()
-	at, err := c.endObserving(ctx, apiserver.Person(r.Context()))
-	if err != nil {
-		fail(w, codeOf(err), err)
-		return
-	}
-	answer(w, http.StatusOK, v1alpha1.Resumed{Revision: uint64(at)})
-}
-
-// endObserving is the person's go. Saying it again is no error.
-func (c *Core) endObserving(ctx context.Context, person string) (store.Revision, error) {
-	if _, err := c.node.Read(ctx); err != nil {
-		return 0, err
-	}
+func (c *Core) prospect(works *works) (v1alpha1.Prospect, error) {
 	v := c.store.View()
-	if _, yes := epoch.Observing(v); !yes {
-		return v.Revision(), nil
+	all, err := works.list(v)
+	if err != nil {
+		return v1alpha1.Prospect{}, fmt.Errorf("look ahead: %w", err)
 	}
-	r, err := c.node.Propose(ctx, consensus.Proposal{Person: person, Txn: store.Txn{Then: []store.Op{store.Delete(v1alpha1.KeyObserving)}}})
-	return r.Revision, err
+	return epoch.Prospect(v, all), nil
 }
 
-// Resume is endObserving, asked by the member itself.
-func (c *Core) Resume(ctx context.Context) error {
-	_, err := c.endObserving(ctx, "")
+// resume is the person's go, for what was shown. Saying it again is no error. It tries again while the log changes under it.
+func (c *Core) resume(ctx context.Context, works *works, ask v1alpha1.ResumeRequest, person string) (v1alpha1.Resumed, error) {
+	for {
+		if _, err := c.node.Read(ctx); err != nil {
+			return v1alpha1.Resumed{}, err
+		}
+		at, names, err := c.tryResume(ctx, works, ask, person)
+		var overtaken *store.Conflict
+		if errors.As(err, &overtaken) && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			return v1alpha1.Resumed{}, err
+		}
+		if len(names) > 0 {
+			c.log.Info("clusters act again", "clusters", strings.Join(names, " "), "by", cmp.Or(person, "member "+c.self.Cluster), "revision", at)
+		}
+		looking := epoch.Looking(c.store.View())
+		return v1alpha1.Resumed{Revision: uint64(at), Clusters: names, Observing: slices.Sorted(maps.Keys(looking))}, nil
+	}
+}
+
+func (c *Core) tryResume(ctx context.Context, works *works, ask v1alpha1.ResumeRequest, person string) (at store.Revision, names []string, err error) {
+	v := c.store.View()
+	all, err := works.list(v)
+	if err != nil {
+		return 0, nil, fmt.Errorf("look ahead: %w", err)
+	}
+	txn, err := epoch.Resume(v, all, ask, v1alpha1.Resumption{By: person, Through: c.self.Cluster, At: c.now().UTC()})
+	if err != nil || len(txn.Then) == 0 {
+		return v.Revision(), nil, err
+	}
+	for _, op := range txn.Then {
+		names = append(names, strings.TrimPrefix(op.Key, v1alpha1.KeyObserving))
+	}
+	r, err := c.node.Propose(ctx, consensus.Proposal{Person: person, Txn: txn})
+	return r.Revision, names, err
+}
+
+// Resume lets clusters act again, or all that have a member, asked by the member itself and whatever that does.
+func (c *Core) Resume(ctx context.Context, clusters ...string) error {
+	works := newWorks(c)
+	if _, err := c.node.Read(ctx); err != nil {
+		return err
+	}
+	p, err := c.prospect(works)
+	if err != nil {
+		return err
+	}
+	_, err = c.resume(ctx, works, epoch.Go(p, clusters...), "")
 	return err
 }

@@ -41,6 +41,7 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 			cs.SeenGoneBy = goneBy(m.ID, v.Members(), seen, now)
 		}
 		_, cs.Zone = epoch.RegionAndZone(v, m.Cluster)
+		cs.OnlyLooks = epoch.Looks(v, m.Cluster)
 		cs.Bundles = countBundles(m.Cluster, works)
 		s.Clusters = append(s.Clusters, cs)
 	}
@@ -59,8 +60,8 @@ func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 	if !s.Quorum.Have {
 		all = append(all, "no quorum: reads are answered from this member's own copy; writes wait for voters to return, or for `hanse recover` when they are lost for good")
 	}
-	if o, yes := epoch.Observing(c.store.View()); yes {
-		all = append(all, epoch.OnlyLooks(o))
+	if said := epoch.OnlyLooks(c.store.View()); said != "" {
+		all = append(all, said)
 	}
 	if held := heldBack(c.store.View()); held != "" {
 		all = append(all, held)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -43,12 +44,15 @@ func (w *works) list(v *store.View) ([]v1alpha1.Work, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := w.core.sightings(v)
+	seen, looking := w.core.sightings(v), epoch.Looking(v)
 	all := make([]v1alpha1.Work, 0, len(found))
 	for p, work := range found {
 		work.Name, work.TypeMeta = v1alpha1.WorkName(p.bundle, p.cluster), v1alpha1.TypeOf("Work")
 		work.Labels = map[string]string{v1alpha1.LabelBundle: p.bundle, v1alpha1.LabelCluster: p.cluster}
 		work.Status = statusOf(seen[p.cluster], *work)
+		if _, looks := looking[p.cluster]; looks {
+			onlyLooks(&work.Status, *work)
+		}
 		all = append(all, *work)
 	}
 	slices.SortFunc(all, func(a, b v1alpha1.Work) int { return strings.Compare(a.Name, b.Name) })
@@ -97,6 +101,15 @@ func newWork(b *v1alpha1.Bundle, cluster string) *v1alpha1.Work {
 			Bundle: b.Name, Cluster: cluster,
 			Wanted: v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation),
 		},
+	}
+}
+
+// onlyLooks says of a work, unless the cluster's member has said more, that it waits for a person.
+func onlyLooks(s *v1alpha1.WorkStatus, w v1alpha1.Work) {
+	c := &s.Conditions[0]
+	if c.Reason != v1alpha1.ReasonObserving && c.Reason != v1alpha1.ReasonOldGrant {
+		c.Status, c.Reason = metav1.ConditionUnknown, v1alpha1.ReasonObserving
+		c.Message = "the cluster only looks, until a person says go: hanse resume " + w.Spec.Cluster
 	}
 }
 

@@ -3,24 +3,84 @@ package epoch
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// Observing says whether the fleet only looks at its clusters, and since when. A record that cannot be read counts.
-func Observing(v *store.View) (o v1alpha1.Observing, yes bool) {
-	kv, yes := v.Get(v1alpha1.KeyObserving)
-	if yes && json.Unmarshal(kv.Value, &o) != nil {
-		o.Reason = v1alpha1.ReasonRestored
+// Looking are the clusters that only look, with the records that say so. A record that cannot be read counts.
+func Looking(v *store.View) map[string]v1alpha1.Observing {
+	all := map[string]v1alpha1.Observing{}
+	for _, kv := range v.List(v1alpha1.KeyObserving) {
+		if o := read(kv); o.Resumed == nil {
+			all[kv.Key[len(v1alpha1.KeyObserving):]] = o
+		}
 	}
-	return o, yes
+	return all
 }
 
-// OnlyLooks is what people are told.
-func OnlyLooks(o v1alpha1.Observing) string {
-	return fmt.Sprintf("the fleet only looks since it was %s, and does nothing in any cluster; to see what it would do, and let it: hanse resume", strings.ToLower(string(o.Reason)))
+// Looks says whether a cluster only looks.
+func Looks(v *store.View, cluster string) bool {
+	kv, there := v.Get(v1alpha1.KeyObserving + cluster)
+	return there && read(kv).Resumed == nil
+}
+
+// NobodyActs says that every cluster of the fleet only looks, as it is when an epoch begins.
+func NobodyActs(v *store.View) bool {
+	looking := len(Looking(v))
+	return looking > 0 && looking >= v.Count(v1alpha1.KeyClusters)
+}
+
+func read(kv store.KV) (o v1alpha1.Observing) {
+	if json.Unmarshal(kv.Value, &o) != nil {
+		return v1alpha1.Observing{Reason: v1alpha1.ReasonRestored}
+	}
+	return o
+}
+
+// newest is the youngest of some records, which speaks for all.
+func newest(looking map[string]v1alpha1.Observing) (o v1alpha1.Observing) {
+	for _, name := range slices.Sorted(maps.Keys(looking)) {
+		if looking[name].Since.After(o.Since) || o.Reason == "" {
+			o = looking[name]
+		}
+	}
+	return o
+}
+
+// OnlyLooks is what people are told; empty when every cluster acts.
+func OnlyLooks(v *store.View) string {
+	looking := Looking(v)
+	if len(looking) == 0 {
+		return ""
+	}
+	why := strings.ToLower(string(newest(looking).Reason))
+	if NobodyActs(v) {
+		return fmt.Sprintf("the fleet only looks since it was %s, and does nothing in any cluster; to see what it would do, and let it: hanse resume", why)
+	}
+	said := fmt.Sprintf("since the fleet was %s some clusters only look, and nothing is done in them: %s", why, fewNames(slices.Collect(maps.Keys(looking))))
+	var lost []string
+	for name := range looking {
+		if len(membersOf(v, name)) == 0 {
+			lost = append(lost, name)
+		}
+	}
+	if len(lost) == len(looking) {
+		return said + "; they must join again, then: hanse resume"
+	}
+	return said + "; to see what would be done, and let it: hanse resume"
+}
+
+// fewNames lists names, sorted, and counts those beyond the first three.
+func fewNames(names []string) string {
+	slices.Sort(names)
+	if more := len(names) - 3; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // DecidedAt is the revision at which people decided what a grant allows. That is the grant's own, unless the grant was given
@@ -50,44 +110,4 @@ func decidedSince(v *store.View, since store.Revision, g v1alpha1.Grant) bool {
 		return written(v1alpha1.KeyBundleRevisions + v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation))
 	}
 	return written(v1alpha1.KeyTombstones + g.BundleUID)
-}
-
-// Prospect is what each cluster would do with what it is granted now, by the fleet's works.
-func Prospect(v *store.View, works []v1alpha1.Work) v1alpha1.Prospect {
-	o, yes := Observing(v)
-	e := v.Epoch()
-	p := v1alpha1.Prospect{Observing: yes, Reason: o.Reason, Since: o.Since, Epoch: e.Number, From: uint64(e.From()), Clusters: []v1alpha1.ClusterProspect{}}
-	member := map[string]bool{}
-	for _, m := range v.Members() {
-		member[m.Cluster] = true
-	}
-	for _, kv := range v.List(v1alpha1.KeyClusters) {
-		name := kv.Key[len(v1alpha1.KeyClusters):]
-		cp := v1alpha1.ClusterProspect{Name: name, Member: member[name]}
-		for _, w := range works {
-			if w.Spec.Cluster == name {
-				cp.Bundles = append(cp.Bundles, prospectOf(w))
-			}
-		}
-		p.Clusters = append(p.Clusters, cp)
-	}
-	return p
-}
-
-// prospectOf is what a cluster would do with one bundle, by what its member found when it looked.
-func prospectOf(w v1alpha1.Work) v1alpha1.BundleProspect {
-	b := v1alpha1.BundleProspect{Bundle: w.Spec.Bundle, Runs: w.Status.Applied, Granted: w.Spec.Granted, Would: v1alpha1.WouldUnknown}
-	if f := w.Status.Foreseen; f != nil {
-		b.Changes, b.Deletions, b.Would = f.Changes, f.Deletions, v1alpha1.WouldChange
-		if f.Changes == 0 && f.Deletions == 0 {
-			b.Would = v1alpha1.WouldKeep
-		}
-	}
-	switch {
-	case w.Status.Conditions[0].Reason == v1alpha1.ReasonOldGrant:
-		b.Would = v1alpha1.WouldWait
-	case w.Spec.Granted == "" && w.Spec.Wanted != "":
-		b.Would = v1alpha1.WouldGrant
-	}
-	return b
 }

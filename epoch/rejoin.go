@@ -83,7 +83,7 @@ func Agrees(c *v1alpha1.Cluster, t law.Terms, next string) error {
 	}
 	for key, said := range t.Labels {
 		if recorded, there := c.Labels[key]; !there || recorded != said {
-			return differs("label "+key, said, recorded)
+			return differs("label", key+"="+said, key+"="+recorded)
 		}
 	}
 	return nil
@@ -117,6 +117,14 @@ func (e Entry) Ops(v *store.View, n Newcomer) (conditions []store.Condition, ops
 	}
 	conditions = []store.Condition{as, store.KeyAbsent(store.KeyMembers + string(m.ID))}
 	ops = []store.Op{store.PutMember(m), op}
+	if looking := Looking(v); e.old == nil && len(looking) > 0 {
+		// The fleet may have had it, after the state that the epoch began from.
+		looks, err := law.Put(v1alpha1.KeyObserving+m.Cluster, newest(looking))
+		if err != nil {
+			return nil, nil, err
+		}
+		ops = append(ops, looks)
+	}
 	for _, gone := range membersOf(v, m.Cluster) {
 		conditions = append(conditions, store.PrefixUnchanged(store.KeyMembers, v.Revision()))
 		ops = append(ops, store.RemoveMember(gone, n.At)...)

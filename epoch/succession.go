@@ -1,9 +1,10 @@
 package epoch
 
 import (
+	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -46,53 +47,86 @@ func (s Succession) Ops(v *store.View) ([]store.Op, error) {
 	if err != nil {
 		return nil, err
 	}
-	observing, err := law.Put(v1alpha1.KeyObserving, v1alpha1.Observing{Reason: s.Reason, Since: s.Meta.CreationTimestamp.UTC().Truncate(time.Second)})
-	return append(append(ops, clusters...), observing), err
+	looking, err := s.looking(v)
+	return slices.Concat(ops, clusters, looking), err
+}
+
+// looking makes every cluster only look, the heir's too, whatever was said in an earlier epoch.
+func (s Succession) looking(v *store.View) (ops []store.Op, err error) {
+	record := v1alpha1.Observing{Reason: s.Reason, Since: s.Meta.CreationTimestamp.UTC().Truncate(time.Second)}
+	names := map[string]bool{s.Heir.Cluster: true}
+	for _, kv := range v.List(v1alpha1.KeyClusters) {
+		names[kv.Key[len(v1alpha1.KeyClusters):]] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		op, err := law.Put(v1alpha1.KeyObserving+name, record)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
 }
 
 // clusters takes the members from the clusters' records, and makes the heir's its own.
 func (s Succession) clusters(v *store.View) (ops []store.Op, err error) {
 	terms := law.Terms{Cluster: s.Heir.Cluster, Region: s.Heir.Region, Zone: s.Zone, Voting: v1alpha1.VotingEligible, Rights: v1alpha1.RightsAdmin}
 	own := NewCluster(s.Meta, terms, s.Heir, s.Version)
+	op, err := law.Put(v1alpha1.KeyClusters+own.Name, own)
+	if err != nil {
+		return nil, err
+	}
+	ops = []store.Op{op}
 	for _, kv := range v.List(v1alpha1.KeyClusters) {
-		var c v1alpha1.Cluster
-		if err := json.Unmarshal(kv.Value, &c); err != nil {
+		var before v1alpha1.Cluster
+		if err := json.Unmarshal(kv.Value, &before); err != nil {
 			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
 		}
-		if c.Name == s.Heir.Cluster {
-			spec := own.Spec
-			own.ObjectMeta, own.Spec = c.ObjectMeta, c.Spec
-			own.Spec.Region, own.Spec.Zone, own.Spec.Voting, own.Spec.Rights = spec.Region, spec.Zone, spec.Voting, spec.Rights
-			v1alpha1.MirrorTopology(own)
-			continue
-		}
-		c.Status = v1alpha1.ClusterStatus{Version: c.Status.Version, KubernetesVersion: c.Status.KubernetesVersion, Conditions: c.Status.Conditions}
-		op, err := law.Put(kv.Key, &c)
+		op, err := law.Amend(kv, &before, s.after(before, own))
 		if err != nil {
 			return nil, err
 		}
-		ops = append(ops, op)
+		if op.Key == ops[0].Key {
+			ops[0] = op
+		} else if !bytes.Equal(op.Value, kv.Value) {
+			ops = append(ops, op)
+		}
 	}
-	op, err := law.Put(v1alpha1.KeyClusters+own.Name, own)
-	return append(ops, op), err
+	return ops, nil
+}
+
+// after is what a cluster on record becomes: the heir's has a new member, every other has none.
+func (s Succession) after(c v1alpha1.Cluster, own *v1alpha1.Cluster) *v1alpha1.Cluster {
+	if c.Name != own.Name {
+		c.Status = v1alpha1.ClusterStatus{Version: c.Status.Version, KubernetesVersion: c.Status.KubernetesVersion, Conditions: c.Status.Conditions}
+		return &c
+	}
+	c.ObjectMeta = *c.ObjectMeta.DeepCopy()
+	c.Spec.Region, c.Spec.Zone, c.Spec.Voting, c.Spec.Rights = own.Spec.Region, own.Spec.Zone, own.Spec.Voting, own.Spec.Rights
+	c.Status = own.Status
+	v1alpha1.MirrorTopology(&c)
+	return &c
 }
 
 // Renamed moves the fleet's settings to another name.
 func Renamed(v *store.View, fleet string) (ops []store.Op, err error) {
-	var errs []error
 	for _, kv := range v.List(v1alpha1.KeyFleets) {
-		var f v1alpha1.Fleet
-		if err := json.Unmarshal(kv.Value, &f); err != nil {
+		var before v1alpha1.Fleet
+		if err := json.Unmarshal(kv.Value, &before); err != nil {
 			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
 		}
-		if f.Name == fleet {
+		if before.Name == fleet {
 			continue
 		}
-		f.Name = fleet
-		op, err := law.Put(v1alpha1.KeyFleets+fleet, &f)
-		ops, errs = append(ops, store.Delete(kv.Key), op), append(errs, err)
+		after := before
+		after.Name = fleet
+		op, err := law.Amend(store.KV{Key: v1alpha1.KeyFleets + fleet, Value: kv.Value}, &before, &after)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, store.Delete(kv.Key), op)
 	}
-	return ops, errors.Join(errs...)
+	return ops, nil
 }
 
 // Beginning is what a person needs to know after a restore or a recovery.

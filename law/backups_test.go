@@ -73,27 +73,3 @@ func TestWhoSaysWhatBecameOfABackup(t *testing.T) {
 		})
 	}
 }
-
-func TestOnlyAnAdminSaysGo(t *testing.T) {
-	for name, tt := range map[string]struct {
-		member, person string
-		want           bool
-	}{
-		"an admin": {"id-fra", "anna", true}, "an operator": {"id-fra", "otto", false}, "a member with the right Admin": {"id-fra", "", true},
-		"an admin through a member without it": {"id-sin", "anna", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRealm(t)
-			record := r.put(v1alpha1.KeyObserving, v1alpha1.Observing{Reason: v1alpha1.ReasonRestored})
-			if err := r.try(store.MemberID(tt.member), tt.person, 0, record); err == nil {
-				t.Error("it made the fleet only look")
-			}
-			if err := r.try("id-fra", "", term, record); err != nil {
-				t.Fatal("the leader:", err)
-			}
-			if err := r.try(store.MemberID(tt.member), tt.person, 0, store.Delete(v1alpha1.KeyObserving)); (err == nil) != tt.want {
-				t.Errorf("got %v", err)
-			}
-		})
-	}
-}

@@ -192,6 +192,9 @@ func dismiss(v *store.View, cluster string, at time.Time) ([]store.Condition, []
 	for _, kv := range v.List(v1alpha1.KeyGrants + cluster + "/") {
 		ops = append(ops, store.Delete(kv.Key))
 	}
+	if kv, looks := v.Get(v1alpha1.KeyObserving + cluster); looks {
+		ops = append(ops, store.Delete(kv.Key))
+	}
 	strikes, err := strikeAll(v, cluster)
 	return conditions, append(ops, strikes...), err
 }

@@ -1,6 +1,9 @@
 package law
 
 import (
+	"bytes"
+	"encoding/json"
+	"maps"
 	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -9,11 +12,11 @@ import (
 
 // rules are the law: a row a prefix, and who may write under it. Where there is no row nobody but the leader writes.
 var rules = map[string]func(write) bool{
-	v1alpha1.KeyFleets: byAdmin,
-	v1alpha1.KeyUsers:  byAdmin,
-	KeyTokens:          byAdmin,
-	backups:            write.reportsBackup,
-	observing:          func(w write) bool { return w.op.Delete && w.asker.admin() },
+	v1alpha1.KeyFleets:    byAdmin,
+	v1alpha1.KeyUsers:     byAdmin,
+	KeyTokens:             byAdmin,
+	backups:               write.reportsBackup,
+	v1alpha1.KeyObserving: func(w write) bool { return w.resumes() || w.accompanies() },
 	v1alpha1.KeyClusters: func(w write) bool {
 		return w.asker.admin() && w.before != nil || w.name == w.asker.cluster && w.onlyOwnStatus()
 	},
@@ -29,10 +32,22 @@ var rules = map[string]func(write) bool{
 	v1alpha1.KeyTombstones:      func(w write) bool { return w.strikesTombstone() || w.accompanies() },
 }
 
-// observing is the prefix of v1alpha1.KeyObserving: what only a new epoch writes.
-const observing = "/observing/"
-
 func byAdmin(w write) bool { return w.asker.admin() }
+
+// resumes says that an admin lets a cluster act again that only looked, says so in its own name, and changes nothing else.
+func (w write) resumes() bool {
+	var before, after v1alpha1.Observing
+	if w.op.Delete || w.before == nil || !w.asker.admin() || json.Unmarshal(w.before, &before) != nil || json.Unmarshal(w.op.Value, &after) != nil {
+		return false
+	}
+	if before.Resumed != nil || after.Resumed == nil || after.Resumed.By != w.asker.person || after.Resumed.Through != w.asker.cluster {
+		return false
+	}
+	was, ok := object(w.before, "resumed")
+	is, sound := object(w.op.Value, "resumed")
+	delete(is, "resumed")
+	return ok && sound && maps.EqualFunc(was, is, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) })
+}
 
 // splitKey splits "/bundles/shop" into "/bundles/" and "shop".
 func splitKey(key string) (prefix, name string) {

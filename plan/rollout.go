@@ -14,12 +14,14 @@ type Situation struct {
 	Grants map[string]v1alpha1.Grant
 	// Away are clusters that the leader does not reach: they are owed, and get their grant on their return.
 	Away map[string]bool
+	// Looking are clusters that only look, until a person says go: they are owed, too, and nothing is withdrawn from them.
+	Looking map[string]bool
 }
 
 // Step is what a leader should write for a bundle now: one more wave of its rollout. Empty when there is nothing to do.
 type Step struct {
 	v1alpha1.Wave
-	// Owed are clusters that should get the revision and are away.
+	// Owed are clusters that should get the revision, and are away or only look.
 	Owed []string
 }
 
@@ -41,14 +43,14 @@ func Advance(s Situation) (Step, error) {
 		switch {
 		case granted && g.Withdraw && g.BundleUID != string(s.Bundle.UID):
 		case granted && !g.Withdraw && g.Revision == revision:
-		case s.Away[c]:
+		case s.Away[c] || s.Looking[c]:
 			step.Owed = append(step.Owed, c)
 		default:
 			step.Clusters = append(step.Clusters, c)
 		}
 	}
 	for c, g := range s.Grants {
-		if !g.Withdraw && !slices.Contains(picked, c) {
+		if !g.Withdraw && !s.Looking[c] && !slices.Contains(picked, c) {
 			step.Withdraw = append(step.Withdraw, c)
 		}
 	}

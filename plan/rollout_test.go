@@ -22,6 +22,7 @@ func TestAdvance(t *testing.T) {
 		placement v1alpha1.Placement
 		grants    map[string]v1alpha1.Grant
 		away      []string
+		looking   []string
 		want      plan.Step
 	}{
 		"a new bundle goes to every picked cluster at once": {
@@ -35,6 +36,13 @@ func TestAdvance(t *testing.T) {
 		"a cluster that is away is owed": {
 			placement: everywhere, grants: map[string]v1alpha1.Grant{"fra": has(revision), "sin": has(revision)}, away: []string{"iad"},
 			want: plan.Step{Owed: []string{"iad"}},
+		},
+		"a cluster that only looks is owed": {
+			placement: everywhere, grants: map[string]v1alpha1.Grant{"fra": has(revision), "sin": has("shop-11112222-1")}, looking: []string{"iad", "sin"},
+			want: plan.Step{Owed: []string{"iad", "sin"}},
+		},
+		"nothing is withdrawn from a cluster that only looks": {
+			placement: v1alpha1.Placement{Clusters: []string{"fra"}}, grants: map[string]v1alpha1.Grant{"fra": has(revision), "sin": has(revision)}, looking: []string{"sin"},
 		},
 		"a cluster that is no longer picked withdraws": {
 			placement: v1alpha1.Placement{Clusters: []string{"fra"}}, grants: map[string]v1alpha1.Grant{"fra": has(revision), "sin": has(revision)},
@@ -59,11 +67,14 @@ func TestAdvance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := &v1alpha1.Bundle{Spec: v1alpha1.BundleSpec{Placement: c.placement}}
 			b.Name, b.UID, b.Generation = "shop", types.UID(uid), 2
-			away := map[string]bool{}
+			away, looking := map[string]bool{}, map[string]bool{}
 			for _, a := range c.away {
 				away[a] = true
 			}
-			got, err := plan.Advance(plan.Situation{Bundle: b, Clusters: fleet(), Grants: c.grants, Away: away})
+			for _, l := range c.looking {
+				looking[l] = true
+			}
+			got, err := plan.Advance(plan.Situation{Bundle: b, Clusters: fleet(), Grants: c.grants, Away: away, Looking: looking})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -101,5 +101,5 @@ func (b *bundle) postObserving(f v1alpha1.Foresight) {
 		st.Drifted = f.Changes
 	}
 	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionUnknown, reasonObserving, fmt.Sprintf(
-		"the fleet only looks: %d objects would be changed, %d deleted", f.Changes, f.Deletions)})
+		"the cluster only looks: %d objects would be changed, %d deleted", f.Changes, f.Deletions)})
 }

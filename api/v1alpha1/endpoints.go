@@ -9,7 +9,7 @@ const (
 	PathLead     = "/hanse/v1/lead"     // POST LeadRequest → LeadAnswer
 	PathTokens   = "/hanse/v1/tokens"   // POST TokenRequest → TokenAnswer
 	PathSurvivor = "/hanse/v1/survivor" // GET → what this member would say in a recovery
-	PathResume   = "/hanse/v1/resume"   // GET → Prospect; POST → Resumed
+	PathResume   = "/hanse/v1/resume"   // GET → Prospect; POST ResumeRequest → Resumed
 	PathBackup   = "/hanse/v1/backup"   // POST BackupRequest → a backup, as bytes
 )
 
@@ -106,19 +106,23 @@ type TokenAnswer struct {
 	Expires time.Time `json:"expires"`
 }
 
-// Prospect is what the fleet would do in its clusters, once it no longer only looks.
+// Prospect is what would happen in the clusters that only look, once they no longer do.
 //
 // +k8s:deepcopy-gen=false
 // +k8s:openapi-gen=false
 type Prospect struct {
-	// Observing says that the fleet only looks now, and since when and why.
+	// Observing says that some cluster only looks now, and since when and why.
 	Observing bool            `json:"observing"`
 	Reason    ObservingReason `json:"reason,omitempty"`
 	Since     time.Time       `json:"since,omitzero"`
-	Epoch     uint64          `json:"epoch"`
+	// Revision is the fleet's, at which this was found.
+	Revision uint64 `json:"revision"`
+	Epoch    uint64 `json:"epoch"`
 	// From is the revision that the epoch began from. What was written later is lost.
-	From     uint64            `json:"from,omitempty"`
+	From uint64 `json:"from,omitempty"`
+	// Clusters are those that only look. Acting are the others.
 	Clusters []ClusterProspect `json:"clusters"`
+	Acting   []string          `json:"acting,omitempty"`
 }
 
 // ClusterProspect is a Prospect's part of one cluster.
@@ -130,6 +134,8 @@ type ClusterProspect struct {
 	// Member says that the cluster has a member; one that has none joins again.
 	Member  bool             `json:"member"`
 	Bundles []BundleProspect `json:"bundles,omitempty"`
+	// Digest is of all of this. Whoever lets the cluster act says it, so that nothing else happens than what was shown.
+	Digest string `json:"digest"`
 }
 
 // BundleProspect is what would happen with one bundle in one cluster.
@@ -159,10 +165,24 @@ const (
 	WouldUnknown Would = "Unknown" // the cluster's member has not said
 )
 
+// ResumeRequest is a person's go, for what a Prospect showed.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type ResumeRequest struct {
+	// Revision is the Prospect's.
+	Revision uint64 `json:"revision"`
+	// Clusters are those that are to act again, each with the Digest of what was shown of it.
+	Clusters map[string]string `json:"clusters"`
+}
+
 // Resumed is the answer to a person's go.
 //
 // +k8s:deepcopy-gen=false
 // +k8s:openapi-gen=false
 type Resumed struct {
 	Revision uint64 `json:"revision"`
+	// Clusters act again. Observing are those that still only look.
+	Clusters  []string `json:"clusters"`
+	Observing []string `json:"observing,omitempty"`
 }

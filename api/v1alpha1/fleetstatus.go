@@ -67,6 +67,8 @@ type ClusterFleetStatus struct {
 	LastSeen  *metav1.Time `json:"lastSeen,omitempty"`
 	// SeenGoneBy are the clusters whose members say that they hear nothing of it.
 	SeenGoneBy []string `json:"seenGoneBy,omitempty"`
+	// OnlyLooks says that nothing is done in the cluster until `hanse resume`, since a new epoch began.
+	OnlyLooks bool `json:"onlyLooks,omitempty"`
 	// Revision is the store revision that the member has; Lag is how far that is behind the answering member's.
 	Revision uint64 `json:"revision"`
 	Lag      uint64 `json:"lag"`

@@ -14,8 +14,8 @@ const (
 	KeyRollouts        = "/rollouts/"
 	KeyGrants          = "/grants/"     // /grants/<cluster>/<bundle> → Grant
 	KeyTombstones      = "/tombstones/" // /tombstones/<bundle UID> → Tombstone
-	// KeyObserving has an Observing while the fleet only looks, and nothing else.
-	KeyObserving = "/observing/fleet"
+	// /observing/<cluster> → Observing, of each cluster that was there when an epoch began
+	KeyObserving = "/observing/"
 	// KeyBackups has a BackupRecord once a backup was due.
 	KeyBackups = "/backups/fleet"
 )
@@ -48,8 +48,8 @@ type Tombstone struct {
 	Clusters  []string `json:"clusters"`
 }
 
-// Observing says that the fleet only looks at its clusters: nothing is granted, applied, pruned or withdrawn, until an
-// admin deletes it with `hanse resume`. A new epoch begins with it, since its state may be behind what clusters run.
+// Observing says that one cluster only looks: nothing is granted to it, applied, pruned or withdrawn in it, until an admin
+// says go with `hanse resume`. A new epoch begins with one for each cluster, since its state may be behind what they run.
 // Stored as JSON.
 //
 // +k8s:deepcopy-gen=false
@@ -58,6 +58,21 @@ type Observing struct {
 	// Reason is how the epoch began.
 	Reason ObservingReason `json:"reason"`
 	Since  time.Time       `json:"since"`
+	// Resumed ended it: the cluster acts again.
+	Resumed *Resumption `json:"resumed,omitempty"`
+}
+
+// Resumption is who let a cluster act again.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type Resumption struct {
+	// By is the User who said go; empty: the member of Through said it itself, for whoever may open its data directory.
+	By string `json:"by,omitempty"`
+	// Through is the cluster whose member was asked.
+	Through string `json:"through"`
+	// At is when, by that member's clock.
+	At time.Time `json:"at"`
 }
 
 // ObservingReason is how an epoch began that is not the first.

@@ -537,7 +537,7 @@ type Foresight struct {
 
 // Reasons of a Work's condition Ready that others decide by. With both, nothing is done in the cluster.
 const (
-	ReasonObserving = "Observing" // the fleet only looks, until a person says go
+	ReasonObserving = "Observing" // the cluster only looks, until a person says go
 	ReasonOldGrant  = "OldGrant"  // the cluster has acted on something newer than what it is granted
 )
 

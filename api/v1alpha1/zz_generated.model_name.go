@@ -211,8 +211,18 @@ func (in Quorum) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ResumeRequest) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ResumeRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Resumed) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Resumed"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Resumption) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Resumption"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -38,12 +39,18 @@ func further(a, b epoch.Statement) bool {
 	return a.LastTerm > b.LastTerm || a.LastTerm == b.LastTerm && a.LastIndex > b.LastIndex
 }
 
-// resume is a person's go.
-func resume(t *testing.T, m *sim.Member) {
+// withdraws says whether a member has read that another one's cluster is told to withdraw the bundle.
+func withdraws(m, to *sim.Member) bool {
+	kv, _ := m.Core.Store().View().Get(v1alpha1.GrantKey(to.Name, "shop"))
+	return strings.Contains(string(kv.Value), "withdraw")
+}
+
+// resume is a person's go, for all clusters that have a member, or for some.
+func resume(t *testing.T, m *sim.Member, clusters ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if err := m.Core.Resume(ctx); err != nil {
+	if err := m.Core.Resume(ctx, clusters...); err != nil {
 		t.Fatalf("resume: %v", err)
 	}
 }
@@ -151,13 +158,32 @@ func TestALostMajorityIsRecoveredOnTheMostAdvancedSurvivor(t *testing.T) {
 		}
 
 		resume(t, best)
-		f.Await("what was deleted is withdrawn from who is there", time.Minute, func() bool {
-			kv, _ := best.Core.Store().View().Get(v1alpha1.GrantKey(best.Name, "shop"))
-			return strings.Contains(string(kv.Value), "withdraw")
-		})
+		f.Await("what was deleted is withdrawn from who is there", time.Minute, func() bool { return withdraws(best, best) })
 		var fresh []*sim.Member
 		for _, m := range append(lost, other) {
 			fresh = append(fresh, joins(t, f, best, m))
+		}
+		// Who comes back after a person said go was not seen then: it only looks until it is resumed, too.
+		time.Sleep(20 * time.Second)
+		for _, m := range fresh {
+			if withdraws(best, m) {
+				t.Errorf("%s acts, and nobody has said go", m.Name)
+			}
+		}
+		if !warned(fresh[0], "some clusters only look") {
+			t.Errorf("nobody is told: %v", fresh[0].Core.Status().Warnings)
+		}
+		resume(t, fresh[1], fresh[0].Name)
+		f.Await("who was named acts", time.Minute, func() bool { return withdraws(best, fresh[0]) })
+		if withdraws(best, fresh[1]) {
+			t.Errorf("%s acts, and was not named", fresh[1].Name)
+		}
+		resume(t, fresh[1])
+		f.Await("all act", time.Minute, func() bool {
+			return !slices.ContainsFunc(fresh, func(m *sim.Member) bool { return !withdraws(best, m) })
+		})
+		if warned(best, "only look") {
+			t.Errorf("it still warns: %v", best.Core.Status().Warnings)
 		}
 		f.Await("five vote again", 3*time.Minute, func() bool { return len(best.Core.Node().Status().Voters) == 5 })
 		write(t, fresh[3], "whole", 1)

@@ -103,7 +103,7 @@ func completeName(c *cli.Context, verb string, names []string) []string {
 	switch verb {
 	case "completion":
 		return []string{"bash", "fish", "zsh"}
-	case "remove", "lead":
+	case "remove", "lead", "resume":
 		return namesOf(c, mustKind("Cluster"))
 	case "get", "delete":
 	default:

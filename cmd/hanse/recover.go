@@ -185,13 +185,18 @@ func refusedRecovery(err error) error {
 	if errors.As(err, &unfenced) {
 		return usage(err.Error(), hint{words: "of each that is lost say --fenced CLUSTER; of each that is there give what it says: --survivor FILE"})
 	}
-	if err != nil {
-		why, next, _ := strings.Cut(err.Error(), "; ")
-		out := &failure{code: exitError, why: why}
-		if next != "" {
-			out.hints = []hint{{words: next}}
-		}
-		return out
+	return withNext(err)
+}
+
+// withNext is an error that says, behind its first semicolon, what to do next.
+func withNext(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	why, next, _ := strings.Cut(err.Error(), "; ")
+	out := &failure{code: exitError, why: why}
+	if next != "" {
+		out.hints = []hint{{words: next}}
+	}
+	return out
 }

@@ -62,7 +62,7 @@ func (v *View) Succeed(s Succession) (*Snapshot, error) {
 		m.view.revision += Jump - 1
 	}
 	m.view.epoch = Epoch{Number: max(v.epoch.Number, 1) + 1, ID: s.ID, Began: m.view.revision + 1}
-	if r := m.commit(s.Ops, make([]*large, len(s.Ops))); r.Revision != m.view.epoch.Began {
+	if r := m.commit(m.hold(s.Ops)); r.Revision != m.view.epoch.Began {
 		return nil, invalidf("an epoch begins with a change")
 	}
 	m.settle()
@@ -75,8 +75,8 @@ func (s Succession) invalid() *Invalid {
 	if s.ID == "" || len(s.ID) > MaxKey {
 		return invalidf("epoch without id")
 	}
-	if slices.ContainsFunc(s.Ops, func(op Op) bool { return len(op.Value) > MaxInline || len(op.Chunks) > 0 }) {
-		return invalidf("an epoch begins with small values")
+	if i := slices.IndexFunc(s.Ops, func(op Op) bool { return len(op.Chunks) > 0 }); i >= 0 {
+		return invalidf("an epoch begins with whole values, and %q refers to chunks", s.Ops[i].Key)
 	}
 	all := Txn{Then: s.Ops}
 	for rest := s.Ops; len(rest) > 0; rest = rest[len(all.Then):] {
@@ -86,6 +86,24 @@ func (s Succession) invalid() *Invalid {
 		}
 	}
 	return nil
+}
+
+// hold keeps large values in chunks, as the log's transactions do, so that an epoch may begin with any value that a key has.
+func (m *machine) hold(ops []Op) ([]Op, []*large) {
+	ops, values := slices.Clone(ops), make([]*large, len(ops))
+	for i := range ops {
+		op := &ops[i]
+		if len(op.Value) <= MaxInline {
+			continue
+		}
+		for _, c := range op.split(nil, map[Hash]bool{}) {
+			if _, there := m.view.chunks.get(c.Hash); !there {
+				m.view.chunks = m.view.chunks.tie(c.Hash, &chunk{data: c.Data, written: m.view.time})
+			}
+		}
+		values[i] = m.view.chunks.assemble(op.Chunks)
+	}
+	return ops, values
 }
 
 // orFirst is the epoch that the fleet's founding begins, if there is none yet.

@@ -77,13 +77,41 @@ func TestAnEpochDoesNotBegin(t *testing.T) {
 		{"without an id", Succession{Ops: []Op{Put("/a", nil)}}},
 		{"without a change", Succession{ID: "x"}},
 		{"without a member", Succession{ID: "x", Ops: RemoveMember(member("m"), day)}},
-		{"with a value that would have to be split", Succession{ID: "x", Ops: []Op{Put("/a", make([]byte, MaxInline+1))}}},
+		{"with a value that lies elsewhere", Succession{ID: "x", Ops: []Op{{Key: "/a", Chunks: []Hash{{1}}}}}},
+		{"with a value that no key may have", Succession{ID: "x", Ops: []Op{Put("/a", make([]byte, MaxValue+1))}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := f.View().Succeed(tt.s); !errors.As(err, new(*Invalid)) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+func TestAnEpochBeginsWithLargeValuesToo(t *testing.T) {
+	f := newFixture(t)
+	f.do(PutMember(member("m")))
+	value := func(seed byte) []byte {
+		v := make([]byte, 5*MaxInline)
+		for i := range v {
+			v[i] = byte(i*i>>8) ^ seed
+		}
+		return v
+	}
+	// Two keys that share their chunks, one of which is written over, and one of another content.
+	next, err := f.View().Succeed(Succession{ID: "x", Ops: []Op{Put("/a", value(1)), Put("/b", value(1)), Put("/c", value(2))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := restoredFixture(t, next)
+	g.do(Put("/a", []byte("small")))
+	for key, want := range map[string][]byte{"/a": []byte("small"), "/b": value(1), "/c": value(2)} {
+		if kv, ok := g.View().Get(key); !ok || !bytes.Equal(kv.Value, want) {
+			t.Errorf("%s has %d bytes", key, len(kv.Value))
+		}
+	}
+	if v := g.View(); v.chunks.looseBytes != 0 {
+		t.Errorf("%d bytes are loose", v.chunks.looseBytes)
 	}
 }
 

@@ -1,0 +1,135 @@
+package epoch
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
+)
+
+func TestUnderWhichTermsAClusterComesIn(t *testing.T) {
+	v := fleet(t)
+	for name, tt := range map[string]struct {
+		token, joiner law.Terms
+		want          string // the terms, or of the refusal
+	}{
+		"a new one, by the token and by what it says":  {law.Terms{Region: "eu"}, law.Terms{Cluster: "ams", Zone: "a"}, "ams eu/a Eligible Admin"},
+		"a new one that never votes":                   {law.Terms{Cluster: "ams", Voting: v1alpha1.VotingNever}, law.Terms{Region: "eu"}, "ams eu/ Never OwnObjects"},
+		"a new one that says nothing":                  {law.Terms{}, law.Terms{Cluster: "ams"}, "neither the token nor the joiner says cluster and region"},
+		"a vacant one, as its record says":             {law.Terms{Cluster: "sin"}, law.Terms{Cluster: "sin"}, "sin r-sin/z Eligible Admin"},
+		"a vacant one that says the same":              {law.Terms{Cluster: "sin", Region: "r-sin", Labels: map[string]string{"tier": "prod"}, Rights: v1alpha1.RightsAdmin}, law.Terms{Zone: "z"}, "sin r-sin/z Eligible Admin"},
+		"not a vacant one that nobody named":           {law.Terms{}, law.Terms{Cluster: "sin"}, "has a cluster sin already"},
+		"not a vacant one in another region":           {law.Terms{Cluster: "sin"}, law.Terms{Region: "eu"}, `sin is on record with region "r-sin", not "eu"; join without it, or change the record first: kubectl edit cluster sin`},
+		"not a vacant one in another zone":             {law.Terms{Cluster: "sin"}, law.Terms{Zone: "b"}, `zone "z", not "b"`},
+		"not by a token with another region":           {law.Terms{Cluster: "sin", Region: "eu"}, law.Terms{}, `region "r-sin", not "eu"; make a token that does not say it: hanse token create --cluster sin`},
+		"not by a token that takes its vote":           {law.Terms{Cluster: "sin", Voting: v1alpha1.VotingNever}, law.Terms{}, `voting "Eligible", not "Never"`},
+		"not by a token with other rights":             {law.Terms{Cluster: "sin", Rights: v1alpha1.RightsReadOnly}, law.Terms{}, `rights "Admin", not "ReadOnly"`},
+		"not by a token with another label":            {law.Terms{Cluster: "sin", Labels: map[string]string{"tier": "edge"}}, law.Terms{}, `label "tier=prod", not "tier=edge"`},
+		"not by a token with one more label":           {law.Terms{Cluster: "sin", Labels: map[string]string{"disk": "ssd"}}, law.Terms{}, `label "disk=", not "disk=ssd"`},
+		"not another one than the token names":         {law.Terms{Cluster: "sin"}, law.Terms{Cluster: "ams"}, "the token is for cluster sin, not ams"},
+		"not one that is there":                        {law.Terms{Cluster: "iad"}, law.Terms{Region: "r-iad"}, "hanse token create --cluster iad --replace"},
+		"one whose disk is lost, as its record says":   {law.Terms{Cluster: "iad", Replace: true}, law.Terms{Cluster: "iad"}, "iad r-iad/z Eligible Admin"},
+		"not one whose disk is lost, in another place": {law.Terms{Cluster: "iad", Replace: true}, law.Terms{Region: "eu"}, `region "r-iad", not "eu"`},
+		"not one that is to be replaced and is none":   {law.Terms{Cluster: "ams", Replace: true}, law.Terms{}, "no cluster ams whose member could be replaced"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, err := Enter(v, law.Token{Terms: tt.token}, tt.joiner)
+			got := strings.Join([]string{e.Terms.Cluster, e.Terms.Region + "/" + e.Terms.Zone, string(e.Terms.Voting), string(e.Terms.Rights)}, " ")
+			if err != nil {
+				got = err.Error()
+				if !errors.As(err, new(Refusal)) {
+					t.Errorf("no refusal: %v", err)
+				}
+			}
+			if !strings.Contains(got, tt.want) {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestWhatComesInIsWrittenAtOnce(t *testing.T) {
+	enter := func(v *store.View, terms law.Terms) *store.View {
+		t.Helper()
+		e, err := Enter(v, law.Token{Terms: terms}, law.Terms{Region: terms.Region})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := memberOf(terms.Cluster)
+		m.ID, m.Pin = "fresh", store.Pin{99}
+		_, ops, err := e.Ops(v, Newcomer{Member: m, Version: "v2", Meta: clusterOf(terms.Cluster).ObjectMeta, At: noon.Time})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state(t, v, ops...)
+	}
+	on := func(v *store.View, cluster string) *v1alpha1.Cluster {
+		t.Helper()
+		c, _, err := OnRecord(v, cluster)
+		if err != nil || c == nil {
+			t.Fatalf("%s: %v", cluster, err)
+		}
+		return c
+	}
+	t.Run("a cluster on record keeps all but what its member says", func(t *testing.T) {
+		for _, terms := range []law.Terms{{Cluster: "sin"}, {Cluster: "iad", Replace: true}} {
+			before := looking(t, "fra", "sin", "iad")
+			after := enter(before, terms)
+			was, is := on(before, terms.Cluster), on(after, terms.Cluster)
+			if is.Status.Incarnation != "fresh" || is.Status.Version != "v2" {
+				t.Errorf("its status is %+v", is.Status)
+			}
+			is.Status = was.Status
+			if diff := cmp.Diff(was, is); diff != "" {
+				t.Error(diff)
+			}
+			if m := membersOf(after, terms.Cluster); len(m) != 1 || m[0].ID != "fresh" || !m[0].Eligible {
+				t.Errorf("its members are %+v", m)
+			}
+			if !Looks(after, terms.Cluster) {
+				t.Errorf("%s acts", terms.Cluster)
+			}
+		}
+	})
+	t.Run("a new cluster acts", func(t *testing.T) {
+		if Looks(enter(fleet(t), law.Terms{Cluster: "ams", Region: "eu"}), "ams") {
+			t.Error("it only looks")
+		}
+	})
+	t.Run("a new cluster only looks while another does: the fleet may have had it", func(t *testing.T) {
+		if !Looks(enter(looking(t, "sin"), law.Terms{Cluster: "ams", Region: "eu"}), "ams") {
+			t.Error("it acts")
+		}
+	})
+}
+
+func TestALivingMemberIsNotReplaced(t *testing.T) {
+	v := fleet(t)
+	now := noon.Add(time.Hour)
+	for name, tt := range map[string]struct {
+		sign    Sign
+		leader  store.MemberID
+		replace bool
+		want    string
+	}{
+		"one that is long silent":  {Sign{Heard: now.Add(-time.Minute)}, "id-fra", true, ""},
+		"one that lives":           {Sign{Heard: now.Add(-time.Second), Alive: true}, "id-fra", true, "is alive: it was heard 1s ago"},
+		"one that leads":           {Sign{}, "id-iad", true, "is alive, and leads"},
+		"one that may be starting": {Sign{Heard: now.Add(-5 * time.Second)}, "id-fra", true, "may only be restarting"},
+		"by a token that must not": {Sign{Alive: true}, "id-fra", false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			token := law.Token{Terms: law.Terms{Cluster: "iad", Replace: tt.replace}}
+			err := Replaceable(v, token, tt.leader, now, func(store.MemberID) Sign { return tt.sign })
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,95 @@
+package epoch
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
+)
+
+func succeed(t *testing.T, v *store.View, heir string) *store.View {
+	t.Helper()
+	ops, err := Succession{Heir: memberOf(heir), Zone: "z", Version: "v2", Reason: v1alpha1.ReasonRecovered, Meta: metav1.ObjectMeta{UID: "new", CreationTimestamp: noon}}.Ops(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state(t, v, ops...)
+}
+
+func TestAnEpochBeginsWithOneMemberAndEveryClusterOnlyLooks(t *testing.T) {
+	before := state(t, looking(t, "iad"), store.Put(law.KeyTokens+"t", []byte("{}")), store.Put(v1alpha1.KeyBackups, []byte("{}")),
+		put(t, v1alpha1.KeyObserving+"fra", v1alpha1.Observing{Reason: v1alpha1.ReasonRestored, Resumed: &v1alpha1.Resumption{Through: "fra"}}))
+	after := succeed(t, before, "fra")
+	if m := after.Members(); len(m) != 1 || m[0].Cluster != "fra" {
+		t.Errorf("members %+v", m)
+	}
+	for _, name := range []string{"fra", "iad", "sin"} {
+		if !Looks(after, name) {
+			t.Errorf("%s acts", name)
+		}
+	}
+	if !NobodyActs(after) || after.Count(law.KeyTokens) != 0 || after.Count(v1alpha1.KeyBackups) != 0 {
+		t.Error("something of the old epoch is left")
+	}
+	if c, _, err := OnRecord(after, "iad"); err != nil || c.Status.Incarnation != "" || c.Spec.Region != "r-iad" || c.Labels["tier"] != "prod" {
+		t.Errorf("iad is %+v: %v", c, err)
+	}
+	if b := Begun(after, Beginning{Cluster: "fra"}); strings.Join(b.Waiting, " ") != "iad sin" || b.Epoch != after.Epoch() {
+		t.Errorf("it is said as %+v", b)
+	}
+}
+
+func TestAnEpochKeepsWhatOnlyALaterVersionKnows(t *testing.T) {
+	later := func(key string, value any) store.Op {
+		op := put(t, key, value)
+		op.Value = append([]byte(`{"later":[1],`), op.Value[1:]...)
+		return op
+	}
+	settings := &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: metav1.ObjectMeta{Name: "acme"}}
+	v := state(t, fleet(t), later(v1alpha1.KeyClusters+"fra", clusterOf("fra")), later(v1alpha1.KeyClusters+"iad", clusterOf("iad")), later(v1alpha1.KeyFleets+"acme", settings))
+	renamed, err := Renamed(v, "next")
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := state(t, succeed(t, v, "fra"), renamed...)
+	for _, key := range []string{v1alpha1.KeyClusters + "fra", v1alpha1.KeyClusters + "iad", v1alpha1.KeyFleets + "next"} {
+		kv, ok := after.Get(key)
+		if !ok || !bytes.Contains(kv.Value, []byte(`"later":[1]`)) {
+			t.Errorf("%s is %s", key, kv.Value)
+		}
+	}
+	var f v1alpha1.Fleet
+	kv, _ := after.Get(v1alpha1.KeyFleets + "next")
+	if err := json.Unmarshal(kv.Value, &f); err != nil || f.Name != "next" {
+		t.Errorf("the fleet is %+v: %v", f, err)
+	}
+}
+
+// People annotate objects with what they like.
+func TestAnEpochBeginsWithALargeClusterAndALargeFleet(t *testing.T) {
+	heavy := func(o metav1.Object) {
+		o.SetAnnotations(map[string]string{"notes": strings.Repeat("x", 2*store.MaxInline)})
+	}
+	fra, iad := clusterOf("fra"), clusterOf("iad")
+	settings := &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: metav1.ObjectMeta{Name: "acme"}}
+	for _, o := range []metav1.Object{fra, iad, settings} {
+		heavy(o)
+	}
+	v := state(t, fleet(t), put(t, v1alpha1.KeyClusters+"fra", fra), put(t, v1alpha1.KeyClusters+"iad", iad), put(t, v1alpha1.KeyFleets+"acme", settings))
+	renamed, err := Renamed(v, "next")
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := state(t, succeed(t, v, "fra"), renamed...)
+	for _, name := range []string{"fra", "iad"} {
+		if c, _, err := OnRecord(after, name); err != nil || len(c.Annotations["notes"]) != 2*store.MaxInline {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
