@@ -75,7 +75,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := dir.unfinished(); err != nil {
+	if err := errors.Join(dir.unfinished(), dir.forgetNext()); err != nil {
 		return nil, err
 	}
 	if me.Removed {

@@ -20,6 +20,8 @@ import (
 //	identity.*    the member's key and certificate (package transport)
 //	admin.pem     the first admin's key and certificate (first member only)
 //	raft/         the replicated log and its snapshots (package consensus)
+//	raft.next/    the log of a new epoch that is being made (recover.go)
+//	raft.epoch-N  the log of an epoch that a recovery ended
 //	hanse.sock    the API for whoever may open this directory
 //	lock          held by the running agent
 //
@@ -138,10 +140,13 @@ func (d dataDir) lock() (release func(), err error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("data directory %s is in use by a running agent", d)
+		return nil, fmt.Errorf("data directory %s is %w", d, ErrInUse)
 	}
 	return func() { d.keepOwner(); f.Close() }, nil
 }
+
+// ErrInUse means that an agent runs on a data directory.
+var ErrInUse = errors.New("in use by a running agent")
 
 // MemberExistsError means that a data directory already holds a member of the fleet.
 type MemberExistsError struct{ DataDir, Fleet, Cluster string }

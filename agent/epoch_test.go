@@ -149,6 +149,66 @@ func TestARecoveryThatIsCutOffIsFinishedByTheNext(t *testing.T) {
 	}
 }
 
+// What an interrupted recovery left is of the log that was there then, and of no other.
+func TestARecoveryThatWasGivenUpIsNotBelievedLater(t *testing.T) {
+	origin := lonely(t)
+	givenUp := func(t *testing.T) dataDir { // the new log is whole, and the old one was never put by
+		t.Helper()
+		dir := dataDir(copyDir(t, origin))
+		me, err := dir.self()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, found, v, err := dir.survey(me)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := dir.succeed(me, v, found, RecoverOptions{Version: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := consensus.Begin(dir.nextRaft(), store.MemberID(me.Incarnation), next, found); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	refused := func(t *testing.T, dir dataDir, why string) {
+		t.Helper()
+		if _, err := Recover(RecoverOptions{DataDir: string(dir)}); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("it is recovered: %v", err)
+		}
+		if _, err := os.Stat(dir.raft()); err == nil {
+			t.Error("it has become the log")
+		}
+	}
+	t.Run("it goes when the agent starts again", func(t *testing.T) {
+		dir := givenUp(t)
+		start(t, string(dir)).stop()
+		if _, err := os.Stat(dir.nextRaft()); err == nil {
+			t.Error("it is there still")
+		}
+	})
+	t.Run("nor when the log is lost", func(t *testing.T) {
+		dir := givenUp(t)
+		if err := os.RemoveAll(dir.raft()); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, dir, "there is no log of fra")
+	})
+	t.Run("nor beside a log that has gone on since", func(t *testing.T) {
+		dir, other := givenUp(t), copyDir(t, origin)
+		m := start(t, other)
+		if _, err := m.node.Propose(t.Context(), consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.Put(v1alpha1.KeyUsers+"anna", []byte("{}"))}}}); err != nil {
+			t.Fatal(err)
+		}
+		m.stop()
+		if err := errors.Join(os.RemoveAll(dir.raft()), os.Rename(dataDir(other).raft(), dir.oldRaft(1))); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, dir, "is left from another recovery")
+	})
+}
+
 func TestARestoreThatIsCutOffCanBeRepeated(t *testing.T) {
 	dir := dataDir(t.TempDir())
 	// As if it had been killed before member.json: half a log, and a whole one, of nobody.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/google/uuid"
 
@@ -68,14 +69,14 @@ func Recover(o RecoverOptions) (epoch.Beginning, error) {
 func (d dataDir) succeed(me self, v *store.View, found consensus.Survey, o RecoverOptions) (*store.Snapshot, error) {
 	heir, ok := v.Member(store.MemberID(me.Incarnation))
 	if !ok {
-		return nil, fmt.Errorf("%s is no member by its own log; it cannot go on from it", me.Cluster)
+		return nil, fmt.Errorf("%s is no member by its own log; recover on another survivor, and let %s join there with a fresh --data-dir", me.Cluster, me.Cluster)
 	}
 	identity, err := transport.LoadIdentity(string(d))
 	if err != nil {
 		return nil, err
 	}
 	if store.Pin(identity.Pin()) != heir.Pin {
-		return nil, fmt.Errorf("the key in %s is not the one that the fleet knows of %s", d, me.Cluster)
+		return nil, fmt.Errorf("the key in %s is not the one that the fleet knows of %s; put the right identity.* files there, or recover on another survivor", d, me.Cluster)
 	}
 	heir.Eligible, heir.Rights = true, string(v1alpha1.RightsAdmin)
 	_, zone := epoch.RegionAndZone(v, me.Cluster)
@@ -102,25 +103,52 @@ func (d dataDir) recovery(next *store.Snapshot, found consensus.Survey, id store
 // ErrUnfinished means that a recovery was begun and cut off: it is finished by being made again.
 var ErrUnfinished = errors.New("a recovery was interrupted here")
 
-// unfinished says that a recovery went so far that only it can go on.
+// unfinished says that a recovery went so far that only it can go on: the old log is put by, and the new one wants its name.
 func (d dataDir) unfinished() error {
 	_, noLog := os.Stat(d.raft())
-	if _, err := os.Stat(d.nextRaft()); err == nil && errors.Is(noLog, fs.ErrNotExist) {
-		return fmt.Errorf("%w; finish it: hanse recover --data-dir %s", ErrUnfinished, d)
+	_, noNext := os.Stat(d.nextRaft())
+	if !errors.Is(noLog, fs.ErrNotExist) || noNext != nil || len(d.oldRafts("*")) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w; finish it: hanse recover --data-dir %s", ErrUnfinished, d)
+}
+
+// forgetNext removes what a recovery that was cut off early has left, and that nobody finished: the member has gone on
+// since, and should its log be lost one day, this must not be taken for it.
+func (d dataDir) forgetNext() error {
+	if _, err := os.Stat(d.raft()); err != nil {
+		return nil // nothing has gone on here
+	}
+	if err := os.RemoveAll(d.nextRaft()); err != nil {
+		return fmt.Errorf("remove what an interrupted recovery left: %w", err)
 	}
 	return nil
 }
 
 // finish gives the new log its name.
 func (d dataDir) finish(me self) (epoch.Beginning, error) {
+	v, _, err := inspect(d.nextRaft())
+	if err != nil {
+		return epoch.Beginning{}, fmt.Errorf("finish recovery: %w", err)
+	}
+	if err := d.follows(v); err != nil {
+		return epoch.Beginning{}, err
+	}
 	if err := errors.Join(os.Rename(d.nextRaft(), d.raft()), d.sync()); err != nil {
 		return epoch.Beginning{}, fmt.Errorf("finish recovery: %w", err)
 	}
-	_, _, v, err := d.survey(me)
-	if err != nil {
-		return epoch.Beginning{}, err
-	}
 	return begun(me, v), nil
+}
+
+// follows wants a state to go on where the log ended that was put by for it.
+func (d dataDir) follows(next *store.View) error {
+	ended := next.Epoch().Number - 1
+	for _, old := range append(d.oldRafts(fmt.Sprint(ended)), d.oldRafts(fmt.Sprintf("%d-*", ended))...) {
+		if _, found, err := inspect(old); err == nil && found.NextIndex() == next.Index() {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is left from another recovery, and the log of epoch %d that it would go on from is not beside it; remove it, and recover on another survivor, or let this cluster join again with a fresh --data-dir", d.nextRaft(), ended)
 }
 
 func (d dataDir) nextRaft() string { return d.path("raft.next") }
@@ -134,4 +162,9 @@ func (d dataDir) oldRaft(of uint64) string {
 		}
 		path = d.path(fmt.Sprintf("raft.epoch-%d-%d", of, i))
 	}
+}
+
+func (d dataDir) oldRafts(which string) []string {
+	found, _ := filepath.Glob(d.path("raft.epoch-" + which)) // its only error is a bad pattern
+	return found
 }

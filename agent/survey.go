@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -38,12 +40,21 @@ func (d dataDir) stopped() (me self, release func(), err error) {
 }
 
 func (d dataDir) survey(me self) (epoch.Statement, consensus.Survey, *store.View, error) {
-	st := store.New(law.Authority{Address: transport.CheckAddress})
-	found, err := consensus.Inspect(d.raft(), st)
-	if err != nil {
-		return epoch.Statement{}, found, nil, fmt.Errorf("read log of %s: %w", me.Cluster, err)
+	v, found, err := inspect(d.raft())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return epoch.Statement{}, found, nil, fmt.Errorf("there is no log of %s in %s: it never ran, or its disk is lost; recover on a survivor that has one", me.Cluster, d)
+	case err != nil:
+		return epoch.Statement{}, found, nil, fmt.Errorf("read log of %s: %w; nothing was changed; recover on another survivor, if there is one", me.Cluster, err)
 	}
-	return stateOf(me, st.View(), found), found, st.View(), nil
+	return stateOf(me, v, found), found, v, nil
+}
+
+// inspect reads a log that no node runs on.
+func inspect(path string) (*store.View, consensus.Survey, error) {
+	st := store.New(law.Authority{Address: transport.CheckAddress})
+	found, err := consensus.Inspect(path, st)
+	return st.View(), found, err
 }
 
 // statement is what a member that runs has.

@@ -68,13 +68,10 @@ func recoverAction(c *cli.Context) error {
 	return nil
 }
 
-// inUse is in the error about a data directory whose agent runs.
-const inUse = "in use by a running agent"
-
-// stopFirst says how to stop an agent that still runs.
+// stopFirst says how to stop an agent that still runs, or what else to do.
 func stopFirst(err error) error {
-	if !strings.Contains(err.Error(), inUse) {
-		return err
+	if !errors.Is(err, agent.ErrInUse) {
+		return withNext(err)
 	}
 	return &failure{code: exitError, why: err.Error(), hints: []hint{{words: "stop it first: systemctl stop hanse; a recovery is made while nothing runs"}}}
 }
@@ -115,8 +112,8 @@ func showSurvivor(c *cli.Context) error {
 // survey asks the files of a member that is stopped, or the agent of one that runs.
 func survey(c *cli.Context) (epoch.Statement, error) {
 	s, err := agent.Survey(dataDir(c))
-	if err == nil || !strings.Contains(err.Error(), inUse) {
-		return s, err
+	if err == nil || !errors.Is(err, agent.ErrInUse) {
+		return s, withNext(err)
 	}
 	f, err := connect(c, nil)
 	if err != nil {
