@@ -86,27 +86,30 @@ func (c configuration) demoteRemoved() change {
 	return change{}
 }
 
-// balanceVoters demotes before it promotes, except when fewer vote than should.
+// balanceVoters takes the vote of the dead first, which costs nothing. Of the living it promotes the newcomer before it
+// demotes whose place that one takes: in between there is a voter more, and every region can be lost that could be before
+// and can be after. With a voter less it could not: of two voters, none.
 func (c configuration) balanceVoters() change {
 	if len(c.wanted) == 0 {
 		return change{}
 	}
-	if len(c.voters()) >= len(c.wanted) {
-		if ch := c.demoteUnwanted(); ch.action != changeNone {
-			return ch
+	dead := func(id MemberID) bool { return !c.alive(id) }
+	if ch := c.demoteUnwanted(dead); ch.action != changeNone {
+		return ch
+	}
+	if len(c.voters()) <= len(c.wanted) {
+		for _, id := range c.wanted {
+			if votes, in := c.servers[id]; in && !votes && c.ready(id) {
+				return change{changePromote, id}
+			}
 		}
 	}
-	for _, id := range c.wanted {
-		if votes, in := c.servers[id]; in && !votes && c.ready(id) {
-			return change{changePromote, id}
-		}
-	}
-	return c.demoteUnwanted()
+	return c.demoteUnwanted(func(MemberID) bool { return true })
 }
 
-func (c configuration) demoteUnwanted() change {
+func (c configuration) demoteUnwanted(which func(MemberID) bool) change {
 	for _, id := range c.voters() {
-		if id != c.self && !slices.Contains(c.wanted, id) && c.quorumWithout(id) {
+		if id != c.self && !slices.Contains(c.wanted, id) && which(id) && c.quorumWithout(id) {
 			return change{changeDemote, id}
 		}
 	}
