@@ -25,16 +25,19 @@ const (
 	// rechoose is how long a member stays, at least, with a source that is not the best it knows.
 	rechoose = time.Minute
 	// leaderless is how many silences a source may be without a leader before another one is tried. It doubles with
-	// each source that knows none, up to mostVain times: then it is not the source.
-	leaderless = 2
-	mostVain   = 4
+	// each source that knows none, up to mostVain times and longestVain: then it is not the source, but may be again.
+	leaderless  = 2
+	mostVain    = 4
+	longestVain = 15 * time.Second
+	// strangers is how many of all other sources are tried in a round in which the usual ones were no good.
+	strangers = 3
 )
 
 var (
 	errNotFed = errors.New("this member is in raft")
 	errLost   = errors.New("the source hears from nobody")
 	errCircle = errors.New("the source follows us, or too many others")
-	errVotes  = errors.New("the source does not know that this member is no voter")
+	errVotes  = errors.New("this member is a voter, and missed nothing that it needs to hear its leader")
 	errBetter = errors.New("another source may be better")
 )
 
@@ -91,7 +94,7 @@ type feeder struct {
 // round follows one source after the other, the best first, until all were tried or it is better to look again.
 func (f *feeder) round() {
 	n := f.n
-	for _, source := range n.sources() {
+	for _, source := range n.everySource() {
 		err := f.follow(source)
 		n.upstream.Store(nil)
 		n.cfg.Logger.Debug("source left", "source", source, "error", err)
@@ -105,13 +108,24 @@ func (f *feeder) round() {
 // sources are those whom this member may follow, best first: by what the store says of members, or while it says
 // nothing, whom we heard of when we joined.
 func (n *Node) sources() []MemberID {
-	v := n.cfg.Store.View()
-	servers := n.servers()
-	members := v.Members()
-	if len(members) == 0 {
+	s := n.surroundings()
+	if len(s.members) == 0 {
 		return slices.DeleteFunc(n.cfg.Seeds(), func(id MemberID) bool { return id == n.cfg.ID })
 	}
-	return surroundings{self: n.cfg.ID, members: members, servers: servers, rtt: n.cfg.RTT}.sources()
+	return s.sources()
+}
+
+// everySource is sources, and behind them a few of all others that may serve, other ones each time: what the store says
+// here may be so old that none of the usual sources is left.
+func (n *Node) everySource() []MemberID {
+	usual := n.sources()
+	others := n.surroundings().others(usual)
+	rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+	return append(usual, others[:min(strangers, len(others))]...)
+}
+
+func (n *Node) surroundings() surroundings {
+	return surroundings{self: n.cfg.ID, members: n.cfg.Store.View().Members(), servers: n.servers(), rtt: n.cfg.RTT}
 }
 
 // follow takes the log from one source until it must not, or the source is no good.
@@ -157,13 +171,14 @@ type meal struct {
 	at position
 	// led is when the source last knew a leader.
 	led time.Time
+	// configured is the index of the newest configuration that the source said to be committed.
+	configured uint64
 }
 
 // greet says where we stand and hears where the source goes on.
 func (m *meal) greet() error {
 	n := m.f.n
-	votes := n.servers()[n.cfg.ID]
-	hello := followHello{Version: followVersion, Last: n.raft.LastIndex(), Commit: n.committed(), Votes: votes}
+	hello := followHello{Version: followVersion, Last: n.raft.LastIndex(), Commit: n.committed(), Votes: n.votes()}
 	hello.LastTerm, _ = n.termAt(hello.Last)
 	hello.CommitTerm, _ = n.termAt(hello.Commit)
 	hello.Snapshot, hello.Offset = m.f.offer(m.source)
@@ -184,10 +199,6 @@ func (m *meal) greet() error {
 		m.at = position{hello.Commit, hello.CommitTerm}
 	default:
 		return fmt.Errorf("%w: the source goes on behind %d", errMalformed, first.Next)
-	}
-	// A voter is fed only when a configuration that it missed says that it is none: it would disturb the others.
-	if c := first.Configuration; votes && (c == nil || c.Votes || c.Index <= n.latestConfiguration()) {
-		return errVotes
 	}
 	m.since, m.led = time.Now(), time.Now()
 	return m.note(&first)
@@ -244,6 +255,12 @@ func (m *meal) note(frame *followFrame) error {
 	if !n.mustFollow() {
 		return errNotFed
 	}
+	if frame.Configuration != nil {
+		m.configured = frame.Configuration.Index
+	}
+	if n.votes() && !m.missed(frame.Leader) {
+		return errVotes
+	}
 	m.path = frame.Path
 	if frame.Leader != "" && len(frame.Path) > 0 {
 		m.led, m.f.vain = now, 0
@@ -256,12 +273,21 @@ func (m *meal) note(frame *followFrame) error {
 	return m.reconsider(now)
 }
 
+// missed says whether this member, a voter, needs what the source has: a configuration that was committed and is not known
+// to be here, by which it may vote no longer or its leader may lead; or whatever lets it take its leader for one. Of all
+// else it is to hear from a leader, or to help elect one: while it is fed it does neither.
+func (m *meal) missed(leader MemberID) bool {
+	n := m.f.n
+	return m.configured > n.committed() || leader != "" && leader != n.cfg.ID && !n.mayLead(leader)
+}
+
 // patience is how long a source may go without a leader.
 func (m *meal) patience() time.Duration {
+	least := m.f.n.silence()
 	if len(m.path) == 0 {
-		return m.f.n.silence()
+		return least
 	}
-	return leaderless * m.f.n.silence() << min(m.f.vain, mostVain)
+	return min(leaderless*least<<min(m.f.vain, mostVain), max(longestVain, leaderless*least))
 }
 
 // reconsider looks once in a while whether another source is better, by the members and servers as they are now.
@@ -306,6 +332,7 @@ func (n *Node) inject(prev position, entries []*raft.Log, commit uint64, leader 
 	}
 	n.transport.fed.Lock()
 	defer n.transport.fed.Unlock()
+	n.skipKnown(req)
 	for range 3 {
 		req.Term = n.raft.CurrentTerm()
 		if len(entries) > 0 {
@@ -330,6 +357,9 @@ func (n *Node) inject(prev position, entries []*raft.Log, commit uint64, leader 
 func (n *Node) mayFeed() bool {
 	return n.raft.State() != raft.Leader
 }
+
+// votes says whether this member is a voter, as far as it knows.
+func (n *Node) votes() bool { return n.servers()[n.cfg.ID] }
 
 func headerOf(id MemberID) raft.RPCHeader {
 	return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(id), Addr: []byte(id)}

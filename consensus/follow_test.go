@@ -1,6 +1,7 @@
 package consensus_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
+	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 // followers are the members that are not in raft, as the leader has it.
@@ -161,6 +163,119 @@ func TestFollow(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a voter that was demoted and removed from raft while it was stopped finds a leader and follows", func(t *testing.T) {
+		bubble(t, 6, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			choose := choosing(g, "m1", "m2", "m3")
+			away := g.Members[2]
+			g.Kill(away)
+			choose("m1", "m2", "m4")
+			g.Start(away)
+			g.WaitFor("it to follow", func() bool { s := away.Node().Status(); return s.Source != "" && s.Leader != "" })
+			g.MustPut(away, "/k", "v")
+			converge(g)
+		})
+	})
+	t.Run("a voter that may not hear its leader yet, by what it knows, is fed until it may", func(t *testing.T) {
+		bubble(t, 4, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			g.Members[3].Eligible = false
+			choose := choosing(g, "m1", "m2", "m3")
+			away, next := g.Members[2], g.Members[3]
+			g.Kill(away)
+			time.Sleep(5 * time.Second) // until it does not count as alive
+			allow(g, next)
+			choose("m1", "m3", "m4")
+			for g.Leader() != next {
+				ctx, cancel := contextFor(t, time.Minute)
+				g.Leader().Node().TransferTo(ctx, next.ID)
+				cancel()
+				time.Sleep(time.Second)
+			}
+			g.Start(away)
+			g.WaitFor("it to hear the leader", func() bool {
+				s := away.Node().Status()
+				return s.Leader == next.ID && s.Source == "" && knows(away, next.ID)
+			})
+			g.Kill(g.Members[0])
+			g.MustPut(next, "/k", "its vote counts")
+		})
+	})
+	t.Run("a member finds the fleet when all whom it used to follow are gone", func(t *testing.T) {
+		bubble(t, 7, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			g.Tune = smallLogs
+			choose := choosing(g, "m1", "m2", "m3")
+			away, gone := g.Members[6], g.Members[:3]
+			for i := range 20 {
+				g.MustPut(away, "/k", fmt.Sprint(i))
+			}
+			time.Sleep(time.Second)
+			tune := g.Tune
+			g.Tune = func(m *consensustest.Member, c *consensus.Config) {
+				tune(m, c)
+				c.Seeds = nil // it has its members from a snapshot
+			}
+			g.Kill(away)
+			choose("m4", "m5", "m6")
+			for _, m := range gone {
+				ctx, cancel := contextFor(t, time.Minute)
+				if err := g.Remove(ctx, g.Leader(gone...), m); err != nil {
+					t.Fatal(err)
+				}
+				cancel()
+				g.Kill(m)
+			}
+			g.Start(away)
+			g.WaitFor("it to find one of the others", func() bool { return away.Node().Status().Leader != "" })
+			g.MustPut(away, "/k", "v")
+		})
+	})
+}
+
+// choosing founds a group whose servers of raft are those named, and returns how to name others: it waits until they are.
+func choosing(g *consensustest.Group, first ...consensus.MemberID) (choose func(...consensus.MemberID)) {
+	g.T.Helper()
+	var choice atomic.Pointer[[]consensus.MemberID]
+	choice.Store(&first)
+	tune := g.Tune
+	g.Tune = func(m *consensustest.Member, c *consensus.Config) {
+		if tune != nil {
+			tune(m, c)
+		}
+		c.Choose = func([]consensus.Candidate) consensus.Choice { return consensus.Choice{Voters: *choice.Load()} }
+	}
+	for _, m := range g.Members {
+		g.Start(m)
+	}
+	g.Enrol()
+	choose = func(next ...consensus.MemberID) {
+		g.T.Helper()
+		choice.Store(&next)
+		g.WaitFor(fmt.Sprint("the servers to be ", next), func() bool {
+			for _, m := range g.Members {
+				s := m.Node().Status()
+				if m.Running() && !(sameIDs(s.Voters, next) && len(s.Nonvoters) == 0) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	choose(first...)
+	return choose
+}
+
+// allow makes a member one that may vote.
+func allow(g *consensustest.Group, m *consensustest.Member) {
+	g.T.Helper()
+	record, ok := g.Leader().Store().View().Member(m.ID)
+	if !ok {
+		g.T.Fatalf("%s is no member", m.ID)
+	}
+	record.Eligible = true
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if _, err := g.Leader().Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.PutMember(record)}}}); err != nil {
+		g.T.Fatal(err)
+	}
 }
 
 // inTime makes voters of those wanted as soon as all of them are stable; until then they stand by.

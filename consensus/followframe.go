@@ -114,6 +114,7 @@ const (
 
 var (
 	errFull     = errors.New("the source has as many followers as it may")
+	errSlow     = errors.New("the follower takes a snapshot too slowly")
 	errRole     = errors.New("the source does not serve us")
 	errDiverged = errors.New("the source has other entries where ours are committed; one of the two logs is corrupt")
 )

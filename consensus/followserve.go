@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -20,7 +21,47 @@ const (
 	followBeat = time.Second
 	// maxSnapshotsOut bounds the snapshots that are sent at once; who comes later waits.
 	maxSnapshotsOut = 4
+	// snapshotGrace and slowestSnapshot bound how long one of them may take: who takes it slower than that begins anew
+	// where it was, when it is its turn again.
+	snapshotGrace   = time.Minute
+	slowestSnapshot = 64 << 10 // bytes a second
 )
+
+// feeds are the streams that this member is the source of, one a member.
+type feeds struct {
+	mu sync.Mutex
+	by map[MemberID]*feed
+}
+
+// begin gives a stream its member's place, and ends the one that had it: whoever comes again has left that one, or
+// should not have two. It says false when there is no place.
+func (f *feeds) begin(s *feed) bool {
+	f.mu.Lock()
+	older := f.by[s.to]
+	full := older == nil && len(f.by) >= maxFollowers
+	if !full {
+		f.by[s.to] = s
+	}
+	f.mu.Unlock()
+	if older != nil {
+		older.conn.Close()
+	}
+	return !full
+}
+
+func (f *feeds) end(s *feed) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.by[s.to] == s {
+		delete(f.by, s.to)
+	}
+}
+
+func (f *feeds) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.by)
+}
 
 // serveFollow answers one follower until it goes, is no member any more, or the node closes. It holds at most one frame
 // for it, whatever its line.
@@ -63,7 +104,7 @@ func (s *feed) run() error {
 	if refused != 0 {
 		return errors.Join(refused.err(), s.send(followFrame{Refusal: refused}))
 	}
-	defer func() { <-s.n.followers }()
+	defer s.n.feeds.end(s)
 	if err := s.send(s.greeting()); err != nil {
 		return err
 	}
@@ -90,12 +131,10 @@ func (s *feed) begin(h followHello) refusal {
 	if term, known := s.n.termAt(h.Last); h.Last <= commit && known && term == h.LastTerm {
 		s.at = position{h.Last, h.LastTerm}
 	}
-	select {
-	case s.n.followers <- struct{}{}:
-		return 0
-	default:
+	if !s.n.feeds.begin(s) {
 		return refusedFull
 	}
+	return 0
 }
 
 // greeting is the first frame.
@@ -199,13 +238,22 @@ func (s *feed) sendSnapshot(h followHello) (sent bool, err error) {
 }
 
 func (s *feed) sendPieces(r io.Reader, left int64) error {
+	return pieces(r, left, func(piece []byte) error { return s.send(followFrame{Piece: piece}) })
+}
+
+// pieces cuts what is left of a snapshot, as long as it goes fast enough.
+func pieces(r io.Reader, left int64, send func([]byte) error) error {
 	buf := make([]byte, followPiece)
+	until := time.Now().Add(snapshotGrace + time.Duration(left/slowestSnapshot)*time.Second)
 	for left > 0 {
+		if time.Now().After(until) {
+			return errSlow
+		}
 		piece := buf[:min(left, followPiece)]
 		if _, err := io.ReadFull(r, piece); err != nil {
 			return fmt.Errorf("read snapshot: %w", err)
 		}
-		if err := s.send(followFrame{Piece: piece}); err != nil {
+		if err := send(piece); err != nil {
 			return err
 		}
 		left -= int64(len(piece))
@@ -218,15 +266,11 @@ func (s *feed) configuration() *followConfiguration {
 	if !s.votes {
 		return nil
 	}
-	index := s.n.latestConfiguration()
-	if index == 0 || index > s.n.committed() {
+	c := s.n.committedConfiguration()
+	if c.index == 0 {
 		return nil
 	}
-	votes := s.n.servers()[s.to]
-	if s.n.latestConfiguration() != index {
-		return nil // it changed meanwhile
-	}
-	return &followConfiguration{Index: index, Votes: votes}
+	return &followConfiguration{Index: c.index, Votes: c.servers[s.to]}
 }
 
 // committed is the last entry that this member knows to be committed, and has on its disk: see tail.go.
@@ -275,27 +319,17 @@ func (n *Node) openSnapshot(id string) (*raft.SnapshotMeta, io.ReadCloser, error
 	return meta, r, nil
 }
 
-// latestConfiguration is the index of the newest configuration that this member has, 0 when it has none. raft does not tell
-// it (in v1.7.3 it says 0), so it is looked for in the log, from its end, and then in the newest snapshot.
-func (n *Node) latestConfiguration() uint64 {
-	first, err := n.logs.FirstIndex()
-	if err != nil {
-		return 0
-	}
-	for i := n.raft.LastIndex(); i >= max(first, 1); i-- {
-		var l raft.Log
-		if n.logs.GetLog(i, &l) != nil {
-			break
-		}
-		if l.Type == raft.LogConfiguration {
-			return l.Index
-		}
+// committedConfiguration is the newest configuration that this member knows to be committed: the newest of those that
+// were applied here, or the one in the newest snapshot. raft tells the index of none: in its Stats it is always 0.
+func (n *Node) committedConfiguration() (newest configured) {
+	if c := n.fsm.configured.Load(); c != nil {
+		newest = *c
 	}
 	metas, err := n.stores.Snapshots.List()
-	if err != nil || len(metas) == 0 {
-		return 0
+	if err == nil && len(metas) > 0 && metas[0].ConfigurationIndex > newest.index {
+		newest = configured{metas[0].ConfigurationIndex, serversOf(metas[0].Configuration)}
 	}
-	return metas[0].ConfigurationIndex
+	return newest
 }
 
 // mayServe says whether this member may be the source of another: it must be trusted with the log itself, and the other

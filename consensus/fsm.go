@@ -23,6 +23,16 @@ type fsm struct {
 	halt    func(error)        // called then
 	applied broadcast          // sent when the store has gone on
 	durable func(index uint64) // returns once our disk has the entry; nil: it has
+
+	// configured is the newest configuration that was committed since the start, beyond what a snapshot has; see
+	// Node.committedConfiguration.
+	configured atomic.Pointer[configured]
+}
+
+// configured is a configuration of raft, and the index of its entry.
+type configured struct {
+	index   uint64
+	servers map[MemberID]bool
 }
 
 // applied is what Apply answers through raft's future.
@@ -70,9 +80,11 @@ func (f *fsm) Apply(l *raft.Log) any {
 	return applied{results: results}
 }
 
-// StoreConfiguration is called by raft for each committed configuration. What it says is asked of raft; followers are to
-// have it at once.
-func (f *fsm) StoreConfiguration(uint64, raft.Configuration) { f.applied.send() }
+// StoreConfiguration is called by raft for each committed configuration. Followers are to have it at once.
+func (f *fsm) StoreConfiguration(index uint64, c raft.Configuration) {
+	f.configured.Store(&configured{index, serversOf(c)})
+	f.applied.send()
+}
 
 // Snapshot is called by raft between two calls of Apply. It is O(1).
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {

@@ -58,7 +58,7 @@ type Node struct {
 	nudges      nudges
 	pending     atomic.Int64 // entries between the batcher and their answer
 
-	followers    chan struct{} // a slot each follower that we are the source of
+	feeds        feeds // of those that we are the source of
 	snapshotsOut chan struct{}
 	upstream     atomic.Pointer[upstream]  // nil while this member follows nobody
 	heard        atomic.Pointer[time.Time] // when a leader last spoke raft to us; at first the start
@@ -93,7 +93,7 @@ func Open(cfg Config) (*Node, error) {
 		raftDone: make(chan struct{}), queue: make(chan *submission, queued), outgoing: make(chan *submission, queued), nudges: newNudges(), entries: make(chan *entry, inFlight),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.followers, n.snapshotsOut = make(chan struct{}, maxFollowers), make(chan struct{}, maxSnapshotsOut)
+	n.feeds.by, n.snapshotsOut = map[MemberID]*feed{}, make(chan struct{}, maxSnapshotsOut)
 	n.hear()
 	n.offices.changed = make(chan struct{})
 	n.recorded.turn = newTurn()

@@ -45,6 +45,17 @@ func (s surroundings) sources() []MemberID {
 	return append(near, far...)
 }
 
+// others are all members beside the usual sources that may serve: they may vote, so they are trusted. One that follows us,
+// or is too far from raft, says so by its path.
+func (s surroundings) others(usual []MemberID) (ids []MemberID) {
+	for _, m := range s.members {
+		if m.Eligible && m.ID != s.self && !slices.Contains(usual, m.ID) {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
+}
+
 func (s surroundings) region() (string, bool) {
 	i := slices.IndexFunc(s.members, func(m store.Member) bool { return m.ID == s.self })
 	if i < 0 {
