@@ -39,8 +39,8 @@ func checkStores(s Stores) (Stores, error) {
 	}
 	if h == nil || v == nil || !h.begun {
 		err = create(log, vals, h, v, snapshot.Index)
-	} else {
-		err = resume(log, vals, *h, *v, snapshot)
+	} else if err = resume(log, vals, *h, *v, snapshot); err == nil {
+		err = log.overtaken(position{snapshot.Index, snapshot.Term})
 	}
 	if err != nil {
 		return Stores{}, err

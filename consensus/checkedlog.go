@@ -161,3 +161,21 @@ func (s checkedLog) without(low, high uint64) (head, error) {
 	}
 	return h, nil
 }
+
+// overtaken drops a log that does not have the last entry of the newest snapshot, and does not begin behind it either:
+// another member's snapshot came over it, and a crash before raft had dropped it.
+func (s checkedLog) overtaken(snapshot position) error {
+	h := s.state()
+	if snapshot.index == 0 || h.last == 0 || h.first == snapshot.index+1 {
+		return nil
+	}
+	if h.holds(snapshot.index) {
+		var l raft.Log
+		if err := s.GetLog(snapshot.index, &l); err != nil || l.Term == snapshot.term {
+			return err
+		}
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.cut(h.first, h.last)
+}

@@ -69,3 +69,6 @@ func OfferSnapshot(n *Node, req *raft.InstallSnapshotRequest) (*raft.InstallSnap
 	resp, _ := a.Response.(*raft.InstallSnapshotResponse)
 	return resp, a.Error
 }
+
+// ErrDamagedOffer is what OfferSnapshot gives for a snapshot that is none.
+var ErrDamagedOffer = errDamaged

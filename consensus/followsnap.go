@@ -2,7 +2,6 @@ package consensus
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/hashicorp/raft"
 )
@@ -67,33 +66,25 @@ func (f *feeder) add(source MemberID, piece []byte, leader MemberID) (position, 
 		return position{}, nil
 	}
 	defer f.drop()
-	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
-		return position{}, fmt.Errorf("keep snapshot: %w", err)
-	}
-	return position{p.head.Index, p.head.Term}, f.n.install(&p.head, p.file, leader)
+	return position{p.head.Index, p.head.Term}, f.n.installFed(p, leader)
 }
 
-// install hands a whole snapshot to the local raft as its leader would.
-func (n *Node) install(head *followSnapshot, r io.Reader, leader MemberID) error {
+// installFed hands a whole snapshot of a source to the local raft as its leader would.
+func (n *Node) installFed(p *partial, leader MemberID) error {
 	if !n.mayFeed() {
 		return errNotFed
 	}
 	req := &raft.InstallSnapshotRequest{
-		RPCHeader: headerOf(leader), SnapshotVersion: raft.SnapshotVersionMax, Term: max(n.raft.CurrentTerm(), head.Term),
-		LastLogIndex: head.Index, LastLogTerm: head.Term, Size: head.Size,
-		Configuration: head.Configuration, ConfigurationIndex: head.ConfigurationIndex,
+		RPCHeader: headerOf(leader), SnapshotVersion: raft.SnapshotVersionMax, Term: max(n.raft.CurrentTerm(), p.head.Term),
+		LastLogIndex: p.head.Index, LastLogTerm: p.head.Term, Size: p.head.Size,
+		Configuration: p.head.Configuration, ConfigurationIndex: p.head.ConfigurationIndex,
 	}
-	n.transport.fed.Lock()
-	defer n.transport.fed.Unlock()
-	if n.knows(req) {
-		return errKnown
-	}
-	a, err := n.ask(raft.RPC{Command: req, Reader: r})
+	a, err := n.install(p.source, req, p.file)
 	if err != nil {
 		return fmt.Errorf("install snapshot: %w", err)
 	}
 	if resp, ok := a.(*raft.InstallSnapshotResponse); ok && !resp.Success {
-		return fmt.Errorf("install snapshot of entry %d: raft refused it", head.Index)
+		return fmt.Errorf("install snapshot of entry %d: raft refused it", p.head.Index)
 	}
 	return nil
 }

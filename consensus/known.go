@@ -18,7 +18,7 @@ var errKnown = errors.New("what the snapshot holds is here already")
 func (n *Node) skipKnown(req *raft.AppendEntriesRequest) {
 	first := req.PrevLogEntry + 1
 	committed := n.committed()
-	if first > committed || req.PrevLogEntry == 0 && len(req.Entries) == 0 {
+	if req.PrevLogEntry > committed || req.PrevLogEntry == 0 && (len(req.Entries) == 0 || committed == 0) {
 		return
 	}
 	known := min(committed+1-first, uint64(len(req.Entries)))

@@ -44,8 +44,14 @@ func TestKnown(t *testing.T) {
 		last := follower.Node().Status().Last
 		next := &raft.AppendEntriesRequest{PrevLogEntry: last, PrevLogTerm: 1, Entries: []*raft.Log{{Index: last + 1, Term: 1}}}
 		consensus.SkipKnown(follower.Node(), next)
-		if len(next.Entries) != 1 || next.PrevLogEntry != last {
-			t.Errorf("what goes on from the last entry is changed: %+v", next)
+		if len(next.Entries) != 1 || next.PrevLogEntry != 0 {
+			t.Errorf("what goes on from what is committed is compared with the log, which may not have it: %+v", next)
+		}
+
+		later := &raft.AppendEntriesRequest{PrevLogEntry: last + 1, PrevLogTerm: 1, Entries: []*raft.Log{{Index: last + 2, Term: 1}}}
+		consensus.SkipKnown(follower.Node(), later)
+		if len(later.Entries) != 1 || later.PrevLogEntry != last+1 {
+			t.Errorf("what goes on from what may not be committed is not compared: %+v", later)
 		}
 	})
 }

@@ -151,7 +151,7 @@ func (n *Node) openRaft() (err error) {
 	if n.logs, err = newTail(log, n.guard.broken); err != nil {
 		return fmt.Errorf("read log: %w", err)
 	}
-	n.logs.early = n.cfg.Faults.AckBeforeSync
+	n.logs.early, n.logs.snapshot = n.cfg.Faults.AckBeforeSync, n.newestPosition
 	n.fsm.durable = n.logs.wait
 	gate := make(chan struct{})
 	n.transport = newTransport(n.cfg, n.guard, n.pace, n.logs, gated{n, gate})
@@ -363,9 +363,11 @@ type gated struct {
 func (g gated) admitStream(from MemberID) error  { <-g.open; return g.n.admitStream(from) }
 func (g gated) admit(from MemberID, c any) error { <-g.open; return g.n.admit(from, c) }
 
-func (g gated) skipKnown(req *raft.AppendEntriesRequest)    { g.n.skipKnown(req) }
-func (g gated) knows(req *raft.InstallSnapshotRequest) bool { return g.n.knows(req) }
-func (g gated) isOverdue() bool                             { return g.n.isOverdue() }
+func (g gated) skipKnown(req *raft.AppendEntriesRequest) { g.n.skipKnown(req) }
+func (g gated) install(from MemberID, req *raft.InstallSnapshotRequest, s spooled) (any, error) {
+	return g.n.install(from, req, s)
+}
+func (g gated) isOverdue() bool { return g.n.isOverdue() }
 
 func (g gated) answerPreVote(req *raft.RequestPreVoteRequest) (*raft.RequestPreVoteResponse, bool) {
 	return g.n.answerPreVote(req)

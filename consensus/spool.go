@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,23 +32,14 @@ func (t *transport) deliverSnapshot(req *raft.InstallSnapshotRequest, rpc raft.R
 		rpc.Respond(nil, err) // it took its time, and what was right at its beginning may not be now
 		return
 	}
-	t.fed.Lock()
-	defer t.fed.Unlock()
-	if t.admitted.knows(req) {
-		rpc.Respond(&raft.InstallSnapshotResponse{RPCHeader: t.header(), Term: req.Term, Success: true}, nil)
-		return
+	answer, err := t.admitted.install(MemberID(req.ID), req, s)
+	if errors.Is(err, errKnown) {
+		answer, err = &raft.InstallSnapshotResponse{RPCHeader: t.header(), Term: req.Term, Success: true}, nil
 	}
-	answer := make(chan raft.RPCResponse, 1)
-	t.hand(raft.RPC{Command: rpc.Command, Reader: s, RespChan: answer})
-	select {
-	case a := <-answer:
-		rpc.RespChan <- a
-	case <-t.closing:
-		rpc.Respond(nil, errTransportClosed)
-	}
+	rpc.Respond(answer, err)
 }
 
-func (t *transport) spool(r io.Reader, size int64) (io.ReadCloser, error) {
+func (t *transport) spool(r io.Reader, size int64) (spooled, error) {
 	s, err := t.newSpool(size)
 	if err != nil {
 		return nil, err

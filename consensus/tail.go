@@ -31,6 +31,9 @@ type tail struct {
 	broken <-chan struct{}
 	kick   chan struct{}
 
+	// snapshot is the last entry of the newest snapshot. Until it is set, no snapshot of another member is installed.
+	snapshot func() position
+
 	written broadcast // sent when durable grows
 
 	mu      sync.Mutex
@@ -226,6 +229,18 @@ func (t *tail) FirstIndex() (uint64, error) { return t.log.FirstIndex() }
 func (t *tail) LastIndex() (uint64, error) {
 	t.flush()
 	return t.log.LastIndex()
+}
+
+// IsMonotonic implements raft.MonotonicLogStore. raft asks when it has taken over another member's snapshot, and drops the
+// log when it is true: the log does not have the snapshot's last entry, so what it has before it may never have been
+// committed, and what it has behind it was not. A log that has it stays: we may have answered for what is behind it.
+func (t *tail) IsMonotonic() bool {
+	if t.snapshot == nil {
+		return false
+	}
+	var l raft.Log
+	at := t.snapshot()
+	return t.GetLog(at.index, &l) != nil || l.Term != at.term
 }
 
 // DeleteRange implements raft.LogStore. raft's main loop cuts off the end, which a new leader contradicts; beside it,

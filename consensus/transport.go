@@ -25,7 +25,8 @@ type admission interface {
 	admit(from MemberID, command any) error
 	// All below are asked of what was admitted.
 	skipKnown(req *raft.AppendEntriesRequest)
-	knows(req *raft.InstallSnapshotRequest) bool
+	// install takes over a snapshot that is here whole, and returns raft's answer. It may block.
+	install(from MemberID, req *raft.InstallSnapshotRequest, s spooled) (any, error)
 	isOverdue() bool
 	answerPreVote(req *raft.RequestPreVoteRequest) (*raft.RequestPreVoteResponse, bool)
 }
