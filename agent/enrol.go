@@ -48,6 +48,10 @@ func (c *Core) createToken(ctx context.Context, person string, terms law.Terms, 
 	if err := c.store.WaitFor(ctx, 1); err != nil {
 		return transport.Token{}, fmt.Errorf("%w: %s has not heard of the fleet's members yet", store.ErrNoQuorum, c.self.Cluster)
 	}
+	// The leader asks again when the token is used; here the one who can put it right is still there.
+	if err := epoch.AgreesWithRecord(c.store.View(), terms); err != nil {
+		return transport.Token{}, err
+	}
 	t := transport.Token{Fleet: c.self.Fleet, Expires: roundUp(c.now().Add(ttl))}
 	for _, m := range c.doorkeepers() {
 		t.Addresses = append(t.Addresses, m.Addresses[:min(doorsAtMost, len(m.Addresses))]...)

@@ -104,13 +104,17 @@ func newWork(b *v1alpha1.Bundle, cluster string) *v1alpha1.Work {
 	}
 }
 
-// onlyLooks says of a work, unless the cluster's member has said more, that it waits for a person.
+// onlyLooks says of a work that it waits for a person, behind what the cluster's member has said of it.
 func onlyLooks(s *v1alpha1.WorkStatus, w v1alpha1.Work) {
 	c := &s.Conditions[0]
-	if c.Reason != v1alpha1.ReasonObserving && c.Reason != v1alpha1.ReasonOldGrant {
-		c.Status, c.Reason = metav1.ConditionUnknown, v1alpha1.ReasonObserving
-		c.Message = "the cluster only looks, until a person says go: hanse resume " + w.Spec.Cluster
+	switch c.Reason {
+	case v1alpha1.ReasonOldGrant:
+		return // and stays so after a resume
+	case v1alpha1.ReasonObserving:
+	default:
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonObserving, "the cluster only looks"
 	}
+	c.Message += "; to let it act: hanse resume " + w.Spec.Cluster
 }
 
 // statusOf is what the cluster's member said of a bundle, with the one condition that sums it up.

@@ -58,18 +58,27 @@ func Enter(v *store.View, token law.Token, joiner law.Terms) (Entry, error) {
 	case token.Cluster == "" || len(membersOf(v, name)) > 0 && !token.Replace:
 		return Entry{}, Refuse("the fleet has a cluster %s already; join under another --cluster, or, if the disk of its member is lost: hanse token create --cluster %s --replace", name, name)
 	}
-	if err := Agrees(old, token.Terms, "make a token that does not say it: hanse token create --cluster "+name); err != nil {
+	if err := AgreesWithRecord(v, token.Terms); err != nil {
 		return Entry{}, err
 	}
-	if err := Agrees(old, law.Terms{Region: joiner.Region, Zone: joiner.Zone}, "join without it"); err != nil {
+	if err := agrees(old, law.Terms{Region: joiner.Region, Zone: joiner.Zone}, "join without it"); err != nil {
 		return Entry{}, err
 	}
 	return Entry{Terms: termsOf(old), record: kv, old: old}, nil
 }
 
-// Agrees says whether terms say of a cluster on record only what the record says; what they leave out agrees. What a
-// cluster is, only admins change, by its record.
-func Agrees(c *v1alpha1.Cluster, t law.Terms, next string) error {
+// AgreesWithRecord refuses the terms of a token that say of a cluster on record what the record does not say. What they
+// leave out agrees; so do terms of a new cluster, or of any.
+func AgreesWithRecord(v *store.View, t law.Terms) error {
+	old, _, err := OnRecord(v, t.Cluster)
+	if old == nil || err != nil {
+		return err
+	}
+	return agrees(old, t, "make a token that does not say it: hanse token create --cluster "+t.Cluster)
+}
+
+// agrees says whether terms say of a cluster only what its record says. What a cluster is, only admins change, in the record.
+func agrees(c *v1alpha1.Cluster, t law.Terms, next string) error {
 	differs := func(what, said, recorded string) error {
 		return Refuse("%s is on record with %s %q, not %q; %s, or change the record first: kubectl edit cluster %s", c.Name, what, recorded, said, next, c.Name)
 	}

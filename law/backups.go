@@ -8,8 +8,8 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
-// backups is the prefix of v1alpha1.KeyBackups.
-const backups = "/backups/"
+// backups is the prefix of the one record.
+var backups, _ = splitKey(v1alpha1.KeyBackups)
 
 // reportsBackup says that a member tells what became of the backup that it was ordered to make, or that it deleted older
 // ones after it. Orders are the leader's, and so are all times. What others wrote stays as it is.

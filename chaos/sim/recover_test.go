@@ -159,6 +159,9 @@ func TestALostMajorityIsRecoveredOnTheMostAdvancedSurvivor(t *testing.T) {
 
 		resume(t, best)
 		f.Await("what was deleted is withdrawn from who is there", time.Minute, func() bool { return withdraws(best, best) })
+		if _, err := best.Core.CreateToken(t.Context(), law.Terms{Cluster: other.Name, Voting: v1alpha1.VotingNever}); err == nil || !strings.Contains(err.Error(), "is on record with voting") {
+			t.Errorf("a token that would change the record: %v", err)
+		}
 		var fresh []*sim.Member
 		for _, m := range append(lost, other) {
 			fresh = append(fresh, joins(t, f, best, m))

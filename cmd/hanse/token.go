@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
@@ -41,6 +42,9 @@ func tokenAction(c *cli.Context) error {
 		return during(doing, err)
 	}
 	answer, server, err := post(c, v1alpha1.PathTokens, wanted)
+	if isReason(err, metav1.StatusReasonConflict) {
+		err = withNext(err)
+	}
 	if err != nil {
 		return during(doing, err)
 	}
