@@ -63,9 +63,16 @@ func recovering(t *testing.T, f *field) {
 			t.Fatal(err)
 		}
 		f.awaitProspect(t, "sin", "objects: 1 changed, 0 deleted")
+		for _, name := range []string{"fra", "iad"} {
+			f.awaitProspect(t, name, "stays as it is")
+		}
 		until(t, time.Second, settings(f.kubernetes(t, "sin"), "shop", "settings", "greeting", "hi"))
 	})
-	t.Run("it acts when a person says so", func(t *testing.T) {
+	t.Run("the clusters that a person names act, and the others still look", func(t *testing.T) {
+		t.Logf("%s", f.must(t, "sin", nil, "resume", "iad", "fra", "--yes"))
+		repairs(t, f.kubernetes(t, "iad"), "1")
+		repairs(t, f.kubernetes(t, "fra"), "1")
+		until(t, time.Second, settings(f.kubernetes(t, "sin"), "shop", "settings", "greeting", "hi"))
 		t.Logf("%s", f.must(t, "fra", nil, "resume", "--yes"))
 		until(t, comesBack, settings(f.kubernetes(t, "sin"), "shop", "settings", "greeting", "welcome"))
 		f.must(t, "sin", shop("2"), applyShop("--wait")...)
