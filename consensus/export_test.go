@@ -72,3 +72,45 @@ func OfferSnapshot(n *Node, req *raft.InstallSnapshotRequest) (*raft.InstallSnap
 
 // ErrDamagedOffer is what OfferSnapshot gives for a snapshot that is none.
 var ErrDamagedOffer = errDamaged
+
+// Forgeries are what a source that is none may send behind a hello, by what is wrong with it.
+var Forgeries = map[string]func(h followHello) []followFrame{
+	"it goes on behind an entry that nobody named": func(h followHello) []followFrame {
+		return []followFrame{{Next: h.Last + 7}}
+	},
+	"it leaves a gap": func(h followHello) []followFrame {
+		return []followFrame{{Next: h.Last}, {Entries: &followEntries{First: h.Last + 2, PrevTerm: h.LastTerm, Entries: []followEntry{{Term: h.LastTerm}}}}}
+	},
+	"its terms fall": func(h followHello) []followFrame {
+		return []followFrame{{Next: h.Last}, {Entries: &followEntries{First: h.Last + 1, PrevTerm: h.LastTerm + 1, Entries: []followEntry{{Term: h.LastTerm}}}}}
+	},
+	"its entry is none": func(h followHello) []followFrame {
+		return []followFrame{{Next: h.Last}, {Entries: &followEntries{First: h.Last + 1, PrevTerm: h.LastTerm, Entries: []followEntry{{Term: h.LastTerm, Type: 77}}}}}
+	},
+	"its piece is of no snapshot": func(h followHello) []followFrame {
+		return []followFrame{{Next: h.Last}, {Piece: []byte("x")}}
+	},
+	"its snapshot is damaged": func(h followHello) []followFrame {
+		head := followSnapshot{ID: "s", Size: 4, Index: h.Last + 100, Term: h.LastTerm, Configuration: raft.EncodeConfiguration(raft.Configuration{}), ConfigurationIndex: 1}
+		return []followFrame{{Next: h.Last}, {Snapshot: &head}, {Piece: []byte("none")}}
+	},
+	"it says that more is committed than it sends": func(h followHello) []followFrame {
+		return []followFrame{{Next: h.Last, Commit: h.Last + 1000}, {Commit: h.Last + 1000}}
+	},
+}
+
+// Forge answers a follower as the source that it takes us for.
+func Forge(c net.Conn, self MemberID, frames func(followHello) []followFrame) error {
+	defer c.Close()
+	var h followHello
+	if err := readFrame(c, &h); err != nil {
+		return err
+	}
+	for _, f := range frames(h) {
+		f.Leader, f.Path = self, []MemberID{self}
+		if err := writeFrameWithin(c, maxFollowFrame, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -95,14 +95,27 @@ type feeder struct {
 func (f *feeder) round() {
 	n := f.n
 	for _, source := range n.everySource() {
-		err := f.follow(source)
-		n.upstream.Store(nil)
-		n.cfg.Logger.Debug("source left", "source", source, "error", err)
+		err := f.insist(source)
 		if n.ctx.Err() != nil || errors.Is(err, errNotFed) || errors.Is(err, errBetter) {
 			return
 		}
 	}
 	n.pause(n.ctx, n.cfg.Timing.RetryMax/2+rand.N(n.cfg.Timing.RetryMax))
+}
+
+// insist follows one source, and again as long as each stream brought a snapshot forward: another source would begin it
+// anew.
+func (f *feeder) insist(source MemberID) error {
+	n := f.n
+	for {
+		_, had := f.offer(source)
+		err := f.follow(source)
+		n.upstream.Store(nil)
+		n.cfg.Logger.Debug("source left", "source", source, "error", err)
+		if _, has := f.offer(source); has <= had || n.ctx.Err() != nil || errors.Is(err, errNotFed) {
+			return err
+		}
+	}
 }
 
 // sources are those whom this member may follow, best first: by what the store says of members, or while it says

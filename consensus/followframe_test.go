@@ -18,6 +18,9 @@ var goldenFollow = []struct {
 	{followFrame{Commit: 7, Leader: "a", Path: []MemberID{"a", "b"}}, "0000000ca3010702616103826161" + "6162"},
 	{followFrame{Refusal: refusedFull}, "00000003a10801"},
 	{followFrame{Piece: []byte("xy")}, "00000005a107427879"},
+	{followFrame{Commit: 9, Next: 4, Configuration: &followConfiguration{Index: 3, Votes: true}}, "0000000ba30109040409a2010302f5"},
+	{followFrame{Entries: &followEntries{First: 5, PrevTerm: 2, Entries: []followEntry{{Term: 2, Data: []byte("d"), Extensions: []byte("x"), AppendedAt: 1}}}}, "00000011a105a30105020203818502004164417801"},
+	{followFrame{Snapshot: &followSnapshot{ID: "s", Size: 4, Index: 3, Term: 2, Configuration: []byte("c"), ConfigurationIndex: 1, Offset: 2}}, "00000013a106a701617302040303040205416306010702"},
 }
 
 func TestFollowFrame(t *testing.T) {
@@ -31,6 +34,13 @@ func TestFollowFrame(t *testing.T) {
 			if err := readFrameWithin(&b, maxFollowFrame, &got); err != nil || !cmp.Equal(got, g.frame) {
 				t.Errorf("got %+v, %v", got, err)
 			}
+		}
+	})
+	t.Run("and those of the hello", func(t *testing.T) {
+		hello := followHello{Version: followVersion, Last: 9, LastTerm: 2, Commit: 8, CommitTerm: 1, Snapshot: "s", Offset: 7, Votes: true}
+		var b bytes.Buffer
+		if err := writeFrame(&b, hello); err != nil || hex.EncodeToString(b.Bytes()) != "00000012a801010209030204080501066173070708f5" {
+			t.Errorf("%x, %v", b.Bytes(), err)
 		}
 	})
 	t.Run("entries come as they were", func(t *testing.T) {
