@@ -135,7 +135,7 @@ func report(b *testing.B, took []time.Duration) {
 }
 
 // cpuSeconds is the processor time that a process has used, from /proc.
-func cpuSeconds(b *testing.B, pid int) float64 {
+func cpuSeconds(b testing.TB, pid int) float64 {
 	b.Helper()
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
@@ -151,7 +151,7 @@ func cpuSeconds(b *testing.B, pid int) float64 {
 	return (user + system) / ticks
 }
 
-func residentMiB(b *testing.B, pid int) float64 {
+func residentMiB(b testing.TB, pid int) float64 {
 	b.Helper()
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm"))
 	if err != nil {
