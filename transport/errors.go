@@ -35,7 +35,7 @@ var (
 const (
 	codeClosing  quic.ApplicationErrorCode = 0 // the endpoint stops, or a joiner is done
 	codeRemoved  quic.ApplicationErrorCode = 1 // the peer's pin is no longer current
-	codeSurplus  quic.ApplicationErrorCode = 2 // another connection of the pair serves
+	codeSurplus  quic.ApplicationErrorCode = 2 // another connection of the pair serves, or nobody used this one
 	codeRefused  quic.ApplicationErrorCode = 3 // the pin was forgotten between handshake and use
 	codeProtocol quic.ApplicationErrorCode = 4 // what was sent makes no sense
 	codeBusy     quic.ApplicationErrorCode = 5 // too many joins at once, or one that takes too long
@@ -84,6 +84,8 @@ func explainClose(e *quic.ApplicationError) error {
 		return ErrRefused
 	case codeClosing:
 		return fmt.Errorf("peer is stopping: %w", net.ErrClosed)
+	case codeSurplus:
+		return fmt.Errorf("peer does not need it any more: %w", net.ErrClosed)
 	case codeBusy:
 		return ErrBusy
 	}
