@@ -19,6 +19,9 @@ type Weather struct {
 	Lag    map[string]time.Duration
 }
 
+// Traffic is what a host has sent.
+type Traffic struct{ Packets, Bytes int }
+
 // Network delivers packets between hosts, late, or not at all where it is cut.
 type Network struct {
 	// Latency of a packet from one host to another, one way. It may be nil: 1 ms.
@@ -32,12 +35,13 @@ type Network struct {
 	away   map[string]bool
 	held   map[string]int
 	kept   []simnet.Packet
+	sent   map[string]Traffic
 	links  []*simnet.SimulatedLink
 }
 
 // newNetwork is one whose weather is that of a seed.
 func newNetwork(latency func(from, to string) time.Duration, seed uint64) *Network {
-	return &Network{Latency: latency, rng: rand.New(rand.NewPCG(seed, 1)), cut: map[[2]string]int{}, away: map[string]bool{}, held: map[string]int{}}
+	return &Network{Latency: latency, rng: rand.New(rand.NewPCG(seed, 1)), cut: map[[2]string]int{}, away: map[string]bool{}, held: map[string]int{}, sent: map[string]Traffic{}}
 }
 
 // Change changes the weather.
@@ -62,6 +66,8 @@ func (n *Network) copies(p simnet.Packet) int {
 	from, to := host(p.From), host(p.To)
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	t := n.sent[from]
+	n.sent[from] = Traffic{t.Packets + 1, t.Bytes + len(p.Data)}
 	switch {
 	case n.away[from] || n.away[to] || n.cut[[2]string{from, to}] > 0 || n.rng.Float64() < n.now.Loss:
 		return 0
@@ -86,6 +92,13 @@ func (n *Network) delay(p simnet.Packet) time.Duration {
 		d += time.Duration(n.rng.Int64N(int64(9*d) + 1))
 	}
 	return d + n.now.Lag[host(p.To)] + time.Duration(n.rng.Int64N(int64(n.now.Jitter)+1))
+}
+
+// Sent is what a host has sent until now, delivered or not.
+func (n *Network) Sent(host string) Traffic {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sent[host]
 }
 
 // AddNode implements simnet.Router.

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"flag"
 	"fmt"
 	"slices"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -66,48 +68,91 @@ func tellAll(f *sim.Fleet, revision string) {
 	}
 }
 
+// soon waits until a count that is dear to take is zero.
+func soon(t *testing.T, what string, within time.Duration, count func() int) time.Duration {
+	t.Helper()
+	start := time.Now()
+	for count() > 0 {
+		if time.Since(start) > within {
+			t.Fatalf("after %s, not yet for %d: %s", within, count(), what)
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	return time.Since(start)
+}
+
+var many = flag.Int("members", 0, "how many members the fleet has that is counted; 0: 60, or 24 with -short")
+
 func TestMembersHearOfEachOtherWithoutAMesh(t *testing.T) {
-	members := 60
-	if testing.Short() {
+	members := *many
+	switch {
+	case members > 0:
+	case testing.Short():
 		members = 24
+	default:
+		members = 60
 	}
 	synctest.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		crowd(t, f, members, "eu", "us", "ap", "sa")
-		f.Await("every member sees every other", 2*time.Minute, func() bool { return wrong(f) == 0 })
+		away := func() int { return wrong(f) }
+		soon(t, "every member sees every other", 2*time.Minute, away)
 		tellAll(f, "shop-1")
-		start := time.Now()
-		f.Await("every member knows what runs in every cluster", 10*time.Second, func() bool { return untold(f, "shop", "shop-1") == 0 })
-		t.Logf("told everywhere after %s", time.Since(start))
-
-		time.Sleep(2 * time.Minute) // what is not used any more is closed
-		var counts []int
-		streams := 0
-		for _, m := range f.Members {
-			n := 0
-			for _, p := range m.Core.Peers() {
-				n++
-				streams += p.Connections
-			}
-			counts = append(counts, n)
-		}
-		slices.Sort(counts)
-		t.Logf("connected to: least %d, median %d, most %d; %d connections in all", counts[0], counts[len(counts)/2], counts[len(counts)-1], streams/2)
-		if counts[len(counts)/2] > 3 {
-			t.Errorf("a member is connected to %d others", counts[len(counts)/2])
-		}
+		took := soon(t, "every member knows what runs in every cluster", 10*time.Second, func() int { return untold(f, "shop", "shop-1") })
+		t.Logf("told everywhere within %s", took)
+		fewConnections(t, f)
 
 		quiet := f.Members[members-1]
 		quiet.Kill()
-		start = time.Now()
-		f.Await("all see that it is away", 20*time.Second, func() bool { return wrong(f) == 0 })
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("it took %s", took)
+		if took := soon(t, "all see that it is away", 20*time.Second, away); took > 5*time.Second {
+			t.Errorf("that it is away was seen everywhere after %s", took)
 		}
 		quiet.Start()
-		f.Await("all see that it is back", 30*time.Second, func() bool { return wrong(f) == 0 })
+		soon(t, "all see that it is back", 30*time.Second, away)
 		tellAll(f, "shop-2")
-		f.Await("what it says in its next life is newer", 10*time.Second, func() bool { return untold(f, "shop", "shop-2") == 0 })
+		soon(t, "what it says in its next life is newer", 10*time.Second, func() int { return untold(f, "shop", "shop-2") })
 	})
+}
+
+// fewConnections counts what a fleet at rest keeps and sends. Servers of raft are connected to each other; everybody else
+// to a source, and a few to the leader for what they ask of it.
+func fewConnections(t *testing.T, f *sim.Fleet) {
+	t.Helper()
+	time.Sleep(2 * time.Minute) // what is not used any more is closed
+	const minute = 60
+	before := map[string]sim.Traffic{}
+	for _, m := range f.Members {
+		before[m.Name] = f.Net.Sent(m.Host())
+	}
+	time.Sleep(minute * time.Second)
+	servers := map[store.MemberID]bool{}
+	status := f.Leader().Core.Node().Status()
+	for _, id := range append(status.Voters, status.Nonvoters...) {
+		servers[id] = true
+	}
+	var peers, bytes, packets []int
+	all := 0
+	for _, m := range f.Members {
+		n := len(m.Core.Peers())
+		all += n
+		sent := f.Net.Sent(m.Host())
+		sent.Bytes, sent.Packets = sent.Bytes-before[m.Name].Bytes, sent.Packets-before[m.Name].Packets
+		if m.ID() == status.ID {
+			t.Logf("the leader is connected to %d, and sends %d bytes in %d packets a second", n, sent.Bytes/minute, sent.Packets/minute)
+		}
+		if !servers[m.ID()] {
+			peers, bytes, packets = append(peers, n), append(bytes, sent.Bytes/minute), append(packets, sent.Packets/minute)
+		}
+	}
+	for _, counts := range [][]int{peers, bytes, packets} {
+		slices.Sort(counts)
+	}
+	last := len(peers) - 1
+	t.Logf("a follower is connected to %d, at most %d; it sends %d bytes in %d packets a second, at most %d", peers[last/2], peers[last], bytes[last/2], packets[last/2], bytes[last])
+	t.Logf("%d connected pairs in a fleet of %d", all/2, len(f.Members))
+	// A tree, and the servers among themselves.
+	if most := len(f.Members) + len(servers)*len(servers); all/2 > most || peers[last/2] > 2 {
+		t.Errorf("%d connected pairs, and %d for a follower", all/2, peers[last/2])
+	}
 }
