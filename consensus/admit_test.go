@@ -140,10 +140,11 @@ func TestAdmission(t *testing.T) {
 		}},
 		{"a follower sends a snapshot", false, false, func(tr *raft.NetworkTransport, _ *consensustest.Group, evil, leader *consensustest.Member) error {
 			req := &raft.InstallSnapshotRequest{
-				RPCHeader: header(evil.ID), SnapshotVersion: 1, Term: term, LastLogIndex: 1 << 40, LastLogTerm: term, Size: 3,
+				RPCHeader: header(evil.ID), SnapshotVersion: 1, Term: term, LastLogIndex: 1 << 40, LastLogTerm: term, Size: 8,
 				Configuration: raft.EncodeConfiguration(raft.Configuration{}),
 			}
-			return tr.InstallSnapshot(raft.ServerID(leader.ID), raft.ServerAddress(leader.ID), req, &raft.InstallSnapshotResponse{}, strings.NewReader("abc"))
+			newer := strings.NewReader("HANSEST\xff") // which nobody of today can judge
+			return tr.InstallSnapshot(raft.ServerID(leader.ID), raft.ServerAddress(leader.ID), req, &raft.InstallSnapshotResponse{}, newer)
 		}},
 		{"a follower tells a voter to stand for election", false, false, func(tr *raft.NetworkTransport, g *consensustest.Group, evil, leader *consensustest.Member) error {
 			to := other(g, leader)

@@ -271,7 +271,7 @@ func (m *meal) note(frame *followFrame) error {
 	if frame.Configuration != nil {
 		m.configured = frame.Configuration.Index
 	}
-	if n.votes() && !m.missed(frame.Leader) {
+	if n.votes() && !m.missed() {
 		return errVotes
 	}
 	m.path = frame.Path
@@ -287,12 +287,10 @@ func (m *meal) note(frame *followFrame) error {
 }
 
 // missed says whether this member, a voter, needs what the source has: a configuration that was committed and is not known
-// to be here, by which it may vote no longer or its leader may lead; or whatever lets it take its leader for one. Of all
-// else it is to hear from a leader, or to help elect one: while it is fed it does neither.
-func (m *meal) missed(leader MemberID) bool {
-	n := m.f.n
-	return m.configured > n.committed() || leader != "" && leader != n.cfg.ID && !n.mayLead(leader)
-}
+// to be here. By it the member may vote no longer, or its leader may lead, and what made that a member came before it. Of
+// all else it is to hear from a leader, or to help elect one: while it is fed it does neither. That a source names a leader
+// which may not lead is no reason: voters that feed each other would name it for ever.
+func (m *meal) missed() bool { return m.configured > m.f.n.committed() }
 
 // patience is how long a source may go without a leader.
 func (m *meal) patience() time.Duration {
