@@ -146,7 +146,10 @@ func (f *followEntries) logs(prev position) ([]*raft.Log, error) {
 	if f.First != prev.index+1 || len(f.Entries) == 0 || len(f.Entries) > maxFollowEntries {
 		return nil, fmt.Errorf("%w: %d entries from %d on, after %d", errMalformed, len(f.Entries), f.First, prev.index)
 	}
-	term := f.PrevTerm
+	if f.PrevTerm != 0 && prev.term != 0 && f.PrevTerm != prev.term {
+		return nil, fmt.Errorf("%w: entry %d is of term %d there and %d here", errDiverged, prev.index, f.PrevTerm, prev.term)
+	}
+	term := max(f.PrevTerm, prev.term)
 	out := make([]*raft.Log, len(f.Entries))
 	for i, e := range f.Entries {
 		l := &raft.Log{Index: f.First + uint64(i), Term: e.Term, Type: raft.LogType(e.Type), Data: e.Data, Extensions: e.Extensions}

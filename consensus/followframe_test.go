@@ -56,7 +56,9 @@ func TestFollowFrame(t *testing.T) {
 		for name, f := range map[string]followEntries{
 			"a gap":               {First: 6, Entries: []followEntry{entry}},
 			"nothing":             {First: 5},
-			"a term that falls":   {First: 5, PrevTerm: 3, Entries: []followEntry{entry}},
+			"a term that falls":   {First: 5, PrevTerm: 2, Entries: []followEntry{{Term: 3}, entry}},
+			"another term before": {First: 5, PrevTerm: 1, Entries: []followEntry{entry}},
+			"a term before ours":  {First: 5, Entries: []followEntry{{Term: 1}}},
 			"no term":             {First: 5, Entries: []followEntry{{}}},
 			"an unknown kind":     {First: 5, Entries: []followEntry{{Term: 2, Type: 77}}},
 			"no configuration":    {First: 5, Entries: []followEntry{{Term: 2, Type: uint8(raft.LogConfiguration), Data: []byte("garbage")}}},
