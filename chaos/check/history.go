@@ -63,10 +63,16 @@ func (o Op) String() string {
 	return fmt.Sprintf("list %s=%v", o.Object, o.Listed)
 }
 
-// Linearizable says what is wrong with a history, "" for nothing. undecided is true when it took too long to tell.
+// Linearizable says what is wrong with a history, "" for nothing. undecided is true when it took longer than patience, all
+// objects together, to tell.
 func Linearizable(history []Op, patience time.Duration) (wrong string, undecided bool) {
+	end := time.Now().Add(patience)
 	for object, ops := range byObject(history) {
-		switch porcupine.CheckOperationsTimeout(model, operations(ops), patience) {
+		left := time.Until(end)
+		if left <= 0 {
+			return "", true
+		}
+		switch porcupine.CheckOperationsTimeout(model, operations(ops), left) {
 		case porcupine.Illegal:
 			return fmt.Sprintf("%s is not linearizable: %d operations%s", object, len(ops), describe(ops)), false
 		case porcupine.Unknown:
