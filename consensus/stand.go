@@ -44,7 +44,7 @@ func (n *Node) routineStand() {
 	for n.ctx.Err() == nil {
 		now := time.Now()
 		due, votes := n.turn(stood)
-		n.hold(votes && now.Before(due))
+		n.hold(votes && now.Before(due) && n.raft.State() == raft.Follower)
 		if wait := due.Sub(now); votes && wait > 0 {
 			n.pause(n.ctx, wait)
 			continue

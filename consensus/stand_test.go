@@ -92,6 +92,22 @@ func TestStanding(t *testing.T) {
 			}
 		})
 	})
+	t.Run("who stood in vain stands again soon", func(t *testing.T) {
+		bubble(t, 3, time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			g.Found(3)
+			leader := g.Leader()
+			a, b := others(g, leader)
+			leader.Endpoint.Down()
+			g.Net.Cut(a.ID, b.ID, true)
+			time.Sleep(20 * time.Second)
+			g.Net.Cut(a.ID, b.ID, false)
+			begun := time.Now()
+			g.Leader(leader)
+			if took, bound := time.Since(begun), 4*consensus.DefaultTiming().Election; took > bound {
+				t.Errorf("no leader for %s after the two met again, more than %s", took, bound)
+			}
+		})
+	})
 	t.Run("who has given the leader up says yes, but not to a log that is behind, nor while it hears the leader", func(t *testing.T) {
 		bubble(t, 3, time.Millisecond, func(t *testing.T, g *consensustest.Group) {
 			g.Found(3)
