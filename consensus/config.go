@@ -42,6 +42,8 @@ type Config struct {
 	// SnapshotThreshold is how many entries the log grows by until the next snapshot, TrailingLogs how many stay in
 	// the log behind it for followers that lag. 0: 2048 each.
 	SnapshotThreshold, TrailingLogs uint64
+	// LogSize bounds the log in bytes, too. The zero value is DefaultLogSize.
+	LogSize LogSize
 	// Quota is what each other member may propose through this one when it leads; zero: DefaultQuota.
 	Quota Quota
 	// Stores, when set, are used in place of files in Dir.
@@ -86,6 +88,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.LogSize == (LogSize{}) {
+		c.LogSize = DefaultLogSize()
 	}
 	if c.Quota == (Quota{}) {
 		c.Quota = DefaultQuota()

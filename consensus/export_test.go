@@ -114,3 +114,6 @@ func Forge(c net.Conn, self MemberID, frames func(followHello) []followFrame) er
 	}
 	return nil
 }
+
+// Trailing is how many entries stay behind a snapshot.
+var Trailing = trailing

@@ -222,6 +222,7 @@ func (n *Node) start() {
 	n.goFunc(n.routineDrive)
 	n.goFunc(n.routineWarm)
 	n.goFunc(n.routineStand)
+	n.goFunc(n.routineShrink)
 	n.goFunc(n.routineYield)
 	n.goFunc(n.routineFollow)
 	n.cfg.Network.Handle(kindPropose, n.servePropose)

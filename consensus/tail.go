@@ -34,7 +34,8 @@ type tail struct {
 	// snapshot is the last entry of the newest snapshot. Until it is set, no snapshot of another member is installed.
 	snapshot func() position
 
-	written broadcast // sent when durable grows
+	written  broadcast // sent when durable grows
+	appended growth
 
 	mu      sync.Mutex
 	entries []*raft.Log // a leader's newest, without a gap; those above durable are on their way to the disk
@@ -55,6 +56,7 @@ func newTail(log raft.LogStore, broken <-chan struct{}) (*tail, error) {
 
 // StoreLogs implements raft.LogStore. raft's main loop calls it; it is the only one that adds entries.
 func (t *tail) StoreLogs(logs []*raft.Log) error {
+	t.appended.add(logs)
 	if t.mayWait(logs) {
 		t.add(logs)
 		select {

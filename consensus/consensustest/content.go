@@ -41,6 +41,9 @@ func (c content) clone() content {
 
 func (c *content) bounds() (first, last uint64) {
 	for i := range c.log {
+		if i == 0 {
+			continue // the head of the checked log
+		}
 		if first == 0 || i < first {
 			first = i
 		}

@@ -1,0 +1,72 @@
+package consensus
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// raft bounds its log by the number of entries, and one may hold the writes of hundreds of clients. So the bytes are
+// counted, too: when the log has grown by so many since the last snapshot, there is one, and fewer entries stay behind it.
+
+// LogSize bounds the log in bytes.
+type LogSize struct {
+	// Growth is what may be appended before a snapshot is taken, Kept about what stays behind it for members that are
+	// behind.
+	Growth, Kept int64
+}
+
+// DefaultLogSize keeps the log's file, which is mapped into memory, below about a hundred megabytes.
+func DefaultLogSize() LogSize { return LogSize{Growth: 64 << 20, Kept: 16 << 20} }
+
+const (
+	// weighing is how often the log's growth is looked at.
+	weighing = time.Second
+	// fewestTrailing entries stay in the log however large they are.
+	fewestTrailing = 64
+)
+
+// growth counts what was appended.
+type growth struct{ bytes, entries atomic.Int64 }
+
+func (g *growth) add(logs []*raft.Log) {
+	for _, l := range logs {
+		g.bytes.Add(int64(len(l.Data)))
+	}
+	g.entries.Add(int64(len(logs)))
+}
+
+// routineShrink takes a snapshot whenever the log has grown too large for its number of entries.
+func (n *Node) routineShrink() {
+	var bytes, entries int64 // up to the last snapshot
+	for n.ctx.Err() == nil {
+		n.pause(n.ctx, weighing)
+		grown, more := n.logs.appended.bytes.Load()-bytes, n.logs.appended.entries.Load()-entries
+		if grown < n.cfg.LogSize.Growth {
+			continue
+		}
+		bytes, entries = bytes+grown, entries+more
+		n.leaveTrailing(trailing(n.cfg.LogSize.Kept, grown, more, n.cfg.TrailingLogs))
+		if err := n.await(n.raft.Snapshot()); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+			n.cfg.Logger.Warn("log is large, and no snapshot was taken", "bytes", grown, "error", err)
+		}
+	}
+}
+
+// trailing is how many entries stay behind a snapshot when the last ones took so many bytes.
+func trailing(kept, bytes, entries int64, most uint64) uint64 {
+	fit := uint64(kept * entries / bytes)
+	return min(max(fit, fewestTrailing), most)
+}
+
+func (n *Node) leaveTrailing(entries uint64) {
+	n.pace.mu.Lock()
+	defer n.pace.mu.Unlock()
+	c := n.raft.ReloadableConfig()
+	c.TrailingLogs = entries
+	if err := n.raft.ReloadConfig(c); err != nil {
+		n.cfg.Logger.Error("length of the log not changed", "entries", entries, "error", err)
+	}
+}

@@ -1,0 +1,51 @@
+package consensus_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/consensustest"
+)
+
+func TestLogSize(t *testing.T) {
+	t.Run("a log of few large entries is cut as one of many small ones is", func(t *testing.T) {
+		bubble(t, 3, time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			const value = 32 << 10
+			g.Tune = func(_ *consensustest.Member, c *consensus.Config) {
+				c.SnapshotThreshold, c.TrailingLogs = 10_000, 10_000
+				c.LogSize = consensus.LogSize{Growth: 4 << 20, Kept: 2560 << 10} // 80 entries
+			}
+			g.Found(3)
+			for i := range 400 {
+				g.MustPut(g.Members[0], fmt.Sprintf("/k/%d", i%10), strings.Repeat("x", value))
+				time.Sleep(20 * time.Millisecond)
+			}
+			time.Sleep(3 * time.Second)
+			for _, m := range g.Members {
+				have := 0
+				for i := uint64(1); i <= m.Node().Status().Last; i++ {
+					if m.Disk.GetLog(i, new(raft.Log)) == nil {
+						have++
+					}
+				}
+				// What was kept at the last snapshot, what may come until the next, and what came in the second before it.
+				if most := 80 + 4<<20/value + 60; have > most {
+					t.Errorf("%s has %d entries, more than %d", m.ID, have, most)
+				}
+			}
+		})
+	})
+	t.Run("a log of small entries keeps as many as it may", func(t *testing.T) {
+		if got := consensus.Trailing(16<<20, 64<<20, 1<<20, 2048); got != 2048 {
+			t.Errorf("%d entries of 64 bytes stay", got)
+		}
+		if got := consensus.Trailing(16<<20, 64<<20, 64, 2048); got != 64 {
+			t.Errorf("%d entries of a megabyte stay", got)
+		}
+	})
+}
