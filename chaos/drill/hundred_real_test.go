@@ -84,8 +84,9 @@ func throng(t *testing.T, members int, regions ...string) crowd {
 	t.Helper()
 	hanse := hanseBinary(t)
 	f := crowd(gather(t, hanse, "acme", place{"m0", regions[0]}))
+	founder := f[0]
 	dir, begun := folder(t), time.Now()
-	taken := map[string]bool{f[0].Members(): true}
+	taken := map[string]bool{founder.Members(): true}
 	var joining errgroup.Group
 	joining.SetLimit(8)
 	for i := 1; i < members; {
@@ -98,7 +99,7 @@ func throng(t *testing.T, members int, regions ...string) crowd {
 		}
 		i, taken[d.Members()] = i+1, true
 		f = append(f, d)
-		joining.Go(func() error { return d.enrol(t.Context(), f[0]) })
+		joining.Go(func() error { return d.enrol(t.Context(), founder) })
 	}
 	if err := joining.Wait(); err != nil {
 		t.Fatal(err)
