@@ -61,9 +61,10 @@ func TestSnapshotThatIsTakenTooSlowly(t *testing.T) {
 				return err
 			})
 		}()
-		for time.Since(began) < time.Hour && ended == nil {
+		for over := false; !over && time.Since(began) < time.Hour; {
 			select {
 			case <-done:
+				over = true
 			case <-time.After(30 * time.Second):
 				there.SetReadDeadline(time.Now().Add(time.Second))
 				there.Read(make([]byte, 1))
