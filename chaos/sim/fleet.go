@@ -220,10 +220,12 @@ func (f *Fleet) Close() {
 	f.Net.Close()
 }
 
-// Await waits until a condition holds, and fails the test when it does not within the virtual time.
+// Await waits until a condition holds, and fails the test when it does not within the virtual time. It looks a hundred times
+// a second, less often when that may be hours.
 func (f *Fleet) Await(what string, within time.Duration, holds func() bool) {
 	f.T.Helper()
-	for start := time.Now(); !holds(); time.Sleep(10 * time.Millisecond) {
+	pause := max(10*time.Millisecond, within/10_000)
+	for start := time.Now(); !holds(); time.Sleep(pause) {
 		if time.Since(start) > within {
 			f.T.Fatalf("after %s, not yet: %s", within, what)
 		}
