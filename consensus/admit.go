@@ -45,14 +45,28 @@ func (n *Node) admit(from MemberID, command any) error {
 		if leader, _, ok := n.Leader(); !ok || leader != from {
 			return errNoAuthority
 		}
+		n.hold(false) // it stands now
 	default:
 		if !n.mayLead(from) {
 			return errNotEligible
 		}
-		n.hear()
+		if termOf(command) >= n.raft.CurrentTerm() { // not a leader of the past
+			n.hear()
+		}
 		return wellFormed(command)
 	}
 	return nil
+}
+
+// termOf is the term that a leader speaks in.
+func termOf(command any) uint64 {
+	switch c := command.(type) {
+	case *raft.InstallSnapshotRequest:
+		return c.Term
+	case *raft.AppendEntriesRequest:
+		return c.Term
+	}
+	return 0
 }
 
 // wellFormed refuses what raft would panic over: a configuration that is none, and entries of a kind it does not know.

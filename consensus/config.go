@@ -69,6 +69,8 @@ func (c Config) Validate() error {
 		return errors.New("consensus: no network")
 	case c.Dir == "" && c.Stores == nil:
 		return errors.New("consensus: no directory")
+	case c.LogSize.Growth <= 0 || c.LogSize.Kept <= 0:
+		return errors.New("consensus: the log's size is bounded by nothing")
 	}
 	return c.Timing.Validate()
 }

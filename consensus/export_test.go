@@ -61,10 +61,11 @@ func OpenStores(dir string) (Stores, io.Closer, error) {
 // SkipKnown takes out of a request what a node has committed.
 func SkipKnown(n *Node, req *raft.AppendEntriesRequest) { n.skipKnown(req) }
 
-// OfferSnapshot hands an empty snapshot to a node, as the leader would that its header names.
-func OfferSnapshot(n *Node, req *raft.InstallSnapshotRequest) (*raft.InstallSnapshotResponse, error) {
+// OfferSnapshot hands a snapshot to a node, as the leader would that its header names.
+func OfferSnapshot(n *Node, req *raft.InstallSnapshotRequest, content []byte) (*raft.InstallSnapshotResponse, error) {
 	answer := make(chan raft.RPCResponse, 1)
-	n.transport.deliverSnapshot(req, raft.RPC{Command: req, Reader: new(bytes.Reader), RespChan: answer})
+	req.Size = int64(len(content))
+	n.transport.deliverSnapshot(req, raft.RPC{Command: req, Reader: bytes.NewReader(content), RespChan: answer})
 	a := <-answer
 	resp, _ := a.Response.(*raft.InstallSnapshotResponse)
 	return resp, a.Error

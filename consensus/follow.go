@@ -376,7 +376,7 @@ func headerOf(id MemberID) raft.RPCHeader {
 	return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(id), Addr: []byte(id)}
 }
 
-// ask hands an RPC to the local raft and waits for the answer. The caller holds transport.fed.
+// ask hands an RPC to the local raft and waits for the answer. Who feeds it holds transport.fed.
 func (n *Node) ask(rpc raft.RPC) (any, error) {
 	answer := make(chan raft.RPCResponse, 1)
 	rpc.RespChan = answer

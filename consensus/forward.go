@@ -228,7 +228,7 @@ func (n *Node) askToAppend(ctx context.Context, leader MemberID, commands []stor
 	if a.Code == codeSlowDown {
 		return nil, &slowDown{after: time.Duration(min(a.After, uint64(longestWait/time.Millisecond))) * time.Millisecond}
 	}
-	if a.Code != codeDone && a.Heir != leader && n.servers()[a.Heir] {
+	if known, _, _ := n.Leader(); a.Code != codeDone && leader == known && a.Heir != n.cfg.ID && n.servers()[a.Heir] {
 		n.expect(a.Heir, "")
 	}
 	if err := a.Code.err(); err != nil {

@@ -84,8 +84,8 @@ func (n *Node) expect(id, by MemberID) {
 
 // leaderToAsk is the leader, or who is about to be.
 func (n *Node) leaderToAsk() (MemberID, bool) {
-	if n.handsOver() {
-		return n.heir.get(), true
+	if id := n.heir.get(); id != "" && id != n.cfg.ID {
+		return id, true
 	}
 	leader, _, ok := n.Leader()
 	return leader, ok && leader != n.cfg.ID
@@ -129,12 +129,16 @@ func (n *Node) furthest() (id MemberID, ok bool) {
 
 // handOver is raft's transfer, and what makes it quicker. This node appends nothing any more until it has failed.
 func (n *Node) handOver(ctx context.Context, id MemberID) error {
+	n.handing.Lock()
+	defer n.handing.Unlock()
 	n.dispatching.Lock() // what has been let through is appended before
 	n.expect(id, "")
 	n.dispatching.Unlock()
 	f := n.raft.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(id))
+	calling, cancel := context.WithCancel(n.ctx)
+	defer cancel() // a transfer that has failed must not go on by this
 	n.goFunc(func() {
-		if err := n.call(id); err != nil {
+		if err := n.call(calling, id); err != nil {
 			n.cfg.Logger.Debug("successor not called", "peer", id, "error", err)
 		}
 	})
@@ -146,10 +150,12 @@ func (n *Node) handOver(ctx context.Context, id MemberID) error {
 }
 
 // call sends the successor what it may lack, and has it stand for election.
-func (n *Node) call(id MemberID) error {
-	ctx, cancel := context.WithTimeout(n.ctx, n.pace.get())
+func (n *Node) call(ctx context.Context, id MemberID) error {
+	ctx, cancel := context.WithTimeout(ctx, n.pace.get())
 	defer cancel()
-	n.settleAppends()
+	if err := n.mainLoop(); err != nil { // what this node appended is in raft's log now
+		return err
+	}
 	c := standCall{Version: frameVersion, Term: n.raft.CurrentTerm()}
 	if err := n.lacking(id, &c); err != nil {
 		return err
@@ -160,7 +166,7 @@ func (n *Node) call(id MemberID) error {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if err := writeFrame(conn, c); err != nil {
+	if err := writeFrameWithin(conn, maxFollowFrame, c); err != nil {
 		return err
 	}
 	var a standAnswer
@@ -170,9 +176,8 @@ func (n *Node) call(id MemberID) error {
 	return errors.New("it does not stand")
 }
 
-// settleAppends returns when all that this node appended is in raft's log: raft's main loop has answered something else
-// since. It refuses to be founded again.
-func (n *Node) settleAppends() { _ = n.raft.BootstrapCluster(raft.Configuration{}).Error() }
+// entryWrapping is more than what an entry takes in a frame beside its data.
+const entryWrapping = 64
 
 // lacking are the entries that a follower has not confirmed, if they fit into a request.
 func (n *Node) lacking(id MemberID, c *standCall) error {
@@ -189,8 +194,8 @@ func (n *Node) lacking(id MemberID, c *standCall) error {
 		if err := n.logs.GetLog(i, &l); err != nil {
 			return err
 		}
-		if size += len(l.Data); size > maxAppendBytes {
-			return fmt.Errorf("it lacks more than %d bytes", maxAppendBytes)
+		if size += len(l.Data) + len(l.Extensions) + entryWrapping; size > maxFollowFrame-entryWrapping {
+			return fmt.Errorf("it lacks more than %d bytes", maxFollowFrame)
 		}
 		c.Entries.Entries = append(c.Entries.Entries, toFollowEntry(&l))
 	}
@@ -201,7 +206,7 @@ func (n *Node) lacking(id MemberID, c *standCall) error {
 func (n *Node) serveStand(from MemberID, c net.Conn) {
 	n.serve(c, func() error {
 		var call standCall
-		if err := readFrame(c, &call); err != nil {
+		if err := readFrameWithin(c, maxFollowFrame, &call); err != nil {
 			return err
 		}
 		err := n.stand(from, call)

@@ -38,9 +38,8 @@ func (n *Node) Healthy(ctx context.Context) error {
 
 // probe asks the main loop something that it answers in every state and that changes nothing, then writes and syncs.
 func (n *Node) probe() (struct{}, error) {
-	err := n.raft.BootstrapCluster(raft.Configuration{}).Error()
-	if !errors.Is(err, raft.ErrNotVoter) && !errors.Is(err, raft.ErrCantBootstrap) {
-		return struct{}{}, fmt.Errorf("ask raft: %w", err)
+	if err := n.mainLoop(); err != nil {
+		return struct{}{}, err
 	}
 	now := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
 	return struct{}{}, n.guard.try("write heartbeat", func() error { return n.stores.Stable.Set(keyHeartbeat, now) })
@@ -132,4 +131,13 @@ func stateName(s raft.RaftState) string {
 		return "leader"
 	}
 	return "shutdown"
+}
+
+// mainLoop returns when raft's main loop has answered: it refuses to be founded again.
+func (n *Node) mainLoop() error {
+	err := n.raft.BootstrapCluster(raft.Configuration{}).Error()
+	if !errors.Is(err, raft.ErrNotVoter) && !errors.Is(err, raft.ErrCantBootstrap) {
+		return fmt.Errorf("ask raft: %w", err)
+	}
+	return nil
 }

@@ -32,7 +32,9 @@ func (n *Node) install(from MemberID, req *raft.InstallSnapshotRequest, s spoole
 		return nil, errKnown
 	}
 	answer, err := n.ask(raft.RPC{Command: req, Reader: s})
-	n.forgetTail(req)
+	if resp, ok := answer.(*raft.InstallSnapshotResponse); err == nil && ok && resp.Success {
+		n.forgetTail(req)
+	}
 	return answer, err
 }
 
@@ -64,10 +66,10 @@ func (n *Node) forgetTail(req *raft.InstallSnapshotRequest) {
 }
 
 // newestPosition is the last entry of the newest snapshot; 0 when there is none.
-func (n *Node) newestPosition() position {
+func (n *Node) newestPosition() (position, error) {
 	metas, err := n.stores.Snapshots.List()
 	if err != nil || len(metas) == 0 {
-		return position{}
+		return position{}, n.guard.seen(err)
 	}
-	return position{metas[0].Index, metas[0].Term}
+	return position{metas[0].Index, metas[0].Term}, nil
 }

@@ -1,6 +1,7 @@
 package consensus_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
+	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 // A member that has entries which were never committed, and then gets a snapshot in place of what was, keeps none of them.
@@ -143,6 +145,40 @@ func TestOvertakenLog(t *testing.T) {
 	})
 }
 
+// A leader of the past offers a snapshot to a member that has a newer one, and nothing behind it.
+func TestRefusedSnapshot(t *testing.T) {
+	bubble(t, 2, time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+		m := g.Members[0]
+		var both raft.Configuration
+		for _, m := range g.Members {
+			both.Servers = append(both.Servers, raft.Server{ID: raft.ServerID(m.ID), Address: raft.ServerAddress(m.ID)})
+		}
+		var content bytes.Buffer
+		if _, err := store.New(nil).Snapshot().WriteTo(&content); err != nil {
+			t.Fatal(err)
+		}
+		stores, err := consensus.CheckStores(*m.Disk.Stores())
+		if err != nil || stores.Stable.SetUint64([]byte("CurrentTerm"), 6) != nil {
+			t.Fatal(err)
+		}
+		sink, err := stores.Snapshots.Create(raft.SnapshotVersionMax, 500, 6, both, 1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sink.Write(content.Bytes()); err != nil || sink.Close() != nil {
+			t.Fatal(err)
+		}
+		g.Start(m)
+		resp, err := consensus.OfferSnapshot(m.Node(), &raft.InstallSnapshotRequest{
+			RPCHeader: header("m2"), SnapshotVersion: raft.SnapshotVersionMax, Term: 5, LastLogIndex: 400, LastLogTerm: 5,
+			Configuration: raft.EncodeConfiguration(both), ConfigurationIndex: 1,
+		}, content.Bytes())
+		if err != nil || resp.Success || len(m.Fatal) > 0 {
+			t.Errorf("answered with %+v, %v; ended %d times", resp, err, len(m.Fatal))
+		}
+	})
+}
+
 // A leader with bad memory sends what is no snapshot.
 func TestDamagedSnapshot(t *testing.T) {
 	bubble(t, 3, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
@@ -153,7 +189,7 @@ func TestDamagedSnapshot(t *testing.T) {
 		_, err := consensus.OfferSnapshot(follower.Node(), &raft.InstallSnapshotRequest{
 			RPCHeader: header(leader.ID), SnapshotVersion: raft.SnapshotVersionMax, Term: has.Term, LastLogIndex: has.Last + 100, LastLogTerm: has.Term,
 			Configuration: raft.EncodeConfiguration(raft.Configuration{}),
-		})
+		}, nil)
 		if !errors.Is(err, consensus.ErrDamagedOffer) {
 			t.Errorf("it was answered with %v", err)
 		}

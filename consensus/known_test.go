@@ -27,7 +27,7 @@ func TestKnown(t *testing.T) {
 		resp, err := consensus.OfferSnapshot(follower.Node(), &raft.InstallSnapshotRequest{
 			RPCHeader: header(leader.ID), Term: has.Term, LastLogIndex: 2, LastLogTerm: 1,
 			Configuration: raft.EncodeConfiguration(raft.Configuration{}),
-		})
+		}, nil)
 		if err != nil || !resp.Success || follower.Node().Status().Applied < has.Applied {
 			t.Errorf("a snapshot of what is here is not answered for: %+v, %v", resp, err)
 		}

@@ -161,7 +161,7 @@ func (n *Node) routineObserve() {
 		case <-n.observed:
 			n.offices.signal()
 			if leader, _, ok := n.Leader(); ok {
-				if leader != n.cfg.ID {
+				if leader != n.cfg.ID || n.handsOver() { // one that is called twice says so while it leads
 					n.heir.forget()
 				}
 				n.proposals.only(leader)

@@ -103,6 +103,7 @@ func (c configuration) balanceVoters() change {
 				return change{changePromote, id}
 			}
 		}
+		return change{} // who is to come is not ready
 	}
 	return c.demoteUnwanted(func(MemberID) bool { return true })
 }
@@ -133,7 +134,10 @@ func (c configuration) leave() change {
 	if slices.Contains(c.members, c.self) {
 		return change{}
 	}
-	return c.handOver()
+	if ch := c.handOver(c.stays); ch.action != changeNone {
+		return ch
+	}
+	return c.handOver(c.alive)
 }
 
 // stepAside hands the leadership on when this leader is not to vote; the next one demotes and removes it.
@@ -141,17 +145,21 @@ func (c configuration) stepAside() change {
 	if len(c.wanted) == 0 || slices.Contains(c.wanted, c.self) {
 		return change{}
 	}
-	return c.handOver()
+	return c.handOver(c.stays) // to another one it would only come back
 }
 
-func (c configuration) handOver() change {
+// handOver picks another voter.
+func (c configuration) handOver(fit func(MemberID) bool) change {
 	for _, id := range c.voters() {
-		if id != c.self && slices.Contains(c.members, id) && c.alive(id) {
+		if id != c.self && slices.Contains(c.members, id) && fit(id) {
 			return change{changeTransfer, id}
 		}
 	}
 	return change{}
 }
+
+// stays says that a voter is there, and is to vote on.
+func (c configuration) stays(id MemberID) bool { return slices.Contains(c.wanted, id) && c.ready(id) }
 
 // quorumWithout says whether the voters other than id that are alive could still decide.
 func (c configuration) quorumWithout(id MemberID) bool {

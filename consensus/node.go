@@ -42,7 +42,8 @@ type Node struct {
 	raftDone chan struct{} // closed when raft runs no more
 
 	offices offices
-	heir    heir // during a planned change of leader
+	heir    heir       // during a planned change of leader
+	handing sync.Mutex // one change of leader at a time
 	// dispatching is held from finding oneself in office until raft has what is to be appended in it.
 	dispatching sync.Mutex
 	indexes     *rounds[store.Revision] // reads on the leader
@@ -62,8 +63,7 @@ type Node struct {
 	snapshotsOut chan struct{}
 	upstream     atomic.Pointer[upstream]  // nil while this member follows nobody
 	heard        atomic.Pointer[time.Time] // when a leader last spoke raft to us; at first the start
-
-	asked atomic.Int64 // when this voter last said that it would vote for another, in Unix nanoseconds
+	asked        atomic.Pointer[time.Time] // when this voter last said that it would vote for another; nil: never
 
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc

@@ -43,8 +43,8 @@ func (n *Node) SetTimeout(d time.Duration) {
 	n.reload()
 }
 
-// heldBack is how many timeouts raft waits while it is not this voter's turn: longer than the last of seven does.
-const heldBack = 4
+// heldBack is how many timeouts raft waits while it is not this voter's turn: longer than the last of eight does.
+const heldBack = 5
 
 // hold has raft wait for its leader for longer than the timeout, or not any more.
 func (n *Node) hold(on bool) {

@@ -9,7 +9,8 @@ import (
 )
 
 // raft bounds its log by the number of entries, and one may hold the writes of hundreds of clients. So the bytes are
-// counted, too: when the log has grown by so many since the last snapshot, there is one, and fewer entries stay behind it.
+// counted, too: when the log has grown by so many since that was last so, there is a snapshot, and fewer entries stay behind
+// it, until the log rests.
 
 // LogSize bounds the log in bytes.
 type LogSize struct {
@@ -40,13 +41,19 @@ func (g *growth) add(logs []*raft.Log) {
 
 // routineShrink takes a snapshot whenever the log has grown too large for its number of entries.
 func (n *Node) routineShrink() {
-	var bytes, entries int64 // up to the last snapshot
+	var bytes, entries, before int64 // up to the last snapshot of this, and at the last look
 	for n.ctx.Err() == nil {
 		n.pause(n.ctx, weighing)
 		grown, more := n.logs.appended.bytes.Load()-bytes, n.logs.appended.entries.Load()-entries
+		rests := grown == before
+		before = grown
 		if grown < n.cfg.LogSize.Growth {
+			if rests {
+				n.leaveTrailing(n.cfg.TrailingLogs)
+			}
 			continue
 		}
+		before = 0
 		bytes, entries = bytes+grown, entries+more
 		n.leaveTrailing(trailing(n.cfg.LogSize.Kept, grown, more, n.cfg.TrailingLogs))
 		if err := n.await(n.raft.Snapshot()); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
@@ -65,6 +72,9 @@ func (n *Node) leaveTrailing(entries uint64) {
 	n.pace.mu.Lock()
 	defer n.pace.mu.Unlock()
 	c := n.raft.ReloadableConfig()
+	if c.TrailingLogs == entries {
+		return
+	}
 	c.TrailingLogs = entries
 	if err := n.raft.ReloadConfig(c); err != nil {
 		n.cfg.Logger.Error("length of the log not changed", "entries", entries, "error", err)

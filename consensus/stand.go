@@ -46,7 +46,7 @@ func (n *Node) routineStand() {
 		due, votes := n.turn(stood)
 		n.hold(votes && now.Before(due) && n.raft.State() == raft.Follower)
 		if wait := due.Sub(now); votes && wait > 0 {
-			n.pause(n.ctx, wait)
+			n.pause(n.ctx, min(wait, n.pace.get())) // what it waits for may change
 			continue
 		}
 		stood = now
@@ -64,16 +64,18 @@ func (n *Node) turn(stood time.Time) (due time.Time, votes bool) {
 	}
 	timeout := n.pace.get()
 	due = due.Add(standsAfter(timeout, turn))
-	if asked := time.Unix(0, n.asked.Load()).Add(timeout / 2); asked.After(due) {
-		due = asked // who asked is about to be elected, or not
+	if asked := n.asked.Load(); asked != nil && asked.Add(timeout/2).After(due) {
+		due = asked.Add(timeout / 2) // who asked is about to be elected, or not
 	}
 	return due, votes && leader != n.cfg.ID
 }
 
-// isOverdue says that this member follows a leader from which it has heard nothing for a timeout.
+// isOverdue says that this member follows a leader from which it has heard nothing for a timeout: neither has raft, nor is
+// there a word that raft, waiting for its disk, has not taken yet.
 func (n *Node) isOverdue() bool {
 	_, _, known := n.Leader()
-	return known && n.raft.State() == raft.Follower && time.Since(n.raft.LastContact()) >= n.pace.get()
+	silent := func(since time.Time) bool { return time.Since(since) >= n.pace.get() }
+	return known && n.raft.State() == raft.Follower && silent(n.raft.LastContact()) && silent(*n.heard.Load())
 }
 
 // answerPreVote answers as raft does, but for the leader that raft still knows; false leaves the answer to raft. Nothing
@@ -91,7 +93,8 @@ func (n *Node) answerPreVote(req *raft.RequestPreVoteRequest) (*raft.RequestPreV
 	upToDate := req.LastLogTerm > last || req.LastLogTerm == last && req.LastLogIndex >= index
 	answer := &raft.RequestPreVoteResponse{RPCHeader: n.transport.header(), Term: max(term, req.Term), Granted: req.Term >= term && upToDate}
 	if answer.Granted {
-		n.asked.Store(time.Now().UnixNano())
+		now := time.Now()
+		n.asked.Store(&now)
 	}
 	return answer, true
 }

@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -32,7 +33,7 @@ type tail struct {
 	kick   chan struct{}
 
 	// snapshot is the last entry of the newest snapshot. Until it is set, no snapshot of another member is installed.
-	snapshot func() position
+	snapshot func() (position, error)
 
 	written  broadcast // sent when durable grows
 	appended growth
@@ -240,9 +241,15 @@ func (t *tail) IsMonotonic() bool {
 	if t.snapshot == nil {
 		return false
 	}
+	at, err := t.snapshot()
+	if err != nil || at.index == 0 {
+		return false // nothing is dropped because something else cannot be read
+	}
 	var l raft.Log
-	at := t.snapshot()
-	return t.GetLog(at.index, &l) != nil || l.Term != at.term
+	if err := t.GetLog(at.index, &l); err != nil {
+		return errors.Is(err, raft.ErrLogNotFound)
+	}
+	return l.Term != at.term
 }
 
 // DeleteRange implements raft.LogStore. raft's main loop cuts off the end, which a new leader contradicts; beside it,

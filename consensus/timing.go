@@ -9,8 +9,8 @@ import (
 // Timing tunes a Node. All members of a fleet should have the same. The zero value is not valid: start from
 // DefaultTiming.
 type Timing struct {
-	// Heartbeat is how long a follower waits for its leader before it stands for election, until Node.SetTimeout says
-	// otherwise. Keep it above four times the 99.9th percentile of an fsync and five times the round trip.
+	// Heartbeat is the timeout: how long a leader may be silent before nobody holds a vote back for its sake (who stands,
+	// and when, is in stand.go), until Node.SetTimeout says otherwise. Keep it above four times the 99.9th percentile of an fsync and five times the round trip.
 	Heartbeat time.Duration
 	// Election is how long a candidate waits for votes at first. Not below Heartbeat.
 	Election time.Duration
