@@ -92,9 +92,12 @@ func readBulletin(from io.Reader) (w bulletin, err error) {
 	if n > maxBulletin {
 		return w, fmt.Errorf("report of %d bytes is over the limit of %d", n, maxBulletin)
 	}
-	data := make([]byte, n)
-	if _, err := io.ReadFull(from, data); err != nil {
+	data, err := io.ReadAll(io.LimitReader(from, int64(n))) // memory only for what has come
+	if err != nil {
 		return w, err
+	}
+	if len(data) != int(n) {
+		return w, io.ErrUnexpectedEOF
 	}
 	if err := json.Unmarshal(data, &w); err != nil {
 		return w, fmt.Errorf("read report: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -175,12 +176,16 @@ func (c *Core) receive(peer store.MemberID, conn net.Conn) error {
 	g, ctx := errgroup.WithContext(context.Background())
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if w.Follows {
-		l.role = below
-		leave, err := c.feeds()
-		if err != nil {
-			return err
+		if !c.passesOn(c.id()) {
+			return errNoSource
 		}
-		defer leave()
+		l.role = below
+	}
+	if !c.callers.begin(l, conn) {
+		return errTooMany
+	}
+	defer c.callers.end(l, conn)
+	if l.role == below {
 		g.Go(func() error { return c.speak(ctx, conn, l) })
 	}
 	g.Go(func() error {
@@ -193,17 +198,50 @@ func (c *Core) receive(peer store.MemberID, conn net.Conn) error {
 	return g.Wait()
 }
 
-// feeds takes one more follower in, if this member may have any.
-func (c *Core) feeds() (leave func(), err error) {
-	if !c.passesOn(c.id()) {
-		return nil, errNoSource
+// callers are the streams that others have opened to report. A member has one of each role: a newer one ends the older, so
+// that nobody takes another's place.
+type callers struct {
+	mu sync.Mutex
+	by map[caller]net.Conn
+}
+
+type caller struct {
+	from store.MemberID
+	role role
+}
+
+// begin says false when as many have their news from here as may.
+func (c *callers) begin(l *line, conn net.Conn) bool {
+	c.mu.Lock()
+	k := caller{l.peer, l.role}
+	older := c.by[k]
+	full := older == nil && l.role == below && c.count(below) >= maxFollowers
+	if !full {
+		c.by[k] = conn
 	}
-	select {
-	case c.followers <- struct{}{}:
-		return func() { <-c.followers }, nil
-	default:
-		return nil, errTooMany
+	c.mu.Unlock()
+	if older != nil {
+		older.Close()
 	}
+	return !full
+}
+
+func (c *callers) end(l *line, conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := (caller{l.peer, l.role}); c.by[k] == conn {
+		delete(c.by, k)
+	}
+}
+
+// count is for who holds mu.
+func (c *callers) count(r role) (n int) {
+	for k := range c.by {
+		if k.role == r {
+			n++
+		}
+	}
+	return n
 }
 
 // sleep waits and tells whether ctx is still alive.

@@ -29,8 +29,8 @@ func (c *Core) council(v *store.View, raft consensus.Status, seen map[store.Memb
 		said = *s.vitals
 	}
 	newest := v.Revision()
-	for _, m := range v.Members() {
-		newest = max(newest, seen[m.ID].revision)
+	for _, id := range raft.Voters {
+		newest = max(newest, seen[id].revision)
 	}
 	wanted := said.Wanted
 	if len(wanted) == 0 {

@@ -94,11 +94,11 @@ func (s *senses) measure(peers []transport.PeerState) {
 }
 
 // forget drops members that are not in the fleet any more.
-func (s *senses) forget(keep func(store.MemberID) bool) {
+func (s *senses) forget(removed func(store.MemberID) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.DeleteFunc(s.heard, func(id store.MemberID, _ time.Time) bool { return !keep(id) })
-	maps.DeleteFunc(s.trips, func(id store.MemberID, _ []time.Duration) bool { return !keep(id) })
+	maps.DeleteFunc(s.heard, func(id store.MemberID, _ time.Time) bool { return removed(id) })
+	maps.DeleteFunc(s.trips, func(id store.MemberID, _ []time.Duration) bool { return removed(id) })
 }
 
 // of says what is noticed of the other servers.

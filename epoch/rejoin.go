@@ -55,6 +55,8 @@ func Enter(v *store.View, token law.Token, joiner law.Terms) (Entry, error) {
 	case joiner.Cluster != "" && joiner.Cluster != name:
 		_, err := token.Settle(joiner)
 		return Entry{}, Refuse("%w", err)
+	case token.Cluster == "" && len(membersOf(v, name)) == 0:
+		return Entry{}, Refuse("%s is on record and has no member, so it takes a token of its own: hanse token create --cluster %s", name, name)
 	case token.Cluster == "" || len(membersOf(v, name)) > 0 && !token.Replace:
 		return Entry{}, Refuse("the fleet has a cluster %s already; join under another --cluster, or, if the disk of its member is lost: hanse token create --cluster %s --replace", name, name)
 	}
@@ -74,7 +76,11 @@ func AgreesWithRecord(v *store.View, t law.Terms) error {
 	if old == nil || err != nil {
 		return err
 	}
-	return agrees(old, t, "make a token that does not say it: hanse token create --cluster "+t.Cluster)
+	next := "make a token that does not say it: hanse token create --cluster " + t.Cluster
+	if t.Replace {
+		next += " --replace"
+	}
+	return agrees(old, t, next)
 }
 
 // agrees says whether terms say of a cluster only what its record says. What a cluster is, only admins change, in the record.

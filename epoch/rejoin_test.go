@@ -24,7 +24,7 @@ func TestUnderWhichTermsAClusterComesIn(t *testing.T) {
 		"a new one that says nothing":                  {law.Terms{}, law.Terms{Cluster: "ams"}, "neither the token nor the joiner says cluster and region"},
 		"a vacant one, as its record says":             {law.Terms{Cluster: "sin"}, law.Terms{Cluster: "sin"}, "sin r-sin/z Eligible Admin"},
 		"a vacant one that says the same":              {law.Terms{Cluster: "sin", Region: "r-sin", Labels: map[string]string{"tier": "prod"}, Rights: v1alpha1.RightsAdmin}, law.Terms{Zone: "z"}, "sin r-sin/z Eligible Admin"},
-		"not a vacant one that nobody named":           {law.Terms{}, law.Terms{Cluster: "sin"}, "has a cluster sin already"},
+		"not a vacant one that nobody named":           {law.Terms{}, law.Terms{Cluster: "sin"}, "takes a token of its own: hanse token create --cluster sin"},
 		"not a vacant one in another region":           {law.Terms{Cluster: "sin"}, law.Terms{Region: "eu"}, `sin is on record with region "r-sin", not "eu"; join without it, or change the record first: kubectl edit cluster sin`},
 		"not a vacant one in another zone":             {law.Terms{Cluster: "sin"}, law.Terms{Zone: "b"}, `zone "z", not "b"`},
 		"not by a token with another region":           {law.Terms{Cluster: "sin", Region: "eu"}, law.Terms{}, `region "r-sin", not "eu"; make a token that does not say it: hanse token create --cluster sin`},
@@ -36,6 +36,7 @@ func TestUnderWhichTermsAClusterComesIn(t *testing.T) {
 		"not one that is there":                        {law.Terms{Cluster: "iad"}, law.Terms{Region: "r-iad"}, "hanse token create --cluster iad --replace"},
 		"one whose disk is lost, as its record says":   {law.Terms{Cluster: "iad", Replace: true}, law.Terms{Cluster: "iad"}, "iad r-iad/z Eligible Admin"},
 		"not one whose disk is lost, in another place": {law.Terms{Cluster: "iad", Replace: true}, law.Terms{Region: "eu"}, `region "r-iad", not "eu"`},
+		"not by a token to replace that says another":  {law.Terms{Cluster: "iad", Replace: true, Region: "eu"}, law.Terms{}, "hanse token create --cluster iad --replace"},
 		"not one that is to be replaced and is none":   {law.Terms{Cluster: "ams", Replace: true}, law.Terms{}, "no cluster ams whose member could be replaced"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -46,7 +46,7 @@ func digest(c v1alpha1.ClusterProspect) string {
 
 // prospectOf is what a cluster would do with one bundle, by what its member found when it looked.
 func prospectOf(w v1alpha1.Work) v1alpha1.BundleProspect {
-	b := v1alpha1.BundleProspect{Bundle: w.Spec.Bundle, Runs: w.Status.Applied, Granted: w.Spec.Granted, Would: v1alpha1.WouldUnknown}
+	b := v1alpha1.BundleProspect{Bundle: w.Spec.Bundle, Runs: w.Status.Applied, Granted: w.Spec.Granted, Wanted: w.Spec.Wanted, Would: v1alpha1.WouldUnknown}
 	if f := w.Status.Foreseen; f != nil {
 		b.Changes, b.Deletions, b.Would = f.Changes, f.Deletions, v1alpha1.WouldChange
 		if f.Changes == 0 && f.Deletions == 0 {
@@ -54,9 +54,11 @@ func prospectOf(w v1alpha1.Work) v1alpha1.BundleProspect {
 		}
 	}
 	switch {
+	case w.Spec.Wanted == "":
+		b.Would = v1alpha1.WouldRemove
 	case w.Status.Conditions[0].Reason == v1alpha1.ReasonOldGrant:
 		b.Would = v1alpha1.WouldWait
-	case w.Spec.Granted == "" && w.Spec.Wanted != "":
+	case w.Spec.Granted != w.Spec.Wanted:
 		b.Would = v1alpha1.WouldGrant
 	}
 	return b

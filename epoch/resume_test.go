@@ -22,6 +22,28 @@ func work(cluster string, changes, deletions int32) v1alpha1.Work {
 	}
 }
 
+func TestWhatAClusterWouldDoIsSaid(t *testing.T) {
+	for name, tt := range map[string]struct {
+		wanted, granted, reason string
+		changes, deletions      int32
+		want                    v1alpha1.Would
+	}{
+		"nothing":                               {"shop-1", "shop-1", v1alpha1.ReasonObserving, 0, 0, v1alpha1.WouldKeep},
+		"what it has changes":                   {"shop-1", "shop-1", v1alpha1.ReasonObserving, 1, 0, v1alpha1.WouldChange},
+		"it is granted its first revision":      {"shop-2", "", v1alpha1.ReasonObserving, 0, 0, v1alpha1.WouldGrant},
+		"a rollout goes on in the middle":       {"shop-2", "shop-1", v1alpha1.ReasonObserving, 0, 0, v1alpha1.WouldGrant},
+		"what is not for it any more goes":      {"", "shop-1", v1alpha1.ReasonObserving, 0, 0, v1alpha1.WouldRemove},
+		"and goes also when something newer is": {"", "shop-1", v1alpha1.ReasonOldGrant, 0, 0, v1alpha1.WouldRemove},
+		"something newer stays":                 {"shop-2", "shop-1", v1alpha1.ReasonOldGrant, 0, 0, v1alpha1.WouldWait},
+	} {
+		w := work("fra", tt.changes, tt.deletions)
+		w.Spec.Wanted, w.Spec.Granted, w.Status.Conditions[0].Reason = tt.wanted, tt.granted, tt.reason
+		if got := prospectOf(w); got.Would != tt.want || got.Wanted != tt.wanted {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func TestAClusterActsAgainAsItWasShown(t *testing.T) {
 	v := looking(t, "fra", "iad", "sin")
 	shown := []v1alpha1.Work{work("fra", 1, 0), work("iad", 0, 0)}

@@ -144,9 +144,11 @@ type ClusterProspect struct {
 // +k8s:openapi-gen=false
 type BundleProspect struct {
 	Bundle string `json:"bundle"`
-	// Runs is the revision that the cluster carried out last, Granted the one that the log allows it.
+	// Runs is the revision that the cluster carried out last, Granted the one that the log allows it, Wanted the one that it
+	// is to come to: none when the bundle is not for the cluster any more.
 	Runs    string `json:"runs,omitempty"`
 	Granted string `json:"granted,omitempty"`
+	Wanted  string `json:"wanted,omitempty"`
 	Would   Would  `json:"would"`
 	// Changes is how many objects would be created or changed, Deletions how many would go.
 	Changes   int32 `json:"changes,omitempty"`
@@ -160,7 +162,8 @@ type Would string
 const (
 	WouldKeep    Would = "Keep"    // nothing
 	WouldChange  Would = "Change"  // objects are applied, or pruned
-	WouldGrant   Would = "Grant"   // the cluster is owed it, and gets it in a wave
+	WouldGrant   Would = "Grant"   // the cluster is owed another revision, and gets it in a wave
+	WouldRemove  Would = "Remove"  // the bundle is not for the cluster any more: its objects are deleted
 	WouldWait    Would = "Wait"    // the cluster runs something newer, which the log has lost: it stays until somebody decides
 	WouldUnknown Would = "Unknown" // the cluster's member has not said
 )

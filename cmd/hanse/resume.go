@@ -168,7 +168,7 @@ func showProspect(c *cli.Context, format string, p v1alpha1.Prospect) error {
 	if slices.ContainsFunc(p.Clusters, func(c v1alpha1.ClusterProspect) bool {
 		return slices.ContainsFunc(c.Bundles, func(b v1alpha1.BundleProspect) bool { return b.Would == v1alpha1.WouldWait })
 	}) {
-		fmt.Fprintln(out, "\nwhat is newer stays until somebody decides about the bundle: hanse apply it again, or hanse delete it")
+		fmt.Fprintln(out, "\nwhat is newer stays until somebody decides about the bundle: hanse apply a changed version of it, or hanse delete it")
 	}
 	return nil
 }
@@ -196,6 +196,8 @@ func wouldWords(b v1alpha1.BundleProspect) string {
 		return "stays as it is"
 	case v1alpha1.WouldGrant:
 		return "is granted what the log has, in a wave"
+	case v1alpha1.WouldRemove:
+		return "is taken away: it is not for this cluster any more, and its objects are deleted"
 	case v1alpha1.WouldWait:
 		return "stays: it runs something newer, which the log has lost"
 	case v1alpha1.WouldChange:

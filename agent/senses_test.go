@@ -1,0 +1,54 @@
+package agent
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+func TestSensesForgetTheRemovedOnly(t *testing.T) {
+	s, now := newSenses(), time.Now()
+	s.of([]store.MemberID{"a", "b"}, now)
+	s.hear("a", now)
+	s.hear("b", now)
+	s.forget(func(id store.MemberID) bool { return id == "b" })
+	if _, kept := s.heard["a"]; !kept {
+		t.Error("the word of a living member is forgotten")
+	}
+	if _, kept := s.heard["b"]; kept {
+		t.Error("the word of a removed member is kept")
+	}
+}
+
+func TestCallers(t *testing.T) {
+	c := callers{by: map[caller]net.Conn{}}
+	below := func(id store.MemberID) *line { l := newLine(id, beside); l.role = below; return l }
+	first, other := net.Pipe()
+	if !c.begin(below("a"), first) {
+		t.Fatal("the first is refused")
+	}
+	second, _ := net.Pipe()
+	if !c.begin(below("a"), second) {
+		t.Fatal("its newer stream is refused")
+	}
+	if _, err := other.Read(make([]byte, 1)); err == nil {
+		t.Error("the older stream goes on")
+	}
+	c.end(below("a"), first)
+	if c.by[caller{"a", below("a").role}] != second {
+		t.Error("the end of the older stream ends the newer")
+	}
+	for i := range maxFollowers - 1 {
+		if !c.begin(below(store.MemberID(rune(1000+i))), second) {
+			t.Fatalf("refused after %d", i)
+		}
+	}
+	if c.begin(below("z"), first) {
+		t.Error("one more than may is taken")
+	}
+	if !c.begin(newLine("z", beside), first) {
+		t.Error("a server is refused because of followers")
+	}
+}
