@@ -20,6 +20,9 @@ const (
 	maxSeen    = 4096
 	maxBundles = 2048
 	maxSaid    = 32 << 20
+	// maxReport and maxName bound one of its bundles, so that what is passed on fits a bulletin however it is escaped.
+	maxReport = 64 << 10
+	maxName   = 253
 	// countBits of a number count what a member says in one life; the bits above count its lives.
 	countBits = 40
 )
@@ -35,12 +38,18 @@ type bundleReport struct {
 
 // weight is about how many bytes a report takes.
 func (r bundleReport) weight() int {
-	n := 512 + len(r.Bundle) + len(r.Status.Applied)
+	n := 512 + len(r.Bundle) + len(r.BundleUID) + len(r.Status.Applied) + len(r.Status.Health)
+	of := func(o v1alpha1.ObjectRef) int {
+		return len(o.APIVersion) + len(o.Kind) + len(o.Namespace) + len(o.Name)
+	}
+	if d := r.Status.LastDrift; d != nil {
+		n += 128 + of(d.ObjectRef) + len(d.Manager)
+	}
 	for _, p := range r.Status.Problems {
-		n += 128 + len(p.Name) + len(p.Namespace) + len(p.Reason) + len(p.Message)
+		n += 128 + of(p.ObjectRef) + len(p.Reason) + len(p.Message)
 	}
 	for _, c := range r.Status.Conditions {
-		n += 128 + len(c.Reason) + len(c.Message)
+		n += 128 + len(c.Type) + len(c.Status) + len(c.Reason) + len(c.Message)
 	}
 	return n
 }

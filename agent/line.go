@@ -146,7 +146,7 @@ func (b *board) hearBundles(r *record, n news, now time.Time) (urgent bool) {
 		old, known := next[said.Bundle]
 		_, named := slices.BinarySearch(r.names, said.Bundle)
 		grown := r.bytes + said.weight() - weightOf(old, known)
-		if said.Number <= old.Number || !known && said.Number < r.namesAt && !named || !known && len(next) >= maxBundles || grown > maxSaid {
+		if said.weight() > maxReport || said.Number <= old.Number || !known && said.Number < r.namesAt && !named || !known && len(next) >= maxBundles || grown > maxSaid {
 			continue
 		}
 		r.bytes, next[said.Bundle], urgent = grown, said, true
@@ -157,7 +157,8 @@ func (b *board) hearBundles(r *record, n news, now time.Time) (urgent bool) {
 
 // hearNames drops the bundles that a member has no more.
 func (b *board) hearNames(r *record, n news) {
-	r.names, r.namesAt = n.Names[:min(len(n.Names), maxBundles)], n.NamesAt
+	names := slices.DeleteFunc(n.Names, func(name string) bool { return len(name) > maxName })
+	r.names, r.namesAt = names[:min(len(names), maxBundles)], n.NamesAt
 	slices.Sort(r.names)
 	b.touched(r, "")
 	for name, old := range r.bundles {

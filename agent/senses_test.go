@@ -52,3 +52,19 @@ func TestCallers(t *testing.T) {
 		t.Error("a server is refused because of followers")
 	}
 }
+
+func TestAReportThatNoBulletinHoldsIsNotTaken(t *testing.T) {
+	r := bundleReport{Bundle: "shop", BundleUID: string(make([]byte, maxReport))}
+	if r.weight() <= maxReport {
+		t.Errorf("it weighs %d", r.weight())
+	}
+	b := newBoard("a", 1)
+	rec := &record{sighting: sighting{bundles: map[string]bundleReport{}}, ticks: map[string]uint64{}}
+	b.hearBundles(rec, news{Bundles: []bundleReport{r, {Bundle: "web", Number: 1}}, Names: []string{"shop", "web"}, NamesAt: 1}, time.Now())
+	if _, taken := rec.bundles["shop"]; taken {
+		t.Error("it is kept, and would be passed on")
+	}
+	if _, taken := rec.bundles["web"]; !taken {
+		t.Error("the other one is not taken")
+	}
+}
