@@ -70,7 +70,17 @@ func (k council) canLose() []string {
 	if !k.decides() {
 		return []string{}
 	}
-	return append([]string{}, plan.CanLose(k.living, k.now, k.next)...)
+	return append([]string{}, plan.CanLose(k.living, append(k.steps(), k.now, k.next)...)...)
+}
+
+// steps are the configurations between that of now and the next: whoever comes votes before anybody goes.
+func (k council) steps() (between [][]plan.Seat) {
+	for _, s := range k.next {
+		if !slices.ContainsFunc(k.now, func(o plan.Seat) bool { return o.ID == s.ID }) {
+			between = append(between, append(slices.Clone(k.now), s))
+		}
+	}
+	return between
 }
 
 // change is what is on its way; nil when nothing is.

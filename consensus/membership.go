@@ -87,7 +87,7 @@ func (c configuration) demoteRemoved() change {
 }
 
 // balanceVoters takes the vote of the dead first, which costs nothing. Of the living it promotes the newcomer before it
-// demotes whose place that one takes: in between there is a voter more, and every region can be lost that could be before
+// demotes whose place that one takes: in between there is a voter more, and a region can be lost that could be before
 // and can be after. With a voter less it could not: of two voters, none.
 func (c configuration) balanceVoters() change {
 	if len(c.wanted) == 0 {
