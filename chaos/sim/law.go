@@ -54,9 +54,10 @@ func forged(key string, value []byte) bool {
 	return json.Unmarshal(value, &c) == nil && c.Status.Version == forgery
 }
 
-// remove ends a membership as `hanse remove` does, and tries the key of the removed one at everybody's door.
+// remove ends a membership as `hanse remove` does, and tries the key of the removed one at everybody's door. It does so while
+// all others that may vote are there: the command refuses when the voters that are left could not decide.
 func (p *player) remove(a *actor, _ Event) {
-	if p.eligible() <= 3 && !a.never {
+	if p.eligible() <= 3 && !a.never || p.othersDown(a) {
 		return
 	}
 	id, ok := p.idOf(a)
@@ -70,6 +71,16 @@ func (p *player) remove(a *actor, _ Event) {
 		p.halt(a)
 	}
 	p.haunt(a, id)
+}
+
+// othersDown says that a member beside this one, one that may vote, is down or has lost its disk.
+func (p *player) othersDown(but *actor) bool {
+	for _, a := range p.all() {
+		if a != but && !a.never && !a.gone.Load() && (a.lost.Load() || a.crashed.Load() || !a.Running()) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *player) idOf(a *actor) (id store.MemberID, ok bool) {
