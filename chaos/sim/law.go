@@ -57,7 +57,7 @@ func forged(key string, value []byte) bool {
 // remove ends a membership as `hanse remove` does, and tries the key of the removed one at everybody's door. It does so while
 // all others that may vote are there: the command refuses when the voters that are left could not decide.
 func (p *player) remove(a *actor, _ Event) {
-	if p.eligible() <= 3 && !a.never || p.othersDown(a) {
+	if (p.eligible() <= 3 || p.fewVote()) && !a.never || p.othersDown(a) {
 		return
 	}
 	id, ok := p.idOf(a)
@@ -71,6 +71,16 @@ func (p *player) remove(a *actor, _ Event) {
 		p.halt(a)
 	}
 	p.haunt(a, id)
+}
+
+// fewVote says that the fleet could not do without one of its voters: an epoch begins with one.
+func (p *player) fewVote() bool {
+	leader := p.leader()
+	if leader == nil {
+		return true
+	}
+	core := leader.Live()
+	return core == nil || len(core.Node().Status().Voters) < 3
 }
 
 // othersDown says that a member beside this one, one that may vote, is down or has lost its disk.
