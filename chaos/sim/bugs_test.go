@@ -36,8 +36,8 @@ func TestEachKnownBugIsCaught(t *testing.T) {
 	}
 }
 
-// chances are how often a bug may hide: most show in the first run, one that needs a certain new leader in one of four.
-const chances = 40
+// chances are how often a bug may hide: most show in the first run, one that needs a certain new leader in one of ten.
+const chances = 60
 
 // tries are how often a directed schedule is played: raft's goroutines are not seeded.
 const tries = 8
