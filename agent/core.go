@@ -93,7 +93,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
-	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), senses: newSenses(), callers: callers{by: map[caller]net.Conn{}}, buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, since: time.Now(), ready: make(chan struct{})}
+	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), senses: newSenses(), callers: newCallers(), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, since: time.Now(), ready: make(chan struct{})}
 	if err := c.begin(); err != nil {
 		return nil, err
 	}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"net"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/guests"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -181,10 +181,11 @@ func (c *Core) receive(peer store.MemberID, conn net.Conn) error {
 		}
 		l.role = below
 	}
-	if !c.callers.begin(l, conn) {
+	same := c.callers[l.role]
+	if !same.Admit(peer, conn) {
 		return errTooMany
 	}
-	defer c.callers.end(l, conn)
+	defer same.Leave(peer, conn)
 	if l.role == below {
 		g.Go(func() error { return c.speak(ctx, conn, l) })
 	}
@@ -198,50 +199,11 @@ func (c *Core) receive(peer store.MemberID, conn net.Conn) error {
 	return g.Wait()
 }
 
-// callers are the streams that others have opened to report. A member has one of each role: a newer one ends the older, so
-// that nobody takes another's place.
-type callers struct {
-	mu sync.Mutex
-	by map[caller]net.Conn
-}
+// callers are the streams that others have opened to report, by the role of who did: a member has one of each.
+type callers map[role]*guests.List[store.MemberID]
 
-type caller struct {
-	from store.MemberID
-	role role
-}
-
-// begin says false when as many have their news from here as may.
-func (c *callers) begin(l *line, conn net.Conn) bool {
-	c.mu.Lock()
-	k := caller{l.peer, l.role}
-	older := c.by[k]
-	full := older == nil && l.role == below && c.count(below) >= maxFollowers
-	if !full {
-		c.by[k] = conn
-	}
-	c.mu.Unlock()
-	if older != nil {
-		older.Close()
-	}
-	return !full
-}
-
-func (c *callers) end(l *line, conn net.Conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if k := (caller{l.peer, l.role}); c.by[k] == conn {
-		delete(c.by, k)
-	}
-}
-
-// count is for who holds mu.
-func (c *callers) count(r role) (n int) {
-	for k := range c.by {
-		if k.role == r {
-			n++
-		}
-	}
-	return n
+func newCallers() callers {
+	return callers{below: guests.New[store.MemberID](maxFollowers), beside: guests.New[store.MemberID](maxSeen)}
 }
 
 // sleep waits and tells whether ctx is still alive.

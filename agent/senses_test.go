@@ -23,32 +23,31 @@ func TestSensesForgetTheRemovedOnly(t *testing.T) {
 }
 
 func TestCallers(t *testing.T) {
-	c := callers{by: map[caller]net.Conn{}}
-	below := func(id store.MemberID) *line { l := newLine(id, beside); l.role = below; return l }
+	c := newCallers()
 	first, other := net.Pipe()
-	if !c.begin(below("a"), first) {
+	if !c[below].Admit("a", first) {
 		t.Fatal("the first is refused")
 	}
 	second, _ := net.Pipe()
-	if !c.begin(below("a"), second) {
+	if !c[below].Admit("a", second) {
 		t.Fatal("its newer stream is refused")
 	}
 	if _, err := other.Read(make([]byte, 1)); err == nil {
 		t.Error("the older stream goes on")
 	}
-	c.end(below("a"), first)
-	if c.by[caller{"a", below("a").role}] != second {
+	c[below].Leave("a", first)
+	if c[below].Count() != 1 {
 		t.Error("the end of the older stream ends the newer")
 	}
 	for i := range maxFollowers - 1 {
-		if !c.begin(below(store.MemberID(rune(1000+i))), second) {
+		if !c[below].Admit(store.MemberID(rune(1000+i)), second) {
 			t.Fatalf("refused after %d", i)
 		}
 	}
-	if c.begin(below("z"), first) {
+	if c[below].Admit("z", first) {
 		t.Error("one more than may is taken")
 	}
-	if !c.begin(newLine("z", beside), first) {
+	if !c[beside].Admit("z", first) {
 		t.Error("a server is refused because of followers")
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -26,42 +25,6 @@ const (
 	snapshotGrace   = time.Minute
 	slowestSnapshot = 64 << 10 // bytes a second
 )
-
-// feeds are the streams that this member is the source of, one a member.
-type feeds struct {
-	mu sync.Mutex
-	by map[MemberID]*feed
-}
-
-// begin gives a stream its member's place, and ends the one that had it: whoever comes again has left that one, or
-// should not have two. It says false when there is no place.
-func (f *feeds) begin(s *feed) bool {
-	f.mu.Lock()
-	older := f.by[s.to]
-	full := older == nil && len(f.by) >= maxFollowers
-	if !full {
-		f.by[s.to] = s
-	}
-	f.mu.Unlock()
-	if older != nil {
-		older.conn.Close()
-	}
-	return !full
-}
-
-func (f *feeds) end(s *feed) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.by[s.to] == s {
-		delete(f.by, s.to)
-	}
-}
-
-func (f *feeds) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.by)
-}
 
 // serveFollow answers one follower until it goes, is no member any more, or the node closes. It holds at most one frame
 // for it, whatever its line.
@@ -104,7 +67,7 @@ func (s *feed) run() error {
 	if refused != 0 {
 		return errors.Join(refused.err(), s.send(followFrame{Refusal: refused}))
 	}
-	defer s.n.feeds.end(s)
+	defer s.n.feeds.Leave(s.to, s.conn.Conn)
 	if err := s.send(s.greeting()); err != nil {
 		return err
 	}
@@ -131,7 +94,7 @@ func (s *feed) begin(h followHello) refusal {
 	if term, known := s.n.termAt(h.Last); h.Last <= commit && known && term == h.LastTerm {
 		s.at = position{h.Last, h.LastTerm}
 	}
-	if !s.n.feeds.begin(s) {
+	if !s.n.feeds.Admit(s.to, s.conn.Conn) {
 		return refusedFull
 	}
 	return 0

@@ -2,50 +2,11 @@ package consensus
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"testing"
 	"testing/synctest"
 	"time"
 )
-
-func TestFeeds(t *testing.T) {
-	newFeed := func(id string) (*feed, net.Conn) {
-		here, there := net.Pipe()
-		return &feed{to: MemberID(id), conn: patient{here, time.Second}}, there
-	}
-	t.Run("a member's newer stream ends its older one, and takes its place", func(t *testing.T) {
-		fs := &feeds{by: map[MemberID]*feed{}}
-		older, far := newFeed("a")
-		newer, _ := newFeed("a")
-		if !fs.begin(older) || !fs.begin(newer) || fs.count() != 1 {
-			t.Fatalf("%d places", fs.count())
-		}
-		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-			t.Errorf("the older one goes on: %v", err)
-		}
-		if fs.end(older); fs.count() != 1 {
-			t.Error("the older one took the newer one's place with it")
-		}
-		if fs.end(newer); fs.count() != 0 {
-			t.Error("a place is lost")
-		}
-	})
-	t.Run("who is one too many gets no place, whoever has one comes again", func(t *testing.T) {
-		fs := &feeds{by: map[MemberID]*feed{}}
-		for i := range maxFollowers {
-			if s, _ := newFeed(fmt.Sprint(i)); !fs.begin(s) {
-				t.Fatalf("member %d got no place", i)
-			}
-		}
-		late, _ := newFeed("late")
-		again, _ := newFeed("7")
-		if fs.begin(late) || !fs.begin(again) || fs.count() != maxFollowers {
-			t.Errorf("%d places", fs.count())
-		}
-	})
-}
 
 func TestSnapshotThatIsTakenTooSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -88,7 +88,7 @@ func (n *Node) Status() Status {
 		LastContact: n.raft.LastContact(), Last: n.raft.LastIndex(), Commit: n.raft.CommitIndex(),
 		Applied: n.raft.AppliedIndex(), Removed: n.removed(), Stopped: n.fsm.stopped(),
 	}
-	s.Followers = n.feeds.count()
+	s.Followers = n.feeds.Count()
 	if up := n.upstream.Load(); up != nil {
 		s.Source = up.source
 	}

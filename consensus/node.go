@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/guests"
 )
 
 const (
@@ -59,7 +60,7 @@ type Node struct {
 	nudges      nudges
 	pending     atomic.Int64 // entries between the batcher and their answer
 
-	feeds        feeds // of those that we are the source of
+	feeds        *guests.List[MemberID] // streams of those that we are the source of
 	snapshotsOut chan struct{}
 	upstream     atomic.Pointer[upstream]  // nil while this member follows nobody
 	heard        atomic.Pointer[time.Time] // when a leader last spoke raft to us; at first the start
@@ -93,7 +94,7 @@ func Open(cfg Config) (*Node, error) {
 		raftDone: make(chan struct{}), queue: make(chan *submission, queued), outgoing: make(chan *submission, queued), nudges: newNudges(), entries: make(chan *entry, inFlight),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	n.feeds.by, n.snapshotsOut = map[MemberID]*feed{}, make(chan struct{}, maxSnapshotsOut)
+	n.feeds, n.snapshotsOut = guests.New[MemberID](maxFollowers), make(chan struct{}, maxSnapshotsOut)
 	n.hear()
 	n.offices.changed = make(chan struct{})
 	n.recorded.turn = newTurn()
