@@ -117,4 +117,6 @@ func Forge(c net.Conn, self MemberID, frames func(followHello) []followFrame) er
 }
 
 // Trailing is how many entries stay behind a snapshot.
-var Trailing = trailing
+func Trailing(kept, bytes, entries int64, most uint64) uint64 {
+	return trailing(kept, size{bytes, entries}, most)
+}

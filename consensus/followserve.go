@@ -264,14 +264,26 @@ func (n *Node) termAt(index uint64) (term uint64, known bool) {
 }
 
 func (n *Node) newestSnapshot() (*raft.SnapshotMeta, io.ReadCloser, error) {
-	metas, err := n.stores.Snapshots.List()
+	newest, err := n.newestMeta()
 	if err != nil {
-		return nil, nil, fmt.Errorf("list snapshots: %w", err)
+		return nil, nil, err
 	}
-	if len(metas) == 0 {
+	if newest == nil {
 		return nil, nil, errors.New("the log does not begin at 1, and there is no snapshot")
 	}
-	return n.openSnapshot(metas[0].ID)
+	return n.openSnapshot(newest.ID)
+}
+
+// newestMeta is that of the newest snapshot; nil when there is none.
+func (n *Node) newestMeta() (*raft.SnapshotMeta, error) {
+	metas, err := n.stores.Snapshots.List()
+	if err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	if len(metas) == 0 {
+		return nil, nil
+	}
+	return metas[0], nil
 }
 
 func (n *Node) openSnapshot(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
@@ -288,9 +300,8 @@ func (n *Node) committedConfiguration() (newest configured) {
 	if c := n.fsm.configured.Load(); c != nil {
 		newest = *c
 	}
-	metas, err := n.stores.Snapshots.List()
-	if err == nil && len(metas) > 0 && metas[0].ConfigurationIndex > newest.index {
-		newest = configured{metas[0].ConfigurationIndex, serversOf(metas[0].Configuration)}
+	if m, err := n.newestMeta(); err == nil && m != nil && m.ConfigurationIndex > newest.index {
+		newest = configured{m.ConfigurationIndex, serversOf(m.Configuration)}
 	}
 	return newest
 }

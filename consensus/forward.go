@@ -283,8 +283,8 @@ func (n *Node) servePropose(from MemberID, c net.Conn) {
 			return encodeErr
 		}
 		a := proposeAnswer{Code: codeOf(err), Results: encoded, After: uint64(told(err).Milliseconds())}
-		if a.Code != codeDone && n.handsOver() {
-			a.Heir = n.heir.get()
+		if heir, ok := n.successor(); ok && a.Code != codeDone {
+			a.Heir = heir
 		}
 		return writeFrame(c, a)
 	})

@@ -70,10 +70,10 @@ func (h *heir) get() MemberID {
 	return h.id
 }
 
-// handsOver says that another is about to lead.
-func (n *Node) handsOver() bool {
+// successor is another member that is about to lead; false when there is none.
+func (n *Node) successor() (MemberID, bool) {
 	id := n.heir.get()
-	return id != "" && id != n.cfg.ID
+	return id, id != "" && id != n.cfg.ID
 }
 
 // expect has this member take what it has to write to another than its leader, for a timeout or until there is a new one.
@@ -84,7 +84,7 @@ func (n *Node) expect(id, by MemberID) {
 
 // leaderToAsk is the leader, or who is about to be.
 func (n *Node) leaderToAsk() (MemberID, bool) {
-	if id := n.heir.get(); id != "" && id != n.cfg.ID {
+	if id, ok := n.successor(); ok {
 		return id, true
 	}
 	leader, _, ok := n.Leader()

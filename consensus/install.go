@@ -67,9 +67,9 @@ func (n *Node) forgetTail(req *raft.InstallSnapshotRequest) {
 
 // newestPosition is the last entry of the newest snapshot; 0 when there is none.
 func (n *Node) newestPosition() (position, error) {
-	metas, err := n.stores.Snapshots.List()
-	if err != nil || len(metas) == 0 {
+	m, err := n.newestMeta()
+	if err != nil || m == nil {
 		return position{}, n.guard.seen(err)
 	}
-	return position{metas[0].Index, metas[0].Term}, nil
+	return position{m.Index, m.Term}, nil
 }

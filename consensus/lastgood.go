@@ -74,19 +74,16 @@ func (n *Node) applyRecorded() error {
 // restoreNewest restores the newest snapshot, as raft will, and returns the index up to which it stands for the log; 0
 // when there is none.
 func (n *Node) restoreNewest() (index uint64, err error) {
-	metas, err := n.stores.Snapshots.List()
-	if err != nil {
-		return 0, fmt.Errorf("list snapshots: %w", err)
+	newest, err := n.newestMeta()
+	if err != nil || newest == nil {
+		return 0, err
 	}
-	if len(metas) == 0 {
-		return 0, nil
-	}
-	_, r, err := n.stores.Snapshots.Open(metas[0].ID)
+	_, r, err := n.openSnapshot(newest.ID)
 	if err != nil {
-		return 0, fmt.Errorf("open snapshot: %w", err)
+		return 0, err
 	}
 	if err := n.fsm.Restore(r); err != nil {
 		return 0, err
 	}
-	return metas[0].Index, nil
+	return newest.Index, nil
 }

@@ -134,7 +134,7 @@ func (n *Node) serving() *office {
 // appending returns the office if it is not over, nor being handed over. What is appended in it is applied after everything
 // that earlier leaders committed, so proposals need not wait until it is established; only what looks at the store does.
 func (n *Node) appending() *office {
-	if n.handsOver() {
+	if _, handsOver := n.successor(); handsOver {
 		return nil
 	}
 	return n.serving()
@@ -161,7 +161,7 @@ func (n *Node) routineObserve() {
 		case <-n.observed:
 			n.offices.signal()
 			if leader, _, ok := n.Leader(); ok {
-				if leader != n.cfg.ID || n.handsOver() { // one that is called twice says so while it leads
+				if _, another := n.successor(); another || leader != n.cfg.ID { // one that is called twice says so while it leads
 					n.heir.forget()
 				}
 				n.proposals.only(leader)

@@ -32,6 +32,9 @@ const (
 // growth counts what was appended.
 type growth struct{ bytes, entries atomic.Int64 }
 
+// size is of a stretch of the log.
+type size struct{ bytes, entries int64 }
+
 func (g *growth) add(logs []*raft.Log) {
 	for _, l := range logs {
 		g.bytes.Add(int64(len(l.Data)))
@@ -39,32 +42,34 @@ func (g *growth) add(logs []*raft.Log) {
 	g.entries.Add(int64(len(logs)))
 }
 
+func (g *growth) size() size { return size{g.bytes.Load(), g.entries.Load()} }
+
 // routineShrink takes a snapshot whenever the log has grown too large for its number of entries.
 func (n *Node) routineShrink() {
-	var bytes, entries, before int64 // up to the last snapshot of this, and at the last look
+	var cut, before size // at the last snapshot of this, and at the last look
 	for n.ctx.Err() == nil {
 		n.pause(n.ctx, weighing)
-		grown, more := n.logs.appended.bytes.Load()-bytes, n.logs.appended.entries.Load()-entries
-		rests := grown == before
-		before = grown
-		if grown < n.cfg.LogSize.Growth {
+		now := n.logs.appended.size()
+		rests := now == before
+		before = now
+		grown := size{now.bytes - cut.bytes, now.entries - cut.entries}
+		if grown.bytes < n.cfg.LogSize.Growth {
 			if rests {
 				n.leaveTrailing(n.cfg.TrailingLogs)
 			}
 			continue
 		}
-		before = 0
-		bytes, entries = bytes+grown, entries+more
-		n.leaveTrailing(trailing(n.cfg.LogSize.Kept, grown, more, n.cfg.TrailingLogs))
+		cut = now
+		n.leaveTrailing(trailing(n.cfg.LogSize.Kept, grown, n.cfg.TrailingLogs))
 		if err := n.await(n.raft.Snapshot()); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
-			n.cfg.Logger.Warn("log is large, and no snapshot was taken", "bytes", grown, "error", err)
+			n.cfg.Logger.Warn("log is large, and no snapshot was taken", "bytes", grown.bytes, "error", err)
 		}
 	}
 }
 
-// trailing is how many entries stay behind a snapshot when the last ones took so many bytes.
-func trailing(kept, bytes, entries int64, most uint64) uint64 {
-	fit := uint64(kept * entries / bytes)
+// trailing is how many entries stay behind a snapshot when the last ones were so large.
+func trailing(kept int64, grown size, most uint64) uint64 {
+	fit := uint64(kept * grown.entries / grown.bytes)
 	return min(max(fit, fewestTrailing), most)
 }
 

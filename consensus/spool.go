@@ -39,16 +39,13 @@ func (t *transport) deliverSnapshot(req *raft.InstallSnapshotRequest, rpc raft.R
 	rpc.Respond(answer, err)
 }
 
+// spool takes a snapshot in, to its end; install goes back to its beginning.
 func (t *transport) spool(r io.Reader, size int64) (spooled, error) {
 	s, err := t.newSpool(size)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := io.CopyN(s, r, size); err != nil {
-		s.Close()
-		return nil, err
-	}
-	if _, err := s.Seek(0, io.SeekStart); err != nil {
 		s.Close()
 		return nil, err
 	}

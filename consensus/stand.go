@@ -2,7 +2,6 @@ package consensus
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -84,23 +83,12 @@ func (n *Node) answerPreVote(req *raft.RequestPreVoteRequest) (*raft.RequestPreV
 	if !n.isOverdue() {
 		return nil, false
 	}
-	term, index, last := n.raft.CurrentTerm(), uint64(0), uint64(0)
-	stats := n.raft.Stats()
-	for _, of := range []string{"log", "snapshot"} {
-		index = max(index, number(stats["last_"+of+"_index"]))
-		last = max(last, number(stats["last_"+of+"_term"]))
-	}
-	upToDate := req.LastLogTerm > last || req.LastLogTerm == last && req.LastLogIndex >= index
+	term, last := n.raft.CurrentTerm(), n.lastEntry()
+	upToDate := req.LastLogTerm > last.term || req.LastLogTerm == last.term && req.LastLogIndex >= last.index
 	answer := &raft.RequestPreVoteResponse{RPCHeader: n.transport.header(), Term: max(term, req.Term), Granted: req.Term >= term && upToDate}
 	if answer.Granted {
 		now := time.Now()
 		n.asked.Store(&now)
 	}
 	return answer, true
-}
-
-// number reads one of raft's statistics.
-func number(s string) uint64 {
-	n, _ := strconv.ParseUint(s, 10, 64)
-	return n
 }

@@ -117,16 +117,22 @@ func decodeConfiguration(data []byte) (c raft.Configuration, err error) {
 
 // Survey is what the log of a node that runs holds now. It may go on, and its tail is not applied.
 func (n *Node) Survey() Survey {
+	last := n.lastEntry()
+	return Survey{LastTerm: last.term, LastIndex: last.index, Voters: n.Status().Voters}
+}
+
+// lastEntry is where raft's log ends, or the snapshot in place of it.
+func (n *Node) lastEntry() position {
 	said := n.raft.Stats()
 	number := func(name string) uint64 {
 		v, _ := strconv.ParseUint(said[name], 10, 64) // raft's own words
 		return v
 	}
-	s := Survey{LastTerm: number("last_log_term"), LastIndex: number("last_log_index"), Voters: n.Status().Voters}
-	if at := number("last_snapshot_index"); at > s.LastIndex {
-		s.LastTerm, s.LastIndex = number("last_snapshot_term"), at
+	last := position{number("last_log_index"), number("last_log_term")}
+	if at := number("last_snapshot_index"); at > last.index {
+		last = position{at, number("last_snapshot_term")}
 	}
-	return s
+	return last
 }
 
 // Begin makes the files of a member that leads an epoch's first day alone: a state, a configuration with no other server,

@@ -10,7 +10,8 @@ import (
 // DefaultTiming.
 type Timing struct {
 	// Heartbeat is the timeout: how long a leader may be silent before nobody holds a vote back for its sake (who stands,
-	// and when, is in stand.go), until Node.SetTimeout says otherwise. Keep it above four times the 99.9th percentile of an fsync and five times the round trip.
+	// and when, is in stand.go), until Node.SetTimeout says otherwise. Keep it above four times the 99.9th percentile of
+	// an fsync and five times the round trip.
 	Heartbeat time.Duration
 	// Election is how long a candidate waits for votes at first. Not below Heartbeat.
 	Election time.Duration
