@@ -274,7 +274,10 @@ func (b *board) lapse(now time.Time) {
 }
 
 // remember keeps the last sign of life beyond the claims that it comes from.
-func (r *record) remember(id store.MemberID) { r.at, r.direct = r.seen(id).at, r.seen(id).direct }
+func (r *record) remember(id store.MemberID) {
+	s := r.seen(id)
+	r.at, r.direct = s.at, s.direct
+}
 
 // forget drops members that are not in the fleet any more.
 func (b *board) forget(gone func(store.MemberID) bool) {

@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -134,9 +135,7 @@ func (b *board) hearBundles(r *record, n news, now time.Time) (urgent bool) {
 		return urgent
 	}
 	next := make(map[string]bundleReport, len(r.bundles)+len(n.Bundles))
-	for name, old := range r.bundles {
-		next[name] = old
-	}
+	maps.Copy(next, r.bundles)
 	r.bundles = next
 	if n.NamesAt > r.namesAt {
 		urgent = true
@@ -145,8 +144,9 @@ func (b *board) hearBundles(r *record, n news, now time.Time) (urgent bool) {
 	for _, said := range n.Bundles {
 		old, known := next[said.Bundle]
 		_, named := slices.BinarySearch(r.names, said.Bundle)
-		grown := r.bytes + said.weight() - weightOf(old, known)
-		if said.weight() > maxReport || said.Number <= old.Number || !known && said.Number < r.namesAt && !named || !known && len(next) >= maxBundles || grown > maxSaid {
+		weight := said.weight()
+		grown := r.bytes + weight - weightOf(old, known)
+		if weight > maxReport || said.Number <= old.Number || !known && said.Number < r.namesAt && !named || !known && len(next) >= maxBundles || grown > maxSaid {
 			continue
 		}
 		r.bytes, next[said.Bundle], urgent = grown, said, true

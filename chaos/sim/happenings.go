@@ -273,7 +273,7 @@ func (p *player) failDisk(a *actor, e Event, err error) {
 func (p *player) loseDisk(a *actor, e Event) (lost bool) {
 	a.life.Lock()
 	defer a.life.Unlock()
-	if !a.Running() || (p.eligible() <= 3 || p.fewVote()) && !a.never || p.lostOne.Swap(true) {
+	if !a.Running() || !p.canSpare(a) || p.lostOne.Swap(true) {
 		return false // with two lost, a majority may be: that is for `hanse recover`
 	}
 	p.crash(a)

@@ -57,7 +57,7 @@ func forged(key string, value []byte) bool {
 // remove ends a membership as `hanse remove` does, and tries the key of the removed one at everybody's door. It does so while
 // all others that may vote are there: the command refuses when the voters that are left could not decide.
 func (p *player) remove(a *actor, _ Event) {
-	if (p.eligible() <= 3 || p.fewVote()) && !a.never || p.othersDown(a) {
+	if !p.canSpare(a) || p.othersDown(a) {
 		return
 	}
 	id, ok := p.idOf(a)
@@ -73,14 +73,18 @@ func (p *player) remove(a *actor, _ Event) {
 	p.haunt(a, id)
 }
 
-// fewVote says that the fleet could not do without one of its voters: an epoch begins with one.
-func (p *player) fewVote() bool {
-	leader := p.leader()
-	if leader == nil {
+// canSpare says that the fleet could do without a member: it may not vote, or enough others may, and as many do as should. An
+// epoch begins with one voter.
+func (p *player) canSpare(a *actor) bool {
+	if a.never {
 		return true
 	}
+	leader := p.leader()
+	if leader == nil || p.eligible() <= 3 {
+		return false
+	}
 	core := leader.Live()
-	return core == nil || len(core.Node().Status().Voters) < 3
+	return core != nil && len(core.Node().Status().Voters) >= 3
 }
 
 // othersDown says that a member beside this one, one that may vote, is down or has lost its disk.

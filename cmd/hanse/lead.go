@@ -35,7 +35,7 @@ func leadAction(c *cli.Context) error {
 	case !ask.Auto && c.NArg() != 1:
 		return during("lead", usage("which cluster, or which region?", hint{"see who votes", "status"}))
 	case !ask.Auto:
-		ask.Place = strings.TrimPrefix(strings.TrimPrefix(c.Args().First(), "cluster/"), "clusters/")
+		ask.Place = bareCluster(c.Args().First())
 	}
 	doing := strings.TrimSpace("lead " + ask.Place)
 	answer, server, err := post(c, v1alpha1.PathLead, ask)

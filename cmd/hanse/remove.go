@@ -21,11 +21,16 @@ hanse remove CLUSTER --yes        without being asked`,
 	}
 }
 
+// bareCluster is the name of a cluster that was typed as kubectl would take it, too.
+func bareCluster(typed string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(typed, "cluster/"), "clusters/")
+}
+
 func removeAction(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return during("remove", usage("which cluster?", hint{"see what there is", "get clusters"}))
 	}
-	name := strings.TrimPrefix(strings.TrimPrefix(c.Args().First(), "cluster/"), "clusters/")
+	name := bareCluster(c.Args().First())
 	doing := "remove " + name
 	f, err := connect(c, nil)
 	if err != nil {

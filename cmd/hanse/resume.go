@@ -76,10 +76,9 @@ func resumeAction(c *cli.Context) error {
 	return nil
 }
 
-// clustersTyped are the names that were typed, as kubectl would take them, too.
 func clustersTyped(c *cli.Context) (names []string) {
 	for _, name := range c.Args().Slice() {
-		names = append(names, strings.TrimPrefix(strings.TrimPrefix(name, "cluster/"), "clusters/"))
+		names = append(names, bareCluster(name))
 	}
 	return names
 }
