@@ -103,17 +103,7 @@ var Forgeries = map[string]func(h followHello) []followFrame{
 // Forge answers a follower as the source that it takes us for.
 func Forge(c net.Conn, self MemberID, frames func(followHello) []followFrame) error {
 	defer c.Close()
-	var h followHello
-	if err := readFrame(c, &h); err != nil {
-		return err
-	}
-	for _, f := range frames(h) {
-		f.Leader, f.Path = self, []MemberID{self}
-		if err := writeFrameWithin(c, maxFollowFrame, f); err != nil {
-			return err
-		}
-	}
-	return nil
+	return tell(c, self, frames)
 }
 
 // Trailing is how many entries stay behind a snapshot.

@@ -67,18 +67,26 @@ func Lies() []string {
 // Lie answers a stream of the kind "follow" with one of the lies, and ends it when the follower has, or after a while.
 func Lie(c net.Conn, name string) {
 	defer c.Close()
-	var hello followHello
-	if readFrame(c, &hello) != nil {
+	if tell(c, "m1", lies[name]) != nil {
 		return
-	}
-	for _, f := range lies[name](hello) {
-		if f.Leader = "m1"; f.Path == nil {
-			f.Path = []MemberID{"m1"}
-		}
-		if writeFrameWithin(c, maxFollowFrame, f) != nil {
-			return
-		}
 	}
 	c.SetReadDeadline(time.Now().Add(time.Second))
 	c.Read(make([]byte, 1))
+}
+
+// tell hears a follower's hello, and answers with frames in the name of a source that leads, unless they say another way.
+func tell(c net.Conn, self MemberID, frames func(followHello) []followFrame) error {
+	var hello followHello
+	if err := readFrame(c, &hello); err != nil {
+		return err
+	}
+	for _, f := range frames(hello) {
+		if f.Leader = self; f.Path == nil {
+			f.Path = []MemberID{self}
+		}
+		if err := writeFrameWithin(c, maxFollowFrame, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
