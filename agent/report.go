@@ -181,11 +181,11 @@ func (c *Core) receive(peer store.MemberID, conn net.Conn) error {
 		}
 		l.role = below
 	}
-	same := c.callers[l.role]
-	if !same.Admit(peer, conn) {
+	leave, ok := c.callers[l.role].Admit(peer, conn)
+	if !ok {
 		return errTooMany
 	}
-	defer same.Leave(peer, conn)
+	defer leave()
 	if l.role == below {
 		g.Go(func() error { return c.speak(ctx, conn, l) })
 	}

@@ -52,6 +52,7 @@ type feed struct {
 	// at is the last entry that was sent, and its term.
 	at    position
 	votes bool // the follower holds itself for a voter
+	leave func()
 }
 
 func (s *feed) run() error {
@@ -67,7 +68,7 @@ func (s *feed) run() error {
 	if refused != 0 {
 		return errors.Join(refused.err(), s.send(followFrame{Refusal: refused}))
 	}
-	defer s.n.feeds.Leave(s.to, s.conn.Conn)
+	defer s.leave()
 	if err := s.send(s.greeting()); err != nil {
 		return err
 	}
@@ -94,9 +95,11 @@ func (s *feed) begin(h followHello) refusal {
 	if term, known := s.n.termAt(h.Last); h.Last <= commit && known && term == h.LastTerm {
 		s.at = position{h.Last, h.LastTerm}
 	}
-	if !s.n.feeds.Admit(s.to, s.conn.Conn) {
+	leave, ok := s.n.feeds.Admit(s.to, s.conn)
+	if !ok {
 		return refusedFull
 	}
+	s.leave = leave
 	return 0
 }
 

@@ -10,33 +10,36 @@ import (
 type List[K comparable] struct {
 	most int
 	mu   sync.Mutex
-	by   map[K]io.Closer
+	by   map[K]*guest
 }
 
-// New makes a list with room for so many.
-func New[K comparable](most int) *List[K] { return &List[K]{most: most, by: map[K]io.Closer{}} }
+type guest struct{ stream io.Closer }
 
-// Admit gives a stream its peer's place, and closes the one that had it: whoever comes again has left that one, or should
-// not have two. It says false when there is no place. Streams are told apart by ==.
-func (l *List[K]) Admit(peer K, stream io.Closer) bool {
+// New makes a list with room for so many.
+func New[K comparable](most int) *List[K] { return &List[K]{most: most, by: map[K]*guest{}} }
+
+// Admit gives a stream its peer's place, until it leaves, and closes the one that had it: whoever comes again has left that
+// one, or should not have two. It says false when there is no place.
+func (l *List[K]) Admit(peer K, stream io.Closer) (leave func(), ok bool) {
+	g := &guest{stream}
 	l.mu.Lock()
 	older, again := l.by[peer]
 	full := !again && len(l.by) >= l.most
 	if !full {
-		l.by[peer] = stream
+		l.by[peer] = g
 	}
 	l.mu.Unlock()
 	if again {
-		older.Close()
+		older.stream.Close()
 	}
-	return !full
+	return func() { l.leave(peer, g) }, !full
 }
 
-// Leave gives a place back, unless a newer stream has it.
-func (l *List[K]) Leave(peer K, stream io.Closer) {
+// leave gives a place back, unless a newer stream has it.
+func (l *List[K]) leave(peer K, g *guest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.by[peer] == stream {
+	if l.by[peer] == g {
 		delete(l.by, peer)
 	}
 }
