@@ -6,6 +6,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/report"
 )
 
 // backHold is for how long a member that was judged dead is not built upon again, so that a region that comes and goes
@@ -15,7 +16,7 @@ const backHold = 30 * time.Second
 // chooseServers asks plan who should vote and stand by. Only the leader's drive calls it.
 func (c *Core) chooseServers(candidates []consensus.Candidate) consensus.Choice {
 	now := time.Now()
-	seen, _, _ := c.board.all()
+	seen, _, _ := c.reports.Seen()
 	observers, region := c.observers(candidates, seen, now)
 	var eligible []plan.Candidate
 	for _, m := range candidates {
@@ -24,7 +25,7 @@ func (c *Core) chooseServers(candidates []consensus.Candidate) consensus.Choice 
 		}
 		p := plan.Candidate{
 			ID: string(m.ID), Region: m.Region, Leader: m.ID == c.id(), Voter: m.Voter, Standby: m.Standby,
-			Stable: m.Stable, Reachable: m.ID == c.id() || seen[m.ID].fresh(now),
+			Stable: m.Stable, Reachable: m.ID == c.id() || seen[m.ID].Fresh(now),
 		}
 		if p.Dead = !p.Leader && plan.Dead(p.ID, region, observers); p.Dead {
 			c.buried[m.ID] = now
@@ -39,7 +40,7 @@ func (c *Core) chooseServers(candidates []consensus.Candidate) consensus.Choice 
 }
 
 // observers are the voters with what they last said of silence, and the region of this member, which leads.
-func (c *Core) observers(candidates []consensus.Candidate, seen map[store.MemberID]sighting, now time.Time) (voters []plan.Observer, region string) {
+func (c *Core) observers(candidates []consensus.Candidate, seen map[store.MemberID]report.Sighting, now time.Time) (voters []plan.Observer, region string) {
 	for _, m := range candidates {
 		if m.ID == c.id() {
 			region = m.Region
@@ -53,10 +54,10 @@ func (c *Core) observers(candidates []consensus.Candidate, seen map[store.Member
 
 // observer is a voter's word as plan sees it, if the voter said it to this member itself. What it called silent has been
 // so since.
-func observer(id store.MemberID, region string, s sighting, now time.Time) plan.Observer {
-	o := plan.Observer{ID: string(id), Region: region, Fresh: s.fresh(now) && s.direct && s.vitals != nil, Silent: map[string]time.Duration{}}
-	if s.vitals != nil {
-		for other, seconds := range s.vitals.Silent {
+func observer(id store.MemberID, region string, s report.Sighting, now time.Time) plan.Observer {
+	o := plan.Observer{ID: string(id), Region: region, Fresh: s.Fresh(now) && s.Direct && s.Vitals != nil, Silent: map[string]time.Duration{}}
+	if s.Vitals != nil {
+		for other, seconds := range s.Vitals.Silent {
 			o.Silent[string(other)] = time.Duration(seconds * float64(time.Second))
 		}
 	}

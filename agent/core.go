@@ -15,6 +15,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/report"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -30,10 +31,8 @@ type Core struct {
 	directory *directory
 	endpoint  *transport.Endpoint
 	node      *consensus.Node
-	board     *board
+	reports   *report.Exchange
 	verdict   *verdict
-	senses    *senses
-	callers   callers
 	pace      pace
 	// buried is when each member was judged dead last; it belongs to the leader's drive.
 	buried map[store.MemberID]time.Time
@@ -93,7 +92,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
-	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), senses: newSenses(), callers: newCallers(), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, since: time.Now(), ready: make(chan struct{})}
+	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, since: time.Now(), ready: make(chan struct{})}
 	if err := c.begin(); err != nil {
 		return nil, err
 	}
@@ -112,7 +111,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 // begin begins another of the member's lives.
 func (c *Core) begin() error {
 	c.self.Life++
-	c.board = newBoard(c.id(), c.self.Life)
+	c.reports = report.New(report.Config{Self: c.id(), Life: c.self.Life, Fleet: around{c}, Logger: c.log})
 	return c.dir.amend(func(s *self) { s.Life = c.self.Life })
 }
 
@@ -126,7 +125,7 @@ func (c *Core) open(cfg CoreConfig) error {
 		return err
 	}
 	c.endpoint = endpoint
-	c.endpoint.Handle(kindReport, cfg.Seams.handler(c.receiveReports))
+	c.endpoint.Handle(report.Kind, cfg.Seams.handler(c.receiveReports))
 	c.endpoint.Handle(kindEnrol, cfg.Seams.handler(c.serveEnrol))
 	node, err := consensus.Open(consensus.Config{
 		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint, cfg.Seams},

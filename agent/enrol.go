@@ -156,9 +156,9 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 
 // lastSign tells when each member was heard last.
 func (c *Core) lastSign() func(store.MemberID) epoch.Sign {
-	seen, _, _ := c.board.all()
+	seen, _, _ := c.reports.Seen()
 	return func(id store.MemberID) epoch.Sign {
-		s := epoch.Sign{Heard: seen[id].at, Alive: seen[id].fresh(time.Now())}
+		s := epoch.Sign{Heard: seen[id].At, Alive: seen[id].Fresh(time.Now())}
 		if c.since.After(s.Heard) {
 			s.Heard = c.since // before that nobody here listened
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/reconcile"
+	"github.com/hanse-fleet/hanse/report"
 )
 
 // apiStore is the store as apiserver wants it.
@@ -75,7 +76,7 @@ func (b *workBoard) Changed() <-chan struct{} {
 func (b *workBoard) follow(ctx context.Context) error {
 	for ctx.Err() == nil {
 		v := b.core.store.View()
-		_, _, news := b.core.board.all()
+		_, _, news := b.core.reports.Seen()
 		if items, err := b.works.list(v); err != nil {
 			b.core.log.Error("works cannot be computed", "err", err)
 		} else {
@@ -104,11 +105,11 @@ func (b *workBoard) put(items []v1alpha1.Work) {
 type ownReports struct {
 	core    *Core
 	mu      sync.Mutex
-	bundles map[string]bundleReport
+	bundles map[string]report.Bundle
 }
 
 func newOwnReports(c *Core) *ownReports {
-	return &ownReports{core: c, bundles: map[string]bundleReport{}}
+	return &ownReports{core: c, bundles: map[string]report.Bundle{}}
 }
 
 // take takes over the bundles whose status changed.
@@ -116,9 +117,9 @@ func (o *ownReports) take(changed []reconcile.Report) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, r := range changed {
-		o.bundles[r.Bundle] = bundleReport{Bundle: r.Bundle, BundleUID: r.BundleUID, Status: r.Status}
+		o.bundles[r.Bundle] = report.Bundle{Bundle: r.Bundle, BundleUID: r.BundleUID, Status: r.Status}
 	}
-	o.core.tell(slices.Collect(maps.Values(o.bundles)))
+	o.core.reports.Tell(slices.Collect(maps.Values(o.bundles)))
 }
 
 // withdrawn forgets a bundle that left nothing in the cluster, and strikes it in the log.
@@ -130,7 +131,7 @@ func (o *ownReports) withdrawn(ctx context.Context, bundle, uid string) error {
 	defer o.mu.Unlock()
 	if o.bundles[bundle].BundleUID == uid {
 		delete(o.bundles, bundle)
-		o.core.tell(slices.Collect(maps.Values(o.bundles)))
+		o.core.reports.Tell(slices.Collect(maps.Values(o.bundles)))
 	}
 	return nil
 }

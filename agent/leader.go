@@ -15,6 +15,7 @@ import (
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/report"
 )
 
 const (
@@ -61,7 +62,7 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 	}
 	for ctx.Err() == nil {
 		v := c.store.View()
-		_, _, news := c.board.all()
+		_, _, news := c.reports.Seen()
 		if err := l.decide(ctx, v); err != nil && ctx.Err() == nil {
 			c.log.Warn("leader could not write a decision", "term", term, "err", err)
 			sleep(ctx, leaderTick/4)
@@ -103,7 +104,7 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 		s.Clusters = append(s.Clusters, *c.value)
 	}
 	for cluster, seen := range l.sightings(v) {
-		s.Sightings[cluster] = seen.planned(time.Now())
+		s.Sightings[cluster] = planned(seen, time.Now())
 	}
 	s.named = map[string]map[string]object[v1alpha1.Grant]{}
 	for _, g := range s.grants {
@@ -117,18 +118,18 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 }
 
 // planned is a sighting as plan decides by it.
-func (s sighting) planned(now time.Time) plan.Sighting {
-	p := plan.Sighting{Fresh: s.fresh(now), Works: map[string]v1alpha1.WorkStatus{}}
-	for name, r := range s.bundles {
+func planned(s report.Sighting, now time.Time) plan.Sighting {
+	p := plan.Sighting{Fresh: s.Fresh(now), Works: map[string]v1alpha1.WorkStatus{}}
+	for name, r := range s.Bundles {
 		p.Works[name] = r.Status
 	}
 	return p
 }
 
 // sightings is what was seen last of each cluster, by the cluster's name.
-func (c *Core) sightings(v *store.View) map[string]sighting {
-	seen, _, _ := c.board.all()
-	by := make(map[string]sighting, len(seen))
+func (c *Core) sightings(v *store.View) map[string]report.Sighting {
+	seen, _, _ := c.reports.Seen()
+	by := make(map[string]report.Sighting, len(seen))
 	for _, m := range v.Members() {
 		if s, ok := seen[m.ID]; ok {
 			by[m.Cluster] = s

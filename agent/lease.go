@@ -5,11 +5,12 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/report"
 )
 
 // leaseWarning says when the lease of this member, fixed since it started, has become too short to lead with: a leader
 // hears from each voter once a round trip and a fifth of its lease. Empty: it fits, or this member does not vote.
-func leaseWarning(me store.MemberID, voters []store.MemberID, v *vitals) string {
+func leaseWarning(me store.MemberID, voters []store.MemberID, v *report.Vitals) string {
 	if v == nil {
 		return ""
 	}
@@ -19,10 +20,10 @@ func leaseWarning(me store.MemberID, voters []store.MemberID, v *vitals) string 
 	for _, id := range voters {
 		votes = votes || id == me
 		seats = append(seats, plan.Seat{ID: string(id), Able: true})
-		trips[string(me)][string(id)] = fromMillis(v.RTT[id].P99)
+		trips[string(me)][string(id)] = report.FromMillis(v.RTT[id].P99)
 	}
 	latency, known := plan.QuorumLatency(string(me), seats, trips)
-	lease := fromMillis(v.Lease)
+	lease := report.FromMillis(v.Lease)
 	if !votes || !known || latency <= lease*7/10 {
 		return ""
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/fault"
+	"github.com/hanse-fleet/hanse/report"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -82,16 +83,16 @@ func (c *Core) Peers() []transport.PeerState { return c.endpoint.Peers() }
 
 // Tell replaces what this member says of the bundles in its own cluster, for a Core that has none.
 func (c *Core) Tell(bundles map[string]v1alpha1.WorkStatus) {
-	var all []bundleReport
+	var all []report.Bundle
 	for name, status := range bundles {
-		all = append(all, bundleReport{Bundle: name, Status: status})
+		all = append(all, report.Bundle{Bundle: name, Status: status})
 	}
-	c.tell(all)
+	c.reports.Tell(all)
 }
 
 // Told is what a member's cluster says of a bundle, as far as it was heard here.
 func (c *Core) Told(member store.MemberID, bundle string) (v1alpha1.WorkStatus, bool) {
-	seen, _, _ := c.board.all()
-	r, ok := seen[member].bundles[bundle]
+	seen, _, _ := c.reports.Seen()
+	r, ok := seen[member].Bundles[bundle]
 	return r.Status, ok
 }

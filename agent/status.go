@@ -10,7 +10,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
-	"github.com/hanse-fleet/hanse/transport"
+	"github.com/hanse-fleet/hanse/report"
 )
 
 // Status is the fleet as this member sees it now, without what runs in the clusters.
@@ -20,9 +20,9 @@ func (c *Core) Status() v1alpha1.FleetStatus { return c.fleetStatus(nil) }
 func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 	v := c.store.View()
 	now := time.Now()
-	seen, _, _ := c.board.all()
+	seen, _, _ := c.reports.Seen()
 	me := seen[c.id()]
-	me.revision, me.at = v.Revision(), now
+	me.Revision, me.At = v.Revision(), now
 	seen[c.id()] = me
 	raft := c.node.Status()
 	council := c.council(v, raft, seen, now)
@@ -35,7 +35,7 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 	rtt := c.roundTrips()
 	for _, m := range v.Members() {
 		names[m.ID] = m.Cluster
-		cs := statusOfCluster(m, seen[m.ID], v.Revision(), rtt[transport.MemberID(m.ID)], now)
+		cs := statusOfCluster(m, seen[m.ID], v.Revision(), rtt[m.ID], now)
 		cs.Voter, cs.Standby = slices.Contains(raft.Voters, m.ID), slices.Contains(raft.Nonvoters, m.ID)
 		if !cs.Reachable {
 			cs.SeenGoneBy = goneBy(m.ID, v.Members(), seen, now)
@@ -78,18 +78,18 @@ func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 	return all
 }
 
-func statusOfCluster(m store.Member, seen sighting, revision store.Revision, rtt time.Duration, now time.Time) v1alpha1.ClusterFleetStatus {
+func statusOfCluster(m store.Member, seen report.Sighting, revision store.Revision, rtt time.Duration, now time.Time) v1alpha1.ClusterFleetStatus {
 	cs := v1alpha1.ClusterFleetStatus{
-		Name: m.Cluster, Region: m.Region, Reachable: seen.fresh(now),
-		Revision: uint64(seen.revision), RTTMillis: float64(rtt.Microseconds()) / 1000,
+		Name: m.Cluster, Region: m.Region, Reachable: seen.Fresh(now),
+		Revision: uint64(seen.Revision), RTTMillis: float64(rtt.Microseconds()) / 1000,
 	}
-	if !seen.at.IsZero() {
-		cs.LastSeen = &metav1.Time{Time: seen.at}
+	if !seen.At.IsZero() {
+		cs.LastSeen = &metav1.Time{Time: seen.At}
 	}
-	if seen.revision < revision {
-		cs.Lag = uint64(revision - seen.revision)
+	if seen.Revision < revision {
+		cs.Lag = uint64(revision - seen.Revision)
 	}
-	for _, b := range seen.bundles {
+	for _, b := range seen.Bundles {
 		if d := b.Status.LastDrift; d != nil && (cs.LastDrift == nil || d.At.After(cs.LastDrift.At.Time)) {
 			cs.LastDrift = d
 		}
@@ -124,15 +124,15 @@ func cannotAct(w v1alpha1.Work) bool {
 
 // roundTrip is the one to a member that is connected.
 func (c *Core) roundTrip(id store.MemberID) (time.Duration, bool) {
-	rtt, ok := c.roundTrips()[transport.MemberID(id)]
+	rtt, ok := c.roundTrips()[id]
 	return rtt, ok && rtt > 0
 }
 
 // roundTrips are the round trips to connected members, by transport's own measure.
-func (c *Core) roundTrips() map[transport.MemberID]time.Duration {
-	rtt := map[transport.MemberID]time.Duration{}
+func (c *Core) roundTrips() map[store.MemberID]time.Duration {
+	rtt := map[store.MemberID]time.Duration{}
 	for _, p := range c.endpoint.Peers() {
-		rtt[p.ID] = p.RTT
+		rtt[store.MemberID(p.ID)] = p.RTT
 	}
 	return rtt
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/report"
 )
 
 // steer hands the leadership on, while this member leads: to where a person wants it, else to the region from where a
@@ -66,7 +67,7 @@ func (c *Core) betterLeader(office time.Time, move plan.Move) (string, plan.Move
 // heirs are the voters, able to lead if they have been stable for a while, and their round trips; none while a change
 // of the voters is under way.
 func (c *Core) heirs(now time.Time) ([]plan.Seat, plan.Trips) {
-	seen, _, _ := c.board.all()
+	seen, _, _ := c.reports.Seen()
 	raft := c.node.Status()
 	k := c.council(c.store.View(), raft, seen, now)
 	if k.change(func(id string) string { return id }) != nil {
@@ -74,10 +75,10 @@ func (c *Core) heirs(now time.Time) ([]plan.Seat, plan.Trips) {
 	}
 	trips := plan.Trips{}
 	for i, s := range k.now {
-		if v := seen[store.MemberID(s.ID)].vitals; v != nil {
+		if v := seen[store.MemberID(s.ID)].Vitals; v != nil {
 			trips[s.ID] = map[string]time.Duration{}
 			for other, trip := range v.RTT {
-				trips[s.ID][string(other)] = fromMillis(trip.Least)
+				trips[s.ID][string(other)] = report.FromMillis(trip.Least)
 			}
 		}
 		stable := func(p consensus.Peer) bool { return string(p.ID) == s.ID && p.Stable }

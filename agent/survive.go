@@ -8,6 +8,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/report"
 )
 
 // ableLag is how many revisions a voter may be behind and still count in a majority: it catches up within a moment.
@@ -22,15 +23,15 @@ type council struct {
 
 // council reads the leader's own word where it can: a voter that the leader does not hear is of no use to it, whoever
 // else does.
-func (c *Core) council(v *store.View, raft consensus.Status, seen map[store.MemberID]sighting, now time.Time) council {
+func (c *Core) council(v *store.View, raft consensus.Status, seen map[store.MemberID]report.Sighting, now time.Time) council {
 	k := council{leader: raft.Leader}
-	var said vitals
-	if s := seen[raft.Leader]; s.fresh(now) && s.vitals != nil {
-		said = *s.vitals
+	var said report.Vitals
+	if s := seen[raft.Leader]; s.Fresh(now) && s.Vitals != nil {
+		said = *s.Vitals
 	}
 	newest := v.Revision()
 	for _, id := range raft.Voters {
-		newest = max(newest, seen[id].revision)
+		newest = max(newest, seen[id].Revision)
 	}
 	wanted := said.Wanted
 	if len(wanted) == 0 {
@@ -39,14 +40,14 @@ func (c *Core) council(v *store.View, raft consensus.Status, seen map[store.Memb
 	for _, m := range v.Members() {
 		s := seen[m.ID]
 		_, unheard := said.Silent[m.ID]
-		seat := plan.Seat{ID: string(m.ID), Region: m.Region, Able: s.fresh(now) && !unheard && s.revision+ableLag >= newest}
+		seat := plan.Seat{ID: string(m.ID), Region: m.Region, Able: s.Fresh(now) && !unheard && s.Revision+ableLag >= newest}
 		if slices.Contains(raft.Voters, m.ID) {
 			k.now = append(k.now, seat)
 		}
 		if slices.Contains(wanted, m.ID) {
 			k.next = append(k.next, seat)
 		}
-		if s.fresh(now) && !slices.Contains(k.living, m.Region) {
+		if s.Fresh(now) && !slices.Contains(k.living, m.Region) {
 			k.living = append(k.living, m.Region)
 		}
 	}
@@ -103,13 +104,13 @@ func (k council) change(name func(string) string) *v1alpha1.VoterChange {
 }
 
 // goneBy are the clusters whose members say, freshly, that they hear nothing of a member.
-func goneBy(id store.MemberID, members []store.Member, seen map[store.MemberID]sighting, now time.Time) (clusters []string) {
+func goneBy(id store.MemberID, members []store.Member, seen map[store.MemberID]report.Sighting, now time.Time) (clusters []string) {
 	for _, m := range members {
 		s := seen[m.ID]
-		if s.vitals == nil || !s.fresh(now) {
+		if s.Vitals == nil || !s.Fresh(now) {
 			continue
 		}
-		if _, silent := s.vitals.Silent[id]; silent {
+		if _, silent := s.Vitals.Silent[id]; silent {
 			clusters = append(clusters, m.Cluster)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/report"
 )
 
 // works computes the kind Work: what the log wants of each cluster, and what the cluster's member said last.
@@ -118,14 +119,14 @@ func onlyLooks(s *v1alpha1.WorkStatus, w v1alpha1.Work) {
 }
 
 // statusOf is what the cluster's member said of a bundle, with the one condition that sums it up.
-func statusOf(s sighting, w v1alpha1.Work) v1alpha1.WorkStatus {
+func statusOf(s report.Sighting, w v1alpha1.Work) v1alpha1.WorkStatus {
 	status := v1alpha1.WorkStatus{Health: v1alpha1.HealthUnknown}
-	if r, ok := s.bundles[w.Spec.Bundle]; ok {
+	if r, ok := s.Bundles[w.Spec.Bundle]; ok {
 		status = *r.Status.DeepCopy()
 	}
 	said := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
-	if !s.toldAt.IsZero() {
-		status.SeenAt = &metav1.Time{Time: s.toldAt.Truncate(time.Second)}
+	if !s.ToldAt.IsZero() {
+		status.SeenAt = &metav1.Time{Time: s.ToldAt.Truncate(time.Second)}
 	}
 	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, LastTransitionTime: w.CreationTimestamp}
 	if status.SeenAt != nil {

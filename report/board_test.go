@@ -1,4 +1,4 @@
-package agent
+package report
 
 import (
 	"errors"
@@ -104,20 +104,20 @@ func (p *post) cut(ws ...*wire) {
 	}
 }
 
-func (p *post) seen(at, of store.MemberID) sighting {
+func (p *post) seen(at, of store.MemberID) Sighting {
 	all, _, _ := p.boards[at].all()
 	return all[of]
 }
 
 func (p *post) sees(at, of store.MemberID, fresh bool) {
 	p.Helper()
-	if s := p.seen(at, of); s.fresh(p.now) != fresh {
-		p.Errorf("%s sees %s alive: %v; last heard %s ago", at, of, !fresh, p.now.Sub(s.at))
+	if s := p.seen(at, of); s.Fresh(p.now) != fresh {
+		p.Errorf("%s sees %s alive: %v; last heard %s ago", at, of, !fresh, p.now.Sub(s.At))
 	}
 }
 
-func runs(bundle, revision string, problems int) bundleReport {
-	r := bundleReport{Bundle: bundle, Status: v1alpha1.WorkStatus{Applied: revision}}
+func runs(bundle, revision string, problems int) Bundle {
+	r := Bundle{Bundle: bundle, Status: v1alpha1.WorkStatus{Applied: revision}}
 	for i := range problems {
 		r.Status.Problems = append(r.Status.Problems, v1alpha1.Problem{Reason: "Refused", Message: fmt.Sprint(i, strings.Repeat("x", 500))})
 	}
@@ -137,20 +137,20 @@ func twoServers(t *testing.T) (p *post, f1, relay, f2 [2]*wire) {
 
 func TestEverybodyHearsOfEverybodyThroughAFew(t *testing.T) {
 	p, _, _, _ := twoServers(t)
-	p.boards["f1"].tell([]bundleReport{runs("shop", "shop-1", 0), runs("till", "till-1", 0)}, p.now)
+	p.boards["f1"].tell([]Bundle{runs("shop", "shop-1", 0), runs("till", "till-1", 0)}, p.now)
 	p.pass(3)
 	for at := range p.boards {
 		for of := range p.boards {
 			p.sees(at, of, true)
 		}
-		if got := p.seen(at, "f1").bundles["shop"].Status.Applied; got != "shop-1" {
+		if got := p.seen(at, "f1").Bundles["shop"].Status.Applied; got != "shop-1" {
 			t.Errorf("%s knows %q of f1", at, got)
 		}
 	}
-	p.boards["f1"].tell([]bundleReport{runs("shop", "shop-2", 0)}, p.now)
+	p.boards["f1"].tell([]Bundle{runs("shop", "shop-2", 0)}, p.now)
 	p.pass(3)
 	for at := range p.boards {
-		if got := p.seen(at, "f1").bundles; len(got) != 1 || got["shop"].Status.Applied != "shop-2" {
+		if got := p.seen(at, "f1").Bundles; len(got) != 1 || got["shop"].Status.Applied != "shop-2" {
 			t.Errorf("%s still knows %v of f1", at, got)
 		}
 	}
@@ -163,7 +163,7 @@ func TestWhoIsSilentIsAwayEverywhereAndItsAgeIsRight(t *testing.T) {
 	p.pass(6)
 	for _, at := range []store.MemberID{"relay", "s2", "s1", "f1"} {
 		p.sees(at, "f2", false)
-		if heard := p.seen(at, "f2").at; heard.Sub(since).Abs() > 1500*time.Millisecond {
+		if heard := p.seen(at, "f2").At; heard.Sub(since).Abs() > 1500*time.Millisecond {
 			t.Errorf("%s heard it last %s after it went", at, heard.Sub(since))
 		}
 	}
@@ -220,17 +220,17 @@ func TestAMemberThatMayNotSpeakForOthersIsRefused(t *testing.T) {
 	p := newPost(t, "s1", "liar", "victim")
 	p.boards["s1"].place(true)
 	up, _ := p.follow("victim", "s1", false)
-	p.boards["victim"].tell([]bundleReport{runs("shop", "shop-1", 0)}, p.now)
+	p.boards["victim"].tell([]Bundle{runs("shop", "shop-1", 0)}, p.now)
 	if err := p.carry(up); err != nil {
 		t.Fatal(err)
 	}
-	lie := news{ID: "victim", Number: 9 << countBits, Told: 9 << countBits, Bundles: []bundleReport{{Bundle: "shop", Number: 9 << countBits}}}
+	lie := news{ID: "victim", Number: 9 << countBits, Told: 9 << countBits, Bundles: []Bundle{{Bundle: "shop", Number: 9 << countBits}}}
 	l := newLine("liar", below)
 	err := p.boards["s1"].take(l, bulletin{News: []news{{ID: "liar", Number: 1}, lie}}, false, p.now)
 	if !errors.Is(err, errForged) {
 		t.Errorf("it was taken: %v", err)
 	}
-	if got := p.seen("s1", "victim").bundles["shop"].Status.Applied; got != "shop-1" {
+	if got := p.seen("s1", "victim").Bundles["shop"].Status.Applied; got != "shop-1" {
 		t.Errorf("victim is said to run %q", got)
 	}
 }
@@ -240,7 +240,7 @@ func TestOldNewsNeverOvertakesNew(t *testing.T) {
 	b, first, second := p.boards["s1"], newLine("r1", beside), newLine("r2", beside)
 	take := func(l *line, number uint64, revision string) {
 		t.Helper()
-		n := news{ID: "f", Number: number, Told: number, Bundles: []bundleReport{{Bundle: "shop", Number: number, Status: v1alpha1.WorkStatus{Applied: revision}}}}
+		n := news{ID: "f", Number: number, Told: number, Bundles: []Bundle{{Bundle: "shop", Number: number, Status: v1alpha1.WorkStatus{Applied: revision}}}}
 		if err := b.take(l, bulletin{News: []news{n}}, true, p.now); err != nil {
 			t.Fatal(err)
 		}
@@ -248,21 +248,21 @@ func TestOldNewsNeverOvertakesNew(t *testing.T) {
 	take(first, 1<<countBits+9, "of its first life")
 	take(second, 2<<countBits+1, "of its second life")
 	take(first, 1<<countBits+10, "late")
-	if got := p.seen("s1", "f").bundles["shop"].Status.Applied; got != "of its second life" {
+	if got := p.seen("s1", "f").Bundles["shop"].Status.Applied; got != "of its second life" {
 		t.Errorf("what counts is what it said %q", got)
 	}
 }
 
 func TestFourHundredBundlesWithAllTheirProblemsTravel(t *testing.T) {
 	p, _, _, _ := twoServers(t)
-	var all []bundleReport
+	var all []Bundle
 	for i := range 400 {
 		all = append(all, runs(fmt.Sprintf("bundle-%03d", i), "r1", 16))
 	}
 	p.boards["f1"].tell(all, p.now)
 	p.pass(3)
 	for at := range p.boards {
-		if got := len(p.seen(at, "f1").bundles); got != 400 {
+		if got := len(p.seen(at, "f1").Bundles); got != 400 {
 			t.Errorf("%s knows of %d bundles", at, got)
 		}
 	}
@@ -303,7 +303,7 @@ func TestAMemberThatSaysTooMuchIsNotKeptInFull(t *testing.T) {
 			t.Fatalf("%d bytes are kept", b.records["f"].bytes)
 		}
 	}
-	if n := len(b.records["f"].bundles); n > maxBundles {
+	if n := len(b.records["f"].Bundles); n > maxBundles {
 		t.Errorf("%d bundles are kept", n)
 	}
 }
@@ -316,7 +316,7 @@ func TestASlowReaderHearsTheLatestStateAndNothingQueues(t *testing.T) {
 	p.pass(1)
 	down.cut = true // it does not read
 	for i := range 50 {
-		p.boards["f"].tell([]bundleReport{runs("shop", fmt.Sprint("shop-", i), 16)}, p.now)
+		p.boards["f"].tell([]Bundle{runs("shop", fmt.Sprint("shop-", i), 16)}, p.now)
 		p.pass(1)
 	}
 	before := down.bulletins
@@ -324,7 +324,23 @@ func TestASlowReaderHearsTheLatestStateAndNothingQueues(t *testing.T) {
 	if err := p.carry(down); err != nil {
 		t.Fatal(err)
 	}
-	if got := p.seen("slow", "f").bundles["shop"].Status.Applied; got != "shop-49" || down.bulletins != before+1 {
+	if got := p.seen("slow", "f").Bundles["shop"].Status.Applied; got != "shop-49" || down.bulletins != before+1 {
 		t.Errorf("it hears %q, in %d bulletins", got, down.bulletins-before)
+	}
+}
+
+func TestAReportThatNoBulletinHoldsIsNotTaken(t *testing.T) {
+	r := Bundle{Bundle: "shop", BundleUID: string(make([]byte, maxReport))}
+	if r.weight() <= maxReport {
+		t.Errorf("it weighs %d", r.weight())
+	}
+	b := newBoard("a", 1)
+	rec := &record{Sighting: Sighting{Bundles: map[string]Bundle{}}, ticks: map[string]uint64{}}
+	b.hearBundles(rec, news{Bundles: []Bundle{r, {Bundle: "web", Number: 1}}, Names: []string{"shop", "web"}, NamesAt: 1}, time.Now())
+	if _, taken := rec.Bundles["shop"]; taken {
+		t.Error("it is kept, and would be passed on")
+	}
+	if _, taken := rec.Bundles["web"]; !taken {
+		t.Error("the other one is not taken")
 	}
 }

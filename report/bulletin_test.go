@@ -1,4 +1,4 @@
-package agent
+package report
 
 import (
 	"bytes"
@@ -20,12 +20,12 @@ var update = flag.Bool("update", false, "write the golden files anew: that chang
 // wholeBulletin has every field set.
 var wholeBulletin = bulletin{Follows: true, AsOf: 12, News: []news{{
 	ID: "m1", Number: 1<<countBits + 7, Revision: 811, Told: 1<<countBits + 6, ToldAge: 340,
-	Vitals: &vitals{
-		RTT: map[store.MemberID]roundTrip{"m2": {Least: 1.5, P99: 3}}, Silent: map[store.MemberID]float64{"m3": 4.2},
+	Vitals: &Vitals{
+		RTT: map[store.MemberID]RoundTrip{"m2": {Least: 1.5, P99: 3}}, Silent: map[store.MemberID]float64{"m3": 4.2},
 		FsyncP999: 7, Lease: 250, Wanted: []store.MemberID{"m1", "m2"},
 	},
 	NamesAt: 1<<countBits + 2, Names: []string{"shop", "till"},
-	Bundles: []bundleReport{{Bundle: "shop", BundleUID: "u1", Number: 1<<countBits + 6, Status: v1alpha1.WorkStatus{Applied: "shop-u1-1", Health: v1alpha1.HealthReady}}},
+	Bundles: []Bundle{{Bundle: "shop", BundleUID: "u1", Number: 1<<countBits + 6, Status: v1alpha1.WorkStatus{Applied: "shop-u1-1", Health: v1alpha1.HealthReady}}},
 }, {
 	ID: "m3", Number: 5<<countBits + 9, Silent: true, Age: 4200, Hops: 2, Revision: 800,
 }}}
@@ -97,11 +97,11 @@ func FuzzBulletin(f *testing.F) {
 		if err := b.take(l, w, true, p.now); err != nil {
 			t.Fatal(err)
 		}
-		b.lapse(p.now.Add(unreachableAfter))
+		b.lapse(p.now.Add(UnreachableAfter))
 		seen, _, _ := b.all()
 		for id, s := range seen {
-			if s.at.After(p.now) || s.toldAt.After(p.now) {
-				t.Errorf("%s was heard at %s, and told at %s, in the future", id, s.at, s.toldAt)
+			if s.At.After(p.now) || s.ToldAt.After(p.now) {
+				t.Errorf("%s was heard at %s, and told at %s, in the future", id, s.At, s.ToldAt)
 			}
 		}
 		said, _ := b.compose(newLine("m9", below), p.now)

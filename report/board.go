@@ -1,4 +1,4 @@
-package agent
+package report
 
 import (
 	"maps"
@@ -11,8 +11,8 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// A member that was silent for unreachableAfter counts as away.
-const unreachableAfter = 3 * time.Second
+// UnreachableAfter is how long a member was silent that counts as away.
+const UnreachableAfter = 3 * time.Second
 
 const (
 	// maxSeen bounds the members on a board, maxBundles and maxSaid what is kept of one of them: who says more is not
@@ -27,8 +27,8 @@ const (
 	countBits = 40
 )
 
-// bundleReport is what a cluster's member says of one bundle in it.
-type bundleReport struct {
+// Bundle is what a cluster's member says of one bundle in it.
+type Bundle struct {
 	Bundle    string              `json:"bundle"`
 	BundleUID string              `json:"bundleUID"`
 	Status    v1alpha1.WorkStatus `json:"status"`
@@ -37,7 +37,7 @@ type bundleReport struct {
 }
 
 // weight is about how many bytes a report takes.
-func (r bundleReport) weight() int {
+func (r Bundle) weight() int {
 	n := 512 + len(r.Bundle) + len(r.BundleUID) + len(r.Status.Applied) + len(r.Status.Health)
 	of := func(o v1alpha1.ObjectRef) int {
 		return len(o.APIVersion) + len(o.Kind) + len(o.Namespace) + len(o.Name)
@@ -54,21 +54,22 @@ func (r bundleReport) weight() int {
 	return n
 }
 
-// sighting is what a member said last, and when it was heard: by this member, or by one that passed it on.
-type sighting struct {
-	revision store.Revision
-	bundles  map[string]bundleReport // never changed, only replaced
-	at       time.Time               // of its last sign of life
-	toldAt   time.Time               // of its last report of bundles
-	vitals   *vitals                 // nil: no server of raft
-	direct   bool                    // the sign of life came from itself, on a connection of its own
+// Sighting is what a member said last, and when it was heard: by this member, or by one that passed it on.
+type Sighting struct {
+	Revision store.Revision
+	Bundles  map[string]Bundle // by name; never changed, only replaced
+	At       time.Time         // of its last sign of life
+	ToldAt   time.Time         // of its last report of bundles
+	Vitals   *Vitals           // nil: no server of raft
+	Direct   bool              // the sign of life came from itself, on a connection of its own
 }
 
-func (s sighting) fresh(now time.Time) bool { return now.Sub(s.at) < unreachableAfter }
+// Fresh says that the member lives, as far as is known.
+func (s Sighting) Fresh(now time.Time) bool { return now.Sub(s.At) < UnreachableAfter }
 
 // record is a sighting with what is needed to pass it on.
 type record struct {
-	sighting
+	Sighting
 	number  uint64
 	told    uint64
 	names   []string // sorted; at namesAt
@@ -126,24 +127,24 @@ func (b *board) record(id store.MemberID) *record {
 }
 
 // beat is this member's sign of life, with what changes all the time.
-func (b *board) beat(revision store.Revision, v *vitals, now time.Time) {
+func (b *board) beat(revision store.Revision, v *Vitals, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.record(b.self)
 	r.number++
-	r.at, r.revision, r.vitals, r.direct = now, revision, v, true
+	r.At, r.Revision, r.Vitals, r.Direct = now, revision, v, true
 }
 
 // tell replaces what this member says of its own cluster.
-func (b *board) tell(bundles []bundleReport, now time.Time) {
+func (b *board) tell(bundles []Bundle, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.record(b.self)
 	r.number++
-	r.told, r.toldAt = r.number, now
-	next, gone := map[string]bundleReport{}, r.namesAt == 0
+	r.told, r.ToldAt = r.number, now
+	next, gone := map[string]Bundle{}, r.namesAt == 0
 	for _, n := range bundles[:min(len(bundles), maxBundles)] {
-		old, known := r.bundles[n.Bundle]
+		old, known := r.Bundles[n.Bundle]
 		if n.Number = r.number; known && sameReport(old, n) {
 			n = old
 		} else {
@@ -151,13 +152,13 @@ func (b *board) tell(bundles []bundleReport, now time.Time) {
 		}
 		next[n.Bundle] = n
 	}
-	for name := range r.bundles {
+	for name := range r.Bundles {
 		if _, still := next[name]; !still {
 			gone = true
 			delete(r.ticks, name)
 		}
 	}
-	r.bundles = next
+	r.Bundles = next
 	if gone {
 		r.names, r.namesAt = slices.Sorted(maps.Keys(next)), r.number
 		b.touched(r, "")
@@ -166,7 +167,7 @@ func (b *board) tell(bundles []bundleReport, now time.Time) {
 	b.bump()
 }
 
-func sameReport(a, b bundleReport) bool {
+func sameReport(a, b Bundle) bool {
 	return a.BundleUID == b.BundleUID && reflect.DeepEqual(a.Status, b.Status)
 }
 
@@ -210,12 +211,12 @@ func (b *board) touch() {
 }
 
 // all returns a copy of what was seen, a number that grows with every change, and a channel that closes at the next.
-func (b *board) all() (map[store.MemberID]sighting, uint64, <-chan struct{}) {
+func (b *board) all() (map[store.MemberID]Sighting, uint64, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	seen := make(map[store.MemberID]sighting, len(b.records))
+	seen := make(map[store.MemberID]Sighting, len(b.records))
 	for id, r := range b.records {
-		if id != b.self || !r.at.IsZero() {
+		if id != b.self || !r.At.IsZero() {
 			seen[id] = r.seen(id)
 		}
 	}
@@ -223,11 +224,11 @@ func (b *board) all() (map[store.MemberID]sighting, uint64, <-chan struct{}) {
 }
 
 // seen is the sighting as of now.
-func (r *record) seen(id store.MemberID) sighting {
-	s := r.sighting
+func (r *record) seen(id store.MemberID) Sighting {
+	s := r.Sighting
 	for l, c := range r.claims {
-		if at := c.time(l, id); at.After(s.at) {
-			s.at, s.direct = at, l.peer == id
+		if at := c.time(l, id); at.After(s.At) {
+			s.At, s.Direct = at, l.peer == id
 		}
 	}
 	return s
@@ -253,7 +254,7 @@ func (b *board) lapse(now time.Time) {
 	for id, r := range b.records {
 		for l, c := range r.claims {
 			at := c.time(l, id)
-			lapsed := now.Sub(at) >= unreachableAfter
+			lapsed := now.Sub(at) >= UnreachableAfter
 			switch {
 			case lapsed && l.closed:
 				r.remember(id)
@@ -276,7 +277,7 @@ func (b *board) lapse(now time.Time) {
 // remember keeps the last sign of life beyond the claims that it comes from.
 func (r *record) remember(id store.MemberID) {
 	s := r.seen(id)
-	r.at, r.direct = s.at, s.direct
+	r.At, r.Direct = s.At, s.Direct
 }
 
 // forget drops members that are not in the fleet any more.

@@ -1,4 +1,4 @@
-package agent
+package report
 
 import (
 	"testing"
@@ -6,15 +6,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 func TestAMemberSpeaksToAFew(t *testing.T) {
-	servers := consensus.Status{Voters: []store.MemberID{"v1", "v2", "v3"}, Nonvoters: []store.MemberID{"s1"}}
-	fed := func(from store.MemberID) consensus.Status { s := servers; s.Source = from; return s }
+	servers := Position{Voters: []store.MemberID{"v1", "v2", "v3"}, Nonvoters: []store.MemberID{"s1"}}
+	fed := func(from store.MemberID) Position { s := servers; s.Source = from; return s }
 	type step struct {
-		status consensus.Status
+		status Position
 		silent time.Duration // of whoever was spoken to
 		want   map[store.MemberID]role
 	}
@@ -43,7 +42,7 @@ func TestAMemberSpeaksToAFew(t *testing.T) {
 			{fed("v2"), 5 * time.Second, map[store.MemberID]role{"v2": above, "v3": above}},
 			{fed("v2"), 0, map[store.MemberID]role{"v2": above}},
 		}},
-		"who knows nobody speaks to nobody": {"f", []step{{consensus.Status{}, 0, map[store.MemberID]role{}}}},
+		"who knows nobody speaks to nobody": {"f", []step{{Position{}, 0, map[store.MemberID]role{}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n, now := neighbours{self: c.self}, time.Unix(1_000_000, 0)

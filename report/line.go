@@ -1,4 +1,4 @@
-package agent
+package report
 
 import (
 	"cmp"
@@ -101,7 +101,7 @@ func (b *board) hear(l *line, n news, now time.Time) (urgent bool) {
 		b.touchedHead(r)
 		urgent = true
 	}
-	r.claims[l] = claim{silent: n.Silent, hops: n.Hops, at: ago(now, n.Age), lapsed: n.Silent && n.Age >= unreachableAfter.Milliseconds()}
+	r.claims[l] = claim{silent: n.Silent, hops: n.Hops, at: ago(now, n.Age), lapsed: n.Silent && n.Age >= UnreachableAfter.Milliseconds()}
 	if n.Number > r.number || n.Number == r.number && direct {
 		urgent = b.hearHead(r, n, direct, now) || urgent
 	}
@@ -112,15 +112,15 @@ func (b *board) hear(l *line, n news, now time.Time) (urgent bool) {
 // on of them.
 func (b *board) hearHead(r *record, n news, direct bool, now time.Time) (urgent bool) {
 	r.number = n.Number
-	if r.revision != n.Revision {
-		r.revision = n.Revision
+	if r.Revision != n.Revision {
+		r.Revision = n.Revision
 		b.touchedHead(r) // passed on with the next sign of life
 	}
-	if s := r.seen(n.ID); direct || !s.direct || !s.fresh(now) {
-		if urgent = !r.vitals.brief().equal(n.Vitals.brief()); urgent {
+	if s := r.seen(n.ID); direct || !s.Direct || !s.Fresh(now) {
+		if urgent = !r.Vitals.brief().equal(n.Vitals.brief()); urgent {
 			b.touchedHead(r)
 		}
-		r.vitals = n.Vitals
+		r.Vitals = n.Vitals
 	}
 	return urgent
 }
@@ -128,15 +128,15 @@ func (b *board) hearHead(r *record, n news, direct bool, now time.Time) (urgent 
 // hearBundles takes what is newer of a member's bundles.
 func (b *board) hearBundles(r *record, n news, now time.Time) (urgent bool) {
 	if n.Told > r.told {
-		r.told, r.toldAt, urgent = n.Told, ago(now, n.ToldAge), true
+		r.told, r.ToldAt, urgent = n.Told, ago(now, n.ToldAge), true
 		b.touchedHead(r)
 	}
 	if n.NamesAt <= r.namesAt && len(n.Bundles) == 0 {
 		return urgent
 	}
-	next := make(map[string]bundleReport, len(r.bundles)+len(n.Bundles))
-	maps.Copy(next, r.bundles)
-	r.bundles = next
+	next := make(map[string]Bundle, len(r.Bundles)+len(n.Bundles))
+	maps.Copy(next, r.Bundles)
+	r.Bundles = next
 	if n.NamesAt > r.namesAt {
 		urgent = true
 		b.hearNames(r, n)
@@ -161,16 +161,16 @@ func (b *board) hearNames(r *record, n news) {
 	r.names, r.namesAt = names[:min(len(names), maxBundles)], n.NamesAt
 	slices.Sort(r.names)
 	b.touched(r, "")
-	for name, old := range r.bundles {
+	for name, old := range r.Bundles {
 		if _, still := slices.BinarySearch(r.names, name); !still && old.Number < r.namesAt {
 			r.bytes -= old.weight()
-			delete(r.bundles, name)
+			delete(r.Bundles, name)
 			delete(r.ticks, name)
 		}
 	}
 }
 
-func weightOf(r bundleReport, known bool) int {
+func weightOf(r Bundle, known bool) int {
 	if !known {
 		return 0
 	}
@@ -283,20 +283,20 @@ func (l *line) passes(from *line, c claim) bool {
 
 // newsOf is the head of what is said of a member on a line.
 func (b *board) newsOf(l *line, id store.MemberID, r *record, now time.Time) news {
-	n := news{ID: id, Number: r.number, Revision: r.revision, Vitals: r.vitals, Told: r.told}
+	n := news{ID: id, Number: r.number, Revision: r.Revision, Vitals: r.Vitals, Told: r.told}
 	if r.told > 0 {
-		n.ToldAge = agedSince(r.toldAt, now)
+		n.ToldAge = agedSince(r.ToldAt, now)
 	}
 	if id == b.self && l.role != below {
 		return n
 	}
-	n.Vitals = r.vitals.brief()
+	n.Vitals = r.Vitals.brief()
 	if id == b.self {
 		return n
 	}
-	n.Age, n.Silent, n.Hops = agedSince(r.seen(id).at, now), true, maxHops
+	n.Age, n.Silent, n.Hops = agedSince(r.seen(id).At, now), true, maxHops
 	for from, c := range r.claims {
-		if l.passes(from, c) && !c.silent && now.Sub(c.time(from, id)) < unreachableAfter {
+		if l.passes(from, c) && !c.silent && now.Sub(c.time(from, id)) < UnreachableAfter {
 			n.Silent, n.Hops = false, min(n.Hops, c.hops+1)
 		}
 	}
@@ -315,7 +315,7 @@ func (n *news) add(r *record, it item) int {
 		n.Names, n.NamesAt = r.names, r.namesAt
 		return 64 * len(r.names)
 	}
-	said := r.bundles[it.part]
+	said := r.Bundles[it.part]
 	n.Bundles = append(n.Bundles, said)
 	return said.weight()
 }

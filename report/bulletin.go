@@ -1,4 +1,4 @@
-package agent
+package report
 
 import (
 	"encoding/binary"
@@ -11,11 +11,11 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// kindReport is the stream on which members tell each other what they see. Whoever opens it speaks; when it follows, the
+// Kind is the stream on which members tell each other what they see. Whoever opens it speaks; when it follows, the
 // other side answers on the same stream, in the same form:
 //
 //	repeated: uint32 length, big endian | a bulletin, JSON
-const kindReport = "report"
+const Kind = "report"
 
 const (
 	// maxBulletin bounds one frame, and fullBulletin is what a sender stays near: reports go one bundle at a time, so a
@@ -51,7 +51,7 @@ type news struct {
 	Hops     int            `json:"hops,omitempty"`
 	Age      int64          `json:"age,omitempty"`
 	Revision store.Revision `json:"revision"`
-	Vitals   *vitals        `json:"vitals,omitempty"`
+	Vitals   *Vitals        `json:"vitals,omitempty"`
 	// Told is the number with which the member reported its bundles last, and ToldAge how long ago.
 	Told    uint64 `json:"told,omitempty"`
 	ToldAge int64  `json:"toldAge,omitempty"`
@@ -59,7 +59,7 @@ type news struct {
 	NamesAt uint64   `json:"namesAt,omitempty"`
 	Names   []string `json:"names,omitempty"`
 	// Bundles are those that changed.
-	Bundles []bundleReport `json:"bundles,omitempty"`
+	Bundles []Bundle `json:"bundles,omitempty"`
 }
 
 func (w bulletin) asOf(now time.Time) time.Time { return ago(now, w.AsOf) }
