@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -47,6 +48,7 @@ func TestDiscoveryNamesTheKinds(t *testing.T) {
 // explained is what explain reads of OpenAPI.
 type explained struct {
 	Description string               `json:"description"`
+	Enum        []string             `json:"enum"`
 	Properties  map[string]explained `json:"properties"`
 	AllOf       []explained          `json:"allOf"`
 	Items       *explained           `json:"items"`
@@ -78,9 +80,13 @@ func TestEveryFieldIsExplained(t *testing.T) {
 			t.Errorf("%s is not explained", name)
 		}
 		for field, p := range s.Properties {
-			wrapped := field == "metadata" || field == "spec" || field == "status" || field == "items"
-			if p.Description == "" && !wrapped {
+			if p.Description == "" && field != "items" {
 				t.Errorf("%s.%s is not explained", name, field)
+			}
+			for _, value := range p.Enum {
+				if text := fmt.Sprintf("`\"%s\"` ", value); !strings.Contains(p.Description, text) {
+					t.Errorf("%s.%s: value %s is not explained: %q", name, field, value, p.Description)
+				}
 			}
 		}
 	}

@@ -121,9 +121,9 @@ func (s *Server) genericConfig() (*genericserver.Config, error) {
 	c.LongRunningFunc = s.longRunning(c.LongRunningFunc)
 	c.RESTOptionsGetter = s
 	namer := openapinamer.NewDefinitionNamer(named)
-	c.OpenAPIConfig = genericserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
+	c.OpenAPIConfig = genericserver.DefaultOpenAPIConfig(openapi.Definitions, namer)
 	c.OpenAPIConfig.Info.Title = "Hanse"
-	c.OpenAPIV3Config = genericserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
+	c.OpenAPIV3Config = genericserver.DefaultOpenAPIV3Config(openapi.Definitions, namer)
 	c.OpenAPIV3Config.Info.Title = "Hanse"
 	c.EnableIndex, c.EnableProfiling, c.EnableMetrics = false, false, false
 	c.MaxRequestBodyBytes = maxBody

@@ -104,8 +104,10 @@ type Voting string
 
 // A voter may become leader, so it is trusted with the integrity of the whole fleet.
 const (
+	// It votes when the fleet needs another voter.
 	VotingEligible Voting = "Eligible"
-	VotingNever    Voting = "Never"
+	// It never votes, and so never leads.
+	VotingNever Voting = "Never"
 )
 
 // Rights says what a member may write, whoever asks it to.
@@ -114,9 +116,12 @@ type Rights string
 
 // What each right allows is checked when a command is applied, on every member alike.
 const (
-	RightsAdmin      Rights = "Admin"      // whatever the asking person may
-	RightsOwnObjects Rights = "OwnObjects" // its own status, and bundles that target itself alone
-	RightsReadOnly   Rights = "ReadOnly"   // its own status
+	// Whatever the asking person may.
+	RightsAdmin Rights = "Admin"
+	// Its own status, and bundles that target itself alone.
+	RightsOwnObjects Rights = "OwnObjects"
+	// Its own status.
+	RightsReadOnly Rights = "ReadOnly"
 )
 
 // LeaderPlace is where the leader should be: a cluster or a region.
@@ -152,7 +157,9 @@ type VoterRole string
 
 // The roles of a member in the consensus.
 const (
-	RoleVoter    VoterRole = "Voter"
+	// It votes, and may lead.
+	RoleVoter VoterRole = "Voter"
+	// It follows.
 	RoleNonvoter VoterRole = "Nonvoter"
 )
 
@@ -209,9 +216,12 @@ type Role string
 
 // The roles, from most to least.
 const (
-	RoleAdmin    Role = "Admin"    // everything
-	RoleOperator Role = "Operator" // bundles; reads the rest
-	RoleViewer   Role = "Viewer"   // reads
+	// Everything.
+	RoleAdmin Role = "Admin"
+	// Bundles; reads the rest, users excepted.
+	RoleOperator Role = "Operator"
+	// Reads, users excepted.
+	RoleViewer Role = "Viewer"
 )
 
 // UserSpec binds a key to a role.
@@ -268,8 +278,10 @@ type DriftPolicy string
 
 // DriftCorrect puts the object right; DriftReport only says so in the Work.
 const (
+	// The object is put right.
 	DriftCorrect DriftPolicy = "Correct"
-	DriftReport  DriftPolicy = "Report"
+	// The difference is shown in the Work, and left.
+	DriftReport DriftPolicy = "Report"
 )
 
 // DeletionPolicy says what happens to a cluster's objects when they leave the bundle, or the bundle leaves the cluster.
@@ -278,7 +290,9 @@ type DeletionPolicy string
 
 // DeletionPrune deletes them; DeletionOrphan leaves them where they are, without our labels.
 const (
-	DeletionPrune  DeletionPolicy = "Prune"
+	// They are deleted.
+	DeletionPrune DeletionPolicy = "Prune"
+	// They stay, without the fleet's labels.
 	DeletionOrphan DeletionPolicy = "Orphan"
 )
 
@@ -288,7 +302,9 @@ type AdoptPolicy string
 
 // AdoptNever leaves the object and reports a conflict; AdoptAlways takes it over.
 const (
-	AdoptNever  AdoptPolicy = "Never"
+	// The object is left as it is, and the Work shows a conflict.
+	AdoptNever AdoptPolicy = "Never"
+	// The object is taken over.
 	AdoptAlways AdoptPolicy = "Always"
 )
 
@@ -418,8 +434,11 @@ type RolloutPhase string
 
 // The phases of a rollout.
 const (
-	RolloutRunning    RolloutPhase = "Running"
-	RolloutComplete   RolloutPhase = "Complete"
+	// Waves are granted, one after the other.
+	RolloutRunning RolloutPhase = "Running"
+	// Every cluster has its grant, and is healthy.
+	RolloutComplete RolloutPhase = "Complete"
+	// A newer rollout of the bundle took its place.
 	RolloutSuperseded RolloutPhase = "Superseded"
 )
 
@@ -479,10 +498,14 @@ type Health string
 
 // The states of health, from best to worst.
 const (
-	HealthReady      Health = "Ready"
+	// All are ready.
+	HealthReady Health = "Ready"
+	// Some are on their way.
 	HealthInProgress Health = "InProgress"
-	HealthFailed     Health = "Failed"
-	HealthUnknown    Health = "Unknown"
+	// Some will not become ready as they are.
+	HealthFailed Health = "Failed"
+	// Some could not be looked at.
+	HealthUnknown Health = "Unknown"
 )
 
 // WorkStatus is what the cluster's own member reported last.

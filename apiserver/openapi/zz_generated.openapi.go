@@ -263,7 +263,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleContent(ref common.ReferenceCal
 				Properties: map[string]spec.Schema{
 					"drift": {
 						SchemaProps: spec.SchemaProps{
-							Description: "drift says what happens when an object was changed in a cluster: Correct puts it right, Report only says so.\n\nPossible enum values:\n - `\"Correct\"`\n - `\"Report\"`",
+							Description: "drift says what happens when an object was changed in a cluster: Correct puts it right, Report only says so.\n\nPossible enum values:\n - `\"Correct\"` The object is put right.\n - `\"Report\"` The difference is shown in the Work, and left.",
 							Default:     "Correct",
 							Type:        []string{"string"},
 							Format:      "",
@@ -272,7 +272,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleContent(ref common.ReferenceCal
 					},
 					"deletion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deletion says what happens to objects that left the bundle: Prune deletes them, Orphan leaves them.\n\nPossible enum values:\n - `\"Orphan\"`\n - `\"Prune\"`",
+							Description: "deletion says what happens to objects that left the bundle: Prune deletes them, Orphan leaves them.\n\nPossible enum values:\n - `\"Orphan\"` They stay, without the fleet's labels.\n - `\"Prune\"` They are deleted.",
 							Default:     "Prune",
 							Type:        []string{"string"},
 							Format:      "",
@@ -281,7 +281,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleContent(ref common.ReferenceCal
 					},
 					"adopt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "adopt says what happens to objects that are there already and are not of this bundle: Never leaves them and reports a conflict, Always takes them over.\n\nPossible enum values:\n - `\"Always\"`\n - `\"Never\"`",
+							Description: "adopt says what happens to objects that are there already and are not of this bundle: Never leaves them and reports a conflict, Always takes them over.\n\nPossible enum values:\n - `\"Always\"` The object is taken over.\n - `\"Never\"` The object is left as it is, and the Work shows a conflict.",
 							Default:     "Never",
 							Type:        []string{"string"},
 							Format:      "",
@@ -484,7 +484,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionSpec(ref common.Referen
 					},
 					"drift": {
 						SchemaProps: spec.SchemaProps{
-							Description: "drift says what happens when an object was changed in a cluster: Correct puts it right, Report only says so.\n\nPossible enum values:\n - `\"Correct\"`\n - `\"Report\"`",
+							Description: "drift says what happens when an object was changed in a cluster: Correct puts it right, Report only says so.\n\nPossible enum values:\n - `\"Correct\"` The object is put right.\n - `\"Report\"` The difference is shown in the Work, and left.",
 							Default:     "Correct",
 							Type:        []string{"string"},
 							Format:      "",
@@ -493,7 +493,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionSpec(ref common.Referen
 					},
 					"deletion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deletion says what happens to objects that left the bundle: Prune deletes them, Orphan leaves them.\n\nPossible enum values:\n - `\"Orphan\"`\n - `\"Prune\"`",
+							Description: "deletion says what happens to objects that left the bundle: Prune deletes them, Orphan leaves them.\n\nPossible enum values:\n - `\"Orphan\"` They stay, without the fleet's labels.\n - `\"Prune\"` They are deleted.",
 							Default:     "Prune",
 							Type:        []string{"string"},
 							Format:      "",
@@ -502,7 +502,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionSpec(ref common.Referen
 					},
 					"adopt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "adopt says what happens to objects that are there already and are not of this bundle: Never leaves them and reports a conflict, Always takes them over.\n\nPossible enum values:\n - `\"Always\"`\n - `\"Never\"`",
+							Description: "adopt says what happens to objects that are there already and are not of this bundle: Never leaves them and reports a conflict, Always takes them over.\n\nPossible enum values:\n - `\"Always\"` The object is taken over.\n - `\"Never\"` The object is left as it is, and the Work shows a conflict.",
 							Default:     "Never",
 							Type:        []string{"string"},
 							Format:      "",
@@ -552,7 +552,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleSpec(ref common.ReferenceCallba
 					},
 					"drift": {
 						SchemaProps: spec.SchemaProps{
-							Description: "drift says what happens when an object was changed in a cluster: Correct puts it right, Report only says so.\n\nPossible enum values:\n - `\"Correct\"`\n - `\"Report\"`",
+							Description: "drift says what happens when an object was changed in a cluster: Correct puts it right, Report only says so.\n\nPossible enum values:\n - `\"Correct\"` The object is put right.\n - `\"Report\"` The difference is shown in the Work, and left.",
 							Default:     "Correct",
 							Type:        []string{"string"},
 							Format:      "",
@@ -561,7 +561,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleSpec(ref common.ReferenceCallba
 					},
 					"deletion": {
 						SchemaProps: spec.SchemaProps{
-							Description: "deletion says what happens to objects that left the bundle: Prune deletes them, Orphan leaves them.\n\nPossible enum values:\n - `\"Orphan\"`\n - `\"Prune\"`",
+							Description: "deletion says what happens to objects that left the bundle: Prune deletes them, Orphan leaves them.\n\nPossible enum values:\n - `\"Orphan\"` They stay, without the fleet's labels.\n - `\"Prune\"` They are deleted.",
 							Default:     "Prune",
 							Type:        []string{"string"},
 							Format:      "",
@@ -570,7 +570,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleSpec(ref common.ReferenceCallba
 					},
 					"adopt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "adopt says what happens to objects that are there already and are not of this bundle: Never leaves them and reports a conflict, Always takes them over.\n\nPossible enum values:\n - `\"Always\"`\n - `\"Never\"`",
+							Description: "adopt says what happens to objects that are there already and are not of this bundle: Never leaves them and reports a conflict, Always takes them over.\n\nPossible enum values:\n - `\"Always\"` The object is taken over.\n - `\"Never\"` The object is left as it is, and the Work shows a conflict.",
 							Default:     "Never",
 							Type:        []string{"string"},
 							Format:      "",
@@ -786,7 +786,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterSpec(ref common.ReferenceCallb
 					},
 					"voting": {
 						SchemaProps: spec.SchemaProps{
-							Description: "voting says whether the member may vote in the fleet's consensus: Eligible or Never.\n\nPossible enum values:\n - `\"Eligible\"`\n - `\"Never\"`",
+							Description: "voting says whether the member may vote in the fleet's consensus: Eligible or Never.\n\nPossible enum values:\n - `\"Eligible\"` It votes when the fleet needs another voter.\n - `\"Never\"` It never votes, and so never leads.",
 							Default:     "Eligible",
 							Type:        []string{"string"},
 							Format:      "",
@@ -795,7 +795,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterSpec(ref common.ReferenceCallb
 					},
 					"rights": {
 						SchemaProps: spec.SchemaProps{
-							Description: "rights says what the member may write to the fleet: Admin, OwnObjects or ReadOnly. Eligible clusters have Admin unless told otherwise, others OwnObjects.\n\nPossible enum values:\n - `\"Admin\"`\n - `\"OwnObjects\"` whatever the asking person may\n - `\"ReadOnly\"` its own status, and bundles that target itself alone",
+							Description: "rights says what the member may write to the fleet: Admin, OwnObjects or ReadOnly. Eligible clusters have Admin unless told otherwise, others OwnObjects.\n\nPossible enum values:\n - `\"Admin\"` Whatever the asking person may.\n - `\"OwnObjects\"` Its own status, and bundles that target itself alone.\n - `\"ReadOnly\"` Its own status.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Admin", "OwnObjects", "ReadOnly"},
@@ -864,7 +864,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref common.ReferenceCal
 					},
 					"voter": {
 						SchemaProps: spec.SchemaProps{
-							Description: "voter is the member's part in the consensus: Voter or Nonvoter. Written by the leader.\n\nPossible enum values:\n - `\"Nonvoter\"`\n - `\"Voter\"`",
+							Description: "voter is the member's part in the consensus: Voter or Nonvoter. Written by the leader.\n\nPossible enum values:\n - `\"Nonvoter\"` It follows.\n - `\"Voter\"` It votes, and may lead.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Nonvoter", "Voter"},
@@ -1487,7 +1487,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutStatus(ref common.ReferenceCal
 				Properties: map[string]spec.Schema{
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Description: "phase is Running, Complete, or Superseded by a newer one.\n\nPossible enum values:\n - `\"Complete\"`\n - `\"Running\"`\n - `\"Superseded\"`",
+							Description: "phase is Running, Complete, or Superseded by a newer one.\n\nPossible enum values:\n - `\"Complete\"` Every cluster has its grant, and is healthy.\n - `\"Running\"` Waves are granted, one after the other.\n - `\"Superseded\"` A newer rollout of the bundle took its place.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Complete", "Running", "Superseded"},
@@ -1676,7 +1676,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_UserSpec(ref common.ReferenceCallback
 					},
 					"role": {
 						SchemaProps: spec.SchemaProps{
-							Description: "role is what the person may do: Admin, Operator or Viewer.\n\nPossible enum values:\n - `\"Admin\"`\n - `\"Operator\"` everything\n - `\"Viewer\"` bundles; reads the rest",
+							Description: "role is what the person may do: Admin, Operator or Viewer.\n\nPossible enum values:\n - `\"Admin\"` Everything.\n - `\"Operator\"` Bundles; reads the rest, users excepted.\n - `\"Viewer\"` Reads, users excepted.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -1896,7 +1896,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_WorkStatus(ref common.ReferenceCallba
 					},
 					"health": {
 						SchemaProps: spec.SchemaProps{
-							Description: "health of the objects together: Ready, InProgress, Failed or Unknown.\n\nPossible enum values:\n - `\"Failed\"`\n - `\"InProgress\"`\n - `\"Ready\"`\n - `\"Unknown\"`",
+							Description: "health of the objects together: Ready, InProgress, Failed or Unknown.\n\nPossible enum values:\n - `\"Failed\"` Some will not become ready as they are.\n - `\"InProgress\"` Some are on their way.\n - `\"Ready\"` All are ready.\n - `\"Unknown\"` Some could not be looked at.",
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Failed", "InProgress", "Ready", "Unknown"},
