@@ -3,6 +3,9 @@ package apiserver
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/conversion"
@@ -51,6 +54,11 @@ func clusterKind() kind {
 		kind: "Cluster", plural: "clusters", singular: "cluster", short: []string{"cl"},
 		new: newOf[v1alpha1.Cluster], newList: newOf[v1alpha1.ClusterList], table: clusterTable(),
 		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.Cluster).Spec },
+		selectable: func(obj runtime.Object) map[string]string {
+			c := obj.(*v1alpha1.Cluster)
+			return map[string]string{"spec.region": c.Spec.Region, "spec.zone": c.Spec.Zone, "spec.voting": string(c.Spec.Voting),
+				"spec.rights": string(c.Spec.Rights), "status.voter": string(c.Status.Voter)}
+		},
 		keepStatus: func(obj, old runtime.Object) {
 			obj.(*v1alpha1.Cluster).Status = statusOf(old, func(c *v1alpha1.Cluster) v1alpha1.ClusterStatus { return c.Status })
 		},
@@ -66,6 +74,9 @@ func userKind() kind {
 		kind: "User", plural: "users", singular: "user",
 		new: newOf[v1alpha1.User], newList: newOf[v1alpha1.UserList], table: userTable(),
 		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.User).Spec },
+		selectable: func(obj runtime.Object) map[string]string {
+			return map[string]string{"spec.role": string(obj.(*v1alpha1.User).Spec.Role)}
+		},
 		validate: func(_ string, obj runtime.Object) field.ErrorList {
 			return v1alpha1.ValidateUser(obj.(*v1alpha1.User))
 		},
@@ -104,7 +115,8 @@ func rolloutKind() kind {
 		new: newOf[v1alpha1.Rollout], newList: newOf[v1alpha1.RolloutList], table: rolloutTable(),
 		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.Rollout).Spec },
 		selectable: func(obj runtime.Object) map[string]string {
-			return map[string]string{"spec.bundle": obj.(*v1alpha1.Rollout).Spec.Bundle}
+			r := obj.(*v1alpha1.Rollout)
+			return map[string]string{"spec.bundle": r.Spec.Bundle, "status.phase": string(r.Status.Phase)}
 		},
 		keepStatus: func(obj, old runtime.Object) {
 			obj.(*v1alpha1.Rollout).Status = statusOf(old, func(r *v1alpha1.Rollout) v1alpha1.RolloutStatus { return r.Status })
@@ -118,7 +130,7 @@ func workKind() kind {
 		new: newOf[v1alpha1.Work], newList: newOf[v1alpha1.WorkList], table: workTable(),
 		selectable: func(obj runtime.Object) map[string]string {
 			w := obj.(*v1alpha1.Work)
-			return map[string]string{"spec.bundle": w.Spec.Bundle, "spec.cluster": w.Spec.Cluster}
+			return map[string]string{"spec.bundle": w.Spec.Bundle, "spec.cluster": w.Spec.Cluster, "status.health": string(w.Status.Health)}
 		},
 	}
 }
@@ -141,15 +153,18 @@ func statusOf[T, S any](old runtime.Object, status func(*T) S) (s S) {
 
 // fieldLabel says which fields a selector may name.
 func (k kind) fieldLabel(label, value string) (string, string, error) {
-	if label == "metadata.name" {
+	if slices.Contains(k.fieldLabels(), label) {
 		return label, value, nil
 	}
+	return "", "", fmt.Errorf("%s cannot be selected by field %q; they can by %s", k.plural, label, strings.Join(k.fieldLabels(), ", "))
+}
+
+func (k kind) fieldLabels() []string {
+	labels := []string{"metadata.name"}
 	if k.selectable != nil {
-		if _, ok := k.selectable(k.new())[label]; ok {
-			return label, value, nil
-		}
+		labels = append(labels, slices.Sorted(maps.Keys(k.selectable(k.new())))...)
 	}
-	return "", "", fmt.Errorf("%s cannot be selected by field %q", k.plural, label)
+	return labels
 }
 
 // changed says whether a new generation is due.

@@ -147,6 +147,7 @@ func (s *Server) GetRESTOptions(resource schema.GroupResource, _ runtime.Object)
 			Config:        storagebackend.Config{Codec: codec, EncodeVersioner: v1alpha1.SchemeGroupVersion},
 			GroupResource: resource,
 		},
+		EnableGarbageCollection: true, // by the controllers of the clusters that this API is aggregated into
 		ResourcePrefix:          "/" + resource.Resource,
 		DeleteCollectionWorkers: 1,
 		Decorator: func(_ *storagebackend.ConfigForResource, prefix string, _ func(runtime.Object) (string, error),

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -66,10 +67,28 @@ func setGeneration(obj runtime.Object, generation int64) {
 
 // Validate checks a new object.
 func (s strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorList {
-	if s.kind.validate == nil {
+	errs := validateOwners(obj)
+	if s.kind.validate != nil {
+		errs = append(errs, s.kind.validate(s.fleet, obj)...)
+	}
+	return errs
+}
+
+// validateOwners refuses owners that are not of the fleet. Every cluster's garbage collector sees every object of the
+// fleet: it would not find an owner that lives in another cluster, and delete what it owns.
+func validateOwners(obj runtime.Object) (errs field.ErrorList) {
+	m, err := meta.Accessor(obj)
+	if err != nil {
 		return nil
 	}
-	return s.kind.validate(s.fleet, obj)
+	at := field.NewPath("metadata", "ownerReferences")
+	for i, owner := range m.GetOwnerReferences() {
+		if group, _, _ := strings.Cut(owner.APIVersion, "/"); group != v1alpha1.GroupName {
+			errs = append(errs, field.Invalid(at.Index(i).Child("apiVersion"), owner.APIVersion,
+				"only an object of "+v1alpha1.GroupName+" can own one: in other clusters there is no such "+owner.Kind+", and their garbage collectors would delete this"))
+		}
+	}
+	return errs
 }
 
 // ValidateUpdate checks the object as it would become.

@@ -55,7 +55,7 @@ func (r *workREST) List(_ context.Context, opts *metainternal.ListOptions) (runt
 	if opts != nil && opts.Continue != "" {
 		return nil, apierrors.NewResourceExpired("works are listed whole; list again without continue")
 	}
-	matches := selection(opts)
+	matches := r.selection(opts)
 	items, version := r.log.list()
 	list := &v1alpha1.WorkList{Items: []v1alpha1.Work{}}
 	list.ResourceVersion = strconv.FormatUint(version, 10)
@@ -68,7 +68,7 @@ func (r *workREST) List(_ context.Context, opts *metainternal.ListOptions) (runt
 }
 
 // selection is what the selectors of a request want.
-func selection(opts *metainternal.ListOptions) func(*v1alpha1.Work) bool {
+func (r *workREST) selection(opts *metainternal.ListOptions) func(*v1alpha1.Work) bool {
 	label, field := labels.Everything(), fields.Everything()
 	if opts != nil && opts.LabelSelector != nil {
 		label = opts.LabelSelector
@@ -76,9 +76,10 @@ func selection(opts *metainternal.ListOptions) func(*v1alpha1.Work) bool {
 	if opts != nil && opts.FieldSelector != nil {
 		field = opts.FieldSelector
 	}
+	want := predicate(r.kind)(label, field)
 	return func(w *v1alpha1.Work) bool {
-		set := fields.Set{"metadata.name": w.Name, "spec.bundle": w.Spec.Bundle, "spec.cluster": w.Spec.Cluster}
-		return label.Matches(labels.Set(w.Labels)) && field.Matches(set)
+		ok, err := want.Matches(w)
+		return ok && err == nil
 	}
 }
 
@@ -87,7 +88,7 @@ func (r *workREST) Watch(ctx context.Context, opts *metainternal.ListOptions) (w
 	if opts == nil {
 		opts = &metainternal.ListOptions{}
 	}
-	w := &workWatch{rest: r, matches: selection(opts), bookmarks: opts.AllowWatchBookmarks,
+	w := &workWatch{rest: r, matches: r.selection(opts), bookmarks: opts.AllowWatchBookmarks,
 		results: make(chan watch.Event, 16), done: make(chan struct{})}
 	version, err := r.begin(opts.ResourceVersion)
 	if err != nil {

@@ -16,6 +16,8 @@ import (
 const (
 	// CauseNoQuorum marks a 503: surely not written.
 	CauseNoQuorum metav1.CauseType = "NoQuorum"
+	// CauseNotKnown marks a 503: not here, and without quorum nobody can say that it is nowhere.
+	CauseNotKnown metav1.CauseType = "NotKnown"
 	// CauseUncertain marks a 504: it may have been written; repeating is safe.
 	CauseUncertain metav1.CauseType = "Uncertain"
 )
@@ -48,6 +50,17 @@ func (s *Storage) noQuorum(err error) error {
 	status.ErrStatus.Details = &metav1.StatusDetails{
 		Group: s.Resource.Group, Kind: s.Resource.Resource, RetryAfterSeconds: 1,
 		Causes: []metav1.StatusCause{{Type: CauseNoQuorum, Message: err.Error()}},
+	}
+	return status
+}
+
+// unknown says that an object that is not here may be elsewhere. It must not be taken for gone: a garbage collector that
+// finds an owner gone deletes what it owned. It has no Retry-After: clients that obey it would only wait.
+func (s *Storage) unknown(v sight, key string) error {
+	status := apierrors.NewServiceUnavailable(fmt.Sprintf("%s %q is not here, and may be elsewhere: %s", s.Resource, s.name(key), s.stale(v.View)))
+	status.ErrStatus.Details = &metav1.StatusDetails{
+		Group: s.Resource.Group, Kind: s.Resource.Resource, Name: s.name(key),
+		Causes: []metav1.StatusCause{{Type: CauseNotKnown, Message: v.stale.Error()}},
 	}
 	return status
 }

@@ -29,53 +29,62 @@ func (s *Storage) Get(ctx context.Context, key string, opts storage.GetOptions, 
 	switch {
 	case ok:
 		return s.decode(kv.Value, kv.Modified, out)
+	case v.stale != nil:
+		return s.unknown(v, key)
 	case opts.IgnoreNotFound:
 		return runtime.SetZeroValue(out)
 	}
 	return storage.NewKeyNotFoundError(key, 0)
 }
 
+// sight is a state as a reader gets it.
+type sight struct {
+	*store.View
+	stale error // why it may lack what was acknowledged, when a reader asked for all of that
+}
+
 // notOlderThan is the state by the rules of resourceVersion: "" all that was acknowledged, "0" whatever is here,
 // else that revision or a later one.
-func (s *Storage) notOlderThan(ctx context.Context, resourceVersion string) (*store.View, error) {
+func (s *Storage) notOlderThan(ctx context.Context, resourceVersion string) (sight, error) {
 	v, err := s.byVersion(ctx, resourceVersion)
 	if err == nil && v.Revision() == 0 {
-		return nil, apierrors.NewServiceUnavailable("this member does not have the fleet's state yet")
+		return sight{}, apierrors.NewServiceUnavailable("this member does not have the fleet's state yet")
 	}
 	return v, err
 }
 
-func (s *Storage) byVersion(ctx context.Context, resourceVersion string) (*store.View, error) {
+func (s *Storage) byVersion(ctx context.Context, resourceVersion string) (sight, error) {
 	switch resourceVersion {
 	case "":
 		return s.fresh(ctx)
 	case "0":
-		return s.Store.View(), nil
+		return sight{View: s.Store.View()}, nil
 	}
 	rev, err := s.ParseResourceVersion(resourceVersion)
 	if err != nil {
-		return nil, err
+		return sight{}, err
 	}
-	return s.reached(ctx, store.Revision(rev))
+	v, err := s.reached(ctx, store.Revision(rev))
+	return sight{View: v}, err
 }
 
 // fresh is the state with all that was acknowledged before. Without quorum a read gets the local state, with a
 // warning; a request that wants to write gets the error.
-func (s *Storage) fresh(ctx context.Context) (*store.View, error) {
+func (s *Storage) fresh(ctx context.Context) (sight, error) {
 	err := s.barrier(ctx)
 	switch {
 	case err == nil:
-		return s.Store.View(), nil
+		return sight{View: s.Store.View()}, nil
 	case ctx.Err() != nil:
-		return nil, storage.NewTimeoutError(s.Prefix, ctx.Err().Error())
+		return sight{}, storage.NewTimeoutError(s.Prefix, ctx.Err().Error())
 	case !errors.Is(err, store.ErrNoQuorum):
-		return nil, fmt.Errorf("read %s: %w", s.Resource, err)
+		return sight{}, fmt.Errorf("read %s: %w", s.Resource, err)
 	case writing(ctx):
-		return nil, s.noQuorum(err)
+		return sight{}, s.noQuorum(err)
 	}
 	v := s.Store.View()
 	warning.AddWarning(ctx, "", s.stale(v))
-	return v, nil
+	return sight{v, err}, nil
 }
 
 // barrier waits, not for ever, until the local state has all that was acknowledged before.

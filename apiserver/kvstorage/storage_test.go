@@ -134,8 +134,11 @@ func TestAReadThatServesAWriteNeedsQuorum(t *testing.T) {
 	ctx, s, f := podStorage(t)
 	f.Fail(store.ErrNoQuorum)
 	err := s.Get(ctx, "/pods/n/a", storage.GetOptions{}, &example.Pod{})
-	if !storage.IsNotFound(err) {
-		t.Errorf("a read: %v", err)
+	if !apierrors.IsServiceUnavailable(err) || !apierrors.HasStatusCause(err, CauseNotKnown) {
+		t.Errorf("a read of what may be elsewhere: %v", err)
+	}
+	if err := s.Get(ctx, "/pods/n/a", storage.GetOptions{ResourceVersion: "0"}, &example.Pod{}); !storage.IsNotFound(err) {
+		t.Errorf("a read of whatever is here: %v", err)
 	}
 	ctx = apirequest.WithRequestInfo(ctx, &apirequest.RequestInfo{IsResourceRequest: true, Verb: "delete"})
 	err = s.Get(ctx, "/pods/n/a", storage.GetOptions{}, &example.Pod{})

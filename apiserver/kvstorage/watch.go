@@ -54,7 +54,7 @@ func (s *Storage) Watch(ctx context.Context, key string, opts storage.ListOption
 func (w *watcher) begin(ctx context.Context, opts storage.ListOptions) error {
 	rev, err := w.storage.ParseResourceVersion(opts.ResourceVersion)
 	if err != nil {
-		return err
+		return apierrors.NewBadRequest(fmt.Sprintf("invalid resource version: %v", err))
 	}
 	if !wantsInitial(opts, rev) && rev > 0 {
 		w.after = store.Revision(rev)
@@ -66,7 +66,7 @@ func (w *watcher) begin(ctx context.Context, opts storage.ListOptions) error {
 	}
 	w.after = v.Revision()
 	if wantsInitial(opts, rev) {
-		w.initial = v
+		w.initial = v.View
 	}
 	w.marked = opts.SendInitialEvents != nil && *opts.SendInitialEvents && opts.Predicate.AllowWatchBookmarks
 	return nil
