@@ -15,19 +15,14 @@ import (
 	"k8s.io/apiserver/pkg/apis/example"
 	examplev1 "k8s.io/apiserver/pkg/apis/example/v1"
 	storagetesting "k8s.io/apiserver/pkg/storage/testing"
+	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
 
 	"github.com/hanse-fleet/hanse/apiserver/internal/onemember"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// The conformance suite of k8s.io/apiserver/pkg/storage/testing. Left out are:
-//
-//   - CreateWithTTL, GuaranteedUpdateWithTTL: nothing of a fleet's vanishes by itself.
-//   - everything that swaps a value.Transformer under the storage (GuaranteedUpdateChecksStoredData,
-//     TransformationFailure, WatchError, WatchErrorIsBlockingFurtherEvents, UnsafeDelete, ErrorAggregation, MissingExpectedTransformOrDecodeError): values are
-//     not encrypted at rest, and a value that cannot be decoded cannot be written through this API.
-//   - Stats: counts bytes as etcd does.
-//   - ProgressNotify, CompactRevision: asked by a watch cache only, and there is none.
+// The conformance suite of k8s.io/apiserver/pkg/storage/testing. docs/conformance.md has the list, and why what is not
+// here is not.
 func podStorage(t *testing.T) (context.Context, *Storage, *onemember.Store) {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -140,6 +135,9 @@ func TestConformanceOfReadsAndWrites(t *testing.T) {
 		"GuaranteedUpdate": func(ctx context.Context, t *testing.T, s *Storage, f *onemember.Store) {
 			storagetesting.RunTestGuaranteedUpdate(ctx, t, untransformed{s}, stored(f, s))
 		},
+		"Stats": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+			storagetesting.RunTestStats(ctx, t, s, s.Codec, identity.NewEncryptCheckTransformer(), true)
+		},
 		"KeySchema": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestKeySchema(ctx, t, s)
 		},
@@ -236,6 +234,9 @@ func TestConformanceOfWatches(t *testing.T) {
 		},
 		"OptionalWatchBookmarksWithCorrectResourceVersion": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunTestOptionalWatchBookmarksWithCorrectResourceVersion(ctx, t, s)
+		},
+		"ProgressNotify": func(ctx context.Context, t *testing.T, s *Storage, f *onemember.Store) {
+			storagetesting.RunOptionalTestProgressNotify(ctx, t, s, increase(f))
 		},
 		"SendInitialEventsBackwardCompatibility": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
 			storagetesting.RunSendInitialEventsBackwardCompatibility(ctx, t, s)

@@ -23,6 +23,7 @@ type watcher struct {
 	key       string // exact, or a prefix
 	recursive bool
 	want      storage.SelectionPredicate
+	bookmarks bool
 
 	initial *store.View    // sent first, when set
 	after   store.Revision // then what comes after this revision
@@ -40,6 +41,7 @@ func (s *Storage) Watch(ctx context.Context, key string, opts storage.ListOption
 		return nil, err
 	}
 	w := &watcher{storage: s, key: key, recursive: opts.Recursive, want: opts.Predicate,
+		bookmarks: opts.Predicate.AllowWatchBookmarks || opts.ProgressNotify,
 		results: make(chan watch.Event, 16), done: make(chan struct{})}
 	if err := w.begin(ctx, opts); err != nil {
 		return nil, err
@@ -133,7 +135,7 @@ func (w *watcher) follow(ctx context.Context, history *store.Watcher) error {
 		} else if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			err = nil // a bookmark is due
 		}
-		if err == nil && w.want.AllowWatchBookmarks && !time.Now().Before(due) {
+		if err == nil && w.bookmarks && !time.Now().Before(due) {
 			due = time.Now().Add(w.storage.Timing.Bookmark)
 			err = w.sendBookmark(ctx, false)
 		}
@@ -145,7 +147,7 @@ func (w *watcher) follow(ctx context.Context, history *store.Watcher) error {
 
 // next waits for what comes next, until the bookmark is due.
 func (w *watcher) next(ctx context.Context, history *store.Watcher, bookmark time.Time) (store.Batch, error) {
-	if !w.want.AllowWatchBookmarks {
+	if !w.bookmarks {
 		return history.Next(ctx)
 	}
 	bounded, cancel := context.WithDeadline(ctx, bookmark)
