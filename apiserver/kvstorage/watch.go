@@ -42,7 +42,7 @@ func (s *Storage) Watch(ctx context.Context, key string, opts storage.ListOption
 	}
 	w := &watcher{storage: s, key: key, recursive: opts.Recursive, want: opts.Predicate,
 		bookmarks: opts.Predicate.AllowWatchBookmarks || opts.ProgressNotify,
-		results: make(chan watch.Event, 16), done: make(chan struct{})}
+		results:   make(chan watch.Event, 16), done: make(chan struct{})}
 	if err := w.begin(ctx, opts); err != nil {
 		return nil, err
 	}
