@@ -116,18 +116,18 @@ func (d doors) close() error {
 // runFaces serves the API and reconciles the member's cluster while the core runs.
 func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	works := newWorks(c)
-	board := newWorkBoard(c, works)
+	shown := computedKind(c, "Work", worksPause, works.list)
 	api, err := apiserver.New(apiserver.Config{
 		Fleet: c.self.Fleet, Cluster: c.self.Cluster, Version: o.Version, Certificate: c.identity.TLS(),
 		TCP: d.people, Socket: d.local, Store: apiStore{c}, Companion: Companion,
-		Works: board, Endpoints: c.endpoints(works), Logger: c.log.With("room", "apiserver"),
+		Computed: map[string]apiserver.Computed{"works": shown}, Endpoints: c.endpoints(works), Logger: c.log.With("room", "apiserver"),
 	})
 	if err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
-	g.Go(func() error { return board.follow(ctx) })
+	g.Go(func() error { return shown.follow(ctx) })
 	g.Go(func() error { return api.Run(ctx) })
 	if o.Kubeconfig != "" {
 		g.Go(func() error { return c.reconcile(ctx, o.Kubeconfig) })

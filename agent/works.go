@@ -15,6 +15,9 @@ import (
 	"github.com/hanse-fleet/hanse/report"
 )
 
+// worksPause is the least time between two computations of all works.
+const worksPause = 10 * time.Millisecond
+
 // works computes the kind Work: what the log wants of each cluster, and what the cluster's member said last.
 type works struct {
 	core     *Core

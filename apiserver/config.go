@@ -3,6 +3,7 @@ package apiserver
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,15 +25,6 @@ const (
 	CauseUncertain = kvstorage.CauseUncertain
 )
 
-// Works is the computed kind Work. Its methods may be called from any goroutine and must not block.
-type Works interface {
-	// List is every Work, and a version that grows with each change. It begins at the Unix nanoseconds of the
-	// member's start, so that no version of an earlier life or of another member is taken for one of this.
-	List() (items []v1alpha1.Work, version uint64)
-	// Changed is closed, or sent to, when List would answer something else than it did before the call.
-	Changed() <-chan struct{}
-}
-
 // Endpoint is a path beside the Kubernetes API, behind the same authentication.
 type Endpoint struct {
 	// Path is exact, or a prefix when it ends in a slash.
@@ -53,10 +45,11 @@ type Config struct {
 	Socket      net.Listener
 	Store       Store
 	Companion   Companion // optional
-	Works       Works
-	Endpoints   []Endpoint
-	Timing      kvstorage.Timing
-	Logger      *slog.Logger
+	// Computed are the kinds that are computed, by plural name: all that kinds.go calls so.
+	Computed  map[string]Computed
+	Endpoints []Endpoint
+	Timing    kvstorage.Timing
+	Logger    *slog.Logger
 	// Version is hanse's own; /version tells it.
 	Version string
 }
@@ -68,14 +61,17 @@ func (c Config) Validate() error {
 		return errors.New("fleet is missing")
 	case c.Store == nil:
 		return errors.New("store is missing")
-	case c.Works == nil:
-		return errors.New("works are missing")
 	case c.TCP == nil && c.Socket == nil:
 		return errors.New("there is no listener")
 	case c.TCP != nil && len(c.Certificate.Certificate) == 0:
 		return errors.New("certificate is missing")
 	case c.Logger == nil:
 		return errors.New("logger is missing")
+	}
+	for _, k := range served() {
+		if k.computed && c.Computed[k.plural] == nil {
+			return fmt.Errorf("%s are missing", k.plural)
+		}
 	}
 	for _, e := range c.Endpoints {
 		if !strings.HasPrefix(e.Path, "/") || e.Handler == nil || rank(e.Role) == 0 {

@@ -20,7 +20,9 @@ type kind struct {
 	kind, plural, singular string
 	short                  []string
 	new, newList           func() runtime.Object
-	table                  table
+	// computed says that it does not lie in the store: Config.Computed has it.
+	computed bool
+	table    table
 	// selectable are the fields that selectors may name, beside metadata.name.
 	selectable func(runtime.Object) map[string]string
 	// keepStatus makes the status of an object that of the old one, or empty when there is none; nil for kinds
@@ -127,7 +129,7 @@ func rolloutKind() kind {
 func workKind() kind {
 	return kind{
 		kind: "Work", plural: "works", singular: "work", short: []string{"wk"},
-		new: newOf[v1alpha1.Work], newList: newOf[v1alpha1.WorkList], table: workTable(),
+		new: newOf[v1alpha1.Work], newList: newOf[v1alpha1.WorkList], table: workTable(), computed: true,
 		selectable: func(obj runtime.Object) map[string]string {
 			w := obj.(*v1alpha1.Work)
 			return map[string]string{"spec.bundle": w.Spec.Bundle, "spec.cluster": w.Spec.Cluster, "status.health": string(w.Status.Health)}

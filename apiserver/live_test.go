@@ -53,7 +53,7 @@ func start(t *testing.T, change func(*Config)) *live {
 	}
 	l.tcp = tcp.Addr().String()
 	c := Config{
-		Fleet: "acme", Cluster: "fra", Certificate: l.server, TCP: tcp, Socket: socket, Store: l.Store, Works: l.works,
+		Fleet: "acme", Cluster: "fra", Certificate: l.server, TCP: tcp, Socket: socket, Store: l.Store, Computed: map[string]Computed{"works": l.works},
 		Timing: kvstorage.Timing{Read: 300 * time.Millisecond, Behind: 300 * time.Millisecond},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "v0.0.0-test",
 	}
@@ -200,7 +200,7 @@ func bundle(name string, manifests ...any) *unstructured.Unstructured {
 // fakeWorks is a computed kind that tests change.
 type fakeWorks struct {
 	mu      sync.Mutex
-	items   []v1alpha1.Work
+	items   []Object
 	version uint64
 	changed chan struct{}
 }
@@ -209,10 +209,10 @@ func newFakeWorks() *fakeWorks {
 	return &fakeWorks{version: uint64(time.Now().UnixNano()), changed: make(chan struct{})}
 }
 
-func (f *fakeWorks) List() ([]v1alpha1.Work, uint64) {
+func (f *fakeWorks) List() ([]Object, uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]v1alpha1.Work(nil), f.items...), f.version
+	return f.items, f.version
 }
 
 func (f *fakeWorks) Changed() <-chan struct{} {
@@ -221,7 +221,7 @@ func (f *fakeWorks) Changed() <-chan struct{} {
 	return f.changed
 }
 
-func (f *fakeWorks) set(items ...v1alpha1.Work) {
+func (f *fakeWorks) set(items ...Object) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.items = items
@@ -230,8 +230,8 @@ func (f *fakeWorks) set(items ...v1alpha1.Work) {
 	f.changed = make(chan struct{})
 }
 
-func work(bundle, cluster, applied string) v1alpha1.Work {
-	w := v1alpha1.Work{Spec: v1alpha1.WorkSpec{Bundle: bundle, Cluster: cluster}, Status: v1alpha1.WorkStatus{Applied: applied}}
+func work(bundle, cluster, applied string) *v1alpha1.Work {
+	w := &v1alpha1.Work{Spec: v1alpha1.WorkSpec{Bundle: bundle, Cluster: cluster}, Status: v1alpha1.WorkStatus{Applied: applied}}
 	w.Name = v1alpha1.WorkName(bundle, cluster)
 	return w
 }

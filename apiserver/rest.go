@@ -76,8 +76,8 @@ func (r statusREST) ConvertToTable(ctx context.Context, obj, options runtime.Obj
 func (s *Server) resources() (map[string]rest.Storage, error) {
 	all := map[string]rest.Storage{}
 	for _, k := range served() {
-		if k.plural == "works" {
-			all[k.plural] = s.workREST(k)
+		if k.computed {
+			all[k.plural] = s.computedREST(k)
 			continue
 		}
 		store, err := s.registry(k)
@@ -95,8 +95,8 @@ func (s *Server) resources() (map[string]rest.Storage, error) {
 	return all, nil
 }
 
-func (s *Server) workREST(k kind) *workREST {
-	return &workREST{facade: facade{k}, table: k.table, log: newWorkLog(s.config.Works), bookmark: s.config.Timing.Completed().Bookmark}
+func (s *Server) computedREST(k kind) *computedREST {
+	return &computedREST{facade: facade{k}, table: k.table, log: newComputedLog(s.config.Computed[k.plural]), bookmark: s.config.Timing.Completed().Bookmark}
 }
 
 func (s *Server) registry(k kind) (*registry.Store, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -20,55 +21,54 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
-// workREST serves the computed kind. It is read-only, and its resourceVersions are this member's own.
-type workREST struct {
+// computedREST serves a computed kind. It is read-only, and its resourceVersions are this member's own.
+type computedREST struct {
 	facade
 	table
-	log      *workLog
+	log      *computedLog
 	bookmark time.Duration
 }
 
 var (
-	_ rest.Getter  = (*workREST)(nil)
-	_ rest.Lister  = (*workREST)(nil)
-	_ rest.Watcher = (*workREST)(nil)
+	_ rest.Getter  = (*computedREST)(nil)
+	_ rest.Lister  = (*computedREST)(nil)
+	_ rest.Watcher = (*computedREST)(nil)
 )
 
-func (r *workREST) New() runtime.Object     { return &v1alpha1.Work{} }
-func (r *workREST) NewList() runtime.Object { return &v1alpha1.WorkList{} }
-func (r *workREST) Destroy()                {}
-func (r *workREST) NamespaceScoped() bool   { return false }
+func (r *computedREST) New() runtime.Object     { return r.kind.new() }
+func (r *computedREST) NewList() runtime.Object { return r.kind.newList() }
+func (r *computedREST) Destroy()                {}
+func (r *computedREST) NamespaceScoped() bool   { return false }
 
 // Get implements rest.Getter.
-func (r *workREST) Get(_ context.Context, name string, _ *metav1.GetOptions) (runtime.Object, error) {
-	items, _ := r.log.list()
-	for i := range items {
-		if items[i].Name == name {
-			return &items[i], nil
-		}
+func (r *computedREST) Get(_ context.Context, name string, _ *metav1.GetOptions) (runtime.Object, error) {
+	if o, ok := r.log.get(name); ok {
+		return o, nil
 	}
-	return nil, apierrors.NewNotFound(v1alpha1.Resource("works"), name)
+	return nil, apierrors.NewNotFound(v1alpha1.Resource(r.kind.plural), name)
 }
 
 // List implements rest.Lister. There are no pages: a continue token is refused as expired.
-func (r *workREST) List(_ context.Context, opts *metainternal.ListOptions) (runtime.Object, error) {
+func (r *computedREST) List(_ context.Context, opts *metainternal.ListOptions) (runtime.Object, error) {
 	if opts != nil && opts.Continue != "" {
-		return nil, apierrors.NewResourceExpired("works are listed whole; list again without continue")
+		return nil, apierrors.NewResourceExpired(r.kind.plural + " are listed whole; list again without continue")
 	}
-	matches := r.selection(opts)
-	items, version := r.log.list()
-	list := &v1alpha1.WorkList{Items: []v1alpha1.Work{}}
-	list.ResourceVersion = strconv.FormatUint(version, 10)
-	for _, w := range items {
-		if matches(&w) {
-			list.Items = append(list.Items, w)
-		}
+	items, version := r.log.list(r.selection(opts))
+	objects := make([]runtime.Object, 0, len(items))
+	for _, o := range items {
+		objects = append(objects, o)
 	}
-	return list, nil
+	list := r.kind.newList()
+	m, err := meta.ListAccessor(list)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", r.kind.plural, err)
+	}
+	m.SetResourceVersion(strconv.FormatUint(version, 10))
+	return list, meta.SetList(list, objects)
 }
 
 // selection is what the selectors of a request want.
-func (r *workREST) selection(opts *metainternal.ListOptions) func(*v1alpha1.Work) bool {
+func (r *computedREST) selection(opts *metainternal.ListOptions) func(Object) bool {
 	label, field := labels.Everything(), fields.Everything()
 	if opts != nil && opts.LabelSelector != nil {
 		label = opts.LabelSelector
@@ -76,19 +76,19 @@ func (r *workREST) selection(opts *metainternal.ListOptions) func(*v1alpha1.Work
 	if opts != nil && opts.FieldSelector != nil {
 		field = opts.FieldSelector
 	}
-	want := predicate(r.kind)(label, field)
-	return func(w *v1alpha1.Work) bool {
-		ok, err := want.Matches(w)
-		return ok && err == nil
+	predicate := predicate(r.kind)(label, field)
+	return func(o Object) bool {
+		matches, err := predicate.Matches(o)
+		return err == nil && matches
 	}
 }
 
 // Watch implements rest.Watcher.
-func (r *workREST) Watch(ctx context.Context, opts *metainternal.ListOptions) (watch.Interface, error) {
+func (r *computedREST) Watch(ctx context.Context, opts *metainternal.ListOptions) (watch.Interface, error) {
 	if opts == nil {
 		opts = &metainternal.ListOptions{}
 	}
-	w := &workWatch{rest: r, matches: r.selection(opts), bookmarks: opts.AllowWatchBookmarks,
+	w := &computedWatch{rest: r, matches: r.selection(opts), bookmarks: opts.AllowWatchBookmarks,
 		results: make(chan watch.Event, 16), done: make(chan struct{})}
 	version, err := r.begin(opts.ResourceVersion)
 	if err != nil {
@@ -97,7 +97,7 @@ func (r *workREST) Watch(ctx context.Context, opts *metainternal.ListOptions) (w
 	w.after = version
 	streaming := opts.SendInitialEvents != nil && *opts.SendInitialEvents
 	if streaming || opts.SendInitialEvents == nil && (opts.ResourceVersion == "" || opts.ResourceVersion == "0") {
-		w.initial, w.after = r.log.list()
+		w.initial, w.after = r.log.list(w.matches)
 	}
 	w.marked = streaming && w.bookmarks
 	ctx, w.cancel = context.WithCancel(ctx)
@@ -107,30 +107,31 @@ func (r *workREST) Watch(ctx context.Context, opts *metainternal.ListOptions) (w
 
 // begin is the version that a watch starts after. One that this member did not give out, or has forgotten the
 // events after, is expired.
-func (r *workREST) begin(resourceVersion string) (uint64, error) {
+func (r *computedREST) begin(resourceVersion string) (uint64, error) {
 	if resourceVersion == "" || resourceVersion == "0" {
-		_, version := r.log.list()
-		return version, nil
+		return r.log.now(), nil
 	}
 	version, err := strconv.ParseUint(resourceVersion, 10, 64)
 	if err != nil {
 		return 0, apierrors.NewBadRequest(fmt.Sprintf("resourceVersion %q is no number", resourceVersion))
 	}
 	if !r.log.knows(version) {
-		return 0, apierrors.NewResourceExpired(expiredWorks)
+		return 0, apierrors.NewResourceExpired(r.expired())
 	}
 	return version, nil
 }
 
-const expiredWorks = "works are counted by the member that serves them, and this one does not know that resourceVersion; list again"
+func (r *computedREST) expired() string {
+	return r.kind.plural + " are counted by the member that serves them, and this one does not know that resourceVersion; list again"
+}
 
-// workWatch is one watch: a goroutine that looks when the works change and pushes no faster than the client reads.
-type workWatch struct {
-	rest      *workREST
-	matches   func(*v1alpha1.Work) bool
+// computedWatch is one watch: a goroutine that looks when the kind changes and pushes no faster than the client reads.
+type computedWatch struct {
+	rest      *computedREST
+	matches   func(Object) bool
 	bookmarks bool
 	marked    bool
-	initial   []v1alpha1.Work
+	initial   []Object
 	after     uint64
 
 	results chan watch.Event
@@ -139,15 +140,15 @@ type workWatch struct {
 }
 
 // ResultChan implements watch.Interface.
-func (w *workWatch) ResultChan() <-chan watch.Event { return w.results }
+func (w *computedWatch) ResultChan() <-chan watch.Event { return w.results }
 
 // Stop implements watch.Interface. When it returns, the watch's goroutine has ended.
-func (w *workWatch) Stop() {
+func (w *computedWatch) Stop() {
 	w.cancel()
 	<-w.done
 }
 
-func (w *workWatch) run(ctx context.Context) {
+func (w *computedWatch) run(ctx context.Context) {
 	defer close(w.done)
 	defer close(w.results)
 	defer w.cancel()
@@ -159,14 +160,14 @@ func (w *workWatch) run(ctx context.Context) {
 	}
 }
 
-func (w *workWatch) stream(ctx context.Context) error {
+func (w *computedWatch) stream(ctx context.Context) error {
 	if err := w.sendInitial(ctx); err != nil {
 		return err
 	}
 	bookmark := time.NewTicker(w.rest.bookmark)
 	defer bookmark.Stop()
 	for {
-		changed := w.rest.log.works.Changed()
+		changed := w.rest.log.kind.Changed()
 		if err := w.sendNews(ctx); err != nil {
 			return err
 		}
@@ -182,12 +183,9 @@ func (w *workWatch) stream(ctx context.Context) error {
 	}
 }
 
-func (w *workWatch) sendInitial(ctx context.Context) error {
-	for i := range w.initial {
-		if !w.matches(&w.initial[i]) {
-			continue
-		}
-		if err := w.send(ctx, watch.Event{Type: watch.Added, Object: &w.initial[i]}); err != nil {
+func (w *computedWatch) sendInitial(ctx context.Context) error {
+	for _, o := range w.initial {
+		if err := w.send(ctx, watch.Event{Type: watch.Added, Object: o}); err != nil {
 			return err
 		}
 	}
@@ -197,10 +195,10 @@ func (w *workWatch) sendInitial(ctx context.Context) error {
 	return nil
 }
 
-func (w *workWatch) sendNews(ctx context.Context) error {
+func (w *computedWatch) sendNews(ctx context.Context) error {
 	events, version, ok := w.rest.log.after(w.after)
 	if !ok {
-		return apierrors.NewResourceExpired(expiredWorks)
+		return apierrors.NewResourceExpired(w.rest.expired())
 	}
 	for _, e := range events {
 		if seen, any := e.seen(w.matches); any {
@@ -213,20 +211,21 @@ func (w *workWatch) sendNews(ctx context.Context) error {
 	return nil
 }
 
-func (w *workWatch) sendBookmark(ctx context.Context, initialEnd bool) error {
+func (w *computedWatch) sendBookmark(ctx context.Context, initialEnd bool) error {
 	if !w.bookmarks {
 		return nil
 	}
-	mark := versioned(v1alpha1.Work{}, w.after)
+	mark := w.rest.kind.new().(Object)
+	mark.SetResourceVersion(strconv.FormatUint(w.after, 10))
 	if initialEnd {
-		if err := storage.AnnotateInitialEventsEndBookmark(&mark); err != nil {
+		if err := storage.AnnotateInitialEventsEndBookmark(mark); err != nil {
 			return fmt.Errorf("make bookmark: %w", err)
 		}
 	}
-	return w.send(ctx, watch.Event{Type: watch.Bookmark, Object: &mark})
+	return w.send(ctx, watch.Event{Type: watch.Bookmark, Object: mark})
 }
 
-func (w *workWatch) send(ctx context.Context, e watch.Event) error {
+func (w *computedWatch) send(ctx context.Context, e watch.Event) error {
 	select {
 	case w.results <- e:
 		return nil
