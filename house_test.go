@@ -123,6 +123,11 @@ var rules = []rule{
 		reason:    "it carries what members see of themselves, over streams that it is given",
 	},
 	{
+		room:      "./project",
+		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic),
+		reason:    "it shows the fleet to a cluster, whoever says what the fleet is",
+	},
+	{
 		room:      "./systemd",
 		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic, k8s),
 		reason:    "it tells systemd how a process is, whatever the process does",

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -19,30 +18,11 @@ import (
 // grants hands the reconciler what its cluster was granted. Before it hands anything out, it has the state that this
 // came from recorded as the last good one, so that a restart never acts on an older state.
 type grants struct {
-	core    *Core
-	mu      sync.Mutex
-	known   bool
-	current []reconcile.Grant
-	changed chan struct{}
+	core *Core
+	latest[[]reconcile.Grant]
 }
 
-func newGrants(c *Core) *grants {
-	return &grants{core: c, changed: make(chan struct{})}
-}
-
-// Current implements reconcile.Grants.
-func (g *grants) Current() ([]reconcile.Grant, bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.current, g.known
-}
-
-// Changed implements reconcile.Grants.
-func (g *grants) Changed() <-chan struct{} {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.changed
-}
+func newGrants(c *Core) *grants { return &grants{core: c} }
 
 // follow keeps the grants as the log says, until ctx ends.
 func (g *grants) follow(ctx context.Context) error {
@@ -58,11 +38,7 @@ func (g *grants) follow(ctx context.Context) error {
 		if err := g.core.node.Record(v); err != nil {
 			return err
 		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.current, g.known = next, true
-		close(g.changed)
-		g.changed = make(chan struct{})
+		g.set(next, true)
 		return nil
 	})
 }

@@ -55,6 +55,9 @@ type Options struct {
 	// Kubeconfig of the member's own cluster: a file, "in-cluster", or empty for a member without a cluster,
 	// which keeps the fleet's state and takes commands but reconciles nothing.
 	Kubeconfig string
+	// Project shows the fleet in that cluster, in the words of SIG Multicluster, as far as it knows the kinds; InstallCRDs makes
+	// their definitions when they are not there.
+	Project, InstallCRDs bool
 	// Addresses, where not empty, override those of the data directory.
 	Addresses
 	// Version of hanse that runs, shown to people.

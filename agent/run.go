@@ -117,8 +117,12 @@ func (d doors) close() error {
 func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	works := newWorks(c)
 	shown := computedKind(c, "Work", worksPause, works.list)
+	serving, err := c.identity.Serving(c.apiHost())
+	if err != nil {
+		return err
+	}
 	api, err := apiserver.New(apiserver.Config{
-		Fleet: c.self.Fleet, Cluster: c.self.Cluster, Version: o.Version, Certificate: c.identity.TLS(),
+		Fleet: c.self.Fleet, Cluster: c.self.Cluster, Version: o.Version, Certificate: serving,
 		TCP: d.people, Socket: d.local, Store: apiStore{c}, Companion: Companion,
 		Computed: map[string]apiserver.Computed{"works": shown}, Endpoints: c.endpoints(works), Logger: c.log.With("room", "apiserver"),
 	})
@@ -130,7 +134,7 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	g.Go(func() error { return shown.follow(ctx) })
 	g.Go(func() error { return api.Run(ctx) })
 	if o.Kubeconfig != "" {
-		g.Go(func() error { return c.reconcile(ctx, o.Kubeconfig) })
+		g.Go(func() error { return c.reconcile(ctx, o) })
 	} else {
 		c.log.Warn("no kubeconfig: this member keeps the fleet's state and takes commands, and reconciles nothing")
 	}
@@ -154,22 +158,33 @@ func (c *Core) founded(ctx context.Context) bool {
 	return !c.self.Founder || c.store.WaitFor(ctx, 1) == nil
 }
 
-// reconcile makes the member's cluster as granted.
-func (c *Core) reconcile(ctx context.Context, kubeconfig string) error {
-	rest, err := clusterConfig(kubeconfig)
+// reconcile makes the member's cluster as granted, and shows the fleet in it.
+func (c *Core) reconcile(ctx context.Context, o Options) error {
+	rest, err := clusterConfig(o.Kubeconfig)
 	if err != nil {
 		return err
 	}
-	grants, reports := newGrants(c), newOwnReports(c)
+	grants, reports, shown := newGrants(c), newOwnReports(c), newProjections(c)
+	projector, err := c.projector(o, rest, shown)
+	if err != nil {
+		return err
+	}
+	beside := func(context.Context) {}
+	if projector != nil {
+		beside = projector.Run
+	}
 	r, err := reconcile.New(reconcile.Config{
 		REST: rest, Fleet: c.self.Fleet, Cluster: c.self.Cluster, Member: string(c.self.Incarnation),
-		Grants: grants, Report: reports.take, Withdrawn: reports.withdrawn, Logger: c.log.With("room", "reconcile"),
+		Grants: grants, Report: reports.take, Withdrawn: reports.withdrawn, Beside: beside, Logger: c.log.With("room", "reconcile"),
 	})
 	if err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return grants.follow(ctx) })
+	if projector != nil {
+		g.Go(func() error { return shown.follow(ctx) })
+	}
 	g.Go(func() error { return c.askVersion(ctx, rest) })
 	g.Go(func() error { return r.Run(ctx) })
 	return g.Wait()

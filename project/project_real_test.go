@@ -212,7 +212,9 @@ func TestDefinitionsAreInstalledWhenAsked(t *testing.T) {
 func TestADefinitionOfSomebodyElseIsLeftAlone(t *testing.T) {
 	k, l := startKube(t), newLog()
 	k.standardCRDs()
-	version := func() string { return k.get(crds, clusterProfiles.Resource+"."+clusterProfiles.Group).GetLabels()["app.kubernetes.io/managed-by"] }
+	version := func() string {
+		return k.get(crds, clusterProfiles.Resource+"."+clusterProfiles.Group).GetLabels()["app.kubernetes.io/managed-by"]
+	}
 	l.say(fleet(10, "fra"))
 	start(t, k, l, func(c *project.Config) { c.InstallCRDs = true })
 	eventually(t, "the fleet is projected", func() bool { return k.names(clusterProperties) != "" && k.names(clusterProfiles) == "fra" })

@@ -46,7 +46,7 @@ type Report struct {
 	Status            v1alpha1.WorkStatus
 }
 
-// Config is what a Reconciler needs. All but Timing and Logger is required.
+// Config is what a Reconciler needs. All but Beside, Timing and Logger is required.
 type Config struct {
 	// REST reaches the cluster's kube-apiserver.
 	REST *rest.Config
@@ -58,8 +58,11 @@ type Config struct {
 	Report func([]Report)
 	// Withdrawn is called when a withdrawn bundle has left nothing in the cluster, until it succeeds.
 	Withdrawn func(ctx context.Context, bundle, uid string) error
-	Timing    Timing
-	Logger    *slog.Logger
+	// Beside runs while the Lease is held, for whoever else writes into the cluster in the member's name. It must return soon
+	// after ctx ends. May be nil.
+	Beside func(ctx context.Context)
+	Timing Timing
+	Logger *slog.Logger
 }
 
 // Timing is how long the reconciler waits for what. The zero value of each field is that of DefaultTiming.

@@ -165,6 +165,9 @@ func (r *Reconciler) act(ctx context.Context, taken time.Time) {
 	r.board.setAway(reasonStarting, "the member begins to look at the cluster")
 	var running sync.WaitGroup
 	running.Go(func() { r.newSession().run(within, r.grants) })
+	if r.config.Beside != nil {
+		running.Go(func() { r.config.Beside(within) })
+	}
 	err := r.lease.keep(ctx, taken)
 	cancel()
 	running.Wait()

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"math/big"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -76,11 +77,45 @@ func selfSign(key *ecdsa.PrivateKey, fleet, cluster string, id MemberID) ([]byte
 		DNSNames:              []string{ServerName},
 		NotBefore:             time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
 		NotAfter:              time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
-		KeyUsage:              x509.KeyUsageDigitalSignature,
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true,
+		IsCA:                  true, // of what Serving makes, and of nothing else
+		MaxPathLenZero:        true,
 	}
 	return x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+}
+
+// Serving is the identity for serving the member's API at a host, a name or an IP address: the same key, and a certificate
+// that names the host beside ServerName. Clients that know no other server name than the host trust it by the identity's
+// certificate too.
+func (i Identity) Serving(host string) (tls.Certificate, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("make serving certificate: %w", err)
+	}
+	issuer, err := x509.ParseCertificate(i.der)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("make serving certificate: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: string(i.id), OrganizationalUnit: []string{"api"}},
+		DNSNames:     []string{ServerName},
+		NotBefore:    issuer.NotBefore, NotAfter: issuer.NotAfter,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		template.IPAddresses = []net.IP{ip}
+	} else if host != "" {
+		template.DNSNames = append(template.DNSNames, host)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, issuer, &i.key.PublicKey, i.key)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("make serving certificate: %w", err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der, i.der}, PrivateKey: i.key}, nil
 }
 
 func spiffe(fleet, cluster string) *url.URL {

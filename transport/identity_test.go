@@ -41,6 +41,37 @@ func TestIdentityCertificate(t *testing.T) {
 	}
 }
 
+func TestTheAPIIsTrustedAtItsHostByTheIdentity(t *testing.T) {
+	id := newTestIdentity(t, "m")
+	issuer, err := x509.ParseCertificate(id.Certificate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(issuer)
+	for _, host := range []string{"192.0.2.1", "2001:db8::1", "api.example.com", ""} {
+		serving, err := id.Serving(host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := x509.ParseCertificate(serving.Certificate[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{host, ServerName} {
+			if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, DNSName: name}); err != nil {
+				t.Errorf("served at %q, asked as %q: %v", host, name, err)
+			}
+		}
+		if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, DNSName: "other.example.com"}); err == nil {
+			t.Errorf("served at %q, trusted as somebody else", host)
+		}
+		if PinOf(cert) != id.Pin() {
+			t.Error("it is another key")
+		}
+	}
+}
+
 func TestIdentityRefusesNames(t *testing.T) {
 	for _, bad := range [][3]string{
 		{"", "fra", "m"}, {"acme", "", "m"}, {"acme", "fra", ""}, {"Acme", "fra", "m"}, {"acme", "fra/../x", "m"},

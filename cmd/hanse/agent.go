@@ -24,6 +24,8 @@ hanse agent                          in a pod, the pod's own cluster; else $KUBE
 		Flags: append([]cli.Flag{
 			dataDirFlag(),
 			&cli.StringFlag{Name: "kubeconfig", Usage: "the cluster's own FILE, or in-cluster, or none [$KUBECONFIG]"},
+			&cli.BoolFlag{Name: "project", Value: true, Usage: "show the fleet in the cluster as ClusterProfiles and such, where it knows these kinds; --project=false does not"},
+			&cli.BoolFlag{Name: "install-crds", Usage: "make the definitions of these kinds when they are not there"},
 			&cli.StringFlag{Name: "log-level", Value: "info", Usage: "LEVEL: debug, info, warn, error"},
 		}, addressFlags()...),
 		Action: agentAction,
@@ -49,6 +51,7 @@ func agentAction(c *cli.Context) error {
 	}
 	return during("agent", runAgent(c.Context, notifier, agent.Options{
 		DataDir: dataDir(c), Kubeconfig: kubeconfig, Addresses: addresses(c),
+		Project: c.Bool("project"), InstallCRDs: c.Bool("install-crds"),
 		Version: ownVersion().Version, Logger: logger,
 	}))
 }
