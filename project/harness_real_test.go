@@ -75,7 +75,7 @@ func startKube(t testing.TB) *kube {
 // standardCRDs are the definitions that the SIG ships with the module that consumer depends on.
 func (k *kube) standardCRDs() {
 	k.t.Helper()
-	out, err := exec.Command("go", "list", "-C", "consumer", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/cluster-inventory-api").Output()
+	out, err := exec.Command("go", "list", "-C", "testdata/consumer", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/cluster-inventory-api").Output()
 	if err != nil {
 		k.t.Fatal("go list:", err)
 	}
@@ -282,7 +282,7 @@ func consume(t testing.TB, program string, u *unstructured.Unstructured) map[str
 func buildConsumer(t testing.TB) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "consumer")
-	if out, err := exec.Command("go", "build", "-C", "consumer", "-o", program, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-C", "testdata/consumer", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build consumer: %v\n%s", err, out)
 	}
 	return program

@@ -1,4 +1,4 @@
-module github.com/hanse-fleet/hanse/project/consumer
+module github.com/hanse-fleet/hanse/project/testdata/consumer
 
 go 1.26.0
 
