@@ -77,7 +77,7 @@ func openCluster(dir string, o Options) (*Cluster, error) {
 	if err := errors.Join(os.MkdirAll(c.launcher.records, 0o700), os.MkdirAll(c.launcher.logs, 0o700)); err != nil {
 		return nil, fmt.Errorf("open cluster %s: %w", o.Site.Name, err)
 	}
-	if err := makePKI(c.path("pki"), c.site.Address); err != nil {
+	if err := errors.Join(makePKI(c.path("pki"), c.site.Address), makeFrontProxy(c.path("front-proxy"))); err != nil {
 		return nil, fmt.Errorf("open cluster %s: %w", o.Site.Name, err)
 	}
 	err = errors.Join(

@@ -48,6 +48,10 @@ func (c *Cluster) apiServer() program {
 		"--etcd-certfile=" + c.pki(fileServing), "--etcd-keyfile=" + c.pki(fileServingKey),
 		"--client-ca-file=" + c.pki(fileCA),
 		"--tls-cert-file=" + c.pki(fileServing), "--tls-private-key-file=" + c.pki(fileServingKey),
+		"--requestheader-client-ca-file=" + c.frontProxy(fileCA), "--requestheader-allowed-names=" + proxyName,
+		"--requestheader-username-headers=X-Remote-User", "--requestheader-uid-headers=X-Remote-Uid",
+		"--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file=" + c.frontProxy(fileProxy), "--proxy-client-key-file=" + c.frontProxy(fileProxyKey),
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=" + c.pki(fileAccountsKey),
 		"--service-account-signing-key-file=" + c.pki(fileAccountsKey),
@@ -75,3 +79,5 @@ func (c *Cluster) controllerManager() program {
 
 func (c *Cluster) path(name string) string { return filepath.Join(c.dir, name) }
 func (c *Cluster) pki(name string) string  { return filepath.Join(c.dir, "pki", name) }
+
+func (c *Cluster) frontProxy(name string) string { return filepath.Join(c.dir, "front-proxy", name) }

@@ -31,8 +31,38 @@ const (
 	fileAccountsKey    = "service-accounts.key"
 )
 
-// makePKI makes the cluster's certificates, whole or not at all; what is there already stays.
+// Files of a cluster's front-proxy folder: an authority of its own, since whoever holds one of its certificates may
+// name anybody.
+const (
+	fileProxy    = "client.crt"
+	fileProxyKey = "client.key"
+)
+
+// proxyName is the one name that extension API servers believe of the front proxy's authority.
+const proxyName = "front-proxy-client"
+
+// makePKI makes the cluster's certificates.
 func makePKI(dir string, address netip.Addr) error {
+	return makeCertificates(dir, func(part string) error { return writePKI(part, address) })
+}
+
+// makeFrontProxy makes the certificate by which extension API servers know the cluster's kube-apiserver.
+func makeFrontProxy(dir string) error {
+	return makeCertificates(dir, func(part string) error {
+		ca, err := newAuthority()
+		if err != nil {
+			return err
+		}
+		client := x509.Certificate{Subject: pkix.Name{CommonName: proxyName}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+		return errors.Join(
+			os.WriteFile(filepath.Join(part, fileCA), pemBlock("CERTIFICATE", ca.cert.Raw), 0o600),
+			ca.issue(part, fileProxy, fileProxyKey, client),
+		)
+	})
+}
+
+// makeCertificates fills a folder, whole or not at all; one that is there already stays.
+func makeCertificates(dir string, write func(part string) error) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -42,7 +72,7 @@ func makePKI(dir string, address netip.Addr) error {
 	if err := errors.Join(os.RemoveAll(part), os.MkdirAll(part, 0o700)); err != nil {
 		return fmt.Errorf("make certificates: %w", err)
 	}
-	if err := writePKI(part, address); err != nil {
+	if err := write(part); err != nil {
 		return fmt.Errorf("make certificates: %w", err)
 	}
 	if err := os.Rename(part, dir); err != nil {
