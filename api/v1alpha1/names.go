@@ -26,3 +26,15 @@ func PinOf(spki []byte) string {
 	sum := sha256.Sum256(spki)
 	return hex.EncodeToString(sum[:])
 }
+
+// guestPrefix begins the names of all who are no User of the fleet.
+const guestPrefix = "hanse:"
+
+// GuestName is how the log names somebody who came through a cluster's own API. The cluster is of the member that
+// passes the write on, so whatever somebody is called there is nobody's name elsewhere.
+func GuestName(cluster, name string) string { return guestPrefix + cluster + ":" + name }
+
+// IsGuestOf says whether a person in the log came through a cluster's own API.
+func IsGuestOf(cluster, person string) bool {
+	return strings.HasPrefix(person, GuestName(cluster, "")) && person != GuestName(cluster, "")
+}
