@@ -47,6 +47,9 @@ func roleOf(u user.Info) v1alpha1.Role {
 // person names who asks, as the log knows it: "" is the member itself.
 func person(ctx context.Context) string {
 	u, ok := apirequest.UserFrom(ctx)
+	if g, is := u.(guest); is {
+		return g.person()
+	}
 	if !ok || u.GetName() == LocalUser {
 		return ""
 	}
@@ -67,15 +70,41 @@ type users struct {
 	byPin map[string]v1alpha1.User
 }
 
+// callers tells who asks: the member itself, a person of the fleet, or a guest.
+type callers struct {
+	users   *users
+	proxy   *FrontProxy
+	cluster string
+}
+
 // AuthenticateRequest implements authenticator.Request. Whoever is not known is no error: open paths serve anyone.
-func (u *users) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
+func (c callers) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
+	return &authenticator.Response{User: c.caller(r)}, true, nil
+}
+
+func (c callers) caller(r *http.Request) user.Info {
 	if local, _ := r.Context().Value(localKey{}).(bool); local {
-		return &authenticator.Response{User: identity(LocalUser, v1alpha1.RoleAdmin)}, true, nil
+		return identity(LocalUser, v1alpha1.RoleAdmin)
 	}
-	if known, ok := u.lookup(pinOf(r)); ok {
-		return &authenticator.Response{User: identity(known.Name, known.Spec.Role)}, true, nil
+	if known, ok := c.users.lookup(pinOf(r)); ok {
+		return identity(known.Name, known.Spec.Role)
 	}
-	return &authenticator.Response{User: &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}}, true, nil
+	if passed, ok := c.passedOn(r); ok {
+		return guest{Info: passed, cluster: c.cluster}
+	}
+	return &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}
+}
+
+// passedOn is for whom the cluster's kube-apiserver asks, if it is the one that asks.
+func (c callers) passedOn(r *http.Request) (user.Info, bool) {
+	if c.proxy == nil || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil, false
+	}
+	answer, ok, err := c.proxy.Authenticator.AuthenticateRequest(r)
+	if err != nil || !ok {
+		return nil, false
+	}
+	return answer.User, true
 }
 
 // pinOf is the pin of the client's certificate, "" when it has none. That the client holds the key was proven by

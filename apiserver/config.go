@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"strings"
 
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver/kvstorage"
 )
@@ -36,6 +39,16 @@ type Endpoint struct {
 	Streams bool
 }
 
+// FrontProxy is the kube-apiserver of the member's own cluster, which passes on what its clients ask of the group.
+type FrontProxy struct {
+	// Certificate is shown to whoever asks for its DNS name.
+	Certificate tls.Certificate
+	// Authenticator says for whom a request is passed on; false or an error when it does not come from the front proxy.
+	Authenticator authenticator.Request
+	// Authorizer says what that one may do in the cluster, by the cluster's own rules.
+	Authorizer authorizer.Authorizer
+}
+
 // Config is what a Server is made of. TCP and Socket are closed by Run.
 type Config struct {
 	Fleet, Cluster string
@@ -48,8 +61,10 @@ type Config struct {
 	// Computed are the kinds that are computed, by plural name: all that kinds.go calls so.
 	Computed  map[string]Computed
 	Endpoints []Endpoint
-	Timing    kvstorage.Timing
-	Logger    *slog.Logger
+	// FrontProxy is nil when the API is not in the cluster; it takes Cluster.
+	FrontProxy *FrontProxy
+	Timing     kvstorage.Timing
+	Logger     *slog.Logger
 	// Version is hanse's own; /version tells it.
 	Version string
 }
@@ -67,6 +82,8 @@ func (c Config) Validate() error {
 		return errors.New("certificate is missing")
 	case c.Logger == nil:
 		return errors.New("logger is missing")
+	case c.FrontProxy != nil && (c.Cluster == "" || c.TCP == nil || c.FrontProxy.Authenticator == nil || c.FrontProxy.Authorizer == nil):
+		return errors.New("the front proxy lacks a cluster, a listener, an authenticator or an authorizer")
 	}
 	for _, k := range served() {
 		if k.computed && c.Computed[k.plural] == nil {

@@ -45,10 +45,19 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) tlsConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS13,
-		Certificates: []tls.Certificate{s.config.Certificate},
+		Certificates: s.certificates(),
 		ClientAuth:   tls.RequestClientCert,
 		NextProtos:   []string{"h2", "http/1.1"},
 	}
+}
+
+// certificates are the member's own, and the one for its kube-apiserver: crypto/tls picks by the name that is asked for,
+// and the first when none fits.
+func (s *Server) certificates() []tls.Certificate {
+	if s.config.FrontProxy == nil {
+		return []tls.Certificate{s.config.Certificate}
+	}
+	return []tls.Certificate{s.config.Certificate, s.config.FrontProxy.Certificate}
 }
 
 // serve runs one listener. Requests live in a context that outlives ctx by the time they are given to end.

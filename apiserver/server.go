@@ -115,8 +115,8 @@ func (s *Server) genericConfig() (*genericserver.Config, error) {
 	c.EffectiveVersion = newToldVersion(s.config.Version)
 	c.ExternalAddress = "hanse.invalid:443" // only named in discovery
 	c.LoopbackClientConfig = &rest.Config{} // nothing here is its own client
-	c.Authentication.Authenticator = s.users
-	c.Authorization.Authorizer = authorizer.AuthorizerFunc(roles{endpoints: s.config.Endpoints}.Authorize)
+	c.Authentication.Authenticator = callers{users: s.users, proxy: s.config.FrontProxy, cluster: s.config.Cluster}
+	c.Authorization.Authorizer = authorizer.AuthorizerFunc(gate{roles: roles{endpoints: s.config.Endpoints}, proxy: s.config.FrontProxy}.Authorize)
 	c.BuildHandlerChainFunc = s.chain
 	c.LongRunningFunc = s.longRunning(c.LongRunningFunc)
 	c.RESTOptionsGetter = s

@@ -9,12 +9,13 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
-// whileKnown ends a watch when its user is no longer who it was: deleted, another key, or another role.
+// whileKnown ends a watch when its user is no longer who it was: deleted, another key, or another role. A guest's ends
+// when its kube-apiserver ends it.
 func (s *Server) whileKnown(h http.Handler, longRunning apirequest.LongRunningRequestCheck) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info, ok := apirequest.RequestInfoFrom(r.Context())
 		name := person(r.Context())
-		if !ok || name == "" || !longRunning(r, info) {
+		if !ok || name == "" || isGuest(r.Context()) || !longRunning(r, info) {
 			h.ServeHTTP(w, r)
 			return
 		}
