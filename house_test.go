@@ -44,22 +44,22 @@ var (
 var rules = []rule{
 	{
 		room: "./cmd/hanse", direct: true,
-		forbidden: slices.Concat([]string{"./consensus", "./transport", "./apiserver", "./reconcile", "./report", "./internal/fault"}, raft, quic),
+		forbidden: slices.Concat([]string{"./consensus", "./transport", "./aggregate", "./apiserver", "./reconcile", "./report", "./internal/fault"}, raft, quic),
 		reason:    "the command line talks to a member by its API, and starts one by the agent",
 	},
 	{
 		room:      "./api",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./transport", "./law", "./plan", "./reconcile", "./report", "./cmd", "./chaos", "./systemd"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./consensus", "./transport", "./law", "./plan", "./reconcile", "./report", "./cmd", "./chaos", "./systemd"}, raft, quic),
 		reason:    "every room imports the kinds, so they import no room",
 	},
 	{
 		room:      "./apiserver",
-		forbidden: slices.Concat([]string{"./agent", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic),
 		reason:    "it serves the kinds from a store, whatever replicates that",
 	},
 	{
 		room:      "./consensus",
-		forbidden: slices.Concat([]string{"./agent", "./api", "./apiserver", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, quic, k8s),
+		forbidden: slices.Concat([]string{"./agent", "./api", "./aggregate", "./apiserver", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, quic, k8s),
 		reason:    "it replicates bytes over a network that it is given",
 	},
 	{
@@ -74,17 +74,17 @@ var rules = []rule{
 	},
 	{
 		room:      "./backup",
-		forbidden: slices.Concat([]string{"./agent", "./api", "./apiserver", "./reconcile", "./report", "./transport", "./plan", "./cmd", "./chaos"}, raft, quic, k8s),
+		forbidden: slices.Concat([]string{"./agent", "./api", "./aggregate", "./apiserver", "./reconcile", "./report", "./transport", "./plan", "./cmd", "./chaos"}, raft, quic, k8s),
 		reason:    "a backup is a store's state, encrypted, and a place where that may lie",
 	},
 	{
 		room:      "./transport",
-		forbidden: slices.Concat([]string{"./agent", "./api", "./apiserver", "./consensus", "./reconcile", "./report", "./law", "./plan", "./cmd", "./chaos"}, raft, k8s),
+		forbidden: slices.Concat([]string{"./agent", "./api", "./aggregate", "./apiserver", "./consensus", "./reconcile", "./report", "./law", "./plan", "./cmd", "./chaos"}, raft, k8s),
 		reason:    "it carries streams between members, whatever flows in them",
 	},
 	{
 		room:      "./plan",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./reconcile", "./report", "./transport", "./law", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./consensus", "./reconcile", "./report", "./transport", "./law", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
 		reason:    "decisions are functions of values",
 	},
 	{
@@ -94,7 +94,7 @@ var rules = []rule{
 	},
 	{
 		room:      "./law",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./reconcile", "./report", "./transport", "./plan", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./reconcile", "./report", "./transport", "./plan", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
 		reason:    "every member judges by it while applying the log, so it knows nothing but the log",
 	},
 	{
@@ -104,7 +104,7 @@ var rules = []rule{
 	},
 	{
 		room:      "./epoch",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./backup", "./reconcile", "./report", "./transport", "./plan", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./backup", "./reconcile", "./report", "./transport", "./plan", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
 		reason:    "it decides how a fleet goes on, from what the log and people say",
 	},
 	{
@@ -114,12 +114,17 @@ var rules = []rule{
 	},
 	{
 		room:      "./reconcile",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./report", "./transport", "./law", "./cmd", "./chaos"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./consensus", "./report", "./transport", "./law", "./cmd", "./chaos"}, raft, quic),
 		reason:    "it carries out what was granted, whoever granted it",
 	},
 	{
+		room:      "./aggregate",
+		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic),
+		reason:    "it puts an API into a cluster, whatever the API serves",
+	},
+	{
 		room:      "./report",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./backup", "./epoch", "./reconcile", "./transport", "./law", "./plan", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./backup", "./epoch", "./reconcile", "./transport", "./law", "./plan", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
 		reason:    "it carries what members see of themselves, over streams that it is given",
 	},
 	{
@@ -129,7 +134,7 @@ var rules = []rule{
 	},
 	{
 		room:      "./systemd",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic, k8s),
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./consensus", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic, k8s),
 		reason:    "it tells systemd how a process is, whatever the process does",
 	},
 	{
@@ -139,7 +144,7 @@ var rules = []rule{
 	},
 	{
 		room:      "./chaos/testbed",
-		forbidden: slices.Concat([]string{"./agent", "./apiserver", "./consensus", "./reconcile", "./report", "./transport", "./law", "./plan"}, raft, quic),
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./consensus", "./reconcile", "./report", "./transport", "./law", "./plan"}, raft, quic),
 		reason:    "the testbed runs the hanse binary as a person would",
 	},
 }

@@ -55,6 +55,8 @@ type Options struct {
 	// Kubeconfig of the member's own cluster: a file, "in-cluster", or empty for a member without a cluster,
 	// which keeps the fleet's state and takes commands but reconciles nothing.
 	Kubeconfig string
+	// Aggregate puts the fleet's API into the member's own cluster; false takes it out, should it be there.
+	Aggregate bool
 	// Project shows the fleet in that cluster, in the words of SIG Multicluster, as far as it knows the kinds; InstallCRDs makes
 	// their definitions when they are not there.
 	Project, InstallCRDs bool

@@ -56,6 +56,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	// The faces stop first, so that nothing new is asked of the core; then the core hands its leadership on and closes.
 	err = core.runFaces(ctx, o, doors)
+	if errors.Is(err, ErrRemoved) {
+		err = errors.Join(err, withdrawAPI(o, me))
+	}
 	return errors.Join(err, core.leave(), core.Close(), doors.close())
 }
 
@@ -121,9 +124,13 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	if err != nil {
 		return err
 	}
+	inCluster, err := c.aggregation(o)
+	if err != nil {
+		return err
+	}
 	api, err := apiserver.New(apiserver.Config{
 		Fleet: c.self.Fleet, Cluster: c.self.Cluster, Version: o.Version, Certificate: serving,
-		TCP: d.people, Socket: d.local, Store: apiStore{c}, Companion: Companion,
+		TCP: d.people, Socket: d.local, Store: apiStore{c}, Companion: Companion, FrontProxy: inCluster.frontProxy(),
 		Computed: map[string]apiserver.Computed{"works": shown}, Endpoints: c.endpoints(works), Logger: c.log.With("room", "apiserver"),
 	})
 	if err != nil {
@@ -135,6 +142,7 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	g.Go(func() error { return api.Run(ctx) })
 	if o.Kubeconfig != "" {
 		g.Go(func() error { return c.reconcile(ctx, o) })
+		g.Go(func() error { return inCluster.run(ctx) })
 	} else {
 		c.log.Warn("no kubeconfig: this member keeps the fleet's state and takes commands, and reconciles nothing")
 	}

@@ -24,6 +24,7 @@ hanse agent                          in a pod, the pod's own cluster; else $KUBE
 		Flags: append([]cli.Flag{
 			dataDirFlag(),
 			&cli.StringFlag{Name: "kubeconfig", Usage: "the cluster's own FILE, or in-cluster, or none [$KUBECONFIG]"},
+			&cli.BoolFlag{Name: "aggregate", Value: true, Usage: "serve the fleet's API in the cluster's own, to its kubectl; --aggregate=false takes it out"},
 			&cli.BoolFlag{Name: "project", Value: true, Usage: "show the fleet in the cluster as ClusterProfiles and such, where it knows these kinds; --project=false does not"},
 			&cli.BoolFlag{Name: "install-crds", Usage: "make the definitions of these kinds when they are not there"},
 			&cli.StringFlag{Name: "log-level", Value: "info", Usage: "LEVEL: debug, info, warn, error"},
@@ -50,7 +51,7 @@ func agentAction(c *cli.Context) error {
 		return during("agent", err)
 	}
 	return during("agent", runAgent(c.Context, notifier, agent.Options{
-		DataDir: dataDir(c), Kubeconfig: kubeconfig, Addresses: addresses(c),
+		DataDir: dataDir(c), Kubeconfig: kubeconfig, Aggregate: c.Bool("aggregate"), Addresses: addresses(c),
 		Project: c.Bool("project"), InstallCRDs: c.Bool("install-crds"),
 		Version: ownVersion().Version, Logger: logger,
 	}))

@@ -1,0 +1,82 @@
+package agent
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"log/slog"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-fleet/hanse/aggregate"
+	"github.com/hanse-fleet/hanse/apiserver"
+)
+
+// aggregation is the fleet's API in the member's own cluster: kept there, taken out, or neither when there is no cluster.
+type aggregation struct {
+	keeps   *aggregate.Aggregation
+	cluster *rest.Config
+	self    self
+	log     *slog.Logger
+}
+
+func (c *Core) aggregation(o Options) (a aggregation, err error) {
+	if o.Kubeconfig == "" {
+		return a, nil
+	}
+	a = aggregation{self: c.self, log: c.log.With("room", "aggregate")}
+	if a.cluster, err = clusterConfig(o.Kubeconfig); err != nil || !o.Aggregate {
+		return a, err
+	}
+	key, ok := c.identity.TLS().PrivateKey.(crypto.Signer)
+	if !ok {
+		return a, errors.New("the member's key cannot sign")
+	}
+	a.keeps, err = aggregate.New(aggregate.Config{
+		REST: a.cluster, Fleet: c.self.Fleet, Cluster: c.self.Cluster, Address: c.self.Addresses.APIAdvertise, Key: key, Logger: a.log,
+	})
+	return a, err
+}
+
+// frontProxy is how apiserver knows the cluster's kube-apiserver; nil when the API is not in the cluster.
+func (a aggregation) frontProxy() *apiserver.FrontProxy {
+	if a.keeps == nil {
+		return nil
+	}
+	return &apiserver.FrontProxy{Certificate: a.keeps.Certificate(), Authenticator: a.keeps, Authorizer: a.keeps}
+}
+
+// withdrawPause is how long a withdrawal that failed waits until it is tried again.
+const withdrawPause = 10 * time.Second
+
+// run keeps the API in the cluster, or takes it out and is done.
+func (a aggregation) run(ctx context.Context) error {
+	if a.keeps != nil {
+		return a.keeps.Run(ctx)
+	}
+	for {
+		err := aggregate.Remove(ctx, a.cluster, a.self.Fleet, a.self.Cluster)
+		if err == nil || ctx.Err() != nil {
+			return nil
+		}
+		a.log.Warn("the fleet's API may still be in this cluster", "err", err)
+		if !sleep(ctx, withdrawPause) {
+			return nil
+		}
+	}
+}
+
+// withdrawAPI takes the API of a removed member out of its cluster, where it would answer nobody any more.
+func withdrawAPI(o Options, me self) error {
+	if o.Kubeconfig == "" {
+		return nil
+	}
+	config, err := clusterConfig(o.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), withdrawPause)
+	defer cancel()
+	return aggregate.Remove(ctx, config, me.Fleet, me.Cluster)
+}

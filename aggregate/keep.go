@@ -1,0 +1,131 @@
+package aggregate
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	// keepPause is how often all objects are looked at; a change of the APIService is seen at once.
+	keepPause = 30 * time.Second
+	// keepRetry is how long a round that failed waits for the next one.
+	keepRetry = 2 * time.Second
+)
+
+// ErrForeign means that an object of one of our names is somebody else's. It is left alone.
+var ErrForeign = errors.New("it is not this member's and is left alone")
+
+// keep makes the registration as it should be, again and again, until ctx ends.
+func (a *Aggregation) keep(ctx context.Context) {
+	told := ""
+	for ctx.Err() == nil {
+		err := a.register(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		told = a.tell(err, told)
+		wait := keepPause
+		if err != nil && !errors.Is(err, ErrForeign) {
+			wait = keepRetry
+		}
+		pause(ctx, wait, a.changed)
+	}
+}
+
+// followRegistration wakes keep when anybody changes the APIService.
+func (a *Aggregation) followRegistration(ctx context.Context) {
+	follow(ctx, a.client.Resource(apiServices), apiServiceName, func(*unstructured.Unstructured, error) {
+		select {
+		case a.changed <- struct{}{}:
+		default: // it is awake
+		}
+	})
+}
+
+// tell logs what is new about the registration, and returns what to compare the next with.
+func (a *Aggregation) tell(err error, told string) string {
+	if err == nil {
+		if told != "registered" {
+			a.config.Logger.Info("the fleet's API is in this cluster", "apiservice", apiServiceName, "address", a.config.Address)
+		}
+		return "registered"
+	}
+	if err.Error() != told {
+		a.config.Logger.Warn("the fleet's API is not in this cluster", "err", err)
+	}
+	return err.Error()
+}
+
+// register makes one round. The APIService comes last, when what it points to is there.
+func (a *Aggregation) register(ctx context.Context) error {
+	owner := a.config.owner()
+	objects := append(roles(owner), home(owner))
+	objects = append(objects, route(a.backend, owner)...)
+	objects = append(objects, registration(a.backend, owner, bundleOf(a.certificate)))
+	for _, o := range objects {
+		if err := a.ensure(ctx, o); err != nil {
+			return fmt.Errorf("%s: %w", o, err)
+		}
+	}
+	return nil
+}
+
+// ensure makes one object as it should be, unless it is somebody else's. An object that is there is written to only in
+// the version that was looked at, and one that is not is created without force, so nothing slips in between.
+func (a *Aggregation) ensure(ctx context.Context, o object) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	client, wanted := o.in(a.client), o.wanted.DeepCopy()
+	found, err := client.Get(ctx, wanted.GetName(), metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		found = nil
+	case err != nil:
+		return err
+	case o.resource == namespaces:
+		return nil // the reconciler's too
+	default:
+		if err := foreign(found, a.config.owner()); err != nil {
+			return err
+		}
+		wanted.SetUID(found.GetUID())
+		wanted.SetResourceVersion(found.GetResourceVersion())
+		a.keepBundle(wanted, found)
+	}
+	data, err := json.Marshal(wanted)
+	if err != nil {
+		return err
+	}
+	force := found != nil
+	_, err = client.Patch(ctx, wanted.GetName(), types.ApplyPatchType, data, metav1.PatchOptions{FieldManager: manager, Force: &force})
+	return err
+}
+
+// foreign is an error when an object is not of this member: unmarked, or of another one.
+func foreign(found *unstructured.Unstructured, owner string) error {
+	switch of := found.GetAnnotations()[annotationOwner]; of {
+	case owner:
+		return nil
+	case "":
+		return fmt.Errorf("%w: who made it is not known", ErrForeign)
+	default:
+		return fmt.Errorf("%w: it is of member %s", ErrForeign, of)
+	}
+}
+
+// keepBundle leaves a caBundle that vouches for the certificate as it is.
+func (a *Aggregation) keepBundle(wanted, found *unstructured.Unstructured) {
+	text, ok, _ := unstructured.NestedString(found.Object, "spec", "caBundle")
+	if bundle, err := base64.StdEncoding.DecodeString(text); ok && err == nil && vouches(bundle, a.certificate.Leaf) {
+		wanted.Object["spec"].(map[string]any)["caBundle"] = text
+	}
+}
