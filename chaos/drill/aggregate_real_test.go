@@ -1,0 +1,91 @@
+package drill
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hanse-fleet/hanse/chaos/testbed"
+)
+
+// kubectl is what a platform engineer types who has a cluster's own kubeconfig, and nothing of hanse.
+func (f *field) kubectl(ctx context.Context, cluster, input string, args ...string) (string, error) {
+	kubernetes, err := testbed.FindBinaries()
+	if err != nil {
+		return "", err
+	}
+	c, err := f.bed.Cluster(cluster)
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, kubernetes.Path(testbed.Kubectl), append([]string{"--kubeconfig", c.Kubeconfig()}, args...)...)
+	cmd.Env = ownEnv()
+	cmd.Stdin = strings.NewReader(input)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Run(); err != nil {
+		return said.String(), fmt.Errorf("kubectl %s in %s: %w\n%s", strings.Join(args, " "), cluster, err, said.String())
+	}
+	return said.String(), nil
+}
+
+// mustKubectl is kubectl that succeeds.
+func (f *field) mustKubectl(t *testing.T, cluster, input string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("no end within a minute"))
+	defer cancel()
+	said, err := f.kubectl(ctx, cluster, input, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return said
+}
+
+// inEveryCluster is held on a fleet without bundles, and leaves it so.
+func inEveryCluster(t *testing.T, f *field) {
+	const bundle = `apiVersion: fleet.hanse.dev/v1alpha1
+kind: Bundle
+metadata: {name: anywhere}
+spec:
+  placement: {clusterSelector: {}}
+  manifests:
+    - {apiVersion: v1, kind: ConfigMap, metadata: {name: anywhere, namespace: default}, data: {text: "%s"}}
+`
+	t.Run("each cluster's own API shows the whole fleet", func(t *testing.T) {
+		for _, c := range f.bed.Clusters() {
+			took := until(t, 30*time.Second, func(ctx context.Context) error {
+				said, err := f.kubectl(ctx, c.Name(), "", "get", "clusters.fleet.hanse.dev", "-o", "name")
+				want := "cluster.fleet.hanse.dev/fra\ncluster.fleet.hanse.dev/iad\ncluster.fleet.hanse.dev/sin\n"
+				if diff := cmp.Diff(want, said); err == nil && diff != "" {
+					err = errors.New(diff)
+				}
+				return err
+			})
+			t.Logf("%s after %s", c.Name(), round(took))
+		}
+	})
+	t.Run("a bundle that one cluster's kubectl applies is everywhere", func(t *testing.T) {
+		t.Log(f.mustKubectl(t, "iad", fmt.Sprintf(bundle, "a"), "apply", "--server-side", "-f", "-"))
+		t.Log(f.mustKubectl(t, "sin", "", "wait", "--for=condition=Ready", "--timeout=30s", "bundle/anywhere"))
+		for _, c := range f.bed.Clusters() {
+			until(t, 10*time.Second, settings(f.kubernetes(t, c.Name()), "default", "anywhere", "text", "a"))
+		}
+	})
+	t.Run("and what another's deletes is gone", func(t *testing.T) {
+		t.Log(f.mustKubectl(t, "fra", "", "delete", "bundle", "anywhere"))
+		until(t, 30*time.Second, func(ctx context.Context) error {
+			said, err := f.kubectl(ctx, "sin", "", "get", "works")
+			if err == nil && strings.Contains(said, "anywhere") {
+				err = errors.New(said)
+			}
+			return err
+		})
+	})
+}
