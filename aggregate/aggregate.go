@@ -18,7 +18,7 @@ type Aggregation struct {
 	*frontProxy           // knows the cluster's kube-apiserver
 
 	config      Config
-	certificate tls.Certificate
+	certificate serving
 	backend     backend
 	client      dynamic.Interface
 	changed     chan struct{} // wakes keep
@@ -37,7 +37,7 @@ func New(c Config) (*Aggregation, error) {
 	if a.backend, err = parseBackend(c.Address); err != nil {
 		return nil, fmt.Errorf("configure aggregation: %w", err)
 	}
-	if a.certificate, err = newCertificate(c.Key, c.owner()); err != nil {
+	if a.certificate, err = newServing(c.Key, c.owner()); err != nil {
 		return nil, err
 	}
 	if a.client, err = newClient(c.REST); err != nil {
@@ -58,7 +58,7 @@ func newClient(c *rest.Config) (dynamic.Interface, error) {
 }
 
 // Certificate is what the member shows to whoever asks for ServerName.
-func (a *Aggregation) Certificate() tls.Certificate { return a.certificate }
+func (a *Aggregation) Certificate() tls.Certificate { return a.certificate.Certificate }
 
 // Run registers the member's API, keeps it registered, and follows whom to believe, until ctx ends. That the cluster
 // does not answer, or refuses, does not end it. What is registered stays: a member that stops comes back.

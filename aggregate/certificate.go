@@ -12,35 +12,51 @@ import (
 	"time"
 )
 
-// newCertificate makes a certificate for ServerName. It signs itself, and as an authority: so any certificate that the
-// same key made before vouches for this one, and a registration stays good over restarts.
-func newCertificate(key crypto.Signer, member string) (tls.Certificate, error) {
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("make serving certificate: %w", err)
-	}
-	template := &x509.Certificate{
-		SerialNumber:          serial,
-		Subject:               pkix.Name{CommonName: ServerName, Organization: []string{member}},
-		DNSNames:              []string{ServerName},
-		NotBefore:             time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
-		NotAfter:              time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("make serving certificate: %w", err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, err
+// serving is what kube-apiserver is shown, and what vouches for it.
+type serving struct {
+	tls.Certificate
+	bundle []byte // PEM
 }
 
-// bundleOf is the caBundle that vouches for a certificate.
-func bundleOf(c tls.Certificate) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
+// newServing makes a certificate for ServerName, issued by an authority of the same key. Any authority that the key made
+// before vouches for it too, so that a registration stays good over restarts.
+func newServing(key crypto.Signer, owner string) (serving, error) {
+	authority, err := issue(key, nil, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "hanse " + owner}, KeyUsage: x509.KeyUsageCertSign, IsCA: true,
+	})
+	if err != nil {
+		return serving{}, fmt.Errorf("make serving certificate: %w", err)
+	}
+	leaf, err := issue(key, authority, &x509.Certificate{
+		Subject: pkix.Name{CommonName: ServerName}, DNSNames: []string{ServerName},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+	if err != nil {
+		return serving{}, fmt.Errorf("make serving certificate: %w", err)
+	}
+	return serving{
+		Certificate: tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf},
+		bundle:      pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Raw}),
+	}, nil
+}
+
+// issue signs one certificate that never expires: what ends it is another registration. No parent: it signs itself.
+func issue(key crypto.Signer, parent, template *x509.Certificate) (*x509.Certificate, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	template.SerialNumber, template.BasicConstraintsValid = serial, true
+	template.NotBefore = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	template.NotAfter = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	if parent == nil {
+		parent = template
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
 }
 
 // vouches says whether a kube-apiserver that trusts the bundle believes the certificate.

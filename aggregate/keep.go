@@ -70,7 +70,7 @@ func (a *Aggregation) register(ctx context.Context) error {
 	owner := a.config.owner()
 	objects := append(roles(owner), home(owner))
 	objects = append(objects, route(a.backend, owner)...)
-	objects = append(objects, registration(a.backend, owner, bundleOf(a.certificate)))
+	objects = append(objects, registration(a.backend, owner, a.certificate.bundle))
 	for _, o := range objects {
 		if err := a.ensure(ctx, o); err != nil {
 			return fmt.Errorf("%s: %w", o, err)
