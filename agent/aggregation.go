@@ -67,16 +67,20 @@ func (a aggregation) run(ctx context.Context) error {
 	}
 }
 
-// withdrawAPI takes the API of a removed member out of its cluster, where it would answer nobody any more.
-func withdrawAPI(o Options, me self) error {
-	if o.Kubeconfig == "" {
-		return nil
-	}
-	config, err := clusterConfig(o.Kubeconfig)
-	if err != nil {
+// parting takes the API of a member out of its cluster when the member ends because it was removed: a dead one would hold
+// up the deletion of namespaces there. Should it fail, the next start of the removed member tries again.
+func parting(err error, o Options, me self) error {
+	if !errors.Is(err, ErrRemoved) || o.Kubeconfig == "" {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), withdrawPause)
 	defer cancel()
-	return aggregate.Remove(ctx, config, me.Fleet, me.Cluster)
+	config, failed := clusterConfig(o.Kubeconfig)
+	if failed == nil {
+		failed = aggregate.Remove(ctx, config, me.Fleet, me.Cluster)
+	}
+	if failed != nil {
+		o.Logger.Warn("the fleet's API may still be in this cluster; take it out: kubectl delete apiservice v1alpha1.fleet.hanse.dev", "err", failed)
+	}
+	return err
 }

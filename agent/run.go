@@ -52,13 +52,10 @@ func Run(ctx context.Context, o Options) error {
 	}
 	core, err := OpenCore(CoreConfig{DataDir: o.DataDir, Conn: doors.members, Version: o.Version, Logger: o.Logger, Fatal: endProcess(o.Logger)})
 	if err != nil {
-		return errors.Join(err, doors.close())
+		return errors.Join(parting(err, o, me), doors.close())
 	}
 	// The faces stop first, so that nothing new is asked of the core; then the core hands its leadership on and closes.
-	err = core.runFaces(ctx, o, doors)
-	if errors.Is(err, ErrRemoved) {
-		err = errors.Join(err, withdrawAPI(o, me))
-	}
+	err = parting(core.runFaces(ctx, o, doors), o, me)
 	return errors.Join(err, core.leave(), core.Close(), doors.close())
 }
 

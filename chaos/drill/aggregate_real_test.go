@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -87,5 +88,55 @@ spec:
 			}
 			return err
 		})
+	})
+}
+
+// kubectlSays checks that a cluster's kubectl says a word, whether it succeeds or not.
+func (f *field) kubectlSays(cluster, word string, args ...string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		said, err := f.kubectl(ctx, cluster, "", args...)
+		if strings.Contains(said, word) {
+			return nil
+		}
+		return fmt.Errorf("%q is not said: %w\n%s", word, err, said)
+	}
+}
+
+// takenOut is held on a fleet without bundles, and leaves it so.
+func takenOut(t *testing.T, f *field) {
+	const registered = "v1alpha1.fleet.hanse.dev"
+	sin := &Daemon{Cluster: "sin", Region: "ap", Dir: filepath.Join(f.bed.Dir(), "sin", "hanse"), Log: filepath.Join(f.bed.Dir(), "sin", "log", "apart.log"), hanse: f.hanse}
+	awaitAPI(t, f, "sin")
+	if err := f.cluster(t, "sin").Kill(testbed.Member); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("a member that is not to aggregate takes its API out", func(t *testing.T) {
+		if err := sin.Start("--kubeconfig", f.cluster(t, "sin").Kubeconfig(), "--aggregate=false"); err != nil {
+			t.Fatal(err)
+		}
+		defer bury(t, sin)
+		for _, gone := range [][]string{{"apiservice", registered}, {"service", "hanse", "-n", "hanse-system"}, {"clusterrole", "hanse:viewer"}} {
+			until(t, 30*time.Second, f.kubectlSays("sin", "NotFound", append([]string{"get"}, gone...)...))
+		}
+	})
+	t.Run("an APIService of somebody else is left alone, and told", func(t *testing.T) {
+		f.mustKubectl(t, "sin", `apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: v1alpha1.fleet.hanse.dev}
+spec: {group: fleet.hanse.dev, version: v1alpha1, groupPriorityMinimum: 10, versionPriority: 10, insecureSkipTLSVerify: true, service: {name: other, namespace: default, port: 443}}
+`, "create", "-f", "-")
+		f.heal(t)
+		until(t, 30*time.Second, func(context.Context) error {
+			if log := string(f.log(t, "sin")); !strings.Contains(log, "not this member's and is left alone") {
+				return errors.New("the log does not say it")
+			}
+			return nil
+		})
+		mentions(t, f.mustKubectl(t, "sin", "", "get", "apiservice", registered, "-o", "jsonpath={.spec.service.name}"), "other")
+		f.must(t, "sin", nil, "get", "clusters")
+	})
+	t.Run("when it is gone, the member's takes its place", func(t *testing.T) {
+		f.mustKubectl(t, "sin", "", "delete", "apiservice", registered)
+		awaitAPI(t, f, "sin")
 	})
 }

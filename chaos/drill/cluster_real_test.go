@@ -200,6 +200,9 @@ func removingOne(t *testing.T, f *field) {
 		mentions(t, log, wordsOfTheRemoved, "its workloads go on")
 		t.Logf("stopped %s after the command\n%s", round(took), sin.LogTail(testbed.Member))
 	})
+	t.Run("its cluster no longer has the fleet's API", func(t *testing.T) {
+		until(t, 10*time.Second, f.kubectlSays("sin", "NotFound", "get", "apiservice", "v1alpha1.fleet.hanse.dev"))
+	})
 	t.Run("it does not start again", func(t *testing.T) {
 		args := []string{"agent", "--data-dir", filepath.Join(f.bed.Dir(), "sin", "hanse"), "--kubeconfig", sin.Kubeconfig()}
 		refusedWith(t, 3, tell(t, Person{Hanse: f.hanse}, nil, args...), wordsOfTheRemoved, "join")

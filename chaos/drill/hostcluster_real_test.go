@@ -33,7 +33,7 @@ func unharmed(t *testing.T, f *field) {
 	t.Run("while its member is dead", func(t *testing.T) { dead(t, f) })
 }
 
-// heal starts all members that do not run.
+// heal starts all members that do not run, and waits until all is well.
 func (f *field) heal(t *testing.T) {
 	t.Helper()
 	for _, c := range f.bed.Clusters() {
@@ -41,6 +41,12 @@ func (f *field) heal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	until(t, time.Minute, func(context.Context) error {
+		if said := f.tell(t, "fra", nil, "status"); said.Code != 0 {
+			return errors.New(said.String())
+		}
+		return nil
+	})
 }
 
 // awaitAPI waits until a cluster's own API shows the fleet.
