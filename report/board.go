@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
@@ -23,6 +24,8 @@ const (
 	// maxReport and maxName bound one of its bundles, so that what is passed on fits a bulletin however it is escaped.
 	maxReport = 64 << 10
 	maxName   = 253
+	// maxFacts bounds its facts.
+	maxFacts = 16 << 10
 	// countBits of a number count what a member says in one life; the bits above count its lives.
 	countBits = 40
 )
@@ -62,6 +65,8 @@ type Sighting struct {
 	ToldAt   time.Time         // of its last report of bundles
 	Vitals   *Vitals           // nil: no server of raft
 	Direct   bool              // the sign of life came from itself, on a connection of its own
+	Facts    json.RawMessage   // what it told last of its cluster and machine; never changed, only replaced
+	FactsAt  time.Time         // when
 }
 
 // Fresh says that the member lives, as far as is known.
@@ -75,10 +80,12 @@ type record struct {
 	names   []string // sorted; at namesAt
 	namesAt uint64
 	bytes   int
+	factsNo uint64
 	claims  map[*line]claim
 	// When what changed, by the board's own count: the head, all else by the bundle's name with "" for the names, and
 	// the latest of these.
 	head   uint64
+	facts  uint64
 	ticks  map[string]uint64
 	latest uint64
 }
@@ -167,6 +174,16 @@ func (b *board) tell(bundles []Bundle, now time.Time) {
 	b.bump()
 }
 
+// tellFacts replaces what this member says of its cluster and machine. It is not urgent: it goes with the next sign of life.
+func (b *board) tellFacts(facts json.RawMessage, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.record(b.self)
+	r.number++
+	r.Facts, r.FactsAt, r.factsNo = facts, now, r.number
+	b.touchedFacts(r)
+}
+
 func sameReport(a, b Bundle) bool {
 	return a.BundleUID == b.BundleUID && reflect.DeepEqual(a.Status, b.Status)
 }
@@ -180,6 +197,11 @@ func (b *board) touched(r *record, part string) {
 func (b *board) touchedHead(r *record) {
 	b.tick++
 	r.head, r.latest = b.tick, b.tick
+}
+
+func (b *board) touchedFacts(r *record) {
+	b.tick++
+	r.facts, r.latest = b.tick, b.tick
 }
 
 // bump wakes whoever waits for a change, and the lines. The caller holds mu.

@@ -344,3 +344,31 @@ func TestAReportThatNoBulletinHoldsIsNotTaken(t *testing.T) {
 		t.Error("the other one is not taken")
 	}
 }
+
+func TestFactsReachEverybodyOnceAndKeepTheirAge(t *testing.T) {
+	p, _, _, _ := twoServers(t)
+	told := p.now
+	p.boards["f1"].tellFacts([]byte(`{"cores":2}`), told)
+	p.pass(5)
+	for at := range p.boards {
+		if s := p.seen(at, "f1"); string(s.Facts) != `{"cores":2}` || s.FactsAt.Sub(told).Abs() > time.Second {
+			t.Errorf("%s knows %s, told at %s and not %s", at, s.Facts, s.FactsAt, told)
+		}
+	}
+	for _, w := range p.lines {
+		w.mostWeight = 0
+	}
+	p.pass(5)
+	for _, w := range p.lines {
+		if w.mostWeight > 400 {
+			t.Errorf("%s told %s %d bytes though nothing is new", w.from, w.to, w.mostWeight)
+		}
+	}
+	tooMuch := news{ID: "f1", Number: 9 << countBits, FactsAt: 9 << countBits, Facts: make([]byte, maxFacts+1)}
+	if err := p.boards["s2"].take(newLine("f1", below), bulletin{News: []news{tooMuch}}, false, p.now); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.seen("s2", "f1").Facts; string(got) != `{"cores":2}` {
+		t.Errorf("%d bytes of facts are taken", len(got))
+	}
+}

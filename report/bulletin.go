@@ -60,6 +60,10 @@ type news struct {
 	Names   []string `json:"names,omitempty"`
 	// Bundles are those that changed.
 	Bundles []Bundle `json:"bundles,omitempty"`
+	// Facts are what the member told last of its cluster and machine, at number FactsAt, FactsAge ago. 0: not said here.
+	FactsAt  uint64          `json:"factsAt,omitempty"`
+	FactsAge int64           `json:"factsAge,omitempty"`
+	Facts    json.RawMessage `json:"facts,omitempty"`
 }
 
 func (w bulletin) asOf(now time.Time) time.Time { return ago(now, w.AsOf) }

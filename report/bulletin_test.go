@@ -26,6 +26,7 @@ var wholeBulletin = bulletin{Follows: true, AsOf: 12, News: []news{{
 	},
 	NamesAt: 1<<countBits + 2, Names: []string{"shop", "till"},
 	Bundles: []Bundle{{Bundle: "shop", BundleUID: "u1", Number: 1<<countBits + 6, Status: v1alpha1.WorkStatus{Applied: "shop-u1-1", Health: v1alpha1.HealthReady}}},
+	FactsAt: 1<<countBits + 5, FactsAge: 60000, Facts: []byte(`{"disk":{"age":900,"fsyncP999":7}}`),
 }, {
 	ID: "m3", Number: 5<<countBits + 9, Silent: true, Age: 4200, Hops: 2, Revision: 800,
 }}}

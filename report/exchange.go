@@ -2,6 +2,8 @@ package report
 
 import (
 	"context"
+	"encoding/json"
+	"iter"
 	"log/slog"
 	"net"
 	"time"
@@ -71,6 +73,10 @@ func (e *Exchange) Beat(revision store.Revision, vitals *Vitals, now time.Time) 
 // Tell replaces what this member says of the bundles in its own cluster.
 func (e *Exchange) Tell(bundles []Bundle) { e.board.tell(bundles, time.Now()) }
 
+// TellFacts replaces what this member says of its cluster and machine, at most 16 KiB of JSON. What it means is for those to
+// know who tell and read it.
+func (e *Exchange) TellFacts(facts json.RawMessage) { e.board.tellFacts(facts, time.Now()) }
+
 // Seen is a copy of what every member said last, this one included, a number that grows with every change, and a channel
 // that closes at the next.
 func (e *Exchange) Seen() (map[store.MemberID]Sighting, uint64, <-chan struct{}) {
@@ -83,6 +89,11 @@ func (e *Exchange) Measure(trips map[store.MemberID]time.Duration) { e.senses.me
 // Noticed is what this member itself notices of the other servers.
 func (e *Exchange) Noticed(servers []store.MemberID, now time.Time) *Vitals {
 	return e.senses.of(servers, now)
+}
+
+// Trips are the round trips to members, over the last minute, as far as enough were measured.
+func (e *Exchange) Trips(members iter.Seq[store.MemberID]) map[store.MemberID]RoundTrip {
+	return e.senses.tripsTo(members)
 }
 
 // Forget drops members that are not in the fleet any more.

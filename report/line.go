@@ -105,6 +105,7 @@ func (b *board) hear(l *line, n news, now time.Time) (urgent bool) {
 	if n.Number > r.number || n.Number == r.number && direct {
 		urgent = b.hearHead(r, n, direct, now) || urgent
 	}
+	b.hearFacts(r, n, now)
 	return b.hearBundles(r, n, now) || urgent
 }
 
@@ -123,6 +124,15 @@ func (b *board) hearHead(r *record, n news, direct bool, now time.Time) (urgent 
 		r.Vitals = n.Vitals
 	}
 	return urgent
+}
+
+// hearFacts takes newer facts; they are passed on with the next sign of life.
+func (b *board) hearFacts(r *record, n news, now time.Time) {
+	if n.FactsAt <= r.factsNo || len(n.Facts) > maxFacts {
+		return
+	}
+	r.Facts, r.FactsAt, r.factsNo = n.Facts, ago(now, n.FactsAge), n.FactsAt
+	b.touchedFacts(r)
 }
 
 // hearBundles takes what is newer of a member's bundles.
@@ -182,7 +192,9 @@ type item struct {
 	tick uint64
 	id   store.MemberID
 	head bool
-	part string
+	// facts, or else a bundle's name, or "" for all names.
+	facts bool
+	part  string
 }
 
 // compose says what the other end of a line has not been told, as much as one bulletin holds, and whether there is more.
@@ -209,7 +221,7 @@ func (b *board) compose(l *line, now time.Time) (w bulletin, more bool) {
 			place[it.id] = at
 			w.News = append(w.News, b.newsOf(l, it.id, r, now))
 		}
-		size += w.News[at].add(r, it)
+		size += w.News[at].add(r, it, now)
 	}
 	l.upTo(b.tick)
 	clear(l.arrears)
@@ -248,6 +260,9 @@ func (b *board) untold(l *line, now time.Time) (items []item) {
 		}
 		if r.head > after {
 			items = append(items, item{tick: r.head, id: id, head: true})
+		}
+		if r.facts > after {
+			items = append(items, item{tick: r.facts, id: id, facts: true})
 		}
 		for part, tick := range r.ticks {
 			if tick > after {
@@ -307,10 +322,13 @@ func (b *board) newsOf(l *line, id store.MemberID, r *record, now time.Time) new
 }
 
 // add puts an item's content into the news, and says about how many bytes that is.
-func (n *news) add(r *record, it item) int {
+func (n *news) add(r *record, it item, now time.Time) int {
 	switch {
 	case it.head:
 		return 256
+	case it.facts:
+		n.Facts, n.FactsAt, n.FactsAge = r.Facts, r.factsNo, agedSince(r.FactsAt, now)
+		return len(r.Facts)
 	case it.part == "":
 		n.Names, n.NamesAt = r.names, r.namesAt
 		return 64 * len(r.names)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -68,11 +69,28 @@ func (s *senses) of(servers []store.MemberID, now time.Time) *Vitals {
 		if silence := now.Sub(since); silence >= silentAfter {
 			v.Silent[id] = silence.Round(100 * time.Millisecond).Seconds()
 		} else if trips := s.trips[id]; len(trips) >= tripsNeeded {
-			sorted := slices.Sorted(slices.Values(trips))
-			v.RTT[id] = RoundTrip{Least: Millis(sorted[0]), P99: Millis(sorted[(len(sorted)-1)*99/100])}
+			v.RTT[id] = figures(trips)
 		}
 	}
 	return v
+}
+
+// tripsTo are the figures of those to whom enough round trips were measured.
+func (s *senses) tripsTo(members iter.Seq[store.MemberID]) map[store.MemberID]RoundTrip {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[store.MemberID]RoundTrip{}
+	for id := range members {
+		if trips := s.trips[id]; len(trips) >= tripsNeeded {
+			all[id] = figures(trips)
+		}
+	}
+	return all
+}
+
+func figures(trips []time.Duration) RoundTrip {
+	sorted := slices.Sorted(slices.Values(trips))
+	return RoundTrip{Least: Millis(sorted[0]), P99: Millis(sorted[(len(sorted)-1)*99/100])}
 }
 
 // expect waits for words of the servers from now on, and of nobody else. The caller holds mu.
