@@ -123,6 +123,11 @@ var rules = []rule{
 		reason:    "it puts an API into a cluster, whatever the API serves",
 	},
 	{
+		room:      "./facts",
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./backup", "./consensus", "./epoch", "./project", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic),
+		reason:    "it finds out what a cluster and a machine can do, whoever is told",
+	},
+	{
 		room:      "./report",
 		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./backup", "./epoch", "./reconcile", "./transport", "./law", "./plan", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
 		reason:    "it carries what members see of themselves, over streams that it is given",

@@ -117,6 +117,8 @@ func (d doors) close() error {
 func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	works := newWorks(c)
 	shown := computedKind(c, "Work", worksPause, works.list)
+	measured := computedKind(c, "ClusterMetrics", metricsPause, newMetrics(c).list)
+	own := &ownFacts{core: c}
 	serving, err := c.identity.Serving(c.apiHost())
 	if err != nil {
 		return err
@@ -128,7 +130,7 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	api, err := apiserver.New(apiserver.Config{
 		Fleet: c.self.Fleet, Cluster: c.self.Cluster, Version: o.Version, Certificate: serving,
 		TCP: d.people, Socket: d.local, Store: apiStore{c}, Companion: Companion, FrontProxy: inCluster.frontProxy(),
-		Computed: map[string]apiserver.Computed{"works": shown}, Endpoints: c.endpoints(works), Logger: c.log.With("room", "apiserver"),
+		Computed: map[string]apiserver.Computed{"works": shown, "clustermetrics": measured}, Endpoints: c.endpoints(works), Logger: c.log.With("room", "apiserver"),
 	})
 	if err != nil {
 		return err
@@ -136,10 +138,13 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
 	g.Go(func() error { return shown.follow(ctx) })
+	g.Go(func() error { return measured.follow(ctx) })
+	g.Go(func() error { return own.run(ctx) })
 	g.Go(func() error { return api.Run(ctx) })
 	if o.Kubeconfig != "" {
 		g.Go(func() error { return c.reconcile(ctx, o) })
 		g.Go(func() error { return inCluster.run(ctx) })
+		g.Go(func() error { return own.survey(ctx, o.Kubeconfig) })
 	} else {
 		c.log.Warn("no kubeconfig: this member keeps the fleet's state and takes commands, and reconciles nothing")
 	}

@@ -106,6 +106,8 @@ func neverWritten(resource, subresource, verb string) string {
 		return "status is written by the members, never by people"
 	case resource == "works":
 		return "works are computed from bundles and from what clusters report"
+	case resource == "clustermetrics":
+		return "metrics of clusters are computed from what their members measure"
 	case resource == "bundlerevisions":
 		return "revisions are written with their bundle and never change; change the bundle: kubectl edit bundle"
 	case resource == "rollouts":

@@ -37,7 +37,7 @@ type kind struct {
 
 // served is every kind that is served.
 func served() []kind {
-	return []kind{fleetKind(), clusterKind(), userKind(), bundleKind(), revisionKind(), rolloutKind(), workKind()}
+	return []kind{fleetKind(), clusterKind(), userKind(), bundleKind(), revisionKind(), rolloutKind(), workKind(), metricsKind()}
 }
 
 func fleetKind() kind {
@@ -134,6 +134,13 @@ func workKind() kind {
 			w := obj.(*v1alpha1.Work)
 			return map[string]string{"spec.bundle": w.Spec.Bundle, "spec.cluster": w.Spec.Cluster, "status.health": string(w.Status.Health)}
 		},
+	}
+}
+
+func metricsKind() kind {
+	return kind{
+		kind: "ClusterMetrics", plural: "clustermetrics", singular: "clustermetrics", short: []string{"clm"}, computed: true,
+		new: newOf[v1alpha1.ClusterMetrics], newList: newOf[v1alpha1.ClusterMetricsList], table: metricsTable(),
 	}
 }
 

@@ -53,7 +53,7 @@ func start(t *testing.T, change func(*Config)) *live {
 	}
 	l.tcp = tcp.Addr().String()
 	c := Config{
-		Fleet: "acme", Cluster: "fra", Certificate: l.server, TCP: tcp, Socket: socket, Store: l.Store, Computed: map[string]Computed{"works": l.works},
+		Fleet: "acme", Cluster: "fra", Certificate: l.server, TCP: tcp, Socket: socket, Store: l.Store, Computed: map[string]Computed{"works": l.works, "clustermetrics": newFakeWorks()},
 		Timing: kvstorage.Timing{Read: 300 * time.Millisecond, Behind: 300 * time.Millisecond},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "v0.0.0-test",
 	}

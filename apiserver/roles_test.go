@@ -39,6 +39,8 @@ func TestRoles(t *testing.T) {
 		{"rollouts/status", "update patch", "-"},
 		{"works", "get list watch", viewer},
 		{"works", "create update patch delete", "-"},
+		{"clustermetrics", "get list watch", viewer},
+		{"clustermetrics", "create update patch delete", "-"},
 		{"/version", "get", nobody},
 		{"/readyz", "get", nobody},
 		{"/livez/ping", "get", nobody},

@@ -22,6 +22,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&BundleRevision{}, &BundleRevisionList{},
 		&Rollout{}, &RolloutList{},
 		&Work{}, &WorkList{},
+		&ClusterMetrics{}, &ClusterMetricsList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion)
 	return addDefaults(scheme)

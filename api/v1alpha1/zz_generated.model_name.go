@@ -6,6 +6,11 @@
 package v1alpha1
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Amount) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Amount"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in BackupFailed) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.BackupFailed"
 }
@@ -91,6 +96,11 @@ func (in BundleStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CapacityReading) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.CapacityReading"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Cluster) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Cluster"
 }
@@ -106,6 +116,21 @@ func (in ClusterList) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterMetrics) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ClusterMetrics"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterMetricsList) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ClusterMetricsList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterMetricsStatus) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ClusterMetricsStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ClusterProspect) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.ClusterProspect"
 }
@@ -118,6 +143,11 @@ func (in ClusterSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ClusterStatus) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.ClusterStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DiskReading) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.DiskReading"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -153,6 +183,11 @@ func (in Foresight) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Grant) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Grant"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in KubernetesReading) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.KubernetesReading"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -201,6 +236,11 @@ func (in Problem) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ProcessorReading) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ProcessorReading"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Prospect) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Prospect"
 }
@@ -208,6 +248,11 @@ func (in Prospect) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Quorum) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Quorum"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ReadingSource) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ReadingSource"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -243,6 +288,21 @@ func (in RolloutSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RolloutStatus) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.RolloutStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RoundTripReading) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RoundTripReading"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in StorageClass) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.StorageClass"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in StorageReading) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.StorageReading"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

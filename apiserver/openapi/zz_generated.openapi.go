@@ -7,6 +7,7 @@ package openapi
 
 import (
 	v1alpha1 "github.com/hanse-fleet/hanse/api/v1alpha1"
+	resource "k8s.io/apimachinery/pkg/api/resource"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	runtime "k8s.io/apimachinery/pkg/runtime"
 	version "k8s.io/apimachinery/pkg/version"
@@ -16,97 +17,138 @@ import (
 
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	return map[string]common.OpenAPIDefinition{
-		v1alpha1.BackupRetention{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_BackupRetention(ref),
-		v1alpha1.BackupSpec{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_BackupSpec(ref),
-		v1alpha1.Bundle{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_Bundle(ref),
-		v1alpha1.BundleContent{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_BundleContent(ref),
-		v1alpha1.BundleList{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_BundleList(ref),
-		v1alpha1.BundleRevision{}.OpenAPIModelName():      schema_hanse_fleet_hanse_api_v1alpha1_BundleRevision(ref),
-		v1alpha1.BundleRevisionList{}.OpenAPIModelName():  schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionList(ref),
-		v1alpha1.BundleRevisionSpec{}.OpenAPIModelName():  schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionSpec(ref),
-		v1alpha1.BundleSpec{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_BundleSpec(ref),
-		v1alpha1.BundleStatus{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_BundleStatus(ref),
-		v1alpha1.Cluster{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_Cluster(ref),
-		v1alpha1.ClusterList{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_ClusterList(ref),
-		v1alpha1.ClusterSpec{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_ClusterSpec(ref),
-		v1alpha1.ClusterStatus{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref),
-		v1alpha1.Drift{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Drift(ref),
-		v1alpha1.Fleet{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Fleet(ref),
-		v1alpha1.FleetList{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_FleetList(ref),
-		v1alpha1.FleetSpec{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref),
-		v1alpha1.Foresight{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_Foresight(ref),
-		v1alpha1.Grant{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Grant(ref),
-		v1alpha1.LeaderPlace{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_LeaderPlace(ref),
-		v1alpha1.ObjectRef{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_ObjectRef(ref),
-		v1alpha1.Placement{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_Placement(ref),
-		v1alpha1.Problem{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_Problem(ref),
-		v1alpha1.Rollout{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_Rollout(ref),
-		v1alpha1.RolloutList{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_RolloutList(ref),
-		v1alpha1.RolloutSpec{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_RolloutSpec(ref),
-		v1alpha1.RolloutStatus{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_RolloutStatus(ref),
-		v1alpha1.Tombstone{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_Tombstone(ref),
-		v1alpha1.User{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_User(ref),
-		v1alpha1.UserList{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_UserList(ref),
-		v1alpha1.UserSpec{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_UserSpec(ref),
-		v1alpha1.Wave{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Wave(ref),
-		v1alpha1.Work{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Work(ref),
-		v1alpha1.WorkList{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_WorkList(ref),
-		v1alpha1.WorkSpec{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_WorkSpec(ref),
-		v1alpha1.WorkStatus{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_WorkStatus(ref),
-		v1.APIGroup{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_APIGroup(ref),
-		v1.APIGroupList{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_APIGroupList(ref),
-		v1.APIResource{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_APIResource(ref),
-		v1.APIResourceList{}.OpenAPIModelName():           schema_pkg_apis_meta_v1_APIResourceList(ref),
-		v1.APIVersions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_APIVersions(ref),
-		v1.ApplyOptions{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_ApplyOptions(ref),
-		v1.Condition{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_Condition(ref),
-		v1.CreateOptions{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_CreateOptions(ref),
-		v1.DeleteOptions{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_DeleteOptions(ref),
-		v1.Duration{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_Duration(ref),
-		v1.FieldSelectorRequirement{}.OpenAPIModelName():  schema_pkg_apis_meta_v1_FieldSelectorRequirement(ref),
-		v1.FieldsV1{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_FieldsV1(ref),
-		v1.GetOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_GetOptions(ref),
-		v1.GroupKind{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_GroupKind(ref),
-		v1.GroupResource{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_GroupResource(ref),
-		v1.GroupVersion{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_GroupVersion(ref),
-		v1.GroupVersionForDiscovery{}.OpenAPIModelName():  schema_pkg_apis_meta_v1_GroupVersionForDiscovery(ref),
-		v1.GroupVersionKind{}.OpenAPIModelName():          schema_pkg_apis_meta_v1_GroupVersionKind(ref),
-		v1.GroupVersionResource{}.OpenAPIModelName():      schema_pkg_apis_meta_v1_GroupVersionResource(ref),
-		v1.InternalEvent{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_InternalEvent(ref),
-		v1.LabelSelector{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_LabelSelector(ref),
-		v1.LabelSelectorRequirement{}.OpenAPIModelName():  schema_pkg_apis_meta_v1_LabelSelectorRequirement(ref),
-		v1.List{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_List(ref),
-		v1.ListMeta{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_ListMeta(ref),
-		v1.ListOptions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_ListOptions(ref),
-		v1.ManagedFieldsEntry{}.OpenAPIModelName():        schema_pkg_apis_meta_v1_ManagedFieldsEntry(ref),
-		v1.MicroTime{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_MicroTime(ref),
-		v1.ObjectMeta{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_ObjectMeta(ref),
-		v1.OwnerReference{}.OpenAPIModelName():            schema_pkg_apis_meta_v1_OwnerReference(ref),
-		v1.PartialObjectMetadata{}.OpenAPIModelName():     schema_pkg_apis_meta_v1_PartialObjectMetadata(ref),
-		v1.PartialObjectMetadataList{}.OpenAPIModelName(): schema_pkg_apis_meta_v1_PartialObjectMetadataList(ref),
-		v1.Patch{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_Patch(ref),
-		v1.PatchOptions{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_PatchOptions(ref),
-		v1.Preconditions{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_Preconditions(ref),
-		v1.RootPaths{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_RootPaths(ref),
-		v1.ServerAddressByClientCIDR{}.OpenAPIModelName(): schema_pkg_apis_meta_v1_ServerAddressByClientCIDR(ref),
-		v1.ShardInfo{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_ShardInfo(ref),
-		v1.Status{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_Status(ref),
-		v1.StatusCause{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_StatusCause(ref),
-		v1.StatusDetails{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_StatusDetails(ref),
-		v1.Table{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_Table(ref),
-		v1.TableColumnDefinition{}.OpenAPIModelName():     schema_pkg_apis_meta_v1_TableColumnDefinition(ref),
-		v1.TableOptions{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_TableOptions(ref),
-		v1.TableRow{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_TableRow(ref),
-		v1.TableRowCondition{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_TableRowCondition(ref),
-		v1.Time{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_Time(ref),
-		v1.Timestamp{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_Timestamp(ref),
-		v1.TypeMeta{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_TypeMeta(ref),
-		v1.UpdateOptions{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_UpdateOptions(ref),
-		v1.WatchEvent{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_WatchEvent(ref),
-		runtime.RawExtension{}.OpenAPIModelName():         schema_k8sio_apimachinery_pkg_runtime_RawExtension(ref),
-		runtime.TypeMeta{}.OpenAPIModelName():             schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
-		runtime.Unknown{}.OpenAPIModelName():              schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
-		version.Info{}.OpenAPIModelName():                 schema_k8sio_apimachinery_pkg_version_Info(ref),
+		v1alpha1.Amount{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Amount(ref),
+		v1alpha1.BackupRetention{}.OpenAPIModelName():      schema_hanse_fleet_hanse_api_v1alpha1_BackupRetention(ref),
+		v1alpha1.BackupSpec{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_BackupSpec(ref),
+		v1alpha1.Bundle{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Bundle(ref),
+		v1alpha1.BundleContent{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_BundleContent(ref),
+		v1alpha1.BundleList{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_BundleList(ref),
+		v1alpha1.BundleRevision{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_BundleRevision(ref),
+		v1alpha1.BundleRevisionList{}.OpenAPIModelName():   schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionList(ref),
+		v1alpha1.BundleRevisionSpec{}.OpenAPIModelName():   schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionSpec(ref),
+		v1alpha1.BundleSpec{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_BundleSpec(ref),
+		v1alpha1.BundleStatus{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_BundleStatus(ref),
+		v1alpha1.CapacityReading{}.OpenAPIModelName():      schema_hanse_fleet_hanse_api_v1alpha1_CapacityReading(ref),
+		v1alpha1.Cluster{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_Cluster(ref),
+		v1alpha1.ClusterList{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_ClusterList(ref),
+		v1alpha1.ClusterMetrics{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_ClusterMetrics(ref),
+		v1alpha1.ClusterMetricsList{}.OpenAPIModelName():   schema_hanse_fleet_hanse_api_v1alpha1_ClusterMetricsList(ref),
+		v1alpha1.ClusterMetricsStatus{}.OpenAPIModelName(): schema_hanse_fleet_hanse_api_v1alpha1_ClusterMetricsStatus(ref),
+		v1alpha1.ClusterSpec{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_ClusterSpec(ref),
+		v1alpha1.ClusterStatus{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref),
+		v1alpha1.DiskReading{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_DiskReading(ref),
+		v1alpha1.Drift{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Drift(ref),
+		v1alpha1.Fleet{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Fleet(ref),
+		v1alpha1.FleetList{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_FleetList(ref),
+		v1alpha1.FleetSpec{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref),
+		v1alpha1.Foresight{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_Foresight(ref),
+		v1alpha1.Grant{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Grant(ref),
+		v1alpha1.KubernetesReading{}.OpenAPIModelName():    schema_hanse_fleet_hanse_api_v1alpha1_KubernetesReading(ref),
+		v1alpha1.LeaderPlace{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_LeaderPlace(ref),
+		v1alpha1.ObjectRef{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_ObjectRef(ref),
+		v1alpha1.Placement{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_Placement(ref),
+		v1alpha1.Problem{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_Problem(ref),
+		v1alpha1.ProcessorReading{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_ProcessorReading(ref),
+		v1alpha1.ReadingSource{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_ReadingSource(ref),
+		v1alpha1.Rollout{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_Rollout(ref),
+		v1alpha1.RolloutList{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_RolloutList(ref),
+		v1alpha1.RolloutSpec{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_RolloutSpec(ref),
+		v1alpha1.RolloutStatus{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_RolloutStatus(ref),
+		v1alpha1.RoundTripReading{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_RoundTripReading(ref),
+		v1alpha1.StorageClass{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_StorageClass(ref),
+		v1alpha1.StorageReading{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_StorageReading(ref),
+		v1alpha1.Tombstone{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_Tombstone(ref),
+		v1alpha1.User{}.OpenAPIModelName():                 schema_hanse_fleet_hanse_api_v1alpha1_User(ref),
+		v1alpha1.UserList{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_UserList(ref),
+		v1alpha1.UserSpec{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_UserSpec(ref),
+		v1alpha1.Wave{}.OpenAPIModelName():                 schema_hanse_fleet_hanse_api_v1alpha1_Wave(ref),
+		v1alpha1.Work{}.OpenAPIModelName():                 schema_hanse_fleet_hanse_api_v1alpha1_Work(ref),
+		v1alpha1.WorkList{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_WorkList(ref),
+		v1alpha1.WorkSpec{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_WorkSpec(ref),
+		v1alpha1.WorkStatus{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_WorkStatus(ref),
+		resource.Quantity{}.OpenAPIModelName():             schema_apimachinery_pkg_api_resource_Quantity(ref),
+		v1.APIGroup{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_APIGroup(ref),
+		v1.APIGroupList{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_APIGroupList(ref),
+		v1.APIResource{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_APIResource(ref),
+		v1.APIResourceList{}.OpenAPIModelName():            schema_pkg_apis_meta_v1_APIResourceList(ref),
+		v1.APIVersions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_APIVersions(ref),
+		v1.ApplyOptions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_ApplyOptions(ref),
+		v1.Condition{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_Condition(ref),
+		v1.CreateOptions{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_CreateOptions(ref),
+		v1.DeleteOptions{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_DeleteOptions(ref),
+		v1.Duration{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_Duration(ref),
+		v1.FieldSelectorRequirement{}.OpenAPIModelName():   schema_pkg_apis_meta_v1_FieldSelectorRequirement(ref),
+		v1.FieldsV1{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_FieldsV1(ref),
+		v1.GetOptions{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_GetOptions(ref),
+		v1.GroupKind{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_GroupKind(ref),
+		v1.GroupResource{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_GroupResource(ref),
+		v1.GroupVersion{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_GroupVersion(ref),
+		v1.GroupVersionForDiscovery{}.OpenAPIModelName():   schema_pkg_apis_meta_v1_GroupVersionForDiscovery(ref),
+		v1.GroupVersionKind{}.OpenAPIModelName():           schema_pkg_apis_meta_v1_GroupVersionKind(ref),
+		v1.GroupVersionResource{}.OpenAPIModelName():       schema_pkg_apis_meta_v1_GroupVersionResource(ref),
+		v1.InternalEvent{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_InternalEvent(ref),
+		v1.LabelSelector{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_LabelSelector(ref),
+		v1.LabelSelectorRequirement{}.OpenAPIModelName():   schema_pkg_apis_meta_v1_LabelSelectorRequirement(ref),
+		v1.List{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_List(ref),
+		v1.ListMeta{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_ListMeta(ref),
+		v1.ListOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_ListOptions(ref),
+		v1.ManagedFieldsEntry{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_ManagedFieldsEntry(ref),
+		v1.MicroTime{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_MicroTime(ref),
+		v1.ObjectMeta{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_ObjectMeta(ref),
+		v1.OwnerReference{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_OwnerReference(ref),
+		v1.PartialObjectMetadata{}.OpenAPIModelName():      schema_pkg_apis_meta_v1_PartialObjectMetadata(ref),
+		v1.PartialObjectMetadataList{}.OpenAPIModelName():  schema_pkg_apis_meta_v1_PartialObjectMetadataList(ref),
+		v1.Patch{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_Patch(ref),
+		v1.PatchOptions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_PatchOptions(ref),
+		v1.Preconditions{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_Preconditions(ref),
+		v1.RootPaths{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_RootPaths(ref),
+		v1.ServerAddressByClientCIDR{}.OpenAPIModelName():  schema_pkg_apis_meta_v1_ServerAddressByClientCIDR(ref),
+		v1.ShardInfo{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_ShardInfo(ref),
+		v1.Status{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_Status(ref),
+		v1.StatusCause{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_StatusCause(ref),
+		v1.StatusDetails{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_StatusDetails(ref),
+		v1.Table{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_Table(ref),
+		v1.TableColumnDefinition{}.OpenAPIModelName():      schema_pkg_apis_meta_v1_TableColumnDefinition(ref),
+		v1.TableOptions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_TableOptions(ref),
+		v1.TableRow{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_TableRow(ref),
+		v1.TableRowCondition{}.OpenAPIModelName():          schema_pkg_apis_meta_v1_TableRowCondition(ref),
+		v1.Time{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_Time(ref),
+		v1.Timestamp{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_Timestamp(ref),
+		v1.TypeMeta{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_TypeMeta(ref),
+		v1.UpdateOptions{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_UpdateOptions(ref),
+		v1.WatchEvent{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_WatchEvent(ref),
+		runtime.RawExtension{}.OpenAPIModelName():          schema_k8sio_apimachinery_pkg_runtime_RawExtension(ref),
+		runtime.TypeMeta{}.OpenAPIModelName():              schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
+		runtime.Unknown{}.OpenAPIModelName():               schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
+		version.Info{}.OpenAPIModelName():                  schema_k8sio_apimachinery_pkg_version_Info(ref),
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_Amount(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Amount of what pods take.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"cpu": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cpu in cores, such as 12 or 7300m.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
+						},
+					},
+					"memory": {
+						SchemaProps: spec.SchemaProps{
+							Description: "memory in bytes, such as 96Gi.",
+							Ref:         ref(resource.Quantity{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"cpu", "memory"},
+			},
+		},
+		Dependencies: []string{
+			resource.Quantity{}.OpenAPIModelName()},
 	}
 }
 
@@ -667,6 +709,74 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleStatus(ref common.ReferenceCall
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_CapacityReading(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CapacityReading adds up the cluster's nodes, and the pods that are bound to one and have not ended.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"observer": {
+						SchemaProps: spec.SchemaProps{
+							Description: "observer is the cluster whose member took the reading.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"at": {
+						SchemaProps: spec.SchemaProps{
+							Description: "at is when it was taken, by the clock of the member that answers: what travels is its age.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"nodes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "nodes is how many nodes the cluster has.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"readyNodes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "readyNodes is how many of them are ready and take new pods.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"pods": {
+						SchemaProps: spec.SchemaProps{
+							Description: "pods is how many pods run, or are about to, on its nodes.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"allocatable": {
+						SchemaProps: spec.SchemaProps{
+							Description: "allocatable is what the ready nodes have for pods.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Amount{}.OpenAPIModelName()),
+						},
+					},
+					"requested": {
+						SchemaProps: spec.SchemaProps{
+							Description: "requested is what the pods ask for, as the scheduler counts it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Amount{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"observer", "at", "nodes", "readyNodes", "pods", "allocatable", "requested"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Amount{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_Cluster(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -759,6 +869,158 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterList(ref common.ReferenceCallb
 		},
 		Dependencies: []string{
 			v1alpha1.Cluster{}.OpenAPIModelName(), v1.ListMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_ClusterMetrics(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterMetrics is what is measured in a cluster and of it: its capacity, how fast its machines, its disk and its links are. It is computed by the member that is asked, from what the cluster's member told last; it is not stored. Its name is the cluster's. Each reading says who took it and when; one that was never taken is absent.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1alpha1.ClusterMetricsStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ClusterMetricsStatus{}.OpenAPIModelName(), v1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_ClusterMetricsList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterMetricsList is a list of ClusterMetrics.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Type: []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.ClusterMetrics{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ClusterMetrics{}.OpenAPIModelName(), v1.ListMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_ClusterMetricsStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterMetricsStatus holds the readings.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kubernetes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kubernetes is which Kubernetes the cluster runs.",
+							Ref:         ref(v1alpha1.KubernetesReading{}.OpenAPIModelName()),
+						},
+					},
+					"capacity": {
+						SchemaProps: spec.SchemaProps{
+							Description: "capacity is what the cluster has room for, and how much of it is spoken for.",
+							Ref:         ref(v1alpha1.CapacityReading{}.OpenAPIModelName()),
+						},
+					},
+					"storage": {
+						SchemaProps: spec.SchemaProps{
+							Description: "storage is which storage classes the cluster offers.",
+							Ref:         ref(v1alpha1.StorageReading{}.OpenAPIModelName()),
+						},
+					},
+					"processor": {
+						SchemaProps: spec.SchemaProps{
+							Description: "processor is how fast the machine is that the member runs on.",
+							Ref:         ref(v1alpha1.ProcessorReading{}.OpenAPIModelName()),
+						},
+					},
+					"disk": {
+						SchemaProps: spec.SchemaProps{
+							Description: "disk is how fast the disk is that the member's log lies on.",
+							Ref:         ref(v1alpha1.DiskReading{}.OpenAPIModelName()),
+						},
+					},
+					"roundTrips": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "roundTrips are the distances to members that it has a connection with, by the peer's name. Where the cluster has not measured one itself, the peer's reading stands.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RoundTripReading{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.CapacityReading{}.OpenAPIModelName(), v1alpha1.DiskReading{}.OpenAPIModelName(), v1alpha1.KubernetesReading{}.OpenAPIModelName(), v1alpha1.ProcessorReading{}.OpenAPIModelName(), v1alpha1.RoundTripReading{}.OpenAPIModelName(), v1alpha1.StorageReading{}.OpenAPIModelName()},
 	}
 }
 
@@ -896,6 +1158,42 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref common.ReferenceCal
 		},
 		Dependencies: []string{
 			v1.Condition{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_DiskReading(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DiskReading is how long the disk took to make what the member wrote to its log durable, in the last ten to twenty minutes.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"observer": {
+						SchemaProps: spec.SchemaProps{
+							Description: "observer is the cluster whose member took the reading.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"at": {
+						SchemaProps: spec.SchemaProps{
+							Description: "at is when it was taken, by the clock of the member that answers: what travels is its age.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"fsyncP999": {
+						SchemaProps: spec.SchemaProps{
+							Description: "fsyncP999 is the time within which 999 of 1000 writes were durable.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"observer", "at", "fsyncP999"},
+			},
+		},
+		Dependencies: []string{
+			v1.Duration{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -1152,6 +1450,44 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Grant(ref common.ReferenceCallback) c
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_KubernetesReading(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "KubernetesReading is what the cluster's kube-apiserver says of itself.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"observer": {
+						SchemaProps: spec.SchemaProps{
+							Description: "observer is the cluster whose member took the reading.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"at": {
+						SchemaProps: spec.SchemaProps{
+							Description: "at is when it was taken, by the clock of the member that answers: what travels is its age.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"version": {
+						SchemaProps: spec.SchemaProps{
+							Description: "version of the kube-apiserver, such as v1.34.1.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"observer", "at", "version"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_LeaderPlace(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1322,6 +1658,98 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Problem(ref common.ReferenceCallback)
 				Required: []string{"apiVersion", "kind", "name", "reason", "message"},
 			},
 		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_ProcessorReading(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ProcessorReading was taken once, soon after the member's start, on the machine that it runs on.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"observer": {
+						SchemaProps: spec.SchemaProps{
+							Description: "observer is the cluster whose member took the reading.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"at": {
+						SchemaProps: spec.SchemaProps{
+							Description: "at is when it was taken, by the clock of the member that answers: what travels is its age.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"model": {
+						SchemaProps: spec.SchemaProps{
+							Description: "model as the machine names it.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"cores": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cores is how many threads the machine can run at once.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"speed": {
+						SchemaProps: spec.SchemaProps{
+							Description: "speed of one of its cores in percent of the reference, which is a common server's of 2020. docs/metrics.md says what is measured.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"speedClass": {
+						SchemaProps: spec.SchemaProps{
+							Description: "speedClass sorts speeds into classes of 25 percent: 10 is the reference, each class is 1.25 times as fast as the one below.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"observer", "at", "model", "cores", "speed", "speedClass"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_ReadingSource(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ReadingSource is where a reading comes from.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"observer": {
+						SchemaProps: spec.SchemaProps{
+							Description: "observer is the cluster whose member took the reading.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"at": {
+						SchemaProps: spec.SchemaProps{
+							Description: "at is when it was taken, by the clock of the member that answers: what travels is its age.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"observer", "at"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -1526,6 +1954,141 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutStatus(ref common.ReferenceCal
 		},
 		Dependencies: []string{
 			v1.Condition{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_RoundTripReading(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoundTripReading is over the last minute.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"observer": {
+						SchemaProps: spec.SchemaProps{
+							Description: "observer is the cluster whose member took the reading.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"at": {
+						SchemaProps: spec.SchemaProps{
+							Description: "at is when it was taken, by the clock of the member that answers: what travels is its age.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"peer": {
+						SchemaProps: spec.SchemaProps{
+							Description: "peer is the cluster at the other end.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"least": {
+						SchemaProps: spec.SchemaProps{
+							Description: "least of the round trips: the distance, whatever the machines have to do besides.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"p99": {
+						SchemaProps: spec.SchemaProps{
+							Description: "p99 is the time within which 99 of 100 came back.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"observer", "at", "peer", "least", "p99"},
+			},
+		},
+		Dependencies: []string{
+			v1.Duration{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_StorageClass(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "StorageClass is one that volumes can have in the cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the class.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"provisioner": {
+						SchemaProps: spec.SchemaProps{
+							Description: "provisioner that makes its volumes.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"default": {
+						SchemaProps: spec.SchemaProps{
+							Description: "default is true for the class of volumes that name none.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name", "provisioner"},
+			},
+		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_StorageReading(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "StorageReading lists the storage classes.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"observer": {
+						SchemaProps: spec.SchemaProps{
+							Description: "observer is the cluster whose member took the reading.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"at": {
+						SchemaProps: spec.SchemaProps{
+							Description: "at is when it was taken, by the clock of the member that answers: what travels is its age.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"classes": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "classes by name, at most 32 of them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.StorageClass{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"observer", "at"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.StorageClass{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -1992,6 +2555,54 @@ func schema_hanse_fleet_hanse_api_v1alpha1_WorkStatus(ref common.ReferenceCallba
 		},
 		Dependencies: []string{
 			v1alpha1.Drift{}.OpenAPIModelName(), v1alpha1.Foresight{}.OpenAPIModelName(), v1alpha1.Problem{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_apimachinery_pkg_api_resource_Quantity(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.EmbedOpenAPIDefinitionIntoV2Extension(common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Quantity is a fixed-point representation of a number. It provides convenient marshaling/unmarshaling in JSON and YAML, in addition to String() and AsInt64() accessors.\n\nThe serialization format is:\n\n``` <quantity>        ::= <signedNumber><suffix>\n\n\t(Note that <suffix> may be empty, from the \"\" case in <decimalSI>.)\n\n<digit>           ::= 0 | 1 | ... | 9 <digits>          ::= <digit> | <digit><digits> <number>          ::= <digits> | <digits>.<digits> | <digits>. | .<digits> <sign>            ::= \"+\" | \"-\" <signedNumber>    ::= <number> | <sign><number> <suffix>          ::= <binarySI> | <decimalExponent> | <decimalSI> <binarySI>        ::= Ki | Mi | Gi | Ti | Pi | Ei\n\n\t(International System of units; See: http://physics.nist.gov/cuu/Units/binary.html)\n\n<decimalSI>       ::= m | \"\" | k | M | G | T | P | E\n\n\t(Note that 1024 = 1Ki but 1000 = 1k; I didn't choose the capitalization.)\n\n<decimalExponent> ::= \"e\" <signedNumber> | \"E\" <signedNumber> ```\n\nNo matter which of the three exponent forms is used, no quantity may represent a number greater than 2^63-1 in magnitude, nor may it have more than 3 decimal places. Numbers larger or more precise will be capped or rounded up. (E.g.: 0.1m will rounded up to 1m.) This may be extended in the future if we require larger or smaller quantities.\n\nWhen a Quantity is parsed from a string, it will remember the type of suffix it had, and will use the same type again when it is serialized.\n\nBefore serializing, Quantity will be put in \"canonical form\". This means that Exponent/suffix will be adjusted up or down (with a corresponding increase or decrease in Mantissa) such that:\n\n- No precision is lost - No fractional digits will be emitted - The exponent (or suffix) is as large as possible.\n\nThe sign will be omitted unless the number is negative.\n\nExamples:\n\n- 1.5 will be serialized as \"1500m\" - 1.5Gi will be serialized as \"1536Mi\"\n\nNote that the quantity will NEVER be internally represented by a floating point number. That is the whole point of this exercise.\n\nNon-canonical values will still parse as long as they are well formed, but will be re-emitted in their canonical form. (So always use canonical form, or don't diff.)\n\nThis format is intended to make it difficult to use these numbers without writing some sort of special handling code in the hopes that that will cause implementors to also use a fixed point implementation.",
+				OneOf:       common.GenerateOpenAPIV3OneOfSchema(resource.Quantity{}.OpenAPIV3OneOfTypes()),
+				Format:      resource.Quantity{}.OpenAPISchemaFormat(),
+			},
+		},
+	}, common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Quantity is a fixed-point representation of a number. It provides convenient marshaling/unmarshaling in JSON and YAML, in addition to String() and AsInt64() accessors.\n\nThe serialization format is:\n\n``` <quantity>        ::= <signedNumber><suffix>\n\n\t(Note that <suffix> may be empty, from the \"\" case in <decimalSI>.)\n\n<digit>           ::= 0 | 1 | ... | 9 <digits>          ::= <digit> | <digit><digits> <number>          ::= <digits> | <digits>.<digits> | <digits>. | .<digits> <sign>            ::= \"+\" | \"-\" <signedNumber>    ::= <number> | <sign><number> <suffix>          ::= <binarySI> | <decimalExponent> | <decimalSI> <binarySI>        ::= Ki | Mi | Gi | Ti | Pi | Ei\n\n\t(International System of units; See: http://physics.nist.gov/cuu/Units/binary.html)\n\n<decimalSI>       ::= m | \"\" | k | M | G | T | P | E\n\n\t(Note that 1024 = 1Ki but 1000 = 1k; I didn't choose the capitalization.)\n\n<decimalExponent> ::= \"e\" <signedNumber> | \"E\" <signedNumber> ```\n\nNo matter which of the three exponent forms is used, no quantity may represent a number greater than 2^63-1 in magnitude, nor may it have more than 3 decimal places. Numbers larger or more precise will be capped or rounded up. (E.g.: 0.1m will rounded up to 1m.) This may be extended in the future if we require larger or smaller quantities.\n\nWhen a Quantity is parsed from a string, it will remember the type of suffix it had, and will use the same type again when it is serialized.\n\nBefore serializing, Quantity will be put in \"canonical form\". This means that Exponent/suffix will be adjusted up or down (with a corresponding increase or decrease in Mantissa) such that:\n\n- No precision is lost - No fractional digits will be emitted - The exponent (or suffix) is as large as possible.\n\nThe sign will be omitted unless the number is negative.\n\nExamples:\n\n- 1.5 will be serialized as \"1500m\" - 1.5Gi will be serialized as \"1536Mi\"\n\nNote that the quantity will NEVER be internally represented by a floating point number. That is the whole point of this exercise.\n\nNon-canonical values will still parse as long as they are well formed, but will be re-emitted in their canonical form. (So always use canonical form, or don't diff.)\n\nThis format is intended to make it difficult to use these numbers without writing some sort of special handling code in the hopes that that will cause implementors to also use a fixed point implementation.",
+				Type:        resource.Quantity{}.OpenAPISchemaType(),
+				Format:      resource.Quantity{}.OpenAPISchemaFormat(),
+			},
+		},
+	})
+}
+
+func schema_apimachinery_pkg_api_resource_int64Amount(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "int64Amount represents a fixed precision numerator and arbitrary scale exponent. It is faster than operations on inf.Dec for values that can be represented as int64.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"value": {
+						SchemaProps: spec.SchemaProps{
+							Default: 0,
+							Type:    []string{"integer"},
+							Format:  "int64",
+						},
+					},
+					"scale": {
+						SchemaProps: spec.SchemaProps{
+							Default: 0,
+							Type:    []string{"integer"},
+							Format:  "int32",
+						},
+					},
+				},
+				Required: []string{"value", "scale"},
+			},
+		},
 	}
 }
 

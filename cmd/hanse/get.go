@@ -16,7 +16,7 @@ func getVerb() *cli.Command {
 	return &cli.Command{
 		Name:  "get",
 		Usage: "show objects of the fleet",
-		UsageText: `hanse get KIND [NAME…]        bundles, clusters, works, rollouts, bundlerevisions, users, fleets
+		UsageText: `hanse get KIND [NAME…]        bundles, clusters, works, clustermetrics, rollouts, bundlerevisions, users, fleets
 hanse get KIND/NAME…`,
 		Flags: append(connectionFlags(defaultTimeout),
 			outputFlag(formatTable, formatWide, formatJSON, formatYAML, formatName),
