@@ -79,6 +79,30 @@ spec:
 			until(t, 10*time.Second, settings(f.kubernetes(t, c.Name()), "default", "anywhere", "text", "a"))
 		}
 	})
+	t.Run("the cluster's own rules say who may do what there", func(t *testing.T) {
+		may := func(word string, args ...string) {
+			t.Helper()
+			until(t, 30*time.Second, f.kubectlSays("sin", word, append([]string{"--as", "jane"}, args...)...))
+		}
+		may("is forbidden", "get", "bundles")
+		f.mustKubectl(t, "sin", "", "create", "clusterrolebinding", "jane", "--clusterrole=view", "--user=jane")
+		may("anywhere", "get", "bundles")
+		may("is forbidden", "get", "users.fleet.hanse.dev")
+		may("is forbidden", "label", "bundle", "anywhere", "by=jane")
+		f.mustKubectl(t, "sin", "", "create", "clusterrolebinding", "jane-edits", "--clusterrole=edit", "--user=jane")
+		may("bundle.fleet.hanse.dev/anywhere labeled", "label", "bundle", "anywhere", "by=jane")
+		f.mustKubectl(t, "sin", "", "delete", "clusterrolebinding", "jane", "jane-edits")
+	})
+	t.Run("the fleet says what a cluster may do, whoever asks there", func(t *testing.T) {
+		rights := func(r string) {
+			t.Helper()
+			f.mustKubectl(t, "fra", "", "patch", "cluster.fleet.hanse.dev", "sin", "--type=merge", "-p", `{"spec":{"rights":"`+r+`"}}`)
+		}
+		rights("ReadOnly")
+		until(t, 10*time.Second, f.kubectlSays("sin", "rights ReadOnly", "label", "bundle", "anywhere", "by=root", "--overwrite"))
+		rights("Admin")
+		f.mustKubectl(t, "sin", "", "label", "bundle", "anywhere", "by=root", "--overwrite")
+	})
 	t.Run("and what another's deletes is gone", func(t *testing.T) {
 		t.Log(f.mustKubectl(t, "fra", "", "delete", "bundle", "anywhere"))
 		until(t, 30*time.Second, func(ctx context.Context) error {
