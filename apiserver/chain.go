@@ -17,7 +17,7 @@ import (
 // audit, impersonation, tracing and CORS.
 func (s *Server) chain(h http.Handler, c *genericserver.Config) http.Handler {
 	h = filters.WithAuthorization(h, c.Authorization.Authorizer, c.Serializer)
-	h = genericfilters.WithMaxInFlightLimit(h, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight, c.LongRunningFunc)
+	h = s.fair(h, c.LongRunningFunc, c.Serializer)
 	h = s.whileKnown(h, c.LongRunningFunc)
 	h = withoutImpersonation(h, c.Serializer)
 	h = filters.WithAuthentication(h, c.Authentication.Authenticator, filters.Unauthorized(c.Serializer), nil, nil)

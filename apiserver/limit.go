@@ -1,39 +1,43 @@
 package apiserver
 
 import (
+	"context"
 	"net"
 	"sync"
 )
 
-// limited lets at most n connections of a listener be open at once; the others wait in the kernel's queue.
+// limited lets at most n connections of a listener be open at once, and each host have its share of them; others are
+// closed as they come.
 func limited(l net.Listener, n int) net.Listener {
-	return &limitedListener{Listener: l, slots: make(chan struct{}, n), closed: make(chan struct{})}
+	return &limitedListener{Listener: l, seats: newSeats(n, 0, 0)}
 }
 
 type limitedListener struct {
 	net.Listener
-	slots  chan struct{}
-	once   sync.Once
-	closed chan struct{}
+	seats *seats
 }
 
 func (l *limitedListener) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		giveBack, err := l.seats.take(context.Background(), hostOf(c), 1)
+		if err == nil {
+			return &limitedConn{Conn: c, release: sync.OnceFunc(giveBack)}, nil
+		}
+		c.Close()
 	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &limitedConn{Conn: c, release: sync.OnceFunc(func() { <-l.slots })}, nil
 }
 
-func (l *limitedListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
+// hostOf is where a connection comes from; all of a Unix socket come from one place.
+func hostOf(c net.Conn) string {
+	host, _, err := net.SplitHostPort(c.RemoteAddr().String())
+	if err != nil {
+		return ""
+	}
+	return host
 }
 
 type limitedConn struct {

@@ -25,9 +25,6 @@ const (
 	// maxBody is the size of a request. The manifests of a bundle are bounded by v1alpha1.MaxManifestBytes once they
 	// are compact; on the wire they may have spaces.
 	maxBody = 32 << 20
-	// maxWrites and maxReads bound what is under way at once, and with maxBody the memory that it takes.
-	maxWrites = 24
-	maxReads  = 200
 )
 
 // Server serves the kinds of one fleet.
@@ -37,6 +34,7 @@ type Server struct {
 	codecs  serializer.CodecFactory
 	quorum  *kvstorage.Quorum
 	users   *users
+	shares  shares
 	handler http.Handler
 	stop    func()
 }
@@ -51,7 +49,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("make API server: %w", err)
 	}
 	s := &Server{config: c, scheme: scheme, codecs: serializer.NewCodecFactory(scheme), quorum: new(kvstorage.Quorum),
-		users: &users{store: c.Store, logger: c.Logger}}
+		users: &users{store: c.Store, logger: c.Logger}, shares: newShares()}
 	if err := s.build(); err != nil {
 		return nil, fmt.Errorf("make API server: %w", err)
 	}
@@ -128,7 +126,6 @@ func (s *Server) genericConfig() (*genericserver.Config, error) {
 	c.EnableIndex, c.EnableProfiling, c.EnableMetrics = false, false, false
 	c.MaxRequestBodyBytes = maxBody
 	c.JSONPatchMaxCopyBytes = maxBody
-	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = maxReads, maxWrites
 	c.StorageObjectCountTracker = nil
 	c.DisabledPostStartHooks.Insert("max-in-flight-filter")
 	ping := []healthz.HealthChecker{healthz.PingHealthz}
