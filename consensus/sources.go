@@ -2,11 +2,11 @@ package consensus
 
 import (
 	"cmp"
-	"hash/fnv"
 	"slices"
 	"time"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/draw"
 )
 
 const (
@@ -129,19 +129,4 @@ func (s surroundings) distance(id MemberID) (time.Duration, bool) {
 	return d / (10 * time.Millisecond), ok
 }
 
-func (s surroundings) draw(source MemberID) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(s.self))
-	h.Write([]byte{0})
-	h.Write([]byte(source))
-	return mix(h.Sum64())
-}
-
-// mix spreads the bits: ids that differ in their last letters only would otherwise be drawn in the same order.
-func mix(x uint64) uint64 {
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	x ^= x >> 33
-	x *= 0xc4ceb9fe1a85ec53
-	return x ^ x>>33
-}
+func (s surroundings) draw(source MemberID) uint64 { return draw.Number(s.self, source) }

@@ -2,11 +2,11 @@ package report
 
 import (
 	"cmp"
-	"hash/fnv"
 	"slices"
 	"time"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/draw"
 )
 
 // spareAfter is how long a follower waits for a word of its source before it turns to a voter besides: sooner than the
@@ -66,12 +66,7 @@ func (n *neighbours) next(voters []store.MemberID) store.MemberID {
 	return able[(slices.Index(able, n.spare)+1)%len(able)]
 }
 
-func (n *neighbours) draw(id store.MemberID) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(id))
-	h.Write([]byte(n.self))
-	return h.Sum64()
-}
+func (n *neighbours) draw(id store.MemberID) uint64 { return draw.Number(n.self, id) }
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
