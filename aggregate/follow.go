@@ -50,6 +50,7 @@ func followOnce(ctx context.Context, client dynamic.ResourceInterface, name stri
 		return err
 	}
 	defer watching.Stop()
+	defer context.AfterFunc(ctx, watching.Stop)()
 	for event := range watching.ResultChan() {
 		switch found, ok := event.Object.(*unstructured.Unstructured); {
 		case event.Type == watch.Error:
