@@ -31,6 +31,7 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 		Fleet: c.self.Fleet, Member: c.self.Cluster, Revision: uint64(v.Revision()),
 		Epoch: v.Epoch().Number, EpochID: v.Epoch().ID, LogVersion: v.Version(),
 		RegionsYouCanLose: council.canLose(), Quorum: council.quorum(), Clusters: []v1alpha1.ClusterFleetStatus{},
+		AdminRegions: adminRegions(v.Members()),
 	}
 	rtt := c.roundTrips()
 	for _, m := range v.Members() {
@@ -54,6 +55,18 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 		s.Warnings = append(s.Warnings, worry)
 	}
 	return s
+}
+
+// adminRegions are the regions with a member that passes on what admins write.
+func adminRegions(members []store.Member) []string {
+	regions := []string{}
+	for _, m := range members {
+		if m.Rights == string(v1alpha1.RightsAdmin) {
+			regions = append(regions, m.Region)
+		}
+	}
+	slices.Sort(regions)
+	return slices.Compact(regions)
 }
 
 func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {

@@ -5,8 +5,28 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/plan"
 )
+
+func TestRegionsWithTheRightOfAnAdminAreEachListedOnce(t *testing.T) {
+	member := func(region string, rights v1alpha1.Rights) store.Member {
+		return store.Member{Region: region, Rights: string(rights)}
+	}
+	for name, tt := range map[string]struct {
+		members []store.Member
+		want    []string
+	}{
+		"nobody":            {nil, []string{}},
+		"all in one region": {[]store.Member{member("us", v1alpha1.RightsOwnObjects), member("eu", v1alpha1.RightsAdmin), member("ap", v1alpha1.RightsReadOnly), member("eu", v1alpha1.RightsAdmin)}, []string{"eu"}},
+		"two regions":       {[]store.Member{member("us", v1alpha1.RightsAdmin), member("eu", v1alpha1.RightsAdmin), member("us", v1alpha1.RightsAdmin)}, []string{"eu", "us"}},
+	} {
+		if diff := cmp.Diff(tt.want, adminRegions(tt.members)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
 
 func TestNothingIsPromisedThatAChangeOfVotersTakesBack(t *testing.T) {
 	seats := func(ids ...string) (out []plan.Seat) { // a1 lies in region a

@@ -21,8 +21,10 @@ type FleetStatus struct {
 	// Leader is the cluster of the leader, empty when there is none.
 	Leader string `json:"leader"`
 	// RegionsYouCanLose lists each region whose loss, now, leaves a quorum.
-	RegionsYouCanLose []string             `json:"regionsYouCanLose"`
-	Clusters          []ClusterFleetStatus `json:"clusters"`
+	RegionsYouCanLose []string `json:"regionsYouCanLose"`
+	// AdminRegions lists each region with a member that has the right Admin: only through these can the fleet be changed.
+	AdminRegions []string             `json:"adminRegions"`
+	Clusters     []ClusterFleetStatus `json:"clusters"`
 	// VoterChange is what the leader changes about who votes; nil when nothing is on its way.
 	VoterChange *VoterChange `json:"voterChange,omitempty"`
 	// Backup is the latest one that was made on schedule.

@@ -86,6 +86,30 @@ drift   41 s ago: iad configmap shop/settings, edited by kubectl-patch
 	}
 }
 
+func TestOneRegionWithAllAdminsIsToldAndIsNoIllness(t *testing.T) {
+	const words = "warning   all clusters with the right Admin are in eu: without it nobody could change the fleet\n"
+	one := aFleet()
+	one.Clusters = one.Clusters[:2]
+	for name, tt := range map[string]struct {
+		fleet v1alpha1.FleetStatus
+		admin []string
+		told  bool
+	}{
+		"one of three":                  {aFleet(), []string{"eu"}, true},
+		"two of three":                  {aFleet(), []string{"eu", "us"}, false},
+		"the only one there is":         {one, []string{"eu"}, false},
+		"a member that does not say so": {aFleet(), nil, false},
+	} {
+		tt.fleet.AdminRegions = tt.admin
+		if told := strings.HasSuffix(rendered(tt.fleet), words); told != tt.told {
+			t.Errorf("%s: told is %v:\n%s", name, told, rendered(tt.fleet))
+		}
+		if !well(tt.fleet) {
+			t.Errorf("%s: it is not well", name)
+		}
+	}
+}
+
 func TestStatusOf300ClustersFitsOneScreen(t *testing.T) {
 	s := aFleet()
 	s.Clusters = nil

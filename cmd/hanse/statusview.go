@@ -299,6 +299,9 @@ func (v statusView) notes() [][]string {
 	for _, w := range v.s.Warnings {
 		notes = append(notes, []string{v.paint.red("warning"), w})
 	}
+	if only := v.onlyAdmins(); only != "" {
+		notes = append(notes, []string{v.paint.yellow("warning"), only})
+	}
 	if b := v.s.Backup; b != nil {
 		notes = append(notes, []string{"backup", fmt.Sprintf("%s ago: revision %d by %s, to %s", span(v.now.Sub(b.At)), b.Revision, b.By, b.To)})
 	}
@@ -315,6 +318,15 @@ func (v statusView) notes() [][]string {
 		notes = append(notes, []string{"drift", v.drift(recent)})
 	}
 	return notes
+}
+
+// onlyAdmins says that the fleet can be changed through one region of several. That is somebody's choice, not an
+// illness: the exit code does not tell.
+func (v statusView) onlyAdmins() string {
+	if len(v.s.AdminRegions) != 1 || len(v.regions()) < 2 {
+		return ""
+	}
+	return fmt.Sprintf("all clusters with the right Admin are in %s: without it nobody could change the fleet", v.s.AdminRegions[0])
 }
 
 // drift: last 41 s ago: iad configmap shop/settings, edited by kubectl-patch; 2 clusters in the last hour.
