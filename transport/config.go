@@ -14,6 +14,7 @@ import (
 const (
 	protocolControl = "hanse/1-control"
 	protocolData    = "hanse/1-data"
+	protocolTransit = "hanse/1-transit"
 	protocolJoin    = "hanse-join/1"
 )
 
@@ -21,6 +22,9 @@ const (
 const (
 	// maxStreams is how many streams a peer may have open on one connection.
 	maxStreams = 4096
+	// transitStream and transitConnection bound what one stream of a connection of the class Transit that we dialled, and all of
+	// them, may hold here unread. Those who stopped reading leave room for the others.
+	transitStream, transitConnection = 1 << 20, 64 << 20
 	// maxAccepted bounds the connections of one class that one peer may have dialled. One is right; the others are
 	// those it gave up and that have not timed out here.
 	maxAccepted = 4

@@ -20,14 +20,14 @@ func TestConformanceOverSimnet(t *testing.T)   { runOverSimnet(t, endpointSuite)
 var endpointSuite = []conformance{
 	{"either side opens streams on one connection of each class, and each knows the other", func(f *fleet) {
 		a, b := f.add("a"), f.add("b")
-		for _, class := range []Class{Control, Data} {
+		for _, class := range []Class{Control, Data, Transit} {
 			a.ping(b, class)
 			b.ping(a, class)
 		}
 		for _, m := range []*member{a, b} {
 			peers := m.Peers()
-			if len(peers) != 1 || peers[0].Connections != 2 {
-				f.Errorf("%s sees %+v, want one peer with two connections", m.id.ID(), peers)
+			if len(peers) != 1 || peers[0].Connections != classes {
+				f.Errorf("%s sees %+v, want one peer with a connection of each class", m.id.ID(), peers)
 			}
 			if peers[0].RTT <= 0 || peers[0].Since.IsZero() {
 				f.Errorf("%s has no round trip or time: %+v", m.id.ID(), peers[0])
@@ -182,6 +182,41 @@ var endpointSuite = []conformance{
 		b.ping(a, Data)
 		if n := b.connections(a); n != 2 {
 			f.Errorf("%d connections", n)
+		}
+	}},
+	{"what people send goes beside the log to a member that only dials out, and never beside its heartbeats", func(f *fleet) {
+		a, b := f.add("a"), f.add("b")
+		b.directory.set("a", a.id.Pin()) // no address
+		a.ping(b, Control)
+		if err := b.tryOpen("a", Transit); !errors.Is(err, ErrUnreachable) {
+			f.Errorf("open on the control connection: %v, want %v", err, ErrUnreachable)
+		}
+		a.ping(b, Data)
+		b.ping(a, Transit)
+		if n := b.connections(a); n != 2 {
+			f.Errorf("%d connections", n)
+		}
+	}},
+	{"streams that nobody reads hold up neither the other classes nor each other", func(f *fleet) {
+		a, b := f.add("a"), f.add("b")
+		b.Handle("flood", func(_ MemberID, c net.Conn) {
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(20 * time.Second))
+			io.Copy(c, zeros{})
+		})
+		for range 24 { // more than the windows of a connection of another class take
+			c := a.mustOpen(b, Transit, "flood")
+			defer c.(HalfCloser).Abort()
+			if _, err := io.ReadFull(c, make([]byte, 1<<10)); err != nil {
+				f.Fatal(err)
+			}
+		}
+		for _, class := range []Class{Control, Data, Transit} {
+			c := a.mustOpen(b, class, "flood")
+			if _, err := io.CopyN(io.Discard, c, 2<<20); err != nil {
+				f.Errorf("%s: %v", class, err)
+			}
+			c.(HalfCloser).Abort()
 		}
 	}},
 	{"an open that waits for a dial takes the connection that comes in meanwhile", func(f *fleet) {

@@ -53,9 +53,9 @@ func (e *Endpoint) dialPeer(to MemberID, class Class, peer Peer) (*link, error) 
 	if err != nil {
 		return nil, err
 	}
-	tlsConfig := e.clientTLS(to, peer.Pin, class)
+	tlsConfig, quicConfig := e.clientTLS(to, peer.Pin, class), e.cfg.Timing.dialConfig(class)
 	conn, err := race(ctx, addresses, func(ctx context.Context, address netip.AddrPort) (*quic.Conn, error) {
-		return e.dialAddress(ctx, address, tlsConfig)
+		return e.dialAddress(ctx, address, tlsConfig, quicConfig)
 	})
 	if err != nil {
 		return nil, err
@@ -68,8 +68,8 @@ func (e *Endpoint) dialPeer(to MemberID, class Class, peer Peer) (*link, error) 
 }
 
 // dialAddress ends with a connection on which the peer has welcomed us.
-func (e *Endpoint) dialAddress(ctx context.Context, address netip.AddrPort, tlsConfig *tls.Config) (*quic.Conn, error) {
-	conn, err := e.transport.Dial(ctx, net.UDPAddrFromAddrPort(address), tlsConfig, e.cfg.Timing.quicConfig(1))
+func (e *Endpoint) dialAddress(ctx context.Context, address netip.AddrPort, tlsConfig *tls.Config, quicConfig *quic.Config) (*quic.Conn, error) {
+	conn, err := e.transport.Dial(ctx, net.UDPAddrFromAddrPort(address), tlsConfig, quicConfig)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, explain(err))
 	}

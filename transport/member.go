@@ -55,24 +55,33 @@ func PinOfDER(der []byte) (Pin, error) {
 	return PinOf(cert), nil
 }
 
-// Class picks one of the two connections between a pair of members. They have congestion windows of their own, so a
-// snapshot on Data never delays a heartbeat on Control.
+// Class picks one of the connections between a pair of members. They have windows of their own, so a snapshot does not hold
+// up a heartbeat, and no person who stops reading holds up either.
 type Class uint8
 
-// The two classes. Their numbers are not on the wire: each has its own application protocol.
+// The classes. Their numbers are not on the wire: each has its own application protocol.
 const (
 	Control Class = iota // small and urgent: heartbeats, votes, forwarding, reports
-	Data                 // large: entries with payload, snapshots, service traffic
+	Data                 // large: entries with payload, snapshots
+	Transit              // what people send through: read as fast as they read
 )
 
-const classes = 2
+const classes = 3
+
+// kindOfClass is a class's name, its application protocol, and the class that serves in its place when the peer cannot be
+// dialled and has dialled us on that one.
+var kindOfClass = [classes]struct {
+	name, protocol string
+	instead        Class
+}{
+	Control: {"control", protocolControl, Data},
+	Data:    {"data", protocolData, Control},
+	Transit: {"transit", protocolTransit, Data},
+}
 
 func (c Class) String() string {
-	switch c {
-	case Control:
-		return "control"
-	case Data:
-		return "data"
+	if c < classes {
+		return kindOfClass[c].name
 	}
 	return fmt.Sprintf("class %d", uint8(c))
 }

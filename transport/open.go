@@ -8,8 +8,8 @@ import (
 )
 
 // Open opens a stream of a kind to a member. It uses the live connection of the class, whoever dialled it, or dials;
-// calls at the same time share one dial. A member that cannot be dialled is reached on whatever connection it has
-// to us, of the other class if need be: so a cluster that can only dial out is a full member.
+// calls at the same time share one dial. A member that cannot be dialled is reached on a connection that it has to us,
+// of another class if need be: so a cluster that can only dial out is a full member.
 //
 // The returned net.Conn is also a HalfCloser. That the peer does not handle the kind shows in the first Read or in a
 // later Write, as ErrUnknownKind. ctx bounds Open, not the stream.
@@ -101,7 +101,7 @@ func (e *Endpoint) linkOrDial(to MemberID, class Class, peer Peer) (*link, waiti
 	}
 	if r.dial == nil {
 		if err := r.mayDial(peer.Addresses); err != nil {
-			return e.otherClassLocked(to, class, peer.Pin, err)
+			return e.insteadLocked(to, class, peer.Pin, err)
 		}
 		e.startDialLocked(r, to, class, peer)
 	}
@@ -112,9 +112,9 @@ func (e *Endpoint) bestLocked(r *route, pin Pin) *link {
 	return r.best(e.cfg.Identity.ID(), pin, time.Now().Add(-e.cfg.Timing.Idle))
 }
 
-// otherClassLocked is for peers that cannot be dialled: better one congestion window than no stream.
-func (e *Endpoint) otherClassLocked(to MemberID, class Class, pin Pin, why error) (*link, waiting, error) {
-	if r := e.routes[routeKey{to, (class + 1) % classes}]; r != nil {
+// insteadLocked is for peers that cannot be dialled: better one congestion window than no stream.
+func (e *Endpoint) insteadLocked(to MemberID, class Class, pin Pin, why error) (*link, waiting, error) {
+	if r := e.routes[routeKey{to, kindOfClass[class].instead}]; r != nil {
 		if l := e.bestLocked(r, pin); l != nil {
 			return l, waiting{}, nil
 		}

@@ -54,7 +54,7 @@ var pinSuite = []conformance{
 	}},
 	{"nobody comes in without a certificate", func(f *fleet) {
 		b, _ := f.addDesk("b")
-		for _, protocol := range []string{protocolControl, protocolData, protocolJoin} {
+		for _, protocol := range []string{protocolControl, protocolData, protocolTransit, protocolJoin} {
 			conn, err := f.dialTLS(&tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}}, b)
 			if err == nil {
 				_, err = conn.AcceptUniStream(f.context())

@@ -11,7 +11,7 @@ import (
 // serverTLS demands a certificate of everyone and lets the application protocol decide whose is welcome.
 func (e *Endpoint) serverTLS() *tls.Config {
 	c := e.baseTLS()
-	c.NextProtos = []string{protocolControl, protocolData}
+	c.NextProtos = []string{protocolControl, protocolData, protocolTransit}
 	if e.cfg.Join != nil {
 		c.NextProtos = append(c.NextProtos, protocolJoin)
 	}
@@ -28,7 +28,7 @@ func (e *Endpoint) verifyClient(state tls.ConnectionState) error {
 	switch state.NegotiatedProtocol {
 	case protocolJoin:
 		return nil // proven by the token, later
-	case protocolControl, protocolData:
+	case protocolControl, protocolData, protocolTransit:
 		// A removed pin may come in, so that it can be told; see admit.
 		if _, standing := e.cfg.Directory.Lookup(pin); standing != Unknown {
 			return nil
@@ -41,7 +41,7 @@ func (e *Endpoint) verifyClient(state tls.ConnectionState) error {
 // clientTLS speaks to the one member that has the pin.
 func (e *Endpoint) clientTLS(to MemberID, want Pin, class Class) *tls.Config {
 	c := e.baseTLS()
-	c.NextProtos = []string{protocolOf(class)}
+	c.NextProtos = []string{kindOfClass[class].protocol}
 	c.VerifyConnection = func(state tls.ConnectionState) error {
 		pin, err := pinOfConnection(state)
 		if err != nil {
@@ -80,21 +80,26 @@ func pinOfConnection(state tls.ConnectionState) (Pin, error) {
 	return PinOf(state.PeerCertificates[0]), nil
 }
 
-func protocolOf(c Class) string {
-	if c == Data {
-		return protocolData
-	}
-	return protocolControl
-}
-
 func classOf(protocol string) Class {
-	if protocol == protocolData {
-		return Data
+	for c, k := range kindOfClass {
+		if k.protocol == protocol {
+			return Class(c)
+		}
 	}
 	return Control
 }
 
-// quicConfig holds what both ends of a connection agree on. The dialler takes one unidirectional stream, the welcome.
+// dialConfig is the dialler's: it takes one unidirectional stream, the welcome. An accepted connection's class is not known
+// yet when its windows are, so those of Transit are the dialler's alone.
+func (t Timing) dialConfig(class Class) *quic.Config {
+	c := t.quicConfig(1)
+	if class == Transit {
+		c.MaxStreamReceiveWindow, c.MaxConnectionReceiveWindow = transitStream, transitConnection
+	}
+	return c
+}
+
+// quicConfig holds what both ends of a connection agree on.
 func (t Timing) quicConfig(welcomes int64) *quic.Config {
 	return &quic.Config{
 		HandshakeIdleTimeout:  t.Dial,
