@@ -83,6 +83,11 @@ var rules = []rule{
 		reason:    "it carries streams between members, whatever flows in them",
 	},
 	{
+		room:      "./tunnel",
+		forbidden: slices.Concat([]string{"./agent", "./api", "./apiserver", "./consensus", "./reconcile", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic, k8s),
+		reason:    "it carries people's bytes over streams that it is given",
+	},
+	{
 		room:      "./plan",
 		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./consensus", "./reconcile", "./report", "./transport", "./law", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
 		reason:    "decisions are functions of values",
