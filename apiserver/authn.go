@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
@@ -90,9 +91,19 @@ func (c callers) caller(r *http.Request) user.Info {
 		return identity(known.Name, known.Spec.Role)
 	}
 	if passed, ok := c.passedOn(r); ok {
-		return guest{Info: passed, cluster: c.cluster}
+		return guest{Info: authenticated(passed), cluster: c.cluster}
 	}
 	return &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}
+}
+
+// authenticated adds the group of all whom somebody has authenticated, as every server behind a kube-apiserver does. Its
+// OpenAPI aggregation asks without any group, and would otherwise not be let near the texts of kubectl explain.
+func authenticated(u user.Info) user.Info {
+	groups := u.GetGroups()
+	if slices.Contains(groups, user.AllAuthenticated) || slices.Contains(groups, user.AllUnauthenticated) {
+		return u
+	}
+	return &user.DefaultInfo{Name: u.GetName(), UID: u.GetUID(), Groups: append(slices.Clone(groups), user.AllAuthenticated), Extra: u.GetExtra()}
 }
 
 // passedOn is for whom the cluster's kube-apiserver asks, if it is the one that asks.

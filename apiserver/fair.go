@@ -63,10 +63,14 @@ func (s *Server) fair(h http.Handler, longRunning apirequest.LongRunningRequestC
 
 // asking is the name that a request is counted under.
 func asking(ctx context.Context) string {
-	if u, ok := apirequest.UserFrom(ctx); ok {
-		return u.GetName()
+	u, ok := apirequest.UserFrom(ctx)
+	if !ok {
+		return ""
 	}
-	return ""
+	if g, is := u.(guest); is {
+		return g.person()
+	}
+	return u.GetName()
 }
 
 // of is the pool that a request needs seats of, and how many.
