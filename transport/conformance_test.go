@@ -197,28 +197,6 @@ var endpointSuite = []conformance{
 			f.Errorf("%d connections", n)
 		}
 	}},
-	{"streams that nobody reads hold up neither the other classes nor each other", func(f *fleet) {
-		a, b := f.add("a"), f.add("b")
-		b.Handle("flood", func(_ MemberID, c net.Conn) {
-			defer c.Close()
-			c.SetDeadline(time.Now().Add(20 * time.Second))
-			io.Copy(c, zeros{})
-		})
-		for range 24 { // more than the windows of a connection of another class take
-			c := a.mustOpen(b, Transit, "flood")
-			defer c.(HalfCloser).Abort()
-			if _, err := io.ReadFull(c, make([]byte, 1<<10)); err != nil {
-				f.Fatal(err)
-			}
-		}
-		for _, class := range []Class{Control, Data, Transit} {
-			c := a.mustOpen(b, class, "flood")
-			if _, err := io.CopyN(io.Discard, c, 2<<20); err != nil {
-				f.Errorf("%s: %v", class, err)
-			}
-			c.(HalfCloser).Abort()
-		}
-	}},
 	{"an open that waits for a dial takes the connection that comes in meanwhile", func(f *fleet) {
 		a, b := f.add("a"), f.add("b")
 		b.directory.set("a", a.id.Pin(), f.network.nowhere())

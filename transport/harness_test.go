@@ -253,11 +253,6 @@ func (w testWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// zeros never end.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { return len(p), nil }
-
 func echo(_ MemberID, c net.Conn) {
 	defer c.Close()
 	io.Copy(c, c)
