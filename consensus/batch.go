@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -65,11 +66,17 @@ func newSubmission(commands []store.Command) (*submission, error) {
 // has applied them. The commands are stamped with the proposer and the time. Of its errors errNotLeading says that
 // surely nothing was appended, errDoubt that it is not known.
 func (n *Node) appendLocally(ctx context.Context, proposer MemberID, commands []store.Command) ([]store.Result, error) {
-	now := n.cfg.Clock().UnixNano()
+	return n.submit(ctx, n.queue, stamped(commands, proposer, n.cfg.Clock()))
+}
+
+// stamped is a copy of the commands with their proposer and time. Whoever tries again may have left the same ones in an entry
+// that is still under way, so they must not change.
+func stamped(commands []store.Command, proposer MemberID, now time.Time) []store.Command {
+	commands = slices.Clone(commands)
 	for i := range commands {
-		commands[i].Proposer, commands[i].Time = proposer, now
+		commands[i].Proposer, commands[i].Time = proposer, now.UnixNano()
 	}
-	return n.submit(ctx, n.queue, commands)
+	return commands
 }
 
 // submit puts commands into a queue and waits for their results.
