@@ -18,7 +18,7 @@ import (
 )
 
 // Survey is all that lies in a cluster, by what each object is: "group/version/resource namespace/name". Events and Leases
-// are left out: they come and go by themselves.
+// are left out: they come and go by themselves. So is the fleet's own group, which the cluster only passes on.
 type Survey map[string]Find
 
 // Find is an object: the bundle that its label names, and what tells whether it was made anew or written to.
@@ -51,7 +51,7 @@ func Look(ctx context.Context, config *rest.Config) (Survey, error) {
 			return nil, fmt.Errorf("survey: %w", err)
 		}
 		for _, r := range l.APIResources {
-			if !slices.Contains(r.Verbs, "list") || r.Name == "events" || r.Name == "leases" {
+			if gv.Group == v1alpha1.GroupName || !slices.Contains(r.Verbs, "list") || r.Name == "events" || r.Name == "leases" {
 				continue
 			}
 			if err := s.add(ctx, client, gv.WithResource(r.Name)); err != nil {
