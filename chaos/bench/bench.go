@@ -7,13 +7,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 )
 
 // Options of a run. The zero value is not valid: start from DefaultOptions.
 type Options struct {
-	// Program is this program, which becomes a member of ours with the verb "member"; Etcd is the peer's.
-	Program, Etcd string
+	// Program is this program, which becomes a member of ours with the verb "member"; Etcd is the peer's. Hanse and APIServer
+	// are what the rows of the API start.
+	Program, Etcd, Hanse, APIServer string
 	// Dir is where the data lies while the run lasts: on the disk to be measured.
 	Dir string
 	// Rounds of ours and the peer in turn; each takes Measured.
@@ -52,6 +54,7 @@ var groups = []group{
 	{"read", "linearizable reads, three processes on loopback", (*bed).reads},
 	{"idle", "what rest costs", (*bed).idle},
 	{"scale", "fleets of many members", (*bed).scale},
+	{"objects", "the fleet's API beside a kube-apiserver", (*bed).objects},
 }
 
 // Groups are the names that Options.Only takes.
@@ -70,6 +73,7 @@ type bed struct {
 	begun time.Time
 	// near and far are ours and etcd, in this order, without a distance and with one.
 	near, far []*trio
+	serial    atomic.Int64 // of what must have a name of its own
 }
 
 // Run measures and returns the report. Rows appear on out as they are known; talk says where it is.
@@ -174,14 +178,14 @@ func (b *bed) close() {
 
 // inTurns measures ours and the peer one after the other, round by round, and the other way round in every second
 // one. A measurement gives several figures; the result has, for each of them, ours and the peer's of all rounds.
-func (b *bed) inTurns(what string, trios []*trio, measure func(*trio) ([]float64, error)) (runs [][2][]float64, err error) {
+func inTurns[T fmt.Stringer](b *bed, what string, both []T, measure func(T) ([]float64, error)) (runs [][2][]float64, err error) {
 	for round := range b.Rounds {
-		for turn := range trios {
-			which := (round + turn) % len(trios)
-			b.say("%s: %s, round %d of %d", what, trios[which].name, round+1, b.Rounds)
-			figures, err := measure(trios[which])
+		for turn := range both {
+			which := (round + turn) % len(both)
+			b.say("%s: %s, round %d of %d", what, both[which], round+1, b.Rounds)
+			figures, err := measure(both[which])
 			if err != nil {
-				return runs, fmt.Errorf("%s: %w", trios[which].name, err)
+				return runs, fmt.Errorf("%s: %w", both[which], err)
 			}
 			for len(runs) < len(figures) {
 				runs = append(runs, [2][]float64{})

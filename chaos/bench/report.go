@@ -42,6 +42,7 @@ type unit struct {
 var (
 	inMilliseconds = unit{name: "ms"}
 	aSecond        = unit{name: "/s", more: true}
+	eventsASecond  = unit{name: "events/s", more: true}
 	failures       = unit{name: "failed"}
 	inMilliCPU     = unit{name: "mCPU"}
 	inMiB          = unit{name: "MiB"}

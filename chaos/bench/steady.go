@@ -25,7 +25,7 @@ func (b *bed) writes(ctx context.Context) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	lone, err := b.inTurns("writes of 1 client", trios, func(t *trio) ([]float64, error) {
+	lone, err := inTurns(b, "writes of 1 client", trios, func(t *trio) ([]float64, error) {
 		l, err := b.atLeader(ctx, t, single, put)
 		return []float64{l.at(0.5), l.at(0.99)}, err
 	})
@@ -36,7 +36,7 @@ func (b *bed) writes(ctx context.Context) ([]Row, error) {
 		newRow("durable write, 1 client, p50", inMilliseconds, lone[0][0], lone[0][1], atLeast(1)),
 		newRow("durable write, 1 client, p99", inMilliseconds, lone[1][0], lone[1][1], atLeast(1)),
 	}
-	crowd, err := b.inTurns("writes of 256 clients", trios, func(t *trio) ([]float64, error) {
+	crowd, err := inTurns(b, "writes of 256 clients", trios, func(t *trio) ([]float64, error) {
 		stop := b.profile(ctx, t)
 		defer stop()
 		l, err := b.atLeader(ctx, t, many, put)
@@ -50,7 +50,7 @@ func (b *bed) writes(ctx context.Context) ([]Row, error) {
 		newRow("durable writes, 256 clients, 256 B, p99", inMilliseconds, crowd[1][0], crowd[1][1], nil),
 	)
 	for _, at := range []string{leading, following} {
-		inside, err := b.inTurns("writes of 256 inside "+at, trios, func(t *trio) ([]float64, error) {
+		inside, err := inTurns(b, "writes of 256 inside "+at, trios, func(t *trio) ([]float64, error) {
 			n, err := t.at(ctx, at)
 			if err != nil {
 				return nil, err
@@ -79,7 +79,7 @@ func (b *bed) reads(ctx context.Context) ([]Row, error) {
 	}
 	var rows []Row
 	for _, at := range []string{leading, following} {
-		runs, err := b.inTurns("reads of 256 clients at "+at, trios, func(t *trio) ([]float64, error) {
+		runs, err := inTurns(b, "reads of 256 clients at "+at, trios, func(t *trio) ([]float64, error) {
 			n, err := t.at(ctx, at)
 			if err != nil {
 				return nil, err
@@ -107,7 +107,7 @@ func (b *bed) distance(ctx context.Context) ([]Row, error) {
 		at    string
 		limit float64
 	}{{leading, rtt*1.05 + 3}, {following, 2*rtt*1.05 + 3}} {
-		runs, err := b.inTurns(fmt.Sprintf("commits at %s RTT at %s", b.RoundTrip, place.at), trios, func(t *trio) ([]float64, error) {
+		runs, err := inTurns(b, fmt.Sprintf("commits at %s RTT at %s", b.RoundTrip, place.at), trios, func(t *trio) ([]float64, error) {
 			n, err := t.at(ctx, place.at)
 			if err != nil {
 				return nil, err

@@ -23,6 +23,8 @@ type trio struct {
 	relays []interface{ Close() error }
 }
 
+func (t *trio) String() string { return t.name }
+
 // node is one of the three. It can be killed and started again.
 type node struct {
 	name, api, log string
