@@ -40,7 +40,7 @@ type live struct {
 }
 
 // start runs a server of fleet acme until the test ends. The config is the test's to change.
-func start(t *testing.T, change func(*Config)) *live {
+func start(t testing.TB, change func(*Config)) *live {
 	t.Helper()
 	l := &live{Store: onemember.New(), works: newFakeWorks(), server: certificate(t), socket: filepath.Join(t.TempDir(), "s")}
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
@@ -64,7 +64,7 @@ func start(t *testing.T, change func(*Config)) *live {
 	return l
 }
 
-func (l *live) run(t *testing.T, c Config) {
+func (l *live) run(t testing.TB, c Config) {
 	t.Helper()
 	s, err := New(c)
 	if err != nil {
@@ -83,7 +83,7 @@ func (l *live) run(t *testing.T, c Config) {
 }
 
 // certificate is a self-signed one of a new key.
-func certificate(t *testing.T) tls.Certificate {
+func certificate(t testing.TB) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -117,7 +117,7 @@ func pemOf(t *testing.T, c tls.Certificate) (cert, key []byte) {
 }
 
 // put writes an object behind the server's back.
-func (l *live) put(t *testing.T, key string, obj any) {
+func (l *live) put(t testing.TB, key string, obj any) {
 	t.Helper()
 	data, err := json.Marshal(obj)
 	if err != nil {

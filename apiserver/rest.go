@@ -154,7 +154,7 @@ func (s *Server) GetRESTOptions(resource schema.GroupResource, _ runtime.Object)
 			newFunc, _ func() runtime.Object, _ storage.AttrFunc, _ storage.IndexerFuncs, _ *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
 			return kvstorage.New(kvstorage.Config{
 				Store: s.config.Store, Companion: s.config.Companion, Person: person, Quorum: s.quorum, Timing: s.config.Timing,
-				Resource: resource, Prefix: prefix, Codec: codec, New: newFunc,
+				Resource: resource, Prefix: prefix, Codec: codec, Decode: s.decode, New: newFunc,
 			}), func() {}, nil
 		},
 	}, nil

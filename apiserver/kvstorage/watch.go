@@ -158,7 +158,7 @@ func (w *watcher) next(ctx context.Context, history *store.Watcher, bookmark tim
 func (w *watcher) sendInitial(ctx context.Context) error {
 	if w.initial != nil {
 		for kv := range w.initial.Iterate(w.key, "") {
-			if err := w.sendEvent(ctx, store.Event{Key: kv.Key, Value: &kv}, kv.Modified); err != nil {
+			if err := w.sendObject(ctx, kv); err != nil {
 				return err
 			}
 		}
@@ -168,6 +168,18 @@ func (w *watcher) sendInitial(ctx context.Context) error {
 		return w.sendBookmark(ctx, true)
 	}
 	return nil
+}
+
+// sendObject sends an object that was there before the watch: of its own, as nobody else is sent it now.
+func (w *watcher) sendObject(ctx context.Context, kv store.KV) error {
+	if !w.recursive && kv.Key != w.key {
+		return nil
+	}
+	obj, err := w.storage.decodeNew(kv.Value, kv.Modified)
+	if err != nil || !matches(w.want, obj) {
+		return err
+	}
+	return w.send(ctx, watch.Event{Type: watch.Added, Object: obj})
 }
 
 func (w *watcher) sendBatch(ctx context.Context, batch store.Batch) error {
@@ -210,10 +222,10 @@ func (w *watcher) event(e store.Event, rev store.Revision) (watch.Event, error) 
 	var now, before runtime.Object
 	var err error
 	if e.Value != nil {
-		now, err = w.selected(e.Value, e.Value.Modified)
+		now, err = w.selected(sighting{e.Key, e.Value.Modified, false}, e.Value)
 	}
 	if e.Prev != nil && err == nil && !(now != nil && w.want.Empty()) {
-		before, err = w.selected(e.Prev, rev) // an object that is gone carries the revision at which it went
+		before, err = w.selected(sighting{e.Key, rev, true}, e.Prev) // an object that is gone carries the revision at which it went
 	}
 	switch {
 	case err != nil:
@@ -229,9 +241,9 @@ func (w *watcher) event(e store.Event, rev store.Revision) (watch.Event, error) 
 }
 
 // selected is the object of a key if the client selected it, else nil.
-func (w *watcher) selected(kv *store.KV, rev store.Revision) (runtime.Object, error) {
-	obj, err := w.storage.decodeNew(kv.Value, rev)
-	if err != nil || !matches(w.want, obj) {
+func (w *watcher) selected(at sighting, kv *store.KV) (runtime.Object, error) {
+	obj, err := w.storage.recent.get(at, kv.Value, func() (runtime.Object, error) { return w.storage.decodeNew(kv.Value, at.rev) })
+	if err != nil || !matches(w.want, obj.Object) {
 		return nil, err
 	}
 	return obj, nil
