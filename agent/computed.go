@@ -58,6 +58,7 @@ func (k *computed) Changed() <-chan struct{} {
 // follow computes until ctx ends.
 func (k *computed) follow(ctx context.Context) error {
 	for ctx.Err() == nil {
+		begun := time.Now()
 		v := k.core.store.View()
 		_, _, news := k.core.reports.Seen()
 		if items, err := k.list(v); err != nil {
@@ -65,8 +66,10 @@ func (k *computed) follow(ctx context.Context) error {
 		} else {
 			k.put(items)
 		}
+		worked := time.Since(begun)
 		k.core.await(ctx, decidesOn, v.Revision(), news)
 		sleep(ctx, k.pause)
+		breathe(ctx, worked)
 	}
 	return nil
 }

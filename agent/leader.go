@@ -61,6 +61,7 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 		tokens:    newObjects[law.Token](law.KeyTokens),
 	}
 	for ctx.Err() == nil {
+		begun := time.Now()
 		v := c.store.View()
 		_, _, news := c.reports.Seen()
 		if err := l.decide(ctx, v); err != nil && ctx.Err() == nil {
@@ -68,9 +69,14 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 			sleep(ctx, leaderTick/4)
 			continue
 		}
+		breathe(ctx, time.Since(begun))
 		c.await(ctx, decidesOn, v.Revision(), news)
 	}
 }
+
+// breathe keeps what reads the whole state at each change from keeping a processor busy while a thousand changes come: it
+// rests three times as long as it has worked, and half a second at most.
+func breathe(ctx context.Context, worked time.Duration) { sleep(ctx, min(3*worked, time.Second/2)) }
 
 // scene is the state that one pass decides from.
 type scene struct {
