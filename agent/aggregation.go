@@ -50,6 +50,9 @@ func (a aggregation) frontProxy() *apiserver.FrontProxy {
 // withdrawPause is how long a withdrawal that failed waits until it is tried again.
 const withdrawPause = 10 * time.Second
 
+// partingTime is how long a removed member tries to take its API out before it ends.
+const partingTime = 30 * time.Second
+
 // run keeps the API in the cluster, or takes it out and is done.
 func (a aggregation) run(ctx context.Context) error {
 	if a.keeps != nil {
@@ -73,7 +76,7 @@ func parting(err error, o Options, me self) error {
 	if !errors.Is(err, ErrRemoved) || o.Kubeconfig == "" {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), withdrawPause)
+	ctx, cancel := context.WithTimeout(context.Background(), partingTime)
 	defer cancel()
 	config, failed := clusterConfig(o.Kubeconfig)
 	if failed == nil {

@@ -41,8 +41,9 @@ func TestASeatThatIsGivenBackGoesToWhoHoldsLeast(t *testing.T) {
 		s := newSeats(4, 8, time.Minute)
 		var mu sync.Mutex
 		var order []string
+		var all sync.WaitGroup
 		want := func(who string) {
-			go func() {
+			all.Go(func() {
 				giveBack, err := s.take(t.Context(), who, 1)
 				if err != nil {
 					t.Error(err)
@@ -53,7 +54,7 @@ func TestASeatThatIsGivenBackGoesToWhoHoldsLeast(t *testing.T) {
 				mu.Unlock()
 				time.Sleep(time.Second)
 				giveBack()
-			}()
+			})
 			synctest.Wait()
 		}
 		for range 4 {
@@ -61,10 +62,12 @@ func TestASeatThatIsGivenBackGoesToWhoHoldsLeast(t *testing.T) {
 		}
 		want("bob") // is seated: ann holds no more than her half
 		want("bob") // waits
+		mu.Lock()
 		if got := strings.Join(order, " "); got != "ann ann bob" {
-			t.Fatalf("seated at once: %s", got)
+			t.Errorf("seated at once: %s", got)
 		}
-		time.Sleep(time.Minute)
+		mu.Unlock()
+		all.Wait()
 		if len(order) != 6 || s.free != 4 || len(s.askers) != 0 {
 			t.Errorf("at the end %v were seated, %d of 4 seats are free, %d askers are known", order, s.free, len(s.askers))
 		}
@@ -141,6 +144,8 @@ func TestSeatsAddUp(t *testing.T) {
 
 func TestAFloodLeavesRoomForOthers(t *testing.T) {
 	release := make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	defer letGo()
 	var stuck sync.WaitGroup
 	stuck.Add(writeSeats / 2)
 	l := start(t, nil)
@@ -152,6 +157,9 @@ func TestAFloodLeavesRoomForOthers(t *testing.T) {
 	}
 	bot := l.user(t, "bot", v1alpha1.RoleOperator)
 	flood, answers := httpClient(t, bot), make(chan *http.Response, 512)
+	if resp, err := flood.Get(bot.Host + "/readyz"); err != nil || resp.StatusCode != http.StatusOK { // its connection is there before
+		t.Fatal(err, resp)
+	}
 	var all sync.WaitGroup
 	post := func(i int) {
 		body := fmt.Sprintf(`{"apiVersion":"fleet.hanse.dev/v1alpha1","kind":"Bundle","metadata":{"name":"flood-%d"}}`, i)
@@ -182,7 +190,7 @@ func TestAFloodLeavesRoomForOthers(t *testing.T) {
 		}
 	}
 	stuck.Add(maxWaiting)
-	close(release)
+	letGo()
 	all.Wait()
 }
 

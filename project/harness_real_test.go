@@ -22,12 +22,12 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
-	"github.com/hanse-fleet/hanse/chaos/testbed"
+	"github.com/hanse-fleet/hanse/chaos/testbed/testbedtest"
 	"github.com/hanse-fleet/hanse/project"
 )
 
 // patience bounds how long a test waits for what should happen at once.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 var (
 	clusterProperties  = schema.GroupVersionResource{Group: "about.k8s.io", Version: "v1beta1", Resource: "clusterproperties"}
@@ -49,20 +49,7 @@ func startKube(t testing.TB) *kube {
 	if testing.Short() {
 		t.Skip("needs a real cluster: left out by -short")
 	}
-	binaries, err := testbed.FindBinaries()
-	if err != nil {
-		t.Fatalf("%v; `make test` builds the Kubernetes binaries", err)
-	}
-	cluster, err := testbed.StartCluster(context.Background(), t.TempDir(), testbed.Options{Binaries: binaries, Tethered: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cluster.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	c, err := cluster.REST()
+	c, err := testbedtest.Cluster(t).REST()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,11 +62,15 @@ func startKube(t testing.TB) *kube {
 // standardCRDs are the definitions that the SIG ships with the module that consumer depends on.
 func (k *kube) standardCRDs() {
 	k.t.Helper()
-	out, err := exec.Command("go", "list", "-C", "testdata/consumer", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/cluster-inventory-api").Output()
-	if err != nil {
-		k.t.Fatal("go list:", err)
+	out, err := exec.Command("go", "mod", "download", "-C", "testdata/consumer", "-json", "sigs.k8s.io/cluster-inventory-api").Output()
+	var module struct{ Dir string }
+	if err == nil {
+		err = json.Unmarshal(out, &module)
 	}
-	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "config", "crd", "bases", "*.yaml"))
+	if err != nil {
+		k.t.Fatalf("go mod download: %v\n%s", err, out)
+	}
+	files, err := filepath.Glob(filepath.Join(module.Dir, "config", "crd", "bases", "*.yaml"))
 	if err != nil || len(files) != 2 {
 		k.t.Fatalf("%d definitions, %v", len(files), err)
 	}
@@ -114,11 +105,21 @@ func (k *kube) create(r schema.GroupVersionResource, manifest string) *unstructu
 	return made
 }
 
-// get is an object, or nil.
+// get is an object that is there.
 func (k *kube) get(r schema.GroupVersionResource, name string) *unstructured.Unstructured {
+	k.t.Helper()
 	u, err := k.of(r).Get(context.Background(), name, metav1.GetOptions{})
 	if err != nil {
-		return nil
+		k.t.Fatal(err)
+	}
+	return u
+}
+
+// find is an object as it is now, or an empty one.
+func (k *kube) find(r schema.GroupVersionResource, name string) *unstructured.Unstructured {
+	u, err := k.of(r).Get(context.Background(), name, metav1.GetOptions{})
+	if err != nil {
+		return &unstructured.Unstructured{}
 	}
 	return u
 }
@@ -147,7 +148,7 @@ func (k *kube) patch(r schema.GroupVersionResource, name, patch string, subresou
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		if time.Now().After(deadline) {

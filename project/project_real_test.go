@@ -39,7 +39,13 @@ func settled(t testing.TB, k *kube, l *log, f project.Fleet, mark string) {
 	t.Helper()
 	f.Members = append(f.Members, member(mark))
 	l.say(f)
-	eventually(t, mark+" is projected", func() bool { return k.get(clusterProfiles, mark) != nil })
+	eventually(t, mark+" is projected", func() bool { return k.find(clusterProfiles, mark).GetName() == mark })
+}
+
+// decisions is how many clusters a PlacementDecision names.
+func decisions(u *unstructured.Unstructured) int {
+	list, _, _ := unstructured.NestedSlice(u.Object, "decisions")
+	return len(list)
 }
 
 func TestAFleetIsProjectedIntoItsClusters(t *testing.T) {
@@ -52,11 +58,7 @@ func TestAFleetIsProjectedIntoItsClusters(t *testing.T) {
 	}
 	l.say(fleet(10, "fra", "sin"))
 	ready := func() bool {
-		u := k.get(clusterProfiles, "sin")
-		if u == nil {
-			return false
-		}
-		conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+		conditions, _, _ := unstructured.NestedSlice(k.find(clusterProfiles, "sin").Object, "status", "conditions")
 		return len(conditions) == 2 && k.names(placementDecisions) == "shop-0"
 	}
 	eventually(t, "the fleet is projected", ready)
@@ -98,9 +100,9 @@ func TestAFleetIsProjectedIntoItsClusters(t *testing.T) {
 		k.patch(clusterProfiles, "sin", `{"status": {"version": {"kubernetes": "v9"}}}`, "status")
 		k.patch(placementDecisions, "shop-0", `{"decisions": []}`)
 		eventually(t, "all is as it was", func() bool {
-			fra, sin, shop := k.get(clusterProfiles, "fra"), k.get(clusterProfiles, "sin"), k.get(placementDecisions, "shop-0")
+			fra, sin, shop := k.find(clusterProfiles, "fra"), k.find(clusterProfiles, "sin"), k.find(placementDecisions, "shop-0")
 			version, _, _ := unstructured.NestedString(sin.Object, "status", "version", "kubernetes")
-			return fra.GetLabels()["x-k8s.io/cluster-manager"] == "hanse" && version == "v1.37.2" && len(shop.Object["decisions"].([]any)) == 2
+			return fra.GetLabels()["x-k8s.io/cluster-manager"] == "hanse" && version == "v1.37.2" && decisions(shop) == 2
 		})
 		if k.get(clusterProfiles, "fra").GetLabels()["mine"] != "stays" {
 			t.Error("a label of somebody else is gone")
@@ -113,8 +115,8 @@ func TestAFleetIsProjectedIntoItsClusters(t *testing.T) {
 		}
 		k.patch(clusterProfiles, "fra", `{"metadata": {"labels": {"fleet.hanse.dev/fleet": null}}}`)
 		eventually(t, "both are back", func() bool {
-			sin := k.get(clusterProfiles, "sin")
-			return sin != nil && sin.GetUID() != old && k.get(clusterProfiles, "fra").GetLabels()["fleet.hanse.dev/fleet"] == "acme"
+			sin := k.find(clusterProfiles, "sin")
+			return sin.GetUID() != "" && sin.GetUID() != old && k.find(clusterProfiles, "fra").GetLabels()["fleet.hanse.dev/fleet"] == "acme"
 		})
 	})
 	t.Run("a label that an admin took off goes, and a bundle that was granted to one cluster less says so", func(t *testing.T) {
@@ -122,8 +124,8 @@ func TestAFleetIsProjectedIntoItsClusters(t *testing.T) {
 		f.Members[0].Labels, f.Bundles[0].Clusters = nil, []string{"fra"}
 		l.say(f)
 		eventually(t, "both are as the fleet says", func() bool {
-			_, tier := k.get(clusterProfiles, "fra").GetLabels()["tier"]
-			return !tier && len(k.get(placementDecisions, "shop-0").Object["decisions"].([]any)) == 1
+			_, tier := k.find(clusterProfiles, "fra").GetLabels()["tier"]
+			return !tier && decisions(k.find(placementDecisions, "shop-0")) == 1
 		})
 	})
 }
@@ -176,9 +178,7 @@ func TestOnlyWhatTheLogRemovedIsDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 		settled(t, k, l, fleet(20, "fra", "sin", "iad", "gru"), "mark20")
-		if got := k.get(clusterProfiles, "copy"); got == nil {
-			t.Error("the copy is gone")
-		}
+		k.get(clusterProfiles, "copy") // fails when it is gone
 	})
 	t.Run("but a cluster and a bundle that left the log are deleted, by a member that was restarted too", func(t *testing.T) {
 		stop()
@@ -204,7 +204,7 @@ func TestDefinitionsAreInstalledWhenAsked(t *testing.T) {
 	if value != "fra" {
 		t.Errorf("the cluster is %q", value)
 	}
-	eventually(t, "the profile has a status", func() bool { return k.get(clusterProfiles, "fra").Object["status"] != nil })
+	eventually(t, "the profile has a status", func() bool { return k.find(clusterProfiles, "fra").Object["status"] != nil })
 	consume(t, program, k.get(clusterProfiles, "fra"))
 	consume(t, program, k.get(placementDecisions, "shop-0"))
 }
@@ -241,12 +241,13 @@ func TestAFleetOfThreeHundredIsWrittenOnce(t *testing.T) {
 		return u
 	}
 	eventually(t, "all are projected", func() bool {
-		for _, u := range list().Items {
+		all := list().Items
+		for _, u := range all {
 			if u.Object["status"] == nil {
 				return false
 			}
 		}
-		return len(list().Items) == 300 && k.names(placementDecisions) == "shop-0 shop-1 shop-2"
+		return len(all) == 300 && k.names(placementDecisions) == "shop-0 shop-1 shop-2"
 	})
 	t.Logf("300 profiles written within %v", time.Since(began).Round(time.Millisecond))
 	before := list().GetResourceVersion()

@@ -74,9 +74,9 @@ spec:
 	})
 	t.Run("a bundle that one cluster's kubectl applies is everywhere", func(t *testing.T) {
 		t.Log(f.mustKubectl(t, "iad", fmt.Sprintf(bundle, "a"), "apply", "--server-side", "-f", "-"))
-		t.Log(f.mustKubectl(t, "sin", "", "wait", "--for=condition=Ready", "--timeout=30s", "bundle/anywhere"))
+		t.Log(f.mustKubectl(t, "sin", "", "wait", "--for=condition=Ready", "--timeout=60s", "bundle/anywhere"))
 		for _, c := range f.bed.Clusters() {
-			until(t, 10*time.Second, settings(f.kubernetes(t, c.Name()), "default", "anywhere", "text", "a"))
+			until(t, 30*time.Second, settings(f.kubernetes(t, c.Name()), "default", "anywhere", "text", "a"))
 		}
 	})
 	t.Run("the cluster's own rules say who may do what there", func(t *testing.T) {
@@ -99,7 +99,7 @@ spec:
 			f.mustKubectl(t, "fra", "", "patch", "cluster.fleet.hanse.dev", "sin", "--type=merge", "-p", `{"spec":{"rights":"`+r+`"}}`)
 		}
 		rights("ReadOnly")
-		until(t, 10*time.Second, f.kubectlSays("sin", "rights ReadOnly", "label", "bundle", "anywhere", "by=root", "--overwrite"))
+		until(t, 30*time.Second, f.kubectlSays("sin", "rights ReadOnly", "label", "bundle", "anywhere", "by=root", "--overwrite"))
 		rights("Admin")
 		f.mustKubectl(t, "sin", "", "label", "bundle", "anywhere", "by=root", "--overwrite")
 	})

@@ -201,7 +201,7 @@ func removingOne(t *testing.T, f *field) {
 		t.Logf("stopped %s after the command\n%s", round(took), sin.LogTail(testbed.Member))
 	})
 	t.Run("its cluster no longer has the fleet's API", func(t *testing.T) {
-		until(t, 10*time.Second, f.kubectlSays("sin", "NotFound", "get", "apiservice", "v1alpha1.fleet.hanse.dev"))
+		until(t, time.Minute, f.kubectlSays("sin", "NotFound", "get", "apiservice", "v1alpha1.fleet.hanse.dev"))
 	})
 	t.Run("it does not start again", func(t *testing.T) {
 		args := []string{"agent", "--data-dir", filepath.Join(f.bed.Dir(), "sin", "hanse"), "--kubeconfig", sin.Kubeconfig()}

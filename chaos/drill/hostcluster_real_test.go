@@ -41,7 +41,7 @@ func (f *field) heal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	until(t, time.Minute, func(context.Context) error {
+	until(t, 2*time.Minute, func(context.Context) error {
 		if said := f.tell(t, "fra", nil, "status"); said.Code != 0 {
 			return errors.New(said.String())
 		}
@@ -75,17 +75,24 @@ func quorumless(t *testing.T, f *field) {
 		})
 	})
 	t.Run("writes are refused, and say when to come back", func(t *testing.T) {
-		answer, body := f.post(t, "fra", "/apis/fleet.hanse.dev/v1alpha1/bundles",
-			`{"apiVersion":"fleet.hanse.dev/v1alpha1","kind":"Bundle","metadata":{"name":"alone"},"spec":{"placement":{"clusterSelector":{}}}}`)
+		var answer *http.Response
+		until(t, 3*time.Minute, func(context.Context) error { // a kube-apiserver that has just lost sight of the member says 503, too
+			var body string
+			answer, body = f.post(t, "fra", "/apis/fleet.hanse.dev/v1alpha1/bundles",
+				`{"apiVersion":"fleet.hanse.dev/v1alpha1","kind":"Bundle","metadata":{"name":"alone"},"spec":{"placement":{"clusterSelector":{}}}}`)
+			if !strings.Contains(body, "quorum") {
+				return errors.New(body)
+			}
+			return nil
+		})
 		if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
-			t.Errorf("%s, Retry-After %q\n%s", answer.Status, answer.Header.Get("Retry-After"), body)
+			t.Errorf("%s, Retry-After %q", answer.Status, answer.Header.Get("Retry-After"))
 		}
-		mentions(t, body, "quorum")
 	})
 	t.Run("namespaces are deleted", func(t *testing.T) {
 		f.roomy(t, "quorumless")
 		f.deleteNamespace(t, "quorumless")
-		t.Logf("gone after %s", round(until(t, time.Minute, f.namespaceGone(t, "quorumless"))))
+		t.Logf("gone after %s", round(until(t, 3*time.Minute, f.namespaceGone(t, "quorumless"))))
 	})
 	t.Run("what has lost its owner is collected", func(t *testing.T) { f.collects(t) })
 }

@@ -183,10 +183,10 @@ func (a *applier) applyOnce(ctx context.Context, ch change) (*unstructured.Unstr
 	return applied, a.print(ch, current, applied, answer)
 }
 
-// current is the object as the fleet has it; nil when it does not.
+// current is the object as the fleet has it; nil when it does not. When that is not known the write finds out.
 func (a *applier) current(ctx context.Context, ch change) (*unstructured.Unstructured, error) {
 	body, err := a.fleet.read(ctx, request{path: ch.kind.path(ch.name)}, nil)
-	if isReason(err, metav1.StatusReasonNotFound) {
+	if isReason(err, metav1.StatusReasonNotFound) || isReason(err, reasonNotKnown) {
 		return nil, nil
 	}
 	if err != nil {

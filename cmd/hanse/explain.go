@@ -18,6 +18,7 @@ import (
 // The types of causes by which a member says what a refused write means.
 const (
 	causeNoQuorum  metav1.CauseType = "NoQuorum"
+	causeNotKnown  metav1.CauseType = "NotKnown" // not here, and without quorum nobody can say that it is nowhere
 	causeUncertain metav1.CauseType = "Uncertain"
 )
 
@@ -42,6 +43,8 @@ func (f *fleet) explain(ctx context.Context, r request, err error) error {
 	switch {
 	case hasCause(err, causeNoQuorum):
 		return f.noQuorum(ctx, err)
+	case hasCause(err, causeNotKnown):
+		return &failure{code: exitNoQuorum, why: innermost(err), reason: reasonNotKnown}
 	case hasCause(err, causeUncertain):
 		return uncertain("the leader changed, or went away, on the way")
 	case apierrors.IsTimeout(err) && changes:
