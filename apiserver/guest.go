@@ -58,6 +58,8 @@ func refuseGuest(g guest, attr authorizer.Attributes) string {
 		return ""
 	case attr.GetAPIGroup() != v1alpha1.GroupName:
 		return "a fleet serves the group " + v1alpha1.GroupName + " alone"
+	case attr.GetResource() == "users" && !reads(attr.GetVerb()):
+		return "who is let into the fleet is for its own admins to say; use a kubeconfig that hanse kubeconfig prints"
 	}
 	return neverWritten(attr.GetResource(), attr.GetSubresource(), attr.GetVerb())
 }

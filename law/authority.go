@@ -40,6 +40,7 @@ type asker struct {
 	person  string        // empty: the member itself
 	role    v1alpha1.Role // of the person; Admin for the member itself
 	leading bool
+	guest   bool // came through the cluster's own API
 }
 
 // Authorize implements store.Authorizer.
@@ -107,6 +108,7 @@ func identify(v *store.View, who store.Asker) (asker, error) {
 		return a, nil
 	}
 	if a.leading = false; v1alpha1.IsGuestOf(m.Cluster, who.Person) {
+		a.guest = true
 		return a, nil // the cluster's own rules let it; here the member's rights decide
 	}
 	kv, ok := v.Get(v1alpha1.KeyUsers + who.Person)

@@ -13,8 +13,8 @@ import (
 // rules are the law: a row a prefix, and who may write under it. Where there is no row nobody but the leader writes.
 var rules = map[string]func(write) bool{
 	v1alpha1.KeyFleets:    byAdmin,
-	v1alpha1.KeyUsers:     byAdmin,
-	KeyTokens:             byAdmin,
+	v1alpha1.KeyUsers:     byOwnAdmin,
+	KeyTokens:             byOwnAdmin,
 	backups:               write.reportsBackup,
 	v1alpha1.KeyObserving: func(w write) bool { return w.resumes() || w.accompanies() },
 	v1alpha1.KeyClusters: func(w write) bool {
@@ -33,6 +33,10 @@ var rules = map[string]func(write) bool{
 }
 
 func byAdmin(w write) bool { return w.asker.admin() }
+
+// byOwnAdmin keeps guests from letting anybody into the fleet: who they let in would stay when their cluster's rights, or
+// their own there, are taken away.
+func byOwnAdmin(w write) bool { return w.asker.admin() && !w.asker.guest }
 
 // resumes says that an admin lets a cluster act again that only looked, says so in its own name, and changes nothing else.
 func (w write) resumes() bool {
