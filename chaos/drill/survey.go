@@ -41,7 +41,7 @@ func Look(ctx context.Context, config *rest.Config) (Survey, error) {
 		return nil, err
 	}
 	lists, err := known.ServerPreferredResources()
-	if err != nil {
+	if err != nil && !onlyOurs(err) {
 		return nil, fmt.Errorf("survey: %w", err)
 	}
 	s := Survey{}
@@ -60,6 +60,15 @@ func Look(ctx context.Context, config *rest.Config) (Survey, error) {
 		}
 	}
 	return s, nil
+}
+
+// onlyOurs says that no group but the fleet's could not be discovered, which is served by a member that may be dead.
+func onlyOurs(err error) bool {
+	failed, partial := discovery.GroupDiscoveryFailedErrorGroups(err)
+	for gv := range failed {
+		partial = partial && gv.Group == v1alpha1.GroupName
+	}
+	return partial
 }
 
 func (s Survey) add(ctx context.Context, client metadata.Interface, what schema.GroupVersionResource) error {
