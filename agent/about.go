@@ -10,6 +10,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -29,7 +30,7 @@ func (c *Core) tellAboutSelf(ctx context.Context) error {
 			}
 			cancel()
 		}
-		if !sleep(ctx, aboutPause) {
+		if !pause.For(ctx, aboutPause) {
 			return nil
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/aggregate"
 	"github.com/hanse-fleet/hanse/apiserver"
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // aggregation is the fleet's API in the member's own cluster: kept there, taken out, or neither when there is no cluster.
@@ -21,13 +22,10 @@ type aggregation struct {
 	log     *slog.Logger
 }
 
-func (c *Core) aggregation(o Options) (a aggregation, err error) {
-	if o.Kubeconfig == "" {
+func (c *Core) aggregation(o Options, cluster *rest.Config) (a aggregation, err error) {
+	a = aggregation{cluster: cluster, self: c.self, log: c.log.With("room", "aggregate")}
+	if cluster == nil || !o.Aggregate {
 		return a, nil
-	}
-	a = aggregation{self: c.self, log: c.log.With("room", "aggregate")}
-	if a.cluster, err = clusterConfig(o.Kubeconfig); err != nil || !o.Aggregate {
-		return a, err
 	}
 	key, ok := c.identity.TLS().PrivateKey.(crypto.Signer)
 	if !ok {
@@ -64,7 +62,7 @@ func (a aggregation) run(ctx context.Context) error {
 			return nil
 		}
 		a.log.Warn("the fleet's API may still be in this cluster", "err", err)
-		if !sleep(ctx, withdrawPause) {
+		if !pause.For(ctx, withdrawPause) {
 			return nil
 		}
 	}

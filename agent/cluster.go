@@ -8,13 +8,18 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // InCluster, as Options.Kubeconfig, means the service account of the pod that the member runs in.
 const InCluster = "in-cluster"
 
-// clusterConfig reads how to reach the member's own cluster.
+// clusterConfig reads how to reach the member's own cluster; nil for a member without one.
 func clusterConfig(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		return nil, nil
+	}
 	if kubeconfig == InCluster {
 		config, err := rest.InClusterConfig()
 		if err != nil {
@@ -44,7 +49,7 @@ func (c *Core) askVersion(ctx context.Context, config *rest.Config) error {
 		if v, err := client.ServerVersion(); err == nil {
 			c.kubernetes.Store(&v.GitVersion)
 		}
-		if !sleep(ctx, versionPause) {
+		if !pause.For(ctx, versionPause) {
 			return nil
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // computed offers a computed kind to apiserver: computed anew when the log or what members say has changed.
@@ -68,7 +69,7 @@ func (k *computed) follow(ctx context.Context) error {
 		}
 		worked := time.Since(begun)
 		k.core.await(ctx, decidesOn, v.Revision(), news)
-		sleep(ctx, k.pause)
+		pause.For(ctx, k.pause)
 		breathe(ctx, worked)
 	}
 	return nil

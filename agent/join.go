@@ -13,6 +13,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
+	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -58,7 +59,7 @@ const busyPause = 200 * time.Millisecond
 func ask(ctx context.Context, token transport.Token, id transport.Identity, r transport.JoinRequest, o transport.JoinOptions) (transport.JoinAnswer, error) {
 	for {
 		answer, err := transport.Join(ctx, token, id, r, o)
-		if !errors.Is(err, transport.ErrBusy) || !sleep(ctx, busyPause/2+rand.N(busyPause)) {
+		if !errors.Is(err, transport.ErrBusy) || !pause.For(ctx, busyPause/2+rand.N(busyPause)) {
 			return answer, err
 		}
 	}
@@ -111,7 +112,7 @@ func (c *Core) passOn(ctx context.Context, r transport.JoinRequest) (answer tran
 		}
 		var told epoch.Refusal
 		final := err == nil && !answer.Temporary || errors.As(err, &told)
-		if final || !sleep(ctx, passOnPause) {
+		if final || !pause.For(ctx, passOnPause) {
 			return answer, err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
+	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/report"
@@ -66,7 +67,7 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 		_, _, news := c.reports.Seen()
 		if err := l.decide(ctx, v); err != nil && ctx.Err() == nil {
 			c.log.Warn("leader could not write a decision", "term", term, "err", err)
-			sleep(ctx, leaderTick/4)
+			pause.For(ctx, leaderTick/4)
 			continue
 		}
 		breathe(ctx, time.Since(begun))
@@ -76,7 +77,7 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 
 // breathe keeps what reads the whole state at each change from keeping a processor busy while a thousand changes come: it
 // rests three times as long as it has worked, and half a second at most.
-func breathe(ctx context.Context, worked time.Duration) { sleep(ctx, min(3*worked, time.Second/2)) }
+func breathe(ctx context.Context, worked time.Duration) { pause.For(ctx, min(3*worked, time.Second/2)) }
 
 // scene is the state that one pass decides from.
 type scene struct {

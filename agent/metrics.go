@@ -10,10 +10,12 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/facts"
+	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/report"
 )
 
@@ -43,7 +45,7 @@ func (o *ownFacts) run(ctx context.Context) error {
 	o.core.log.Debug("measured the processor", "model", model, "speed", speed, "took", time.Since(began))
 	var told facts.Facts
 	var at time.Time
-	for pause := factsPause; ctx.Err() == nil; sleep(ctx, pause) {
+	for ; ctx.Err() == nil; pause.For(ctx, factsPause) {
 		now := time.Now()
 		f := o.collect(now)
 		if !at.IsZero() && now.Sub(at) < factsAnyway && !facts.Differ(told, f) {
@@ -83,12 +85,8 @@ func (o *ownFacts) collect(now time.Time) facts.Facts {
 }
 
 // survey looks at the member's cluster until ctx ends.
-func (o *ownFacts) survey(ctx context.Context, kubeconfig string) error {
-	config, err := clusterConfig(kubeconfig)
-	if err != nil {
-		return err
-	}
-	s, err := facts.NewSurvey(config)
+func (o *ownFacts) survey(ctx context.Context, cluster *rest.Config) error {
+	s, err := facts.NewSurvey(cluster)
 	if err != nil {
 		return err
 	}
@@ -101,7 +99,7 @@ func (o *ownFacts) survey(ctx context.Context, kubeconfig string) error {
 		o.learn(func(f *facts.Facts) {
 			f.Kubernetes, f.Capacity, f.Storage = seen.Kubernetes, seen.Capacity, seen.Storage
 		})
-		sleep(ctx, facts.Rest(time.Since(began)))
+		pause.For(ctx, facts.Rest(time.Since(began)))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
+	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/project"
 )
 
@@ -58,7 +59,7 @@ func (p *projections) follow(ctx context.Context) error {
 			return err
 		}
 		p.set(next, true)
-		sleep(ctx, projectionsPause)
+		pause.For(ctx, projectionsPause)
 		return nil
 	})
 }

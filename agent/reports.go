@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/report"
 	"github.com/hanse-fleet/hanse/transport"
 )
@@ -64,7 +65,7 @@ func (c *Core) sendReports(ctx context.Context) error {
 
 // beat makes time count: who has been silent for long is away, though nothing happened.
 func (c *Core) beat(ctx context.Context) error {
-	for sleep(ctx, report.Heartbeat) {
+	for pause.For(ctx, report.Heartbeat) {
 		now := time.Now()
 		c.reports.Measure(c.roundTrips())
 		c.reports.Beat(c.store.View().Revision(), c.vitals(now), now)
@@ -77,16 +78,4 @@ func (c *Core) beat(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// sleep waits and tells whether ctx is still alive.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
 
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/reconcile"
@@ -123,7 +124,11 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	if err != nil {
 		return err
 	}
-	inCluster, err := c.aggregation(o)
+	cluster, err := clusterConfig(o.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	inCluster, err := c.aggregation(o, cluster)
 	if err != nil {
 		return err
 	}
@@ -141,10 +146,10 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	g.Go(func() error { return measured.follow(ctx) })
 	g.Go(func() error { return own.run(ctx) })
 	g.Go(func() error { return api.Run(ctx) })
-	if o.Kubeconfig != "" {
-		g.Go(func() error { return c.reconcile(ctx, o) })
+	if cluster != nil {
+		g.Go(func() error { return c.reconcile(ctx, o, cluster) })
 		g.Go(func() error { return inCluster.run(ctx) })
-		g.Go(func() error { return own.survey(ctx, o.Kubeconfig) })
+		g.Go(func() error { return own.survey(ctx, cluster) })
 	} else {
 		c.log.Warn("no kubeconfig: this member keeps the fleet's state and takes commands, and reconciles nothing")
 	}
@@ -169,13 +174,9 @@ func (c *Core) founded(ctx context.Context) bool {
 }
 
 // reconcile makes the member's cluster as granted, and shows the fleet in it.
-func (c *Core) reconcile(ctx context.Context, o Options) error {
-	rest, err := clusterConfig(o.Kubeconfig)
-	if err != nil {
-		return err
-	}
+func (c *Core) reconcile(ctx context.Context, o Options, cluster *rest.Config) error {
 	grants, reports, shown := newGrants(c), newOwnReports(c), newProjections(c)
-	projector, err := c.projector(o, rest, shown)
+	projector, err := c.projector(o, cluster, shown)
 	if err != nil {
 		return err
 	}
@@ -184,7 +185,7 @@ func (c *Core) reconcile(ctx context.Context, o Options) error {
 		beside = projector.Run
 	}
 	r, err := reconcile.New(reconcile.Config{
-		REST: rest, Fleet: c.self.Fleet, Cluster: c.self.Cluster, Member: string(c.self.Incarnation),
+		REST: cluster, Fleet: c.self.Fleet, Cluster: c.self.Cluster, Member: string(c.self.Incarnation),
 		Grants: grants, Report: reports.take, Withdrawn: reports.withdrawn, Beside: beside, Logger: c.log.With("room", "reconcile"),
 	})
 	if err != nil {
@@ -195,7 +196,7 @@ func (c *Core) reconcile(ctx context.Context, o Options) error {
 	if projector != nil {
 		g.Go(func() error { return shown.follow(ctx) })
 	}
-	g.Go(func() error { return c.askVersion(ctx, rest) })
+	g.Go(func() error { return c.askVersion(ctx, cluster) })
 	g.Go(func() error { return r.Run(ctx) })
 	return g.Wait()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/report"
@@ -142,7 +143,7 @@ func (c *Core) Lead(ctx context.Context, person string, ask v1alpha1.LeadRequest
 			a.TookMillis = time.Since(began).Milliseconds()
 			return a, nil
 		}
-		if !sleep(ctx, 10*time.Millisecond) {
+		if !pause.For(ctx, 10*time.Millisecond) {
 			a.Waits = true
 			return a, nil
 		}

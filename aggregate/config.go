@@ -10,10 +10,12 @@ import (
 	"strconv"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // Namespace holds what a member keeps in its cluster.
-const Namespace = "hanse-system"
+const Namespace = v1alpha1.MemberNamespace
 
 // ServerName is the TLS server name by which a kube-apiserver asks for a member.
 const ServerName = serviceName + "." + Namespace + ".svc"

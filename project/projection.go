@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // projection keeps the objects of one kind. All of it belongs to one goroutine.
@@ -54,7 +56,7 @@ func (p *projection) run(ctx context.Context) {
 		default:
 			continue // the watch ended, as watches do
 		}
-		if !sleep(ctx, p.retry.next()) {
+		if !pause.For(ctx, p.retry.next()) {
 			return
 		}
 	}
@@ -141,7 +143,7 @@ func (p *projection) tend(ctx context.Context, events <-chan watch.Event) error 
 		} else {
 			p.retry.reset()
 		}
-		if !sleep(ctx, p.config.Timing.Pause) {
+		if !pause.For(ctx, p.config.Timing.Pause) {
 			return nil
 		}
 		timer := time.NewTimer(due)

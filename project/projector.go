@@ -119,15 +119,3 @@ func (b *backoff) next() time.Duration {
 }
 
 func (b *backoff) reset() { b.wait = 0 }
-
-// sleep waits, and says whether ctx is still alive.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

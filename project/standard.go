@@ -7,10 +7,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // Namespace is where everything namespaced is written.
-const Namespace = "hanse-system"
+const Namespace = v1alpha1.MemberNamespace
 
 // Manager is the name of the cluster manager, of the scheduler, and of the access provider that consumers configure.
 const Manager = "hanse"

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // outcome is what came of applying, or checking, one object.
@@ -48,7 +49,7 @@ func (b *bundle) try(ctx context.Context, o *object) outcome {
 		if out.problem.reason != ReasonUnknownKind || !own || b.phase != rolling || time.Now().After(until) {
 			return out
 		}
-		pause(ctx, 100*time.Millisecond)
+		pause.For(ctx, 100*time.Millisecond)
 	}
 }
 
@@ -254,7 +255,7 @@ func (b *bundle) placeNew(ctx context.Context, objects []*object) error {
 		if !late || time.Now().After(until) {
 			return nil
 		}
-		if !pause(ctx, 100*time.Millisecond) {
+		if !pause.For(ctx, 100*time.Millisecond) {
 			return ctx.Err()
 		}
 	}

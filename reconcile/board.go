@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // Reasons of the condition Ready.
@@ -80,7 +81,7 @@ func (b *board) run(ctx context.Context) {
 		if news := b.collect(); len(news) > 0 {
 			b.report(news)
 		}
-		if !pause(ctx, b.least) {
+		if !pause.For(ctx, b.least) {
 			return
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
+
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // lease is our side of the Lease whose holder acts in this cluster.
@@ -84,7 +86,7 @@ func (l *lease) ours(have *coordinationv1.Lease) *coordinationv1.Lease {
 // keep renews the lease until it is lost or ctx ends; taken is when it was last written.
 func (l *lease) keep(ctx context.Context, taken time.Time) (reason error) {
 	for {
-		if !pause(ctx, l.timing.RenewPeriod) {
+		if !pause.For(ctx, l.timing.RenewPeriod) {
 			return ctx.Err()
 		}
 		began := time.Now()

@@ -22,7 +22,7 @@ const (
 	// LabelInventory on a ConfigMap in Namespace names the bundle whose inventory it is part of.
 	LabelInventory = "fleet.hanse.dev/inventory"
 	// Namespace holds the reconciler's Lease and its inventories.
-	Namespace = "hanse-system"
+	Namespace = v1alpha1.MemberNamespace
 	// LeaseName is the Lease in Namespace whose holder acts.
 	LeaseName = "hanse-agent"
 

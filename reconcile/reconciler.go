@@ -19,6 +19,8 @@ import (
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
+
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // Reconciler carries out the grants of one cluster.
@@ -112,11 +114,11 @@ func (r *Reconciler) lead(ctx context.Context) {
 		case ctx.Err() != nil:
 		case err != nil:
 			r.away(whyAway(err), err.Error())
-			pause(ctx, retry.next())
+			pause.For(ctx, retry.next())
 		case holder != r.config.Member:
 			retry.reset()
 			r.away(reasonLeaseHeld, fmt.Sprintf("another agent, %q, acts in this cluster; this one touches nothing", holder))
-			pause(ctx, r.config.Timing.RenewPeriod)
+			pause.For(ctx, r.config.Timing.RenewPeriod)
 		default:
 			retry.reset()
 			r.act(ctx, began)

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // watches keeps one watch on each kind that a bundle uses, filtered to LabelBundle: nothing else of the cluster
@@ -114,7 +116,7 @@ func (w *watches) run(ctx context.Context, gk schema.GroupKind, m mapping, tried
 		if !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) && !apierrors.IsNotFound(err) {
 			w.logger.Warn("watch ended", logKind, gk.String(), logError, err)
 		}
-		pause(ctx, wait.next())
+		pause.For(ctx, wait.next())
 	}
 }
 
@@ -217,15 +219,3 @@ func (b *backoff) next() time.Duration {
 }
 
 func (b *backoff) reset() { b.attempts = 0 }
-
-// pause waits, or returns false when ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // call is the keeping of a stream to one neighbour.
@@ -62,7 +63,7 @@ func (e *Exchange) Run(ctx context.Context) {
 				speaking.Go(func() error { e.callUntil(call); return nil })
 			}
 		}
-		if !sleep(ctx, look) {
+		if !pause.For(ctx, look) {
 			break
 		}
 	}
@@ -83,7 +84,7 @@ func (e *Exchange) callUntil(call *call) {
 		}
 		if call.ctx.Err() == nil {
 			e.log.Debug("report stream broke", "peer", l.peer, "err", err)
-			sleep(call.ctx, Heartbeat)
+			pause.For(call.ctx, Heartbeat)
 		}
 	}
 }

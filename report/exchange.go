@@ -108,15 +108,3 @@ type callers map[role]*guests.List[store.MemberID]
 func newCallers() callers {
 	return callers{below: guests.New[store.MemberID](maxFollowers), beside: guests.New[store.MemberID](maxSeen)}
 }
-
-// sleep waits and tells whether ctx is still alive.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 const (
@@ -58,7 +59,7 @@ func (e *Exchange) speak(ctx context.Context, conn net.Conn, l *line) error {
 		if !more {
 			quiet(ctx, urgent)
 		}
-		if !sleep(ctx, reportPause) {
+		if !pause.For(ctx, reportPause) {
 			return ctx.Err()
 		}
 	}

@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// MemberNamespace is where a member keeps in its own cluster what has a namespace.
+const MemberNamespace = "hanse-system"
+
 // RevisionName names the BundleRevision of a bundle's generation: <bundle>-<first 8 of the UID>-<generation>.
 func RevisionName(bundle, uid string, generation int64) string {
 	return fmt.Sprintf("%s-%.8s-%d", bundle, uid, generation)

@@ -172,7 +172,7 @@ func (w *watcher) sendInitial(ctx context.Context) error {
 
 // sendObject sends an object that was there before the watch: of its own, as nobody else is sent it now.
 func (w *watcher) sendObject(ctx context.Context, kv store.KV) error {
-	if !w.recursive && kv.Key != w.key {
+	if !w.covers(kv.Key) {
 		return nil
 	}
 	obj, err := w.storage.decodeNew(kv.Value, kv.Modified)
@@ -181,6 +181,9 @@ func (w *watcher) sendObject(ctx context.Context, kv store.KV) error {
 	}
 	return w.send(ctx, watch.Event{Type: watch.Added, Object: obj})
 }
+
+// covers says that a key under the watch's own is watched, too: not if one key is.
+func (w *watcher) covers(key string) bool { return w.recursive || key == w.key }
 
 func (w *watcher) sendBatch(ctx context.Context, batch store.Batch) error {
 	for _, e := range batch.Events {
@@ -206,7 +209,7 @@ func (w *watcher) sendBookmark(ctx context.Context, initialEnd bool) error {
 }
 
 func (w *watcher) sendEvent(ctx context.Context, e store.Event, rev store.Revision) error {
-	if !w.recursive && e.Key != w.key {
+	if !w.covers(e.Key) {
 		return nil
 	}
 	event, err := w.event(e, rev)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // Pulse measures how late this machine wakes whoever asked to be woken, and how long its disk takes to sync a few bytes.
@@ -30,7 +32,7 @@ func (p *Pulse) Run(ctx context.Context, dir string) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { p.feelTimer(ctx) })
-	for wait(ctx, syncBeat) {
+	for pause.For(ctx, syncBeat) {
 		begun := time.Now()
 		if _, err := f.WriteAt([]byte(begun.String()), 0); err != nil {
 			return fmt.Errorf("write pulse: %w", err)
@@ -44,19 +46,8 @@ func (p *Pulse) Run(ctx context.Context, dir string) error {
 }
 
 func (p *Pulse) feelTimer(ctx context.Context) {
-	for begun := time.Now(); wait(ctx, beat); begun = time.Now() {
+	for begun := time.Now(); pause.For(ctx, beat); begun = time.Now() {
 		raise(&p.timer, time.Since(begun)-beat)
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

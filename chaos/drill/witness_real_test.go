@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // witness asks every member of a realm again and again what can be lost, until the test ends, and compares it with the
@@ -24,7 +25,7 @@ func (r *realm) witness(t *testing.T) {
 
 func (r *realm) listen(ctx context.Context, t *testing.T, m seat) {
 	turn, died, noticed, since := 0, 0, true, time.Now()
-	for wait(ctx, 200*time.Millisecond) {
+	for pause.For(ctx, 200*time.Millisecond) {
 		before, _ := r.now()
 		s, err := m.status(ctx)
 		after, dead := r.now()

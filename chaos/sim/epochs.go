@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-fleet/hanse/backup"
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/internal/fault"
+	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -244,7 +245,7 @@ func (p *player) regather(within time.Duration, replace bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	for core := p.someone(nil); ctx.Err() == nil && (core == nil || core.Resume(ctx) != nil); core = p.someone(nil) {
-		nap(ctx, time.Second)
+		pause.For(ctx, time.Second)
 	}
 	p.mu.Lock()
 	names := p.waiting
@@ -271,7 +272,7 @@ func (p *player) comesBack(old *actor, replace bool, within time.Duration) bool 
 			token, _ = core.CreateToken(one, law.Terms{Cluster: old.Name, Replace: replace}) // tried again
 			done()
 		}
-		nap(ctx, 200*time.Millisecond)
+		pause.For(ctx, 200*time.Millisecond)
 	}
 	if token == "" {
 		return false
@@ -287,7 +288,7 @@ func (p *player) comesBack(old *actor, replace bool, within time.Duration) bool 
 			old.gone.Store(true)
 			return p.start(fresh)
 		}
-		nap(ctx, time.Second)
+		pause.For(ctx, time.Second)
 	}
 	fresh.gone.Store(true)
 	return false

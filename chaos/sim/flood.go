@@ -10,6 +10,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // quota of every member, far above what clients need and far below what a flood can do.
@@ -37,7 +38,7 @@ func (p *player) flood(a *actor, e Event) {
 				if _, err := core.Node().Propose(one, consensus.Proposal{Txn: txn}); err == nil {
 					passed.Add(1)
 				} else {
-					nap(one, 10*time.Millisecond)
+					pause.For(one, 10*time.Millisecond)
 				}
 				done()
 			}

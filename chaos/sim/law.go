@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -128,7 +129,7 @@ func (p *player) strike(a *actor) bool {
 			return true
 		}
 		if conflict := (*store.Conflict)(nil); !errors.As(err, &conflict) {
-			nap(ctx, 100*time.Millisecond)
+			pause.For(ctx, 100*time.Millisecond)
 		}
 	}
 	return false
@@ -155,10 +156,10 @@ func (p *player) haunt(a *actor, id store.MemberID) {
 			if _, removed := core.Store().View().Removed(id); removed {
 				break
 			}
-			nap(ctx, 20*time.Millisecond)
+			pause.For(ctx, 20*time.Millisecond)
 		}
 		if _, removed := core.Store().View().Removed(id); removed {
-			nap(ctx, grace)
+			pause.For(ctx, grace)
 			p.knock(a, identity, other, core)
 		}
 		cancel()

@@ -9,6 +9,7 @@ import (
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/chaos/check"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // Small numbers, so that snapshots are made, and sent, in a short life.
@@ -135,7 +136,7 @@ func (p *player) watch(ctx context.Context, a *actor, core *agent.Core) {
 			p.relist(a, core)
 		}
 		if err != nil {
-			nap(ctx, 10*time.Millisecond) // it may have to catch up with what it showed before it was stopped
+			pause.For(ctx, 10*time.Millisecond) // it may have to catch up with what it showed before it was stopped
 		}
 	}
 }
@@ -171,14 +172,4 @@ func (p *player) saw(a *actor, b store.Batch) {
 	p.mu.Lock()
 	a.watcher.Saw(seen)
 	p.mu.Unlock()
-}
-
-// nap sleeps, unless ctx ends.
-func nap(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

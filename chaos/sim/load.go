@@ -16,6 +16,7 @@ import (
 	"github.com/hanse-fleet/hanse/chaos/check"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // What clients write are Users whose names begin with ours. Every few seconds, and with every epoch of the fleet, they go
@@ -36,7 +37,7 @@ func (p *player) client(ctx context.Context, c Client) {
 				p.operate(ctx, core, c, n, rng)
 			}
 		}
-		nap(ctx, time.Duration(20+rng.IntN(100))*time.Millisecond)
+		pause.For(ctx, time.Duration(20+rng.IntN(100))*time.Millisecond)
 	}
 }
 

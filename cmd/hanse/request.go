@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // request is one request to a member.
@@ -74,7 +76,7 @@ func (f *fleet) read(ctx context.Context, r request, into any) ([]byte, error) {
 
 // Without quorum nothing was written, so a write is repeated until its time is up, at this pace.
 const (
-	pause     = 500 * time.Millisecond
+	between   = 500 * time.Millisecond
 	lastChunk = 300 * time.Millisecond // less time than this is not worth another attempt: its outcome would be unknown
 )
 
@@ -86,7 +88,7 @@ func (f *fleet) write(ctx context.Context, r request) ([]byte, error) {
 		if err == nil {
 			return body, nil
 		}
-		if !hasCause(err, causeNoQuorum) || !wait(ctx, pause) {
+		if !hasCause(err, causeNoQuorum) || !wait(ctx, between) {
 			return nil, f.explain(ctx, r, err)
 		}
 	}
@@ -111,14 +113,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d+lastChunk {
 		return false
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return pause.For(ctx, d)
 }
 
 // stream opens a watch. The caller closes it.
