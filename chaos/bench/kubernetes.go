@@ -33,7 +33,7 @@ func kubernetesPlane(ctx context.Context, dir, apiServer, etcdProgram string) (*
 	if err != nil {
 		return p, err
 	}
-	p.processes = store.nodes
+	p.stop = append(p.stop, store.close)
 	if err := store.open(ctx); err != nil {
 		return p, err
 	}
@@ -46,11 +46,11 @@ func kubernetesPlane(ctx context.Context, dir, apiServer, etcdProgram string) (*
 		return p, err
 	}
 	n := &node{name: p.name, log: filepath.Join(dir, "kube-apiserver.log"), command: command}
-	p.processes = append(p.processes, n)
+	p.stop = append(p.stop, n.kill)
 	if err := n.start(); err != nil {
 		return p, err
 	}
-	p.resident = []*node{n, store.nodes[0]}
+	p.resident = []int{n.process.Process.Pid, store.nodes[0].process.Process.Pid}
 	p.config = &kube.Config{Host: "https://" + address, BearerToken: secret, TLSClientConfig: kube.TLSClientConfig{Insecure: true}}
 	return p, until(ctx, func() error { return defineBundles(ctx, p.config) })
 }

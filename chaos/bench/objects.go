@@ -39,9 +39,11 @@ func (b *bed) objects(ctx context.Context) (rows []Row, err error) {
 			p.close()
 		}
 	}()
+	setUp, cancel := context.WithTimeout(ctx, 5*readyIn)
+	defer cancel()
 	for _, open := range []func() (*plane, error){
-		func() (*plane, error) { return fleetPlane(ctx, b.folder("fleet"), b.Hanse) },
-		func() (*plane, error) { return kubernetesPlane(ctx, b.folder("kubernetes"), b.APIServer, b.Etcd) },
+		func() (*plane, error) { return fleetPlane(setUp, b.folder("fleet"), b.Hanse) },
+		func() (*plane, error) { return kubernetesPlane(setUp, b.folder("kubernetes"), b.APIServer, b.Etcd) },
 	} {
 		p, err := open()
 		planes = append(planes, p)
@@ -49,43 +51,41 @@ func (b *bed) objects(ctx context.Context) (rows []Row, err error) {
 			return nil, fmt.Errorf("start %s: %w", p, err)
 		}
 	}
-	if err := fill(ctx, planes[0].config, planes[1].config); err != nil {
+	if err := fill(setUp, planes[0].config, planes[1].config); err != nil {
 		return nil, fmt.Errorf("make what is listed: %w", err)
 	}
 	for _, m := range measurements {
-		runs, err := inTurns(b, m.what, planes, func(p *plane) ([]float64, error) { return m.measure(b, ctx, p) })
+		runs, err := inTurns(b, m.what, planes, func(p *plane) ([]float64, error) {
+			figure, err := m.measure(b, ctx, p)
+			return []float64{figure}, err
+		})
 		if err != nil {
 			return rows, err
 		}
-		for i, r := range m.rows {
-			rows = append(rows, newRow(r.name, r.unit, runs[i][0], runs[i][1], r.goal))
-		}
+		rows = append(rows, newRow(m.row, m.unit, runs[0][0], runs[0][1], m.goal))
 	}
 	return rows, nil
 }
 
-// measurement is some rows that come of one thing that is done.
+// measurement is one row, and how its figure comes about.
 type measurement struct {
-	what    string
-	rows    []objectRow
-	measure func(*bed, context.Context, *plane) ([]float64, error)
-}
-
-type objectRow struct {
-	name string
-	unit unit
-	goal *target
+	what, row string
+	unit      unit
+	goal      *target
+	measure   func(*bed, context.Context, *plane) (float64, error)
 }
 
 var measurements = []measurement{
-	{"list", []objectRow{{"list of 1,000 bundles, p50", inMilliseconds, atLeast(1)}}, (*bed).list},
-	{"get", []objectRow{{"get a bundle, 1 client, p50", inMilliseconds, atLeast(1)}}, asking(single, (*bed).getObject, func(l load) float64 { return l.at(0.5) })},
-	{"get", []objectRow{{"get a bundle, 64 clients", aSecond, atLeast(1)}}, asking(askers, (*bed).getObject, load.perSecond)},
-	{"watch", []objectRow{{"100 watchers, 1,000 changes by 16 clients", eventsASecond, atLeast(1)}}, (*bed).fanOut},
-	{"create", []objectRow{{"create a bundle, 1 client, p50", inMilliseconds, atLeast(1)}}, asking(single, (*bed).createObject, func(l load) float64 { return l.at(0.5) })},
-	{"create", []objectRow{{"create bundles, 64 clients", aSecond, atLeast(1)}}, asking(askers, (*bed).createObject, load.perSecond)},
-	{"memory", []objectRow{{"resident after all of this, one cluster's", inMiB, atLeast(2)}}, (*bed).resident},
+	{"list", "list of 1,000 bundles, p50", inMilliseconds, atLeast(1), (*bed).list},
+	{"get", "get a bundle, 1 client, p50", inMilliseconds, atLeast(1), asking(single, (*bed).getObject, middle)},
+	{"get", "get a bundle, 64 clients", aSecond, atLeast(1), asking(askers, (*bed).getObject, load.perSecond)},
+	{"watch", "100 watchers, 1,000 changes by 16 clients", eventsASecond, atLeast(1), (*bed).fanOut},
+	{"create", "create a bundle, 1 client, p50", inMilliseconds, atLeast(1), asking(single, (*bed).createObject, middle)},
+	{"create", "create bundles, 64 clients", aSecond, atLeast(1), asking(askers, (*bed).createObject, load.perSecond)},
+	{"memory", "resident after all of this, one cluster's", inMiB, atLeast(2), (*bed).memory},
 }
+
+func middle(l load) float64 { return l.at(0.5) }
 
 func (b *bed) folder(name string) string {
 	dir := filepath.Join(b.Dir, name)
@@ -172,13 +172,13 @@ func (b *bed) createObject(ctx context.Context, client dynamic.ResourceInterface
 }
 
 // asking measures requests of so many clients.
-func asking(clients int, do request, figure func(load) float64) func(*bed, context.Context, *plane) ([]float64, error) {
-	return func(b *bed, ctx context.Context, p *plane) ([]float64, error) {
+func asking(clients int, do request, figure func(load) float64) func(*bed, context.Context, *plane) (float64, error) {
+	return func(b *bed, ctx context.Context, p *plane) (float64, error) {
 		var connections []dynamic.ResourceInterface
 		for range (clients + perConnection - 1) / perConnection {
 			c, err := unthrottled(p.config)
 			if err != nil {
-				return nil, err
+				return 0, err
 			}
 			connections = append(connections, c)
 		}
@@ -187,43 +187,43 @@ func asking(clients int, do request, figure func(load) float64) func(*bed, conte
 			b.say("%s failed %d requests", p.name, l.Failed)
 		}
 		if len(l.Took) == 0 {
-			return nil, fmt.Errorf("none of %d requests was answered", l.Failed)
+			return 0, fmt.Errorf("none of %d requests was answered", l.Failed)
 		}
-		return []float64{figure(l)}, ctx.Err()
+		return figure(l), ctx.Err()
 	}
 }
 
 // list is timed until the objects are there, not only the answer.
-func (b *bed) list(ctx context.Context, p *plane) ([]float64, error) {
+func (b *bed) list(ctx context.Context, p *plane) (float64, error) {
 	client, err := unthrottled(p.config)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	var took []time.Duration
 	for begun := time.Now(); time.Since(begun) < b.Measured; {
 		sent := time.Now()
 		l, err := client.List(ctx, metav1.ListOptions{})
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		if len(l.Items) < listed {
-			return nil, fmt.Errorf("%d objects are listed", len(l.Items))
+			return 0, fmt.Errorf("%d objects are listed", len(l.Items))
 		}
 		took = append(took, time.Since(sent))
 	}
 	slices.Sort(took)
-	return []float64{load{Took: took}.at(0.5)}, nil
+	return middle(load{Took: took}), nil
 }
 
 // fanOut counts the events that reach watchers in a second, from the first change until everybody has seen the last.
-func (b *bed) fanOut(ctx context.Context, p *plane) ([]float64, error) {
+func (b *bed) fanOut(ctx context.Context, p *plane) (float64, error) {
 	client, err := unthrottled(p.config)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	now, err := client.List(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -231,7 +231,7 @@ func (b *bed) fanOut(ctx context.Context, p *plane) ([]float64, error) {
 	for range onlookers / 10 {
 		own, err := raw(p.config)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		for range 10 {
 			watching.Go(func() error { return seeChanges(sctx, own, now.GetResourceVersion()) })
@@ -249,7 +249,7 @@ func (b *bed) fanOut(ctx context.Context, p *plane) ([]float64, error) {
 	if seen := watching.Wait(); err == nil {
 		err = seen
 	}
-	return []float64{onlookers * changes / time.Since(begun).Seconds()}, err
+	return onlookers * changes / time.Since(begun).Seconds(), err
 }
 
 func raw(c *kube.Config) (*kube.RESTClient, error) {
@@ -295,15 +295,15 @@ func seeSome(ctx context.Context, client *kube.RESTClient, since string, most in
 	return last, n, ctx.Err()
 }
 
-// resident is the memory of what one cluster needs to answer.
-func (b *bed) resident(_ context.Context, p *plane) ([]float64, error) {
+// memory is that of what one cluster needs to answer.
+func (b *bed) memory(_ context.Context, p *plane) (float64, error) {
 	all := 0.0
-	for _, n := range p.resident {
-		mib, err := residentMiB(n.process.Process.Pid)
+	for _, pid := range p.resident {
+		mib, err := residentMiB(pid)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		all += mib
 	}
-	return []float64{all}, nil
+	return all, nil
 }

@@ -91,14 +91,14 @@ func (t *trio) open(ctx context.Context) error {
 
 // settled waits until all three vote, know the same leader and answer a linearizable read.
 func (t *trio) settled(ctx context.Context) error {
+	return until(ctx, func() error { return t.whole(ctx) })
+}
+
+// until repeats what may not work yet, as long as ctx lives, and returns why it did not.
+func until(ctx context.Context, try func() error) error {
 	for {
-		err := t.whole(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
+		err := try()
+		if err == nil || rest(ctx, 50*time.Millisecond) != nil {
 			return err
 		}
 	}

@@ -97,6 +97,9 @@ func (d *Daemon) Start(flags ...string) error {
 	return nil
 }
 
+// Pid is that of its process, which must run.
+func (d *Daemon) Pid() int { return d.running.Process.Pid }
+
 // errEndedItself means that nobody killed a daemon, and that it runs no more.
 var errEndedItself = errors.New("it ended by itself")
 
