@@ -66,7 +66,7 @@ func (t *tail) StoreLogs(logs []*raft.Log) error {
 		}
 		return nil
 	}
-	t.drain()
+	t.flush()
 	if err := t.log.StoreLogs(logs); err != nil {
 		return err
 	}
@@ -175,12 +175,10 @@ func (t *tail) write(logs []*raft.Log) {
 }
 
 // wait returns once the disk has the entry, and not at all when it failed.
-func (t *tail) wait(index uint64) { t.waitFor(index, t.onDisk) }
-
-func (t *tail) waitFor(index uint64, reached func() uint64) {
+func (t *tail) wait(index uint64) {
 	for {
 		written := t.written.wait()
-		if reached() >= index {
+		if t.onDisk() >= index {
 			return
 		}
 		select {
@@ -191,30 +189,21 @@ func (t *tail) waitFor(index uint64, reached func() uint64) {
 	}
 }
 
-// drain returns once the disk has everything, whatever is told: what the log does next comes behind it.
-func (t *tail) drain() { t.waitFor(t.end(), t.reallyOnDisk) }
-
-// flush returns once the disk has everything, as far as anybody is told.
-func (t *tail) flush() { t.wait(t.end()) }
-
-// end is the last entry.
-func (t *tail) end() uint64 {
+// flush returns once the disk has everything.
+func (t *tail) flush() {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.last
+	last := t.last
+	t.mu.Unlock()
+	t.wait(last)
 }
 
-// onDisk is the last entry up to which the disk has everything, as far as anybody is told.
+// onDisk is the last entry up to which the disk has everything.
 func (t *tail) onDisk() uint64 {
-	if t.early {
-		return t.end()
-	}
-	return t.reallyOnDisk()
-}
-
-func (t *tail) reallyOnDisk() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.early {
+		return t.last
+	}
 	return t.durable
 }
 
@@ -241,7 +230,7 @@ func (t *tail) FirstIndex() (uint64, error) { return t.log.FirstIndex() }
 
 // LastIndex implements raft.LogStore.
 func (t *tail) LastIndex() (uint64, error) {
-	t.drain()
+	t.flush()
 	return t.log.LastIndex()
 }
 
@@ -266,7 +255,7 @@ func (t *tail) IsMonotonic() bool {
 // DeleteRange implements raft.LogStore. raft's main loop cuts off the end, which a new leader contradicts; beside it,
 // another goroutine cuts off the beginning, which a snapshot holds.
 func (t *tail) DeleteRange(low, high uint64) error {
-	t.drain()
+	t.flush()
 	if err := t.log.DeleteRange(low, high); err != nil {
 		return err
 	}
