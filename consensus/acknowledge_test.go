@@ -1,6 +1,7 @@
 package consensus_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -46,6 +47,30 @@ func TestAcknowledgement(t *testing.T) {
 		if acknowledged > 2*slow {
 			t.Errorf("acknowledged only after %s: the follower's turn came after the leader's", acknowledged)
 		}
+	})
+	t.Run("a member that follows the leader waits for that disk too", func(t *testing.T) {
+		bubble(t, 6, 5*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			g.Found(3)
+			leader, follower := g.Leader(), followers(g)[0]
+			for _, m := range g.Members {
+				if m != leader && m != follower {
+					g.Net.Cut(m.ID, follower.ID, true)
+				}
+			}
+			g.WaitFor("it to follow the leader", func() bool { return follower.Node().Status().Source == leader.ID })
+			leader.Disk.Slow(slow)
+			begun := time.Now()
+			var writes sync.WaitGroup
+			for _, key := range []string{"/written while the follower waits", "/committed when the first is written"} {
+				writes.Go(func() { g.MustPut(leader, key, "v") })
+				time.Sleep(slow / 4)
+			}
+			g.WaitFor("the follower to have both", func() bool { _, has := follower.Get("/committed when the first is written"); return has })
+			if took := time.Since(begun); took < 2*slow {
+				t.Errorf("applied by the follower after %s", took)
+			}
+			writes.Wait()
+		})
 	})
 	t.Run("without the wait it comes too early, so it is needed", func(t *testing.T) {
 		acknowledged, applied := written(t, with(fault.Set{AckBeforeSync: true}))

@@ -239,10 +239,12 @@ func (s *feed) configuration() *followConfiguration {
 	return &followConfiguration{Index: c.index, Votes: c.servers[s.to]}
 }
 
-// committed is the last entry that this member knows to be committed, and has on its disk: see tail.go.
+// committed is the last entry that this member knows to be committed, and has on its disk: see tail.go. What raft calls
+// applied was only handed to the store, which waits for the disk.
 func (n *Node) committed() uint64 {
-	applied := max(n.raft.AppliedIndex(), n.cfg.Store.View().Index())
-	return min(max(n.raft.CommitIndex(), applied), n.raft.LastIndex(), max(n.logs.onDisk(), applied))
+	applied := n.cfg.Store.View().Index()
+	known := min(max(n.raft.CommitIndex(), n.raft.AppliedIndex(), applied), n.raft.LastIndex())
+	return max(n.logs.settled(known), min(applied, known))
 }
 
 // termAt is the term of an entry, as long as the log or the newest snapshot tell.

@@ -66,7 +66,7 @@ func (t *tail) StoreLogs(logs []*raft.Log) error {
 		}
 		return nil
 	}
-	t.flush()
+	t.drain()
 	if err := t.log.StoreLogs(logs); err != nil {
 		return err
 	}
@@ -175,10 +175,12 @@ func (t *tail) write(logs []*raft.Log) {
 }
 
 // wait returns once the disk has the entry, and not at all when it failed.
-func (t *tail) wait(index uint64) {
+func (t *tail) wait(index uint64) { t.waitFor(index, t.onDisk) }
+
+func (t *tail) waitFor(index uint64, reached func() uint64) {
 	for {
 		written := t.written.wait()
-		if t.onDisk() >= index {
+		if reached() >= index {
 			return
 		}
 		select {
@@ -189,22 +191,41 @@ func (t *tail) wait(index uint64) {
 	}
 }
 
-// flush returns once the disk has everything.
-func (t *tail) flush() {
-	t.mu.Lock()
-	last := t.last
-	t.mu.Unlock()
-	t.wait(last)
-}
+// drain returns once the disk has everything, whatever is told: what the log does next comes behind it.
+func (t *tail) drain() { t.waitFor(t.end(), t.reallyOnDisk) }
 
-// onDisk is the last entry up to which the disk has everything.
-func (t *tail) onDisk() uint64 {
+// flush returns once the disk has everything, as far as anybody is told.
+func (t *tail) flush() { t.wait(t.end()) }
+
+// end is the last entry.
+func (t *tail) end() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.last
+}
+
+// onDisk is the last entry up to which the disk has everything, as far as anybody is told.
+func (t *tail) onDisk() uint64 {
 	if t.early {
-		return t.last
+		return t.end()
 	}
+	return t.reallyOnDisk()
+}
+
+func (t *tail) reallyOnDisk() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	return t.durable
+}
+
+// settled is the index, or the last entry that the disk has, as far as anybody is told, when entries behind that are on
+// their way. A log that begins behind a snapshot has nothing of what is before it.
+func (t *tail) settled(index uint64) uint64 {
+	onDisk := t.onDisk()
+	if onDisk >= t.end() {
+		return index
+	}
+	return min(index, onDisk)
 }
 
 // GetLog implements raft.LogStore.
@@ -230,7 +251,7 @@ func (t *tail) FirstIndex() (uint64, error) { return t.log.FirstIndex() }
 
 // LastIndex implements raft.LogStore.
 func (t *tail) LastIndex() (uint64, error) {
-	t.flush()
+	t.drain()
 	return t.log.LastIndex()
 }
 
@@ -255,7 +276,7 @@ func (t *tail) IsMonotonic() bool {
 // DeleteRange implements raft.LogStore. raft's main loop cuts off the end, which a new leader contradicts; beside it,
 // another goroutine cuts off the beginning, which a snapshot holds.
 func (t *tail) DeleteRange(low, high uint64) error {
-	t.flush()
+	t.drain()
 	if err := t.log.DeleteRange(low, high); err != nil {
 		return err
 	}
