@@ -22,9 +22,16 @@ const (
 const (
 	// maxStreams is how many streams a peer may have open on one connection.
 	maxStreams = 4096
-	// transitStream and transitConnection bound what one stream of a connection of the class Transit that we dialled, and all of
-	// them, may hold here unread. Those who stopped reading leave room for the others.
+	// firstStream and connection are what a stream, and all streams of a connection together, may hold here unread. quic-go lets a
+	// stream hold more once it is read fast. Its own first window of a connection holds two streams that nobody reads, and
+	// would only grow with what is read.
+	firstStream, connection = 256 << 10, 16 << 20
+	// transitStream and transitConnection are the same for connections of the class Transit that we dialled, however fast they are read,
+	// and maxTransit is how many streams one may have: those who stopped reading leave room for the others.
 	transitStream, transitConnection = 1 << 20, 64 << 20
+	maxTransit                       = 48
+	// maxTransitInstead is how many of Transit a connection of another class may have, where a stream may hold 6 MiB.
+	maxTransitInstead = 2
 	// maxAccepted bounds the connections of one class that one peer may have dialled. One is right; the others are
 	// those it gave up and that have not timed out here.
 	maxAccepted = 4

@@ -18,7 +18,7 @@ func TestConformanceOverLoopback(t *testing.T) { runOverLoopback(t, endpointSuit
 func TestConformanceOverSimnet(t *testing.T)   { runOverSimnet(t, endpointSuite) }
 
 var endpointSuite = []conformance{
-	{"either side opens streams on one connection of each class, and each knows the other", func(f *fleet) {
+	{"either side opens streams on one connection of each class, on its own of transit, and each knows the other", func(f *fleet) {
 		a, b := f.add("a"), f.add("b")
 		for _, class := range []Class{Control, Data, Transit} {
 			a.ping(b, class)
@@ -26,8 +26,8 @@ var endpointSuite = []conformance{
 		}
 		for _, m := range []*member{a, b} {
 			peers := m.Peers()
-			if len(peers) != 1 || peers[0].Connections != classes {
-				f.Errorf("%s sees %+v, want one peer with a connection of each class", m.id.ID(), peers)
+			if len(peers) != 1 || peers[0].Connections != classes+1 {
+				f.Errorf("%s sees %+v, want one peer with a connection of each class and one more", m.id.ID(), peers)
 			}
 			if peers[0].RTT <= 0 || peers[0].Since.IsZero() {
 				f.Errorf("%s has no round trip or time: %+v", m.id.ID(), peers[0])

@@ -25,7 +25,8 @@ var (
 	ErrPinMismatch = errors.New("peer has another key than expected")
 	// ErrUnknownKind means that the peer handles no streams of that kind.
 	ErrUnknownKind = errors.New("peer does not handle this kind of stream")
-	// ErrBusy means that the peer serves as many joiners as it can at once: the same request may succeed a moment later.
+	// ErrBusy means that the peer serves as many joiners as it can at once, or that there are as many streams of Transit to it as
+	// may be: the same request may succeed a moment later.
 	ErrBusy = errors.New("peer is busy")
 	// ErrClosed means that this Endpoint was closed. It is also a net.ErrClosed.
 	ErrClosed = fmt.Errorf("endpoint: %w", net.ErrClosed)

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ type link struct {
 	since   time.Time
 
 	streams    atomic.Int64 // open on it, whoever opened them, not yet closed by us
+	transit    atomic.Int64 // those of them that we opened as Transit
 	broken     atomic.Bool  // an Open found that it has ended
 	used       atomic.Bool  // a stream was opened on it since the last look
 	spareSince time.Time    // guarded by Endpoint.mu, as is lastUsed; see settle
@@ -71,6 +73,33 @@ func (l *link) opened() {
 }
 
 func (l *link) dialledBySmaller(self MemberID) bool { return l.dialled == (self < l.peer) }
+
+// ours picks what we dialled, of which we chose the windows, nil if there is none with that pin.
+func (r *route) ours(pin Pin) *link {
+	for _, l := range slices.Backward(r.links) {
+		if l.dialled && l.pin == pin && !l.dead() {
+			return l
+		}
+	}
+	return nil
+}
+
+// enter counts in a stream that is to be opened. There are no more of Transit than may be left unread: some room of the
+// connection's window stays for the others, above all when it is the window of the log.
+func (l *link) enter(class Class) (leave func(), err error) {
+	if class != Transit {
+		return func() {}, nil
+	}
+	most := int64(maxTransit)
+	if l.class != Transit {
+		most = maxTransitInstead
+	}
+	if l.transit.Add(1) > most {
+		l.transit.Add(-1)
+		return nil, ErrBusy
+	}
+	return func() { l.transit.Add(-1) }, nil
+}
 
 // surplus picks what we dialled and neither side has opened streams on for an idle timeout, because both prefer
 // another link. Only the dialler closes it, and only without streams: nothing in use is ever closed for tidiness.

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -37,11 +38,11 @@ func (e *Endpoint) open(ctx context.Context, to MemberID, class Class, kind stri
 		if err != nil {
 			return nil, err
 		}
-		s, err := openStream(ctx, l, kind)
+		s, err := openStream(ctx, l, class, kind)
 		if err == nil {
 			return s, nil
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, ErrBusy) {
 			return nil, err
 		}
 		l.broken.Store(true) // opening fails for no other reason; its context may not say so yet
@@ -49,13 +50,19 @@ func (e *Endpoint) open(ctx context.Context, to MemberID, class Class, kind stri
 }
 
 // openStream opens a stream and names its kind. The header never blocks: it fits into the first packet.
-func openStream(ctx context.Context, l *link, kind string) (*stream, error) {
+func openStream(ctx context.Context, l *link, class Class, kind string) (*stream, error) {
+	leave, err := l.enter(class)
+	if err != nil {
+		return nil, err
+	}
 	q, err := l.conn.OpenStreamSync(ctx)
 	if err != nil {
+		leave()
 		return nil, explain(err)
 	}
 	l.opened()
 	s := newStream(q, l)
+	s.leave = leave
 	if _, err := s.Write(appendHeader(nil, kind)); err != nil {
 		s.Abort()
 		return nil, err
@@ -96,7 +103,11 @@ func (e *Endpoint) linkOrDial(to MemberID, class Class, peer Peer) (*link, waiti
 		return nil, waiting{}, ErrClosed
 	}
 	r := e.routeLocked(to, class)
-	if l := e.bestLocked(r, peer.Pin); l != nil {
+	l := e.bestLocked(r, peer.Pin)
+	if class == Transit {
+		l = r.ours(peer.Pin)
+	}
+	if l != nil {
 		return l, waiting{}, nil
 	}
 	if r.dial == nil {
@@ -112,11 +123,13 @@ func (e *Endpoint) bestLocked(r *route, pin Pin) *link {
 	return r.best(e.cfg.Identity.ID(), pin, time.Now().Add(-e.cfg.Timing.Idle))
 }
 
-// insteadLocked is for peers that cannot be dialled: better one congestion window than no stream.
+// insteadLocked is for peers that cannot be dialled: better what they dialled than no stream, and better one congestion window.
 func (e *Endpoint) insteadLocked(to MemberID, class Class, pin Pin, why error) (*link, waiting, error) {
-	if r := e.routes[routeKey{to, kindOfClass[class].instead}]; r != nil {
-		if l := e.bestLocked(r, pin); l != nil {
-			return l, waiting{}, nil
+	for _, c := range []Class{class, kindOfClass[class].instead} {
+		if r := e.routes[routeKey{to, c}]; r != nil {
+			if l := e.bestLocked(r, pin); l != nil {
+				return l, waiting{}, nil
+			}
 		}
 	}
 	return nil, waiting{}, why

@@ -62,7 +62,7 @@ func TestConnectionsDialledAtOnce(t *testing.T) {
 			a, b := crossed(f)
 			var streams []net.Conn
 			for _, l := range b.linksLockedForTest() {
-				s, err := openStream(f.context(), l, "echo")
+				s, err := openStream(f.context(), l, Data, "echo")
 				if err != nil {
 					t.Fatal(err)
 				}

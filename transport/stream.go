@@ -33,6 +33,7 @@ type stream struct {
 	quic *quic.Stream
 	link *link
 
+	leave    func()    // counts it out of those of its class; set by who opened it
 	released sync.Once // counts the stream out of its link
 	closing  chan struct{}
 	closed   sync.Once // closes closing
@@ -50,7 +51,7 @@ var (
 )
 
 func newStream(q *quic.Stream, l *link) *stream {
-	return &stream{quic: q, link: l, closing: make(chan struct{})}
+	return &stream{quic: q, link: l, leave: func() {}, closing: make(chan struct{})}
 }
 
 func (s *stream) LocalAddr() net.Addr  { return s.link.conn.LocalAddr() }
@@ -164,4 +165,9 @@ func (s *stream) reset(code quic.StreamErrorCode) {
 	s.release()
 }
 
-func (s *stream) release() { s.released.Do(func() { s.link.streams.Add(-1) }) }
+func (s *stream) release() {
+	s.released.Do(func() {
+		s.leave()
+		s.link.streams.Add(-1)
+	})
+}

@@ -94,7 +94,8 @@ func classOf(protocol string) Class {
 func (t Timing) dialConfig(class Class) *quic.Config {
 	c := t.quicConfig(1)
 	if class == Transit {
-		c.MaxStreamReceiveWindow, c.MaxConnectionReceiveWindow = transitStream, transitConnection
+		c.MaxStreamReceiveWindow = transitStream
+		c.InitialConnectionReceiveWindow, c.MaxConnectionReceiveWindow = transitConnection, transitConnection
 	}
 	return c
 }
@@ -102,10 +103,13 @@ func (t Timing) dialConfig(class Class) *quic.Config {
 // quicConfig holds what both ends of a connection agree on.
 func (t Timing) quicConfig(welcomes int64) *quic.Config {
 	return &quic.Config{
-		HandshakeIdleTimeout:  t.Dial,
-		MaxIdleTimeout:        t.Idle,
-		KeepAlivePeriod:       t.KeepAlive,
-		MaxIncomingStreams:    maxStreams,
-		MaxIncomingUniStreams: welcomes,
+		HandshakeIdleTimeout:           t.Dial,
+		MaxIdleTimeout:                 t.Idle,
+		KeepAlivePeriod:                t.KeepAlive,
+		MaxIncomingStreams:             maxStreams,
+		MaxIncomingUniStreams:          welcomes,
+		InitialStreamReceiveWindow:     firstStream,
+		InitialConnectionReceiveWindow: connection,
+		MaxConnectionReceiveWindow:     connection,
 	}
 }
