@@ -42,7 +42,7 @@ func (a aggregation) frontProxy() *apiserver.FrontProxy {
 	if a.keeps == nil {
 		return nil
 	}
-	return &apiserver.FrontProxy{Certificate: a.keeps.Certificate(), Authenticator: a.keeps, Authorizer: a.keeps}
+	return &apiserver.FrontProxy{Certificate: a.keeps.Certificate(), Known: a.keeps.Known, Authenticator: a.keeps, Authorizer: a.keeps}
 }
 
 // withdrawPause is how long a withdrawal that failed waits until it is tried again.

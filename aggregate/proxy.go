@@ -29,6 +29,9 @@ type frontProxy struct {
 	trust atomic.Pointer[trust]
 }
 
+// Known is false while nobody can be believed: what is asked then is neither allowed nor forbidden.
+func (p *frontProxy) Known() bool { return p.trust.Load() != nil }
+
 // AuthenticateRequest implements authenticator.Request. It is false, or an error, for whoever is not the front proxy.
 func (p *frontProxy) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
 	t := p.trust.Load()

@@ -43,6 +43,8 @@ type Endpoint struct {
 type FrontProxy struct {
 	// Certificate is shown to whoever asks for its DNS name.
 	Certificate tls.Certificate
+	// Known is false while it cannot be told for whom requests are passed on: they are to come again. Optional.
+	Known func() bool
 	// Authenticator says for whom a request is passed on; false or an error when it does not come from the front proxy.
 	Authenticator authenticator.Request
 	// Authorizer says what that one may do in the cluster, by the cluster's own rules.

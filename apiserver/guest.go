@@ -2,10 +2,15 @@ package apiserver
 
 import (
 	"context"
+	"net/http"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -62,4 +67,26 @@ func refuseGuest(g guest, attr authorizer.Attributes) string {
 		return "who is let into the fleet is for its own admins to say; use a kubeconfig that hanse kubeconfig prints"
 	}
 	return neverWritten(attr.GetResource(), attr.GetSubresource(), attr.GetVerb())
+}
+
+// notYet answers a kube-apiserver before the member knows that it is one, as after each start of the member. It would be a
+// stranger, and a controller that asks through it would be told that it is forbidden what it may.
+func (p *FrontProxy) notYet(h http.Handler, negotiated runtime.NegotiatedSerializer) http.Handler {
+	if p == nil || p.Known == nil {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.Known() || !p.asked(r) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Retry-After", "1")
+		later := apierrors.NewServiceUnavailable("this member does not know yet how its cluster's kube-apiserver passes requests on; its log says why, if that lasts")
+		responsewriters.ErrorNegotiated(later, negotiated, schema.GroupVersion{}, w, r)
+	})
+}
+
+// asked says whether a request came to the name by which only a kube-apiserver asks.
+func (p *FrontProxy) asked(r *http.Request) bool {
+	return r.TLS != nil && r.TLS.ServerName != "" && p.Certificate.Leaf != nil && p.Certificate.Leaf.VerifyHostname(r.TLS.ServerName) == nil
 }

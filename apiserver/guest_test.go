@@ -2,9 +2,11 @@ package apiserver
 
 import (
 	"context"
+	"crypto/x509"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -112,6 +114,38 @@ func TestNobodyAsksInAnothersName(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestAKubeAPIServerThatIsNotKnownYetIsToComeAgain(t *testing.T) {
+	var known atomic.Bool
+	l := start(t, func(c *Config) {
+		c.FrontProxy = clusterOfPeople(t)
+		leaf, err := x509.ParseCertificate(c.FrontProxy.Certificate.Certificate[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.FrontProxy.Certificate.Leaf, c.FrontProxy.Known = leaf, known.Load
+	})
+	client, err := rest.HTTPClientFor(headers(l.tcpConfig(t, certificate(t)), http.Header{"X-Remote-User": {"jane"}, "X-Remote-Group": {"ops"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() (code int, later string) {
+		t.Helper()
+		answer, err := client.Get("https://" + l.tcp + "/apis/fleet.hanse.dev/v1alpha1/bundles")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer.StatusCode, answer.Header.Get("Retry-After")
+	}
+	if code, later := ask(); code != http.StatusServiceUnavailable || later == "" {
+		t.Errorf("answered %d, Retry-After %q", code, later)
+	}
+	known.Store(true)
+	if code, _ := ask(); code != http.StatusOK {
+		t.Errorf("answered %d", code)
 	}
 }
 
