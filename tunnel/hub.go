@@ -15,15 +15,16 @@ import (
 type Limits struct {
 	// PerPerson and PerMember are how many tunnels a person of this member, and another member, may have here at once.
 	PerPerson, PerMember int
-	// Try is how long one member on the way may take to answer, Find how long it may take to find a way at all.
-	Try, Find time.Duration
+	// Try is how long one member on the way may take to answer, Next how long one is waited for until another is asked beside it,
+	// Find how long it may take to find a way at all.
+	Try, Next, Find time.Duration
 	// Idle ends a tunnel through which nothing has passed for so long. Clients of Kubernetes send something every minute.
 	Idle time.Duration
 }
 
 // DefaultLimits serve a person who asks a fleet of hundreds, and several who watch and have shells open.
 func DefaultLimits() Limits {
-	return Limits{PerPerson: 64, PerMember: 256, Try: 3 * time.Second, Find: 8 * time.Second, Idle: 10 * time.Minute}
+	return Limits{PerPerson: 64, PerMember: 256, Try: 3 * time.Second, Next: 500 * time.Millisecond, Find: 4 * time.Second, Idle: 10 * time.Minute}
 }
 
 // Config is what a Hub needs. All of it is required.
@@ -138,16 +139,58 @@ func (h *Hub) find(ctx context.Context, to string) (net.Conn, error) {
 	if to == h.cfg.Self {
 		return h.here(ctx)
 	}
-	conn, err := h.ask(ctx, to, to)
-	if err == nil {
-		return conn, nil
-	}
-	for _, relay := range h.cfg.Relays(to) {
-		if conn, other := h.ask(ctx, relay, to); other == nil {
-			return conn, nil
+	return h.race(ctx, append([]string{to}, h.cfg.Relays(to)...), to)
+}
+
+// asked is the outcome of asking one member.
+type asked struct {
+	nth  int
+	conn net.Conn
+	err  error
+}
+
+// race asks members one after the other, each beside those before it that have not answered yet. The first way wins, and the
+// others are given up. When there is none, why the first has none is told: it is the one that is meant.
+func (h *Hub) race(ctx context.Context, vias []string, to string) (won net.Conn, why error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan asked)
+	begun, running := 0, 0
+	next := func() {
+		if nth := begun; nth < len(vias) && ctx.Err() == nil {
+			begun, running = begun+1, running+1
+			go func() { // waited for below
+				conn, err := h.ask(ctx, vias[nth], to)
+				answers <- asked{nth, conn, err}
+			}()
 		}
 	}
-	return nil, err
+	ticker := time.NewTicker(h.cfg.Limits.Next)
+	defer ticker.Stop()
+	for next(); running > 0; {
+		select {
+		case <-ticker.C:
+			next()
+		case a := <-answers:
+			running--
+			switch {
+			case a.err == nil && won == nil:
+				won = a.conn
+				cancel()
+			case a.err == nil:
+				abort(a.conn)
+			default:
+				if a.nth == 0 {
+					why = a.err
+				}
+				next()
+			}
+		}
+	}
+	if won != nil {
+		return won, nil
+	}
+	return nil, why
 }
 
 // ask opens a stream to a member, which may be the one that is meant, and waits until the way is through.

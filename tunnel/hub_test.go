@@ -73,7 +73,7 @@ func (f *fleet) open(from string) func(context.Context, string) (net.Conn, error
 			return nil, errors.New("cut")
 		}
 		near, far := net.Pipe()
-		if !f.dead[to] {
+		if !f.dead[to] && !f.dead[from+">"+to] {
 			go f.hubs[to].Serve(from, far)
 		}
 		return near, nil
@@ -156,6 +156,19 @@ func TestAMemberThatDoesNotAnswerIsGivenUpInTime(t *testing.T) {
 		if took := time.Since(begun); !errors.Is(err, ErrUnreachable) || took > DefaultLimits().Find {
 			f.Errorf("%v after %s", err, took)
 		}
+	}, "a", "b", "c")
+}
+
+func TestAnotherIsAskedBesideOneThatDoesNotAnswer(t *testing.T) {
+	inFleet(t, DefaultLimits(), func(f *fleet) {
+		f.dead["a>c"] = true // b reaches c
+		begun := time.Now()
+		c, ended := f.reach(f.Context(), "a", "anna", "c")
+		if took := time.Since(begun); took > 2*DefaultLimits().Next {
+			f.Errorf("after %s", took)
+		}
+		c.Close()
+		<-ended
 	}, "a", "b", "c")
 }
 
