@@ -88,6 +88,11 @@ var rules = []rule{
 		reason:    "it carries people's bytes over streams that it is given",
 	},
 	{
+		room:      "./proxy",
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./backup", "./consensus", "./epoch", "./project", "./reconcile", "./report", "./transport", "./tunnel", "./law", "./plan", "./cmd", "./chaos"}, raft, quic),
+		reason:    "it asks a cluster in a person's name, wherever that person comes from",
+	},
+	{
 		room:      "./plan",
 		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./consensus", "./reconcile", "./report", "./transport", "./law", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
 		reason:    "decisions are functions of values",

@@ -23,7 +23,7 @@ var apiServices = schema.GroupVersionResource{Group: "apiregistration.k8s.io", V
 const (
 	labelManagedBy  = "app.kubernetes.io/managed-by"
 	managedByHanse  = "hanse"
-	annotationOwner = v1alpha1.GroupName + "/registered-by"
+	annotationOwner = v1alpha1.AnnotationRegisteredBy
 )
 
 // object is one that is to be there.

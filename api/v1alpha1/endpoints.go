@@ -11,7 +11,12 @@ const (
 	PathSurvivor = "/hanse/v1/survivor" // GET → what this member would say in a recovery
 	PathResume   = "/hanse/v1/resume"   // GET → Prospect; POST ResumeRequest → Resumed
 	PathBackup   = "/hanse/v1/backup"   // POST BackupRequest → a backup, as bytes
+	PathTunnel   = "/hanse/v1/tunnel/"  // GET …CLUSTER, Upgrade: UpgradeTunnel → a connection to that cluster's member
+	PathCluster  = "/cluster/"          // the API of the member's own cluster, for people in their own name
 )
+
+// UpgradeTunnel is the protocol that a request to PathTunnel upgrades to: bytes both ways, which are to be TLS.
+const UpgradeTunnel = "hanse-tunnel/1"
 
 // HeaderBackup tells, with the answer to a BackupRequest, what the backup is of: JSON, as in the backup. TrailerBackupSize
 // comes after its last byte, so that an answer that was cut off is seen.

@@ -10,6 +10,9 @@ import (
 // MemberNamespace is where a member keeps in its own cluster what has a namespace.
 const MemberNamespace = "hanse-system"
 
+// AnnotationRegisteredBy marks what a member has made in its own cluster, with <fleet>/<cluster>.
+const AnnotationRegisteredBy = GroupName + "/registered-by"
+
 // RevisionName names the BundleRevision of a bundle's generation: <bundle>-<first 8 of the UID>-<generation>.
 func RevisionName(bundle, uid string, generation int64) string {
 	return fmt.Sprintf("%s-%.8s-%d", bundle, uid, generation)
@@ -36,6 +39,12 @@ const guestPrefix = "hanse:"
 // GuestName is how the log names somebody who came through a cluster's own API. The cluster is of the member that
 // passes the write on, so whatever somebody is called there is nobody's name elsewhere.
 func GuestName(cluster, name string) string { return guestPrefix + cluster + ":" + name }
+
+// ClusterUser is a person of the fleet as every cluster's own rules know them.
+func ClusterUser(person string) string { return guestPrefix + person }
+
+// ClusterGroup is who has a role in the fleet, as every cluster's own rules know them.
+func ClusterGroup(r Role) string { return guestPrefix + "role:" + string(r) }
 
 // IsGuestOf says whether a person in the log came through a cluster's own API.
 func IsGuestOf(cluster, person string) bool {

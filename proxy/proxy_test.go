@@ -1,0 +1,193 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// member serves people who say in a header who they are, from a cluster that the handler is.
+func member(t *testing.T, cluster http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	behind := httptest.NewServer(cluster)
+	t.Cleanup(behind.Close)
+	p, err := New(Config{
+		REST: &rest.Config{Host: behind.URL, BearerToken: "the member's"}, Fleet: "acme", Cluster: "sin", Logger: slog.New(slog.DiscardHandler),
+		Person: func(r *http.Request) (Person, bool) {
+			name := r.Header.Get("Test-Person")
+			return Person{Name: name, Role: v1alpha1.RoleViewer}, name != ""
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewServer(p)
+	t.Cleanup(front.Close)
+	return front
+}
+
+func ask(t *testing.T, server *httptest.Server, path string, headers http.Header) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = headers
+	answer, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(body)
+}
+
+func TestTheClusterIsAskedInThePersonsNameAndInNobodyElses(t *testing.T) {
+	server := member(t, func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"Authorization", "Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-Scopes", "X-Remote-User", "Cookie"} {
+			fmt.Fprintf(w, "%s=%s\n", name, strings.Join(r.Header.Values(name), ","))
+		}
+		fmt.Fprintln(w, r.URL.RequestURI())
+	})
+	code, said := ask(t, server, "/cluster/api/v1/pods?limit=2&labelSelector=a%3Db", http.Header{
+		"Test-Person": {"anna"}, "Authorization": {"Bearer of another"}, "Cookie": {"a=b"}, "X-Remote-User": {"root"},
+		"Impersonate-User": {"root"}, "Impersonate-Group": {"system:masters"}, "Impersonate-Uid": {"1"}, "Impersonate-Extra-Scopes": {"all"},
+	})
+	want := `Authorization=Bearer the member's
+Impersonate-User=hanse:anna
+Impersonate-Group=hanse:role:Viewer
+Impersonate-Uid=
+Impersonate-Extra-Scopes=
+X-Remote-User=
+Cookie=
+/api/v1/pods?limit=2&labelSelector=a%3Db
+`
+	if diff := cmp.Diff(want, said); diff != "" || code != http.StatusOK {
+		t.Errorf("%d\n%s", code, diff)
+	}
+}
+
+func TestWhoIsNobodyAndWhatLeadsNowhereIsNotPassedOn(t *testing.T) {
+	server := member(t, func(w http.ResponseWriter, r *http.Request) { t.Errorf("%s was passed on", r.URL) })
+	for path, headers := range map[string]http.Header{
+		"/cluster/api/v1/pods":             {},
+		"/cluster/../healthz":              {"Test-Person": {"anna"}},
+		"/cluster/api/%2e%2e/%2e%2e/other": {"Test-Person": {"anna"}},
+		"/cluster/api/..%2f..%2fother":     {"Test-Person": {"anna"}},
+	} {
+		if code, said := ask(t, server, path, headers); code != http.StatusForbidden && code != http.StatusBadRequest || !strings.Contains(said, `"kind":"Status"`) {
+			t.Errorf("%s: %d %s", path, code, said)
+		}
+	}
+}
+
+func TestWhatIsEscapedStaysSo(t *testing.T) {
+	server := member(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.EscapedPath()) })
+	const path = "api/v1/namespaces/a/services/https:web%2Fx:443/proxy/b%20c"
+	if _, said := ask(t, server, "/cluster/"+path, http.Header{"Test-Person": {"anna"}}); said != "/"+path {
+		t.Errorf("%s became %s", path, said)
+	}
+}
+
+func TestALogThatIsFollowedComesLineByLineAndEndsWithItsReader(t *testing.T) {
+	next, ended := make(chan string), make(chan struct{})
+	server := member(t, func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
+		for {
+			select {
+			case line := <-next:
+				fmt.Fprintln(w, line)
+				http.NewResponseController(w).Flush()
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, _ := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/cluster/log?follow=true", nil)
+	r.Header.Set("Test-Person", "anna")
+	go func() { next <- "first" }()
+	answer, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	lines := bufio.NewScanner(answer.Body)
+	for _, want := range []string{"first", "second", "third"} {
+		if !lines.Scan() || lines.Text() != want {
+			t.Fatalf("%q, %v instead of %q", lines.Text(), lines.Err(), want)
+		}
+		if want != "third" {
+			next <- map[string]string{"first": "second", "second": "third"}[want]
+		}
+	}
+	cancel()
+	<-ended
+}
+
+func TestAnUpgradedConnectionGoesBothWays(t *testing.T) {
+	server := member(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		io.Copy(conn, buffered)
+	})
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET /cluster/exec HTTP/1.1\r\nHost: x\r\nTest-Person: anna\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	in := bufio.NewReader(conn)
+	answer, err := http.ReadResponse(in, nil)
+	if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%+v, %v", answer, err)
+	}
+	io.WriteString(conn, "hello\n")
+	if line, err := in.ReadString('\n'); err != nil || line != "hello\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+}
+
+func TestOnePersonHasSoManyRequestsUnderWay(t *testing.T) {
+	hold := make(chan struct{})
+	server := member(t, func(http.ResponseWriter, *http.Request) { <-hold })
+	defer close(hold)
+	p := server.Config.Handler.(*Proxy)
+	for range maxRequests {
+		if _, ok := p.asking.Take("anna"); !ok {
+			t.Fatal("too few")
+		}
+	}
+	if code, said := ask(t, server, "/cluster/api", http.Header{"Test-Person": {"anna"}}); code != http.StatusTooManyRequests {
+		t.Errorf("%d %s", code, said)
+	}
+}
+
+func TestAClusterThatDoesNotAnswerIsSaidSo(t *testing.T) {
+	server := member(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	code, said := ask(t, server, "/cluster/api", http.Header{"Test-Person": {"anna"}})
+	if code != http.StatusServiceUnavailable || !strings.Contains(said, "the API of sin does not answer its member") {
+		t.Errorf("%d %s", code, said)
+	}
+}
