@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-fleet/hanse/aggregate"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/internal/pause"
+	"github.com/hanse-fleet/hanse/proxy"
 )
 
 // aggregation is the fleet's API in the member's own cluster: kept there, taken out, or neither when there is no cluster.
@@ -82,6 +83,10 @@ func parting(err error, o Options, me self) error {
 	}
 	if failed != nil {
 		o.Logger.Warn("the fleet's API may still be in this cluster; take it out: kubectl delete apiservice v1alpha1.fleet.hanse.dev", "err", failed)
+		return err
+	}
+	if failed = proxy.Remove(ctx, config, me.Fleet, me.Cluster); failed != nil {
+		o.Logger.Warn("the fleet's roles may still be bound in this cluster, which gives nobody anything any more", "err", failed)
 	}
 	return err
 }

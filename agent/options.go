@@ -60,6 +60,8 @@ type Options struct {
 	// Project shows the fleet in that cluster, in the words of SIG Multicluster, as far as it knows the kinds; InstallCRDs makes
 	// their definitions when they are not there.
 	Project, InstallCRDs bool
+	// ClusterAPI lets people of the fleet ask that cluster's API, in their own name and by its own rules.
+	ClusterAPI bool
 	// Addresses, where not empty, override those of the data directory.
 	Addresses
 	// Version of hanse that runs, shown to people.

@@ -132,10 +132,16 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	if err != nil {
 		return err
 	}
+	people, err := c.clusterAPI(o, cluster)
+	if err != nil {
+		return err
+	}
+	hub := c.tunnels()
+	defer hub.Close()
 	api, err := apiserver.New(apiserver.Config{
 		Fleet: c.self.Fleet, Cluster: c.self.Cluster, Version: o.Version, Certificate: serving,
-		TCP: d.people, Socket: d.local, Store: apiStore{c}, Companion: Companion, FrontProxy: inCluster.frontProxy(),
-		Computed: map[string]apiserver.Computed{"works": shown, "clustermetrics": measured}, Endpoints: c.endpoints(works), Logger: c.log.With("room", "apiserver"),
+		TCP: d.people, Socket: d.local, Tunnels: hub.Listener(), Store: apiStore{c}, Companion: Companion, FrontProxy: inCluster.frontProxy(),
+		Computed: map[string]apiserver.Computed{"works": shown, "clustermetrics": measured}, Endpoints: append(c.endpoints(works), people.endpoint(), c.tunnelEndpoint(hub)), Logger: c.log.With("room", "apiserver"),
 	})
 	if err != nil {
 		return err
@@ -149,6 +155,7 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	if cluster != nil {
 		g.Go(func() error { return c.reconcile(ctx, o, cluster) })
 		g.Go(func() error { return inCluster.run(ctx) })
+		g.Go(func() error { return people.run(ctx) })
 		g.Go(func() error { return own.survey(ctx, cluster) })
 	} else {
 		c.log.Warn("no kubeconfig: this member keeps the fleet's state and takes commands, and reconciles nothing")

@@ -57,6 +57,16 @@ func person(ctx context.Context) string {
 	return u.GetName()
 }
 
+// Role is that of the person of the fleet who asks, from the context of a request to an Endpoint: "" is the member itself, and
+// everybody else. What a guest's cluster says of groups means nothing here.
+func Role(ctx context.Context) v1alpha1.Role {
+	u, _ := apirequest.UserFrom(ctx)
+	if _, is := u.(guest); is || u == nil || u.GetName() == LocalUser {
+		return ""
+	}
+	return roleOf(u)
+}
+
 // Person names who asks, from the context of a request to an Endpoint: "" is the member itself.
 func Person(ctx context.Context) string { return person(ctx) }
 

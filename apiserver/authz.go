@@ -68,7 +68,7 @@ func (a roles) refusePath(role v1alpha1.Role, path string) string {
 		return ""
 	}
 	for _, e := range a.endpoints {
-		if path == e.Path || strings.HasSuffix(e.Path, "/") && strings.HasPrefix(path, e.Path) {
+		if e.serves(path) {
 			if rank(role) < rank(e.Role) {
 				return "it needs role " + string(e.Role)
 			}

@@ -39,6 +39,10 @@ type Endpoint struct {
 	Streams bool
 }
 
+func (e Endpoint) serves(path string) bool {
+	return path == e.Path || strings.HasSuffix(e.Path, "/") && strings.HasPrefix(path, e.Path)
+}
+
 // FrontProxy is the kube-apiserver of the member's own cluster, which passes on what its clients ask of the group.
 type FrontProxy struct {
 	// Certificate is shown to whoever asks for its DNS name.
@@ -51,15 +55,17 @@ type FrontProxy struct {
 	Authorizer authorizer.Authorizer
 }
 
-// Config is what a Server is made of. TCP and Socket are closed by Run.
+// Config is what a Server is made of. Its listeners are closed by Run.
 type Config struct {
 	Fleet, Cluster string
 	// Certificate is the member's; people verify it by its pin or as its own CA.
 	Certificate tls.Certificate
 	TCP         net.Listener
 	Socket      net.Listener
-	Store       Store
-	Companion   Companion // optional
+	// Tunnels brings what comes to this member through others; it is served as TCP is. Optional.
+	Tunnels   net.Listener
+	Store     Store
+	Companion Companion // optional
 	// Computed are the kinds that are computed, by plural name: all that kinds.go calls so.
 	Computed  map[string]Computed
 	Endpoints []Endpoint
@@ -80,7 +86,7 @@ func (c Config) Validate() error {
 		return errors.New("store is missing")
 	case c.TCP == nil && c.Socket == nil:
 		return errors.New("there is no listener")
-	case c.TCP != nil && len(c.Certificate.Certificate) == 0:
+	case (c.TCP != nil || c.Tunnels != nil) && len(c.Certificate.Certificate) == 0:
 		return errors.New("certificate is missing")
 	case c.Logger == nil:
 		return errors.New("logger is missing")

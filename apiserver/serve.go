@@ -30,9 +30,10 @@ const (
 func (s *Server) Run(ctx context.Context) error {
 	defer s.stop()
 	group, ctx := errgroup.WithContext(ctx)
-	if s.config.TCP != nil {
-		l := tls.NewListener(limited(s.config.TCP, maxConnections), s.tlsConfig())
-		group.Go(func() error { return s.serve(ctx, l, nil) })
+	for _, l := range []net.Listener{s.config.TCP, s.config.Tunnels} {
+		if l != nil {
+			group.Go(func() error { return s.serve(ctx, tls.NewListener(limited(l, maxConnections), s.tlsConfig()), nil) })
+		}
 	}
 	if s.config.Socket != nil {
 		l := limited(s.config.Socket, maxConnections)
@@ -105,10 +106,10 @@ func shutdown(ctx context.Context, server *http.Server) error {
 	return nil
 }
 
-// endWatches ends the requests that never end by themselves when the server stops.
+// endWatches ends the requests that never end by themselves when the server stops: watches, and logs that are followed.
 func endWatches(h http.Handler, stop context.Context) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet || !r.URL.Query().Has("watch") {
+		if q := r.URL.Query(); r.Method != http.MethodGet || !q.Has("watch") && !q.Has("follow") {
 			h.ServeHTTP(w, r)
 			return
 		}

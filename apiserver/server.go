@@ -87,7 +87,7 @@ func (s *Server) build() error {
 // longRunning are watches, and the endpoints that stream.
 func (s *Server) longRunning(watches apirequest.LongRunningRequestCheck) apirequest.LongRunningRequestCheck {
 	return func(r *http.Request, info *apirequest.RequestInfo) bool {
-		return watches(r, info) || slices.ContainsFunc(s.config.Endpoints, func(e Endpoint) bool { return e.Streams && e.Path == r.URL.Path })
+		return watches(r, info) || slices.ContainsFunc(s.config.Endpoints, func(e Endpoint) bool { return e.Streams && e.serves(r.URL.Path) })
 	}
 }
 

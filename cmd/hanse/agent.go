@@ -25,6 +25,7 @@ hanse agent                          in a pod, the pod's own cluster; else $KUBE
 			dataDirFlag(),
 			&cli.StringFlag{Name: "kubeconfig", Usage: "the cluster's own FILE, or in-cluster, or none [$KUBECONFIG]"},
 			&cli.BoolFlag{Name: "aggregate", Value: true, Usage: "serve the fleet's API in the cluster's own, to its kubectl; --aggregate=false takes it out"},
+			&cli.BoolFlag{Name: "cluster-api", Value: true, Usage: "let people of the fleet ask this cluster's API, in their own name and by its own RBAC; --cluster-api=false does not"},
 			&cli.BoolFlag{Name: "project", Value: true, Usage: "show the fleet in the cluster as ClusterProfiles and such, where it knows these kinds; --project=false does not"},
 			&cli.BoolFlag{Name: "install-crds", Usage: "make the definitions of these kinds when they are not there"},
 			&cli.StringFlag{Name: "log-level", Value: "info", Usage: "LEVEL: debug, info, warn, error"},
@@ -52,7 +53,7 @@ func agentAction(c *cli.Context) error {
 	}
 	return during("agent", runAgent(c.Context, notifier, agent.Options{
 		DataDir: dataDir(c), Kubeconfig: kubeconfig, Aggregate: c.Bool("aggregate"), Addresses: addresses(c),
-		Project: c.Bool("project"), InstallCRDs: c.Bool("install-crds"),
+		ClusterAPI: c.Bool("cluster-api"), Project: c.Bool("project"), InstallCRDs: c.Bool("install-crds"),
 		Version: ownVersion().Version, Logger: logger,
 	}))
 }

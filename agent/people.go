@@ -1,0 +1,68 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver"
+	"github.com/hanse-fleet/hanse/internal/pause"
+	"github.com/hanse-fleet/hanse/proxy"
+)
+
+// clusterAPI is the API of the member's own cluster for people of the fleet: served, or why not.
+type clusterAPI struct {
+	serves *proxy.Proxy
+	core   *Core
+	// cluster is nil for a member without one.
+	cluster *rest.Config
+}
+
+func (c *Core) clusterAPI(o Options, cluster *rest.Config) (a clusterAPI, err error) {
+	a = clusterAPI{core: c, cluster: cluster}
+	if cluster == nil || !o.ClusterAPI {
+		return a, nil
+	}
+	a.serves, err = proxy.New(proxy.Config{
+		REST: cluster, Fleet: c.self.Fleet, Cluster: c.self.Cluster, Logger: c.log.With("room", "proxy"), Person: personOf,
+	})
+	return a, err
+}
+
+// personOf is who sent a request, if it is a person of the fleet.
+func personOf(r *http.Request) (proxy.Person, bool) {
+	p := proxy.Person{Name: apiserver.Person(r.Context()), Role: apiserver.Role(r.Context())}
+	return p, p.Name != "" && p.Role != ""
+}
+
+func (a clusterAPI) endpoint() apiserver.Endpoint {
+	e := apiserver.Endpoint{Path: v1alpha1.PathCluster, Role: v1alpha1.RoleViewer, Streams: true, Handler: a.serves}
+	if a.serves == nil {
+		why := errors.New("the member of " + a.core.self.Cluster + " has no cluster")
+		if a.cluster != nil {
+			why = errors.New("the member of " + a.core.self.Cluster + " does not serve its cluster's API: it runs with --cluster-api=false")
+		}
+		e.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, why) })
+	}
+	return e
+}
+
+// run keeps the roles of the fleet bound in the cluster, or takes them out and is done.
+func (a clusterAPI) run(ctx context.Context) error {
+	if a.serves != nil {
+		return a.serves.Run(ctx)
+	}
+	for {
+		err := proxy.Remove(ctx, a.cluster, a.core.self.Fleet, a.core.self.Cluster)
+		if err == nil || ctx.Err() != nil {
+			return nil
+		}
+		a.core.log.Warn("the fleet's roles may still be bound in this cluster", "err", err)
+		if !pause.For(ctx, withdrawPause) {
+			return nil
+		}
+	}
+}
