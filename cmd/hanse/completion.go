@@ -82,6 +82,8 @@ func complete(c *cli.Context, words []string) []string {
 	}
 	var found []string
 	switch {
+	case verb != nil && len(before) > 0 && before[len(before)-1] == "--cluster":
+		found = namesOf(c, mustKind("Cluster"))
 	case len(commands) > 0 && !isFlag(last):
 		for _, v := range commands {
 			if !v.Hidden {

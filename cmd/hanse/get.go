@@ -17,8 +17,9 @@ func getVerb() *cli.Command {
 		Name:  "get",
 		Usage: "show objects of the fleet",
 		UsageText: `hanse get KIND [NAME…]        bundles, clusters, works, clustermetrics, rollouts, bundlerevisions, users, fleets
-hanse get KIND/NAME…`,
-		Flags: append(connectionFlags(defaultTimeout),
+hanse get KIND/NAME…
+hanse get KIND -A --all-clusters    what is in the clusters: pods, nodes, any kind that they know`,
+		Flags: append(append(connectionFlags(defaultTimeout), clusterFlags()...),
 			outputFlag(formatTable, formatWide, formatJSON, formatYAML, formatName),
 			&cli.StringFlag{Name: "selector", Aliases: []string{"l"}, Usage: "only objects with these LABELS"},
 			&cli.StringFlag{Name: "field-selector", Usage: "only objects with these FIELDS"},
@@ -29,6 +30,9 @@ hanse get KIND/NAME…`,
 }
 
 func getAction(c *cli.Context) error {
+	if c.Bool("all-clusters") || c.IsSet("cluster") {
+		return acrossAction(c)
+	}
 	k, names, err := objectsNamed(c.Args().Slice())
 	if err != nil {
 		return during("get", err)

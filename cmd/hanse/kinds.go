@@ -55,7 +55,8 @@ func kindCalled(word string) (kind, error) {
 		}
 		words = append(words, k.plural)
 	}
-	return kind{}, usage(word+": unknown kind"+didYouMean(short, words), hint{words: "kinds: " + strings.Join(words, ", ")})
+	return kind{}, usage(word+": unknown kind"+didYouMean(short, words), hint{words: "kinds: " + strings.Join(words, ", ")},
+		hint{"what is in the clusters", "get " + word + " --all-clusters"})
 }
 
 // kindNamed finds a kind by its name in manifests.

@@ -62,7 +62,7 @@ func newApp(name string, in io.Reader, out, talk io.Writer) *cli.App {
 		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return usage(err.Error()) },
 		Commands: verbs(
 			initVerb(), tokenVerb(), joinVerb(), agentVerb(),
-			applyVerb(), getVerb(), deleteVerb(), statusVerb(), leadVerb(), removeVerb(),
+			applyVerb(), getVerb(), deleteVerb(), statusVerb(), leadVerb(), removeVerb(), logsVerb(), kubectlVerb(),
 			backupVerb(), restoreVerb(), recoverVerb(), resumeVerb(),
 			kubeconfigVerb(), versionVerb(), completionVerb(), completeVerb(), helpVerb(),
 		),

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// reach is how the command line comes to the clusters' own APIs: through the member that is asked, with TLS from end to end,
+// as the person whose certificate this is.
+type reach struct {
+	fleet   *fleet
+	members v1alpha1.MemberList
+	person  *clientcmdapi.AuthInfo
+	// known are the members' certificates that the kubeconfig has, by cluster.
+	known map[string][]byte
+}
+
+// reachClusters asks the member who the others are, and finds out who the person is: over a socket the one of admin.pem beside
+// it, which is made when there is none.
+func reachClusters(ctx context.Context, c *cli.Context) (*reach, error) {
+	f, err := connect(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	r := &reach{fleet: f, known: f.known}
+	if _, err := f.read(ctx, request{path: v1alpha1.PathMembers}, &r.members); err != nil {
+		return nil, err
+	}
+	r.person, err = f.credential(ctx, c, r.members.Member)
+	return r, err
+}
+
+// clusters are the names of those that are asked: all, or the ones that were named.
+func (r *reach) clusters(named []string) ([]string, error) {
+	var all []string
+	for _, m := range r.members.Members {
+		all = append(all, m.Cluster)
+	}
+	slices.Sort(all)
+	for _, n := range named {
+		if !slices.Contains(all, n) {
+			return nil, usage("cluster "+n+": not in fleet "+r.members.Fleet+didYouMean(n, all), hint{"all clusters", "get clusters"})
+		}
+	}
+	if len(named) > 0 {
+		return slices.Compact(slices.Sorted(slices.Values(named))), nil
+	}
+	return all, nil
+}
+
+// certificate is that of a cluster's member: what the member asked says, as long as it has the key that the kubeconfig knows.
+func (r *reach) certificate(cluster string) ([]byte, error) {
+	i := slices.IndexFunc(r.members.Members, func(m v1alpha1.MemberServer) bool { return m.Cluster == cluster })
+	if i < 0 {
+		return nil, fmt.Errorf("the fleet has no member of a cluster %q", cluster)
+	}
+	told := []byte(r.members.Members[i].Certificate)
+	known, ok := r.known[cluster]
+	if !ok {
+		return told, nil
+	}
+	was, err := keyOf(known)
+	if err != nil {
+		return nil, fmt.Errorf("the kubeconfig's certificate of %s: %w", cluster, err)
+	}
+	if is, err := keyOf(told); err != nil || is != was {
+		return nil, &failure{code: exitError, why: r.members.Member + " says that the member of " + cluster + " has another key than the kubeconfig knows",
+			hints: []hint{{"should it have joined anew, make a new kubeconfig beside a member that you trust", "kubeconfig > FILE"}}}
+	}
+	return told, nil
+}
+
+// keyOf is the pin of a certificate, PEM.
+func keyOf(certificate []byte) (string, error) {
+	block, _ := pem.Decode(certificate)
+	if block == nil {
+		return "", errors.New("no PEM")
+	}
+	parsed, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", err
+	}
+	return v1alpha1.PinOf(parsed.RawSubjectPublicKeyInfo), nil
+}
+
+// open comes to a cluster, and returns how client-go asks its API from there on. A cluster that is not reached is said so once,
+// and not tried again as client-go would.
+func (r *reach) open(ctx context.Context, cluster string) (*rest.Config, error) {
+	certificate, err := r.certificate(cluster)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := r.dial(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	first := make(chan net.Conn, 1)
+	first <- conn
+	return &rest.Config{
+		Host:      "https://" + r.members.ServerName + strings.TrimSuffix(v1alpha1.PathCluster, "/"),
+		UserAgent: "hanse", QPS: -1, WarningHandler: rest.NoWarnings{},
+		TLSClientConfig: rest.TLSClientConfig{
+			ServerName: r.members.ServerName, CAData: certificate, CertData: r.person.ClientCertificateData, KeyData: r.person.ClientKeyData,
+		},
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			select {
+			case conn := <-first:
+				return conn, nil
+			default:
+				return r.dial(ctx, cluster)
+			}
+		},
+	}, nil
+}
+
+// tunnelTime is how long the member that is asked may take to find a way.
+const tunnelTime = 12 * time.Second
+
+// dial comes to a cluster's member through the one that is asked. What is sent on it is not secret to that one: TLS is for
+// the caller to speak.
+func (r *reach) dial(ctx context.Context, cluster string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, tunnelTime)
+	defer cancel()
+	conn, err := r.fleet.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	in := bufio.NewReader(conn)
+	if err = r.ask(conn, in, cluster); err == nil && stop() {
+		return through{conn, in}, nil
+	}
+	conn.Close()
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%s found no way to %s in time", r.members.Member, cluster)
+	}
+	return nil, err
+}
+
+// ask asks for a tunnel, and reads the answer.
+func (r *reach) ask(out io.Writer, in *bufio.Reader, cluster string) error {
+	_, err := fmt.Fprintf(out, "GET %s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: hanse\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n",
+		v1alpha1.PathTunnel, url.PathEscape(cluster), r.members.ServerName, v1alpha1.UpgradeTunnel)
+	if err != nil {
+		return err
+	}
+	answer, err := http.ReadResponse(in, nil)
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	defer answer.Body.Close()
+	var status metav1.Status
+	if json.NewDecoder(io.LimitReader(answer.Body, 1<<16)).Decode(&status) != nil || status.Message == "" {
+		return fmt.Errorf("%s answers %s", r.members.Member, answer.Status)
+	}
+	return errors.New(status.Message)
+}
+
+// through is a connection whose first bytes may have been read already.
+type through struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (t through) Read(b []byte) (int, error) { return t.in.Read(b) }
+
+// dial connects to the member that is asked.
+func (f *fleet) dial(ctx context.Context) (net.Conn, error) {
+	if f.socket != "" {
+		return new(net.Dialer).DialContext(ctx, "unix", f.socket)
+	}
+	config, err := rest.TLSConfigFor(f.config)
+	if err != nil {
+		return nil, err
+	}
+	server, err := url.Parse(f.config.Host)
+	if err != nil {
+		return nil, err
+	}
+	address := server.Host
+	if server.Port() == "" {
+		address = net.JoinHostPort(server.Hostname(), "443")
+	}
+	if config == nil {
+		config = &tls.Config{}
+	}
+	config.NextProtos = []string{"http/1.1"}
+	return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
+}
