@@ -17,6 +17,7 @@ import (
 // audit, impersonation, tracing and CORS.
 func (s *Server) chain(h http.Handler, c *genericserver.Config) http.Handler {
 	h = filters.WithAuthorization(h, c.Authorization.Authorizer, c.Serializer)
+	h = s.unstalled(h, c.LongRunningFunc)
 	h = s.fair(h, c.LongRunningFunc, c.Serializer)
 	h = s.whileKnown(h, c.LongRunningFunc)
 	h = withoutImpersonation(h, c.Serializer)

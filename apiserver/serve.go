@@ -68,6 +68,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, mark func(context.Co
 	server := &http.Server{
 		Handler:           endWatches(s.handler, ctx),
 		ReadHeaderTimeout: headerTimeout,
+		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 250},

@@ -39,12 +39,13 @@ type Timing struct {
 	Behind   time.Duration // for the local state to reach a revision that was asked for; 3 s
 	Write    time.Duration // for a transaction; 20 s
 	Bookmark time.Duration // between the bookmarks of a watch; 1 min
+	Stall    time.Duration // for a client to take a piece of what it watches; 30 s
 }
 
 // Completed is the timing with its defaults.
 func (t Timing) Completed() Timing {
 	for field, value := range map[*time.Duration]time.Duration{
-		&t.Read: 2500 * time.Millisecond, &t.Behind: 3 * time.Second, &t.Write: 20 * time.Second, &t.Bookmark: time.Minute,
+		&t.Read: 2500 * time.Millisecond, &t.Behind: 3 * time.Second, &t.Write: 20 * time.Second, &t.Bookmark: time.Minute, &t.Stall: 30 * time.Second,
 	} {
 		if *field == 0 {
 			*field = value

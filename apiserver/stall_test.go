@@ -1,0 +1,98 @@
+package apiserver
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// logged is a log that tests read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) has(part string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !strings.Contains(l.text.String(), part) {
+		return fmt.Errorf("%q is not in the log:\n%s", part, l.text.String())
+	}
+	return nil
+}
+
+// putLarge makes n bundles of a MiB each.
+func (l *live) putLarge(t testing.TB, n int) {
+	t.Helper()
+	for i := range n {
+		large := configMap("large")
+		large["data"] = map[string]any{"text": strings.Repeat("x", 1<<20)}
+		name := fmt.Sprintf("large-%d", i)
+		l.put(t, v1alpha1.KeyBundles+name, bundle(name, large))
+	}
+}
+
+func TestAWatchWhoseClientStopsReadingEnds(t *testing.T) {
+	const large = 12 // MiB, more than all buffers between a server and its client
+	for name, config := range map[string]func(*live, *testing.T) *rest.Config{
+		"on a stream of HTTP/2":      func(l *live, t *testing.T) *rest.Config { return l.user(t, "ann", v1alpha1.RoleViewer) },
+		"on a connection of its own": func(l *live, _ *testing.T) *rest.Config { return l.local() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log logged
+			l := start(t, func(c *Config) {
+				c.Timing.Stall = 200 * time.Millisecond
+				c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			})
+			c := config(l, t)
+			stuck, err := httpClient(t, c).Get(c.Host + "/apis/fleet.hanse.dev/v1alpha1/bundles?watch=1&resourceVersion=1")
+			if err != nil || stuck.StatusCode != http.StatusOK {
+				t.Fatalf("%v %v", stuck, err)
+			}
+			defer stuck.Body.Close()
+			l.putLarge(t, large)
+			eventually(t, func() error { return log.has("a client stopped reading") })
+			for _, part := range []string{"/bundles", "asker="} {
+				if err := log.has(part); err != nil {
+					t.Error(err)
+				}
+			}
+			if read, err := io.Copy(io.Discard, stuck.Body); err == nil || read > large<<20 {
+				t.Errorf("it went on: %d bytes, %v", read, err)
+			}
+		})
+	}
+}
+
+func TestAWatchThatHasNothingToTellGoesOn(t *testing.T) {
+	l := start(t, func(c *Config) { c.Timing.Stall, c.Timing.Bookmark = 10*time.Millisecond, 100*time.Millisecond })
+	w, err := client(t, l.user(t, "ann", v1alpha1.RoleViewer), "bundles").Watch(t.Context(),
+		metav1.ListOptions{ResourceVersion: fmt.Sprint(l.View().Revision()), AllowWatchBookmarks: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	for range 3 { // between two of them nothing is written for many times its patience
+		if e := <-w.ResultChan(); e.Type != watch.Bookmark {
+			t.Fatalf("got %s %v", e.Type, e.Object)
+		}
+	}
+}
