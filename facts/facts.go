@@ -2,6 +2,7 @@ package facts
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -160,6 +161,9 @@ func (f *Facts) check() error {
 			return fmt.Errorf("%v is no measure", n)
 		}
 	}
+	if c := f.Capacity; c != nil && min(c.Has.CPU, c.Has.Memory, c.Asked.CPU, c.Asked.Memory) < 0 {
+		return errors.New("less than no processor or memory")
+	}
 	if f.Storage != nil && len(f.Storage.Classes) > maxClasses || len(f.Trips) > maxTrips {
 		return fmt.Errorf("more than %d storage classes, or %d neighbours", maxClasses, maxTrips)
 	}
@@ -173,9 +177,6 @@ func (f *Facts) values() (texts []string, numbers []float64) {
 	}
 	if c := f.Capacity; c != nil {
 		numbers = append(numbers, float64(c.Nodes), float64(c.ReadyNodes), float64(c.Pods))
-		if min(c.Has.CPU, c.Has.Memory, c.Asked.CPU, c.Asked.Memory) < 0 {
-			numbers = append(numbers, -1)
-		}
 	}
 	if f.Storage != nil {
 		for _, c := range f.Storage.Classes {
