@@ -158,6 +158,15 @@ func TestATrustThatCannotBeReadIsNone(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	for name, found := range map[string]*unstructured.Unstructured{
+		"gone": nil, "of another shape": {Object: map[string]any{"data": map[string]any{"requestheader-client-ca-file": int64(1)}}},
+	} {
+		a := &Aggregation{frontProxy: new(frontProxy)}
+		a.trust.Store(new(trust))
+		if err := a.believe(found); err == nil || a.Known() {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func newKey(t *testing.T) crypto.Signer {

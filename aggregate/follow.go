@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // followPause is how long follow waits before it tries again.
@@ -30,7 +32,7 @@ func follow(ctx context.Context, client dynamic.ResourceInterface, name string, 
 			failing = true
 			see(nil, err)
 		}
-		pause(ctx, followPause, nil)
+		pause.For(ctx, followPause)
 	}
 }
 
@@ -81,8 +83,8 @@ func nilOr(items []unstructured.Unstructured) *unstructured.Unstructured {
 	return &items[0]
 }
 
-// pause waits, until it is woken, or until ctx ends.
-func pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+// idle waits, until it is woken, or until ctx ends.
+func idle(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -12,11 +12,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 const (
 	// keepPause is how often all objects are looked at; a change of the APIService is seen at once.
 	keepPause = 30 * time.Second
+	// keepLeast is how long a round waits for the next one at least: somebody may change the APIService again and again.
+	keepLeast = time.Second
 	// keepRetry is how long a round that failed waits for the next one.
 	keepRetry = 2 * time.Second
 )
@@ -37,7 +41,8 @@ func (a *Aggregation) keep(ctx context.Context) {
 		if err != nil && !errors.Is(err, ErrForeign) {
 			wait = keepRetry
 		}
-		pause(ctx, wait, a.changed)
+		pause.For(ctx, keepLeast)
+		idle(ctx, wait-keepLeast, a.changed)
 	}
 }
 

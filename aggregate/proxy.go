@@ -76,17 +76,21 @@ func (a *Aggregation) followTrust(ctx context.Context) {
 	})
 }
 
-// believe takes over what the ConfigMap says. One that is gone, or says nothing, takes back all trust.
+// believe takes over what the ConfigMap says. One that is gone, or says nothing that can be read, takes back all trust.
 func (a *Aggregation) believe(found *unstructured.Unstructured) error {
+	t, err := trustIn(found)
+	a.trust.Store(t)
+	return err
+}
+
+// trustIn is what a ConfigMap says; nil with an error.
+func trustIn(found *unstructured.Unstructured) (*trust, error) {
 	if found == nil {
-		a.trust.Store(nil)
-		return errors.New("it is not there")
+		return nil, errors.New("it is not there")
 	}
 	data, _, err := unstructured.NestedStringMap(found.Object, "data")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	t, err := readTrust(data)
-	a.trust.Store(t)
-	return err
+	return readTrust(data)
 }
