@@ -151,22 +151,11 @@ func twice(objects []unstructured.Unstructured) []v1alpha1.ObjectRef {
 func plainSecrets(objects []unstructured.Unstructured) []v1alpha1.ObjectRef {
 	var refs []v1alpha1.ObjectRef
 	for _, o := range objects {
-		if o.GetKind() == "Secret" && o.GroupVersionKind().Group == "" && (filled(o, "data") || filled(o, "stringData")) {
+		if v1alpha1.PlainSecret(o.Object) {
 			refs = append(refs, Ref(o))
 		}
 	}
 	return refs
-}
-
-// filled says whether a field is there with something in it, whatever its type.
-func filled(o unstructured.Unstructured, field string) bool {
-	switch v := o.Object[field].(type) {
-	case nil:
-		return false
-	case map[string]any:
-		return len(v) > 0
-	}
-	return true
 }
 
 // dropped returns the objects of before that after does not name.

@@ -67,9 +67,27 @@ func (c *BundleContent) CanonicalizeManifests() {
 	}
 }
 
-func validateManifests(at *field.Path, manifests []runtime.RawExtension) field.ErrorList {
+// PlainSecret says whether an object is a Secret with something in it, whatever the type of that.
+func PlainSecret(object map[string]any) bool {
+	if object["kind"] != "Secret" || object["apiVersion"] != "v1" {
+		return false
+	}
+	return filled(object["data"]) || filled(object["stringData"])
+}
+
+func filled(value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return false
+	case map[string]any:
+		return len(v) > 0
+	}
+	return true
+}
+
+func validateManifests(at *field.Path, c BundleContent) field.ErrorList {
 	var size int
-	for _, m := range manifests {
+	for _, m := range c.Manifests {
 		size += len(m.Raw)
 	}
 	if size > MaxManifestBytes {
@@ -77,11 +95,14 @@ func validateManifests(at *field.Path, manifests []runtime.RawExtension) field.E
 	}
 	var errs field.ErrorList
 	first := map[objectKey]int{}
-	for i, m := range manifests {
+	for i, m := range c.Manifests {
 		if len(errs) >= maxManifestErrors {
 			return append(errs, field.Forbidden(at, "has too many faults; the rest was not checked"))
 		}
 		key, faults := validateManifest(at.Index(i), m.Raw)
+		if key.kind == "Secret" && c.PlainSecrets != PlainSecretsAllow {
+			faults = append(faults, refusePlain(at.Index(i), m.Raw)...)
+		}
 		errs = append(errs, faults...)
 		if earlier, twice := first[key]; twice && len(faults) == 0 {
 			errs = append(errs, field.Invalid(at.Index(i), key.String(), fmt.Sprintf("is also manifests[%d]: one bundle holds an object once", earlier)))
@@ -90,6 +111,15 @@ func validateManifests(at *field.Path, manifests []runtime.RawExtension) field.E
 		first[key] = i
 	}
 	return errs
+}
+
+// refusePlain refuses a Secret that could be read in the log.
+func refusePlain(at *field.Path, raw []byte) field.ErrorList {
+	var object map[string]any
+	if json.Unmarshal(raw, &object) != nil || !PlainSecret(object) {
+		return nil
+	}
+	return field.ErrorList{field.Forbidden(at, "the Secret would be readable in the log of every member; if that is meant: spec.plainSecrets: Allow")}
 }
 
 // validateManifest checks that a manifest is one whole object with a name.

@@ -308,6 +308,16 @@ const (
 	AdoptAlways AdoptPolicy = "Always"
 )
 
+// PlainSecrets says whether a bundle may hold what everybody reads who reads the log.
+// +enum
+type PlainSecrets string
+
+// PlainSecretsAllow is the one thing to say.
+const (
+	// Secrets with data lie readable in the log of every member, on its disk and in its backups.
+	PlainSecretsAllow PlainSecrets = "Allow"
+)
+
 // BundleContent is the part of a bundle that its revisions keep: what a cluster that is granted the revision runs.
 type BundleContent struct {
 	// drift says what happens when an object was changed in a cluster: Correct puts it right, Report only says so.
@@ -323,6 +333,10 @@ type BundleContent struct {
 	// +default="Never"
 	// +optional
 	Adopt AdoptPolicy `json:"adopt,omitempty"`
+	// plainSecrets must say Allow when the manifests have a Secret with data: everybody who reads the log reads it,
+	// and it is on the disk of every member. Else it is refused.
+	// +optional
+	PlainSecrets PlainSecrets `json:"plainSecrets,omitempty"`
 	// manifests are the Kubernetes objects, of any kind, whole.
 	// +optional
 	// +listType=atomic

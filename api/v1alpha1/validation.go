@@ -59,7 +59,10 @@ func ValidateBundle(b *Bundle) field.ErrorList {
 	errs = append(errs, validateEnum(pathSpec.Child("drift"), b.Spec.Drift, DriftCorrect, DriftReport)...)
 	errs = append(errs, validateEnum(pathSpec.Child("deletion"), b.Spec.Deletion, DeletionPrune, DeletionOrphan)...)
 	errs = append(errs, validateEnum(pathSpec.Child("adopt"), b.Spec.Adopt, AdoptNever, AdoptAlways)...)
-	return append(errs, validateManifests(pathSpec.Child("manifests"), b.Spec.Manifests)...)
+	if b.Spec.PlainSecrets != "" {
+		errs = append(errs, validateEnum(pathSpec.Child("plainSecrets"), b.Spec.PlainSecrets, PlainSecretsAllow)...)
+	}
+	return append(errs, validateManifests(pathSpec.Child("manifests"), b.Spec.BundleContent)...)
 }
 
 func validatePlacement(at *field.Path, p Placement) field.ErrorList {

@@ -69,6 +69,31 @@ func TestManifestsAreWholeObjectsWithNames(t *testing.T) {
 	}
 }
 
+func TestASecretThatCouldBeReadInTheLogIsMeant(t *testing.T) {
+	for manifest, plain := range map[string]bool{
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"data":{"x":"eA=="}}`:      true,
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"stringData":{"x":"x"}}`:   true,
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"data":"eA=="}`:            true,
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"data":{}}`:                false,
+		`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"type":"Opaque"}`:          false,
+		`{"apiVersion":"x.io/v1","kind":"Secret","metadata":{"name":"a"},"data":{"x":"eA=="}}`: false,
+		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"x":"eA=="}}`:   false,
+	} {
+		b := &Bundle{ObjectMeta: named("shop")}
+		SetBundleDefaults(b)
+		b.Spec.Manifests = []runtime.RawExtension{{Raw: []byte(manifest)}}
+		var want []string
+		if plain {
+			want = []string{"spec.manifests[0]"}
+		}
+		expectFaults(t, ValidateBundle(b), want...)
+		b.Spec.PlainSecrets = PlainSecretsAllow
+		expectFaults(t, ValidateBundle(b))
+		b.Spec.PlainSecrets = "Never"
+		expectFaults(t, ValidateBundle(b), append([]string{"spec.plainSecrets"}, want...)...)
+	}
+}
+
 func TestABundleHasALimitOfSizeAndOfFaultsTold(t *testing.T) {
 	b := &Bundle{ObjectMeta: named("shop")}
 	SetBundleDefaults(b)

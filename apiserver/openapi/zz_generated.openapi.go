@@ -330,6 +330,14 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleContent(ref common.ReferenceCal
 							Enum:        []interface{}{"Always", "Never"},
 						},
 					},
+					"plainSecrets": {
+						SchemaProps: spec.SchemaProps{
+							Description: "plainSecrets must say Allow when the manifests have a Secret with data: everybody who reads the log reads it, and it is on the disk of every member. Else it is refused.\n\nPossible enum values:\n - `\"Allow\"` Secrets with data lie readable in the log of every member, on its disk and in its backups.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Allow"},
+						},
+					},
 					"manifests": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -551,6 +559,14 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionSpec(ref common.Referen
 							Enum:        []interface{}{"Always", "Never"},
 						},
 					},
+					"plainSecrets": {
+						SchemaProps: spec.SchemaProps{
+							Description: "plainSecrets must say Allow when the manifests have a Secret with data: everybody who reads the log reads it, and it is on the disk of every member. Else it is refused.\n\nPossible enum values:\n - `\"Allow\"` Secrets with data lie readable in the log of every member, on its disk and in its backups.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Allow"},
+						},
+					},
 					"manifests": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -617,6 +633,14 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleSpec(ref common.ReferenceCallba
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Always", "Never"},
+						},
+					},
+					"plainSecrets": {
+						SchemaProps: spec.SchemaProps{
+							Description: "plainSecrets must say Allow when the manifests have a Secret with data: everybody who reads the log reads it, and it is on the disk of every member. Else it is refused.\n\nPossible enum values:\n - `\"Allow\"` Secrets with data lie readable in the log of every member, on its disk and in its backups.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Allow"},
 						},
 					},
 					"manifests": {

@@ -163,6 +163,9 @@ func (a *applier) applyOnce(ctx context.Context, ch change) (*unstructured.Unstr
 		if err := ch.guard(current, a.allow); err != nil {
 			return nil, err
 		}
+		if a.allow.PlainSecrets {
+			ch.allowPlainSecrets()
+		}
 		if current != nil {
 			object.SetResourceVersion(current.GetResourceVersion())
 			object.SetUID(current.GetUID())

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -161,6 +162,7 @@ func (c change) complete(current *unstructured.Unstructured) error {
 		return nil
 	}
 	old, _, _ := unstructured.NestedMap(current.Object, "spec")
+	delete(old, fieldPlainSecrets) // that is said each time
 	for field, value := range old {
 		if _, said := spec[field]; !said && value != unsaid[field] {
 			spec[field] = value
@@ -187,12 +189,28 @@ func manifests(bundle map[string]any) []unstructured.Unstructured {
 	return objects
 }
 
+// fieldPlainSecrets is where a bundle says that its Secrets may be read.
+const fieldPlainSecrets = "plainSecrets"
+
+// allowPlainSecrets says so, if there are any.
+func (c change) allowPlainSecrets() {
+	if slices.ContainsFunc(manifests(c.object), func(o unstructured.Unstructured) bool { return v1alpha1.PlainSecret(o.Object) }) {
+		c.object["spec"].(map[string]any)[fieldPlainSecrets] = string(v1alpha1.PlainSecretsAllow)
+	}
+}
+
+func (c change) allowsPlainSecrets() bool {
+	said, _, _ := unstructured.NestedString(c.object, "spec", fieldPlainSecrets)
+	return said == string(v1alpha1.PlainSecretsAllow)
+}
+
 // guard asks plan whether the change looks meant.
 func (c change) guard(current *unstructured.Unstructured, allow plan.Allowance) error {
 	var before []unstructured.Unstructured
 	if current != nil {
 		before = manifests(current.Object)
 	}
+	allow.PlainSecrets = allow.PlainSecrets || c.allowsPlainSecrets()
 	objections := plan.Guard(before, manifests(c.object), allow)
 	if len(objections) == 0 {
 		return nil
