@@ -68,7 +68,7 @@ func (c *Core) serveTokens(w http.ResponseWriter, r *http.Request) {
 	terms := law.Terms{Cluster: ask.Cluster, Region: ask.Region, Zone: ask.Zone, Labels: ask.Labels, Voting: ask.Voting, Rights: ask.Rights, Replace: ask.Replace}
 	ctx, cancel := context.WithTimeout(r.Context(), within(r, quorumWait))
 	defer cancel()
-	t, err := c.createToken(ctx, apiserver.Person(r.Context()), terms, time.Duration(ask.TTLSeconds)*time.Second)
+	t, err := c.createToken(ctx, apiserver.Asking(r.Context()), terms, time.Duration(ask.TTLSeconds)*time.Second)
 	switch {
 	case err != nil:
 		fail(w, codeOf(err), err)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
@@ -29,12 +30,12 @@ const (
 
 // CreateToken makes a join token, for this member itself, that lives an hour.
 func (c *Core) CreateToken(ctx context.Context, terms law.Terms) (string, error) {
-	t, err := c.createToken(ctx, "", terms, defaultTokenTTL)
+	t, err := c.createToken(ctx, apiserver.Asker{}, terms, defaultTokenTTL)
 	return t.String(), err
 }
 
 // createToken writes a new token's record to the log and returns the token.
-func (c *Core) createToken(ctx context.Context, person string, terms law.Terms, ttl time.Duration) (transport.Token, error) {
+func (c *Core) createToken(ctx context.Context, asker apiserver.Asker, terms law.Terms, ttl time.Duration) (transport.Token, error) {
 	if ttl == 0 {
 		ttl = defaultTokenTTL
 	}
@@ -64,7 +65,11 @@ func (c *Core) createToken(ctx context.Context, person string, terms law.Terms, 
 	if err != nil {
 		return transport.Token{}, err
 	}
-	_, err = c.node.Propose(ctx, consensus.Proposal{Person: person, Txn: store.Txn{If: []store.Condition{store.KeyAbsent(op.Key)}, Then: []store.Op{op}}})
+	p, err := c.recorded(asker, store.Txn{If: []store.Condition{store.KeyAbsent(op.Key)}, Then: []store.Op{op}})
+	if err != nil {
+		return transport.Token{}, err
+	}
+	_, err = c.node.Propose(ctx, p)
 	return t, err
 }
 

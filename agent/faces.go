@@ -5,8 +5,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
+	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/law"
@@ -33,9 +33,34 @@ func (s apiStore) Propose(ctx context.Context, person string, txn store.Txn) (st
 	return s.core.node.Propose(ctx, consensus.Proposal{Person: person, Txn: txn})
 }
 
-// Companion says what else a transaction must write when it writes a key now.
-func Companion(v *store.View, key string, before, after []byte) ([]store.Condition, []store.Op, error) {
-	return law.Companions(v, law.Change{Key: key, Before: before, After: after, At: time.Now()})
+// companion says what else a transaction must write when it writes a key now.
+func (c *Core) companion(v *store.View, w apiserver.Write) ([]store.Condition, []store.Op, error) {
+	return law.Companions(v, law.Change{Key: w.Key, Before: w.Before, After: w.After, At: c.now(), Who: c.who(w.Asker)})
+}
+
+// who is somebody that asks this member.
+func (c *Core) who(a apiserver.Asker) law.Who {
+	return law.Who{Person: a.Person, Through: c.self.Cluster, Groups: a.Groups, SourceIP: a.SourceIP, UserAgent: a.UserAgent}
+}
+
+// recorded is a transaction with all that its ops must bring, as a person asks for it.
+func (c *Core) recorded(a apiserver.Asker, txn store.Txn) (consensus.Proposal, error) {
+	v := c.store.View()
+	for _, op := range txn.Then {
+		w := apiserver.Write{Key: op.Key, After: op.Value, Asker: a}
+		if kv, ok := v.Get(op.Key); ok {
+			w.Before = kv.Value
+			txn.If = append(txn.If, store.KeyAt(op.Key, kv.Modified))
+		} else {
+			txn.If = append(txn.If, store.KeyAbsent(op.Key))
+		}
+		conditions, ops, err := c.companion(v, w)
+		if err != nil {
+			return consensus.Proposal{}, err
+		}
+		txn.If, txn.Then = append(txn.If, conditions...), append(txn.Then, ops...)
+	}
+	return consensus.Proposal{Person: a.Person, Txn: txn}, nil
 }
 
 // ownReports collects what the reconciler says of the member's own cluster, and tells the other members all of it.

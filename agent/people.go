@@ -34,7 +34,7 @@ func (c *Core) clusterAPI(o Options, cluster *rest.Config) (a clusterAPI, err er
 
 // personOf is who sent a request, if it is a person of the fleet.
 func personOf(r *http.Request) (proxy.Person, bool) {
-	p := proxy.Person{Name: apiserver.Person(r.Context()), Role: apiserver.Role(r.Context())}
+	p := proxy.Person{Name: apiserver.Asking(r.Context()).Person, Role: apiserver.Role(r.Context())}
 	return p, p.Name != "" && p.Role != ""
 }
 

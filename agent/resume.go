@@ -12,7 +12,6 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
-	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
 )
@@ -31,7 +30,7 @@ func (c *Core) serveResume(works *works) http.Handler {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), within(r, quorumWait))
 		defer cancel()
-		done, err := c.resume(ctx, works, ask, apiserver.Person(r.Context()))
+		done, err := c.resume(ctx, works, ask, apiserver.Asking(r.Context()))
 		if err != nil {
 			fail(w, codeOf(err), err)
 			return
@@ -50,12 +49,12 @@ func (c *Core) prospect(works *works) (v1alpha1.Prospect, error) {
 }
 
 // resume is the person's go, for what was shown. Saying it again is no error. It tries again while the log changes under it.
-func (c *Core) resume(ctx context.Context, works *works, ask v1alpha1.ResumeRequest, person string) (v1alpha1.Resumed, error) {
+func (c *Core) resume(ctx context.Context, works *works, ask v1alpha1.ResumeRequest, asker apiserver.Asker) (v1alpha1.Resumed, error) {
 	for {
 		if _, err := c.node.Read(ctx); err != nil {
 			return v1alpha1.Resumed{}, err
 		}
-		at, names, err := c.tryResume(ctx, works, ask, person)
+		at, names, err := c.tryResume(ctx, works, ask, asker)
 		var overtaken *store.Conflict
 		if errors.As(err, &overtaken) && ctx.Err() == nil {
 			continue
@@ -64,27 +63,31 @@ func (c *Core) resume(ctx context.Context, works *works, ask v1alpha1.ResumeRequ
 			return v1alpha1.Resumed{}, err
 		}
 		if len(names) > 0 {
-			c.log.Info("clusters act again", "clusters", strings.Join(names, " "), "by", cmp.Or(person, "member "+c.self.Cluster), "revision", at)
+			c.log.Info("clusters act again", "clusters", strings.Join(names, " "), "by", cmp.Or(asker.Person, "member "+c.self.Cluster), "revision", at)
 		}
 		looking := epoch.Looking(c.store.View())
 		return v1alpha1.Resumed{Revision: uint64(at), Clusters: names, Observing: slices.Sorted(maps.Keys(looking))}, nil
 	}
 }
 
-func (c *Core) tryResume(ctx context.Context, works *works, ask v1alpha1.ResumeRequest, person string) (at store.Revision, names []string, err error) {
+func (c *Core) tryResume(ctx context.Context, works *works, ask v1alpha1.ResumeRequest, asker apiserver.Asker) (at store.Revision, names []string, err error) {
 	v := c.store.View()
 	all, err := works.list(v)
 	if err != nil {
 		return 0, nil, fmt.Errorf("look ahead: %w", err)
 	}
-	txn, err := epoch.Resume(v, all, ask, v1alpha1.Resumption{By: person, Through: c.self.Cluster, At: c.now().UTC()})
+	txn, err := epoch.Resume(v, all, ask, v1alpha1.Resumption{By: asker.Person, Through: c.self.Cluster, At: c.now().UTC()})
 	if err != nil || len(txn.Then) == 0 {
 		return v.Revision(), nil, err
 	}
 	for _, op := range txn.Then {
 		names = append(names, strings.TrimPrefix(op.Key, v1alpha1.KeyObserving))
 	}
-	r, err := c.node.Propose(ctx, consensus.Proposal{Person: person, Txn: txn})
+	p, err := c.recorded(asker, txn)
+	if err != nil {
+		return 0, nil, err
+	}
+	r, err := c.node.Propose(ctx, p)
 	return r.Revision, names, err
 }
 
@@ -98,6 +101,6 @@ func (c *Core) Resume(ctx context.Context, clusters ...string) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.resume(ctx, works, epoch.Go(p, clusters...), "")
+	_, err = c.resume(ctx, works, epoch.Go(p, clusters...), apiserver.Asker{})
 	return err
 }

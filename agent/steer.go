@@ -118,7 +118,7 @@ func (c *Core) serveLead(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), within(r, leadWait))
 	defer cancel()
-	moved, err := c.Lead(ctx, apiserver.Person(r.Context()), ask)
+	moved, err := c.Lead(ctx, apiserver.Asking(r.Context()), ask)
 	if err != nil {
 		fail(w, codeOf(err), err)
 		return
@@ -128,14 +128,14 @@ func (c *Core) serveLead(w http.ResponseWriter, r *http.Request) {
 
 // Lead keeps the leadership at a place from now on, or lets it go where it is best again, and returns once the leader is
 // there, or when ctx ends; the place is written then, too.
-func (c *Core) Lead(ctx context.Context, person string, ask v1alpha1.LeadRequest) (v1alpha1.LeadAnswer, error) {
+func (c *Core) Lead(ctx context.Context, asker apiserver.Asker, ask v1alpha1.LeadRequest) (v1alpha1.LeadAnswer, error) {
 	began := time.Now()
 	a := v1alpha1.LeadAnswer{From: c.leaderCluster()}
 	place, err := c.place(ask)
 	if err != nil {
 		return a, err
 	}
-	if err := c.setPlace(ctx, person, place); err != nil {
+	if err := c.setPlace(ctx, asker, place); err != nil {
 		return a, err
 	}
 	for {
@@ -187,7 +187,7 @@ func (c *Core) place(ask v1alpha1.LeadRequest) (*v1alpha1.LeaderPlace, error) {
 }
 
 // setPlace writes the place into the fleet's settings.
-func (c *Core) setPlace(ctx context.Context, person string, place *v1alpha1.LeaderPlace) error {
+func (c *Core) setPlace(ctx context.Context, asker apiserver.Asker, place *v1alpha1.LeaderPlace) error {
 	key := v1alpha1.KeyFleets + c.self.Fleet
 	for {
 		if _, err := c.node.Read(ctx); err != nil {
@@ -211,7 +211,11 @@ func (c *Core) setPlace(ctx context.Context, person string, place *v1alpha1.Lead
 		if err != nil {
 			return err
 		}
-		_, err = c.node.Propose(ctx, consensus.Proposal{Person: person, Txn: store.Txn{If: []store.Condition{store.KeyAt(key, kv.Modified)}, Then: []store.Op{op}}})
+		p, err := c.recorded(asker, store.Txn{If: []store.Condition{store.KeyAt(key, kv.Modified)}, Then: []store.Op{op}})
+		if err != nil {
+			return err
+		}
+		_, err = c.node.Propose(ctx, p)
 		if overtaken := (*store.Conflict)(nil); !errors.As(err, &overtaken) {
 			return err
 		}

@@ -53,9 +53,6 @@ func (c *Core) relays(to string) (ids []string) {
 	return ids
 }
 
-// local is who has the tunnels of the member's own socket, as tunnel counts them. No person has this name.
-const local = ""
-
 func (c *Core) tunnelEndpoint(hub *tunnel.Hub) apiserver.Endpoint {
 	return apiserver.Endpoint{Path: v1alpha1.PathTunnel, Role: v1alpha1.RoleViewer, Streams: true, Handler: http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) { c.serveTunnel(hub, w, r) })}
@@ -73,11 +70,7 @@ func (c *Core) serveTunnel(hub *tunnel.Hub, w http.ResponseWriter, r *http.Reque
 		fail(w, http.StatusNotFound, fmt.Errorf("the fleet has no member of a cluster %q", cluster))
 		return
 	}
-	person := apiserver.Person(r.Context())
-	if person == "" {
-		person = local
-	}
-	way, err := hub.Begin(r.Context(), person, string(to))
+	way, err := hub.Begin(r.Context(), apiserver.Asking(r.Context()).Person, string(to))
 	if err != nil {
 		c.refuseTunnel(w, cluster, err)
 		return

@@ -16,9 +16,6 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// LocalUser is whoever asks over the Unix socket: the member itself. No User can have this name.
-const LocalUser = "hanse:local"
-
 // groupRole is the prefix of the group that carries a role.
 const groupRole = "hanse:role:"
 
@@ -27,7 +24,7 @@ type localKey struct{}
 // markLocal marks the connections of the Unix socket.
 func markLocal(ctx context.Context) context.Context { return context.WithValue(ctx, localKey{}, true) }
 
-// identity is a person, or the member itself, and what it may do.
+// identity is a person, or whoever has the socket, and what they may do.
 func identity(name string, role v1alpha1.Role) user.Info {
 	return &user.DefaultInfo{Name: name, Groups: []string{user.AllAuthenticated, groupRole + string(role)}}
 }
@@ -45,30 +42,15 @@ func roleOf(u user.Info) v1alpha1.Role {
 	return ""
 }
 
-// person names who asks, as the log knows it: "" is the member itself.
-func person(ctx context.Context) string {
-	u, ok := apirequest.UserFrom(ctx)
-	if g, is := u.(guest); is {
-		return g.person()
-	}
-	if !ok || u.GetName() == LocalUser {
-		return ""
-	}
-	return u.GetName()
-}
-
 // Role is that of the person of the fleet who asks, from the context of a request to an Endpoint: "" is the member itself, and
 // everybody else. What a guest's cluster says of groups means nothing here.
 func Role(ctx context.Context) v1alpha1.Role {
 	u, _ := apirequest.UserFrom(ctx)
-	if _, is := u.(guest); is || u == nil || u.GetName() == LocalUser {
+	if _, is := u.(guest); is || u == nil || u.GetName() == v1alpha1.LocalPerson {
 		return ""
 	}
 	return roleOf(u)
 }
-
-// Person names who asks, from the context of a request to an Endpoint: "" is the member itself.
-func Person(ctx context.Context) string { return person(ctx) }
 
 // users finds people by the pin of their certificate, in the local state: it works without quorum, and a User that
 // is deleted is nobody as soon as this member knows.
@@ -81,7 +63,7 @@ type users struct {
 	byPin map[string]v1alpha1.User
 }
 
-// callers tells who asks: the member itself, a person of the fleet, or a guest.
+// callers tells who asks: whoever has the socket, a person of the fleet, or a guest.
 type callers struct {
 	users   *users
 	proxy   *FrontProxy
@@ -95,7 +77,7 @@ func (c callers) AuthenticateRequest(r *http.Request) (*authenticator.Response, 
 
 func (c callers) caller(r *http.Request) user.Info {
 	if local, _ := r.Context().Value(localKey{}).(bool); local {
-		return identity(LocalUser, v1alpha1.RoleAdmin)
+		return identity(v1alpha1.LocalPerson, v1alpha1.RoleAdmin)
 	}
 	if known, ok := c.users.lookup(pinOf(r)); ok {
 		return identity(known.Name, known.Spec.Role)

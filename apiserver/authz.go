@@ -108,6 +108,8 @@ func neverWritten(resource, subresource, verb string) string {
 		return "works are computed from bundles and from what clusters report"
 	case resource == "clustermetrics":
 		return "metrics of clusters are computed from what their members measure"
+	case resource == "changes":
+		return "changes are written with what they tell of, and never change"
 	case resource == "bundlerevisions":
 		return "revisions are written with their bundle and never change; change the bundle: kubectl edit bundle"
 	case resource == "rollouts":

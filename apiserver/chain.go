@@ -20,6 +20,7 @@ func (s *Server) chain(h http.Handler, c *genericserver.Config) http.Handler {
 	h = s.unstalled(h, c.LongRunningFunc)
 	h = s.fair(h, c.LongRunningFunc, c.Serializer)
 	h = s.whileKnown(h, c.LongRunningFunc)
+	h = withSource(h)
 	h = withoutImpersonation(h, c.Serializer)
 	h = s.config.FrontProxy.notYet(h, c.Serializer)
 	h = filters.WithAuthentication(h, c.Authentication.Authenticator, filters.Unauthorized(c.Serializer), nil, nil)

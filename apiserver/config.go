@@ -19,8 +19,14 @@ import (
 // Store is the replicated store as this package needs it.
 type Store = kvstorage.Store
 
-// Companion says what else a transaction must hold that writes a key.
+// Companion says what else the transaction of a write must hold.
 type Companion = kvstorage.Companion
+
+// Write is a key that is to be written, and Asker whoever asks for it.
+type (
+	Write = kvstorage.Write
+	Asker = kvstorage.Asker
+)
 
 // Causes in the details of an error's status, for clients that decide on them.
 const (

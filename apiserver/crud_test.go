@@ -171,11 +171,11 @@ func TestClustersJoinAndAreNeverCreated(t *testing.T) {
 func TestCompanionsJoinTheTransaction(t *testing.T) {
 	const beside = "/beside/shop"
 	l := start(t, func(c *Config) {
-		c.Companion = func(v *store.View, key string, before, after []byte) ([]store.Condition, []store.Op, error) {
-			if after == nil {
+		c.Companion = func(v *store.View, w Write) ([]store.Condition, []store.Op, error) {
+			if w.After == nil {
 				return nil, []store.Op{store.Delete(beside)}, nil
 			}
-			return []store.Condition{store.PrefixUnchanged("/busy/", v.Revision())}, []store.Op{store.Put(beside, []byte(key))}, nil
+			return []store.Condition{store.PrefixUnchanged("/busy/", v.Revision())}, []store.Op{store.Put(beside, []byte(w.Key))}, nil
 		}
 	})
 	bundles, ctx := client(t, l.local(), "bundles"), t.Context()
@@ -264,7 +264,7 @@ func TestThePersonIsPassedOn(t *testing.T) {
 	if _, err := client(t, l.user(t, "ann", v1alpha1.RoleOperator), "bundles").Create(ctx, bundle("b"), metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := l.Persons(); len(got) != 2 || got[0] != "" || got[1] != "ann" {
+	if got := l.Persons(); len(got) != 2 || got[0] != v1alpha1.LocalPerson || got[1] != "ann" {
 		t.Errorf("proposed by %q", got)
 	}
 }

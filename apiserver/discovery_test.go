@@ -30,7 +30,7 @@ func TestDiscoveryNamesTheKinds(t *testing.T) {
 	}
 	for _, k := range served() {
 		r := found[k.plural]
-		if r.Namespaced || r.Kind != k.kind || r.SingularName != k.singular || len(r.Categories) != 1 || len(r.ShortNames) != len(k.short) {
+		if r.Namespaced || r.Kind != k.kind || r.SingularName != k.singular || (len(r.Categories) == 1) == k.readOnly || len(r.ShortNames) != len(k.short) {
 			t.Errorf("%s: %+v", k.plural, r)
 		}
 		if _, ok := found[k.plural+"/status"]; ok != (k.keepStatus != nil) {
@@ -40,8 +40,10 @@ func TestDiscoveryNamesTheKinds(t *testing.T) {
 	if v, err := d.ServerVersion(); err != nil || v.GitVersion != "v1.37.0+hanse.v0.0.0-test" {
 		t.Errorf("version %v: %v", v, err)
 	}
-	if verbs := strings.Join(found["works"].Verbs, " "); verbs != "get list watch" {
-		t.Errorf("works can be %s", verbs)
+	for _, unwritten := range []string{"works", "changes"} {
+		if verbs := strings.Join(found[unwritten].Verbs, " "); verbs != "get list watch" {
+			t.Errorf("%s can be %s", unwritten, verbs)
+		}
 	}
 }
 

@@ -80,7 +80,7 @@ func TestGuestsAreJudgedByTheirClusterAndNamedAfterIt(t *testing.T) {
 	if _, err := asking("jane", "devs").Create(t.Context(), object, metav1.CreateOptions{}); !apierrors.IsForbidden(err) {
 		t.Errorf("whom the cluster does not let: %v", err)
 	}
-	for _, name := range []string{"jane", "system:serviceaccount:argocd:controller", LocalUser} {
+	for _, name := range []string{"jane", "system:serviceaccount:argocd:controller", v1alpha1.LocalPerson} {
 		if _, err := asking(name, "ops").Create(t.Context(), object, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}

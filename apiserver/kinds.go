@@ -22,6 +22,8 @@ type kind struct {
 	new, newList           func() runtime.Object
 	// computed says that it does not lie in the store: Config.Computed has it.
 	computed bool
+	// readOnly says that it lies in the store, and nobody writes it by the API.
+	readOnly bool
 	table    table
 	// selectable are the fields that selectors may name, beside metadata.name.
 	selectable func(runtime.Object) map[string]string
@@ -37,7 +39,7 @@ type kind struct {
 
 // served is every kind that is served.
 func served() []kind {
-	return []kind{fleetKind(), clusterKind(), userKind(), bundleKind(), revisionKind(), rolloutKind(), workKind(), metricsKind()}
+	return []kind{fleetKind(), clusterKind(), userKind(), bundleKind(), revisionKind(), rolloutKind(), workKind(), metricsKind(), changeKind()}
 }
 
 func fleetKind() kind {

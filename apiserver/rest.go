@@ -84,6 +84,11 @@ func (s *Server) resources() (map[string]rest.Storage, error) {
 		if err != nil {
 			return nil, fmt.Errorf("serve %s: %w", k.plural, err)
 		}
+		if k.readOnly {
+			read := readREST{store, facade{k}}
+			all[k.plural], all[k.plural+"/before"] = read, beforeREST{read, s.config.Store}
+			continue
+		}
 		all[k.plural] = storedREST{store, facade{k}}
 		if k.plural == "clusters" {
 			all[k.plural] = clusterREST{storedREST{store, facade{k}}}
@@ -153,7 +158,7 @@ func (s *Server) GetRESTOptions(resource schema.GroupResource, _ runtime.Object)
 		Decorator: func(_ *storagebackend.ConfigForResource, prefix string, _ func(runtime.Object) (string, error),
 			newFunc, _ func() runtime.Object, _ storage.AttrFunc, _ storage.IndexerFuncs, _ *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
 			return kvstorage.New(kvstorage.Config{
-				Store: s.config.Store, Companion: s.config.Companion, Person: person, Quorum: s.quorum, Timing: s.config.Timing,
+				Store: s.config.Store, Companion: s.config.Companion, Asker: Asking, Quorum: s.quorum, Timing: s.config.Timing,
 				Resource: resource, Prefix: prefix, Codec: codec, Decode: s.decode, New: newFunc,
 			}), func() {}, nil
 		},

@@ -76,7 +76,7 @@ func request(role v1alpha1.Role, what, verb string) authorizer.Attributes {
 func TestWhoIsNotPinnedSeesOnlyTheOpenPaths(t *testing.T) {
 	l := start(t, func(c *Config) {
 		c.Endpoints = []Endpoint{{Path: "/hanse/v1/status", Role: v1alpha1.RoleViewer, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = w.Write([]byte("for " + Person(r.Context())))
+			_, _ = w.Write([]byte("for " + Asking(r.Context()).Person))
 		})}}
 	})
 	stranger := l.tcpConfig(t, certificate(t))

@@ -14,8 +14,8 @@ import (
 func (s *Server) whileKnown(h http.Handler, longRunning apirequest.LongRunningRequestCheck) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info, ok := apirequest.RequestInfoFrom(r.Context())
-		name := person(r.Context())
-		if !ok || name == "" || isGuest(r.Context()) || !longRunning(r, info) {
+		name := Asking(r.Context()).Person
+		if !ok || name == "" || name == v1alpha1.LocalPerson || isGuest(r.Context()) || !longRunning(r, info) {
 			h.ServeHTTP(w, r)
 			return
 		}

@@ -60,7 +60,10 @@ func (l Authority) Authorize(v *store.View, who store.Asker, txn store.Txn) erro
 
 // judge asks the law about each op: first those that bring companions, then the companions and all others.
 func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
-	read, with := bundles{}, map[string]store.Op{}
+	read, with, proposed := bundles{}, map[string]store.Op{}, map[string]store.Op{}
+	for _, op := range txn.Then {
+		proposed[op.Key] = op
+	}
 	var rest []write
 	for _, op := range txn.Then {
 		w := write{asker: a, op: op, view: v, read: read, with: with, law: l}
@@ -68,7 +71,7 @@ func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
 		if kv, ok := v.Get(op.Key); ok {
 			w.before = kv.Value
 		}
-		if w.prefix != v1alpha1.KeyBundles && w.prefix != v1alpha1.KeyClusters {
+		if !w.brings() {
 			rest = append(rest, w)
 			continue
 		}
@@ -76,6 +79,9 @@ func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
 			return err
 		}
 		if err := w.companions(); err != nil {
+			return err
+		}
+		if err := w.record(proposed); err != nil {
 			return err
 		}
 	}
@@ -89,6 +95,11 @@ func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
 		return fmt.Errorf("%s must be written with it", missing)
 	}
 	return nil
+}
+
+// brings says that other ops may have to accompany this one.
+func (w write) brings() bool {
+	return w.prefix == v1alpha1.KeyBundles || w.prefix == v1alpha1.KeyClusters || w.leavesRecord()
 }
 
 func (w write) refused() error {
@@ -107,9 +118,9 @@ func identify(v *store.View, who store.Asker) (asker, error) {
 	if who.Person == "" {
 		return a, nil
 	}
-	if a.leading = false; v1alpha1.IsGuestOf(m.Cluster, who.Person) {
-		a.guest = true
-		return a, nil // the cluster's own rules let it; here the member's rights decide
+	a.leading = false
+	if a.guest = v1alpha1.IsGuestOf(m.Cluster, who.Person); a.guest || who.Person == v1alpha1.LocalPerson {
+		return a, nil // the cluster's own rules let it, or the socket's; here the member's rights decide
 	}
 	kv, ok := v.Get(v1alpha1.KeyUsers + who.Person)
 	if !ok {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -98,11 +99,17 @@ func (r *realm) revision(b *v1alpha1.Bundle, change func(*v1alpha1.BundleRevisio
 	return r.put(v1alpha1.KeyBundleRevisions+rev.Name, rev)
 }
 
-// whole is ops with their companions.
+// whole is ops with their companions, but for records.
 func (r *realm) whole(ops ...store.Op) []store.Op {
 	r.Helper()
+	return r.wholeBy(Who{}, ops...)
+}
+
+// wholeBy is ops of a person with all their companions.
+func (r *realm) wholeBy(who Who, ops ...store.Op) []store.Op {
+	r.Helper()
 	for _, op := range ops {
-		c := Change{Key: op.Key, At: time.Unix(9, 0)}
+		c := Change{Key: op.Key, At: time.Unix(9, 0), Who: who}
 		if kv, ok := r.store.View().Get(op.Key); ok {
 			c.Before = kv.Value
 		}
@@ -130,8 +137,42 @@ func (r *realm) raw(name, old, new string) store.Op {
 	return store.Put(kv.Key, bytes.Replace(kv.Value, []byte(old), []byte(new), 1))
 }
 
-// try applies a transaction and returns why it was refused, or nil.
+// try applies a transaction with the records that it must have, and returns why it was refused, or nil.
 func (r *realm) try(member store.MemberID, person string, asLeaderOf uint64, ops ...store.Op) error {
+	r.Helper()
+	return r.tryBare(member, person, asLeaderOf, append(slices.Clone(ops), r.records(member, person, ops...)...)...)
+}
+
+// records are those of a person's ops, each as if it were alone.
+func (r *realm) records(member store.MemberID, person string, ops ...store.Op) (all []store.Op) {
+	r.Helper()
+	m, _ := r.store.View().Member(member)
+	for _, op := range ops {
+		w := write{op: op, asker: asker{person: person}, view: r.store.View()}
+		w.prefix, w.name = splitKey(op.Key)
+		if kv, ok := w.view.Get(op.Key); ok {
+			w.before = kv.Value
+		}
+		if !w.leavesRecord() {
+			continue
+		}
+		c := w.change()
+		c.Who = Who{Person: person, Through: m.Cluster, Groups: []string{"people"}, SourceIP: "10.0.0.9", UserAgent: "kubectl"}
+		rec, err := recordOf(w.view, c, bundles{})
+		if err != nil {
+			r.Fatal(err)
+		}
+		more, err := rec.testified(c.Who, time.Unix(int64(r.index)+1, 0)).ops(c)
+		if err != nil {
+			r.Fatal(err)
+		}
+		all = append(all, more...)
+	}
+	return all
+}
+
+// tryBare applies just these ops.
+func (r *realm) tryBare(member store.MemberID, person string, asLeaderOf uint64, ops ...store.Op) error {
 	r.Helper()
 	seq := r.index + 1
 	return r.write(store.Command{

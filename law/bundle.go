@@ -13,8 +13,8 @@ import (
 // version stays in the content, whoever copies it.
 type bundle struct {
 	*v1alpha1.Bundle
-	// created, placement and content are the JSON of the metadata's creation, and of the spec's fields.
-	created   json.RawMessage
+	// metadata, placement and content are the JSON of the metadata's and of the spec's fields.
+	metadata  map[string]json.RawMessage
 	placement json.RawMessage
 	content   map[string]json.RawMessage
 }
@@ -51,7 +51,7 @@ func readBundle(value []byte) (*bundle, bool) {
 	if !ok {
 		return nil, false
 	}
-	b.created = metadata["creationTimestamp"]
+	b.metadata = metadata
 	// What a revision says of its bundle stands beside the content there, so no content has these names.
 	b.content, ok = object(whole["spec"], "placement", "bundle", "bundleUID", "generation")
 	for _, taken := range []string{"bundle", "bundleUID", "generation"} {

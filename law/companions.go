@@ -22,16 +22,30 @@ type Change struct {
 	Key string
 	// After is nil when the key is deleted, Before when it is not there yet.
 	Before, After []byte
-	// At is when it is asked for: what is removed says when it was.
-	At time.Time
+	// At is when it is asked for: what is removed says when it was, and so does the record.
+	At  time.Time
+	Who Who
 }
 
 // Companions says what else a transaction must write with a change, and what it must find unchanged: a bundle brings
 // its revision, a deleted bundle leaves a tombstone, a deleted cluster takes its member, grants and places on
-// tombstones with it. The law refuses the change without them, and them when they are not just so. The error is a
+// tombstones with it, and what a person changes is recorded with what was before. The law refuses the change without them, and them when they are not just so. The error is a
 // *store.Forbidden when the fleet could not go on after the change.
 func Companions(v *store.View, c Change) ([]store.Condition, []store.Op, error) {
-	return companions(v, c, bundles{})
+	read := bundles{}
+	conditions, ops, err := companions(v, c, read)
+	if prefix, _ := splitKey(c.Key); err != nil || c.Who.Person == "" || !isRecorded(prefix) {
+		return conditions, ops, err
+	}
+	if v.Time().After(c.At) {
+		c.At = v.Time()
+	}
+	r, err := recordOf(v, c, read)
+	if err != nil {
+		return nil, nil, err
+	}
+	recorded, err := r.testified(c.Who, c.At).ops(c)
+	return conditions, append(ops, recorded...), err
 }
 
 func companions(v *store.View, c Change, read bundles) ([]store.Condition, []store.Op, error) {
@@ -55,15 +69,19 @@ func (w write) companions() error {
 	if w.prefix == v1alpha1.KeyClusters && w.onlyOwnStatus() {
 		return nil
 	}
-	c := Change{Key: w.op.Key, Before: w.before, After: w.op.Value}
-	if !w.op.Delete && c.After == nil {
-		c.After = []byte{} // not a deletion
-	}
-	_, ops, err := companions(w.view, c, w.read)
+	_, ops, err := companions(w.view, w.change(), w.read)
 	for _, op := range ops {
 		w.with[op.Key] = op
 	}
 	return err
+}
+
+func (w write) change() Change {
+	c := Change{Key: w.op.Key, Before: w.before, After: w.op.Value}
+	if !w.op.Delete && c.After == nil {
+		c.After = []byte{} // not a deletion
+	}
+	return c
 }
 
 // accompanies says that the op is a companion of another one, just so: the law of that one decides.
@@ -111,7 +129,7 @@ func revisionOf(v *store.View, c Change, read bundles) ([]store.Op, error) {
 	r := revision{Kind: "BundleRevision", APIVersion: v1alpha1.SchemeGroupVersion.String(), Spec: maps.Clone(b.content)}
 	r.Metadata.Name = v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation)
 	r.Metadata.UID = uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s/%d", b.UID, b.Generation)).String()
-	r.Metadata.Generation, r.Metadata.Created = 1, b.created
+	r.Metadata.Generation, r.Metadata.Created = 1, b.metadata["creationTimestamp"]
 	for field, value := range map[string]any{"bundle": b.Name, "bundleUID": b.UID, "generation": b.Generation} {
 		r.Spec[field], _ = json.Marshal(value) // texts and a number
 	}

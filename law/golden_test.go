@@ -36,11 +36,14 @@ func life(t *testing.T) (log, after []byte) {
 	}
 	big := r.bundle("big", "fra")
 	big.Annotations = map[string]string{"note": string(bytes.Repeat([]byte("x"), 100<<10))}
-	txn, chunks := store.SplitTxn(store.Txn{Then: r.whole(r.put(v1alpha1.KeyBundles+"big", big))})
+	whole := r.whole(r.put(v1alpha1.KeyBundles+"big", big))
+	txn, chunks := store.SplitTxn(store.Txn{Then: append(whole, r.records("id-fra", "otto", whole...)...)})
 	for _, c := range chunks {
 		r.write(store.Command{Proposer: "id-fra", Time: time.Unix(50, 0).UnixNano(), Chunk: c.Data})
 	}
-	try(true, "id-fra", "otto", 0, txn.Then...)
+	if err := r.tryBare("id-fra", "otto", 0, txn.Then...); err != nil {
+		t.Fatal(err)
+	}
 	try(false, "id-fra", "vera", 0, r.whole(r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "sin")))...)
 	try(true, "id-fra", "", term, r.put(v1alpha1.GrantKey("iad", "shop"), v1alpha1.Grant{Bundle: "shop", BundleUID: "u-shop", Revision: "r"}))
 	try(false, "id-fra", "", term-1, r.put(v1alpha1.GrantKey("sin", "shop"), v1alpha1.Grant{Bundle: "shop"}))

@@ -30,6 +30,8 @@ var rules = map[string]func(write) bool{
 	v1alpha1.KeyBundleRevisions: write.accompanies,
 	v1alpha1.KeyGrants:          func(w write) bool { return w.strikesGrant() || w.accompanies() },
 	v1alpha1.KeyTombstones:      func(w write) bool { return w.strikesTombstone() || w.accompanies() },
+	v1alpha1.KeyChanges:         write.accompanies,
+	v1alpha1.KeyPasts:           write.accompanies,
 }
 
 func byAdmin(w write) bool { return w.asker.admin() }

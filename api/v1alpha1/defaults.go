@@ -1,9 +1,31 @@
 package v1alpha1
 
-import "k8s.io/apimachinery/pkg/runtime"
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+)
 
 // DefaultVoters is how many members vote in a fleet that does not say.
 const DefaultVoters = 3
+
+// What is remembered of changes in a fleet that does not say, and at most.
+const (
+	DefaultHistoryKeep = 50
+	DefaultHistoryFor  = 30 * 24 * time.Hour
+	MaxHistoryKeep     = 1000
+)
+
+// Kept are the bounds with what they do not say filled in. nil says nothing.
+func (h *HistorySpec) Kept() HistorySpec {
+	var kept HistorySpec
+	if h != nil {
+		kept = *h
+	}
+	setDefault(&kept.Keep, DefaultHistoryKeep)
+	setDefault(&kept.For.Duration, DefaultHistoryFor)
+	return kept
+}
 
 func addDefaults(scheme *runtime.Scheme) error {
 	scheme.AddTypeDefaultingFunc(&Fleet{}, func(obj any) { SetFleetDefaults(obj.(*Fleet)) })

@@ -36,6 +36,9 @@ func PinOf(spki []byte) string {
 // guestPrefix begins the names of all who are no User of the fleet.
 const guestPrefix = "hanse:"
 
+// LocalPerson is whoever may open a member's socket. No User and no guest has this name.
+const LocalPerson = "hanse:local"
+
 // GuestName is how the log names somebody who came through a cluster's own API. The cluster is of the member that
 // passes the write on, so whatever somebody is called there is nobody's name elsewhere.
 func GuestName(cluster, name string) string { return guestPrefix + cluster + ":" + name }

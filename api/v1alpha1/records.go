@@ -16,6 +16,9 @@ const (
 	KeyTombstones      = "/tombstones/" // /tombstones/<bundle UID> → Tombstone
 	// /observing/<cluster> → Observing, of each cluster that was there when an epoch began
 	KeyObserving = "/observing/"
+	// /changes/<name> → Change, and /pasts/<name> → the object's value before it, unless there was none
+	KeyChanges = "/changes/"
+	KeyPasts   = "/pasts/"
 	// KeyBackups has a BackupRecord once a backup was due.
 	KeyBackups = "/backups/fleet"
 )
@@ -67,7 +70,7 @@ type Observing struct {
 // +k8s:deepcopy-gen=false
 // +k8s:openapi-gen=false
 type Resumption struct {
-	// By is the User who said go; empty: the member of Through said it itself, for whoever may open its data directory.
+	// By is who said go, as a Change names them; empty: the member of Through itself.
 	By string `json:"by,omitempty"`
 	// Through is the cluster whose member was asked.
 	Through string `json:"through"`

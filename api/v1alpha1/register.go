@@ -23,6 +23,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&Rollout{}, &RolloutList{},
 		&Work{}, &WorkList{},
 		&ClusterMetrics{}, &ClusterMetricsList{},
+		&Change{}, &ChangeList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion)
 	return addDefaults(scheme)

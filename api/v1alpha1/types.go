@@ -44,6 +44,20 @@ type FleetSpec struct {
 	// backup says how the fleet keeps its state outside of itself. Without it, it does not.
 	// +optional
 	Backup *BackupSpec `json:"backup,omitempty"`
+	// history says how long the fleet remembers who changed what.
+	// +optional
+	History *HistorySpec `json:"history,omitempty"`
+}
+
+// HistorySpec bounds what is remembered of changes. A change that either bound drops goes, but the latest of an object that
+// is there stays. The fleet as a whole remembers 10,000 changes, and 64 MiB of what was before them.
+type HistorySpec struct {
+	// keep is how many of the latest changes of an object stay, 1000 at most: 50.
+	// +optional
+	Keep int32 `json:"keep,omitempty"`
+	// for is how long a change stays: 720h.
+	// +optional
+	For metav1.Duration `json:"for,omitempty"`
 }
 
 // BackupSpec says when a backup is made, for whom, and where it goes. One member makes it, a voter.

@@ -1,8 +1,10 @@
 package v1alpha1
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -26,7 +28,21 @@ func ValidateFleet(f *Fleet, fleet string) field.ErrorList {
 	if p := f.Spec.Leader; p != nil && (p.Cluster == "") == (p.Region == "") {
 		errs = append(errs, field.Invalid(pathSpec.Child("leader"), p, "must be either a cluster or a region"))
 	}
+	errs = append(errs, validateHistory(pathSpec.Child("history"), f.Spec.History)...)
 	return append(errs, validateBackup(pathSpec.Child("backup"), f.Spec.Backup)...)
+}
+
+func validateHistory(path *field.Path, h *HistorySpec) (errs field.ErrorList) {
+	if h == nil {
+		return nil
+	}
+	if h.Keep < 0 || h.Keep > MaxHistoryKeep {
+		errs = append(errs, field.Invalid(path.Child("keep"), h.Keep, fmt.Sprintf("must be 1 to %d, or left out", MaxHistoryKeep)))
+	}
+	if h.For.Duration != 0 && h.For.Duration < time.Hour {
+		errs = append(errs, field.Invalid(path.Child("for"), h.For.Duration.String(), "must be one hour at least"))
+	}
+	return errs
 }
 
 // ValidateCluster checks a cluster with its defaults filled in.

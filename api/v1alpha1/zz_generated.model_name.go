@@ -101,6 +101,21 @@ func (in CapacityReading) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Change) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Change"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ChangeList) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ChangeList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ChangeSpec) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ChangeSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Cluster) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Cluster"
 }
@@ -183,6 +198,11 @@ func (in Foresight) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Grant) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Grant"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in HistorySpec) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.HistorySpec"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -28,10 +28,25 @@ type Store interface {
 	Read(context.Context) (store.Revision, error)
 }
 
-// Companion says what else a transaction that writes the key must hold: after is nil when it deletes, before when
-// it creates. It is called again for each attempt, with the view that the attempt builds on, and must not keep or
-// change what it is given.
-type Companion func(v *store.View, key string, before, after []byte) ([]store.Condition, []store.Op, error)
+// Asker is whoever asks for a write, as the member knows them.
+type Asker struct {
+	// Person is as the log names them, empty for the member itself.
+	Person string
+	Groups []string
+	// SourceIP and UserAgent say where the request came from; either may be empty.
+	SourceIP, UserAgent string
+}
+
+// Write is one key that is to be written: After is nil when it is deleted, Before when it is not there yet.
+type Write struct {
+	Key           string
+	Before, After []byte
+	Asker         Asker
+}
+
+// Companion says what else the transaction of a write must hold. It is called again for each attempt, with the view that
+// the attempt builds on, and must not keep or change what it is given.
+type Companion func(*store.View, Write) ([]store.Condition, []store.Op, error)
 
 // Timing is how long the storage waits; zero fields get the defaults.
 type Timing struct {
@@ -58,8 +73,8 @@ func (t Timing) Completed() Timing {
 type Config struct {
 	Store     Store
 	Companion Companion // optional
-	// Person names who asks, from the context of a request; optional.
-	Person func(context.Context) string
+	// Asker tells who asks, from the context of a request; optional.
+	Asker func(context.Context) Asker
 	// Quorum is shared by all resources.
 	Quorum *Quorum
 	Timing Timing
@@ -85,10 +100,10 @@ var _ storage.Interface = (*Storage)(nil)
 func New(c Config) *Storage {
 	c.Timing = c.Timing.Completed()
 	if c.Companion == nil {
-		c.Companion = func(*store.View, string, []byte, []byte) ([]store.Condition, []store.Op, error) { return nil, nil, nil }
+		c.Companion = func(*store.View, Write) ([]store.Condition, []store.Op, error) { return nil, nil, nil }
 	}
-	if c.Person == nil {
-		c.Person = func(context.Context) string { return "" }
+	if c.Asker == nil {
+		c.Asker = func(context.Context) Asker { return Asker{} }
 	}
 	if c.Decode == nil {
 		c.Decode = func(value []byte, into runtime.Object) error { return decodeBy(c.Codec, value, into) }

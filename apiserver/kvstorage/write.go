@@ -75,12 +75,13 @@ var (
 // commit writes a change and its companions in one transaction. When only a companion's condition does not hold, it
 // asks for companions anew and tries again: the change itself is still good.
 func (s *Storage) commit(ctx context.Context, c change) (store.Revision, error) {
+	asker := s.Asker(ctx)
 	for {
-		txn, err := s.transaction(c)
+		txn, err := s.transaction(c, asker)
 		if err != nil {
 			return 0, err
 		}
-		rev, err := s.propose(ctx, c.key, txn)
+		rev, err := s.propose(ctx, c.key, asker.Person, txn)
 		var conflict *store.Conflict
 		if !errors.As(err, &conflict) {
 			return rev, err
@@ -95,8 +96,8 @@ func (s *Storage) commit(ctx context.Context, c change) (store.Revision, error) 
 }
 
 // transaction is a change with its companions. Its first condition is the change's own.
-func (s *Storage) transaction(c change) (store.Txn, error) {
-	conditions, ops, err := s.Companion(s.Store.View(), c.key, c.before, c.after)
+func (s *Storage) transaction(c change, asker Asker) (store.Txn, error) {
+	conditions, ops, err := s.Companion(s.Store.View(), Write{Key: c.key, Before: c.before, After: c.after, Asker: asker})
 	if err != nil {
 		return store.Txn{}, s.refused(c, err)
 	}
@@ -106,10 +107,10 @@ func (s *Storage) transaction(c change) (store.Txn, error) {
 	}, nil
 }
 
-func (s *Storage) propose(ctx context.Context, key string, txn store.Txn) (store.Revision, error) {
+func (s *Storage) propose(ctx context.Context, key, person string, txn store.Txn) (store.Revision, error) {
 	bounded, cancel := within(ctx, s.Timing.Write)
 	defer cancel()
-	result, err := s.Store.Propose(bounded, s.Person(ctx), txn)
+	result, err := s.Store.Propose(bounded, person, txn)
 	if err == nil {
 		err = result.Err
 	}

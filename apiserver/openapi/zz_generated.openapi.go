@@ -29,6 +29,9 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.BundleSpec{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_BundleSpec(ref),
 		v1alpha1.BundleStatus{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_BundleStatus(ref),
 		v1alpha1.CapacityReading{}.OpenAPIModelName():      schema_hanse_fleet_hanse_api_v1alpha1_CapacityReading(ref),
+		v1alpha1.Change{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Change(ref),
+		v1alpha1.ChangeList{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_ChangeList(ref),
+		v1alpha1.ChangeSpec{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_ChangeSpec(ref),
 		v1alpha1.Cluster{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_Cluster(ref),
 		v1alpha1.ClusterList{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_ClusterList(ref),
 		v1alpha1.ClusterMetrics{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_ClusterMetrics(ref),
@@ -43,6 +46,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.FleetSpec{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref),
 		v1alpha1.Foresight{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_Foresight(ref),
 		v1alpha1.Grant{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Grant(ref),
+		v1alpha1.HistorySpec{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_HistorySpec(ref),
 		v1alpha1.KubernetesReading{}.OpenAPIModelName():    schema_hanse_fleet_hanse_api_v1alpha1_KubernetesReading(ref),
 		v1alpha1.LeaderPlace{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_LeaderPlace(ref),
 		v1alpha1.ObjectRef{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_ObjectRef(ref),
@@ -801,6 +805,224 @@ func schema_hanse_fleet_hanse_api_v1alpha1_CapacityReading(ref common.ReferenceC
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_Change(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Change records one write of a person: who changed which object, when, through which member. It is written in the same transaction, so its resourceVersion is the revision of the change, and nobody edits it. The leader deletes it when the fleet's history is to be no longer.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1alpha1.ChangeSpec{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ChangeSpec{}.OpenAPIModelName(), v1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_ChangeList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ChangeList is a list of Change.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Type: []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Change{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Change{}.OpenAPIModelName(), v1.ListMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_ChangeSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ChangeSpec says who changed what.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"resource": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resource of the object, in the plural: bundles. Join tokens are tokens, and a cluster's return to work after a restore is of observing.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"uid": {
+						SchemaProps: spec.SchemaProps{
+							Description: "uid of the object, where it has one.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"verb": {
+						SchemaProps: spec.SchemaProps{
+							Description: "verb is what was done: Create, Update or Delete.\n\nPossible enum values:\n - `\"Create\"` It was not there before.\n - `\"Delete\"` It is there no more.\n - `\"Update\"` It was there, and is.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Create", "Delete", "Update"},
+						},
+					},
+					"fields": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "fields that an update changed: of the metadata what people write, and the fields of the spec.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"by": {
+						SchemaProps: spec.SchemaProps{
+							Description: "by is who did it: a User of the fleet, hanse:CLUSTER:NAME for somebody of a cluster's own API, or hanse:local for whoever may open the socket of a member.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"groups": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "groups that the person was in, as the member that was asked knew them; the first of them when they are many.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"through": {
+						SchemaProps: spec.SchemaProps{
+							Description: "through is the cluster whose member was asked.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"sourceIP": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sourceIP is where the request came from, by the word of that member.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"userAgent": {
+						SchemaProps: spec.SchemaProps{
+							Description: "userAgent is the program that asked, by its own word.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"size": {
+						SchemaProps: spec.SchemaProps{
+							Description: "size of the object before the change, in bytes.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"before": {
+						SchemaProps: spec.SchemaProps{
+							Description: "before is the object as it was. Only the subresource before tells it: it may be megabytes.",
+							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"resource", "name", "verb", "by", "through"},
+			},
+		},
+		Dependencies: []string{
+			runtime.RawExtension{}.OpenAPIModelName()},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_Cluster(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1397,11 +1619,17 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref common.ReferenceCallbac
 							Ref:         ref(v1alpha1.BackupSpec{}.OpenAPIModelName()),
 						},
 					},
+					"history": {
+						SchemaProps: spec.SchemaProps{
+							Description: "history says how long the fleet remembers who changed what.",
+							Ref:         ref(v1alpha1.HistorySpec{}.OpenAPIModelName()),
+						},
+					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.BackupSpec{}.OpenAPIModelName(), v1alpha1.LeaderPlace{}.OpenAPIModelName()},
+			v1alpha1.BackupSpec{}.OpenAPIModelName(), v1alpha1.HistorySpec{}.OpenAPIModelName(), v1alpha1.LeaderPlace{}.OpenAPIModelName()},
 	}
 }
 
@@ -1471,6 +1699,34 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Grant(ref common.ReferenceCallback) c
 				Required: []string{"bundle", "bundleUID"},
 			},
 		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_HistorySpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "HistorySpec bounds what is remembered of changes. A change that either bound drops goes, but the latest of an object that is there stays. The fleet as a whole remembers 10,000 changes, and 64 MiB of what was before them.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"keep": {
+						SchemaProps: spec.SchemaProps{
+							Description: "keep is how many of the latest changes of an object stay, 1000 at most: 50.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"for": {
+						SchemaProps: spec.SchemaProps{
+							Description: "for is how long a change stays: 720h.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.Duration{}.OpenAPIModelName()},
 	}
 }
 

@@ -13,11 +13,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 const shopKey = v1alpha1.KeyBundles + "shop"
@@ -54,7 +54,7 @@ func change(t *testing.T, m *sim.Member, op store.Op, after []byte) {
 		}
 		v := m.Core.Store().View()
 		kv, _ := v.Get(shopKey)
-		conditions, ops, err := agent.Companion(v, shopKey, kv.Value, after)
+		conditions, ops, err := law.Companions(v, law.Change{Key: shopKey, Before: kv.Value, After: after, At: time.Now()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/pause"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -120,7 +121,7 @@ func (p *player) strike(a *actor) bool {
 		if !there {
 			return v.Revision() > 0
 		}
-		conditions, ops, err := agent.Companion(v, key, kv.Value, nil)
+		conditions, ops, err := law.Companions(v, law.Change{Key: key, Before: kv.Value, At: time.Now()})
 		if err != nil {
 			return false // it may not be removed now
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -22,7 +23,7 @@ func TestTheLeadershipGoesWhereAPersonWantsItAndStays(t *testing.T) {
 		lead := func(place string, auto bool) (v1alpha1.LeadAnswer, error) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			return f.Members[0].Core.Lead(ctx, "", v1alpha1.LeadRequest{Place: place, Auto: auto})
+			return f.Members[0].Core.Lead(ctx, apiserver.Asker{}, v1alpha1.LeadRequest{Place: place, Auto: auto})
 		}
 		for _, place := range []string{"us", "ap1", "us1"} {
 			time.Sleep(5 * time.Second) // voters that are stable can lead
@@ -137,7 +138,7 @@ func TestMovingTheLeadershipKeepsWhatALaterVersionWrote(t *testing.T) {
 		leader := f.Leader().Name
 		var at [2]store.Revision
 		for i := range at {
-			a, err := f.Members[0].Core.Lead(t.Context(), "", v1alpha1.LeadRequest{Place: leader})
+			a, err := f.Members[0].Core.Lead(t.Context(), apiserver.Asker{}, v1alpha1.LeadRequest{Place: leader})
 			if err != nil || a.To != leader || a.Waits {
 				t.Fatalf("%+v, %v", a, err)
 			}

@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus"
@@ -28,7 +27,7 @@ func TestTheOnlyVoterIsNotRemoved(t *testing.T) {
 		v := iad.Core.Store().View()
 		key := v1alpha1.KeyClusters + fra.Name
 		kv, _ := v.Get(key)
-		if _, ops, err := agent.Companion(v, key, kv.Value, nil); err == nil {
+		if _, ops, err := law.Companions(v, law.Change{Key: key, Before: kv.Value, At: time.Now()}); err == nil {
 			t.Errorf("removing it would be allowed, by %d writes", len(ops))
 		}
 		remove(t, fra, "iad") // which does not vote

@@ -12,6 +12,7 @@ import (
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 // remove deletes a cluster as `hanse remove` does, through a member.
@@ -22,7 +23,7 @@ func remove(t *testing.T, through *sim.Member, cluster string) store.Revision {
 	v := through.Core.Store().View()
 	key := v1alpha1.KeyClusters + cluster
 	kv, _ := v.Get(key)
-	conditions, ops, err := agent.Companion(v, key, kv.Value, nil)
+	conditions, ops, err := law.Companions(v, law.Change{Key: key, Before: kv.Value, At: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +128,7 @@ func TestTwoRemovalsAtOnceAreNotBothMade(t *testing.T) {
 				continue
 			}
 			key := v1alpha1.KeyClusters + m.Name
-			conditions, ops, err := agent.Companion(v, key, nil, nil)
+			conditions, ops, err := law.Companions(v, law.Change{Key: key, At: time.Now()})
 			if err != nil {
 				t.Fatal(err)
 			}

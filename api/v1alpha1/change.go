@@ -1,0 +1,94 @@
+package v1alpha1
+
+import (
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// +genclient:nonNamespaced
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// Change records one write of a person: who changed which object, when, through which member. It is written in the same
+// transaction, so its resourceVersion is the revision of the change, and nobody edits it. The leader deletes it when the
+// fleet's history is to be no longer.
+type Change struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec ChangeSpec `json:"spec,omitempty"`
+}
+
+// ChangeVerb is what was done to an object.
+// +enum
+type ChangeVerb string
+
+// The verbs of a Change.
+const (
+	// It was not there before.
+	ChangeCreate ChangeVerb = "Create"
+	// It was there, and is.
+	ChangeUpdate ChangeVerb = "Update"
+	// It is there no more.
+	ChangeDelete ChangeVerb = "Delete"
+)
+
+// ChangeSpec says who changed what.
+type ChangeSpec struct {
+	// resource of the object, in the plural: bundles. Join tokens are tokens, and a cluster's return to work after a restore
+	// is of observing.
+	Resource string `json:"resource"`
+	// name of the object.
+	Name string `json:"name"`
+	// uid of the object, where it has one.
+	// +optional
+	UID string `json:"uid,omitempty"`
+	// verb is what was done: Create, Update or Delete.
+	Verb ChangeVerb `json:"verb"`
+	// fields that an update changed: of the metadata what people write, and the fields of the spec.
+	// +listType=atomic
+	// +optional
+	Fields []string `json:"fields,omitempty"`
+	// by is who did it: a User of the fleet, hanse:CLUSTER:NAME for somebody of a cluster's own API, or hanse:local for
+	// whoever may open the socket of a member.
+	By string `json:"by"`
+	// groups that the person was in, as the member that was asked knew them; the first of them when they are many.
+	// +listType=atomic
+	// +optional
+	Groups []string `json:"groups,omitempty"`
+	// through is the cluster whose member was asked.
+	Through string `json:"through"`
+	// sourceIP is where the request came from, by the word of that member.
+	// +optional
+	SourceIP string `json:"sourceIP,omitempty"`
+	// userAgent is the program that asked, by its own word.
+	// +optional
+	UserAgent string `json:"userAgent,omitempty"`
+	// size of the object before the change, in bytes.
+	// +optional
+	Size int64 `json:"size,omitempty"`
+	// before is the object as it was. Only the subresource before tells it: it may be megabytes.
+	// +optional
+	Before *runtime.RawExtension `json:"before,omitempty"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// ChangeList is a list of Change.
+type ChangeList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Change `json:"items"`
+}
+
+// ChangeName names the Change of an object that was last written at revision at, 0 for one that was not there: an object is
+// changed once from each of its revisions.
+func ChangeName(resource, name, uid string, at uint64) string {
+	parts := []string{resource, name, uid, fmt.Sprintf("%016x", at)}
+	if uid == "" {
+		parts = append(parts[:2], parts[3])
+	}
+	return strings.Join(parts, ".")
+}

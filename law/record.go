@@ -1,0 +1,228 @@
+package law
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// Who is a person that asks for a change, as the member that was asked knows them.
+type Who struct {
+	// Person is as the log names them; empty for a member itself, whose changes leave no record.
+	Person string
+	// Through is the cluster whose member was asked.
+	Through string
+	Groups  []string
+	// SourceIP and UserAgent say where the request came from.
+	SourceIP, UserAgent string
+}
+
+// Bounds of what a record says that only the member knows which was asked.
+const (
+	maxGroups = 32
+	maxFields = 32
+	maxWord   = 256
+	// maxSkew is how much earlier than the log's own time a record may say that it was made: it would be struck off too soon.
+	maxSkew = 24 * time.Hour
+)
+
+// recorded are the kinds whose changes by people leave a record, and whether what was before is kept. Of tokens it is not:
+// nobody writes them twice.
+var recorded = map[string]bool{
+	v1alpha1.KeyFleets: true, v1alpha1.KeyUsers: true, v1alpha1.KeyBundles: true, v1alpha1.KeyClusters: true,
+	v1alpha1.KeyObserving: true, KeyTokens: false,
+}
+
+func isRecorded(prefix string) bool {
+	_, is := recorded[prefix]
+	return is
+}
+
+// record is a Change as the law writes it, byte for byte.
+type record struct {
+	Kind       string `json:"kind"`
+	APIVersion string `json:"apiVersion"`
+	Metadata   struct {
+		Name    string `json:"name"`
+		UID     string `json:"uid"`
+		Created string `json:"creationTimestamp"`
+	} `json:"metadata"`
+	Spec v1alpha1.ChangeSpec `json:"spec"`
+}
+
+// recordOf writes down a person's change, all but the testimony.
+func recordOf(v *store.View, c Change, read bundles) (record, error) {
+	resource, name, err := audited(c.Key)
+	if err != nil {
+		return record{}, err
+	}
+	before, after := read.parts(c.Key, c.Before), read.parts(c.Key, c.After)
+	r := record{Kind: "Change", APIVersion: v1alpha1.SchemeGroupVersion.String()}
+	r.Spec = v1alpha1.ChangeSpec{
+		Resource: resource, Name: name, UID: cmp.Or(after.uid(), before.uid()), Verb: c.verb(),
+		By: c.Who.Person, Through: c.Who.Through, Size: int64(len(c.Before)),
+	}
+	if r.Spec.UID != "" && !soundUID.MatchString(r.Spec.UID) {
+		return record{}, fmt.Errorf("%s has no sound uid", c.Key)
+	}
+	if r.Spec.Verb == v1alpha1.ChangeUpdate {
+		r.Spec.Fields = changed(before, after)
+	}
+	kv, _ := v.Get(c.Key)
+	r.Metadata.Name = v1alpha1.ChangeName(resource, name, r.Spec.UID, uint64(kv.Modified))
+	r.Metadata.UID = uuid.NewSHA1(uuid.NameSpaceOID, []byte(r.Metadata.Name)).String()
+	if _, there := v.Get(r.key()); there {
+		return record{}, fmt.Errorf("%s is there already", r.key())
+	}
+	return r, nil
+}
+
+func (r record) key() string { return v1alpha1.KeyChanges + r.Metadata.Name }
+
+// testified adds what only the member knows which was asked.
+func (r record) testified(w Who, at time.Time) record {
+	r.Metadata.Created = at.UTC().Format(time.RFC3339)
+	r.Spec.SourceIP, r.Spec.UserAgent, r.Spec.Groups = word(w.SourceIP), word(w.UserAgent), nil
+	for _, g := range w.Groups[:min(len(w.Groups), maxGroups)] {
+		r.Spec.Groups = append(r.Spec.Groups, word(g))
+	}
+	return r
+}
+
+// ops write the record, and what was before the change.
+func (r record) ops(c Change) ([]store.Op, error) {
+	op, err := Put(r.key(), r)
+	if prefix, _ := splitKey(c.Key); err != nil || c.Before == nil || !recorded[prefix] {
+		return []store.Op{op}, err
+	}
+	return []store.Op{op, store.Put(v1alpha1.KeyPasts+r.Metadata.Name, c.Before)}, nil
+}
+
+// audited splits a key into the plural and the name of what lies there.
+func audited(key string) (resource, name string, err error) {
+	prefix, name := splitKey(key)
+	if name == "" || strings.Contains(name, "/") {
+		return "", "", fmt.Errorf("%s is no object's", key)
+	}
+	return strings.Trim(prefix, "/"), name, nil
+}
+
+var soundUID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+
+func (c Change) verb() v1alpha1.ChangeVerb {
+	switch {
+	case c.Before == nil:
+		return v1alpha1.ChangeCreate
+	case c.After == nil:
+		return v1alpha1.ChangeDelete
+	}
+	return v1alpha1.ChangeUpdate
+}
+
+// word is a text, cut at its bound.
+func word(s string) string {
+	if s = strings.ToValidUTF8(s, "?"); len(s) <= maxWord {
+		return s
+	}
+	end := maxWord
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
+}
+
+// parts are an object's metadata and spec, field by field; empty for what has none.
+type parts struct {
+	Metadata map[string]json.RawMessage `json:"metadata"`
+	Spec     map[string]json.RawMessage `json:"spec"`
+}
+
+// parts reads an object. A bundle was read already.
+func (r bundles) parts(key string, value []byte) (p parts) {
+	if strings.HasPrefix(key, v1alpha1.KeyBundles) {
+		if b, ok := r.in(value); ok {
+			p = parts{Metadata: b.metadata, Spec: maps.Clone(b.content)}
+			p.Spec["placement"] = b.placement
+			return p
+		}
+	}
+	if json.Unmarshal(value, &p) != nil {
+		return parts{}
+	}
+	return p
+}
+
+func (p parts) uid() (uid string) {
+	if json.Unmarshal(p.Metadata["uid"], &uid) != nil {
+		return ""
+	}
+	return uid
+}
+
+// peoples are the fields of the metadata that people write.
+var peoples = []string{"annotations", "deletionTimestamp", "finalizers", "labels", "ownerReferences"}
+
+// changed names the fields that differ, in order.
+func changed(before, after parts) (fields []string) {
+	for _, f := range peoples {
+		if !bytes.Equal(before.Metadata[f], after.Metadata[f]) {
+			fields = append(fields, "metadata."+f)
+		}
+	}
+	all := maps.Clone(before.Spec)
+	if all == nil {
+		all = map[string]json.RawMessage{}
+	}
+	maps.Copy(all, after.Spec)
+	for _, f := range slices.Sorted(maps.Keys(all)) {
+		if !bytes.Equal(before.Spec[f], after.Spec[f]) && len(fields) < maxFields {
+			fields = append(fields, "spec."+word(f))
+		}
+	}
+	return fields
+}
+
+// leavesRecord says that the write is a person's of an object: what it takes away with another is told of there.
+func (w write) leavesRecord() bool {
+	return isRecorded(w.prefix) && w.asker.person != "" && !(w.prefix == v1alpha1.KeyObserving && w.op.Delete)
+}
+
+// record adds the record of the op to what must be written with it. Who wrote it, through whom and what, the law knows; groups,
+// source and time are the word of the member that was asked.
+func (w write) record(proposed map[string]store.Op) error {
+	if !w.leavesRecord() {
+		return nil
+	}
+	c := w.change()
+	c.Who = Who{Person: w.asker.person, Through: w.asker.cluster}
+	r, err := recordOf(w.view, c, w.read)
+	if err != nil {
+		return err
+	}
+	var said record
+	if json.Unmarshal(proposed[r.key()].Value, &said) != nil {
+		return fmt.Errorf("%s must be written with it", r.key())
+	}
+	at, err := time.Parse(time.RFC3339, said.Metadata.Created)
+	if err != nil || at.Before(w.view.Time().Add(-maxSkew)) {
+		return fmt.Errorf("%s does not say when", r.key())
+	}
+	told := Who{Groups: said.Spec.Groups, SourceIP: said.Spec.SourceIP, UserAgent: said.Spec.UserAgent}
+	ops, err := r.testified(told, at).ops(c)
+	for _, op := range ops {
+		w.with[op.Key] = op
+	}
+	return err
+}

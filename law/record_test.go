@@ -1,0 +1,167 @@
+package law
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+var anna = Who{Person: "anna", Through: "fra", Groups: []string{"admins"}, SourceIP: "10.0.0.9", UserAgent: "kubectl"}
+
+// told is the record among ops.
+func told(t *testing.T, ops []store.Op) (at int, c v1alpha1.Change) {
+	t.Helper()
+	for i, op := range ops {
+		if strings.HasPrefix(op.Key, v1alpha1.KeyChanges) {
+			if err := json.Unmarshal(op.Value, &c); err != nil {
+				t.Fatal(err)
+			}
+			return i, c
+		}
+	}
+	t.Fatal("no record")
+	return 0, c
+}
+
+func TestARecordSaysWhoChangedWhat(t *testing.T) {
+	r := newRealm(t)
+	shop := r.bundle("shop", "fra", "sin")
+	shop.Generation, shop.Labels = 2, map[string]string{"tier": "prod"}
+	before, _ := r.store.View().Get(v1alpha1.KeyBundles + "shop")
+	ops := r.wholeBy(anna, r.put(v1alpha1.KeyBundles+"shop", shop))
+	if err := r.tryBare("id-fra", "anna", 0, ops...); err != nil {
+		t.Fatal(err)
+	}
+	_, c := told(t, ops)
+	want := v1alpha1.ChangeSpec{
+		Resource: "bundles", Name: "shop", UID: "u-shop", Verb: v1alpha1.ChangeUpdate, Fields: []string{"metadata.labels", "spec.placement"},
+		By: "anna", Groups: []string{"admins"}, Through: "fra", SourceIP: "10.0.0.9", UserAgent: "kubectl", Size: int64(len(before.Value)),
+	}
+	if diff := cmp.Diff(want, c.Spec); diff != "" {
+		t.Error(diff)
+	}
+	is, _ := r.store.View().Get(v1alpha1.KeyChanges + c.Name)
+	now, _ := r.store.View().Get(v1alpha1.KeyBundles + "shop")
+	past, _ := r.store.View().Get(v1alpha1.KeyPasts + c.Name)
+	if is.Modified != now.Modified || past.Modified != now.Modified || !bytes.Equal(past.Value, before.Value) {
+		t.Errorf("object at %d, record at %d, what was before at %d: %s", now.Modified, is.Modified, past.Modified, past.Value)
+	}
+	for verb, op := range map[v1alpha1.ChangeVerb]store.Op{
+		v1alpha1.ChangeCreate: r.put(v1alpha1.KeyBundles+"new", r.bundle("new", "fra")),
+		v1alpha1.ChangeDelete: store.Delete(v1alpha1.KeyBundles + "shop"),
+	} {
+		if _, c := told(t, r.wholeBy(anna, op)); c.Spec.Verb != verb || c.Spec.UID == "" || c.Spec.Fields != nil {
+			t.Errorf("%s: %+v", verb, c.Spec)
+		}
+	}
+}
+
+func TestWhatIsNoTrueRecordIsRefused(t *testing.T) {
+	day := 24 * time.Hour
+	edited := func(change func(*record)) func(*realm, []store.Op, int) []store.Op {
+		return func(r *realm, ops []store.Op, at int) []store.Op {
+			var rec record
+			if err := json.Unmarshal(ops[at].Value, &rec); err != nil {
+				r.Fatal(err)
+			}
+			change(&rec)
+			ops[at] = r.put(ops[at].Key, rec)
+			return ops
+		}
+	}
+	as := func(at time.Duration) string { return time.Unix(0, 0).Add(10*day + at).UTC().Format(time.RFC3339) }
+	for name, tt := range map[string]struct {
+		change func(*realm, []store.Op, int) []store.Op
+		pass   bool
+	}{
+		"as it is":          {edited(func(*record) {}), true},
+		"from elsewhere":    {edited(func(r *record) { r.Spec.SourceIP, r.Spec.UserAgent, r.Spec.Groups = "::1", "", nil }), true},
+		"somewhat earlier":  {edited(func(r *record) { r.Metadata.Created = as(-day / 2) }), true},
+		"much earlier":      {edited(func(r *record) { r.Metadata.Created = as(-2 * day) }), false},
+		"at no time":        {edited(func(r *record) { r.Metadata.Created = "yesterday" }), false},
+		"in another zone":   {edited(func(r *record) { r.Metadata.Created = strings.Replace(as(0), "Z", "+00:00", 1) }), false},
+		"of another person": {edited(func(r *record) { r.Spec.By = "otto" }), false},
+		"through another":   {edited(func(r *record) { r.Spec.Through = "iad" }), false},
+		"of another verb":   {edited(func(r *record) { r.Spec.Verb = v1alpha1.ChangeCreate }), false},
+		"of other fields":   {edited(func(r *record) { r.Spec.Fields = nil }), false},
+		"of a crowd":        {edited(func(r *record) { r.Spec.Groups = make([]string, maxGroups+1) }), false},
+		"of many words":     {edited(func(r *record) { r.Spec.UserAgent = strings.Repeat("x", maxWord+1) }), false},
+		"in another form": {func(_ *realm, ops []store.Op, at int) []store.Op {
+			ops[at].Value = append([]byte(" "), ops[at].Value...)
+			return ops
+		}, false},
+		"left out": {func(_ *realm, ops []store.Op, at int) []store.Op { return append(ops[:at], ops[at+2:]...) }, false},
+		"without what was before": {func(_ *realm, ops []store.Op, at int) []store.Op {
+			return append(ops[:at+1], ops[at+2:]...)
+		}, false},
+		"alone": {func(_ *realm, ops []store.Op, at int) []store.Op { return ops[at:] }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRealm(t)
+			r.write(store.Command{Proposer: "id-fra", Time: int64(10 * day), Chunk: []byte("time passes")})
+			ops := r.wholeBy(anna, r.cluster("sin", func(c *v1alpha1.Cluster) { c.Labels["tier"] = "prod" }))
+			at, _ := told(t, ops)
+			if err := r.tryBare("id-fra", "anna", 0, tt.change(r, ops, at)...); (err == nil) != tt.pass {
+				t.Errorf("%v\n%s", err, words(ops))
+			}
+		})
+	}
+}
+
+func TestOnlyTheLeaderDeletesRecords(t *testing.T) {
+	r := newRealm(t)
+	ops := r.wholeBy(anna, store.Delete(v1alpha1.KeyBundles+"own"))
+	if err := r.tryBare("id-fra", "anna", 0, ops...); err != nil {
+		t.Fatal(err)
+	}
+	_, c := told(t, ops)
+	gone := []store.Op{store.Delete(v1alpha1.KeyChanges + c.Name), store.Delete(v1alpha1.KeyPasts + c.Name)}
+	for _, op := range gone {
+		for _, person := range []string{"", "anna", v1alpha1.LocalPerson, "hanse:fra:root"} {
+			if err := r.tryBare("id-fra", person, 0, op); err == nil {
+				t.Errorf("%q deletes %s", person, op.Key)
+			}
+		}
+	}
+	if err := r.tryBare("id-fra", "", term, gone...); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoRecordIsWrittenOver(t *testing.T) {
+	r := newRealm(t)
+	victim := r.wholeBy(anna, r.put(v1alpha1.KeyUsers+"a.b", &v1alpha1.User{ObjectMeta: named("x")}))
+	if err := r.tryBare("id-fra", "anna", 0, victim...); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ name, uid string }{{"a", "b.u-x"}, {"a/b", "u-x"}, {"a", strings.Repeat("u", 600)}} {
+		u := &v1alpha1.User{ObjectMeta: named(tt.name)}
+		u.UID = "u"
+		op := r.put(v1alpha1.KeyUsers+tt.name, u)
+		op.Value = bytes.Replace(op.Value, []byte(`"uid":"u"`), []byte(`"uid":"`+tt.uid+`"`), 1)
+		if _, _, err := Companions(r.store.View(), Change{Key: op.Key, After: op.Value, Who: anna}); err == nil {
+			t.Errorf("%s with uid %s has a record", tt.name, tt.uid)
+		}
+		if err := r.tryBare("id-fra", "anna", 0, append(victim[1:], op)...); err == nil {
+			t.Errorf("%s with uid %s is written", tt.name, tt.uid)
+		}
+	}
+}
+
+func TestAMembersOwnWritesLeaveNoRecord(t *testing.T) {
+	r := newRealm(t)
+	ops := r.whole(r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad")))
+	if err := r.tryBare("id-iad", "", 0, ops...); err != nil {
+		t.Error(err)
+	}
+	if n := r.store.View().Count(v1alpha1.KeyChanges); n != 0 {
+		t.Errorf("%d records", n)
+	}
+}
