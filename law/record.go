@@ -81,6 +81,7 @@ func recordOf(v *store.View, c Change, read bundles) (record, error) {
 		r.Spec.Fields = changed(before, after)
 	}
 	kv, _ := v.Get(c.Key)
+	r.Spec.Since = int64(kv.Modified)
 	r.Metadata.Name = v1alpha1.ChangeName(resource, name, r.Spec.UID, uint64(kv.Modified))
 	r.Metadata.UID = uuid.NewSHA1(uuid.NameSpaceOID, []byte(r.Metadata.Name)).String()
 	if _, there := v.Get(r.key()); there {

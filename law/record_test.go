@@ -41,7 +41,7 @@ func TestARecordSaysWhoChangedWhat(t *testing.T) {
 	}
 	_, c := told(t, ops)
 	want := v1alpha1.ChangeSpec{
-		Resource: "bundles", Name: "shop", UID: "u-shop", Verb: v1alpha1.ChangeUpdate, Fields: []string{"metadata.labels", "spec.placement"},
+		Resource: "bundles", Name: "shop", UID: "u-shop", Verb: v1alpha1.ChangeUpdate, Since: int64(before.Modified), Fields: []string{"metadata.labels", "spec.placement"},
 		By: "anna", Groups: []string{"admins"}, Through: "fra", SourceIP: "10.0.0.9", UserAgent: "kubectl", Size: int64(len(before.Value)),
 	}
 	if diff := cmp.Diff(want, c.Spec); diff != "" {

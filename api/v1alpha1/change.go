@@ -47,6 +47,9 @@ type ChangeSpec struct {
 	UID string `json:"uid,omitempty"`
 	// verb is what was done: Create, Update or Delete.
 	Verb ChangeVerb `json:"verb"`
+	// since is the revision at which anything of the object was written last before the change, 0 when it was not there.
+	// +optional
+	Since int64 `json:"since,omitempty"`
 	// fields that an update changed: of the metadata what people write, and the fields of the spec.
 	// +listType=atomic
 	// +optional

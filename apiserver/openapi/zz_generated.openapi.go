@@ -933,6 +933,13 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ChangeSpec(ref common.ReferenceCallba
 							Enum:        []interface{}{"Create", "Delete", "Update"},
 						},
 					},
+					"since": {
+						SchemaProps: spec.SchemaProps{
+							Description: "since is the revision at which anything of the object was written last before the change, 0 when it was not there.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
 					"fields": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{

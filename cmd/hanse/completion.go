@@ -107,7 +107,7 @@ func completeName(c *cli.Context, verb string, names []string) []string {
 		return []string{"bash", "fish", "zsh"}
 	case "remove", "lead", "resume":
 		return namesOf(c, mustKind("Cluster"))
-	case "get", "delete":
+	case "get", "delete", "history", "rollback":
 	default:
 		return nil
 	}

@@ -16,7 +16,7 @@ func getVerb() *cli.Command {
 	return &cli.Command{
 		Name:  "get",
 		Usage: "show objects of the fleet",
-		UsageText: `hanse get KIND [NAME…]        bundles, clusters, works, clustermetrics, rollouts, bundlerevisions, users, fleets
+		UsageText: `hanse get KIND [NAME…]        bundles, clusters, works, clustermetrics, rollouts, bundlerevisions, users, fleets, changes
 hanse get KIND/NAME…
 hanse get KIND -A --all-clusters    what is in the clusters: pods, nodes, any kind that they know`,
 		Flags: append(append(connectionFlags(defaultTimeout), clusterFlags()...),

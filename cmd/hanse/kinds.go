@@ -28,6 +28,7 @@ func kinds() []kind {
 	return []kind{
 		{name: "Bundle", plural: "bundles", short: []string{"bu"}, example: func() any { return new(v1alpha1.Bundle) }},
 		{name: "BundleRevision", plural: "bundlerevisions", short: []string{"brev"}, why: "it is written with its bundle"},
+		{name: "Change", plural: "changes", short: []string{"chg"}, why: "it is written with what it tells of"},
 		{name: "Cluster", plural: "clusters", short: []string{"cl"}, example: func() any { return new(v1alpha1.Cluster) }},
 		{name: "ClusterMetrics", plural: "clustermetrics", short: []string{"clm"}, why: "it is computed, not stored"},
 		{name: "Fleet", plural: "fleets", short: []string{"fl"}, example: func() any { return new(v1alpha1.Fleet) }},

@@ -63,6 +63,7 @@ func newApp(name string, in io.Reader, out, talk io.Writer) *cli.App {
 		Commands: verbs(
 			initVerb(), tokenVerb(), joinVerb(), agentVerb(),
 			applyVerb(), getVerb(), deleteVerb(), statusVerb(), leadVerb(), removeVerb(), logsVerb(), kubectlVerb(),
+			historyVerb(), rollbackVerb(),
 			backupVerb(), restoreVerb(), recoverVerb(), resumeVerb(),
 			kubeconfigVerb(), versionVerb(), completionVerb(), completeVerb(), helpVerb(),
 		),

@@ -72,7 +72,8 @@ func TestScripts(t *testing.T) {
 //	until PROGRAM ARGS…        run it until it exits with 0
 //	sees TEXT PROGRAM ARGS…    run it until TEXT is in its output
 //	systemd hears WORD         the next that comes to the notify socket, $WORK/notify, is WORD; watchdog's are skipped
-//	said NAME PATTERN          set the variable to what the last command said on stderr and the pattern fits
+//	said NAME PATTERN          set the variable to what the last command said on stderr and the pattern fits, or its group
+//	said-out NAME PATTERN      the same, of what it said on stdout
 //	s3 NAME                    start an S3 service, set the variable to its URL, and AWS_* to credentials that it knows
 //	shorten FROM TO N          TO is FROM without its last N bytes
 //	flip FROM TO N             TO is FROM with one bit of byte N turned
@@ -91,7 +92,7 @@ func TestARealMember(t *testing.T) {
 			env.Values["systemd"] = conn
 			return errors.Join(newerBackup(filepath.Join(env.WorkDir, "newer.hanse.age")), os.WriteFile(filepath.Join(env.WorkDir, "try.sh"), []byte(tryOut(t)), 0o600))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "sees": sees, "term": terminate, "systemd": systemdHears, "s3": s3, "shorten": shorten, "said": said, "flip": flip},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "sees": sees, "term": terminate, "systemd": systemdHears, "s3": s3, "shorten": shorten, "said": said("stderr"), "said-out": said("stdout"), "flip": flip},
 	})
 }
 
@@ -156,13 +157,15 @@ func s3(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// said keeps what the last command said on stderr and a pattern fits, in a variable.
-func said(ts *testscript.TestScript, _ bool, args []string) {
-	found := regexp.MustCompile(args[1]).FindString(ts.ReadFile("stderr"))
-	if found == "" {
-		ts.Fatalf("nothing like %q was said", args[1])
+// said keeps what the last command said on a stream and a pattern fits, or its group, in a variable.
+func said(stream string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		found := regexp.MustCompile(args[1]).FindStringSubmatch(strings.TrimSpace(ts.ReadFile(stream)))
+		if found == nil {
+			ts.Fatalf("nothing like %q was said", args[1])
+		}
+		ts.Setenv(args[0], found[len(found)-1])
 	}
-	ts.Setenv(args[0], found)
 }
 
 func shorten(ts *testscript.TestScript, _ bool, args []string) {

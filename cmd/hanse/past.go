@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"sigs.k8s.io/yaml"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// past is what is remembered of an object, of all of a kind, or of all kinds.
+type past struct {
+	fleet *fleet
+	kind  kind
+	name  string
+	// at is the revision that the fleet was at when it was asked.
+	at      uint64
+	changes []v1alpha1.Change // oldest first
+}
+
+func (f *fleet) past(ctx context.Context, k kind, name string) (*past, error) {
+	var fields []string
+	if k.plural != "" {
+		fields = append(fields, "spec.resource="+k.plural)
+	}
+	if name != "" {
+		fields = append(fields, "spec.name="+name)
+	}
+	var list v1alpha1.ChangeList
+	r := request{path: mustKind("Change").path(), query: url.Values{"fieldSelector": {strings.Join(fields, ",")}}}
+	if _, err := f.read(ctx, r, &list); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(list.Items, func(a, b v1alpha1.Change) int {
+		return cmp.Compare(number(a.ResourceVersion), number(b.ResourceVersion))
+	})
+	return &past{fleet: f, kind: k, name: name, at: number(list.ResourceVersion), changes: list.Items}, nil
+}
+
+// number is a resourceVersion of a member, which is the fleet's revision.
+func number(resourceVersion string) uint64 {
+	n, _ := strconv.ParseUint(resourceVersion, 10, 64)
+	return n
+}
+
+func (p *past) title() string { return p.kind.singular() + " " + p.name }
+
+// form is an object at some revision; nil when it was not there.
+type form map[string]any
+
+// text is what people wrote of it.
+func (f form) text() ([]byte, error) {
+	if f == nil {
+		return nil, nil
+	}
+	return yaml.Marshal(f.peoples())
+}
+
+// peoples is the object without what the API and the leader say of it.
+func (f form) peoples() map[string]any {
+	metadata := map[string]any{}
+	full, _ := f["metadata"].(map[string]any)
+	for _, field := range []string{"name", "labels", "annotations"} {
+		if value := full[field]; value != nil {
+			metadata[field] = value
+		}
+	}
+	object := map[string]any{"apiVersion": f["apiVersion"], "kind": f["kind"], "metadata": metadata}
+	if f["spec"] != nil {
+		object["spec"] = f["spec"]
+	}
+	return object
+}
+
+// alike says whether people wrote the same.
+func alike(a, b form) bool {
+	textA, errA := a.text()
+	textB, errB := b.text()
+	return errA == nil && errB == nil && bytes.Equal(textA, textB)
+}
+
+// present is the object as it is.
+func (p *past) present(ctx context.Context) (form, error) {
+	body, err := p.fleet.read(ctx, request{path: p.kind.path(p.name)}, nil)
+	if isReason(err, metav1.StatusReasonNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.form(body)
+}
+
+func (p *past) form(value []byte) (f form, err error) {
+	if err := utiljson.Unmarshal(value, &f); err != nil {
+		return nil, fmt.Errorf("read %s: %w", p.title(), err)
+	}
+	f["apiVersion"], f["kind"] = apiVersion, p.kind.name
+	return f, nil
+}
+
+// formAt a revision is what was before the first change after it, or what is there now.
+func (p *past) formAt(ctx context.Context, revision uint64) (form, error) {
+	if revision > p.at {
+		return nil, usagef("there is no revision %d yet: the fleet is at %d", revision, p.at)
+	}
+	i := slices.IndexFunc(p.changes, func(c v1alpha1.Change) bool { return number(c.ResourceVersion) > revision })
+	if i < 0 {
+		return p.present(ctx)
+	}
+	if first := p.changes[0].Spec; i == 0 && (first.Since == 0 || revision < uint64(first.Since)) {
+		return nil, p.forgotten(revision)
+	}
+	if p.changes[i].Spec.Verb == v1alpha1.ChangeCreate {
+		return nil, nil
+	}
+	var c v1alpha1.Change
+	if _, err := p.fleet.read(ctx, request{path: mustKind("Change").path(p.changes[i].Name, "before")}, &c); err != nil {
+		return nil, err
+	}
+	if c.Spec.Before == nil {
+		return nil, p.forgotten(revision)
+	}
+	return p.form(c.Spec.Before.Raw)
+}
+
+// forgotten says which revisions are remembered.
+func (p *past) forgotten(revision uint64) error {
+	first := p.changes[0]
+	since := number(first.ResourceVersion)
+	if first.Spec.Since > 0 {
+		since = uint64(first.Spec.Since)
+	}
+	return &failure{code: exitError, why: fmt.Sprintf("revision %d is not remembered of it: from %d on it is", revision, since),
+		hints: []hint{{"see what is", "history " + p.kind.singular() + "/" + p.name}}}
+}
+
+// unified is a diff of what people wrote; empty when that is the same.
+func unified(oldName string, before form, newName string, after form) ([]byte, error) {
+	a, err := before.text()
+	if err != nil {
+		return nil, fmt.Errorf("print %s: %w", oldName, err)
+	}
+	b, err := after.text()
+	if err != nil {
+		return nil, fmt.Errorf("print %s: %w", newName, err)
+	}
+	_, text, _ := bytes.Cut(diff.Diff(oldName, a, newName, b), []byte("\n")) // the first line repeats the names
+	return text, nil
+}
