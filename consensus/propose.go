@@ -169,7 +169,7 @@ func (a *attempts) submit(commands []store.Command) ([]store.Result, error) {
 	retry := a.node.newRetry()
 	for {
 		if a.node.cfg.Faults.FreshSequence {
-			renumber(commands)
+			a.node.renumber(commands)
 		}
 		results, err := a.once(commands)
 		switch {
@@ -228,10 +228,11 @@ func (a *attempts) once(commands []store.Command) ([]store.Result, error) {
 	return n.forward(a.ctx, commands)
 }
 
-func renumber(commands []store.Command) {
+// renumber gives commands numbers that nobody has: that is what Faults.FreshSequence is. Chunks have none.
+func (n *Node) renumber(commands []store.Command) {
 	for i := range commands {
 		if commands[i].ID.Seq != 0 {
-			commands[i].ID.Seq++
+			commands[i].ID.Seq = n.sequence.unused()
 		}
 	}
 }

@@ -82,6 +82,14 @@ func (s *sequence) begin(ctx context.Context) (uint64, error) {
 	}
 }
 
+// unused is a number that is nobody's, as it would be after a restart.
+func (s *sequence) unused() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next++
+	return s.next - 1
+}
+
 func (s *sequence) done(seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
