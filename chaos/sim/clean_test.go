@@ -21,8 +21,12 @@ func TestTheSchedulesOfTheBugsAreCleanWithoutThem(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.Seed = *seed
-			if out := sim.Play(t, s, nil); len(out.Faults) > 0 {
+			out := sim.Play(t, s, nil)
+			if len(out.Faults) > 0 {
 				t.Errorf("seed %d: %s", s.Seed, faults(out))
+			}
+			if out.Undecided {
+				t.Errorf("seed %d: %s", s.Seed, unjudged)
 			}
 		})
 	}

@@ -18,16 +18,28 @@ var (
 	times        = flag.Int("times", 5, "how often they play it")
 )
 
+// unjudged is what is wrong with a run in which nothing was found wrong, and not all was looked at.
+const unjudged = "a history took too long to judge: the run is neither clean nor wrong"
+
 // TestSeeds plays schedules that are made from seeds: the first is -seed, or a fresh one.
 func TestSeeds(t *testing.T) {
+	wrong, undecided := 0, 0
 	for i := range *seeds {
 		seed := *seed + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Logf("seed %d", seed)
 			s := sim.Generate(seed)
-			report(t, s, sim.Play(t, s, putBack(t)))
+			out := sim.Play(t, s, putBack(t))
+			if len(out.Faults) > 0 {
+				wrong++
+			}
+			if out.Undecided {
+				undecided++
+			}
+			report(t, s, out)
 		})
 	}
+	t.Logf("%d seeds: %d wrong, %d not judged to the end", *seeds, wrong, undecided)
 }
 
 // TestSchedule plays a schedule again and says how often it fails.
@@ -39,6 +51,9 @@ func TestSchedule(t *testing.T) {
 		if len(out.Faults) > 0 {
 			failed++
 			t.Errorf("%s", faults(out))
+		}
+		if out.Undecided {
+			t.Error(unjudged)
 		}
 	}
 	t.Logf("fails %d of %d", failed, *times)
@@ -95,7 +110,7 @@ func report(t *testing.T, s sim.Schedule, out sim.Outcome) {
 	t.Helper()
 	t.Logf("%d operations, %d revisions, %s of virtual time in %s", out.Ops, out.Revisions, out.Virtual.Round(time.Second), out.Wall.Round(10*time.Millisecond))
 	if out.Undecided {
-		t.Log("a history took too long to judge")
+		t.Errorf("seed %d: %s", s.Seed, unjudged)
 	}
 	if len(out.Faults) > 0 {
 		play := " -v -schedule " + keep(t, s, "")
