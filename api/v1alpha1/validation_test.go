@@ -150,6 +150,10 @@ func TestFleetClusterAndUser(t *testing.T) {
 	for _, n := range []int32{-1, 2, 4, 9} {
 		expectFaults(t, ValidateFleet(&Fleet{ObjectMeta: named("acme"), Spec: FleetSpec{Voters: n}}, "acme"), "spec.voters")
 	}
+	hours := func(n time.Duration) metav1.Duration { return metav1.Duration{Duration: n * time.Hour} }
+	expectFaults(t, ValidateFleet(&Fleet{ObjectMeta: named("acme"), Spec: FleetSpec{Voters: 3, History: &HistorySpec{Keep: 5, For: hours(24)}}}, "acme"))
+	expectFaults(t, ValidateFleet(&Fleet{ObjectMeta: named("acme"), Spec: FleetSpec{Voters: 3, History: &HistorySpec{Keep: -1, For: hours(-1)}}}, "acme"), "spec.history.keep", "spec.history.for")
+	expectFaults(t, ValidateFleet(&Fleet{ObjectMeta: named("acme"), Spec: FleetSpec{Voters: 3, History: &HistorySpec{Keep: MaxHistoryKeep + 1}}}, "acme"), "spec.history.keep")
 
 	cluster := &Cluster{ObjectMeta: named("fra"), Spec: ClusterSpec{Region: "eu"}}
 	SetClusterDefaults(cluster)

@@ -1,0 +1,83 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
+)
+
+// What people write is recorded whatever way it takes, and the leader strikes off what the settings say is too much.
+func TestTheLeaderForgetsOldChanges(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "fra")
+	if _, err := Init(InitOptions{DataDir: dir, Fleet: "acme", Cluster: "fra", Region: "eu", Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"}}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	m := start(t, dir)
+	if err := m.store.WaitFor(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	anyone := apiserver.Asker{Person: v1alpha1.LocalPerson}
+	for i := range 5 {
+		writeSettings(ctx, t, m, anyone, func(f *v1alpha1.Fleet) {
+			f.Labels = map[string]string{"n": fmt.Sprint(i)}
+			f.Spec.History = &v1alpha1.HistorySpec{Keep: 2, For: metav1.Duration{Duration: time.Hour}}
+		})
+	}
+	if _, err := m.createToken(ctx, anyone, law.Terms{}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if n := m.store.View().Count(v1alpha1.KeyChanges); n < 3 { // it may have looked already, between two of them
+		t.Fatalf("%d changes are recorded", n)
+	}
+	written := m.store.View().Revision()
+	m.stop()
+
+	m = start(t, dir) // whoever begins to lead looks
+	defer m.stop()
+	if err := m.store.WaitFor(ctx, written); err != nil {
+		t.Fatal(err)
+	}
+	for v := m.store.View(); v.Count(v1alpha1.KeyChanges) > 3; v = m.store.View() {
+		if err := m.store.WaitFor(ctx, v.Revision()+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changes, _, err := remembered(m.store.View())
+	if err != nil || len(changes) != 3 || m.store.View().Count(v1alpha1.KeyPasts) != 2 {
+		t.Errorf("%d pasts of %v: %v", m.store.View().Count(v1alpha1.KeyPasts), changes, err)
+	}
+}
+
+// writeSettings changes the Fleet as a person.
+func writeSettings(ctx context.Context, t *testing.T, m running, asker apiserver.Asker, change func(*v1alpha1.Fleet)) {
+	t.Helper()
+	kv, _ := m.store.View().Get(v1alpha1.KeyFleets + "acme")
+	var f v1alpha1.Fleet
+	if err := json.Unmarshal(kv.Value, &f); err != nil {
+		t.Fatal(err)
+	}
+	change(&f)
+	op, err := law.Put(kv.Key, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := m.recorded(asker, store.Txn{Then: []store.Op{op}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.node.Propose(ctx, p); err != nil {
+		t.Fatal(err)
+	}
+}

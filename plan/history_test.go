@@ -1,0 +1,89 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"pgregory.net/rapid"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+func TestOldChangesAreForgotten(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	keep := v1alpha1.HistorySpec{Keep: 2, For: metav1.Duration{Duration: 24 * time.Hour}}
+	// A change is OBJECT@HOURS, hours ago, the oldest first.
+	for name, tt := range map[string]struct{ changes, there, forgotten string }{
+		"none":                                     {"", "", ""},
+		"those that are too many of one object":    {"a@4 b@3 a@2 a@1", "a b", "a@4"},
+		"those that are too old":                   {"a@30 a@2", "a", "a@30"},
+		"but for the latest of what is there":      {"a@40 a@30", "a", "a@40"},
+		"of what is not there, the latest too":     {"a@40 a@30", "", "a@30 a@40"},
+		"of what was deleted as long as it is new": {"a@40 a@3", "", "a@40"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var all []Remembered
+			for i, c := range strings.Fields(tt.changes) {
+				object, hours, _ := strings.Cut(c, "@")
+				ago, err := time.ParseDuration(hours + "h")
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, Remembered{Name: c, Object: object, At: now.Add(-ago), Revision: uint64(i)})
+			}
+			there := map[string]bool{}
+			for _, o := range strings.Fields(tt.there) {
+				there[o] = true
+			}
+			if diff := cmp.Diff(tt.forgotten, strings.Join(Forget(all, there, keep, now), " ")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		now := time.Unix(1e9, 0)
+		keep := (*v1alpha1.HistorySpec)(nil).Kept()
+		keep.Keep = rapid.Int32Range(1, 40).Draw(rt, "keep")
+		each := rapid.Int64Range(0, historyBytes/50).Draw(rt, "size")
+		there := map[string]bool{}
+		var all []Remembered
+		for i := range rapid.IntRange(0, 200).Draw(rt, "changes") {
+			object := fmt.Sprint(rapid.IntRange(0, 5).Draw(rt, "object"))
+			there[object] = there[object] || rapid.Bool().Draw(rt, "there")
+			all = append(all, Remembered{Name: fmt.Sprint(i), Object: object, At: now, Revision: uint64(i), Size: each})
+		}
+		forgotten := Forget(all, there, keep, now)
+		count, bytes, latest := map[string]int32{}, int64(0), map[string]string{}
+		for _, c := range all {
+			latest[c.Object] = c.Name
+			if !slices.Contains(forgotten, c.Name) {
+				count[c.Object]++
+				bytes += c.Size
+			}
+		}
+		for object, name := range latest {
+			if there[object] && slices.Contains(forgotten, name) {
+				rt.Fatalf("the latest change of %s is forgotten, and it is there", object)
+			}
+			if count[object] > keep.Keep {
+				rt.Fatalf("%d changes of %s", count[object], object)
+			}
+		}
+		if bytes > historyBytes {
+			rt.Fatalf("%d bytes", bytes)
+		}
+		// What is left is kept when it is asked about again.
+		left := slices.DeleteFunc(slices.Clone(all), func(c Remembered) bool { return slices.Contains(forgotten, c.Name) })
+		if again := Forget(left, there, keep, now); len(again) > 0 {
+			rt.Fatalf("then %v too", again)
+		}
+	})
+}
