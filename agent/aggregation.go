@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-fleet/hanse/aggregate"
@@ -44,6 +45,23 @@ func (a aggregation) frontProxy() *apiserver.FrontProxy {
 		return nil
 	}
 	return &apiserver.FrontProxy{Certificate: a.keeps.Certificate(), Known: a.keeps.Known, Authenticator: a.keeps, Authorizer: a.keeps}
+}
+
+// Reasons why the API is not in the cluster that are no fault.
+const (
+	reasonDisabled  = "Disabled"
+	reasonNoCluster = "NoCluster"
+)
+
+// standing is whether the API is in the cluster.
+func (a aggregation) standing() aggregate.Standing {
+	switch {
+	case a.cluster == nil:
+		return aggregate.Standing{Status: metav1.ConditionFalse, Reason: reasonNoCluster, Message: "the member runs without a kubeconfig"}
+	case a.keeps == nil:
+		return aggregate.Standing{Status: metav1.ConditionFalse, Reason: reasonDisabled, Message: "the member runs with --aggregate=false"}
+	}
+	return a.keeps.Standing()
 }
 
 // withdrawPause is how long a withdrawal that failed waits until it is tried again.

@@ -43,6 +43,7 @@ type leader struct {
 	grants    *objects[v1alpha1.Grant]
 	tombs     *objects[v1alpha1.Tombstone]
 	tokens    *objects[law.Token]
+	told      told
 }
 
 // decidesOn are the prefixes whose change may call for a decision.
@@ -62,6 +63,7 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 		grants:    newObjects[v1alpha1.Grant](v1alpha1.KeyGrants),
 		tombs:     newObjects[v1alpha1.Tombstone](v1alpha1.KeyTombstones),
 		tokens:    newObjects[law.Token](law.KeyTokens),
+		told:      newTold(c),
 	}
 	for ctx.Err() == nil {
 		begun := time.Now()
@@ -112,8 +114,13 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 	for _, c := range s.clusters {
 		s.Clusters = append(s.Clusters, *c.value)
 	}
+	known, _ := l.told.known(v)
 	for cluster, seen := range l.sightings(v) {
-		s.Sightings[cluster] = planned(seen, time.Now())
+		p := planned(seen, time.Now())
+		if a := known[cluster].Aggregated; a != nil {
+			p.Aggregated = metav1.Condition{Status: a.Status, Reason: a.Reason, Message: a.Message}
+		}
+		s.Sightings[cluster] = p
 	}
 	s.named = map[string]map[string]object[v1alpha1.Grant]{}
 	for _, g := range s.grants {

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/hanse-fleet/hanse/aggregate"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/facts"
@@ -30,9 +31,10 @@ const (
 
 // ownFacts collects what this member finds out, and tells it when it differs.
 type ownFacts struct {
-	core *Core
-	mu   sync.Mutex
-	now  facts.Facts
+	core       *Core
+	aggregated func() aggregate.Standing
+	mu         sync.Mutex
+	now        facts.Facts
 }
 
 // run finds out and tells until ctx ends.
@@ -77,6 +79,9 @@ func (o *ownFacts) collect(now time.Time) facts.Facts {
 	if fsync := o.core.node.Fsync(); fsync > 0 {
 		f.Disk = &facts.Disk{Reading: taken, FsyncP999: report.Millis(fsync)}
 	}
+	if s := o.aggregated(); s.Status != "" {
+		f.Aggregated = facts.NewAggregated(now, s.Status, s.Reason, s.Message)
+	}
 	trips := o.core.reports.Trips(maps.Keys(o.core.roundTrips()))
 	for _, peer := range slices.Sorted(maps.Keys(trips)) {
 		f.Trips = append(f.Trips, facts.Trip{Reading: taken, Peer: string(peer), Least: trips[peer].Least, P99: trips[peer].P99})
@@ -106,19 +111,12 @@ func (o *ownFacts) survey(ctx context.Context, cluster *rest.Config) error {
 
 // metrics computes the kind ClusterMetrics: what each cluster's member told last. It is called from one goroutine.
 type metrics struct {
-	core     *Core
+	told
 	clusters *objects[v1alpha1.Cluster]
-	// read keeps what was decoded, while it is what the member told last.
-	read map[store.MemberID]readFacts
-}
-
-type readFacts struct {
-	at    time.Time
-	facts facts.Facts
 }
 
 func newMetrics(c *Core) *metrics {
-	return &metrics{core: c, clusters: newObjects[v1alpha1.Cluster](v1alpha1.KeyClusters), read: map[store.MemberID]readFacts{}}
+	return &metrics{told: newTold(c), clusters: newObjects[v1alpha1.Cluster](v1alpha1.KeyClusters)}
 }
 
 // list computes the metrics of every cluster, sorted by name.
@@ -139,30 +137,6 @@ func (m *metrics) list(v *store.View) ([]v1alpha1.ClusterMetrics, error) {
 	}
 	slices.SortFunc(all, func(a, b v1alpha1.ClusterMetrics) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
-}
-
-// known is what each cluster's member told, and the cluster of each member.
-func (m *metrics) known(v *store.View) (map[string]facts.Facts, map[string]string) {
-	seen, _, _ := m.core.reports.Seen()
-	by, names, kept := map[string]facts.Facts{}, map[string]string{}, map[store.MemberID]readFacts{}
-	for _, member := range v.Members() {
-		names[string(member.ID)] = member.Cluster
-		s := seen[member.ID]
-		if s.Facts == nil {
-			continue
-		}
-		r, ok := m.read[member.ID]
-		if !ok || !r.at.Equal(s.FactsAt) {
-			f, err := facts.Decode(s.Facts, s.FactsAt)
-			if err != nil {
-				m.core.log.Debug("a member tells facts that are none", "cluster", member.Cluster, "err", err)
-			}
-			r = readFacts{s.FactsAt, f}
-		}
-		kept[member.ID], by[member.Cluster] = r, r.facts
-	}
-	m.read = kept
-	return by, names
 }
 
 // readings are a cluster's own, as people see them. The observer is who told them, whatever was told.

@@ -119,7 +119,6 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	works := newWorks(c)
 	shown := computedKind(c, "Work", worksPause, works.list)
 	measured := computedKind(c, "ClusterMetrics", metricsPause, newMetrics(c).list)
-	own := &ownFacts{core: c}
 	serving, err := c.identity.Serving(c.apiHost())
 	if err != nil {
 		return err
@@ -138,6 +137,7 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	}
 	hub := c.tunnels()
 	defer hub.Close()
+	own := &ownFacts{core: c, aggregated: inCluster.standing}
 	api, err := apiserver.New(apiserver.Config{
 		Fleet: c.self.Fleet, Cluster: c.self.Cluster, Version: o.Version, Certificate: serving,
 		TCP: d.people, Socket: d.local, Tunnels: hub.Listener(), Store: apiStore{c}, Companion: c.companion, FrontProxy: inCluster.frontProxy(),

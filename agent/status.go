@@ -10,6 +10,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
+	"github.com/hanse-fleet/hanse/facts"
 	"github.com/hanse-fleet/hanse/report"
 )
 
@@ -44,6 +45,9 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 		_, cs.Zone = epoch.RegionAndZone(v, m.Cluster)
 		cs.OnlyLooks = epoch.Looks(v, m.Cluster)
 		cs.Bundles = countBundles(m.Cluster, works)
+		if cs.Reachable {
+			cs.NotAggregated = notAggregated(seen[m.ID])
+		}
 		s.Clusters = append(s.Clusters, cs)
 	}
 	slices.SortFunc(s.Clusters, func(a, b v1alpha1.ClusterFleetStatus) int { return strings.Compare(a.Name, b.Name) })
@@ -108,6 +112,19 @@ func statusOfCluster(m store.Member, seen report.Sighting, revision store.Revisi
 		}
 	}
 	return cs
+}
+
+// notAggregated is why the fleet's API is not in a member's cluster, though it is meant to be; or nothing.
+func notAggregated(seen report.Sighting) string {
+	if seen.Facts == nil {
+		return ""
+	}
+	f, err := facts.Decode(seen.Facts, seen.FactsAt)
+	a := f.Aggregated
+	if err != nil || a == nil || a.Status != metav1.ConditionFalse || a.Reason == reasonDisabled || a.Reason == reasonNoCluster {
+		return ""
+	}
+	return a.Reason
 }
 
 func countBundles(cluster string, works []v1alpha1.Work) (n v1alpha1.BundleCounts) {

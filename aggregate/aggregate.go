@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -22,6 +23,7 @@ type Aggregation struct {
 	backend     backend
 	client      dynamic.Interface
 	changed     chan struct{} // wakes keep
+	standing    atomic.Pointer[Standing]
 }
 
 // requestTimeout bounds each request to the cluster, but no watch.

@@ -32,10 +32,11 @@ var ErrForeign = errors.New("it is not this member's and is left alone")
 func (a *Aggregation) keep(ctx context.Context) {
 	told := ""
 	for ctx.Err() == nil {
-		err := a.register(ctx)
+		registered, err := a.register(ctx)
 		if ctx.Err() != nil {
 			return
 		}
+		a.stand(standingOf(registered, err))
 		told = a.tell(err, told)
 		wait := keepPause
 		if err != nil && !errors.Is(err, ErrForeign) {
@@ -70,23 +71,31 @@ func (a *Aggregation) tell(err error, told string) string {
 	return err.Error()
 }
 
-// register makes one round. The APIService comes last, when what it points to is there.
-func (a *Aggregation) register(ctx context.Context) error {
+// stand keeps how a round ended. A round that ended without anything to say leaves what was said.
+func (a *Aggregation) stand(now Standing) {
+	if now != (Standing{}) {
+		a.standing.Store(&now)
+	}
+}
+
+// register makes one round, and returns the APIService. It comes last, when what it points to is there.
+func (a *Aggregation) register(ctx context.Context) (registered *unstructured.Unstructured, err error) {
 	owner := a.config.owner()
 	objects := append(roles(owner), home(owner))
 	objects = append(objects, route(a.backend, owner)...)
 	objects = append(objects, registration(a.backend, owner, a.certificate.bundle))
 	for _, o := range objects {
-		if err := a.ensure(ctx, o); err != nil {
-			return fmt.Errorf("%s: %w", o, err)
+		if registered, err = a.ensure(ctx, o); err != nil {
+			return nil, &objectError{o, err}
 		}
 	}
-	return nil
+	return registered, nil
 }
 
 // ensure makes one object as it should be, unless it is somebody else's. An object that is there is written to only in
-// the version that was looked at, and one that is not is created without force, so nothing slips in between.
-func (a *Aggregation) ensure(ctx context.Context, o object) error {
+// the version that was looked at, and one that is not is created without force, so nothing slips in between. It returns
+// the object as it is now.
+func (a *Aggregation) ensure(ctx context.Context, o object) (*unstructured.Unstructured, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	client, wanted := o.in(a.client), o.wanted.DeepCopy()
@@ -95,12 +104,12 @@ func (a *Aggregation) ensure(ctx context.Context, o object) error {
 	case apierrors.IsNotFound(err):
 		found = nil
 	case err != nil:
-		return err
+		return nil, err
 	case o.resource == namespaces:
-		return nil // the reconciler's too
+		return found, nil // the reconciler's too
 	default:
 		if err := foreign(found, a.config.owner()); err != nil {
-			return err
+			return nil, err
 		}
 		wanted.SetUID(found.GetUID())
 		wanted.SetResourceVersion(found.GetResourceVersion())
@@ -108,11 +117,10 @@ func (a *Aggregation) ensure(ctx context.Context, o object) error {
 	}
 	data, err := json.Marshal(wanted)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	force := found != nil
-	_, err = client.Patch(ctx, wanted.GetName(), types.ApplyPatchType, data, metav1.PatchOptions{FieldManager: manager, Force: &force})
-	return err
+	return client.Patch(ctx, wanted.GetName(), types.ApplyPatchType, data, metav1.PatchOptions{FieldManager: manager, Force: &force})
 }
 
 // foreign is an error when an object is not of this member: unmarked, or of another one.

@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
+	"strings"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Bounds of what is told, and of what is believed of others.
@@ -32,6 +36,7 @@ type Facts struct {
 	Storage    *Storage    `json:"storage,omitempty"`
 	Processor  *Processor  `json:"processor,omitempty"`
 	Disk       *Disk       `json:"disk,omitempty"`
+	Aggregated *Aggregated `json:"aggregated,omitempty"`
 	Trips      []Trip      `json:"trips,omitempty"`
 }
 
@@ -89,6 +94,31 @@ type Disk struct {
 	FsyncP999 float64 `json:"fsyncP999"`
 }
 
+// Aggregated is whether the fleet's API is in the cluster's own, in the words of a condition.
+type Aggregated struct {
+	Reading
+	Status  metav1.ConditionStatus `json:"status"`
+	Reason  string                 `json:"reason"`
+	Message string                 `json:"message"`
+}
+
+// wellFormed: nobody else checks what becomes a condition.
+func (a *Aggregated) wellFormed() bool {
+	known := a.Status == metav1.ConditionTrue || a.Status == metav1.ConditionFalse || a.Status == metav1.ConditionUnknown
+	return known && reasonForm.MatchString(a.Reason)
+}
+
+// reasonForm is what metav1.Condition takes for a reason, without its rarer signs.
+var reasonForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
+
+// NewAggregated cuts a message that is too long to be told.
+func NewAggregated(at time.Time, status metav1.ConditionStatus, reason, message string) *Aggregated {
+	if len(message) > maxText {
+		message = strings.ToValidUTF8(message[:maxText-3], "") + "..."
+	}
+	return &Aggregated{Reading: Reading{At: at}, Status: status, Reason: reason, Message: message}
+}
+
 // Trip is the round trip to a member that this one has a connection with, in milliseconds.
 type Trip struct {
 	Reading
@@ -113,6 +143,9 @@ func (f *Facts) each(do func(*Reading)) {
 	}
 	if f.Disk != nil {
 		do(&f.Disk.Reading)
+	}
+	if f.Aggregated != nil {
+		do(&f.Aggregated.Reading)
 	}
 	for i := range f.Trips {
 		do(&f.Trips[i].Reading)
@@ -164,6 +197,9 @@ func (f *Facts) check() error {
 	if c := f.Capacity; c != nil && min(c.Has.CPU, c.Has.Memory, c.Asked.CPU, c.Asked.Memory) < 0 {
 		return errors.New("less than no processor or memory")
 	}
+	if f.Aggregated != nil && !f.Aggregated.wellFormed() {
+		return fmt.Errorf("%q and %q make no condition", f.Aggregated.Status, f.Aggregated.Reason)
+	}
 	if f.Storage != nil && len(f.Storage.Classes) > maxClasses || len(f.Trips) > maxTrips {
 		return fmt.Errorf("more than %d storage classes, or %d neighbours", maxClasses, maxTrips)
 	}
@@ -188,6 +224,9 @@ func (f *Facts) values() (texts []string, numbers []float64) {
 	}
 	if f.Disk != nil {
 		numbers = append(numbers, f.Disk.FsyncP999)
+	}
+	if a := f.Aggregated; a != nil {
+		texts = append(texts, string(a.Status), a.Reason, a.Message)
 	}
 	for _, t := range f.Trips {
 		texts, numbers = append(texts, t.Peer), append(numbers, t.Least, t.P99)

@@ -24,6 +24,7 @@ func whole(now time.Time) Facts {
 		Processor:  &Processor{at(time.Hour), "EPYC", 16, 118},
 		Disk:       &Disk{at(0), 3.58},
 		Trips:      []Trip{{at(0), "m2", 1.5, 3}},
+		Aggregated: &Aggregated{at(0), "False", "NotAvailable", "no route"},
 	}
 }
 
@@ -45,6 +46,30 @@ func TestTheBytesOfFactsStay(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(was), string(data)); diff != "" {
 		t.Errorf("members of other versions read and write this differently: %s", diff)
+	}
+}
+
+func TestWhatMakesNoConditionIsRefused(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	for _, a := range []*Aggregated{
+		NewAggregated(now, "Maybe", "Registered", ""), NewAggregated(now, "True", "not a reason", ""), NewAggregated(now, "True", "", ""),
+		{Status: "True", Reason: "Registered", Message: strings.Repeat("x", maxText+1)},
+	} {
+		data, err := Facts{Aggregated: a}.Encode(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, err := Decode(data, now); err == nil {
+			t.Errorf("taken: %+v", f.Aggregated)
+		}
+	}
+	long := NewAggregated(now, "False", "NotAvailable", strings.Repeat("ä", maxText))
+	data, err := Facts{Aggregated: long}.Encode(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := Decode(data, now); err != nil || f.Aggregated.Message != long.Message {
+		t.Errorf("a long message, cut: %v", err)
 	}
 }
 

@@ -27,14 +27,18 @@ type Sighting struct {
 	Fresh bool
 	// Works by the bundle's name.
 	Works map[string]v1alpha1.WorkStatus
+	// Aggregated is what it said of the fleet's API in its cluster; without a status it said nothing.
+	Aggregated metav1.Condition
 }
 
-// SetReady sets the one condition that our kinds have. Its transition time changes with its status only.
+// SetReady sets the condition that all our kinds have. Its transition time changes with its status only.
 func SetReady(conditions *[]metav1.Condition, status metav1.ConditionStatus, reason, message string, generation int64, now time.Time) {
-	meta.SetStatusCondition(conditions, metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: status, Reason: reason, Message: message,
-		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
-	})
+	setCondition(conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: status, Reason: reason, Message: message}, generation, now)
+}
+
+func setCondition(conditions *[]metav1.Condition, c metav1.Condition, generation int64, now time.Time) {
+	c.ObservedGeneration, c.LastTransitionTime = generation, metav1.NewTime(now.Truncate(time.Second))
+	meta.SetStatusCondition(conditions, c)
 }
 
 // runs says whether a cluster runs a revision, healthy, as its own member reported last.
@@ -142,5 +146,21 @@ func (s Scene) ClusterStatus(c *v1alpha1.Cluster, votes bool) v1alpha1.ClusterSt
 	default:
 		SetReady(&next.Conditions, metav1.ConditionUnknown, "NotSeen", "the leader has not heard from the member yet", c.Generation, s.Now)
 	}
+	s.setAggregated(c, &next)
 	return next
+}
+
+// setAggregated takes over what a member says of the fleet's API in its cluster. Of one that is silent nobody knows; what
+// a new leader has not heard yet stays as it was.
+func (s Scene) setAggregated(c *v1alpha1.Cluster, next *v1alpha1.ClusterStatus) {
+	seen, ok := s.Sightings[c.Name]
+	said := seen.Aggregated
+	switch {
+	case ok && !seen.Fresh && meta.FindStatusCondition(next.Conditions, v1alpha1.ConditionAggregated) != nil:
+		said = metav1.Condition{Status: metav1.ConditionUnknown, Reason: "Silent", Message: "the leader does not hear from the member"}
+	case said.Status == "":
+		return
+	}
+	said.Type = v1alpha1.ConditionAggregated
+	setCondition(&next.Conditions, said, c.Generation, s.Now)
 }

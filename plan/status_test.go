@@ -100,6 +100,43 @@ func TestAClusterIsReadyWhileItIsHeard(t *testing.T) {
 	}
 }
 
+func TestAClusterSaysWhetherTheFleetsAPIIsInIt(t *testing.T) {
+	here := metav1.Condition{Status: metav1.ConditionTrue, Reason: "Registered"}
+	gone := metav1.Condition{Status: metav1.ConditionFalse, Reason: "Forbidden", Message: "no rights"}
+	before := []metav1.Condition{{Type: v1alpha1.ConditionAggregated, Status: here.Status, Reason: here.Reason}}
+	for name, c := range map[string]struct {
+		seen   *plan.Sighting
+		before []metav1.Condition
+		status metav1.ConditionStatus
+		reason string
+	}{
+		"told":                          {&plan.Sighting{Fresh: true, Aggregated: gone}, before, gone.Status, gone.Reason},
+		"told for the first time":       {&plan.Sighting{Fresh: true, Aggregated: here}, nil, here.Status, here.Reason},
+		"not told yet":                  {&plan.Sighting{Fresh: true}, nil, "", ""},
+		"not told to a new leader":      {&plan.Sighting{Fresh: true}, before, here.Status, here.Reason},
+		"not heard by a new leader yet": {nil, before, here.Status, here.Reason},
+		"silent":                        {&plan.Sighting{Aggregated: here}, before, metav1.ConditionUnknown, "Silent"},
+		"silent, and never told":        {&plan.Sighting{}, nil, "", ""},
+	} {
+		s := plan.Scene{Now: time.Unix(1000, 0), Sightings: map[string]plan.Sighting{}}
+		if c.seen != nil {
+			s.Sightings["west"] = *c.seen
+		}
+		cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "west", Generation: 7}}
+		cluster.Status.Conditions = c.before
+		var got metav1.Condition
+		if found := meta.FindStatusCondition(s.ClusterStatus(cluster, false).Conditions, v1alpha1.ConditionAggregated); found != nil {
+			got = *found
+		}
+		if got.Status != c.status || got.Reason != c.reason {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if c.seen != nil && c.seen.Fresh && c.seen.Aggregated.Status != "" && (got.ObservedGeneration != 7 || got.LastTransitionTime.IsZero()) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func TestSurplusRevisionsAreTheOldestThatNobodyUses(t *testing.T) {
 	var all []plan.Kept
 	for i := range 14 {

@@ -77,7 +77,10 @@ type ClusterFleetStatus struct {
 	// RTTMillis is the round trip from the answering member, in milliseconds; 0 for itself or when unknown.
 	RTTMillis float64      `json:"rttMillis,omitempty"`
 	Bundles   BundleCounts `json:"bundles"`
-	LastDrift *Drift       `json:"lastDrift,omitempty"`
+	// NotAggregated is the reason why the fleet's API is not in the cluster's own, though it is meant to be; the Cluster's
+	// condition says more.
+	NotAggregated string `json:"notAggregated,omitempty"`
+	LastDrift     *Drift `json:"lastDrift,omitempty"`
 }
 
 // BundleCounts counts the bundles of a cluster.

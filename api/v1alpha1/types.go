@@ -20,6 +20,9 @@ const (
 // ConditionReady is the one condition type that every kind with a status carries.
 const ConditionReady = "Ready"
 
+// ConditionAggregated says of a Cluster whether the fleet's API is in that cluster's own, as its member said last.
+const ConditionAggregated = "Aggregated"
+
 // +genclient:nonNamespaced
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 

@@ -129,6 +129,7 @@ func (f *field) kubectlSays(cluster, word string, args ...string) func(context.C
 // takenOut is held on a fleet without bundles, and leaves it so.
 func takenOut(t *testing.T, f *field) {
 	const registered = "v1alpha1.fleet.hanse.dev"
+	const aggregated = `jsonpath={range .status.conditions[?(@.type=="Aggregated")]}{.status} {.reason}{end}`
 	sin := &Daemon{Cluster: "sin", Region: "ap", Dir: filepath.Join(f.bed.Dir(), "sin", "hanse"), Log: filepath.Join(f.bed.Dir(), "sin", "log", "apart.log"), hanse: f.hanse}
 	awaitAPI(t, f, "sin")
 	if err := f.cluster(t, "sin").Kill(testbed.Member); err != nil {
@@ -157,10 +158,13 @@ spec: {group: fleet.hanse.dev, version: v1alpha1, groupPriorityMinimum: 10, vers
 			return nil
 		})
 		mentions(t, f.mustKubectl(t, "sin", "", "get", "apiservice", registered, "-o", "jsonpath={.spec.service.name}"), "other")
+		until(t, time.Minute, f.kubectlSays("fra", "False ForeignAPIService", "get", "cluster.fleet.hanse.dev", "sin", "-o", aggregated))
+		mentions(t, f.must(t, "fra", nil, "status").Out, "the fleet's API is not in the cluster sin: ForeignAPIService")
 		f.must(t, "sin", nil, "get", "clusters")
 	})
 	t.Run("when it is gone, the member's takes its place", func(t *testing.T) {
 		f.mustKubectl(t, "sin", "", "delete", "apiservice", registered)
 		awaitAPI(t, f, "sin")
+		until(t, time.Minute, f.kubectlSays("fra", "True Registered", "get", "cluster.fleet.hanse.dev", "sin", "-o", aggregated))
 	})
 }

@@ -110,6 +110,21 @@ func TestOneRegionWithAllAdminsIsToldAndIsNoIllness(t *testing.T) {
 	}
 }
 
+func TestStatusNamesClustersWithoutTheFleetsAPI(t *testing.T) {
+	s := aFleet()
+	if text := rendered(s); strings.Contains(text, "API") {
+		t.Errorf("told of none:\n%s", text)
+	}
+	s.Clusters[1].NotAggregated, s.Clusters[3].NotAggregated = "Forbidden", "NotAvailable"
+	const words = "warning   the fleet's API is not in the cluster fra: Forbidden; nor in pdx\n"
+	if text := rendered(s); !strings.Contains(text, words) {
+		t.Errorf("it is not told:\n%s", text)
+	}
+	if !well(s) {
+		t.Error("it is not well")
+	}
+}
+
 func TestStatusOf300ClustersFitsOneScreen(t *testing.T) {
 	s := aFleet()
 	s.Clusters = nil

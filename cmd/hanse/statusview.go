@@ -302,6 +302,9 @@ func (v statusView) notes() [][]string {
 	if only := v.onlyAdmins(); only != "" {
 		notes = append(notes, []string{v.paint.yellow("warning"), only})
 	}
+	if lacking := v.notAggregated(); lacking != "" {
+		notes = append(notes, []string{v.paint.yellow("warning"), lacking})
+	}
 	if b := v.s.Backup; b != nil {
 		notes = append(notes, []string{"backup", fmt.Sprintf("%s ago: revision %d by %s, to %s", span(v.now.Sub(b.At)), b.Revision, b.By, b.To)})
 	}
@@ -327,6 +330,27 @@ func (v statusView) onlyAdmins() string {
 		return ""
 	}
 	return fmt.Sprintf("all clusters with the right Admin are in %s: without it nobody could change the fleet", v.s.AdminRegions[0])
+}
+
+// notAggregated: the fleet's API is not in the cluster iad: Forbidden; nor in sin. It is in the others, and hanse needs
+// none: the exit code does not tell.
+func (v statusView) notAggregated() string {
+	var why string
+	var names []string
+	for _, c := range v.s.Clusters {
+		if c.NotAggregated != "" {
+			names = append(names, c.Name)
+			why = cmp.Or(why, c.NotAggregated)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	words := fmt.Sprintf("the fleet's API is not in the cluster %s: %s", names[0], why)
+	if len(names) > 1 {
+		words += "; nor in " + few(names[1:])
+	}
+	return words
 }
 
 // drift: last 41 s ago: iad configmap shop/settings, edited by kubectl-patch; 2 clusters in the last hour.
