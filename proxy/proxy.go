@@ -148,6 +148,11 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme, r.Out.URL.Host = p.base.Scheme, p.base.Host
 	r.Out.URL.Path, r.Out.URL.RawPath = path, escaped
 	r.Out.Host = ""
+	if r.Out.Body != nil && r.In.ProtoMajor == 2 {
+		// A refusal comes before the body has ended, and a client that has it sends no more. ReverseProxy's own body cannot be
+		// closed, so the answer would wait for it, and the client for the answer's end.
+		r.Out.Body = r.In.Body
+	}
 	for name := range r.Out.Header {
 		if slices.ContainsFunc(notPassed, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
 			delete(r.Out.Header, name)

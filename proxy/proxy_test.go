@@ -3,14 +3,15 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
@@ -21,10 +22,12 @@ import (
 // member serves people who say in a header who they are, from a cluster that the handler is.
 func member(t *testing.T, cluster http.HandlerFunc) *httptest.Server {
 	t.Helper()
-	behind := httptest.NewServer(cluster)
+	behind := httptest.NewUnstartedServer(cluster)
+	behind.EnableHTTP2 = true
+	behind.StartTLS()
 	t.Cleanup(behind.Close)
 	p, err := New(Config{
-		REST: &rest.Config{Host: behind.URL, BearerToken: "the member's"}, Fleet: "acme", Cluster: "sin", Logger: slog.New(slog.DiscardHandler),
+		REST: &rest.Config{Host: behind.URL, BearerToken: "the member's", TLSClientConfig: rest.TLSClientConfig{Insecure: true}}, Fleet: "acme", Cluster: "sin", Logger: slog.New(slog.DiscardHandler),
 		Person: func(r *http.Request) (Person, bool) {
 			name := r.Header.Get("Test-Person")
 			return Person{Name: name, Role: v1alpha1.RoleViewer}, name != ""
@@ -33,7 +36,9 @@ func member(t *testing.T, cluster http.HandlerFunc) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := httptest.NewServer(p)
+	front := httptest.NewUnstartedServer(p)
+	front.EnableHTTP2 = true
+	front.StartTLS()
 	t.Cleanup(front.Close)
 	return front
 }
@@ -152,7 +157,7 @@ func TestAnUpgradedConnectionGoesBothWays(t *testing.T) {
 		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 		io.Copy(conn, buffered)
 	})
-	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	conn, err := tls.Dial("tcp", server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +171,28 @@ func TestAnUpgradedConnectionGoesBothWays(t *testing.T) {
 	io.WriteString(conn, "hello\n")
 	if line, err := in.ReadString('\n'); err != nil || line != "hello\n" {
 		t.Errorf("%q, %v", line, err)
+	}
+}
+
+func TestARefusalEndsThoughTheBodyDoesNot(t *testing.T) {
+	server := member(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, "no")
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	body, more := io.Pipe()
+	defer more.Close()
+	go io.WriteString(more, "{")
+	r, _ := http.NewRequestWithContext(ctx, http.MethodPatch, server.URL+"/cluster/api", body)
+	r.Header.Set("Test-Person", "anna")
+	answer, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if said, err := io.ReadAll(answer.Body); err != nil || string(said) != "no" || answer.ProtoMajor != 2 {
+		t.Errorf("%s %q, %v", answer.Proto, said, err)
 	}
 }
 

@@ -147,7 +147,7 @@ func (a *across) ask(ctx context.Context, cluster string, answers chan<- found) 
 	if err != nil {
 		return err
 	}
-	config.NegotiatedSerializer = statusOnly()
+	config.NegotiatedSerializer, config.Timeout = statusOnly(), a.c.Duration("timeout") // discovery knows no ctx
 	client, err := rest.UnversionedRESTClientFor(config)
 	if err != nil {
 		return err
