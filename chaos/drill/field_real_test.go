@@ -6,6 +6,7 @@ func TestAFleetOfThreeRegions(t *testing.T) {
 	f := newField(t, 3, 1)
 	t.Run("stock kubectl speaks to the fleet", func(t *testing.T) { stockKubectl(t, f) })
 	t.Run("the fleet is in every cluster", func(t *testing.T) { inEveryCluster(t, f) })
+	t.Run("a person reaches every cluster through any member", func(t *testing.T) { acrossClusters(t, f) })
 	t.Run("a member does not harm its cluster", func(t *testing.T) { unharmed(t, f) })
 	t.Run("the fleet is taken out of a cluster", func(t *testing.T) { takenOut(t, f) })
 	t.Run("a large install comes and goes", func(t *testing.T) { aLargeInstall(t, f) })

@@ -22,6 +22,7 @@ import (
 const (
 	fileKubeconfig            = "kubeconfig"
 	fileControllersKubeconfig = "controllers.kubeconfig"
+	fileAuditPolicy           = "audit.yaml"
 )
 
 // Options say how a cluster is to be.
@@ -81,6 +82,7 @@ func openCluster(dir string, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("open cluster %s: %w", o.Site.Name, err)
 	}
 	err = errors.Join(
+		writeFile(c.path(fileAuditPolicy), []byte(auditPolicy)),
 		writeKubeconfig(c.Kubeconfig(), c.path("pki"), c.site.Name, c.Server(), fileAdmin, fileAdminKey),
 		writeKubeconfig(c.path(fileControllersKubeconfig), c.path("pki"), c.site.Name, c.Server(), fileControllers, fileControllersKey),
 	)
@@ -113,6 +115,9 @@ func (c *Cluster) Server() string { return "https://" + c.site.hostport(portAPIS
 
 // Kubeconfig is the path of a kubeconfig that may do everything.
 func (c *Cluster) Kubeconfig() string { return c.path(fileKubeconfig) }
+
+// AuditLog is the path of what the kube-apiserver writes down of who asked for pods.
+func (c *Cluster) AuditLog() string { return filepath.Join(c.launcher.logs, "audit.log") }
 
 // REST is a new client configuration that may do everything, without a rate limit of the client's own.
 func (c *Cluster) REST() (*rest.Config, error) {

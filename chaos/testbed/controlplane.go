@@ -36,6 +36,15 @@ func (c *Cluster) etcd() program {
 	}}
 }
 
+// auditPolicy has written down who looked into pods and at their logs, and no more: nearly nothing, in a testbed without kubelets.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - {level: Metadata, resources: [{group: "", resources: [pods, pods/log, pods/exec]}]}
+  - {level: None}
+`
+
 // apiServer advertises a loopback address, which Endpoints may not hold: so it keeps none for itself.
 func (c *Cluster) apiServer() program {
 	return program{name: APIServer, path: c.binaries.Path(APIServer), tcp: []int{portAPIServer}, args: []string{
@@ -58,6 +67,7 @@ func (c *Cluster) apiServer() program {
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--authorization-mode=RBAC",
 		"--allow-privileged",
+		"--audit-policy-file=" + c.path(fileAuditPolicy), "--audit-log-path=" + c.AuditLog(),
 		"--shutdown-delay-duration=0s",
 	}}
 }

@@ -1,0 +1,273 @@
+package drill
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/chaos/testbed"
+)
+
+// acrossClusters asks one member for what is in all clusters, as an admin and as somebody who may only look.
+func acrossClusters(t *testing.T, f *field) {
+	kubelet := f.podIn(t, "iad")
+	admin := viaHTTPS{f, f.kubeconfig(t, "fra")}
+	vera := viaHTTPS{f, f.viewer(t, admin.kubeconfig, "vera")}
+	// Roles are bound when a member starts, which may be just now.
+	until(t, time.Minute, func(context.Context) error {
+		if said := vera.tell(t, "get", "pods", "--all-clusters"); said.Code != 0 {
+			return errors.New(said.String())
+		}
+		return nil
+	})
+	t.Run("pods of all clusters, by https and by the socket", func(t *testing.T) {
+		for _, said := range []Said{vera.tell(t, "get", "pods", "-A", "--all-clusters"), f.must(t, "sin", nil, "get", "pods", "-A", "--all-clusters")} {
+			mentions(t, said.Out, "CLUSTER   NAMESPACE", "iad       default     web")
+		}
+		var list corev1.PodList
+		said := vera.tell(t, "get", "po", "web", "--all-clusters", "-l", "app=web", "-o", "json")
+		if err := json.Unmarshal([]byte(said.Out), &list); err != nil || len(list.Items) != 1 || list.Items[0].Annotations["fleet.hanse.dev/cluster"] != "iad" {
+			t.Errorf("%v: %s", err, said)
+		}
+	})
+	t.Run("the cluster's own rules decide", func(t *testing.T) {
+		mentions(t, ended(t, 1, vera.tell(t, "get", "secrets", "--all-clusters"), nil).Talk, `User "hanse:vera" cannot list`)
+		mentions(t, ended(t, 1, vera.kubectl(t, "iad", "label", "pod", "web", "by=vera"), nil).Talk, `User "hanse:vera" cannot patch`)
+		mentions(t, ended(t, 0, admin.kubectl(t, "iad", "label", "pod", "web", "by=admin"), nil).Out, "pod/web labeled")
+	})
+	t.Run("nobody asks in another's name", func(t *testing.T) {
+		if said := admin.kubectl(t, "iad", "get", "pods", "--as=root"); said.Code == 0 {
+			t.Error(said)
+		}
+	})
+	t.Run("a log that is followed comes as it is written", func(t *testing.T) { vera.follows(t, kubelet) })
+	t.Run("the cluster writes down who it was", func(t *testing.T) {
+		until(t, 30*time.Second, func(context.Context) error { return f.audited(t, "iad", "hanse:vera", "web", "log") })
+	})
+	t.Run("a dead cluster is named and not waited for", func(t *testing.T) {
+		f.kill(t, "ap")
+		said := ended(t, 3, vera.tell(t, "get", "namespaces", "--all-clusters"), nil)
+		mentions(t, said.Out, "fra       default", "iad       default")
+		mentions(t, said.Talk, "sin: fra does not reach sin", "2 of 3 clusters answered; what is in sin is not shown")
+		t.Logf("after %s", round(said.Took))
+		f.healAll(t)
+		f.heal(t)
+	})
+	t.Run("who is let go is nobody there at once, and hears no more", func(t *testing.T) {
+		ended := vera.follows(t, kubelet)
+		f.must(t, "fra", nil, "delete", "user", "vera")
+		until(t, 10*time.Second, func(context.Context) error {
+			if said := vera.tell(t, "get", "pods", "--all-clusters"); said.Code == 0 {
+				return errors.New(said.String())
+			}
+			return nil
+		})
+		ended()
+	})
+}
+
+// viaHTTPS is a person with a kubeconfig that hanse wrote.
+type viaHTTPS struct {
+	*field
+	kubeconfig string
+}
+
+func (p viaHTTPS) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, p.hanse, args...)
+	cmd.Env = append(ownEnv(), "HANSE_CONFIG="+p.kubeconfig)
+	if kubernetes, err := testbed.FindBinaries(); err == nil {
+		cmd.Env = append(cmd.Env, "KUBECTL="+kubernetes.Path(testbed.Kubectl))
+	}
+	return cmd
+}
+
+func (p viaHTTPS) tell(t *testing.T, args ...string) Said {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := p.command(ctx, args...)
+	var out, talk bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &talk
+	begun := time.Now()
+	if err := cmd.Run(); cmd.ProcessState == nil || ctx.Err() != nil {
+		t.Fatalf("hanse %s: %v", strings.Join(args, " "), err)
+	}
+	return Said{Out: out.String(), Talk: talk.String(), Code: cmd.ProcessState.ExitCode(), Took: time.Since(begun)}
+}
+
+func (p viaHTTPS) kubectl(t *testing.T, cluster string, args ...string) Said {
+	t.Helper()
+	return p.tell(t, append([]string{"kubectl", "--cluster", cluster, "--"}, args...)...)
+}
+
+// follows reads a line of a log before the next one is written. It goes on until ended, or its end is waited for.
+func (p viaHTTPS) follows(t *testing.T, lines chan<- string) (ended func()) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	cmd := p.command(ctx, "logs", "--cluster", "iad", "-f", "web")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := bufio.NewScanner(out)
+	for _, line := range []string{"first", "second", "third"} {
+		select {
+		case lines <- line:
+		case <-ctx.Done():
+			t.Fatal("nobody follows the log")
+		}
+		if !heard.Scan() || heard.Text() != line {
+			t.Fatalf("%q, %v instead of %q", heard.Text(), heard.Err(), line)
+		}
+	}
+	return func() {
+		if heard.Scan() || ctx.Err() != nil {
+			t.Errorf("it goes on: %q, %v", heard.Text(), ctx.Err())
+		}
+		_ = cmd.Wait() // how it ended is for others to see
+	}
+}
+
+// kubeconfig is an admin's, as hanse prints it beside a member.
+func (f *field) kubeconfig(t *testing.T, cluster string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, []byte(f.must(t, cluster, nil, "kubeconfig").Out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// viewer lets somebody in who may only look, and gives them a kubeconfig like another one.
+func (f *field) viewer(t *testing.T, like, name string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name+".pem")
+	if err := agent.NewPerson(file, name); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key := split(text)
+	block, _ := pem.Decode(certificate)
+	parsed, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := v1alpha1.PinOf(parsed.RawSubjectPublicKeyInfo)
+	f.must(t, "fra", []byte(fmt.Sprintf("{apiVersion: fleet.hanse.dev/v1alpha1, kind: User, metadata: {name: %s}, spec: {pin: %q, role: Viewer}}", name, pin)), "apply", "-f", "-")
+	config, err := clientcmd.LoadFromFile(like)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range config.AuthInfos {
+		who.ClientCertificateData, who.ClientKeyData = certificate, key
+	}
+	out := filepath.Join(t.TempDir(), name)
+	if err := clientcmd.WriteToFile(*config, out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func split(text []byte) (certificate, key []byte) {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "CERTIFICATE" {
+			certificate = pem.EncodeToMemory(block)
+		} else {
+			key = pem.EncodeToMemory(block)
+		}
+	}
+	return certificate, key
+}
+
+// podIn puts a node into a cluster whose kubelet is this test, and a pod on it. What is sent to the channel is logged by the pod.
+func (f *field) podIn(t *testing.T, cluster string) chan<- string {
+	t.Helper()
+	lines := make(chan string)
+	kubelet := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for {
+			http.NewResponseController(w).Flush()
+			select {
+			case line := <-lines:
+				fmt.Fprintln(w, line)
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}))
+	t.Cleanup(func() { kubelet.CloseClientConnections(); kubelet.Close() })
+	address := kubelet.Listener.Addr().(*net.TCPAddr)
+	client := f.kubernetes(t, cluster)
+	_, err := client.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "worker"}}, metav1.CreateOptions{})
+	if err == nil {
+		status := fmt.Sprintf(`{"status":{"addresses":[{"type":"InternalIP","address":%q}],"daemonEndpoints":{"kubeletEndpoint":{"Port":%d}}}}`, address.IP, address.Port)
+		_, err = client.CoreV1().Nodes().Patch(t.Context(), "worker", types.MergePatchType, []byte(status), metav1.PatchOptions{}, "status")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	no := false
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Labels: map[string]string{"app": "web"}},
+		Spec:       corev1.PodSpec{NodeName: "worker", AutomountServiceAccountToken: &no, Containers: []corev1.Container{{Name: "app", Image: "app"}}},
+	}
+	until(t, 30*time.Second, func(ctx context.Context) error { // the namespace's service account comes a moment after it
+		_, err := client.CoreV1().Pods("default").Create(ctx, pod, metav1.CreateOptions{})
+		return err
+	})
+	t.Cleanup(func() {
+		now := int64(0)
+		err := client.CoreV1().Pods("default").Delete(context.Background(), "web", metav1.DeleteOptions{GracePeriodSeconds: &now})
+		if err := errors.Join(err, client.CoreV1().Nodes().Delete(context.Background(), "worker", metav1.DeleteOptions{})); err != nil {
+			t.Error(err)
+		}
+	})
+	return lines
+}
+
+// audited is an error unless a cluster has written down that somebody asked for a pod.
+func (f *field) audited(t *testing.T, cluster, who, pod, subresource string) error {
+	log, err := os.ReadFile(f.cluster(t, cluster).AuditLog())
+	if err != nil {
+		return err
+	}
+	for line := range bytes.Lines(log) {
+		var e struct {
+			ImpersonatedUser struct {
+				Username string
+				Groups   []string
+			}
+			ObjectRef struct{ Name, Subresource string }
+		}
+		if json.Unmarshal(line, &e) == nil && e.ImpersonatedUser.Username == who && e.ObjectRef.Name == pod && e.ObjectRef.Subresource == subresource {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is not in the audit log of %s", who, cluster)
+}
