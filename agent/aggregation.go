@@ -13,6 +13,7 @@ import (
 	"github.com/hanse-fleet/hanse/aggregate"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/internal/pause"
+	"github.com/hanse-fleet/hanse/project"
 	"github.com/hanse-fleet/hanse/proxy"
 )
 
@@ -67,7 +68,7 @@ func (a aggregation) standing() aggregate.Standing {
 // withdrawPause is how long a withdrawal that failed waits until it is tried again.
 const withdrawPause = 10 * time.Second
 
-// partingTime is how long a removed member tries to take its API out before it ends.
+// partingTime is how long a removed member tries to leave nothing behind before it ends.
 const partingTime = 30 * time.Second
 
 // run keeps the API in the cluster, or takes it out and is done.
@@ -75,20 +76,27 @@ func (a aggregation) run(ctx context.Context) error {
 	if a.keeps != nil {
 		return a.keeps.Run(ctx)
 	}
+	withdraw(ctx, func() error { return aggregate.Remove(ctx, a.cluster, a.self.Fleet, a.self.Cluster) }, a.log)
+	return nil
+}
+
+// withdraw takes something out of the cluster, however often that must be tried, until ctx ends.
+func withdraw(ctx context.Context, remove func() error, log *slog.Logger) {
 	for {
-		err := aggregate.Remove(ctx, a.cluster, a.self.Fleet, a.self.Cluster)
+		err := remove()
 		if err == nil || ctx.Err() != nil {
-			return nil
+			return
 		}
-		a.log.Warn("the fleet's API may still be in this cluster", "err", err)
+		log.Warn("something of the fleet's is still in this cluster", "err", err)
 		if !pause.For(ctx, withdrawPause) {
-			return nil
+			return
 		}
 	}
 }
 
-// parting takes the API of a member out of its cluster when the member ends because it was removed: a dead one would hold
-// up the deletion of namespaces there. Should it fail, the next start of the removed member tries again.
+// parting takes out of a member's cluster what shows or serves the fleet there, when the member ends because it was removed.
+// The API comes first: a dead one would hold up the deletion of namespaces. Should it fail, the next start of the removed
+// member tries again.
 func parting(err error, o Options, me self) error {
 	if !errors.Is(err, ErrRemoved) || o.Kubeconfig == "" {
 		return err
@@ -97,14 +105,12 @@ func parting(err error, o Options, me self) error {
 	defer cancel()
 	config, failed := clusterConfig(o.Kubeconfig)
 	if failed == nil {
-		failed = aggregate.Remove(ctx, config, me.Fleet, me.Cluster)
+		failed = errors.Join(
+			aggregate.Remove(ctx, config, me.Fleet, me.Cluster), project.Remove(ctx, config, me.Fleet), proxy.Remove(ctx, config, me.Fleet, me.Cluster),
+		)
 	}
 	if failed != nil {
-		o.Logger.Warn("the fleet's API may still be in this cluster; take it out: kubectl delete apiservice v1alpha1.fleet.hanse.dev", "err", failed)
-		return err
-	}
-	if failed = proxy.Remove(ctx, config, me.Fleet, me.Cluster); failed != nil {
-		o.Logger.Warn("the fleet's roles may still be bound in this cluster, which gives nobody anything any more", "err", failed)
+		o.Logger.Warn("something of the fleet's is still in this cluster; docs/kubectl.md says how to take it out by hand", "err", failed)
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-fleet/hanse/apiserver"
+	"github.com/hanse-fleet/hanse/project"
 	"github.com/hanse-fleet/hanse/reconcile"
 )
 
@@ -187,7 +188,9 @@ func (c *Core) reconcile(ctx context.Context, o Options, cluster *rest.Config) e
 	if err != nil {
 		return err
 	}
-	beside := func(context.Context) {}
+	beside := func(ctx context.Context) {
+		withdraw(ctx, func() error { return project.Remove(ctx, cluster, c.self.Fleet) }, c.log.With("room", "project"))
+	}
 	if projector != nil {
 		beside = projector.Run
 	}

@@ -209,6 +209,38 @@ func TestDefinitionsAreInstalledWhenAsked(t *testing.T) {
 	consume(t, program, k.get(placementDecisions, "shop-0"))
 }
 
+func TestALeavingMemberLeavesNothingOfOursAndAllElse(t *testing.T) {
+	k, l := startKube(t), newLog()
+	if err := project.Remove(t.Context(), k.rest, "acme"); err != nil {
+		t.Errorf("where the kinds are not known: %v", err)
+	}
+	l.say(fleet(10, "fra", "sin"))
+	_, stop := start(t, k, l, func(c *project.Config) { c.InstallCRDs = true })
+	eventually(t, "the fleet is projected", func() bool {
+		return k.names(clusterProperties) != "" && k.names(clusterProfiles) == "fra sin" && k.names(placementDecisions) == "shop-0"
+	})
+	stop()
+	k.create(clusterProfiles, `{apiVersion: multicluster.x-k8s.io/v1alpha1, kind: ClusterProfile, metadata: {name: copied, namespace: hanse-system, labels: {fleet.hanse.dev/fleet: acme}}, spec: {clusterManager: {name: other}}}`)
+	if err := project.Remove(t.Context(), k.rest, "other"); err != nil {
+		t.Error(err)
+	}
+	if got := k.names(clusterProfiles); got != "copied fra sin" {
+		t.Errorf("another fleet's member left %s", got)
+	}
+	for range 2 {
+		if err := project.Remove(t.Context(), k.rest, "acme"); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := k.names(clusterProperties) + k.names(clusterProfiles) + k.names(placementDecisions); got != "copied" {
+		t.Errorf("left: %s", got)
+	}
+	ns, err := k.typed.CoreV1().Namespaces().Get(t.Context(), project.Namespace, metav1.GetOptions{})
+	if err != nil || ns.Labels["multicluster.x-k8s.io/clusterset"] != "" {
+		t.Errorf("the namespace: %v, %v", ns.Labels, err)
+	}
+}
+
 func TestADefinitionOfSomebodyElseIsLeftAlone(t *testing.T) {
 	k, l := startKube(t), newLog()
 	k.standardCRDs()

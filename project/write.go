@@ -87,10 +87,7 @@ func (p *projection) reread(ctx context.Context, name string) error {
 
 // remove deletes exactly the object that was decided about.
 func (p *projection) remove(ctx context.Context, name string, l live) error {
-	ctx, cancel := context.WithTimeout(ctx, p.config.Timing.Request)
-	defer cancel()
-	err := p.client.Delete(ctx, name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &l.uid, ResourceVersion: &l.version}})
-	if err != nil && !apierrors.IsNotFound(err) {
+	if err := p.delete(ctx, name, l.uid, l.version); err != nil {
 		return fmt.Errorf("delete %s %s: %w", p.kind, name, err)
 	}
 	p.logger.Info("what it showed was removed from the fleet; the projection is deleted", "name", name)

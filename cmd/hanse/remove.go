@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 func removeVerb() *cli.Command {
@@ -47,6 +49,7 @@ func removeAction(c *cli.Context) error {
 	}
 	fmt.Fprintf(c.App.Writer, "cluster %s removed%s\n", name, atRevision(body))
 	fmt.Fprintln(c.App.ErrWriter, "its member is cut off everywhere; what runs in the cluster goes on, and nothing of the fleet's repairs it any more")
+	fmt.Fprintln(c.App.ErrWriter, "a member that is dead takes the fleet's API out of its cluster when it is started once more; should it never be, there: kubectl delete apiservice v1alpha1."+v1alpha1.GroupName)
 	return nil
 }
 
