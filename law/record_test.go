@@ -3,11 +3,14 @@ package law
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -112,6 +115,55 @@ func TestWhatIsNoTrueRecordIsRefused(t *testing.T) {
 				t.Errorf("%v\n%s", err, words(ops))
 			}
 		})
+	}
+}
+
+// writeLarge writes ops as a member does: what is large in chunks.
+func (r *realm) writeLarge(who Who, ops ...store.Op) {
+	r.Helper()
+	txn, chunks := store.SplitTxn(store.Txn{Then: r.wholeBy(who, ops...)})
+	for _, c := range chunks {
+		r.write(store.Command{Proposer: "id-fra", Chunk: c.Data})
+	}
+	if err := r.tryBare("id-fra", who.Person, 0, txn.Then...); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// The chunks of what was before are those that lay there already, so ten edits of a megabyte are not ten megabytes.
+func TestThePastOfALargeBundleSharesItsChunks(t *testing.T) {
+	r := newRealm(t)
+	size := func() int {
+		var b bytes.Buffer
+		if _, err := r.store.Snapshot().WriteTo(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.Len()
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	manifest := func() runtime.RawExtension {
+		words := make([]byte, 20<<10)
+		for i := range words {
+			words[i] = "abcdefghijklmnop"[random.IntN(16)]
+		}
+		return runtime.RawExtension{Raw: fmt.Appendf(nil, `{"apiVersion":"v1","kind":"ConfigMap","data":{"x":%q}}`, words)}
+	}
+	large := r.bundle("large", "fra")
+	for range 50 {
+		large.Spec.Manifests = append(large.Spec.Manifests, manifest())
+	}
+	empty := size()
+	r.writeLarge(anna, r.put(v1alpha1.KeyBundles+"large", large))
+	once := size() - empty
+	for range 10 {
+		large.Generation++
+		large.Spec.Manifests[random.IntN(50)] = manifest()
+		r.writeLarge(anna, r.put(v1alpha1.KeyBundles+"large", large))
+	}
+	if grown := size() - empty - once; grown > 3*once {
+		t.Errorf("a bundle of %d KiB grew by %d KiB with ten edits of 20 KiB", once>>10, grown>>10)
+	} else {
+		t.Logf("a bundle of %d KiB grew by %d KiB with ten edits of 20 KiB", once>>10, grown>>10)
 	}
 }
 
