@@ -13,15 +13,17 @@ import (
 )
 
 const (
-	// forgetEvery is how often old changes are looked for: all there are have to be read.
+	// forgetEvery is how often old changes are looked for, as all there are have to be read, and forgetAfter so many new ones.
 	forgetEvery = time.Minute
+	forgetAfter = 500
 	// forgottenAtOnce bounds the ops of one transaction.
 	forgottenAtOnce = 1000
 )
 
 // forget strikes off changes that the fleet is to remember no longer, and what was before them.
 func (l *leader) forget(ctx context.Context, s scene) error {
-	if s.Now.Sub(l.forgot) < forgetEvery {
+	n := s.view.Count(v1alpha1.KeyChanges)
+	if s.Now.Sub(l.forgot) < forgetEvery && n < l.remembered+forgetAfter {
 		return nil
 	}
 	changes, there, err := remembered(s.view)
@@ -34,6 +36,7 @@ func (l *leader) forget(ctx context.Context, s scene) error {
 	} else {
 		l.forgot = s.Now
 	}
+	l.remembered = n - len(names)
 	var ops []store.Op
 	for _, name := range names {
 		ops = append(ops, store.Delete(v1alpha1.KeyChanges+name), store.Delete(v1alpha1.KeyPasts+name))

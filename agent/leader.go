@@ -33,8 +33,9 @@ type leader struct {
 	term uint64
 	// statusWritten is when each object's status was written last, by key.
 	statusWritten map[string]time.Time
-	// forgot is when old changes were looked for last.
-	forgot time.Time
+	// forgot is when old changes were looked for last, and how many were left.
+	forgot     time.Time
+	remembered int
 
 	bundles   *objects[v1alpha1.Bundle]
 	clusters  *objects[v1alpha1.Cluster]
@@ -177,9 +178,9 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 		errs = append(errs, l.withdrawDeleted(ctx, s, t))
 	}
 	if l.store.View().Revision() == v.Revision() {
-		errs = append(errs, l.writeStatuses(ctx, s), l.collect(ctx, s), l.forget(ctx, s), l.raise(ctx, s))
+		errs = append(errs, l.writeStatuses(ctx, s), l.collect(ctx, s), l.raise(ctx, s))
 	}
-	return errors.Join(append(errs, l.orderBackup(ctx, s))...)
+	return errors.Join(append(errs, l.forget(ctx, s), l.orderBackup(ctx, s))...)
 }
 
 // write proposes a decision. One that was overtaken by another write is no error: the next pass sees it.
