@@ -62,6 +62,7 @@ func acrossClusters(t *testing.T, f *field) {
 		}
 	})
 	t.Run("a log that is followed comes as it is written", func(t *testing.T) { vera.follows(t, kubelet) })
+	t.Run("a consumer of ClusterProfiles reaches a cluster by its own library", func(t *testing.T) { vera.consumes(t) })
 	t.Run("the cluster writes down who it was", func(t *testing.T) {
 		until(t, 30*time.Second, func(context.Context) error { return f.audited(t, "iad", "hanse:vera", "web", "log") })
 	})
@@ -150,6 +151,40 @@ func (p viaHTTPS) follows(t *testing.T, lines chan<- string) (ended func()) {
 		}
 		_ = cmd.Wait() // how it ended is for others to see
 	}
+}
+
+// consumes asks a cluster as the tools of SIG Multicluster do: with nothing but the ClusterProfile that another cluster shows,
+// and `hanse credential` for the access provider hanse.
+func (p viaHTTPS) consumes(t *testing.T) {
+	rooms := filepath.Join("..", "..", "project")
+	p.mustKubectl(t, "fra", "", "apply", "--server-side", "-f", filepath.Join(rooms, "crds"))
+	consumer, providers := filepath.Join(t.TempDir(), "consumer"), filepath.Join(t.TempDir(), "providers.json")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-C", filepath.Join(rooms, "testdata", "consumer"), "-o", consumer, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build consumer: %v\n%s", err, out)
+	}
+	text := fmt.Sprintf(`{"providers": [{"name": "hanse", "execConfig": {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never",
+		"command": %q, "args": ["credential", "--config", %q], "provideClusterInfo": true}}]}`, p.hanse, p.kubeconfig)
+	if err := os.WriteFile(providers, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	took := until(t, 2*time.Minute, func(ctx context.Context) error { // a kind that is new is noticed within a minute
+		profile, err := p.field.kubectl(ctx, "fra", "", "get", "clusterprofiles", "-n", "hanse-system", "iad", "-o", "json")
+		if err != nil {
+			return err
+		}
+		cmd := exec.CommandContext(ctx, consumer, providers, "/api/v1/namespaces/default/pods/web")
+		cmd.Env, cmd.Stdin = ownEnv(), strings.NewReader(profile)
+		said, err := cmd.CombinedOutput()
+		if err == nil && !bytes.Contains(said, []byte(`"name":"web"`)) {
+			err = errors.New("there is no pod web in it")
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, said)
+		}
+		return err
+	})
+	t.Logf("after %s", round(took))
+	p.mustKubectl(t, "fra", "", "delete", "-f", filepath.Join(rooms, "crds"))
 }
 
 // kubeconfig is an admin's, as hanse prints it beside a member.

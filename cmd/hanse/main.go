@@ -65,7 +65,7 @@ func newApp(name string, in io.Reader, out, talk io.Writer) *cli.App {
 			applyVerb(), getVerb(), deleteVerb(), statusVerb(), leadVerb(), removeVerb(), logsVerb(), kubectlVerb(),
 			historyVerb(), rollbackVerb(),
 			backupVerb(), restoreVerb(), recoverVerb(), resumeVerb(),
-			kubeconfigVerb(), versionVerb(), completionVerb(), completeVerb(), helpVerb(),
+			kubeconfigVerb(), credentialVerb(), versionVerb(), completionVerb(), completeVerb(), helpVerb(),
 		),
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/backup/s3test"
 )
 
@@ -31,6 +32,7 @@ func TestMain(m *testing.M) {
 //	member MODE                what the member does from now on: see member.fault
 //	cluster NAME DOES          what a cluster does with bundles: ready, refuses, silent, away
 //	binary FILE                make a file that is no text
+//	person FILE                make a key and a certificate
 //	asked TEXT                 the member was asked something with TEXT in it
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -59,6 +61,9 @@ func TestScripts(t *testing.T) {
 				m.clusters[args[0]] = args[1]
 			},
 			"asked": asked,
+			"person": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(agent.NewPerson(ts.MkAbs(args[0]), "nobody"))
+			},
 			"binary": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte{0x7f, 'E', 'L', 'F', 0, 1, 2, 0xff}, 0o600))
 			},
