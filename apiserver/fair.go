@@ -28,16 +28,19 @@ const (
 	// maxWaiting and maxWait are how many requests of one asker wait for a seat, and for how long.
 	maxWaiting = 256
 	maxWait    = 5 * time.Second
+	// roomBytes bounds what clients are sent by watches and have not taken yet.
+	roomBytes = 128 << 20
 )
 
-// shares are the seats of a server.
-type shares struct{ writes, reads, watches *seats }
+// shares are the seats of a server; those of the room are its bytes.
+type shares struct{ writes, reads, watches, room *seats }
 
-func newShares() shares {
+func newShares(stall time.Duration) shares {
 	return shares{
 		writes:  newSeats(writeSeats, maxWaiting, maxWait),
 		reads:   newSeats(readSeats, maxWaiting, maxWait),
 		watches: newSeats(watchSeats, 0, maxWait),
+		room:    newSeats(roomBytes, watchSeats, stall),
 	}
 }
 

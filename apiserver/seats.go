@@ -65,15 +65,43 @@ func (s *seats) take(ctx context.Context, who string, n int) (giveBack func(), e
 	return nil, err
 }
 
-// line seats a request, or lets it wait behind those of the same asker; false when too many wait.
-func (s *seats) line(who string, w *waiter) bool {
+// now takes n seats if the asker may have them at once.
+func (s *seats) now(who string, n int) (giveBack func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	a := s.asker(who)
+	defer s.forget(who, a)
+	if len(a.waiting) > 0 || a.held+n > s.free {
+		return nil, false
+	}
+	a.held += n
+	s.free -= n
+	return func() { s.give(who, n) }, true
+}
+
+// wanted says that the asker waits for seats.
+func (s *seats) wanted(who string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.askers[who]
+	return a != nil && len(a.waiting) > 0
+}
+
+// asker needs the lock.
+func (s *seats) asker(who string) *asker {
 	a := s.askers[who]
 	if a == nil {
 		a = &asker{}
 		s.askers[who] = a
 	}
+	return a
+}
+
+// line seats a request, or lets it wait behind those of the same asker; false when too many wait.
+func (s *seats) line(who string, w *waiter) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.asker(who)
 	defer s.forget(who, a)
 	s.came++
 	w.came = s.came

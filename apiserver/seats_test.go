@@ -36,6 +36,30 @@ func TestSeatsAreShared(t *testing.T) {
 	}
 }
 
+func TestSeatsAreTakenAtOnceOrNotAtAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSeats(4, 8, time.Minute)
+		giveBack, ok := s.now("ann", 2)
+		if _, more := s.now("ann", 1); !ok || more {
+			t.Errorf("of two asks, got %v and %v", ok, more)
+		}
+		waited := make(chan func(), 1)
+		go func() {
+			giveBack, _ := s.take(t.Context(), "ann", 2)
+			waited <- giveBack
+		}()
+		synctest.Wait()
+		if _, ok := s.now("ann", 0); ok || !s.wanted("ann") || s.wanted("bob") {
+			t.Error("ann waits, and who waits comes first")
+		}
+		giveBack()
+		(<-waited)()
+		if s.free != 4 || len(s.askers) != 0 {
+			t.Errorf("at the end %d of 4 are free, %d askers are known", s.free, len(s.askers))
+		}
+	})
+}
+
 func TestASeatThatIsGivenBackGoesToWhoHoldsLeast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSeats(4, 8, time.Minute)

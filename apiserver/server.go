@@ -29,14 +29,15 @@ const (
 
 // Server serves the kinds of one fleet.
 type Server struct {
-	config  Config
-	scheme  *runtime.Scheme
-	codecs  serializer.CodecFactory
-	quorum  *kvstorage.Quorum
-	users   *users
-	shares  shares
-	handler http.Handler
-	stop    func()
+	config   Config
+	scheme   *runtime.Scheme
+	codecs   serializer.CodecFactory
+	quorum   *kvstorage.Quorum
+	audience *kvstorage.Audience
+	users    *users
+	shares   shares
+	handler  http.Handler
+	stop     func()
 }
 
 // New makes a server; Run serves.
@@ -49,7 +50,8 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("make API server: %w", err)
 	}
 	s := &Server{config: c, scheme: scheme, codecs: serializer.NewCodecFactory(scheme), quorum: new(kvstorage.Quorum),
-		users: &users{store: c.Store, logger: c.Logger}, shares: newShares()}
+		users: &users{store: c.Store, logger: c.Logger}, shares: newShares(c.Timing.Completed().Stall)}
+	s.audience = kvstorage.NewAudience(room{s.shares.room, c.Cluster})
 	if err := s.build(); err != nil {
 		return nil, fmt.Errorf("make API server: %w", err)
 	}
@@ -72,6 +74,7 @@ func (s *Server) build() error {
 		return err
 	}
 	group := genericserver.NewDefaultAPIGroupInfo(v1alpha1.GroupName, s.scheme, runtime.NewParameterCodec(s.scheme), s.codecs)
+	group.NegotiatedSerializer = splicing{s.codecs}
 	group.VersionedResourcesStorageMap[v1alpha1.SchemeGroupVersion.Version] = resources
 	if err := generic.InstallAPIGroup(&group); err != nil {
 		return err

@@ -21,8 +21,11 @@ const pieceSize = 16 << 10
 
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
-// unstalled ends an answer that never ends by itself once its client takes no piece of it for Timing.Stall. Nobody can be
-// told: it does not read. The log says who it was.
+// moment is how long a piece may wait while the same client waits for room.
+const moment = 2 * time.Second
+
+// unstalled ends an answer that never ends by itself once its client takes no piece of it for Timing.Stall, or for a moment
+// when what it holds is wanted by others of the same asker. Nobody can be told: it does not read. The log says who it was.
 func (s *Server) unstalled(h http.Handler, longRunning apirequest.LongRunningRequestCheck) http.Handler {
 	patience := s.config.Timing.Completed().Stall
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -31,10 +34,11 @@ func (s *Server) unstalled(h http.Handler, longRunning apirequest.LongRunningReq
 			h.ServeHTTP(w, r)
 			return
 		}
-		paced := newPacedWriter(w, patience)
+		who := asking(r.Context())
+		paced := newPacedWriter(w, patience, func() bool { return s.shares.room.wanted(who) })
 		h.ServeHTTP(responsewriter.WrapForHTTP1Or2(paced), r)
-		if paced.end() {
-			s.config.Logger.Warn("a client stopped reading; its answer is ended", "asker", asking(r.Context()), "path", r.URL.Path, "after", patience)
+		if waited := paced.end(); waited > 0 {
+			s.config.Logger.Warn("a client stopped reading; its answer is ended", "asker", who, "path", r.URL.Path, "after", waited)
 		}
 	})
 }
@@ -44,18 +48,20 @@ type pacedWriter struct {
 	http.ResponseWriter
 	control  *http.ResponseController
 	patience time.Duration
-	waiting  *time.Timer // runs while a piece waits
+	wanted   func() bool // what it holds, by others
+	clock    *time.Timer // runs while a piece waits
 
-	mu      sync.Mutex
-	hungUp  bool
-	ended   bool // the handler has returned, nothing may be done with the ResponseWriter
-	takenUp bool // the connection is no longer HTTP's
+	mu       sync.Mutex
+	since    time.Time     // when the piece that waits began to; zero: none does
+	waited   time.Duration // how long the one did that was the last
+	ended    bool          // the handler has returned, nothing may be done with the ResponseWriter
+	hijacked bool          // the connection is no longer HTTP's
 }
 
-func newPacedWriter(w http.ResponseWriter, patience time.Duration) *pacedWriter {
-	p := &pacedWriter{ResponseWriter: w, control: http.NewResponseController(w), patience: patience}
-	p.waiting = time.AfterFunc(patience, p.hangUp)
-	p.waiting.Stop()
+func newPacedWriter(w http.ResponseWriter, patience time.Duration, wanted func() bool) *pacedWriter {
+	p := &pacedWriter{ResponseWriter: w, control: http.NewResponseController(w), patience: patience, wanted: wanted}
+	p.clock = time.AfterFunc(patience, p.look)
+	p.clock.Stop()
 	_ = p.control.SetWriteDeadline(time.Time{}) // not every ResponseWriter has one; those of net/http do
 	return p
 }
@@ -81,16 +87,47 @@ func (p *pacedWriter) Write(b []byte) (n int, err error) {
 }
 
 func (p *pacedWriter) writePiece(b []byte) (int, error) {
-	p.waiting.Reset(p.patience)
-	defer p.waiting.Stop()
+	p.begin()
+	defer p.done()
 	return p.ResponseWriter.Write(b)
 }
 
 // Flush implements http.Flusher.
 func (p *pacedWriter) Flush() {
-	p.waiting.Reset(p.patience)
-	defer p.waiting.Stop()
+	p.begin()
+	defer p.done()
 	_ = p.control.Flush() // the next Write has the error, too
+}
+
+func (p *pacedWriter) begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.since = time.Now()
+	p.clock.Reset(min(moment, p.patience))
+}
+
+func (p *pacedWriter) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.since = time.Time{}
+	p.clock.Stop()
+}
+
+// look hangs up when the piece has waited long enough.
+func (p *pacedWriter) look() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.since.IsZero() || p.ended || p.hijacked || p.waited > 0 {
+		return
+	}
+	waited := time.Since(p.since)
+	if waited < p.patience && !p.wanted() {
+		p.clock.Reset(min(moment, p.patience-waited))
+		return
+	}
+	if err := p.control.SetWriteDeadline(time.Now().Add(-time.Second)); err == nil {
+		p.waited = waited
+	}
 }
 
 // Hijack implements http.Hijacker, with the same patience.
@@ -101,30 +138,22 @@ func (p *pacedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.takenUp = true
+	p.hijacked = true
 	paced := &pacedConn{Conn: c, patience: p.patience}
 	buffered.Writer.Reset(paced)
 	return paced, buffered, nil
 }
 
-func (p *pacedWriter) hangUp() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.ended && !p.takenUp {
-		p.hungUp = p.control.SetWriteDeadline(time.Now().Add(-time.Second)) == nil
-	}
-}
-
-// end is called when the handler has returned, and says whether the client was hung up on. What is still to be written
-// has the patience, too.
-func (p *pacedWriter) end() (hungUp bool) {
+// end is called when the handler has returned, and says how long the client was waited for if it was hung up on. What is
+// still to be written has the patience, too.
+func (p *pacedWriter) end() (waited time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
-	if !p.takenUp && !p.hungUp {
+	if !p.hijacked && p.waited == 0 {
 		_ = p.control.SetWriteDeadline(time.Now().Add(p.patience))
 	}
-	return p.hungUp
+	return p.waited
 }
 
 // pacedConn gives each Write its deadline.

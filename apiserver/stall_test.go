@@ -12,6 +12,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 
@@ -94,5 +96,58 @@ func TestAWatchThatHasNothingToTellGoesOn(t *testing.T) {
 		if e := <-w.ResultChan(); e.Type != watch.Bookmark {
 			t.Fatalf("got %s %v", e.Type, e.Object)
 		}
+	}
+}
+
+func TestStuckWatchesMakeWayForTheOthersOfTheirAsker(t *testing.T) {
+	l := start(t, func(c *Config) { c.Timing.Stall = time.Hour })
+	const objects = 3
+	l.putLarge(t, objects)
+	local := l.local()
+	for range roomBytes/(3<<20) + 2 { // each has its first object under way; there is room for half of them
+		c := httpClient(t, l.local()) // with a connection of its own
+		stuck, err := c.Get(local.Host + "/apis/fleet.hanse.dev/v1alpha1/bundles?watch=1")
+		if err != nil || stuck.StatusCode != http.StatusOK {
+			t.Fatalf("%v %v", stuck, err)
+		}
+		defer stuck.Body.Close()
+	}
+	w, err := client(t, local, "bundles").Watch(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	for i := range objects {
+		expect(t, w, watch.Added, fmt.Sprintf("large-%d", i))
+	}
+}
+
+type splice = runtime.Splice // a field of that name would hide the method
+
+// noCopy is a buffer that nothing is copied to.
+type noCopy struct {
+	splice
+	t *testing.T
+}
+
+func (n noCopy) Write(b []byte) (int, error) {
+	n.t.Errorf("%d bytes were copied", len(b))
+	return len(b), nil
+}
+
+func TestAnEventIsNotCopiedToTheBufferOfItsWatch(t *testing.T) {
+	scheme, err := fullScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	codecs := serializer.NewCodecFactory(scheme)
+	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeJSON)
+	buffer := noCopy{runtime.NewSpliceBuffer(), t}
+	encoder := splicing{codecs}.EncoderForVersion(info.StreamSerializer.Serializer, v1alpha1.SchemeGroupVersion)
+	if err := encoder.Encode(&metav1.WatchEvent{Type: "ADDED", Object: runtime.RawExtension{Raw: []byte("{}")}}, buffer); err != nil {
+		t.Fatal(err)
+	}
+	if text := string(buffer.Bytes()); !strings.Contains(text, "ADDED") {
+		t.Errorf("got %q", text)
 	}
 }

@@ -195,65 +195,65 @@ func TestConformanceOfLists(t *testing.T) {
 }
 
 func TestConformanceOfWatches(t *testing.T) {
-	for name, run := range map[string]func(context.Context, *testing.T, *Storage, *onemember.Store){
-		"Watch": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+	for name, run := range map[string]func(context.Context, *testing.T, taking, *onemember.Store){
+		"Watch": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunTestWatch(ctx, t, s)
 		},
-		"ClusterScopedWatch": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"ClusterScopedWatch": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunTestClusterScopedWatch(ctx, t, s)
 		},
-		"NamespaceScopedWatch": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"NamespaceScopedWatch": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunTestNamespaceScopedWatch(ctx, t, s)
 		},
-		"DeleteTriggerWatch": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"DeleteTriggerWatch": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunTestDeleteTriggerWatch(ctx, t, s)
 		},
-		"WatchFromZero": func(ctx context.Context, t *testing.T, s *Storage, f *onemember.Store) {
+		"WatchFromZero": func(ctx context.Context, t *testing.T, s taking, f *onemember.Store) {
 			storagetesting.RunTestWatchFromZero(ctx, t, s, compaction(f))
 		},
-		"WatchFromNonZero": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"WatchFromNonZero": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunTestWatchFromNonZero(ctx, t, s)
 		},
-		"DelayedWatchDelivery": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"DelayedWatchDelivery": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunTestDelayedWatchDelivery(ctx, t, s)
 		},
-		"WatchContextCancel": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"WatchContextCancel": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunTestWatchContextCancel(ctx, t, s)
 		},
-		"WatcherTimeout": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"WatcherTimeout": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunTestWatcherTimeout(ctx, t, s)
 		},
-		"WatchDeleteEventObjectHaveLatestRV": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"WatchDeleteEventObjectHaveLatestRV": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunTestWatchDeleteEventObjectHaveLatestRV(ctx, t, s)
 		},
-		"WatchInitializationSignal": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"WatchInitializationSignal": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunTestWatchInitializationSignal(ctx, t, s)
 		},
-		"WatchDispatchBookmarkEvents": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"WatchDispatchBookmarkEvents": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunTestWatchDispatchBookmarkEvents(ctx, t, s, false)
 		},
-		"OptionalWatchBookmarksWithCorrectResourceVersion": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"OptionalWatchBookmarksWithCorrectResourceVersion": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunTestOptionalWatchBookmarksWithCorrectResourceVersion(ctx, t, s)
 		},
-		"ProgressNotify": func(ctx context.Context, t *testing.T, s *Storage, f *onemember.Store) {
+		"ProgressNotify": func(ctx context.Context, t *testing.T, s taking, f *onemember.Store) {
 			storagetesting.RunOptionalTestProgressNotify(ctx, t, s, increase(f))
 		},
-		"SendInitialEventsBackwardCompatibility": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"SendInitialEventsBackwardCompatibility": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunSendInitialEventsBackwardCompatibility(ctx, t, s)
 		},
-		"WatchSemantics": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"WatchSemantics": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunWatchSemantics(ctx, t, s)
 		},
-		"WatchSemanticInitialEventsExtended": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"WatchSemanticInitialEventsExtended": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunWatchSemanticInitialEventsExtended(ctx, t, s)
 		},
-		"WatchListMatchSingle": func(ctx context.Context, t *testing.T, s *Storage, _ *onemember.Store) {
+		"WatchListMatchSingle": func(ctx context.Context, t *testing.T, s taking, _ *onemember.Store) {
 			storagetesting.RunWatchListMatchSingle(ctx, t, s)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, s, f := podStorage(t)
-			run(ctx, t, s, f)
+			run(ctx, t, taking{s}, f)
 		})
 	}
 }

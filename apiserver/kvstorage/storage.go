@@ -75,9 +75,10 @@ type Config struct {
 	Companion Companion // optional
 	// Asker tells who asks, from the context of a request; optional.
 	Asker func(context.Context) Asker
-	// Quorum is shared by all resources.
-	Quorum *Quorum
-	Timing Timing
+	// Quorum is shared by all resources, and so is the audience, which bounds nothing when it is absent.
+	Quorum   *Quorum
+	Audience *Audience
+	Timing   Timing
 
 	Resource schema.GroupResource
 	Prefix   string // "/bundles"
@@ -91,7 +92,6 @@ type Config struct {
 type Storage struct {
 	storage.APIObjectVersioner
 	Config
-	recent recent
 }
 
 var _ storage.Interface = (*Storage)(nil)
@@ -104,6 +104,9 @@ func New(c Config) *Storage {
 	}
 	if c.Asker == nil {
 		c.Asker = func(context.Context) Asker { return Asker{} }
+	}
+	if c.Audience == nil {
+		c.Audience = NewAudience(nil)
 	}
 	if c.Decode == nil {
 		c.Decode = func(value []byte, into runtime.Object) error { return decodeBy(c.Codec, value, into) }
