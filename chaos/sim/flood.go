@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,11 @@ var quota = consensus.Quota{Proposals: 200, ProposalBurst: 200, Bytes: 1 << 20, 
 // floods is how many proposals a member that floods has under way, each of them repeated at once.
 const floods = 24
 
-// flood lets a member propose as fast as it can. While one and the same other member leads, no more than the quota passes.
+// large is the size of values of which the quota of bytes lets fewer pass than that of proposals.
+const large = 40 << 10
+
+// flood lets a member propose as fast as it can, small values or large ones. While one and the same other member leads, no
+// more than the quota passes.
 func (p *player) flood(a *actor, e Event) {
 	core := a.Live()
 	if core == nil {
@@ -27,11 +32,12 @@ func (p *player) flood(a *actor, e Event) {
 	}
 	leader, term, _ := core.Node().Leader()
 	ctx, cancel := context.WithCancel(context.Background())
-	begun := time.Now()
+	begun, size := time.Now(), p.draw(2)*large
+	value := user("flood", a.Name+strings.Repeat("-", size))
 	var passed atomic.Int64
 	var work sync.WaitGroup
 	for i := range floods {
-		txn := store.Txn{Then: []store.Op{store.Put(fmt.Sprintf("%sflood-%d", v1alpha1.KeyUsers, i), user("flood", a.Name))}}
+		txn := store.Txn{Then: []store.Op{store.Put(fmt.Sprintf("%sflood-%d", v1alpha1.KeyUsers, i), value)}}
 		work.Go(func() {
 			for ctx.Err() == nil && a.Live() == core {
 				one, done := context.WithTimeout(ctx, 2*time.Second)
@@ -48,8 +54,14 @@ func (p *player) flood(a *actor, e Event) {
 	cancel()
 	work.Wait()
 	after, stillTerm, _ := core.Node().Leader()
-	most := int64(quota.ProposalBurst + quota.Proposals*(time.Since(begun).Seconds()+1))
-	if n := passed.Load(); n > most && leader != "" && leader == after && term == stillTerm && leader != core.Node().Status().ID {
+	if leader == "" || leader != after || term != stillTerm || leader == core.Node().Status().ID {
+		return
+	}
+	n, during := passed.Load(), time.Since(begun).Seconds()+1
+	if most := int64(quota.ProposalBurst + quota.Proposals*during); n > most {
 		p.wrong("quota", "%d proposals of %s passed in %s, and its quota is %d", n, a.Name, time.Since(begun), most)
+	}
+	if most := int64(quota.ByteBurst + quota.Bytes*during); n*int64(size) > most {
+		p.wrong("quota", "%d bytes of %s passed in %s, and its quota is %d", n*int64(size), a.Name, time.Since(begun), most)
 	}
 }

@@ -1,8 +1,10 @@
 package sim_test
 
 import (
+	"bytes"
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,6 +105,54 @@ func TestNobodyHearsARemovedMemberThatFloods(t *testing.T) {
 				}
 				if heard == 0 || len(applied) != 4 {
 					t.Errorf("%d members applied the removal, %d ever heard the removed one", len(applied), heard)
+				}
+			})
+		})
+	}
+}
+
+func TestAFloodIsHeldToTheQuota(t *testing.T) {
+	const size, lasts, free = 8 << 10, 10, 1e9
+	for name, c := range map[string]struct {
+		quota consensus.Quota
+		most  int // proposals of this size that pass in that many seconds
+	}{
+		"of proposals": {consensus.Quota{Proposals: 20, ProposalBurst: 20, Bytes: free, ByteBurst: free}, 20 * (lasts + 1)},
+		"of bytes":     {consensus.Quota{Proposals: free, ProposalBurst: free, Bytes: 20 * size, ByteBurst: 20 * size}, 20 * (lasts + 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := sim.New(t, wide)
+				defer f.Close()
+				f.Seams.Quota = c.quota
+				five(f)
+				floods, _ := pick(f, false)
+				other := f.Members[3]
+				ctx, stop := context.WithTimeout(t.Context(), lasts*time.Second)
+				defer stop()
+				var passed atomic.Int64
+				var work sync.WaitGroup
+				txn := store.Txn{Then: []store.Op{store.Put("/users/flood", bytes.Repeat([]byte(" "), size))}}
+				for range 16 {
+					work.Go(func() {
+						for ctx.Err() == nil {
+							if _, err := floods.Core.Node().Propose(ctx, consensus.Proposal{Txn: txn}); err == nil {
+								passed.Add(1)
+							}
+						}
+					})
+				}
+				for ctx.Err() == nil {
+					begun := time.Now()
+					if _, err := other.Write(t.Context(), "beside", 1); err != nil || time.Since(begun) > time.Second {
+						t.Errorf("beside the flood a write of %s took %s: %v", other.Name, time.Since(begun), err)
+					}
+					time.Sleep(time.Second)
+				}
+				work.Wait()
+				const underway = 16 // what is in doubt at the end, and the request that may overdraw a bucket
+				if n := int(passed.Load()); n > c.most+underway || n < c.most/2 {
+					t.Errorf("%d passed, %d should at most, and not much fewer", n, c.most)
 				}
 			})
 		})
