@@ -87,8 +87,9 @@ func Resume(v *store.View, works []v1alpha1.Work, ask v1alpha1.ResumeRequest, wh
 	txn := store.Txn{}
 	for _, name := range slices.Sorted(maps.Keys(ask.Clusters)) {
 		c, looks := now[name]
+		_, known := v.Get(v1alpha1.KeyClusters + name)
 		switch {
-		case !looks && v.Count(v1alpha1.KeyClusters+name) == 0:
+		case !looks && !known:
 			return txn, Refuse("the fleet has no cluster %s; see what there is: hanse status", name)
 		case !looks:
 			continue // it acts already

@@ -44,6 +44,16 @@ func TestWhatAClusterWouldDoIsSaid(t *testing.T) {
 	}
 }
 
+func TestAClusterThatTheFleetDoesNotHaveIsRefused(t *testing.T) {
+	v := looking(t, "fra")
+	for name, known := range map[string]bool{"iad": true, "ia": false, "nrt": false} { // iad acts already
+		_, err := Resume(v, nil, v1alpha1.ResumeRequest{Clusters: map[string]string{name: ""}}, v1alpha1.Resumption{})
+		if refused := err != nil && strings.Contains(err.Error(), "no cluster "+name); refused == known {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestAClusterActsAgainAsItWasShown(t *testing.T) {
 	v := looking(t, "fra", "iad", "sin")
 	shown := []v1alpha1.Work{work("fra", 1, 0), work("iad", 0, 0)}
