@@ -208,6 +208,19 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+func TestAnEndpointIsAHostAndNoMore(t *testing.T) {
+	for endpoint, ok := range map[string]bool{
+		"https://minio.local:9000": true, "http://minio.local/": true,
+		"https://minio.local/store": false, "https://minio.local?x=y": false, "https://key:secret@minio.local": false, "minio.local": false,
+	} {
+		if _, err := OpenPlace("s3://bucket", Settings{Endpoint: endpoint}); (err == nil) != ok {
+			t.Errorf("%q: %v", endpoint, err)
+		} else if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("it tells the secret: %v", err)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	h := Header{Fleet: "acme", Epoch: 2, EpochID: "11111111-1111", Revision: 1 << 33}
 	if diff := cmp.Diff("acme/2-11111111/00000000008589934592.hanse.age", h.Name()); diff != "" {

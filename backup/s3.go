@@ -58,6 +58,9 @@ func s3Endpoint(given string) (host string, secure bool, err error) {
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 			return "", false, fmt.Errorf("s3 endpoint %q is no URL https://host:port", e)
 		}
+		if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+			return "", false, fmt.Errorf("s3 endpoint %q has more than https://host:port; what is below a bucket belongs into the place, s3://bucket/prefix", u.Redacted())
+		}
 		return u.Host, u.Scheme == "https", nil
 	}
 	return "s3.amazonaws.com", true, nil
@@ -76,7 +79,7 @@ func (s *s3) Put(ctx context.Context, name string, write func(io.Writer) error) 
 		written <- err
 	}()
 	_, err := s.client.PutObject(ctx, s.bucket, s.object(name), in, -1, minio.PutObjectOptions{
-		ContentType: "application/octet-stream", PartSize: partSize, DisableContentSha256: false,
+		ContentType: "application/octet-stream", PartSize: partSize,
 	})
 	in.CloseWithError(errors.New("the upload ended")) // ends write, should it still go on
 	if wrote := <-written; err == nil {

@@ -33,7 +33,7 @@ func validateBackup(at *field.Path, b *BackupSpec) field.ErrorList {
 	if !isPlace(b.To) || len(b.To) > maxBackupTo {
 		errs = append(errs, field.Invalid(at.Child("to"), b.To, "must be s3://bucket/prefix, without credentials, or an absolute path, of 512 bytes at most"))
 	}
-	if u, err := url.Parse(b.Endpoint); b.Endpoint != "" && (err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
+	if u, err := url.Parse(b.Endpoint); b.Endpoint != "" && (err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Scheme != "https" && u.Scheme != "http") {
 		errs = append(errs, field.Invalid(at.Child("endpoint"), b.Endpoint, "must be a URL https://host:port"))
 	}
 	return append(errs, validateRetention(at.Child("retention"), b)...)

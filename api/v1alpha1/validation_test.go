@@ -178,6 +178,8 @@ func TestBackupsThatTheFleetCouldNotCarryOutAreRefused(t *testing.T) {
 		"more than the fleet remembers": {func(b *BackupSpec) { b.Retention = &BackupRetention{Keep: MaxBackups + 1} }, []string{"spec.backup.retention"}},
 		"for longer than it remembers":  {func(b *BackupSpec) { b.Retention = &BackupRetention{For: metav1.Duration{Duration: 1001 * time.Hour}} }, []string{"spec.backup.retention"}},
 		"a retention of nothing":        {func(b *BackupSpec) { b.Retention = &BackupRetention{} }, []string{"spec.backup.retention"}},
+		"an endpoint":                   {func(b *BackupSpec) { b.Endpoint = "https://minio.local:9000/" }, nil},
+		"an endpoint with a path":       {func(b *BackupSpec) { b.Endpoint = "https://minio.local:9000/store" }, []string{"spec.backup.endpoint"}},
 		"a very long place":             {func(b *BackupSpec) { b.To = "/" + strings.Repeat("x", 1024) }, []string{"spec.backup.to"}},
 	} {
 		t.Run(what, func(t *testing.T) {
