@@ -131,6 +131,9 @@ func (n *Node) furthest() (id MemberID, ok bool) {
 func (n *Node) handOver(ctx context.Context, id MemberID) error {
 	n.handing.Lock()
 	defer n.handing.Unlock()
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("transfer leadership: %w", err)
+	}
 	n.dispatching.Lock() // what has been let through is appended before
 	n.expect(id, "")
 	n.dispatching.Unlock()
@@ -142,7 +145,7 @@ func (n *Node) handOver(ctx context.Context, id MemberID) error {
 			n.cfg.Logger.Debug("successor not called", "peer", id, "error", err)
 		}
 	})
-	err := n.transferred(ctx, f)
+	err := n.transferred(f)
 	if err != nil {
 		n.heir.forget()
 	}

@@ -235,7 +235,8 @@ func (n *Node) inOffice(ctx context.Context, o *office, fn func(context.Context,
 	fn(ctx, o.term)
 }
 
-// Transfer hands the leadership to another voter, the one that is furthest. It fails when this node does not lead.
+// Transfer hands the leadership to another voter, the one that is furthest. It fails when this node does not lead. Where ctx
+// has ended none is begun; one that has begun goes on to its end, within an election timeout.
 func (n *Node) Transfer(ctx context.Context) error {
 	if err := n.enter(); err != nil {
 		return err
@@ -243,7 +244,7 @@ func (n *Node) Transfer(ctx context.Context) error {
 	defer n.leave()
 	id, ok := n.furthest()
 	if !ok {
-		return n.transferred(ctx, n.raft.LeadershipTransfer())
+		return n.transferred(n.raft.LeadershipTransfer())
 	}
 	return n.handOver(ctx, id)
 }
@@ -257,12 +258,13 @@ func (n *Node) TransferTo(ctx context.Context, id MemberID) error {
 	return n.handOver(ctx, id)
 }
 
-// transferred waits for raft's answer, which comes within an election timeout, and then for the end of the office.
-func (n *Node) transferred(ctx context.Context, f raft.Future) error {
+// transferred waits for raft's answer, which comes within an election timeout. No context ends that: what has begun cannot be
+// called back, and until it has failed this node appends nothing.
+func (n *Node) transferred(f raft.Future) error {
 	if err := n.await(f); err != nil {
 		return fmt.Errorf("transfer leadership: %w", err)
 	}
-	return ctx.Err()
+	return nil
 }
 
 // hasQuorum says whether enough voters answered within the timeout. raft asks itself the same, but on a timer.

@@ -1,6 +1,8 @@
 package consensus_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -32,6 +34,23 @@ func TestPlannedChangeOfLeader(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTransferSaysWhatCameOfIt(t *testing.T) {
+	bubble(t, 3, 40*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+		g.Found(3)
+		old := g.Leader()
+		ended, cancel := contextFor(t, time.Minute)
+		cancel()
+		if err := old.Node().Transfer(ended); !errors.Is(err, context.Canceled) || g.Leader() != old {
+			t.Errorf("asked by who has gone: %v", err)
+		}
+		short, cancel := contextFor(t, 10*time.Millisecond) // shorter than any transfer
+		defer cancel()
+		if err := old.Node().Transfer(short); err != nil || short.Err() == nil || g.Leader() == old {
+			t.Errorf("it has begun and succeeds: %v, of a context with %v", err, short.Err())
+		}
+	})
 }
 
 // writes are those that were committed, by who asked for them.
