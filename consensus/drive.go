@@ -53,25 +53,24 @@ func (n *Node) make(ctx context.Context, ch change) bool {
 
 func (n *Node) request(ctx context.Context, ch change) error {
 	id, address, timeout := raft.ServerID(ch.id), raft.ServerAddress(ch.id), n.pace.get()
-	index := n.configurationIndex()
 	switch ch.action {
 	case changeAdd:
-		return n.await(n.raft.AddNonvoter(id, address, index, timeout))
+		return n.await(n.raft.AddNonvoter(id, address, anyIndex, timeout))
 	case changePromote:
-		return n.await(n.raft.AddVoter(id, address, index, timeout))
+		return n.await(n.raft.AddVoter(id, address, anyIndex, timeout))
 	case changeDemote:
-		return n.await(n.raft.DemoteVoter(id, index, timeout))
+		return n.await(n.raft.DemoteVoter(id, anyIndex, timeout))
 	case changeRemove:
-		return n.await(n.raft.RemoveServer(id, index, timeout))
+		return n.await(n.raft.RemoveServer(id, anyIndex, timeout))
 	case changeTransfer:
 		return n.handOver(ctx, ch.id)
 	}
 	return nil
 }
 
-// configurationIndex is 0, which stands for any, since raft does not tell it outside of its main loop. A change is
-// decided and requested by one goroutine of the one leader, so no other can come between.
-func (n *Node) configurationIndex() uint64 { return 0 }
+// anyIndex lets raft make a change whatever its newest configuration is, since it does not tell which that is outside of its
+// main loop. A change is decided and requested by one goroutine of the one leader, so no other can come between.
+const anyIndex = 0
 
 func (n *Node) nextChange(o *office) change {
 	c := configuration{

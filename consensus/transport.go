@@ -89,7 +89,7 @@ func (t *transport) accept(class Class) func(MemberID, net.Conn) {
 }
 
 // link returns the link to a peer, made at first use. Links live as long as the transport: a peer that was removed
-// costs two idle goroutines until the next start.
+// costs its goroutines, all idle, until the next start.
 func (t *transport) link(peer MemberID) (*link, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

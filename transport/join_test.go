@@ -319,6 +319,15 @@ func TestJoinOpensAndClosesSocketOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestARefusalIsCutBetweenCharacters(t *testing.T) {
+	for _, text := range []string{strings.Repeat("x", maxRefusal-1) + "é…", strings.Repeat("…", maxRefusal), "short \xff\n…"} {
+		a := JoinAnswer{Error: printable(text)}
+		if err := a.Validate(); err != nil || len(text) > maxRefusal && len(a.Error) < maxRefusal-2 {
+			t.Errorf("%d bytes became %d: %v", len(text), len(a.Error), err)
+		}
+	}
+}
+
 func TestJoinerDistrustsAnswers(t *testing.T) {
 	pin := Pin{1}
 	for name, answer := range map[string]string{

@@ -103,8 +103,5 @@ func printable(s string) string {
 		}
 		return ' '
 	}, s)
-	for len(s) > maxRefusal {
-		s = s[:len(s)-1]
-	}
-	return strings.ToValidUTF8(s, "")
+	return strings.ToValidUTF8(s[:min(len(s), maxRefusal)], "")
 }

@@ -8,7 +8,7 @@ package fault
 type Set struct {
 	// HeartbeatFastPath lets raft handle heartbeats beside its main loop (hashicorp/raft issue 695).
 	HeartbeatFastPath bool
-	// VerifyLeader reads after raft's VerifyLeader instead of a barrier.
+	// VerifyLeader reads after raft's VerifyLeader, which takes old answers, instead of a round of our own.
 	VerifyLeader bool
 	// ReadApplied reads what a member that believes to lead has applied, instead of asking anybody.
 	ReadApplied bool
