@@ -148,6 +148,11 @@ var rules = []rule{
 		reason:    "it shows the fleet to a cluster, whoever says what the fleet is",
 	},
 	{
+		room:      "./events",
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./api", "./apiserver", "./backup", "./consensus", "./epoch", "./facts", "./project", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic),
+		reason:    "it tells a cluster what it is given to tell",
+	},
+	{
 		room:      "./systemd",
 		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./consensus", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic, k8s),
 		reason:    "it tells systemd how a process is, whatever the process does",

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -66,12 +67,13 @@ func (c *Core) recorded(a apiserver.Asker, txn store.Txn) (consensus.Proposal, e
 // ownReports collects what the reconciler says of the member's own cluster, and tells the other members all of it.
 type ownReports struct {
 	core    *Core
+	tell    *announcer
 	mu      sync.Mutex
 	bundles map[string]report.Bundle
 }
 
-func newOwnReports(c *Core) *ownReports {
-	return &ownReports{core: c, bundles: map[string]report.Bundle{}}
+func newOwnReports(c *Core, tell *announcer) *ownReports {
+	return &ownReports{core: c, tell: tell, bundles: map[string]report.Bundle{}}
 }
 
 // take takes over the bundles whose status changed.
@@ -79,6 +81,11 @@ func (o *ownReports) take(changed []reconcile.Report) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, r := range changed {
+		var before *v1alpha1.WorkStatus
+		if had, ok := o.bundles[r.Bundle]; ok && had.BundleUID == r.BundleUID {
+			before = &had.Status
+		}
+		o.tell.reported(r.Bundle, r.BundleUID, before, r.Status)
 		o.bundles[r.Bundle] = report.Bundle{Bundle: r.Bundle, BundleUID: r.BundleUID, Status: r.Status}
 	}
 	o.core.reports.Tell(slices.Collect(maps.Values(o.bundles)))
@@ -89,6 +96,7 @@ func (o *ownReports) withdrawn(ctx context.Context, bundle, uid string) error {
 	if err := o.core.Withdrawn(ctx, bundle, uid); err != nil {
 		return err
 	}
+	o.tell.withdrawn(bundle, uid)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.bundles[bundle].BundleUID == uid {

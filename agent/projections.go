@@ -123,11 +123,11 @@ func projectedMember(c *v1alpha1.Cluster, m store.Member) project.Member {
 }
 
 // projector keeps the projections in the member's own cluster; nil when the options say that there are none.
-func (c *Core) projector(o Options, cluster *rest.Config, source project.Source) (*project.Projector, error) {
+func (c *Core) projector(o Options, cluster *rest.Config, source project.Source, left func(kind, namespace, name string)) (*project.Projector, error) {
 	if !o.Project {
 		return nil, nil
 	}
-	return project.New(project.Config{REST: cluster, Source: source, InstallCRDs: o.InstallCRDs, Logger: c.log.With("room", "project")})
+	return project.New(project.Config{REST: cluster, Source: source, InstallCRDs: o.InstallCRDs, Left: left, Logger: c.log.With("room", "project")})
 }
 
 // apiHost is the host under which people reach the member's API.

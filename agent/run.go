@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
+	"github.com/hanse-fleet/hanse/aggregate"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/project"
 	"github.com/hanse-fleet/hanse/reconcile"
@@ -154,7 +155,7 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	g.Go(func() error { return own.run(ctx) })
 	g.Go(func() error { return api.Run(ctx) })
 	if cluster != nil {
-		g.Go(func() error { return c.reconcile(ctx, o, cluster) })
+		g.Go(func() error { return c.reconcile(ctx, o, cluster, inCluster.standing) })
 		g.Go(func() error { return inCluster.run(ctx) })
 		g.Go(func() error { return people.run(ctx) })
 		g.Go(func() error { return own.survey(ctx, cluster) })
@@ -182,9 +183,13 @@ func (c *Core) founded(ctx context.Context) bool {
 }
 
 // reconcile makes the member's cluster as granted, and shows the fleet in it.
-func (c *Core) reconcile(ctx context.Context, o Options, cluster *rest.Config) error {
-	grants, reports, shown := newGrants(c), newOwnReports(c), newProjections(c)
-	projector, err := c.projector(o, cluster, shown)
+func (c *Core) reconcile(ctx context.Context, o Options, cluster *rest.Config, standing func() aggregate.Standing) error {
+	tell, err := c.announcer(cluster)
+	if err != nil {
+		return err
+	}
+	grants, reports, shown := newGrants(c), newOwnReports(c, tell), newProjections(c)
+	projector, err := c.projector(o, cluster, shown, tell.left)
 	if err != nil {
 		return err
 	}
@@ -207,6 +212,8 @@ func (c *Core) reconcile(ctx context.Context, o Options, cluster *rest.Config) e
 		g.Go(func() error { return shown.follow(ctx) })
 	}
 	g.Go(func() error { return c.askVersion(ctx, cluster) })
+	g.Go(func() error { return tell.teller.Run(ctx) })
+	g.Go(func() error { return tell.watch(ctx, standing) })
 	g.Go(func() error { return r.Run(ctx) })
 	return g.Wait()
 }

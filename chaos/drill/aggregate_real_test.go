@@ -79,6 +79,13 @@ spec:
 			until(t, 30*time.Second, settings(f.kubernetes(t, c.Name()), "default", "anywhere", "text", "a"))
 		}
 	})
+	t.Run("what the member does is told in its cluster", func(t *testing.T) {
+		f.mustKubectl(t, "sin", "", "patch", "configmap", "anywhere", "--type=merge", "-p", `{"data":{"text":"edited"}}`)
+		until(t, 30*time.Second, settings(f.kubernetes(t, "sin"), "default", "anywhere", "text", "a"))
+		until(t, time.Minute, f.kubectlSays("sin", "configmap default/anywhere was changed by kubectl-patch: it is put right", "describe", "bundle", "anywhere"))
+		f.mustKubectl(t, "iad", fmt.Sprintf(bundle, "a2"), "apply", "--server-side", "-f", "-")
+		until(t, time.Minute, f.kubectlSays("sin", "is applied in this cluster", "get", "events.events.k8s.io"))
+	})
 	t.Run("the cluster's own rules say who may do what there", func(t *testing.T) {
 		may := func(word string, args ...string) {
 			t.Helper()

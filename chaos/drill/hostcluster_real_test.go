@@ -95,6 +95,9 @@ func quorumless(t *testing.T, f *field) {
 		t.Logf("gone after %s", round(until(t, 3*time.Minute, f.namespaceGone(t, "quorumless"))))
 	})
 	t.Run("what has lost its owner is collected", func(t *testing.T) { f.collects(t) })
+	t.Run("the cluster is told", func(t *testing.T) {
+		until(t, time.Minute, f.kubectlSays("fra", "QuorumLost", "get", "events.events.k8s.io", "-n", "default"))
+	})
 }
 
 // dead looks at a cluster whose member is no more, and at the way out.
