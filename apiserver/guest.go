@@ -51,11 +51,16 @@ func (g gate) Authorize(ctx context.Context, attr authorizer.Attributes) (author
 	return g.proxy.Authorizer.Authorize(ctx, attr)
 }
 
+// maxName is Kubernetes' bound of a name. A cluster is not asked about longer ones.
+const maxName = 253
+
 // refuseGuest says why a guest may not, whatever its cluster says; "" when that decides.
 func refuseGuest(g guest, attr authorizer.Attributes) string {
 	switch {
 	case len(g.person()) > store.MaxKey:
 		return "its name is too long to be written down"
+	case max(len(attr.GetName()), len(attr.GetNamespace()), len(attr.GetResource()), len(attr.GetSubresource())) > maxName:
+		return "no object has a name of more than 253 bytes"
 	case !attr.IsResourceRequest():
 		if !slices.ContainsFunc(slices.Concat(openPaths, knownPaths), under(attr.GetPath())) {
 			return "the kube-apiserver passes on the group " + v1alpha1.GroupName + " alone"

@@ -92,6 +92,9 @@ func TestGuestsAreJudgedByTheirClusterAndNamedAfterIt(t *testing.T) {
 	if _, err := asking(strings.Repeat("j", store.MaxKey), "ops").List(t.Context(), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
 		t.Errorf("a name that the log cannot hold: %v", err)
 	}
+	if _, err := asking("jane", "ops").Get(t.Context(), strings.Repeat("b", 254), metav1.GetOptions{}); !apierrors.IsForbidden(err) {
+		t.Errorf("a name that no object has: %v", err)
+	}
 }
 
 func TestNobodyAsksInAnothersName(t *testing.T) {
