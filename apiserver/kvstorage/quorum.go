@@ -29,12 +29,17 @@ func (q *Quorum) missed() time.Duration {
 	return time.Since(q.since)
 }
 
-// patience is how long a read should wait: a part of the bound while the quorum is known to be away.
-func (q *Quorum) patience(bound time.Duration) time.Duration {
+// away says that whoever asked last found no quorum.
+func (q *Quorum) away() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.since.IsZero() {
-		return bound
+	return !q.since.IsZero()
+}
+
+// patience is how long a read should wait: a part of the bound while the quorum is known to be away.
+func (q *Quorum) patience(bound time.Duration) time.Duration {
+	if q.away() {
+		return bound / 4
 	}
-	return bound / 4
+	return bound
 }

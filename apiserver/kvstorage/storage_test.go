@@ -6,6 +6,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -196,4 +198,52 @@ func TestAWatcherThatFallsBehindIsExpired(t *testing.T) {
 	if _, more := <-w.ResultChan(); more {
 		t.Error("the watch goes on")
 	}
+}
+
+// lost is a store that cannot reach the others: what is proposed there waits for them.
+type lost struct {
+	*onemember.Store
+	away     bool
+	proposed int
+}
+
+func (l *lost) Read(ctx context.Context) (store.Revision, error) {
+	if !l.away {
+		return l.Store.Read(ctx)
+	}
+	<-ctx.Done()
+	return 0, store.ErrNoQuorum
+}
+
+func (l *lost) Propose(ctx context.Context, person string, txn store.Txn) (store.Result, error) {
+	l.proposed++
+	if !l.away {
+		return l.Store.Propose(ctx, person, txn)
+	}
+	<-ctx.Done()
+	return store.Result{}, store.ErrNoQuorum
+}
+
+func TestAWriteWithoutQuorumIsRefusedSoonOnceThatIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, s, one := podStorage(t)
+		l := &lost{Store: one, away: true}
+		s.Store = l
+		create := func(name string) (time.Duration, error) {
+			began := time.Now()
+			err := s.Create(ctx, "/pods/n/"+name, pod(name), nil, 0)
+			return time.Since(began), err
+		}
+		if took, err := create("first"); !apierrors.HasStatusCause(err, CauseNoQuorum) || took != s.Timing.Write {
+			t.Errorf("when nobody knows yet: %v after %s", err, took)
+		}
+		took, err := create("second")
+		if !apierrors.HasStatusCause(err, CauseNoQuorum) || took > s.Timing.Read || l.proposed != 1 {
+			t.Errorf("once it is known: %v after %s, %d proposed", err, took, l.proposed)
+		}
+		l.away = false
+		if took, err := create("third"); err != nil || took != 0 || l.proposed != 2 {
+			t.Errorf("when the others are back: %v after %s", err, took)
+		}
+	})
 }

@@ -107,7 +107,14 @@ func (s *Storage) transaction(c change, asker Asker) (store.Txn, error) {
 	}, nil
 }
 
+// propose writes a transaction. While the quorum is known to be away it first looks whether that is still so: what was not
+// proposed was surely not written, and whoever asks is told soon.
 func (s *Storage) propose(ctx context.Context, key, person string, txn store.Txn) (store.Revision, error) {
+	if s.Quorum.away() {
+		if err := s.barrier(ctx); errors.Is(err, store.ErrNoQuorum) {
+			return 0, s.noQuorum(err)
+		}
+	}
 	bounded, cancel := within(ctx, s.Timing.Write)
 	defer cancel()
 	result, err := s.Store.Propose(bounded, person, txn)
