@@ -143,16 +143,16 @@ func (a *across) askAll(ctx context.Context, clusters []string, answers chan<- f
 
 // ask lists what is wanted in one cluster.
 func (a *across) ask(ctx context.Context, cluster string, answers chan<- found) error {
-	config, err := a.reach.open(ctx, cluster)
+	line, err := a.reach.open(ctx, cluster)
 	if err != nil {
 		return err
 	}
-	config.NegotiatedSerializer, config.Timeout = statusOnly(), a.c.Duration("timeout") // discovery knows no ctx
-	client, err := rest.UnversionedRESTClientFor(config)
+	defer line.hangUp() // or the tunnel would stay for as long as idle connections do, and there may not be many
+	client, err := rest.UnversionedRESTClientFor(line.Config)
 	if err != nil {
 		return err
 	}
-	mapping, err := a.find(client)
+	mapping, err := a.find(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -177,25 +177,25 @@ func (a *across) ask(ctx context.Context, cluster string, answers chan<- found) 
 }
 
 // find asks a cluster what it calls a kind.
-func (a *across) find(client rest.Interface) (*meta.RESTMapping, error) {
+func (a *across) find(ctx context.Context, client rest.Interface) (*meta.RESTMapping, error) {
 	asks := discovery.NewDiscoveryClient(client)
-	groups, err := restmapper.GetAPIGroupResources(asks)
+	groups, err := restmapper.GetAPIGroupResourcesWithContext(ctx, asks)
 	if err != nil {
 		return nil, err
 	}
-	mapper := restmapper.NewShortcutExpander(restmapper.NewDiscoveryRESTMapper(groups), asks, nil)
-	resource, err := mapper.ResourceFor(schema.ParseGroupResource(strings.ToLower(a.kind)).WithVersion(""))
+	mapper := restmapper.NewShortcutExpanderWithContext(restmapper.NewDiscoveryRESTMapperWithContext(groups), asks, nil)
+	resource, err := mapper.ResourceForWithContext(ctx, schema.ParseGroupResource(strings.ToLower(a.kind)).WithVersion(""))
 	if meta.IsNoMatchError(err) {
 		return nil, errNoKind
 	}
 	if err != nil {
 		return nil, err
 	}
-	kind, err := mapper.KindFor(resource)
+	kind, err := mapper.KindForWithContext(ctx, resource)
 	if err != nil {
 		return nil, err
 	}
-	mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	mapping, err := mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
 	if err != nil {
 		return nil, err
 	}

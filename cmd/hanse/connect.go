@@ -60,8 +60,8 @@ type fleet struct {
 	socket string
 	server string
 	config *rest.Config
-	// known are the members' certificates that the kubeconfig has, PEM, by context.
-	known map[string][]byte
+	// kubeconfig is the one that the member is asked with, all of it; nil on a socket.
+	kubeconfig *clientcmdapi.Config
 	// again is the command that asks the same with more time.
 	again string
 }
@@ -97,7 +97,7 @@ func connect(c *cli.Context, warnings io.Writer) (*fleet, error) {
 	if path, ok := strings.CutPrefix(server, "unix://"); ok {
 		f.socket = path
 		f.config = socketConfig(path)
-	} else if f.config, f.known, err = httpsConfig(server, config, c.String("context")); err != nil {
+	} else if f.config, f.kubeconfig, err = httpsConfig(server, config, c.String("context")); err != nil {
 		return nil, err
 	}
 	if f.server == "" {
@@ -123,14 +123,16 @@ func socketConfig(path string) *rest.Config {
 }
 
 // httpsConfig reads a kubeconfig; server, when not empty, picks the context that has it.
-func httpsConfig(server, file, context string) (cfg *rest.Config, known map[string][]byte, err error) {
+func httpsConfig(server, file, context string) (cfg *rest.Config, raw *clientcmdapi.Config, err error) {
 	if server != "" && !strings.HasPrefix(server, "https://") {
 		return nil, nil, usage(fmt.Sprintf("server %q is neither unix:///path nor https://host:port", server))
 	}
 	if file == "" {
 		return nil, nil, usage(server+": a member asked by https needs a kubeconfig: --config FILE or HANSE_CONFIG", hint{"make one beside a member's socket", "kubeconfig > FILE"})
 	}
-	raw, err := clientcmd.LoadFromFile(file)
+	if raw, err = clientcmd.LoadFromFile(file); err == nil {
+		err = clientcmd.ResolveLocalPaths(raw)
+	}
 	if err != nil {
 		return nil, nil, usagef("kubeconfig %s: %s", file, innermost(err))
 	}
@@ -144,18 +146,7 @@ func httpsConfig(server, file, context string) (cfg *rest.Config, known map[stri
 	if err != nil {
 		return nil, nil, usagef("kubeconfig %s: %s", file, innermost(err))
 	}
-	return cfg, certificatesIn(raw), nil
-}
-
-// certificatesIn are those that a kubeconfig trusts, by context.
-func certificatesIn(raw *clientcmdapi.Config) map[string][]byte {
-	known := map[string][]byte{}
-	for name, ctx := range raw.Contexts {
-		if cl := raw.Clusters[ctx.Cluster]; cl != nil && len(cl.CertificateAuthorityData) > 0 {
-			known[name] = cl.CertificateAuthorityData
-		}
-	}
-	return known
+	return cfg, raw, nil
 }
 
 func contextOf(raw *clientcmdapi.Config, server string) string {

@@ -115,7 +115,7 @@ func (r *reach) runKubectl(c *cli.Context, cluster, kubectl string) error {
 
 // kubeconfigFor writes the kubeconfig, readable by its owner only.
 func (r *reach) kubeconfigFor(cluster, address string) (file string, remove func(), err error) {
-	certificate, err := r.certificate(cluster)
+	key, err := r.key(cluster)
 	if err != nil {
 		return "", nil, err
 	}
@@ -124,7 +124,7 @@ func (r *reach) kubeconfigFor(cluster, address string) (file string, remove func
 	config.AuthInfos["person"] = r.person
 	config.Contexts[cluster] = &clientcmdapi.Context{Cluster: cluster, AuthInfo: "person"}
 	config.Clusters[cluster] = &clientcmdapi.Cluster{
-		Server: "https://" + address + strings.TrimSuffix(v1alpha1.PathCluster, "/"), TLSServerName: r.members.ServerName, CertificateAuthorityData: certificate,
+		Server: "https://" + address + strings.TrimSuffix(v1alpha1.PathCluster, "/"), TLSServerName: r.members.ServerName, CertificateAuthorityData: []byte(key.certificate),
 	}
 	text, err := clientcmd.Write(config)
 	if err != nil {

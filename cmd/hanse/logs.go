@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -41,13 +42,11 @@ func logsAction(c *cli.Context) error {
 	if c.String("cluster") == "" {
 		return during(doing, usage("in which cluster?", hint{"for example", "logs --cluster fra " + pod}))
 	}
-	// --timeout bounds the way to the first byte; a log may take as long as it takes.
-	ctx, cancel := context.WithCancel(c.Context)
-	defer cancel()
-	body, err := openLog(ctx, c, pod)
+	body, hangUp, err := openLog(c, pod)
 	if err != nil {
 		return during(doing, err)
 	}
+	defer hangUp()
 	defer body.Close()
 	if _, err = io.Copy(c.App.Writer, body); c.Context.Err() != nil {
 		return nil // that is how following ends
@@ -58,35 +57,50 @@ func logsAction(c *cli.Context) error {
 	return during(doing, err)
 }
 
-func openLog(ctx context.Context, c *cli.Context, pod string) (io.ReadCloser, error) {
+// openLog comes to where the log begins within --timeout. How long it goes on from there is its own affair.
+func openLog(c *cli.Context, pod string) (body io.ReadCloser, hangUp func(), err error) {
 	setup, cancel := withTimeout(c)
 	defer cancel()
 	cluster := c.String("cluster")
 	r, err := reachClusters(setup, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if _, err := r.clusters([]string{cluster}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	config, err := r.open(setup, cluster)
+	line, err := r.open(setup, cluster)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	config.NegotiatedSerializer = statusOnly()
-	client, err := rest.UnversionedRESTClientFor(config)
+	client, err := rest.UnversionedRESTClientFor(line.Config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ask := client.Get().AbsPath("/api/v1/namespaces", url.PathEscape(namespaceOf(c)), "pods", url.PathEscape(pod), "log").MaxRetries(0)
 	for key, value := range logQuery(c) {
 		ask.Param(key, value)
 	}
-	body, err := ask.Stream(ctx)
-	if err != nil {
-		return nil, &failure{code: exitError, why: cluster + ": " + tellFrom(err)}
+	reading, stop := context.WithCancel(c.Context)
+	begun := context.AfterFunc(setup, stop)
+	body, err = ask.Stream(reading)
+	if !begun() && err == nil { // in the same moment
+		body.Close()
+		err = setup.Err()
 	}
-	return body, nil
+	hangUp = func() { stop(); line.hangUp() }
+	if err != nil {
+		hangUp()
+		return nil, nil, logFailure(setup, c, cluster, err)
+	}
+	return body, hangUp, nil
+}
+
+func logFailure(setup context.Context, c *cli.Context, cluster string, err error) error {
+	if errors.Is(setup.Err(), context.DeadlineExceeded) {
+		return &failure{code: exitError, why: cluster + " has not answered within " + span(c.Duration("timeout")) + "; --timeout gives it longer"}
+	}
+	return &failure{code: exitError, why: cluster + ": " + tellFrom(err)}
 }
 
 func logQuery(c *cli.Context) map[string]string {

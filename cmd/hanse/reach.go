@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -31,8 +28,8 @@ type reach struct {
 	fleet   *fleet
 	members v1alpha1.MemberList
 	person  *clientcmdapi.AuthInfo
-	// known are the members' certificates that the kubeconfig has, by cluster.
-	known map[string][]byte
+	known   knownKeys
+	talk    io.Writer
 }
 
 // reachClusters asks the member who the others are, and finds out who the person is: over a socket the one of admin.pem beside
@@ -42,9 +39,12 @@ func reachClusters(ctx context.Context, c *cli.Context) (*reach, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reach{fleet: f, known: f.known}
+	r := &reach{fleet: f, talk: c.App.ErrWriter}
 	if _, err := f.read(ctx, request{path: v1alpha1.PathMembers}, &r.members); err != nil {
 		return nil, err
+	}
+	if f.kubeconfig != nil {
+		r.known = keysIn(f.kubeconfig, r.members.Fleet)
 	}
 	r.person, err = f.credential(ctx, c, r.members.Member)
 	return r, err
@@ -66,71 +66,6 @@ func (r *reach) clusters(named []string) ([]string, error) {
 		return slices.Compact(slices.Sorted(slices.Values(named))), nil
 	}
 	return all, nil
-}
-
-// certificate is that of a cluster's member: what the member asked says, as long as it has the key that the kubeconfig knows.
-func (r *reach) certificate(cluster string) ([]byte, error) {
-	i := slices.IndexFunc(r.members.Members, func(m v1alpha1.MemberServer) bool { return m.Cluster == cluster })
-	if i < 0 {
-		return nil, fmt.Errorf("the fleet has no member of a cluster %q", cluster)
-	}
-	told := []byte(r.members.Members[i].Certificate)
-	known, ok := r.known[cluster]
-	if !ok {
-		return told, nil
-	}
-	was, err := keyOf(known)
-	if err != nil {
-		return nil, fmt.Errorf("the kubeconfig's certificate of %s: %w", cluster, err)
-	}
-	if is, err := keyOf(told); err != nil || is != was {
-		return nil, &failure{code: exitError, why: r.members.Member + " says that the member of " + cluster + " has another key than the kubeconfig knows",
-			hints: []hint{{"should it have joined anew, make a new kubeconfig beside a member that you trust", "kubeconfig > FILE"}}}
-	}
-	return told, nil
-}
-
-// keyOf is the pin of a certificate, PEM.
-func keyOf(certificate []byte) (string, error) {
-	block, _ := pem.Decode(certificate)
-	if block == nil {
-		return "", errors.New("no PEM")
-	}
-	parsed, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return "", err
-	}
-	return v1alpha1.PinOf(parsed.RawSubjectPublicKeyInfo), nil
-}
-
-// open comes to a cluster, and returns how client-go asks its API from there on. A cluster that is not reached is said so once,
-// and not tried again as client-go would.
-func (r *reach) open(ctx context.Context, cluster string) (*rest.Config, error) {
-	certificate, err := r.certificate(cluster)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := r.dial(ctx, cluster)
-	if err != nil {
-		return nil, err
-	}
-	first := make(chan net.Conn, 1)
-	first <- conn
-	return &rest.Config{
-		Host:      "https://" + r.members.ServerName + strings.TrimSuffix(v1alpha1.PathCluster, "/"),
-		UserAgent: "hanse", QPS: -1, WarningHandler: rest.NoWarnings{},
-		TLSClientConfig: rest.TLSClientConfig{
-			ServerName: r.members.ServerName, CAData: certificate, CertData: r.person.ClientCertificateData, KeyData: r.person.ClientKeyData,
-		},
-		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			select {
-			case conn := <-first:
-				return conn, nil
-			default:
-				return r.dial(ctx, cluster)
-			}
-		},
-	}, nil
 }
 
 // tunnelTime is how long the member that is asked may take to find a way.
