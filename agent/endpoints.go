@@ -150,6 +150,8 @@ func codeOf(err error) int {
 var reasons = map[int]metav1.StatusReason{
 	http.StatusBadRequest:          metav1.StatusReasonBadRequest,
 	http.StatusForbidden:           metav1.StatusReasonForbidden,
+	http.StatusNotFound:            metav1.StatusReasonNotFound,
+	http.StatusTooManyRequests:     metav1.StatusReasonTooManyRequests,
 	http.StatusConflict:            metav1.StatusReasonConflict,
 	http.StatusMethodNotAllowed:    metav1.StatusReasonMethodNotAllowed,
 	http.StatusInternalServerError: metav1.StatusReasonInternalError,

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 	rbacclient "k8s.io/client-go/kubernetes/typed/rbac/v1"
 	"k8s.io/client-go/rest"
 
@@ -20,8 +21,14 @@ import (
 const (
 	keepPause = 30 * time.Second
 	keepRetry = 5 * time.Second
+	keepLeast = time.Second
 	// requestTimeout bounds one question to the cluster.
 	requestTimeout = 10 * time.Second
+)
+
+const (
+	labelManagedBy = "app.kubernetes.io/managed-by"
+	managedByHanse = "hanse"
 )
 
 // given is what each role of the fleet may do in every cluster, unless the cluster says otherwise.
@@ -32,7 +39,7 @@ func binding(role v1alpha1.Role, owner string) *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:        v1alpha1.ClusterGroup(role),
-			Labels:      map[string]string{"app.kubernetes.io/managed-by": "hanse"},
+			Labels:      map[string]string{labelManagedBy: managedByHanse},
 			Annotations: map[string]string{v1alpha1.AnnotationRegisteredBy: owner, rbacv1.AutoUpdateAnnotationKey: "true"},
 		},
 		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: given[role]},
@@ -93,10 +100,29 @@ func (p *Proxy) Run(ctx context.Context) error {
 			p.config.Logger.Warn("not all roles of the fleet may do in this cluster what they should", "err", err)
 		}
 		told = now
-		if !pause.For(ctx, wait) {
+		if !untilChanged(ctx, client.ClusterRoleBindings(), wait) {
 			return nil
 		}
 	}
+}
+
+// untilChanged waits, less when a binding of ours is changed meanwhile, and says whether ctx is still alive. What changes before
+// the watch has begun is seen after the wait.
+func untilChanged(ctx context.Context, client rbacclient.ClusterRoleBindingInterface, wait time.Duration) bool {
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	w, err := client.Watch(waiting, metav1.ListOptions{LabelSelector: labelManagedBy + "=" + managedByHanse})
+	if err != nil {
+		return pause.For(ctx, wait)
+	}
+	defer w.Stop()
+	for e := range w.ResultChan() {
+		if e.Type == watch.Modified || e.Type == watch.Deleted {
+			return pause.For(ctx, keepLeast) // somebody may change it again and again
+		}
+	}
+	<-waiting.Done() // a watch may end at any time
+	return ctx.Err() == nil
 }
 
 // bind makes one round. One that fails is no reason to leave out the others.

@@ -4,14 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,6 +65,8 @@ func acrossClusters(t *testing.T, f *field) {
 		}
 	})
 	t.Run("a log that is followed comes as it is written", func(t *testing.T) { vera.follows(t, kubelet) })
+	t.Run("what is upgraded goes both ways", func(t *testing.T) { admin.shell(t) })
+	t.Run("the cluster's own admins may say otherwise", func(t *testing.T) { f.bindings(t, vera) })
 	t.Run("a consumer of ClusterProfiles reaches a cluster by its own library", func(t *testing.T) { vera.consumes(t) })
 	t.Run("the cluster writes down who it was", func(t *testing.T) {
 		until(t, 30*time.Second, func(context.Context) error { return f.audited(t, "iad", "hanse:vera", "web", "log") })
@@ -151,6 +156,104 @@ func (p viaHTTPS) follows(t *testing.T, lines chan<- string) (ended func()) {
 		}
 		_ = cmd.Wait() // how it ended is for others to see
 	}
+}
+
+// shell opens a tunnel from fra to iad by hand, and in it what kubectl exec opens.
+func (p viaHTTPS) shell(t *testing.T) {
+	config, err := clientcmd.LoadFromFile(p.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	me, err := tls.X509KeyPair(config.AuthInfos[config.Contexts["fra"].AuthInfo].ClientCertificateData, config.AuthInfos[config.Contexts["fra"].AuthInfo].ClientKeyData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	as := func(cluster string) *tls.Config {
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(config.Clusters[cluster].CertificateAuthorityData)
+		return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{me}, ServerName: config.Clusters[cluster].TLSServerName, NextProtos: []string{"http/1.1"}}
+	}
+	server, err := url.Parse(config.Clusters["fra"].Server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer, err := tls.Dial("tcp", server.Host, as("fra"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outer.Close()
+	outer.SetDeadline(time.Now().Add(time.Minute))
+	upgraded(t, outer, outer, "GET "+v1alpha1.PathTunnel+"iad", v1alpha1.UpgradeTunnel)
+	inner := tls.Client(outer, as("iad"))
+	in := upgraded(t, inner, inner, "POST /cluster/api/v1/namespaces/default/pods/web/exec?command=sh&stdin=true&stdout=true", "SPDY/3.1")
+	fmt.Fprintln(inner, "hello")
+	if line, err := in.ReadString('\n'); err != nil || line != "hello\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+}
+
+// upgraded asks for an upgrade, and returns what the other side says from then on.
+func upgraded(t *testing.T, w io.Writer, r io.Reader, ask, protocol string) *bufio.Reader {
+	t.Helper()
+	fmt.Fprintf(w, "%s HTTP/1.1\r\nHost: member.hanse\r\nConnection: Upgrade\r\nUpgrade: %s\r\nContent-Length: 0\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n", ask, protocol)
+	in := bufio.NewReader(r)
+	answer, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.StatusCode != http.StatusSwitchingProtocols {
+		said, _ := io.ReadAll(answer.Body)
+		t.Fatalf("%s: %s %s", ask, answer.Status, said)
+	}
+	return in
+}
+
+// echoes is a kubelet's part of kubectl exec, as far as nobody looks into the bytes.
+func echoes(t *testing.T, w http.ResponseWriter) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer conn.Close()
+	io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n")
+	io.Copy(conn, buffered)
+}
+
+// bindings of the fleet's roles are put right, but for those that the cluster keeps for itself.
+func (f *field) bindings(t *testing.T, viewer viaHTTPS) {
+	const binding = "clusterrolebinding/hanse:role:Viewer"
+	looks := func(may bool) func(context.Context) error {
+		return func(context.Context) error {
+			said := viewer.tell(t, "get", "pods", "--cluster", "sin")
+			if (said.Code == 0) != may {
+				return errors.New(said.String())
+			}
+			return nil
+		}
+	}
+	subjects := func(cluster string, n int) {
+		t.Helper()
+		until(t, 2*time.Minute, func(ctx context.Context) error {
+			said, err := f.kubectl(ctx, cluster, "", "get", binding, "-o", "jsonpath={.subjects[*].name}")
+			if found := len(strings.Fields(said)); err == nil && found != n {
+				err = fmt.Errorf("%d subjects", found)
+			}
+			return err
+		})
+	}
+	f.mustKubectl(t, "sin", "", "patch", binding, "--type=merge", "-p", `{"subjects":[]}`)
+	subjects("sin", 1)
+	f.mustKubectl(t, "sin", "", "patch", binding, "--type=merge", "-p", `{"metadata":{"annotations":{"rbac.authorization.kubernetes.io/autoupdate":"false"}},"subjects":[]}`)
+	until(t, 10*time.Second, looks(false))
+	f.mustKubectl(t, "sin", "", "delete", "clusterrolebinding/hanse:role:Operator")
+	until(t, 2*time.Minute, func(ctx context.Context) error { // then the round is over that has seen both
+		_, err := f.kubectl(ctx, "sin", "", "get", "clusterrolebinding/hanse:role:Operator")
+		return err
+	})
+	subjects("sin", 0)
+	f.mustKubectl(t, "sin", "", "delete", binding)
+	until(t, 2*time.Minute, looks(true))
 }
 
 // consumes asks a cluster as the tools of SIG Multicluster do: with nothing but the ClusterProfile that another cluster shows,
@@ -246,6 +349,10 @@ func (f *field) podIn(t *testing.T, cluster string) chan<- string {
 	t.Helper()
 	lines := make(chan string)
 	kubelet := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/exec/") {
+			echoes(t, w)
+			return
+		}
 		for {
 			http.NewResponseController(w).Flush()
 			select {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -153,8 +154,11 @@ func (a *across) ask(ctx context.Context, cluster string, answers chan<- found) 
 		return err
 	}
 	mapping, err := a.find(ctx, client)
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoKind):
 		return err
+	case err != nil: // discovery does not repeat what the cluster says
+		return cmp.Or(client.Get().AbsPath("/api").MaxRetries(0).Do(ctx).Error(), err)
 	}
 	f := found{cluster: cluster, kind: strings.ToLower(mapping.GroupVersionKind.Kind), namespaced: mapping.Scope.Name() == meta.RESTScopeNameNamespace}
 	for _, query := range a.queries() {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,8 +78,8 @@ func findKubectl() (string, error) {
 	return path, nil
 }
 
-// runKubectl runs kubectl with a kubeconfig that lives as long as it. What listens here passes bytes on and knows nothing: the
-// TLS is kubectl's own, from here to the cluster's member.
+// runKubectl runs kubectl with a kubeconfig that lives as long as it. What listens here is an HTTP proxy that passes bytes on and
+// knows nothing: the TLS is kubectl's own, from here to the cluster's member.
 func (r *reach) runKubectl(c *cli.Context, cluster, kubectl string) error {
 	first, err := r.dial(c.Context, cluster)
 	if err != nil {
@@ -124,7 +126,9 @@ func (r *reach) kubeconfigFor(cluster, address string) (file string, remove func
 	config.AuthInfos["person"] = r.person
 	config.Contexts[cluster] = &clientcmdapi.Context{Cluster: cluster, AuthInfo: "person"}
 	config.Clusters[cluster] = &clientcmdapi.Cluster{
-		Server: "https://" + address + strings.TrimSuffix(v1alpha1.PathCluster, "/"), TLSServerName: r.members.ServerName, CertificateAuthorityData: []byte(key.certificate),
+		// A name that stays the same, as kubectl keeps by it what it has learnt of a cluster.
+		Server:        "https://" + cluster + "." + r.members.Fleet + ".hanse" + strings.TrimSuffix(v1alpha1.PathCluster, "/"),
+		TLSServerName: r.members.ServerName, CertificateAuthorityData: []byte(key.certificate), ProxyURL: "http://" + address,
 	}
 	text, err := clientcmd.Write(config)
 	if err != nil {
@@ -149,15 +153,33 @@ func (r *reach) passOn(ctx context.Context, l net.Listener, cluster string, said
 		}
 		group.Go(func() {
 			defer conn.Close()
-			way, err := r.dial(ctx, cluster)
-			if err != nil {
+			defer context.AfterFunc(ctx, func() { conn.Close() })()
+			if err := r.connect(ctx, conn, cluster); err != nil {
 				said.tell(err)
-				return
 			}
-			defer context.AfterFunc(ctx, func() { conn.Close(); way.Close() })()
-			join(conn, way)
 		})
 	}
+}
+
+// connect serves one CONNECT, whatever host it names: there is one place to go.
+func (r *reach) connect(ctx context.Context, conn net.Conn, cluster string) error {
+	in := bufio.NewReader(conn)
+	if ask, err := http.ReadRequest(in); err != nil || ask.Method != http.MethodConnect {
+		io.WriteString(conn, "HTTP/1.1 405 Method Not Allowed\r\n\r\n")
+		return nil // not kubectl, or one that has ended
+	}
+	way, err := r.dial(ctx, cluster)
+	if err != nil {
+		io.WriteString(conn, "HTTP/1.1 502 Bad Gateway\r\n\r\n")
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { way.Close() })()
+	if _, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
+		way.Close()
+		return nil // kubectl has gone
+	}
+	join(through{conn, in}, way)
+	return nil
 }
 
 // join carries bytes both ways until one end closes.
