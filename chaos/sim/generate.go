@@ -45,7 +45,7 @@ var menu = []string{
 	"isolate", "isolate", "isolate", "cut", "cut", "cut", "hold", "hold", "kill", "kill", "kill", "restart", "restart",
 	"transfer", "transfer", "transfer", "loss", "late", "duplicates", "jitter", "region", "region-dies", "slow", "eio", "full",
 	"stall", "join", "remove", "remove", "forge", "forge", "forge", "lose-disk", "lose-disk", "lose-disk", "all-die", "lag", "herald",
-	"pause", "pause", "clock", "clock", "clock", "flood", "replace", "replace", "recover", "recover", "restore",
+	"pause", "pause", "clock", "clock", "clock", "flood", "replace", "replace", "lie", "lie", "recover", "recover", "restore",
 }
 
 // happening draws one event.
@@ -66,6 +66,8 @@ func (s Schedule) happening(rng *rand.Rand) Event {
 		e.For = 0
 	case "join":
 		e.Whom, e.For = late[rng.IntN(len(late))].Name, 0
+	case "lie": // of a voter's disk nobody could promise anything
+		e.Whom = s.Members[len(s.Members)-1].Name
 	case "loss", "late", "duplicates", "jitter", "all-die", "recover", "restore":
 		e.Whom = ""
 	}

@@ -52,6 +52,7 @@ func init() {
 		"full":      whom(func(p *player, a *actor, e Event) { p.failDisk(a, e, syscall.ENOSPC) }),
 		"lose-disk": whom(func(p *player, a *actor, e Event) { p.loseDisk(a, e) }),
 		"replace":   whom((*player).replace),
+		"lie":       whom((*player).lie),
 		// the whole fleet
 		"recover": (*player).recovery,
 		"restore": (*player).restoration,
@@ -286,6 +287,22 @@ func (p *player) loseDisk(a *actor, e Event) (lost bool) {
 	}
 	a.lost.Store(true)
 	return true
+}
+
+// lie lets a member's disk say that it has written before it has, until its power fails. The member comes back with what was
+// kept, or finds that something is missing, does not start, and is replaced.
+func (p *player) lie(a *actor, e Event) {
+	disk := a.disk
+	a.lied.Store(true)
+	disk.Lie(true)
+	p.during(e)
+	a.life.Lock()
+	defer a.life.Unlock()
+	if a.Running() {
+		p.crash(a)
+		defer p.start(a)
+	}
+	disk.Lie(false)
 }
 
 // replace takes a member's log, and lets another incarnation take its place. When that cannot be now, it can in the end.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/chaos/check"
+	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/pause"
 )
@@ -41,7 +42,7 @@ func (p *player) diskFailed(a *actor, cause error) {
 	if a.crashed.Load() {
 		return // the power is gone, or it has been said
 	}
-	if !a.failing.Load() {
+	if !a.failing.Load() && !a.lied.Load() {
 		p.wrong("disk", "%s: %v", a.Name, cause)
 	}
 	a.crashed.Store(true)
@@ -66,6 +67,10 @@ func (p *player) start(a *actor) bool {
 		if a.failing.Load() {
 			a.crashed.Store(true)
 			return false // on a disk that fails; it is tried again
+		}
+		if a.lied.Load() && errors.As(err, new(*consensus.DamagedError)) {
+			a.lost.Store(true)
+			return false // it has noticed
 		}
 		p.wrong("start", "%s: %v", a.Name, err)
 		a.lost.Store(true) // once is enough

@@ -113,6 +113,7 @@ type actor struct {
 	// gone members were removed, and lost ones have lost their log: neither starts again.
 	gone, lost atomic.Bool
 	failing    atomic.Bool  // its disk is made to fail
+	lied       atomic.Bool  // its disk has lied: it may find at any time that something is missing
 	begun      atomic.Bool  // it has started once
 	servers    string       // of raft's configuration when it was stopped
 	skew       atomic.Int64 // of its wall clock, in nanoseconds
