@@ -114,7 +114,7 @@ func (d *Disk) Delay(delay func() time.Duration) {
 
 // Lie makes writes return before they are durable. A crash then keeps, loses or tears each of the latest ones, as
 // drawn. No member can promise anything on such a disk, nor can a fleet for what only a minority has besides: see
-// docs/failures.md. Lie(false) makes all durable that is there.
+// docs/simulation.md. Lie(false) makes all durable that is there.
 func (d *Disk) Lie(lying bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
