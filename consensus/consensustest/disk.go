@@ -85,11 +85,13 @@ func (d *Disk) FailAt(n int, err error) {
 	d.faults.at, d.faults.atErr = n, err
 }
 
-// Stall makes every write from now on hang until Release.
+// Stall makes every write from now on hang until the next Release, however often it was called before that.
 func (d *Disk) Stall() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.faults.gate = make(chan struct{})
+	if d.faults.gate == nil {
+		d.faults.gate = make(chan struct{})
+	}
 }
 
 // Release lets hanging writes return, as done.

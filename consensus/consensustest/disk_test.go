@@ -102,6 +102,23 @@ func TestDisk(t *testing.T) {
 		}
 	})
 
+	t.Run("a disk that stalls twice is released once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			d := consensustest.NewDisk(nil)
+			s := d.Stores()
+			done := make(chan error)
+			for i := range uint64(2) {
+				d.Stall()
+				go func() { done <- s.Log.StoreLogs(entries(i+1, i+1)) }()
+				synctest.Wait()
+			}
+			d.Release()
+			if err := errors.Join(<-done, <-done); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+
 	t.Run("the nth write fails, and all after it", func(t *testing.T) {
 		d := consensustest.NewDisk(nil)
 		s := d.Stores()
