@@ -34,6 +34,9 @@ func (c *Core) council(v *store.View, raft consensus.Status, seen map[store.Memb
 		newest = max(newest, seen[id].Revision)
 	}
 	wanted := said.Wanted
+	if own := c.wanted.Load(); own != nil && raft.Leader == c.id() {
+		wanted = *own // it was chosen after what was said, perhaps
+	}
 	if len(wanted) == 0 {
 		wanted = raft.Voters
 	}

@@ -25,7 +25,7 @@ import (
 // readers is how many rounds may be under way at once: a reader waits for the next one to start, not for one to end.
 const readers = 3
 
-var errNotConfirmed = errors.New("no majority has confirmed the leader in time")
+var errNotConfirmed = errors.New("too few have answered in time")
 
 // readIndex is one round on the leader.
 func (n *Node) readIndex() (store.Revision, error) {
@@ -52,13 +52,27 @@ func (n *Node) readIndex() (store.Revision, error) {
 // confirm returns once a majority of the voters has answered, in the office's term, to what was sent after this call.
 func (n *Node) confirm(o *office) error {
 	servers := n.servers()
+	err := n.hearAfresh(o, n.peersOf(servers), func(begun uint64) bool { return n.confirmedSince(servers, o.term, begun) })
+	if errors.Is(err, errNotConfirmed) {
+		return fmt.Errorf("%w: %w", errNotLeading, err)
+	}
+	return err
+}
+
+// present returns once a member has answered to what was sent after this call. Contact is of a moment ago.
+func (n *Node) present(o *office, id MemberID) error {
+	return n.hearAfresh(o, []MemberID{id}, func(begun uint64) bool { return n.answeredSince(id, o.term, begun) })
+}
+
+// hearAfresh asks members, and returns once those who answered to what was sent since begun are enough.
+func (n *Node) hearAfresh(o *office, peers []MemberID, enough func(begun uint64) bool) error {
 	begun := n.transport.clock.tick()
-	n.transport.announce(n.peersOf(servers), o.term, n.shownCommit())
+	n.transport.announce(peers, o.term, n.shownCommit())
 	ctx, cancel := context.WithTimeout(o.ctx, n.pace.get())
 	defer cancel()
 	for {
 		answered := n.transport.answers.wait()
-		if n.confirmedSince(servers, o.term, begun) {
+		if enough(begun) {
 			return nil
 		}
 		select {
@@ -66,7 +80,7 @@ func (n *Node) confirm(o *office) error {
 		case <-n.guard.broken:
 			return n.guard.err()
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", errNotLeading, errNotConfirmed)
+			return errNotConfirmed
 		}
 	}
 }
@@ -78,11 +92,16 @@ func (n *Node) confirmedSince(servers map[MemberID]bool, term, begun uint64) boo
 			continue
 		}
 		voters++
-		if c := n.transport.contact(id); id == n.cfg.ID || c.term == term && c.asked > begun {
+		if id == n.cfg.ID || n.answeredSince(id, term, begun) {
 			yes++
 		}
 	}
 	return yes > voters/2
+}
+
+func (n *Node) answeredSince(id MemberID, term, begun uint64) bool {
+	c := n.transport.contact(id)
+	return c.term == term && c.asked > begun
 }
 
 // waitApplied returns once the store has applied every command up to an index that is committed.

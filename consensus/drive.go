@@ -30,7 +30,7 @@ func (n *Node) drive(ctx context.Context, o *office) {
 	members := n.watchMembers(ctx)
 	for ctx.Err() == nil {
 		ch := n.nextChange(o)
-		if ch.action != changeNone && n.make(ctx, ch) {
+		if ch.action != changeNone && n.make(ctx, o, ch) {
 			continue
 		}
 		select {
@@ -42,21 +42,26 @@ func (n *Node) drive(ctx context.Context, o *office) {
 }
 
 // make carries out a change and says whether to look for the next one at once.
-func (n *Node) make(ctx context.Context, ch change) bool {
+func (n *Node) make(ctx context.Context, o *office, ch change) bool {
 	n.cfg.Logger.Info("change raft configuration", "change", ch.String())
-	if err := n.request(ctx, ch); err != nil {
+	if err := n.request(ctx, o, ch); err != nil {
 		n.cfg.Logger.Warn("raft configuration not changed", "change", ch.String(), "error", err)
 		return false
 	}
 	return true
 }
 
-func (n *Node) request(ctx context.Context, ch change) error {
+// request carries out a change. Whoever gets a vote must be there now: had it died a moment ago, together with a voter, the
+// fleet could have decided without both before, and could not any more.
+func (n *Node) request(ctx context.Context, o *office, ch change) error {
 	id, address, timeout := raft.ServerID(ch.id), raft.ServerAddress(ch.id), n.pace.get()
 	switch ch.action {
 	case changeAdd:
 		return n.await(n.raft.AddNonvoter(id, address, anyIndex, timeout))
 	case changePromote:
+		if err := n.present(o, ch.id); err != nil {
+			return err
+		}
 		return n.await(n.raft.AddVoter(id, address, anyIndex, timeout))
 	case changeDemote:
 		return n.await(n.raft.DemoteVoter(id, anyIndex, timeout))

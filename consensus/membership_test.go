@@ -2,6 +2,7 @@ package consensus_test
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,6 +115,36 @@ func TestMembership(t *testing.T) {
 		})
 	})
 
+	t.Run("one that was cut off a moment ago gets no vote", func(t *testing.T) {
+		bubble(t, 4, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			var choice atomic.Pointer[consensus.Choice]
+			choice.Store(&consensus.Choice{Voters: []consensus.MemberID{"m1", "m2", "m3"}, Standbys: []consensus.MemberID{"m4"}})
+			g.Tune = func(_ *consensustest.Member, c *consensus.Config) {
+				c.Choose = func([]consensus.Candidate) consensus.Choice { return *choice.Load() }
+				c.Timing = consensus.DefaultTiming()
+				c.Timing.Drive = 20 * time.Millisecond
+			}
+			for _, m := range g.Members {
+				g.Start(m)
+			}
+			g.Enrol()
+			leader := g.Members[0]
+			g.WaitFor("three voters and one that stands by", func() bool {
+				s := leader.Node().Status()
+				return len(s.Voters) == 3 && len(s.Nonvoters) == 1
+			})
+			time.Sleep(time.Minute)
+			for _, id := range []consensus.MemberID{"m3", "m4"} {
+				g.Net.Isolate(id, true)
+			}
+			choice.Store(&consensus.Choice{Voters: []consensus.MemberID{"m1", "m2", "m3", "m4"}})
+			time.Sleep(5 * time.Second)
+			g.MustPut(leader, "/k", "v")
+			if s := leader.Node().Status(); len(s.Voters) != 3 {
+				t.Errorf("it votes: %+v", s)
+			}
+		})
+	})
 	t.Run("the lone voter may be replaced by removing it", func(t *testing.T) {
 		bubble(t, 2, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
 			g.Found(1)
