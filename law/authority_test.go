@@ -42,7 +42,7 @@ func newRealm(t *testing.T) *realm {
 		member := store.Member{ID: store.MemberID("id-" + m.cluster), Cluster: m.cluster, Region: "r", Pin: store.Pin{byte(i + 1)}, Rights: string(m.rights)}
 		cluster := &v1alpha1.Cluster{
 			TypeMeta: v1alpha1.TypeOf("Cluster"), ObjectMeta: named(m.cluster), Spec: v1alpha1.ClusterSpec{Region: "r", Rights: m.rights},
-			Status: v1alpha1.ClusterStatus{Incarnation: string(member.ID), Version: "v1", Voter: v1alpha1.RoleVoter},
+			Status: v1alpha1.ClusterStatus{Incarnation: string(member.ID), Version: "v1", Voter: v1alpha1.RoleNonvoter},
 		}
 		v1alpha1.MirrorTopology(cluster)
 		ops = append(ops, store.PutMember(member), r.put(v1alpha1.KeyClusters+m.cluster, cluster))
@@ -397,6 +397,14 @@ func TestWhoMayWriteWhat(t *testing.T) {
 			}
 			return append(ops, store.Delete(v1alpha1.KeyClusters+"iad"))
 		}, yes},
+		"nobody removes a cluster that votes": {"id-fra", "anna", func(r *realm) []store.Op {
+			whole := r.whole(store.Delete(v1alpha1.KeyClusters + "sin"))
+			votes := r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Voter = v1alpha1.RoleVoter })
+			if err := r.try("id-fra", "", term, votes); err != nil {
+				r.Fatal(err)
+			}
+			return whole
+		}, no},
 		"an admin changes how far a member is trusted, with its cluster": {"id-fra", "anna", func(r *realm) []store.Op {
 			cluster := r.cluster("sin", func(c *v1alpha1.Cluster) { c.Spec.Rights = v1alpha1.RightsAdmin })
 			_, ops, err := Companions(r.store.View(), Change{Key: cluster.Key, After: cluster.Value})
@@ -426,8 +434,9 @@ func TestWhoMayWriteWhat(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRealm(t)
+			ops := c.ops(r)
 			before := r.store.View().Revision()
-			err := r.try(c.member, c.person, 0, c.ops(r)...)
+			err := r.try(c.member, c.person, 0, ops...)
 			if c.want != (err == nil) {
 				t.Errorf("got %v", err)
 			}

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"k8s.io/apimachinery/pkg/api/meta"
-
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
@@ -217,27 +215,22 @@ func dismiss(v *store.View, cluster string, at time.Time) ([]store.Condition, []
 	return conditions, append(ops, strikes...), err
 }
 
-// dispensable says whether a fleet can go on without a cluster, its member cut off at once: the voters that are left
-// must be a majority of all that vote now, and somebody must still have the rights of an admin.
+// dispensable says whether a fleet can go on without a cluster, its member cut off at once. One that votes is not: raft
+// would go on counting a voter that nobody hears, and with another one lost as well, nobody could decide. The leader gives
+// its vote to others first, and says in the status that it has.
 func dispensable(v *store.View, cluster string) error {
-	voters, left := 0, 0
-	for _, kv := range v.List(v1alpha1.KeyClusters) {
-		var c v1alpha1.Cluster
-		if err := json.Unmarshal(kv.Value, &c); err != nil {
-			return fmt.Errorf("%s cannot be read", kv.Key)
-		}
-		if c.Status.Voter != v1alpha1.RoleVoter {
-			continue
-		}
-		voters++
-		if c.Name != cluster && !meta.IsStatusConditionFalse(c.Status.Conditions, v1alpha1.ConditionReady) {
-			left++
-		}
+	if err := someAdminBut(v, cluster); err != nil {
+		return err
 	}
-	if left <= voters/2 {
-		return fmt.Errorf("%d of %d voters would be left, too few to go on; let others vote first, or set spec.voting of %s to Never and wait until it votes no more", left, voters, cluster)
+	var c v1alpha1.Cluster
+	kv, _ := v.Get(v1alpha1.KeyClusters + cluster)
+	if err := json.Unmarshal(kv.Value, &c); err != nil {
+		return fmt.Errorf("cluster %s cannot be read", cluster)
 	}
-	return someAdminBut(v, cluster)
+	if c.Status.Voter == v1alpha1.RoleVoter {
+		return fmt.Errorf("%s votes; set its spec.voting to Never, and delete it once its status.voter is Nonvoter (hanse remove %s does both)", cluster, cluster)
+	}
+	return nil
 }
 
 // someAdminBut fails when no member but that of the cluster may pass on what admins write.

@@ -37,16 +37,7 @@ func (p *player) recover() {
 	if len(p.waiting) > 0 {
 		p.wrong("bounded recovery", "the fleet's new epoch is without %v %s after all is whole", p.waiting, recovery)
 	}
-	for _, a := range p.all() {
-		if !a.lost.Load() || a.gone.Load() {
-			continue
-		}
-		if p.draw(2) == 0 {
-			a.gone.Store(p.strike(a))
-		} else if !p.comesBack(a, true, recovery) {
-			p.wrong("bounded recovery", "the place of %s is not taken %s after all is whole", a.Name, recovery)
-		}
-	}
+	p.finishRemovals()
 	for i, a := range p.all() {
 		core := a.Live()
 		if core == nil || a.never {
@@ -58,6 +49,23 @@ func (p *player) recover() {
 		cancel()
 		if err != nil && !a.gone.Load() && !a.Ended() {
 			p.wrong("bounded recovery", "%s takes no write %s after all is whole: %v", a.Name, time.Since(begun).Round(time.Second), err)
+		}
+	}
+}
+
+// finishRemovals removes who was about to be, and lets those that have lost their disk go, or come back as another incarnation.
+func (p *player) finishRemovals() {
+	for _, a := range p.all() {
+		switch lost := a.lost.Load(); {
+		case a.gone.Load(), !lost && !a.retiring.Load():
+		case lost && p.draw(2) == 0:
+			if !p.comesBack(a, true, recovery) {
+				p.wrong("bounded recovery", "the place of %s is not taken %s after all is whole", a.Name, recovery)
+			}
+		case p.strike(a):
+			p.leave(a)
+		default:
+			p.wrong("bounded recovery", "%s cannot be removed though all is whole%s", a.Name, p.standing())
 		}
 	}
 }

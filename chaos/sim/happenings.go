@@ -312,10 +312,10 @@ func (p *player) replace(a *actor, e Event) {
 	}
 }
 
-// eligible says how many members may vote and are not lost.
+// eligible says how many members may vote, are not lost, and are to stay.
 func (p *player) eligible() (n int) {
 	for _, a := range p.all() {
-		if !a.never && !a.gone.Load() && !a.lost.Load() {
+		if !a.never && !a.gone.Load() && !a.lost.Load() && !a.retiring.Load() {
 			n++
 		}
 	}

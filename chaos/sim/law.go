@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strings"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/pause"
-	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -56,23 +54,27 @@ func forged(key string, value []byte) bool {
 	return json.Unmarshal(value, &c) == nil && c.Status.Version == forgery
 }
 
-// remove ends a membership as `hanse remove` does, and tries the key of the removed one at everybody's door. It does so while
-// all others that may vote are there: the command refuses when the voters that are left could not decide.
-func (p *player) remove(a *actor, _ Event) {
-	if !p.canSpare(a) || p.othersDown(a) {
+// remove ends a membership as `hanse remove` does, and tries the key of the removed one at everybody's door.
+func (p *player) remove(a *actor, e Event) {
+	if !p.canSpare(a) {
 		return
 	}
 	id, ok := p.idOf(a)
 	if !ok || !p.strike(a) {
 		return
 	}
+	p.leave(a)
+	p.haunt(a, id)
+}
+
+// leave ends the process of a removed member.
+func (p *player) leave(a *actor) {
 	a.gone.Store(true)
 	a.life.Lock()
 	defer a.life.Unlock()
 	if a.Running() {
 		p.halt(a)
 	}
-	p.haunt(a, id)
 }
 
 // canSpare says that the fleet could do without a member: it may not vote, or enough others may, and as many do as should. An
@@ -89,16 +91,6 @@ func (p *player) canSpare(a *actor) bool {
 	return core != nil && len(core.Node().Status().Voters) >= 3
 }
 
-// othersDown says that a member beside this one, one that may vote, is down or has lost its disk.
-func (p *player) othersDown(but *actor) bool {
-	for _, a := range p.all() {
-		if a != but && !a.never && !a.gone.Load() && (a.lost.Load() || a.crashed.Load() || !a.Running()) {
-			return true
-		}
-	}
-	return false
-}
-
 func (p *player) idOf(a *actor) (id store.MemberID, ok bool) {
 	if core := a.Live(); core != nil {
 		return core.Node().Status().ID, true
@@ -106,34 +98,17 @@ func (p *player) idOf(a *actor) (id store.MemberID, ok bool) {
 	return "", false
 }
 
-// strike writes the removal and says whether it is written.
+// strike removes a member and says whether that is done. What was begun and is not done goes on when all is whole.
 func (p *player) strike(a *actor) bool {
 	core := p.someone(a)
 	if core == nil {
 		return false
 	}
+	a.retiring.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	for ctx.Err() == nil {
-		v := core.Store().View()
-		key := v1alpha1.KeyClusters + a.Name
-		kv, there := v.Get(key)
-		if !there {
-			return v.Revision() > 0
-		}
-		conditions, ops, err := law.Companions(v, law.Change{Key: key, Before: kv.Value, At: time.Now()})
-		if err != nil {
-			return false // it may not be removed now
-		}
-		_, err = core.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{If: conditions, Then: append(ops, store.Delete(key))}})
-		if err == nil {
-			return true
-		}
-		if conflict := (*store.Conflict)(nil); !errors.As(err, &conflict) {
-			pause.For(ctx, 100*time.Millisecond)
-		}
-	}
-	return false
+	_, err := Remove(ctx, core, a.Name)
+	return err == nil
 }
 
 // grace is how long after it applied a removal a member may still take something from the removed one.

@@ -112,6 +112,7 @@ type actor struct {
 	crashed atomic.Bool
 	// gone members were removed, and lost ones have lost their log: neither starts again.
 	gone, lost atomic.Bool
+	retiring   atomic.Bool  // its removal has begun
 	failing    atomic.Bool  // its disk is made to fail
 	lied       atomic.Bool  // its disk has lied: it may find at any time that something is missing
 	begun      atomic.Bool  // it has started once

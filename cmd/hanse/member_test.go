@@ -24,7 +24,7 @@ import (
 // faults that they must tell apart.
 type member struct {
 	mu       sync.Mutex
-	mode     string            // ok, noquorum, uncertain, hang, deaf
+	mode     string            // ok, noquorum, uncertain, hang, deaf, votes
 	clusters map[string]string // name → ready, refuses, silent, away
 	objects  map[string]map[string]any
 	works    map[string]v1alpha1.Work
@@ -43,7 +43,9 @@ func newMember() *member {
 	for name, region := range map[string]string{"fra": "eu", "iad": "us", "sin": "ap"} {
 		m.objects["clusters/"+name] = map[string]any{
 			"apiVersion": apiVersion, "kind": "Cluster",
-			"metadata": map[string]any{"name": name, "resourceVersion": "3", "labels": map[string]any{"region": region}},
+			"metadata": map[string]any{"name": name, "resourceVersion": "3", "generation": float64(1), "labels": map[string]any{"region": region}},
+			"spec":     map[string]any{"voting": "Eligible", "rights": "Admin"},
+			"status":   map[string]any{"voter": "Voter"},
 		}
 	}
 	return m
@@ -178,11 +180,17 @@ func (m *member) serveObject(w http.ResponseWriter, r *http.Request, name string
 		}
 		m.put(name, object, nil)
 		answer(w, 201, m.objects[name])
+	case r.Method == "PATCH" && r.Header.Get("Content-Type") == typeMerge:
+		m.revision++
+		old["spec"].(map[string]any)["voting"] = "Never"
+		old["metadata"].(map[string]any)["generation"] = float64(2)
+		answer(w, 200, old)
 	case r.Method == "PATCH":
 		m.patch(w, r, name, old)
 	case old == nil:
 		refuse(w, 404, "NotFound", name+" not found", &metav1.StatusDetails{Kind: plural, Name: isName})
 	case r.Method == "GET":
+		m.demote(old)
 		if strings.Contains(r.Header.Get("Accept"), "as=Table") {
 			answer(w, 200, table([]map[string]any{old}))
 			return
@@ -267,6 +275,13 @@ func (m *member) patch(w http.ResponseWriter, r *http.Request, name string, old 
 		m.roll(bundle)
 	}
 	answer(w, 200, m.objects[name])
+}
+
+// demote is what the leader does with a cluster that is to vote no more, unless the mode is votes.
+func (m *member) demote(object map[string]any) {
+	if spec, _ := object["spec"].(map[string]any); spec["voting"] == "Never" && m.mode != "votes" {
+		object["status"] = map[string]any{"voter": "Nonvoter", "conditions": []any{map[string]any{"type": "Ready", "status": "True", "observedGeneration": 2}}}
+	}
 }
 
 func same(a, b any) bool {

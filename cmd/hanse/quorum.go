@@ -13,6 +13,9 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
+// lastWord is what a verb whose time is up may spend to say why.
+const lastWord = 2 * time.Second
+
 // noQuorum is a write that was surely not made, told with what the member knows about the voters.
 func (f *fleet) noQuorum(ctx context.Context, err error) error {
 	out := &failure{code: exitNoQuorum, why: "no quorum"}
@@ -20,8 +23,7 @@ func (f *fleet) noQuorum(ctx context.Context, err error) error {
 	if errors.As(err, &status) {
 		out.why = "no quorum: " + strings.TrimPrefix(status.Status().Message, "no quorum: ")
 	}
-	// The verb's time is up; this question is worth a little more.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
 	defer cancel()
 	var now v1alpha1.FleetStatus
 	if _, err := f.read(ctx, request{path: v1alpha1.PathStatus}, &now); err == nil && !now.Quorum.Have {

@@ -4,19 +4,23 @@ import (
 	"bufio"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
+// removeTimeout lets a voter's place be taken, also while another one is about to be judged dead.
+const removeTimeout = 2 * time.Minute
+
 func removeVerb() *cli.Command {
 	return &cli.Command{
 		Name:  "remove",
 		Usage: "cut a cluster's member off from the fleet; its workloads go on",
-		UsageText: `hanse remove CLUSTER
+		UsageText: `hanse remove CLUSTER              others vote in its place first, if it votes
 hanse remove CLUSTER --yes        without being asked`,
-		Flags: append(connectionFlags(defaultTimeout),
+		Flags: append(connectionFlags(removeTimeout),
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
 		),
 		Action: removeAction,
@@ -43,6 +47,9 @@ func removeAction(c *cli.Context) error {
 	}
 	ctx, cancel := withTimeout(c)
 	defer cancel()
+	if err := f.retire(ctx, c.App.ErrWriter, name); err != nil {
+		return during(doing, err)
+	}
 	body, err := f.write(ctx, request{verb: "DELETE", path: mustKind("Cluster").path(name)})
 	if err != nil {
 		return during(doing, err)
