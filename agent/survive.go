@@ -17,7 +17,8 @@ const ableLag = 64
 // council is the voters as this member sees them: who could decide now, and what the leader is about to change.
 type council struct {
 	now, next []plan.Seat
-	living    []string // regions with a member that is reached
+	agreed    []plan.Seat // those of the newest configuration that is committed, if that is known
+	living    []string    // regions with a member that is reached
 	leader    store.MemberID
 }
 
@@ -46,6 +47,9 @@ func (c *Core) council(v *store.View, raft consensus.Status, seen map[store.Memb
 		seat := plan.Seat{ID: string(m.ID), Region: m.Region, Able: s.Fresh(now) && !unheard && s.Revision+ableLag >= newest}
 		if slices.Contains(raft.Voters, m.ID) {
 			k.now = append(k.now, seat)
+		}
+		if slices.Contains(raft.Agreed, m.ID) {
+			k.agreed = append(k.agreed, seat)
 		}
 		if slices.Contains(wanted, m.ID) {
 			k.next = append(k.next, seat)
@@ -77,8 +81,12 @@ func (k council) canLose() []string {
 	return append([]string{}, plan.CanLose(k.living, append(k.steps(), k.now, k.next)...)...)
 }
 
-// steps are the configurations between that of now and the next: whoever comes votes before anybody goes.
+// steps are the configurations beside that of now and the next: the one that is committed, while those who know of a newer
+// one may be lost, and those in between, since whoever comes votes before anybody goes.
 func (k council) steps() (between [][]plan.Seat) {
+	if len(k.agreed) > 0 {
+		between = append(between, k.agreed)
+	}
 	for _, s := range k.next {
 		if !slices.ContainsFunc(k.now, func(o plan.Seat) bool { return o.ID == s.ID }) {
 			between = append(between, append(slices.Clone(k.now), s))

@@ -53,6 +53,9 @@ type Status struct {
 	Term   uint64
 	// Voters and Nonvoters are raft's servers, sorted.
 	Voters, Nonvoters []MemberID
+	// Agreed are the voters of the newest configuration that this member knows to be committed, sorted: what is decided by
+	// should the members be lost that alone have a newer one. Empty when none was committed since the start.
+	Agreed []MemberID
 	// Source is whom this member follows, empty when it is in raft or finds nobody.
 	Source MemberID
 	// Followers is how many follow this member.
@@ -97,6 +100,13 @@ func (n *Node) Status() Status {
 			s.Voters = append(s.Voters, id)
 		} else {
 			s.Nonvoters = append(s.Nonvoters, id)
+		}
+	}
+	if c := n.fsm.configured.Load(); c != nil {
+		for _, id := range sortedKeys(c.servers) {
+			if c.servers[id] {
+				s.Agreed = append(s.Agreed, id)
+			}
 		}
 	}
 	slices.Sort(s.Voters)
