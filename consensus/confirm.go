@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/hashicorp/raft"
 
@@ -59,9 +60,14 @@ func (n *Node) confirm(o *office) error {
 	return err
 }
 
-// present returns once a member has answered to what was sent after this call. Contact is of a moment ago.
-func (n *Node) present(o *office, id MemberID) error {
-	return n.hearAfresh(o, []MemberID{id}, func(begun uint64) bool { return n.answeredSince(id, o.term, begun) })
+// decidable returns once it is known that those who would vote after a change could decide, and that who gets a vote is there:
+// they answered to what was sent after this call. Contact is of a moment ago.
+func (n *Node) decidable(o *office, ch change) error {
+	next := maps.Clone(n.servers())
+	next[ch.id] = ch.action == changePromote
+	return n.hearAfresh(o, n.peersOf(next), func(begun uint64) bool {
+		return n.confirmedSince(next, o.term, begun) && (!next[ch.id] || n.answeredSince(ch.id, o.term, begun))
+	})
 }
 
 // hearAfresh asks members, and returns once those who answered to what was sent since begun are enough.

@@ -51,17 +51,19 @@ func (n *Node) make(ctx context.Context, o *office, ch change) bool {
 	return true
 }
 
-// request carries out a change. Whoever gets a vote must be there now: had it died a moment ago, together with a voter, the
-// fleet could have decided without both before, and could not any more.
+// request carries out a change. A change of who votes holds from when it is written, so those who vote then must be there: had
+// one died a moment ago, the fleet could have decided without it before, and could not any more.
 func (n *Node) request(ctx context.Context, o *office, ch change) error {
+	if ch.action == changePromote || ch.action == changeDemote {
+		if err := n.decidable(o, ch); err != nil {
+			return err
+		}
+	}
 	id, address, timeout := raft.ServerID(ch.id), raft.ServerAddress(ch.id), n.pace.get()
 	switch ch.action {
 	case changeAdd:
 		return n.await(n.raft.AddNonvoter(id, address, anyIndex, timeout))
 	case changePromote:
-		if err := n.present(o, ch.id); err != nil {
-			return err
-		}
 		return n.await(n.raft.AddVoter(id, address, anyIndex, timeout))
 	case changeDemote:
 		return n.await(n.raft.DemoteVoter(id, anyIndex, timeout))

@@ -115,36 +115,42 @@ func TestMembership(t *testing.T) {
 		})
 	})
 
-	t.Run("one that was cut off a moment ago gets no vote", func(t *testing.T) {
-		bubble(t, 4, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
-			var choice atomic.Pointer[consensus.Choice]
-			choice.Store(&consensus.Choice{Voters: []consensus.MemberID{"m1", "m2", "m3"}, Standbys: []consensus.MemberID{"m4"}})
-			g.Tune = func(_ *consensustest.Member, c *consensus.Config) {
-				c.Choose = func([]consensus.Candidate) consensus.Choice { return *choice.Load() }
-				c.Timing = consensus.DefaultTiming()
-				c.Timing.Drive = 20 * time.Millisecond
-			}
-			for _, m := range g.Members {
-				g.Start(m)
-			}
-			g.Enrol()
-			leader := g.Members[0]
-			g.WaitFor("three voters and one that stands by", func() bool {
-				s := leader.Node().Status()
-				return len(s.Voters) == 3 && len(s.Nonvoters) == 1
+	for name, c := range map[string]struct{ cut, next, want []consensus.MemberID }{
+		"one that was cut off a moment ago gets no vote":                  {[]consensus.MemberID{"m3", "m4"}, []consensus.MemberID{"m1", "m2", "m3", "m4"}, []consensus.MemberID{"m1", "m2", "m3"}},
+		"nobody gives up a vote because one was there a moment ago":       {[]consensus.MemberID{"m2"}, []consensus.MemberID{"m1", "m2"}, []consensus.MemberID{"m1", "m2", "m3"}},
+		"of a living one and one that has just died, that one goes first": {[]consensus.MemberID{"m3"}, []consensus.MemberID{"m1"}, []consensus.MemberID{"m1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, 4, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+				var choice atomic.Pointer[consensus.Choice]
+				choice.Store(&consensus.Choice{Voters: []consensus.MemberID{"m1", "m2", "m3"}, Standbys: []consensus.MemberID{"m4"}})
+				g.Tune = func(_ *consensustest.Member, c *consensus.Config) {
+					c.Choose = func([]consensus.Candidate) consensus.Choice { return *choice.Load() }
+					c.Timing = consensus.DefaultTiming()
+					c.Timing.Drive = 20 * time.Millisecond
+				}
+				for _, m := range g.Members {
+					g.Start(m)
+				}
+				g.Enrol()
+				leader := g.Members[0]
+				g.WaitFor("three voters and one that stands by", func() bool {
+					s := leader.Node().Status()
+					return len(s.Voters) == 3 && len(s.Nonvoters) == 1
+				})
+				time.Sleep(time.Minute)
+				for _, id := range c.cut {
+					g.Net.Isolate(id, true)
+				}
+				choice.Store(&consensus.Choice{Voters: c.next})
+				time.Sleep(5 * time.Second)
+				g.MustPut(leader, "/k", "v")
+				if s := leader.Node().Status(); !slices.Equal(s.Voters, c.want) {
+					t.Errorf("they vote: %v", s.Voters)
+				}
 			})
-			time.Sleep(time.Minute)
-			for _, id := range []consensus.MemberID{"m3", "m4"} {
-				g.Net.Isolate(id, true)
-			}
-			choice.Store(&consensus.Choice{Voters: []consensus.MemberID{"m1", "m2", "m3", "m4"}})
-			time.Sleep(5 * time.Second)
-			g.MustPut(leader, "/k", "v")
-			if s := leader.Node().Status(); len(s.Voters) != 3 {
-				t.Errorf("it votes: %+v", s)
-			}
 		})
-	})
+	}
 	t.Run("the lone voter may be replaced by removing it", func(t *testing.T) {
 		bubble(t, 2, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
 			g.Found(1)
