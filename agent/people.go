@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"k8s.io/client-go/rest"
 
@@ -32,14 +33,19 @@ func (c *Core) clusterAPI(o Options, cluster *rest.Config) (a clusterAPI, err er
 	return a, err
 }
 
+// peoplePatience is how long a person may leave a log unread, or a shell: as long as kubelets let one be idle. There are so many of
+// each person's as the rooms proxy and tunnel let there be, and each holds little.
+const peoplePatience = 4 * time.Hour
+
 // personOf is who sent a request, if it is a person of the fleet.
 func personOf(r *http.Request) (proxy.Person, bool) {
-	p := proxy.Person{Name: apiserver.Asking(r.Context()).Person, Role: apiserver.Role(r.Context())}
+	asker := apiserver.Asking(r.Context())
+	p := proxy.Person{Name: asker.Person, UID: apiserver.UID(r.Context()), Role: apiserver.Role(r.Context()), IP: asker.SourceIP}
 	return p, p.Name != "" && p.Role != ""
 }
 
 func (a clusterAPI) endpoint() apiserver.Endpoint {
-	e := apiserver.Endpoint{Path: v1alpha1.PathCluster, Role: v1alpha1.RoleViewer, Streams: true, Handler: a.serves}
+	e := apiserver.Endpoint{Path: v1alpha1.PathCluster, Role: v1alpha1.RoleViewer, Streams: true, Patience: peoplePatience, Handler: a.serves}
 	if a.serves == nil {
 		why := errors.New("the member of " + a.core.self.Cluster + " has no cluster")
 		if a.cluster != nil {

@@ -54,7 +54,7 @@ func (c *Core) relays(to string) (ids []string) {
 }
 
 func (c *Core) tunnelEndpoint(hub *tunnel.Hub) apiserver.Endpoint {
-	return apiserver.Endpoint{Path: v1alpha1.PathTunnel, Role: v1alpha1.RoleViewer, Streams: true, Handler: http.HandlerFunc(
+	return apiserver.Endpoint{Path: v1alpha1.PathTunnel, Role: v1alpha1.RoleViewer, Streams: true, Patience: peoplePatience, Handler: http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) { c.serveTunnel(hub, w, r) })}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
@@ -25,8 +26,8 @@ type localKey struct{}
 func markLocal(ctx context.Context) context.Context { return context.WithValue(ctx, localKey{}, true) }
 
 // identity is a person, or whoever has the socket, and what they may do.
-func identity(name string, role v1alpha1.Role) user.Info {
-	return &user.DefaultInfo{Name: name, Groups: []string{user.AllAuthenticated, groupRole + string(role)}}
+func identity(name string, uid types.UID, role v1alpha1.Role) user.Info {
+	return &user.DefaultInfo{Name: name, UID: string(uid), Groups: []string{user.AllAuthenticated, groupRole + string(role)}}
 }
 
 // roleOf is the role of an authenticated user, "" when it has none.
@@ -50,6 +51,14 @@ func Role(ctx context.Context) v1alpha1.Role {
 		return ""
 	}
 	return roleOf(u)
+}
+
+// UID is that of the User who asks, from the context of a request: another one of the same name has another.
+func UID(ctx context.Context) types.UID {
+	if u, ok := apirequest.UserFrom(ctx); ok {
+		return types.UID(u.GetUID())
+	}
+	return ""
 }
 
 // users finds people by the pin of their certificate, in the local state: it works without quorum, and a User that
@@ -77,10 +86,10 @@ func (c callers) AuthenticateRequest(r *http.Request) (*authenticator.Response, 
 
 func (c callers) caller(r *http.Request) user.Info {
 	if local, _ := r.Context().Value(localKey{}).(bool); local {
-		return identity(v1alpha1.LocalPerson, v1alpha1.RoleAdmin)
+		return identity(v1alpha1.LocalPerson, "", v1alpha1.RoleAdmin)
 	}
 	if known, ok := c.users.lookup(pinOf(r)); ok {
-		return identity(known.Name, known.Spec.Role)
+		return identity(known.Name, known.UID, known.Spec.Role)
 	}
 	if passed, ok := c.passedOn(r); ok {
 		return guest{Info: authenticated(passed), cluster: c.cluster}

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -43,6 +45,17 @@ type Endpoint struct {
 	Handler http.Handler
 	// Streams says that an answer may take as long as it takes, and ends when the person loses the role.
 	Streams bool
+	// Patience is how long such an answer may wait for a client that does not read; 0 is Timing.Stall, as for watches.
+	Patience time.Duration
+}
+
+// endpointOf is the one that serves a path.
+func (c Config) endpointOf(path string) (Endpoint, bool) {
+	i := slices.IndexFunc(c.Endpoints, func(e Endpoint) bool { return e.serves(path) })
+	if i < 0 {
+		return Endpoint{}, false
+	}
+	return c.Endpoints[i], true
 }
 
 func (e Endpoint) serves(path string) bool {

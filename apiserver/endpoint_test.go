@@ -21,8 +21,8 @@ func TestOnlyAPersonOfTheFleetHasARole(t *testing.T) {
 		asker user.Info
 		want  v1alpha1.Role
 	}{
-		"a person":          {identity("anna", v1alpha1.RoleViewer), v1alpha1.RoleViewer},
-		"the member itself": {identity(v1alpha1.LocalPerson, v1alpha1.RoleAdmin), ""},
+		"a person":          {identity("anna", "", v1alpha1.RoleViewer), v1alpha1.RoleViewer},
+		"the member itself": {identity(v1alpha1.LocalPerson, "", v1alpha1.RoleAdmin), ""},
 		"nobody":            {&user.DefaultInfo{Name: user.Anonymous}, ""},
 		"a guest whose cluster says that it has one": {guest{Info: &user.DefaultInfo{Name: "anna", Groups: []string{groupRole + "Admin"}}, cluster: "fra"}, ""},
 	} {

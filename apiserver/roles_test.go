@@ -68,7 +68,7 @@ func TestRoles(t *testing.T) {
 
 // request is what the authorizer sees of a verb on a resource or a path.
 func request(role v1alpha1.Role, what, verb string) authorizer.Attributes {
-	r := authorizer.AttributesRecord{User: identity("ann", role), Verb: verb, Path: what}
+	r := authorizer.AttributesRecord{User: identity("ann", "", role), Verb: verb, Path: what}
 	if !strings.HasPrefix(what, "/") {
 		r.ResourceRequest, r.APIGroup = true, v1alpha1.GroupName
 		r.Resource, r.Subresource, _ = strings.Cut(what, "/")

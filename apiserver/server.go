@@ -3,7 +3,6 @@ package apiserver
 import (
 	"fmt"
 	"net/http"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -90,7 +89,8 @@ func (s *Server) build() error {
 // longRunning are watches, and the endpoints that stream.
 func (s *Server) longRunning(watches apirequest.LongRunningRequestCheck) apirequest.LongRunningRequestCheck {
 	return func(r *http.Request, info *apirequest.RequestInfo) bool {
-		return watches(r, info) || slices.ContainsFunc(s.config.Endpoints, func(e Endpoint) bool { return e.Streams && e.serves(r.URL.Path) })
+		e, ok := s.config.endpointOf(r.URL.Path)
+		return watches(r, info) || ok && e.Streams
 	}
 }
 

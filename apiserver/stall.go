@@ -24,10 +24,9 @@ var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 // moment is how long a piece may wait while the same client waits for room.
 const moment = 2 * time.Second
 
-// unstalled ends an answer that never ends by itself once its client takes no piece of it for Timing.Stall, or for a moment
-// when what it holds is wanted by others of the same asker. Nobody can be told: it does not read. The log says who it was.
+// unstalled ends an answer that never ends by itself once its client takes no piece of it for Timing.Stall, or the endpoint's
+// Patience, or for a moment when what it holds is wanted by others of the same asker. Nobody can be told: it does not read. The log says who it was.
 func (s *Server) unstalled(h http.Handler, longRunning apirequest.LongRunningRequestCheck) http.Handler {
-	patience := s.config.Timing.Completed().Stall
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info, ok := apirequest.RequestInfoFrom(r.Context())
 		if !ok || !longRunning(r, info) {
@@ -35,7 +34,11 @@ func (s *Server) unstalled(h http.Handler, longRunning apirequest.LongRunningReq
 			return
 		}
 		who := asking(r.Context())
-		paced := newPacedWriter(w, patience, func() bool { return s.shares.room.wanted(who) })
+		patience, wanted := s.config.Timing.Completed().Stall, func() bool { return s.shares.room.wanted(who) }
+		if e, ok := s.config.endpointOf(r.URL.Path); ok && e.Patience > 0 {
+			patience, wanted = e.Patience, func() bool { return false } // it holds nothing of the room
+		}
+		paced := newPacedWriter(w, patience, wanted)
 		h.ServeHTTP(responsewriter.WrapForHTTP1Or2(paced), r)
 		if waited := paced.end(); waited > 0 {
 			s.config.Logger.Warn("a client stopped reading; its answer is ended", "asker", who, "path", r.URL.Path, "after", waited)

@@ -6,18 +6,23 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/watch"
+	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver/kvstorage"
 )
 
 // logged is a log that tests read while it is written.
@@ -79,6 +84,43 @@ func TestAWatchWhoseClientStopsReadingEnds(t *testing.T) {
 			}
 			if read, err := io.Copy(io.Discard, stuck.Body); err == nil || read > large<<20 {
 				t.Errorf("it went on: %d bytes, %v", read, err)
+			}
+		})
+	}
+}
+
+// hurried is a client that takes nothing until it is hung up on.
+type hurried struct {
+	http.ResponseWriter
+	late chan struct{}
+}
+
+func (h hurried) SetWriteDeadline(t time.Time) error {
+	if !t.IsZero() {
+		close(h.late)
+	}
+	return nil
+}
+
+func (h hurried) Write([]byte) (int, error) {
+	<-h.late
+	return 0, os.ErrDeadlineExceeded
+}
+
+func TestAnEndpointMayHaveMorePatienceThanWatches(t *testing.T) {
+	for path, patience := range map[string]time.Duration{"/streams": time.Minute, "/patient/": time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &Server{shares: newShares(time.Minute), config: Config{
+				Timing: kvstorage.Timing{Stall: time.Minute}, Logger: slog.New(slog.DiscardHandler),
+				Endpoints: []Endpoint{{Path: "/streams", Streams: true}, {Path: "/patient/", Streams: true, Patience: time.Hour}},
+			}}
+			begun := time.Now()
+			h := s.unstalled(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("x")) }),
+				func(*http.Request, *apirequest.RequestInfo) bool { return true })
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			h.ServeHTTP(hurried{httptest.NewRecorder(), make(chan struct{})}, r.WithContext(apirequest.WithRequestInfo(r.Context(), &apirequest.RequestInfo{})))
+			if took := time.Since(begun); took != patience {
+				t.Errorf("%s: hung up on after %s", path, took)
 			}
 		})
 	}

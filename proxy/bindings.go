@@ -34,16 +34,16 @@ const (
 // given is what each role of the fleet may do in every cluster, unless the cluster says otherwise.
 var given = map[v1alpha1.Role]string{v1alpha1.RoleViewer: "view", v1alpha1.RoleOperator: "edit", v1alpha1.RoleAdmin: "cluster-admin"}
 
-// binding gives a role of the fleet what it may do in the cluster.
-func binding(role v1alpha1.Role, owner string) *rbacv1.ClusterRoleBinding {
+// binding gives a role of the fleet what it may do in the cluster, and is marked as its member's.
+func binding(fleet, cluster string, role v1alpha1.Role) *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:        v1alpha1.ClusterGroup(role),
+			Name:        v1alpha1.ClusterGroup(fleet, role),
 			Labels:      map[string]string{labelManagedBy: managedByHanse},
-			Annotations: map[string]string{v1alpha1.AnnotationRegisteredBy: owner, rbacv1.AutoUpdateAnnotationKey: "true"},
+			Annotations: map[string]string{v1alpha1.AnnotationRegisteredBy: fleet + "/" + cluster, rbacv1.AutoUpdateAnnotationKey: "true"},
 		},
 		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: given[role]},
-		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: v1alpha1.ClusterGroup(role)}},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: v1alpha1.ClusterGroup(fleet, role)}},
 	}
 }
 
@@ -129,16 +129,13 @@ func untilChanged(ctx context.Context, client rbacclient.ClusterRoleBindingInter
 func (p *Proxy) bind(ctx context.Context, client rbacclient.ClusterRoleBindingInterface) error {
 	var errs []error
 	for _, role := range []v1alpha1.Role{v1alpha1.RoleViewer, v1alpha1.RoleOperator, v1alpha1.RoleAdmin} {
-		wanted := binding(role, owner(p.config.Fleet, p.config.Cluster))
+		wanted := binding(p.config.Fleet, p.config.Cluster, role)
 		if err := ensure(ctx, client, wanted); err != nil {
 			errs = append(errs, fmt.Errorf("clusterrolebinding %s: %w", wanted.Name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
-
-// owner is how what a member makes in a cluster is marked.
-func owner(fleet, cluster string) string { return fleet + "/" + cluster }
 
 func ensure(ctx context.Context, client rbacclient.ClusterRoleBindingInterface, wanted *rbacv1.ClusterRoleBinding) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -178,7 +175,7 @@ func Remove(ctx context.Context, c *rest.Config, fleet, cluster string) error {
 		return fmt.Errorf("take the fleet's roles out of the cluster: %w", err)
 	}
 	for role := range given {
-		if err := remove(ctx, clients.ClusterRoleBindings(), binding(role, owner(fleet, cluster))); err != nil {
+		if err := remove(ctx, clients.ClusterRoleBindings(), binding(fleet, cluster, role)); err != nil {
 			return fmt.Errorf("take the fleet's roles out of the cluster: %w", err)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestABindingIsKeptUnlessItIsAnothersOrTheClusterSaysNo(t *testing.T) {
-	wanted := binding(v1alpha1.RoleViewer, "acme/sin")
+	wanted := binding("acme", "sin", v1alpha1.RoleViewer)
 	changed := func(change func(*rbacv1.ClusterRoleBinding)) *rbacv1.ClusterRoleBinding {
 		b := wanted.DeepCopy()
 		change(b)
@@ -28,7 +28,7 @@ func TestABindingIsKeptUnlessItIsAnothersOrTheClusterSaysNo(t *testing.T) {
 		"without subjects, and the cluster says that it stays so": {changed(func(b *rbacv1.ClusterRoleBinding) {
 			b.Subjects, b.Annotations[rbacv1.AutoUpdateAnnotationKey] = nil, "false"
 		}), leaveIt, nil},
-		"another member's": {binding(v1alpha1.RoleViewer, "acme/fra"), leaveIt, errForeign},
+		"another member's": {binding("acme", "fra", v1alpha1.RoleViewer), leaveIt, errForeign},
 		"nobody's":         {changed(func(b *rbacv1.ClusterRoleBinding) { b.Annotations = nil }), leaveIt, errForeign},
 	}
 	for name, c := range cases {

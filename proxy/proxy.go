@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 
@@ -25,7 +26,10 @@ const maxRequests = 256
 // Person is who asks, as the fleet knows them.
 type Person struct {
 	Name string
+	UID  types.UID
 	Role v1alpha1.Role
+	// IP is where the connection came from; "" when that has none.
+	IP string
 }
 
 // Config is what a Proxy needs. All of it is required.
@@ -112,8 +116,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden,
 			"the API of "+p.config.Cluster+" is for people of the fleet, with a certificate of their own: a socket says on which machine somebody is, not who")
 		return
-	case climbs(r.URL.Path):
-		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, "a path with .. in it leads nowhere")
+	case climbs(r.URL.Path) || !strings.HasPrefix(r.URL.EscapedPath(), v1alpha1.PathCluster):
+		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, "a path with .. in it, or another way to write "+v1alpha1.PathCluster+", leads nowhere")
 		return
 	}
 	leave, ok := p.asking.Take(asker.Name)
@@ -136,7 +140,7 @@ func climbs(path string) bool {
 }
 
 // notPassed are headers by which somebody might be taken for somebody else, by prefix.
-var notPassed = []string{"Authorization", "Cookie", "Impersonate-", "X-Remote-"}
+var notPassed = []string{"Authorization", "Cookie", "Impersonate-", "X-Remote-", "X-Real-Ip"}
 
 // rewrite makes a person's request the member's, in the person's name.
 func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
@@ -160,7 +164,11 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	}
 	asker, _ := p.config.Person(r.In)
 	r.Out.Header.Set(transport.ImpersonateUserHeader, v1alpha1.ClusterUser(asker.Name))
-	r.Out.Header.Set(transport.ImpersonateGroupHeader, v1alpha1.ClusterGroup(asker.Role))
+	r.Out.Header.Set(transport.ImpersonateUIDHeader, string(asker.UID))
+	r.Out.Header.Set(transport.ImpersonateGroupHeader, v1alpha1.ClusterGroup(p.config.Fleet, asker.Role))
+	if asker.IP != "" {
+		r.Out.Header.Set("X-Forwarded-For", asker.IP) // what the client says of it, ReverseProxy has dropped
+	}
 }
 
 // unanswered answers when the cluster did not.

@@ -30,7 +30,7 @@ func member(t *testing.T, cluster http.HandlerFunc) *httptest.Server {
 		REST: &rest.Config{Host: behind.URL, BearerToken: "the member's", TLSClientConfig: rest.TLSClientConfig{Insecure: true}}, Fleet: "acme", Cluster: "sin", Logger: slog.New(slog.DiscardHandler),
 		Person: func(r *http.Request) (Person, bool) {
 			name := r.Header.Get("Test-Person")
-			return Person{Name: name, Role: v1alpha1.RoleViewer}, name != ""
+			return Person{Name: name, UID: "u-1", Role: v1alpha1.RoleViewer, IP: "192.0.2.7"}, name != ""
 		},
 	})
 	if err != nil {
@@ -64,7 +64,7 @@ func ask(t *testing.T, server *httptest.Server, path string, headers http.Header
 
 func TestTheClusterIsAskedInThePersonsNameAndInNobodyElses(t *testing.T) {
 	server := member(t, func(w http.ResponseWriter, r *http.Request) {
-		for _, name := range []string{"Authorization", "Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-Scopes", "X-Remote-User", "Cookie"} {
+		for _, name := range []string{"Authorization", "Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-Scopes", "X-Remote-User", "Cookie", "X-Forwarded-For", "X-Real-Ip"} {
 			fmt.Fprintf(w, "%s=%s\n", name, strings.Join(r.Header.Values(name), ","))
 		}
 		fmt.Fprintln(w, r.URL.RequestURI())
@@ -72,14 +72,17 @@ func TestTheClusterIsAskedInThePersonsNameAndInNobodyElses(t *testing.T) {
 	code, said := ask(t, server, "/cluster/api/v1/pods?limit=2&labelSelector=a%3Db", http.Header{
 		"Test-Person": {"anna"}, "Authorization": {"Bearer of another"}, "Cookie": {"a=b"}, "X-Remote-User": {"root"},
 		"Impersonate-User": {"root"}, "Impersonate-Group": {"system:masters"}, "Impersonate-Uid": {"1"}, "Impersonate-Extra-Scopes": {"all"},
+		"X-Forwarded-For": {"198.51.100.1"}, "X-Real-Ip": {"198.51.100.1"},
 	})
 	want := `Authorization=Bearer the member's
 Impersonate-User=hanse:anna
-Impersonate-Group=hanse:role:Viewer
-Impersonate-Uid=
+Impersonate-Group=hanse:acme:role:Viewer
+Impersonate-Uid=u-1
 Impersonate-Extra-Scopes=
 X-Remote-User=
 Cookie=
+X-Forwarded-For=192.0.2.7
+X-Real-Ip=
 /api/v1/pods?limit=2&labelSelector=a%3Db
 `
 	if diff := cmp.Diff(want, said); diff != "" || code != http.StatusOK {
@@ -94,6 +97,8 @@ func TestWhoIsNobodyAndWhatLeadsNowhereIsNotPassedOn(t *testing.T) {
 		"/cluster/../healthz":              {"Test-Person": {"anna"}},
 		"/cluster/api/%2e%2e/%2e%2e/other": {"Test-Person": {"anna"}},
 		"/cluster/api/..%2f..%2fother":     {"Test-Person": {"anna"}},
+		"/clu%73ter/api":                   {"Test-Person": {"anna"}},
+		"/cluster%2fapi":                   {"Test-Person": {"anna"}},
 	} {
 		if code, said := ask(t, server, path, headers); code != http.StatusForbidden && code != http.StatusBadRequest || !strings.Contains(said, `"kind":"Status"`) {
 			t.Errorf("%s: %d %s", path, code, said)

@@ -7,14 +7,15 @@ import (
 	"net"
 	"sync"
 	"time"
-
-	"github.com/hanse-fleet/hanse/internal/quota"
 )
 
 // Limits bound what people and other members take of a member. DefaultLimits are what is shipped.
 type Limits struct {
 	// PerPerson and PerMember are how many tunnels a person of this member, and another member, may have here at once.
 	PerPerson, PerMember int
+	// PersonTo is how many of a person's may lead to one member. RelayedFor is how many this member passes on from one member to one other,
+	// and Relayed from all to one other: the rest of what a connection to that one may carry is for this member's own people.
+	PersonTo, RelayedFor, Relayed int
 	// Try is how long one member on the way may take to answer, Next how long one is waited for until another is asked beside it,
 	// Find how long it may take to find a way at all.
 	Try, Next, Find time.Duration
@@ -24,7 +25,7 @@ type Limits struct {
 
 // DefaultLimits serve a person who asks a fleet of hundreds, and several who watch and have shells open.
 func DefaultLimits() Limits {
-	return Limits{PerPerson: 64, PerMember: 256, Try: 3 * time.Second, Next: 500 * time.Millisecond, Find: 4 * time.Second, Idle: 10 * time.Minute}
+	return Limits{PerPerson: 64, PerMember: 256, PersonTo: 16, RelayedFor: 8, Relayed: 24, Try: 3 * time.Second, Next: 500 * time.Millisecond, Find: 4 * time.Second, Idle: 10 * time.Minute}
 }
 
 // Config is what a Hub needs. All of it is required.
@@ -41,19 +42,19 @@ type Config struct {
 // Hub is a member's part in tunnels: it begins those of its own people, passes on those of other members, and hands out
 // those that end here. Its methods may be called from any goroutine.
 type Hub struct {
-	cfg             Config
-	door            *door
-	people, members *quota.Quota
-	ctx             context.Context // ends when Close begins
-	cancel          context.CancelFunc
-	mu              sync.Mutex // guards closed, and that nothing is added to wg after it
-	closed          bool
-	wg              sync.WaitGroup
+	cfg    Config
+	door   *door
+	bounds bounds
+	ctx    context.Context // ends when Close begins
+	cancel context.CancelFunc
+	mu     sync.Mutex // guards closed, and that nothing is added to wg after it
+	closed bool
+	wg     sync.WaitGroup
 }
 
 // New makes a Hub. Close ends it.
 func New(cfg Config) *Hub {
-	h := &Hub{door: newDoor(), cfg: cfg, people: quota.New(cfg.Limits.PerPerson), members: quota.New(cfg.Limits.PerMember)}
+	h := &Hub{door: newDoor(), cfg: cfg, bounds: newBounds(cfg.Limits)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h
 }
@@ -73,15 +74,15 @@ func (h *Hub) Close() error {
 }
 
 // enter counts a tunnel in, which Close then waits for.
-func (h *Hub) enter(q *quota.Quota, who string) (leave func(), err error) {
+func (h *Hub) enter(within ...place) (leave func(), err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return nil, errStopping
 	}
-	left, ok := q.Take(who)
-	if !ok {
-		return nil, ErrBusy
+	left, err := take(within)
+	if err != nil {
+		return nil, err
 	}
 	h.wg.Add(1)
 	return sync.OnceFunc(func() { left(); h.wg.Done() }), nil
@@ -97,7 +98,7 @@ type Tunnel struct {
 // Begin finds a way for a person to a member: this one, one that can be reached, or one that another member reaches. ctx
 // bounds the finding. Whoever begins a tunnel closes it.
 func (h *Hub) Begin(ctx context.Context, person, to string) (*Tunnel, error) {
-	leave, err := h.enter(h.people, person)
+	leave, err := h.enter(h.bounds.begun(person, to)...)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +151,8 @@ type asked struct {
 }
 
 // race asks members one after the other, each beside those before it that have not answered yet. The first way wins, and the
-// others are given up. When there is none, why the first has none is told: it is the one that is meant.
+// others are given up. When there is none, why the first has none is told, as it is the one that is meant; or that there are
+// too many, of which somebody may end some.
 func (h *Hub) race(ctx context.Context, vias []string, to string) (won net.Conn, why error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -180,7 +182,7 @@ func (h *Hub) race(ctx context.Context, vias []string, to string) (won net.Conn,
 			case a.err == nil:
 				abort(a.conn)
 			default:
-				if a.nth == 0 {
+				if a.nth == 0 && !errors.Is(why, ErrBusy) || errors.Is(a.err, ErrBusy) {
 					why = a.err
 				}
 				next()
@@ -237,7 +239,7 @@ func (h *Hub) Serve(peer string, conn net.Conn) {
 	if err != nil {
 		return
 	}
-	leave, err := h.enter(h.members, peer)
+	leave, err := h.enter(h.bounds.served(peer, h.cfg.Self, to)...)
 	if err != nil {
 		tell(conn, answerOf(err))
 		return

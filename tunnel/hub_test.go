@@ -206,6 +206,31 @@ func TestOnesTunnelsAreBounded(t *testing.T) {
 	}, "a", "b")
 }
 
+// A member that is passed on for may not take all that a connection to a third one carries.
+func TestWhatIsPassedOnLeavesRoomForOnesOwnPeople(t *testing.T) {
+	limits := DefaultLimits()
+	limits.RelayedFor, limits.Relayed, limits.PersonTo = 2, 3, 2
+	inFleet(t, limits, func(f *fleet) {
+		f.cut["a>x"], f.cut["b>x"], f.cut["a>b"], f.cut["b>a"] = true, true, true, true
+		for _, step := range []struct {
+			from, person string
+			want         error
+		}{
+			{"a", "anna", nil}, {"a", "anton", nil}, {"a", "adam", ErrBusy}, // so many for a
+			{"b", "berta", nil}, {"b", "bruno", ErrBusy}, // so many for all
+			{"r", "rosa", nil}, {"r", "rosa", nil}, {"r", "rosa", ErrBusy}, {"r", "rolf", nil}, // and r's own have theirs
+		} {
+			tunnel, err := f.hubs[step.from].Begin(f.Context(), step.person, "x")
+			if err == nil {
+				defer tunnel.Close()
+			}
+			if !errors.Is(err, step.want) {
+				f.Errorf("%s of %s: %v, want %v", step.person, step.from, err, step.want)
+			}
+		}
+	}, "a", "b", "r", "x")
+}
+
 func TestATunnelEnds(t *testing.T) {
 	ends := map[string]func(f *fleet, near net.Conn, cancel context.CancelFunc){
 		"at once when the person may no more": func(_ *fleet, _ net.Conn, cancel context.CancelFunc) { cancel() },

@@ -46,8 +46,8 @@ func GuestName(cluster, name string) string { return guestPrefix + cluster + ":"
 // ClusterUser is a person of the fleet as every cluster's own rules know them.
 func ClusterUser(person string) string { return guestPrefix + person }
 
-// ClusterGroup is who has a role in the fleet, as every cluster's own rules know them.
-func ClusterGroup(r Role) string { return guestPrefix + "role:" + string(r) }
+// ClusterGroup is who has a role in a fleet, as every cluster's own rules know them: a cluster may be in two.
+func ClusterGroup(fleet string, r Role) string { return guestPrefix + fleet + ":role:" + string(r) }
 
 // IsGuestOf says whether a person in the log came through a cluster's own API.
 func IsGuestOf(cluster, person string) bool {

@@ -222,7 +222,7 @@ func echoes(t *testing.T, w http.ResponseWriter) {
 
 // bindings of the fleet's roles are put right, but for those that the cluster keeps for itself.
 func (f *field) bindings(t *testing.T, viewer viaHTTPS) {
-	const binding = "clusterrolebinding/hanse:role:Viewer"
+	const binding = "clusterrolebinding/hanse:acme:role:Viewer"
 	looks := func(may bool) func(context.Context) error {
 		return func(context.Context) error {
 			said := viewer.tell(t, "get", "pods", "--cluster", "sin")
@@ -246,9 +246,9 @@ func (f *field) bindings(t *testing.T, viewer viaHTTPS) {
 	subjects("sin", 1)
 	f.mustKubectl(t, "sin", "", "patch", binding, "--type=merge", "-p", `{"metadata":{"annotations":{"rbac.authorization.kubernetes.io/autoupdate":"false"}},"subjects":[]}`)
 	until(t, 10*time.Second, looks(false))
-	f.mustKubectl(t, "sin", "", "delete", "clusterrolebinding/hanse:role:Operator")
+	f.mustKubectl(t, "sin", "", "delete", "clusterrolebinding/hanse:acme:role:Operator")
 	until(t, 2*time.Minute, func(ctx context.Context) error { // then the round is over that has seen both
-		_, err := f.kubectl(ctx, "sin", "", "get", "clusterrolebinding/hanse:role:Operator")
+		_, err := f.kubectl(ctx, "sin", "", "get", "clusterrolebinding/hanse:acme:role:Operator")
 		return err
 	})
 	subjects("sin", 0)
