@@ -54,7 +54,7 @@ func (n *Node) make(ctx context.Context, o *office, ch change) bool {
 // request carries out a change. A change of who votes holds from when it is written, so those who vote then must be there: had
 // one died a moment ago, the fleet could have decided without it before, and could not any more.
 func (n *Node) request(ctx context.Context, o *office, ch change) error {
-	if ch.action == changePromote || ch.action == changeDemote {
+	if (ch.action == changePromote || ch.action == changeDemote) && !n.cfg.Faults.HastyChoice {
 		if err := n.decidable(o, ch); err != nil {
 			return err
 		}
