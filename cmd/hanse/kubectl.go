@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"k8s.io/client-go/tools/clientcmd"
@@ -78,6 +79,9 @@ func findKubectl() (string, error) {
 	return path, nil
 }
 
+// kubectlEnds is how long kubectl may take to end when it is told to.
+const kubectlEnds = 5 * time.Second
+
 // runKubectl runs kubectl with a kubeconfig that lives as long as it. What listens here is an HTTP proxy that passes bytes on and
 // knows nothing: the TLS is kubectl's own, from here to the cluster's member.
 func (r *reach) runKubectl(c *cli.Context, cluster, kubectl string) error {
@@ -106,6 +110,7 @@ func (r *reach) runKubectl(c *cli.Context, cluster, kubectl string) error {
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+file)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.App.Reader, c.App.Writer, c.App.ErrWriter
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = kubectlEnds
 	var exit *exec.ExitError
 	if err := cmd.Run(); errors.As(err, &exit) && exit.ExitCode() > 0 {
 		return &failure{code: exit.ExitCode()}
@@ -138,8 +143,12 @@ func (r *reach) kubeconfigFor(cluster, address string) (file string, remove func
 	if err != nil {
 		return "", nil, err
 	}
-	file = filepath.Join(dir, "kubeconfig")
-	return file, func() { os.RemoveAll(dir) }, os.WriteFile(file, text, 0o600)
+	file, remove = filepath.Join(dir, "kubeconfig"), func() { os.RemoveAll(dir) }
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		remove()
+		return "", nil, err
+	}
+	return file, remove, nil
 }
 
 // passOn carries what comes to the listener to the cluster's member, until ctx ends.

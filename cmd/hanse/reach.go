@@ -87,7 +87,7 @@ func (r *reach) dial(ctx context.Context, cluster string) (net.Conn, error) {
 	}
 	conn.Close()
 	if ctx.Err() != nil {
-		err = fmt.Errorf("%s found no way to %s in time", r.members.Member, cluster)
+		err = fmt.Errorf("%s found no way to %s in time; hanse status says whom it reaches", r.members.Member, cluster)
 	}
 	return nil, err
 }

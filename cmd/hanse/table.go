@@ -73,6 +73,8 @@ func (p *tablePrinter) cells(row []any) []string {
 func (p *tablePrinter) lines(lines [][]string) {
 	for _, line := range lines {
 		for i, cell := range line {
+			cell = escaped(cell)
+			line[i] = cell
 			if i >= len(p.widths) {
 				p.widths = append(p.widths, 0)
 			}
