@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/peeked"
 	"github.com/hanse-fleet/hanse/transport"
 	"github.com/hanse-fleet/hanse/tunnel"
 )
@@ -124,21 +124,5 @@ func upgrade(w http.ResponseWriter) (net.Conn, error) {
 		conn.Close()
 		return nil, err
 	}
-	return early{Conn: conn, first: buffered.Reader}, nil
-}
-
-// early is a connection whose first bytes were read already.
-type early struct {
-	net.Conn
-	first *bufio.Reader
-}
-
-func (e early) Read(b []byte) (int, error) { return e.first.Read(b) }
-
-// CloseWrite ends what is sent; a connection that cannot end in one direction ends.
-func (e early) CloseWrite() error {
-	if c, ok := e.Conn.(interface{ CloseWrite() error }); ok {
-		return c.CloseWrite()
-	}
-	return e.Conn.Close()
+	return peeked.Conn{Conn: conn, Ahead: buffered.Reader}, nil
 }

@@ -176,7 +176,7 @@ func (p *Proxy) unanswered(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // nobody waits for it any more
 	}
-	refuse(w, http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, fmt.Sprintf("the API of %s does not answer its member: %v", p.config.Cluster, err))
+	refuse(w, http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, fmt.Sprintf("the API of %s does not answer its member, which is there: look after its kube-apiserver: %v", p.config.Cluster, err))
 }
 
 func refuse(w http.ResponseWriter, code int, reason metav1.StatusReason, message string) {

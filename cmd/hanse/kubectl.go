@@ -20,6 +20,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/internal/peeked"
 )
 
 func kubectlVerb() *cli.Command {
@@ -187,7 +188,7 @@ func (r *reach) connect(ctx context.Context, conn net.Conn, cluster string) erro
 		way.Close()
 		return nil // kubectl has gone
 	}
-	join(through{conn, in}, way)
+	join(peeked.Conn{Conn: conn, Ahead: in}, way)
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/internal/peeked"
 )
 
 // reach is how the command line comes to the clusters' own APIs: through the member that is asked, with TLS from end to end,
@@ -83,7 +84,7 @@ func (r *reach) dial(ctx context.Context, cluster string) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	in := bufio.NewReader(conn)
 	if err = r.ask(conn, in, cluster); err == nil && stop() {
-		return through{conn, in}, nil
+		return peeked.Conn{Conn: conn, Ahead: in}, nil
 	}
 	conn.Close()
 	if ctx.Err() != nil {
@@ -113,14 +114,6 @@ func (r *reach) ask(out io.Writer, in *bufio.Reader, cluster string) error {
 	}
 	return errors.New(status.Message)
 }
-
-// through is a connection whose first bytes may have been read already.
-type through struct {
-	net.Conn
-	in *bufio.Reader
-}
-
-func (t through) Read(b []byte) (int, error) { return t.in.Read(b) }
 
 // dial connects to the member that is asked.
 func (f *fleet) dial(ctx context.Context) (net.Conn, error) {
