@@ -7,8 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/plan"
 )
 
 // Options of a run. The zero value is not valid: start from DefaultOptions.
@@ -73,12 +77,14 @@ type bed struct {
 	begun time.Time
 	// near and far are ours and etcd, in this order, without a distance and with one.
 	near, far []*trio
-	serial    atomic.Int64 // of what must have a name of its own
+	// fresh is ours without a distance, in its first life: with the timeout that fits any distance.
+	fresh  *trio
+	serial atomic.Int64 // of what must have a name of its own
 }
 
 // Run measures and returns the report. Rows appear on out as they are known; talk says where it is.
 func Run(ctx context.Context, o Options, out, talk io.Writer) (Report, error) {
-	r := Report{When: time.Now().UTC(), Peer: "etcd 3.7"}
+	r := Report{When: time.Now().UTC(), Commit: commit(), Peer: "etcd 3.7"}
 	b := &bed{Options: o, talk: talk, begun: time.Now()}
 	defer b.close()
 	var err error
@@ -88,7 +94,7 @@ func Run(ctx context.Context, o Options, out, talk io.Writer) (Report, error) {
 	fmt.Fprintf(out, "%s\n%s\n", r.Machine, heading)
 	var errs []error
 	for _, g := range groups {
-		if len(o.Only) > 0 && !contains(o.Only, g.name) {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, g.name) {
 			continue
 		}
 		b.say("%s; load %.1f", g.what, loadAverage())
@@ -106,15 +112,6 @@ func Run(ctx context.Context, o Options, out, talk io.Writer) (Report, error) {
 		}
 	}
 	return r, errors.Join(errs...)
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // say tells where the run is.
@@ -142,9 +139,28 @@ func (b *bed) faraway(ctx context.Context) ([]*trio, error) {
 	return b.far, err
 }
 
-// heartbeat is the design's formula: max(250 ms, 5 × round trip).
-func heartbeat(distance time.Duration) time.Duration {
-	return max(250*time.Millisecond, 5*2*distance)
+// ontoTheWire is what a round trip takes beside the distance.
+const ontoTheWire = 2 * time.Millisecond
+
+// timeoutAt is the election timeout to which the product's servers come when they are that far apart, and with which they
+// start from then on.
+func timeoutAt(distance time.Duration) time.Duration {
+	return plan.Timeout([]plan.Figures{{RTT99: 2*distance + ontoTheWire}})
+}
+
+// unmeasured starts, or returns, the trio of ours that has not measured anything yet.
+func (b *bed) unmeasured(ctx context.Context) (_ *trio, err error) {
+	if b.fresh != nil {
+		return b.fresh, nil
+	}
+	dir := filepath.Join(b.Dir, "fresh")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if b.fresh, err = ours(dir, b.Program, 0, consensus.DefaultTiming().Lease); err != nil {
+		return nil, err
+	}
+	return b.fresh, b.fresh.open(ctx)
 }
 
 func (b *bed) open(ctx context.Context, name string, distance time.Duration) (both []*trio, err error) {
@@ -152,7 +168,7 @@ func (b *bed) open(ctx context.Context, name string, distance time.Duration) (bo
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	us, err := ours(dir, b.Program, distance, heartbeat(distance))
+	us, err := ours(dir, b.Program, distance, timeoutAt(distance))
 	both = append(both, us)
 	if err != nil {
 		return both, err
@@ -171,7 +187,11 @@ func (b *bed) open(ctx context.Context, name string, distance time.Duration) (bo
 }
 
 func (b *bed) close() {
-	for _, t := range append(b.near, b.far...) {
+	trios := slices.Concat(b.near, b.far)
+	if b.fresh != nil {
+		trios = append(trios, b.fresh)
+	}
+	for _, t := range trios {
 		t.close()
 	}
 }

@@ -12,8 +12,8 @@ import (
 // knock is how often a client tries while there is no leader.
 const knock = 10 * time.Millisecond
 
-// kills measures how long no write is possible after the leader's process was killed, near and far. All trios are
-// killed side by side: they wait rather than work.
+// kills measures how long no write is possible after the leader's process was killed, near and far, and near before
+// anything was measured. All trios are killed side by side: they wait rather than work.
 func (b *bed) kills(ctx context.Context) ([]Row, error) {
 	near, err := b.nearby(ctx)
 	if err != nil {
@@ -23,7 +23,11 @@ func (b *bed) kills(ctx context.Context) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	trios := slices.Concat(near, far)
+	fresh, err := b.unmeasured(ctx)
+	if err != nil {
+		return nil, err
+	}
+	trios := append(slices.Concat(near, far), fresh)
 	gaps := make([][]time.Duration, len(trios))
 	errs := make([]error, len(trios))
 	var wg sync.WaitGroup
@@ -47,19 +51,28 @@ func (b *bed) kills(ctx context.Context) ([]Row, error) {
 			return nil, fmt.Errorf("%s: %w", trios[i].name, err)
 		}
 	}
-	rows := b.gapRows("LAN", gaps[0], gaps[1], 500, 1000)
-	return append(rows, b.gapRows(fmt.Sprintf("%s RTT", b.RoundTrip), gaps[2], gaps[3], 1000, 2000)...), nil
+	return slices.Concat(
+		gapRows("LAN", gaps[0], gaps[1], 500, 1000),
+		gapRows("LAN, in its first life", gaps[4], nil, 500, 1000),
+		gapRows(fmt.Sprintf("%s RTT", b.RoundTrip), gaps[2], gaps[3], 1000, 2000),
+	), nil
 }
 
-func (b *bed) gapRows(where string, ours, peer []time.Duration, p50, p99 float64) []Row {
-	slices.Sort(ours)
-	slices.Sort(peer)
-	of, peers := load{Took: ours}, load{Took: peer}
+// gapRows are the median and the 99th percentile; peer may be empty.
+func gapRows(where string, ours, peer []time.Duration, p50, p99 float64) []Row {
 	name := "leader killed → first committed write, " + where
 	return []Row{
-		newRow(name+", p50", inMilliseconds, []float64{of.at(0.5)}, []float64{peers.at(0.5)}, atMost(p50, inMilliseconds)),
-		newRow(name+", p99", inMilliseconds, []float64{of.at(0.99)}, []float64{peers.at(0.99)}, atMost(p99, inMilliseconds)),
+		newRow(name+", p50", inMilliseconds, gapAt(0.5, ours), gapAt(0.5, peer), atMost(p50, inMilliseconds)),
+		newRow(name+", p99", inMilliseconds, gapAt(0.99, ours), gapAt(0.99, peer), atMost(p99, inMilliseconds)),
 	}
+}
+
+func gapAt(quantile float64, gaps []time.Duration) []float64 {
+	if len(gaps) == 0 {
+		return nil
+	}
+	slices.Sort(gaps)
+	return []float64{load{Took: gaps}.at(quantile)}
 }
 
 // killLeader kills the leader, waits for the first write through a survivor, and starts the killed one again.

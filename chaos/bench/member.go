@@ -27,8 +27,8 @@ type MemberConfig struct {
 	Dir string
 	// Listen is where the others reach it (UDP), API where clients do (TCP), Debug where its profiles are.
 	Listen, API, Debug string
-	// Heartbeat is also the election timeout and the lease.
-	Heartbeat time.Duration
+	// Timeout is the election timeout and the lease.
+	Timeout time.Duration
 	// Founder makes the fleet of all Members.
 	Founder bool
 	Members []Companion
@@ -102,8 +102,7 @@ func openMember(c MemberConfig, identity transport.Identity, stores *consensus.S
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	timing := consensus.DefaultTiming()
-	timing.Heartbeat, timing.Election, timing.Lease = c.Heartbeat, c.Heartbeat, c.Heartbeat
+	timing := consensus.DefaultTiming().WithTimeout(c.Timeout)
 	timing.Stable = 500 * time.Millisecond // the fleet is of full strength sooner; nothing is measured until it is
 	m := &member{store: store.New(nil), endpoint: endpoint}
 	m.node, err = consensus.Open(consensus.Config{

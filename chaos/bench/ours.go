@@ -18,7 +18,7 @@ import (
 var quickly = grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond}, MinConnectTimeout: time.Second}
 
 // ours makes three members of ours, distance apart (one way), that run the program with the verb "member".
-func ours(dir, program string, distance, heartbeat time.Duration) (*trio, error) {
+func ours(dir, program string, distance, timeout time.Duration) (*trio, error) {
 	t := &trio{name: "ours"}
 	var configs []MemberConfig
 	var members []Companion
@@ -26,7 +26,7 @@ func ours(dir, program string, distance, heartbeat time.Duration) (*trio, error)
 	for i := range 3 {
 		c := MemberConfig{
 			ID: consensus.MemberID(fmt.Sprintf("m%d", i+1)), Dir: filepath.Join(dir, fmt.Sprintf("m%d", i+1)), Founder: i == 0,
-			Heartbeat: heartbeat, Listen: freeUDP(), API: freeTCP(), Debug: freeTCP(),
+			Timeout: timeout, Listen: freeUDP(), API: freeTCP(), Debug: freeTCP(),
 		}
 		identity, err := transport.NewIdentity("bench", string(c.ID), transport.MemberID(c.ID))
 		if err != nil {

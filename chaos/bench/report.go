@@ -11,11 +11,13 @@ import (
 
 // Report is a whole run.
 type Report struct {
-	When    time.Time `json:"when"`
-	Command string    `json:"command"`
-	Peer    string    `json:"peer"`
-	Machine Machine   `json:"machine"`
-	Rows    []Row     `json:"rows"`
+	When time.Time `json:"when"`
+	// Commit is what the program was built from, with "+" when files differed from it.
+	Commit  string  `json:"commit"`
+	Command string  `json:"command"`
+	Peer    string  `json:"peer"`
+	Machine Machine `json:"machine"`
+	Rows    []Row   `json:"rows"`
 }
 
 // Row is one line of the table. Ours and Peer are medians of the runs.

@@ -139,7 +139,7 @@ func (b *bed) fleetOf(ctx context.Context, members int) (*trio, audience, error)
 	companions := make([]Companion, members)
 	for i := range configs {
 		id := consensus.MemberID(fmt.Sprintf("m%d", i+1))
-		configs[i] = MemberConfig{ID: id, Dir: filepath.Join(dir, string(id)), Founder: i == 0, Heartbeat: heartbeat(0), Listen: loopback(i)}
+		configs[i] = MemberConfig{ID: id, Dir: filepath.Join(dir, string(id)), Founder: i == 0, Timeout: timeoutAt(0), Listen: loopback(i)}
 		var err error
 		if identities[i], err = transport.NewIdentity("bench", string(id), transport.MemberID(id)); err != nil {
 			return nil, nil, err
