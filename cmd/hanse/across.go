@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -45,9 +47,12 @@ type across struct {
 	rows    int
 }
 
-// reply is what one cluster says. It may be read when done is closed.
+// inStep is for how long clusters are printed in the order of their names: who needs longer is printed when it has answered, and
+// holds up nobody.
+const inStep = time.Second
+
+// reply is what one cluster says.
 type reply struct {
-	done       chan struct{}
 	cluster    string
 	kind       string // as the cluster calls it
 	namespaced bool
@@ -88,8 +93,7 @@ func acrossAction(c *cli.Context) error {
 	return during(doing, a.get(ctx))
 }
 
-// get prints what the clusters say in the order of their names: what one says is printed once those before it have said all, or
-// will not. Who did not is named at the end.
+// get prints what the clusters say, and names those at the end that did not.
 func (a *across) get(ctx context.Context) error {
 	clusters, err := a.reach.clusters(a.c.StringSlice("cluster"))
 	if err != nil {
@@ -97,13 +101,13 @@ func (a *across) get(ctx context.Context) error {
 	}
 	var replies []*reply
 	for _, c := range clusters {
-		replies = append(replies, &reply{cluster: c, done: make(chan struct{})})
+		replies = append(replies, &reply{cluster: c})
 	}
+	answered := make(chan *reply, len(replies))
 	var group sync.WaitGroup
 	defer group.Wait()
-	group.Go(func() { a.askAll(ctx, replies) })
-	for _, r := range replies {
-		<-r.done
+	group.Go(func() { a.askAll(ctx, replies, answered) })
+	for r := range inOrder(replies, answered, time.After(inStep)) {
 		for _, chunk := range r.chunks {
 			if err := a.take(r, chunk); err != nil {
 				r.err = err
@@ -116,4 +120,33 @@ func (a *across) get(ctx context.Context) error {
 		return err
 	}
 	return a.verdict(replies)
+}
+
+// inOrder are the replies as they stand, each once it has come over the channel; when the time is over, whoever has come is no
+// longer kept waiting for those before it.
+func inOrder(replies []*reply, answered <-chan *reply, over <-chan time.Time) iter.Seq[*reply] {
+	return func(yield func(*reply) bool) {
+		here, patient := map[*reply]bool{}, true
+		for left := slices.Clone(replies); len(left) > 0; {
+			select {
+			case r := <-answered:
+				here[r] = true
+			case <-over:
+				patient = false
+			}
+			for i := 0; i < len(left); {
+				switch {
+				case here[left[i]]:
+					if !yield(left[i]) {
+						return
+					}
+					left = slices.Delete(left, i, i+1)
+				case patient:
+					i = len(left)
+				default:
+					i++
+				}
+			}
+		}
+	}
 }

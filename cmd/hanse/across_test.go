@@ -31,6 +31,31 @@ func TestMoreClustersThanTunnelsAnswerInTheOrderOfTheirNames(t *testing.T) {
 	}
 }
 
+func TestASlowClusterHoldsUpOthersForAStepOnly(t *testing.T) {
+	a, b, c := &reply{cluster: "a"}, &reply{cluster: "b"}, &reply{cluster: "c"}
+	answered, over, printed := make(chan *reply), make(chan time.Time), make(chan string)
+	go func() {
+		defer close(printed)
+		for r := range inOrder([]*reply{a, b, c}, answered, over) {
+			printed <- r.cluster
+		}
+	}()
+	answered <- c
+	answered <- b // nothing is printed: a may come in time
+	over <- time.Time{}
+	var order []string
+	for range 2 {
+		order = append(order, <-printed)
+	}
+	answered <- a
+	for name := range printed {
+		order = append(order, name)
+	}
+	if !slices.Equal(order, []string{"b", "c", "a"}) {
+		t.Errorf("printed %v", order)
+	}
+}
+
 func TestWhatOthersWroteDoesNothingToATerminal(t *testing.T) {
 	f := newFar(t, 2)
 	f.api = func(cluster string, w http.ResponseWriter, r *http.Request) {

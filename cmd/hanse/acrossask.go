@@ -19,15 +19,15 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// askAll asks the clusters side by side, so many at once.
-func (a *across) askAll(ctx context.Context, replies []*reply) {
+// askAll asks the clusters side by side, so many at once, and sends each when it has answered, or will not.
+func (a *across) askAll(ctx context.Context, replies []*reply, answered chan<- *reply) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	seats := make(chan struct{}, atOnce)
 	for _, r := range replies {
 		seats <- struct{}{}
 		group.Go(func() {
-			defer func() { close(r.done); <-seats }()
+			defer func() { answered <- r; <-seats }()
 			r.err = a.ask(ctx, r)
 		})
 	}
@@ -101,7 +101,7 @@ func (a *across) find(ctx context.Context, client rest.Interface) (*meta.RESTMap
 
 // queries are what to ask: everything, or each name by itself.
 func (a *across) queries() (all []url.Values) {
-	for _, name := range append([]string(nil), a.names...) {
+	for _, name := range a.names {
 		all = append(all, url.Values{"fieldSelector": {"metadata.name=" + name}})
 	}
 	if len(all) == 0 {
