@@ -10,7 +10,6 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
-	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/proxy"
 )
 
@@ -61,14 +60,6 @@ func (a clusterAPI) run(ctx context.Context) error {
 	if a.serves != nil {
 		return a.serves.Run(ctx)
 	}
-	for {
-		err := proxy.Remove(ctx, a.cluster, a.core.self.Fleet, a.core.self.Cluster)
-		if err == nil || ctx.Err() != nil {
-			return nil
-		}
-		a.core.log.Warn("the fleet's roles may still be bound in this cluster", "err", err)
-		if !pause.For(ctx, withdrawPause) {
-			return nil
-		}
-	}
+	withdraw(ctx, func() error { return proxy.Remove(ctx, a.cluster, a.core.self.Fleet, a.core.self.Cluster) }, a.core.log)
+	return nil
 }

@@ -200,8 +200,11 @@ func removingOne(t *testing.T, f *field) {
 		mentions(t, log, wordsOfTheRemoved, "its workloads go on")
 		t.Logf("stopped %s after the command\n%s", round(took), sin.LogTail(testbed.Member))
 	})
-	t.Run("its cluster no longer has the fleet's API", func(t *testing.T) {
+	t.Run("its cluster no longer has the fleet's API, and gives its people nothing", func(t *testing.T) {
 		until(t, time.Minute, f.kubectlSays("sin", "NotFound", "get", "apiservice", "v1alpha1.fleet.hanse.dev"))
+		for _, role := range []v1alpha1.Role{v1alpha1.RoleViewer, v1alpha1.RoleOperator, v1alpha1.RoleAdmin} {
+			until(t, time.Minute, f.kubectlSays("sin", "NotFound", "get", "clusterrolebinding", v1alpha1.ClusterGroup("acme", role)))
+		}
 	})
 	t.Run("it does not start again", func(t *testing.T) {
 		args := []string{"agent", "--data-dir", filepath.Join(f.bed.Dir(), "sin", "hanse"), "--kubeconfig", sin.Kubeconfig()}

@@ -64,15 +64,18 @@ func everything(t *testing.T, f *field) {
 	t.Run("and the same in each cluster", func(t *testing.T) { sameEverywhere(t, f) })
 }
 
-// sameEverywhere compares, byte by byte, what the clusters' own APIs say that the fleet was at one revision.
+// sameEverywhere compares, byte by byte, what the clusters' own APIs say that the fleet was at one revision. It leaves no bundles.
 func sameEverywhere(t *testing.T, f *field) {
+	f.must(t, "fra", shop("1"), applyShop("--wait")...)
+	defer f.must(t, "fra", nil, "delete", "bundle", "shop", "--wait")
 	now, err := bundles(t, f.seat(t, "fra").rest()).List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, resource := range []string{"fleets", "clusters", "bundles", "bundlerevisions", "rollouts", "users"} {
+	for _, resource := range []string{"fleets", "clusters", "bundles", "bundlerevisions", "rollouts", "users", "changes"} {
 		path := fmt.Sprintf("/apis/fleet.hanse.dev/v1alpha1/%s?resourceVersion=%s&resourceVersionMatch=Exact", resource, now.GetResourceVersion())
 		want := f.mustKubectl(t, "fra", "", "get", "--raw", path)
+		mentions(t, want, `"uid":`)
 		for _, c := range f.bed.Clusters() {
 			until(t, 30*time.Second, func(ctx context.Context) error {
 				said, err := f.kubectl(ctx, c.Name(), "", "get", "--raw", path)
