@@ -16,32 +16,51 @@ const (
 	// forgetEvery is how often old changes are looked for, as all there are have to be read, and forgetAfter so many new ones.
 	forgetEvery = time.Minute
 	forgetAfter = 500
-	// forgottenAtOnce bounds the ops of one transaction.
-	forgottenAtOnce = 1000
+	// forgottenAtOnce bounds the bytes of the keys of one transaction, far below what an entry of the log may have.
+	forgottenAtOnce = 64 << 10
 )
 
-// forget strikes off changes that the fleet is to remember no longer, and what was before them.
+// forget strikes off changes that the fleet is to remember no longer, and what was before them. What fails is tried again when it
+// looks again: the leader has more to do.
 func (l *leader) forget(ctx context.Context, s scene) error {
 	n := s.view.Count(v1alpha1.KeyChanges)
 	if s.Now.Sub(l.forgot) < forgetEvery && n < l.remembered+forgetAfter {
 		return nil
 	}
+	l.forgot, l.remembered = s.Now, n
 	changes, there, err := remembered(s.view)
 	if err != nil {
 		return err
 	}
-	names := plan.Forget(changes, there, fleetSpec(s.view).History.Kept(), s.Now)
-	if len(names) > forgottenAtOnce {
-		names = names[:forgottenAtOnce]
-	} else {
-		l.forgot = s.Now
+	f := plan.Forget(changes, there, fleetSpec(s.view).History.Kept(), s.Now)
+	for _, ops := range forgetting(f) {
+		if err := l.write(ctx, nil, ops...); err != nil {
+			return err
+		}
 	}
-	l.remembered = n - len(names)
-	var ops []store.Op
-	for _, name := range names {
-		ops = append(ops, store.Delete(v1alpha1.KeyChanges+name), store.Delete(v1alpha1.KeyPasts+name))
+	l.remembered -= len(f.Changes)
+	return nil
+}
+
+// forgetting are the transactions that forget, the oldest first: one that is missing leaves no hole.
+func forgetting(f plan.Forgotten) (all [][]store.Op) {
+	size := forgottenAtOnce
+	forget := func(keys ...string) {
+		length := len(strings.Join(keys, ""))
+		if size += length; size > forgottenAtOnce {
+			all, size = append(all, nil), length
+		}
+		for _, key := range keys {
+			all[len(all)-1] = append(all[len(all)-1], store.Delete(key))
+		}
 	}
-	return l.write(ctx, nil, ops...)
+	for _, name := range f.Pasts {
+		forget(v1alpha1.KeyPasts + name)
+	}
+	for _, name := range f.Changes {
+		forget(v1alpha1.KeyChanges+name, v1alpha1.KeyPasts+name)
+	}
+	return all
 }
 
 // remembered are the changes that the log keeps, and which of their objects are there.
@@ -65,9 +84,11 @@ func remembered(v *store.View) (changes []plan.Remembered, there map[string]bool
 		if _, known := there[object]; !known {
 			_, there[object] = v.Get(object)
 		}
-		changes = append(changes, plan.Remembered{
-			Name: strings.TrimPrefix(kv.Key, v1alpha1.KeyChanges), Object: object, At: c.Metadata.Created, Revision: uint64(kv.Modified), Size: c.Spec.Size,
-		})
+		name := strings.TrimPrefix(kv.Key, v1alpha1.KeyChanges)
+		if v.Count(v1alpha1.KeyPasts+name) == 0 {
+			c.Spec.Size = 0
+		}
+		changes = append(changes, plan.Remembered{Name: name, Object: object, At: c.Metadata.Created, Revision: uint64(kv.Modified), Size: c.Spec.Size})
 	}
 	return changes, there, nil
 }

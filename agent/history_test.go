@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/plan"
 )
 
 // What people write is recorded whatever way it takes, and the leader strikes off what the settings say is too much.
@@ -57,6 +58,29 @@ func TestTheLeaderForgetsOldChanges(t *testing.T) {
 	changes, _, err := remembered(m.store.View())
 	if err != nil || len(changes) != 3 || m.store.View().Count(v1alpha1.KeyPasts) != 2 {
 		t.Errorf("%d pasts of %v: %v", m.store.View().Count(v1alpha1.KeyPasts), changes, err)
+	}
+}
+
+// However many there are and however long their names: no transaction is more than an entry takes.
+func TestWhatIsForgottenFitsIntoTheLog(t *testing.T) {
+	var f plan.Forgotten
+	for i := range 3000 {
+		f.Changes = append(f.Changes, fmt.Sprintf("%0400d", i))
+		f.Pasts = append(f.Pasts, fmt.Sprintf("%0400d", 3000+i))
+	}
+	n := 0
+	for _, ops := range forgetting(f) {
+		n += len(ops)
+		c := store.Command{ID: store.CommandID{Incarnation: "id", Seq: 1}, Proposer: "id", Txn: &store.Txn{Then: ops}}
+		if entry, err := store.EncodeEntry([]store.Command{c}); err != nil || len(entry) > store.MaxEntry/2 || len(ops) == 0 {
+			t.Fatalf("%d ops in %d bytes: %v", len(ops), len(entry), err)
+		}
+	}
+	if n != 9000 {
+		t.Errorf("%d ops", n)
+	}
+	if all := forgetting(plan.Forgotten{}); all != nil {
+		t.Errorf("nothing to forget takes %d transactions", len(all))
 	}
 }
 

@@ -21,38 +21,47 @@ type Remembered struct {
 	At     time.Time
 	// Revision that the change made.
 	Revision uint64
-	// Size of what was before it.
+	// Size of what was before it; 0 when that is not there any more.
 	Size int64
 }
 
-// Forget names the changes, sorted, that are more of their object than are kept, older than they are kept, or the oldest of more than
-// the fleet keeps. The latest of an object that is there stays: it says who made it so.
-func Forget(changes []Remembered, there map[string]bool, keep v1alpha1.HistorySpec, now time.Time) (names []string) {
+// Forgotten names what the fleet is to remember no longer, the oldest first: changes, each with what was before it, and of others
+// only what was before.
+type Forgotten struct{ Changes, Pasts []string }
+
+// Forget says which changes are more of their object than are kept, older than they are kept, or the oldest of more than the
+// fleet keeps. The latest of an object that is there stays: it says who made it so. What was before a change goes when it is too
+// old, or more than the fleet keeps. Of one object nothing goes before what is older, so what is left has no holes.
+func Forget(changes []Remembered, there map[string]bool, keep v1alpha1.HistorySpec, now time.Time) (f Forgotten) {
 	newest := slices.SortedFunc(slices.Values(changes), func(a, b Remembered) int { return cmp.Compare(b.Revision, a.Revision) })
-	seen := map[string]int32{}
-	var stays, may []Remembered
+	seen, ended := map[string]int32{}, map[string]bool{}
+	room, bytes := historyChanges-latest(changes, there), int64(historyBytes)
 	for _, c := range newest {
-		nth := seen[c.Object]
+		nth, old := seen[c.Object], now.Sub(c.At) > keep.For.Duration
 		seen[c.Object]++
-		switch {
-		case nth == 0 && there[c.Object]:
-			stays = append(stays, c)
-		case nth >= keep.Keep || now.Sub(c.At) > keep.For.Duration:
-			names = append(names, c.Name)
-		default:
-			may = append(may, c)
+		if nth > 0 || !there[c.Object] {
+			if ended[c.Object] = ended[c.Object] || nth >= keep.Keep || old || room == 0; ended[c.Object] {
+				f.Changes = append(f.Changes, c.Name)
+				continue
+			}
+			room--
+		}
+		if bytes -= c.Size; c.Size > 0 && (old || bytes < 0) {
+			f.Pasts = append(f.Pasts, c.Name)
 		}
 	}
-	room, bytes := historyChanges-len(stays), int64(historyBytes)
-	for _, c := range stays {
-		bytes -= c.Size
-	}
-	for _, c := range may {
-		room, bytes = room-1, bytes-c.Size
-		if room < 0 || bytes < 0 {
-			names = append(names, c.Name)
+	slices.Reverse(f.Changes)
+	slices.Reverse(f.Pasts)
+	return f
+}
+
+// latest counts the objects that are there and were changed.
+func latest(changes []Remembered, there map[string]bool) int {
+	objects := map[string]bool{}
+	for _, c := range changes {
+		if there[c.Object] {
+			objects[c.Object] = true
 		}
 	}
-	slices.Sort(names)
-	return names
+	return min(len(objects), historyChanges)
 }

@@ -23,7 +23,8 @@ func TestOldChangesAreForgotten(t *testing.T) {
 		"those that are too many of one object":    {"a@4 b@3 a@2 a@1", "a b", "a@4"},
 		"those that are too old":                   {"a@30 a@2", "a", "a@30"},
 		"but for the latest of what is there":      {"a@40 a@30", "a", "a@40"},
-		"of what is not there, the latest too":     {"a@40 a@30", "", "a@30 a@40"},
+		"what is older than one that is too old":   {"a@20 a@30 a@2", "a", "a@20 a@30"},
+		"of what is not there, the latest too":     {"a@40 a@30", "", "a@40 a@30"},
 		"of what was deleted as long as it is new": {"a@40 a@3", "", "a@40"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -40,10 +41,27 @@ func TestOldChangesAreForgotten(t *testing.T) {
 			for _, o := range strings.Fields(tt.there) {
 				there[o] = true
 			}
-			if diff := cmp.Diff(tt.forgotten, strings.Join(Forget(all, there, keep, now), " ")); diff != "" {
+			if diff := cmp.Diff(tt.forgotten, strings.Join(Forget(all, there, keep, now).Changes, " ")); diff != "" {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// The latest change says who made what is there. What was before it may hold a secret that was taken out, and is megabytes.
+func TestThePastOfTheLatestChangeGoesToo(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	keep := (*v1alpha1.HistorySpec)(nil).Kept()
+	there := map[string]bool{}
+	var all []Remembered
+	for i := range 100 {
+		there[fmt.Sprint(i)] = true
+		all = append(all, Remembered{Name: fmt.Sprint(i), Object: fmt.Sprint(i), At: now, Revision: uint64(i), Size: 8 << 20})
+	}
+	all[99].At = now.Add(-keep.For.Duration - time.Second)
+	f := Forget(all, there, keep, now)
+	if n := len(f.Pasts); len(f.Changes) > 0 || n != 100-7 || f.Pasts[0] != "0" || f.Pasts[n-1] != "99" {
+		t.Errorf("%d changes, and the pasts of %v", len(f.Changes), f.Pasts)
 	}
 }
 
@@ -52,7 +70,7 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		now := time.Unix(1e9, 0)
 		keep := (*v1alpha1.HistorySpec)(nil).Kept()
 		keep.Keep = rapid.Int32Range(1, 40).Draw(rt, "keep")
-		each := rapid.Int64Range(0, historyBytes/50).Draw(rt, "size")
+		each := rapid.Int64Range(0, historyBytes).Draw(rt, "size")
 		there := map[string]bool{}
 		var all []Remembered
 		for i := range rapid.IntRange(0, 200).Draw(rt, "changes") {
@@ -62,15 +80,21 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		}
 		forgotten := Forget(all, there, keep, now)
 		count, bytes, latest := map[string]int32{}, int64(0), map[string]string{}
-		for _, c := range all {
+		for i, c := range all {
 			latest[c.Object] = c.Name
-			if !slices.Contains(forgotten, c.Name) {
+			switch {
+			case !slices.Contains(forgotten.Changes, c.Name):
 				count[c.Object]++
-				bytes += c.Size
+			case count[c.Object] > 0:
+				rt.Fatalf("%s of %s is forgotten, and not what is older", c.Name, c.Object)
 			}
+			if slices.Contains(slices.Concat(forgotten.Changes, forgotten.Pasts), c.Name) {
+				all[i].Size = 0
+			}
+			bytes += all[i].Size
 		}
 		for object, name := range latest {
-			if there[object] && slices.Contains(forgotten, name) {
+			if there[object] && slices.Contains(forgotten.Changes, name) {
 				rt.Fatalf("the latest change of %s is forgotten, and it is there", object)
 			}
 			if count[object] > keep.Keep {
@@ -81,8 +105,8 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 			rt.Fatalf("%d bytes", bytes)
 		}
 		// What is left is kept when it is asked about again.
-		left := slices.DeleteFunc(slices.Clone(all), func(c Remembered) bool { return slices.Contains(forgotten, c.Name) })
-		if again := Forget(left, there, keep, now); len(again) > 0 {
+		left := slices.DeleteFunc(slices.Clone(all), func(c Remembered) bool { return slices.Contains(forgotten.Changes, c.Name) })
+		if again := Forget(left, there, keep, now); len(again.Changes)+len(again.Pasts) > 0 {
 			rt.Fatalf("then %v too", again)
 		}
 	})
