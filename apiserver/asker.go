@@ -1,9 +1,11 @@
 package apiserver
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
@@ -11,7 +13,7 @@ import (
 
 type sourceKey struct{}
 
-// source is where a request came from.
+// source is where a request came from; forwarded is what whoever passed it on adds.
 type source struct{ ip, agent, forwarded string }
 
 // withSource remembers it for what is written on the request's behalf.
@@ -19,9 +21,19 @@ func withSource(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from := source{agent: r.UserAgent()}
 		from.ip, _, _ = net.SplitHostPort(r.RemoteAddr) // a socket has none
-		from.forwarded, _, _ = strings.Cut(r.Header.Get("X-Forwarded-For"), ",")
+		from.forwarded = lastForwarded(r.Header)
 		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sourceKey{}, from)))
 	})
+}
+
+// lastForwarded is the address that the last one on the way saw; those before it are the client's own word. It is empty if it is none.
+func lastForwarded(h http.Header) string {
+	all := strings.Split(strings.Join(h.Values("X-Forwarded-For"), ","), ",")
+	ip, err := netip.ParseAddr(strings.TrimSpace(all[len(all)-1]))
+	if err != nil {
+		return ""
+	}
+	return ip.WithZone("").String()
 }
 
 // Asking is who asks, from the context of a request. Where a guest came from is told by the kube-apiserver; whoever else says
@@ -36,9 +48,7 @@ func Asking(ctx context.Context) Asker {
 	a.Person, a.Groups = u.GetName(), u.GetGroups()
 	if g, is := u.(guest); is {
 		a.Person = g.person()
-		if forwarded := strings.TrimSpace(from.forwarded); forwarded != "" {
-			a.SourceIP = forwarded
-		}
+		a.SourceIP = cmp.Or(from.forwarded, a.SourceIP)
 	}
 	return a
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -17,9 +18,6 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// groupRole is the prefix of the group that carries a role.
-const groupRole = "hanse:role:"
-
 type localKey struct{}
 
 // markLocal marks the connections of the Unix socket.
@@ -27,7 +25,7 @@ func markLocal(ctx context.Context) context.Context { return context.WithValue(c
 
 // identity is a person, or whoever has the socket, and what they may do.
 func identity(name string, uid types.UID, role v1alpha1.Role) user.Info {
-	return &user.DefaultInfo{Name: name, UID: string(uid), Groups: []string{user.AllAuthenticated, groupRole + string(role)}}
+	return &user.DefaultInfo{Name: name, UID: string(uid), Groups: []string{user.AllAuthenticated, v1alpha1.ClusterGroup(role)}}
 }
 
 // roleOf is the role of an authenticated user, "" when it has none.
@@ -36,8 +34,8 @@ func roleOf(u user.Info) v1alpha1.Role {
 		return ""
 	}
 	for _, g := range u.GetGroups() {
-		if len(g) > len(groupRole) && g[:len(groupRole)] == groupRole {
-			return v1alpha1.Role(g[len(groupRole):])
+		if role, ok := strings.CutPrefix(g, v1alpha1.ClusterGroup("")); ok && role != "" {
+			return v1alpha1.Role(role)
 		}
 	}
 	return ""

@@ -42,6 +42,7 @@ func changeTable() table {
 			rev, _ := strconv.ParseInt(c.ResourceVersion, 10, 64) // the storage wrote it
 			return rev
 		}),
+		onlyWide(nameColumn()),
 		onlyWide(col("Fields", "what is different", func(c *c) string { return strings.Join(c.Spec.Fields, ",") })),
 		onlyWide(col("From", "where the request came from", func(c *c) string { return c.Spec.SourceIP })),
 		onlyWide(col("With", "program that asked", func(c *c) string { return c.Spec.UserAgent })),
@@ -102,7 +103,7 @@ func (r beforeREST) Get(ctx context.Context, name string, opts *metav1.GetOption
 		return nil, err
 	}
 	c := obj.(*v1alpha1.Change)
-	if asker, _ := apirequest.UserFrom(ctx); c.Spec.Resource == "users" && rank(roleOf(asker)) < rank(v1alpha1.RoleAdmin) {
+	if asker, _ := apirequest.UserFrom(ctx); c.Spec.Resource == "users" && (isGuest(ctx) || rank(roleOf(asker)) < rank(v1alpha1.RoleAdmin)) {
 		return nil, apierrors.NewForbidden(v1alpha1.Resource("changes"), name, errors.New("what users were is for the fleet's own admins to see"))
 	}
 	if kv, there := r.store.View().Get(v1alpha1.KeyPasts + name); there {

@@ -78,14 +78,16 @@ func TestWhatAUserWasIsForAdmins(t *testing.T) {
 	l := start(t, func(c *Config) { c.FrontProxy = clusterOfPeople(t) })
 	name := l.change(t, "users", "otto", "ann", object("User", "otto", map[string]any{"role": "Admin"}).Object)
 	guest := headers(l.tcpConfig(t, certificate(t)), http.Header{"X-Remote-User": {"jane"}, "X-Remote-Group": {"ops"}})
+	posing := headers(l.tcpConfig(t, certificate(t)), http.Header{"X-Remote-User": {"jane"}, "X-Remote-Group": {"ops", v1alpha1.ClusterGroup(v1alpha1.RoleAdmin)}})
 	for who, tt := range map[string]struct {
 		err error
 		may bool
 	}{
-		"an admin":  {may: true, err: second(client(t, l.user(t, "ann", v1alpha1.RoleAdmin), "changes").Get(t.Context(), name, metav1.GetOptions{}, "before"))},
-		"a viewer":  {err: second(client(t, l.user(t, "vera", v1alpha1.RoleViewer), "changes").Get(t.Context(), name, metav1.GetOptions{}, "before"))},
-		"a guest":   {err: second(client(t, guest, "changes").Get(t.Context(), name, metav1.GetOptions{}, "before"))},
-		"the owner": {may: true, err: second(client(t, l.local(), "changes").Get(t.Context(), name, metav1.GetOptions{}, "before"))},
+		"an admin":    {may: true, err: second(client(t, l.user(t, "ann", v1alpha1.RoleAdmin), "changes").Get(t.Context(), name, metav1.GetOptions{}, "before"))},
+		"a viewer":    {err: second(client(t, l.user(t, "vera", v1alpha1.RoleViewer), "changes").Get(t.Context(), name, metav1.GetOptions{}, "before"))},
+		"a guest":     {err: second(client(t, guest, "changes").Get(t.Context(), name, metav1.GetOptions{}, "before"))},
+		"who says so": {err: second(client(t, posing, "changes").Get(t.Context(), name, metav1.GetOptions{}, "before"))},
+		"the owner":   {may: true, err: second(client(t, l.local(), "changes").Get(t.Context(), name, metav1.GetOptions{}, "before"))},
 	} {
 		if (tt.err == nil) != tt.may || tt.err != nil && !apierrors.IsForbidden(tt.err) {
 			t.Errorf("%s: %v", who, tt.err)
@@ -107,7 +109,7 @@ func TestWhoAsksIsToldWithEachWrite(t *testing.T) {
 		}
 	})
 	ann := headers(l.user(t, "ann", v1alpha1.RoleOperator), http.Header{"X-Forwarded-For": {"192.0.2.1"}})
-	guest := headers(l.tcpConfig(t, certificate(t)), http.Header{"X-Remote-User": {"jane"}, "X-Remote-Group": {"ops"}, "X-Forwarded-For": {"192.0.2.7, 10.0.0.1"}})
+	guest := headers(l.tcpConfig(t, certificate(t)), http.Header{"X-Remote-User": {"jane"}, "X-Remote-Group": {"ops"}, "X-Forwarded-For": {"192.0.2.1", "mallory, 192.0.2.7"}})
 	local := l.local()
 	local.UserAgent, ann.UserAgent, guest.UserAgent = "hanse", "kubectl", "argocd"
 	for i, c := range []*rest.Config{local, ann, guest} {
@@ -122,5 +124,36 @@ func TestWhoAsksIsToldWithEachWrite(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, asked); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestWhereAGuestCameFromIsTheWordOfTheLastOnTheWay(t *testing.T) {
+	for header, want := range map[string]string{
+		"": "", "192.0.2.7": "192.0.2.7", "1.1.1.1, 192.0.2.7": "192.0.2.7", "192.0.2.7, unknown": "", "192.0.2.7,": "",
+		"2001:db8::1": "2001:db8::1", "fe80::1%eth0": "fe80::1", "\x1b[2J": "",
+	} {
+		if got := lastForwarded(http.Header{"X-Forwarded-For": {"10.9.9.9", header}}); got != want {
+			t.Errorf("%q: %q", header, got)
+		}
+	}
+}
+
+// The name of a change is long, and says what its other columns say.
+func TestATableOfChangesBeginsWithTheObject(t *testing.T) {
+	defs := changeTable().definitions()
+	if defs[0].Name != "Object" || defs[0].Priority != 0 {
+		t.Errorf("it begins with %+v", defs[0])
+	}
+	names := 0
+	for _, d := range defs {
+		if d.Format == "name" {
+			names++
+			if d.Priority == 0 {
+				t.Error("the name is not for -o wide only")
+			}
+		}
+	}
+	if names != 1 {
+		t.Errorf("%d names", names)
 	}
 }

@@ -1,7 +1,6 @@
 package apiserver
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -52,7 +51,7 @@ func (s *Server) fair(h http.Handler, longRunning apirequest.LongRunningRequestC
 			h.ServeHTTP(w, r)
 			return
 		}
-		who := asking(r.Context())
+		who := Asking(r.Context()).Person
 		pool, n := s.shares.of(r, longRunning)
 		giveBack, err := pool.take(r.Context(), who, n)
 		if err != nil {
@@ -62,18 +61,6 @@ func (s *Server) fair(h http.Handler, longRunning apirequest.LongRunningRequestC
 		defer giveBack()
 		h.ServeHTTP(w, r)
 	})
-}
-
-// asking is the name that a request is counted under.
-func asking(ctx context.Context) string {
-	u, ok := apirequest.UserFrom(ctx)
-	if !ok {
-		return ""
-	}
-	if g, is := u.(guest); is {
-		return g.person()
-	}
-	return u.GetName()
 }
 
 // of is the pool that a request needs seats of, and how many.

@@ -22,12 +22,12 @@ func most(n int) int { return min(n, roomBytes/2) }
 
 // Now implements kvstorage.Room.
 func (r room) Now(ctx context.Context, n int) (giveBack func(), ok bool) {
-	return r.seats.now(asking(ctx), most(n))
+	return r.seats.now(Asking(ctx).Person, most(n))
 }
 
 // Wait implements kvstorage.Room. Who waits in vain is told what it shares the room with: its own other watches.
 func (r room) Wait(ctx context.Context, n int) (giveBack func(), err error) {
-	who := asking(ctx)
+	who := Asking(ctx).Person
 	giveBack, err = r.seats.take(ctx, who, most(n))
 	if err != nil && ctx.Err() == nil {
 		return nil, apierrors.NewTooManyRequests(fmt.Sprintf("the member of %s has more under way to %s than its share, and its watches do not take it; read faster, or watch less at once", r.cluster, who), 1)

@@ -33,7 +33,7 @@ func (s *Server) unstalled(h http.Handler, longRunning apirequest.LongRunningReq
 			h.ServeHTTP(w, r)
 			return
 		}
-		who := asking(r.Context())
+		who := Asking(r.Context()).Person
 		patience, wanted := s.config.Timing.Completed().Stall, func() bool { return s.shares.room.wanted(who) }
 		if e, ok := s.config.endpointOf(r.URL.Path); ok && e.Patience > 0 {
 			patience, wanted = e.Patience, func() bool { return false } // it holds nothing of the room

@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,12 +20,32 @@ type column struct {
 	name, about string
 	wide        bool
 	number      bool
+	format      string
 	cell        func(runtime.Object) any
 }
 
 // col makes a column of a type's fact.
 func col[T any](name, about string, cell func(*T) string) column {
 	return column{name: name, about: about, cell: func(obj runtime.Object) any { return cell(any(obj).(*T)) }}
+}
+
+// nameColumn is the first one of each table, unless the table has it elsewhere.
+func nameColumn() column {
+	return column{name: "Name", about: "name of the object", format: "name", cell: func(obj runtime.Object) any {
+		m, err := meta.Accessor(obj)
+		if err != nil {
+			return ""
+		}
+		return m.GetName()
+	}}
+}
+
+// whole is the table with the name.
+func (t table) whole() table {
+	if slices.ContainsFunc(t, func(c column) bool { return c.format == "name" }) {
+		return t
+	}
+	return append(table{nameColumn()}, t...)
 }
 
 // num makes a column of numbers.
@@ -62,9 +83,9 @@ func (t table) ConvertToTable(_ context.Context, obj, options runtime.Object) (*
 }
 
 func (t table) definitions() []metav1.TableColumnDefinition {
-	defs := []metav1.TableColumnDefinition{{Name: "Name", Type: "string", Format: "name", Description: "name of the object"}}
-	for _, c := range t {
-		def := metav1.TableColumnDefinition{Name: c.name, Type: "string", Description: c.about}
+	var defs []metav1.TableColumnDefinition
+	for _, c := range t.whole() {
+		def := metav1.TableColumnDefinition{Name: c.name, Type: "string", Format: c.format, Description: c.about}
 		if c.number {
 			def.Type = "integer"
 		}
@@ -81,8 +102,8 @@ func (t table) row(obj runtime.Object) (metav1.TableRow, error) {
 	if err != nil {
 		return metav1.TableRow{}, fmt.Errorf("make row: %w", err)
 	}
-	row := metav1.TableRow{Object: runtime.RawExtension{Object: obj}, Cells: []any{m.GetName()}}
-	for _, c := range t {
+	row := metav1.TableRow{Object: runtime.RawExtension{Object: obj}}
+	for _, c := range t.whole() {
 		row.Cells = append(row.Cells, c.cell(obj))
 	}
 	row.Cells = append(row.Cells, ago(m.GetCreationTimestamp()))
