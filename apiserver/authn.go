@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -18,6 +17,9 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
+// groupRole is the prefix of the group that carries a role.
+const groupRole = "hanse:role:"
+
 type localKey struct{}
 
 // markLocal marks the connections of the Unix socket.
@@ -25,7 +27,7 @@ func markLocal(ctx context.Context) context.Context { return context.WithValue(c
 
 // identity is a person, or whoever has the socket, and what they may do.
 func identity(name string, uid types.UID, role v1alpha1.Role) user.Info {
-	return &user.DefaultInfo{Name: name, UID: string(uid), Groups: []string{user.AllAuthenticated, v1alpha1.ClusterGroup(role)}}
+	return &user.DefaultInfo{Name: name, UID: string(uid), Groups: []string{user.AllAuthenticated, groupRole + string(role)}}
 }
 
 // roleOf is the role of an authenticated user, "" when it has none.
@@ -34,8 +36,8 @@ func roleOf(u user.Info) v1alpha1.Role {
 		return ""
 	}
 	for _, g := range u.GetGroups() {
-		if role, ok := strings.CutPrefix(g, v1alpha1.ClusterGroup("")); ok && role != "" {
-			return v1alpha1.Role(role)
+		if len(g) > len(groupRole) && g[:len(groupRole)] == groupRole {
+			return v1alpha1.Role(g[len(groupRole):])
 		}
 	}
 	return ""

@@ -78,7 +78,7 @@ func TestWhatAUserWasIsForAdmins(t *testing.T) {
 	l := start(t, func(c *Config) { c.FrontProxy = clusterOfPeople(t) })
 	name := l.change(t, "users", "otto", "ann", object("User", "otto", map[string]any{"role": "Admin"}).Object)
 	guest := headers(l.tcpConfig(t, certificate(t)), http.Header{"X-Remote-User": {"jane"}, "X-Remote-Group": {"ops"}})
-	posing := headers(l.tcpConfig(t, certificate(t)), http.Header{"X-Remote-User": {"jane"}, "X-Remote-Group": {"ops", v1alpha1.ClusterGroup(v1alpha1.RoleAdmin)}})
+	posing := headers(l.tcpConfig(t, certificate(t)), http.Header{"X-Remote-User": {"jane"}, "X-Remote-Group": {"ops", groupRole + string(v1alpha1.RoleAdmin)}})
 	for who, tt := range map[string]struct {
 		err error
 		may bool
