@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
@@ -116,7 +115,9 @@ func (p *past) print(c *cli.Context, format string) error {
 	left := max(0, len(shown)-limit)
 	shown = shown[:len(shown)-left]
 	if format == formatJSON || format == formatYAML {
-		data, err := json.Marshal(v1alpha1.ChangeList{TypeMeta: v1alpha1.TypeOf("ChangeList"), ListMeta: metav1.ListMeta{ResourceVersion: strconv.FormatUint(p.at, 10)}, Items: shown})
+		list := v1alpha1.ChangeList{TypeMeta: v1alpha1.TypeOf("ChangeList"), Items: shown}
+		list.ResourceVersion = strconv.FormatUint(p.at, 10)
+		data, err := json.Marshal(list)
 		if err != nil {
 			return fmt.Errorf("print answer: %w", err)
 		}
@@ -145,7 +146,7 @@ func (p *past) lines(shown []v1alpha1.Change, left int, wide bool) [][]string {
 	}
 	lines := [][]string{head}
 	for _, c := range shown {
-		line := []string{c.ResourceVersion, when(c.CreationTimestamp.Time, wide), c.Spec.By, c.Spec.Through, strings.ToLower(string(c.Spec.Verb))}
+		line := []string{c.ResourceVersion, when(c.CreationTimestamp.Time, wide), who(c.Spec), c.Spec.Through, strings.ToLower(string(c.Spec.Verb))}
 		if p.name == "" {
 			line = append(line, c.Spec.Resource+"/"+c.Spec.Name)
 		}
@@ -186,7 +187,7 @@ func (p *past) printDiff(ctx context.Context, c *cli.Context, from, to uint64) e
 		return err
 	}
 	if before == nil && after == nil {
-		return &failure{code: exitError, why: "it was not there"}
+		return &failure{code: exitError, why: fmt.Sprintf("it was not there at %d, and not %s", from, last), hints: []hint{p.seeWhatIs()}}
 	}
 	text, err := unified(fmt.Sprintf("%s at %d", p.title(), from), before, p.title()+" "+last, after)
 	if err != nil {

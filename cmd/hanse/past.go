@@ -121,6 +121,9 @@ func (p *past) formAt(ctx context.Context, revision uint64) (form, error) {
 	if first := p.changes[0].Spec; i == 0 && (first.Since == 0 || revision < uint64(first.Since)) {
 		return nil, p.forgotten(revision)
 	}
+	if i > 0 && !follows(p.changes[i-1].Spec, p.changes[i].Spec) {
+		return nil, p.unsure(revision, i)
+	}
 	if p.changes[i].Spec.Verb == v1alpha1.ChangeCreate {
 		return nil, nil
 	}
@@ -129,10 +132,38 @@ func (p *past) formAt(ctx context.Context, revision uint64) (form, error) {
 		return nil, err
 	}
 	if c.Spec.Before == nil {
-		return nil, p.forgotten(revision)
+		return nil, p.struckOff(revision, i)
 	}
 	return p.form(c.Spec.Before.Raw)
 }
+
+// follows says that nothing of people's lies between a change and the one that is remembered next: what the first one left is what
+// the next one found.
+func follows(a, b v1alpha1.ChangeSpec) bool {
+	if a.Verb == v1alpha1.ChangeDelete || b.Verb == v1alpha1.ChangeCreate {
+		return a.Verb == v1alpha1.ChangeDelete && b.Verb == v1alpha1.ChangeCreate
+	}
+	return a.UID == b.UID
+}
+
+// unsure refuses a revision before the change at i, as one between that and the change before it is missing.
+func (p *past) unsure(revision uint64, i int) error {
+	return &failure{code: exitError, why: fmt.Sprintf("how it was at %d is not known: of what was done between %s and %s something is not remembered",
+		revision, p.changes[i-1].ResourceVersion, p.changes[i].ResourceVersion), hints: []hint{p.seeWhatIs()}}
+}
+
+// struckOff refuses a revision that the change at i replaced: that it did is remembered, and what was there no longer.
+func (p *past) struckOff(revision uint64, i int) error {
+	return &failure{code: exitError, why: fmt.Sprintf("how it was at %d is not remembered any more, only that %s changed it at %s",
+		revision, who(p.changes[i].Spec), p.changes[i].ResourceVersion), hints: []hint{p.seeWhatIs()}}
+}
+
+func (p *past) seeWhatIs() hint {
+	return hint{"see what is", "history " + p.kind.singular() + "/" + p.name}
+}
+
+// who did it: a member in its own name has none.
+func who(c v1alpha1.ChangeSpec) string { return cmp.Or(c.By, "the member of "+c.Through) }
 
 // forgotten says which revisions are remembered.
 func (p *past) forgotten(revision uint64) error {
@@ -142,7 +173,7 @@ func (p *past) forgotten(revision uint64) error {
 		since = uint64(first.Spec.Since)
 	}
 	return &failure{code: exitError, why: fmt.Sprintf("revision %d is not remembered of it: from %d on it is", revision, since),
-		hints: []hint{{"see what is", "history " + p.kind.singular() + "/" + p.name}}}
+		hints: []hint{p.seeWhatIs()}}
 }
 
 // unified is a diff of what people wrote; empty when that is the same.

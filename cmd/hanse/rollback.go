@@ -37,6 +37,10 @@ func rollbackAction(c *cli.Context) error {
 	if err == nil && name == "" {
 		err = usage("of which object?", hint{"for example", "rollback bundle/shop --to 811"})
 	}
+	if err == nil && k.name == "User" {
+		err = usage("a user that is made again, or gets an old pin or role back, lets in whoever holds a key that was taken away",
+			hint{"see what was different", "history user/" + name + " --diff REVISION"}, hint{"then write what is to be", "apply -f FILE"})
+	}
 	if err != nil {
 		return during("rollback", err)
 	}
@@ -82,7 +86,7 @@ func (r *rollback) run(ctx context.Context, k kind, name string) (err error) {
 	}
 	switch {
 	case r.was == nil && r.shown == nil:
-		return &failure{code: exitError, why: fmt.Sprintf("it was not there at %d, and is not now", r.to)}
+		return &failure{code: exitError, why: fmt.Sprintf("it was not there at %d, and is not now", r.to), hints: []hint{r.past.seeWhatIs()}}
 	case r.was == nil:
 		return &failure{code: exitError, why: fmt.Sprintf("it was not there at %d", r.to), hints: []hint{{"if it is to go", "delete " + k.singular() + "/" + name}}}
 	}
@@ -97,6 +101,9 @@ func (r *rollback) run(ctx context.Context, k kind, name string) (err error) {
 	if _, err := r.c.App.Writer.Write(text); err != nil {
 		return err
 	}
+	if err := r.trusts(); err != nil {
+		return err
+	}
 	written, err := r.write(ctx)
 	if err != nil {
 		return err
@@ -104,11 +111,27 @@ func (r *rollback) run(ctx context.Context, k kind, name string) (err error) {
 	return r.tell(ctx, begun, written)
 }
 
+// trusts refuses to change how far a cluster is trusted: that was taken away for a reason, perhaps, and is to be said in words.
+func (r *rollback) trusts() error {
+	if r.past.kind.name != "Cluster" || r.shown == nil {
+		return nil
+	}
+	for _, field := range []string{"rights", "voting"} {
+		was, _, _ := unstructured.NestedString(r.was, "spec", field)
+		is, _, _ := unstructured.NestedString(r.shown, "spec", field)
+		if was != is {
+			return &failure{code: exitError, why: fmt.Sprintf("spec.%s was %s and is %s, and a rollback does not change how far a cluster is trusted; nothing was written", field, dash(was), dash(is)),
+				hints: []hint{{"if it is to be", "apply -f FILE, with spec." + field + ": " + was}, {"the rest is then", "rollback cluster/" + r.past.name + fmt.Sprintf(" --to %d", r.to)}}}
+		}
+	}
+	return nil
+}
+
 // write makes it as it was. The leader writes statuses meanwhile, which is no reason to give up; what people write is.
 func (r *rollback) write(ctx context.Context) (*unstructured.Unstructured, error) {
 	for now, look := r.shown, 1; ; look++ {
 		written, err := r.writeUpon(ctx, now)
-		if !isReason(err, metav1.StatusReasonConflict) || look == looks {
+		if !isReason(err, metav1.StatusReasonConflict) && !isReason(err, metav1.StatusReasonAlreadyExists) || look == looks {
 			return written, err
 		}
 		var reading error
@@ -116,14 +139,14 @@ func (r *rollback) write(ctx context.Context) (*unstructured.Unstructured, error
 			return nil, errors.Join(err, reading)
 		}
 		if !alike(now, r.shown) {
-			return nil, &failure{code: exitError, why: "somebody changed it in between, and nothing was written",
-				hints: []hint{{"see who", "history " + r.past.kind.singular() + "/" + r.past.name}}}
+			return nil, &failure{code: exitError, why: "somebody changed it in between, and nothing was written", hints: []hint{r.past.seeWhatIs()}}
 		}
 	}
 }
 
-// writeUpon writes, if what is there is still just so. It is an apply, as that leaves the fields with whoever applied them;
-// where others own fields that were not there then, only an update makes all as it was.
+// writeUpon writes, if what is there is still just so. What is gone is created, and not if somebody made it again meanwhile. Else it
+// is an apply, as that leaves the fields with whoever applied them; where others own fields that were not there then, only an
+// update makes all as it was.
 func (r *rollback) writeUpon(ctx context.Context, now form) (*unstructured.Unstructured, error) {
 	ch := change{kind: r.past.kind, name: r.past.name, object: r.was.peoples()}
 	if ch.kind.name == "Bundle" {
@@ -136,6 +159,9 @@ func (r *rollback) writeUpon(ctx context.Context, now form) (*unstructured.Unstr
 		}
 	}
 	write, err := r.applying(ch, now)
+	if now == nil {
+		write, err = r.creating(ch)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +199,14 @@ func (r *rollback) applying(ch change, now form) (request, error) {
 		}
 	}
 	body, err := object.MarshalJSON()
-	return request{verb: "PATCH", path: ch.kind.path(ch.name), query: url.Values{"fieldManager": {"hanse"}, "force": {"true"}}, body: body, bodyType: typeApply}, err
+	query := url.Values{"fieldManager": {"hanse"}, "force": {"true"}}
+	return request{verb: "PATCH", path: ch.kind.path(ch.name), query: query, body: body, bodyType: typeApply}, err
+}
+
+// creating makes it again.
+func (r *rollback) creating(ch change) (request, error) {
+	body, err := (&unstructured.Unstructured{Object: ch.object}).MarshalJSON()
+	return request{verb: "POST", path: ch.kind.path(), query: url.Values{"fieldManager": {"hanse"}}, body: body}, err
 }
 
 // updating puts what was in the place of all that people wrote.
@@ -206,11 +239,19 @@ func (r *rollback) send(ctx context.Context, write request, dry bool) (*unstruct
 
 // tell says what became of it, and waits for the clusters when that is asked for.
 func (r *rollback) tell(ctx context.Context, begun time.Time, written *unstructured.Unstructured) error {
+	left, err := unified(fmt.Sprintf("%s at %d", r.past.title(), r.to), r.was, r.past.title()+" now", written.Object)
+	if err != nil {
+		return err
+	}
+	but := ""
+	if len(left) > 0 {
+		but = ", but for what differs below"
+	}
 	if r.c.Bool("dry-run") {
-		fmt.Fprintf(r.c.App.Writer, "%s would be as it was at %d\n", r.past.title(), r.to)
+		fmt.Fprintf(r.c.App.Writer, "%s would be as it was at %d%s\n%s", r.past.title(), r.to, but, left)
 		return nil
 	}
-	fmt.Fprintf(r.c.App.Writer, "%s is as it was at %d, at revision %s\n", r.past.title(), r.to, written.GetResourceVersion())
+	fmt.Fprintf(r.c.App.Writer, "%s is as it was at %d, at revision %s%s\n%s", r.past.title(), r.to, written.GetResourceVersion(), but, left)
 	if !r.c.Bool("wait") || r.past.kind.name != "Bundle" {
 		return nil
 	}
