@@ -31,6 +31,8 @@ type write struct {
 	read   bundles
 	with   map[string]store.Op // the companions of the whole transaction, by key
 	law    Authority
+	// ofItself says that a member says of itself what nobody else may say.
+	ofItself bool
 }
 
 // asker is who wants to write.
@@ -71,6 +73,7 @@ func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
 		if kv, ok := v.Get(op.Key); ok {
 			w.before = kv.Value
 		}
+		w.ofItself = w.prefix == v1alpha1.KeyClusters && w.name == a.cluster && w.onlyOwnStatus()
 		if !w.brings() {
 			rest = append(rest, w)
 			continue
@@ -117,6 +120,9 @@ func identify(v *store.View, who store.Asker) (asker, error) {
 	a := asker{cluster: m.Cluster, rights: v1alpha1.Rights(m.Rights), person: who.Person, leading: who.Leading, role: v1alpha1.RoleAdmin}
 	if who.Person == "" {
 		return a, nil
+	}
+	if !plain(who.Person) {
+		return asker{}, fmt.Errorf("%q is no person's name: it has characters that cannot be shown", who.Person)
 	}
 	a.leading = false
 	if a.guest = v1alpha1.IsGuestOf(m.Cluster, who.Person); a.guest || who.Person == v1alpha1.LocalPerson {

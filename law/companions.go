@@ -25,24 +25,21 @@ type Change struct {
 	Who Who
 }
 
-// Companions says what else a transaction must write with a change, and what it must find unchanged: a bundle brings
-// its revision, a deleted bundle leaves a tombstone, a deleted cluster takes its member, grants and places on
-// tombstones with it, and what a person changes is recorded with what was before. The law refuses the change without them, and them when they are not just so. The error is a
-// *store.Forbidden when the fleet could not go on after the change.
+// Companions says what else a transaction must write with a change that somebody asks for, and what it must find unchanged: a
+// bundle brings its revision, a deleted bundle leaves a tombstone, a deleted cluster takes its member, grants and places on
+// tombstones with it, and each change is recorded, with what was before. The law refuses the change without them, and them when
+// they are not just so. The error is a *store.Forbidden when the fleet could not go on after the change.
 func Companions(v *store.View, c Change) ([]store.Condition, []store.Op, error) {
 	read := bundles{}
 	conditions, ops, err := companions(v, c, read)
-	if prefix, _ := splitKey(c.Key); err != nil || c.Who.Person == "" || !isRecorded(prefix) {
+	if prefix, _ := splitKey(c.Key); err != nil || remembered[prefix] == nothing {
 		return conditions, ops, err
-	}
-	if v.Time().After(c.At) {
-		c.At = v.Time()
 	}
 	r, err := recordOf(v, c, read)
 	if err != nil {
 		return nil, nil, err
 	}
-	recorded, err := r.testified(c.Who, c.At).ops(c)
+	recorded, err := r.testified(c.Who, plausible(c.At, v.Time())).ops(c)
 	return conditions, append(ops, recorded...), err
 }
 
@@ -64,7 +61,7 @@ func companions(v *store.View, c Change, read bundles) ([]store.Condition, []sto
 
 // companions adds the op's companions to those of the transaction. What a member says of itself has none.
 func (w write) companions() error {
-	if w.prefix == v1alpha1.KeyClusters && w.onlyOwnStatus() {
+	if w.ofItself {
 		return nil
 	}
 	_, ops, err := companions(w.view, w.change(), w.read)

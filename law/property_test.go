@@ -80,9 +80,10 @@ func mutated(rt *rapid.T, ops []store.Op, i int) []store.Op {
 	return out
 }
 
-// people are through whom writes come that the law lets pass: the last three of a member with rights over its own alone.
+// people are through whom writes come that the law lets pass, members in their own name among them: the last four of a member with rights over its own alone.
 var people = []struct{ member, person string }{
-	{"fra", "anna"}, {"fra", v1alpha1.LocalPerson}, {"fra", "hanse:fra:jane"}, {"iad", "anna"}, {"iad", v1alpha1.LocalPerson}, {"iad", "hanse:iad:jane"},
+	{"fra", "anna"}, {"fra", v1alpha1.LocalPerson}, {"fra", "hanse:fra:jane"}, {"fra", ""},
+	{"iad", "anna"}, {"iad", v1alpha1.LocalPerson}, {"iad", "hanse:iad:jane"}, {"iad", ""},
 }
 
 // drawOwn is something that the people of a member with rights over its own may do, without its companions.

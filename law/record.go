@@ -20,7 +20,7 @@ import (
 
 // Who is a person that asks for a change, as the member that was asked knows them.
 type Who struct {
-	// Person is as the log names them; empty for a member itself, whose changes leave no record.
+	// Person is as the log names them; empty for a member that writes in its own name what people write.
 	Person string
 	// Through is the cluster whose member was asked.
 	Through string
@@ -34,20 +34,29 @@ const (
 	maxGroups = 32
 	maxFields = 32
 	maxWord   = 256
-	// maxSkew is how much earlier than the log's own time a record may say that it was made: it would be struck off too soon.
+	// maxSkew is how far from the log's own time, which is the leader's clock, a record may say that it was made: one from the
+	// future would never be struck off. It is no shorter, as people write through members whose clocks are wrong, too.
 	maxSkew = 24 * time.Hour
+	// andMore stands behind the fields when there are more.
+	andMore = "…"
 )
 
-// recorded are the kinds whose changes by people leave a record, and whether what was before is kept. Of tokens it is not:
-// nobody writes them twice.
-var recorded = map[string]bool{
-	v1alpha1.KeyFleets: true, v1alpha1.KeyUsers: true, v1alpha1.KeyBundles: true, v1alpha1.KeyClusters: true,
-	v1alpha1.KeyObserving: true, KeyTokens: false,
-}
+// remembrance is how much of a change is remembered.
+type remembrance int
 
-func isRecorded(prefix string) bool {
-	_, is := recorded[prefix]
-	return is
+const (
+	nothing remembrance = iota
+	// that it was: nobody writes a token twice, and what an admin strikes off is to be gone.
+	theChange
+	// what was before, as well.
+	theChangeAndThePast
+)
+
+// remembered are the kinds whose changes leave a record.
+var remembered = map[string]remembrance{
+	v1alpha1.KeyFleets: theChangeAndThePast, v1alpha1.KeyUsers: theChangeAndThePast, v1alpha1.KeyBundles: theChangeAndThePast,
+	v1alpha1.KeyClusters: theChangeAndThePast, v1alpha1.KeyObserving: theChangeAndThePast,
+	KeyTokens: theChange, v1alpha1.KeyPasts: theChange,
 }
 
 // record is a Change as the law writes it, byte for byte.
@@ -69,10 +78,13 @@ func recordOf(v *store.View, c Change, read bundles) (record, error) {
 		return record{}, err
 	}
 	before, after := read.parts(c.Key, c.Before), read.parts(c.Key, c.After)
+	if c.Before != nil && c.After != nil && after.uid() != before.uid() {
+		return record{}, fmt.Errorf("%s keeps its uid as long as it is there; delete it first", c.Key)
+	}
 	r := record{Kind: "Change", APIVersion: v1alpha1.SchemeGroupVersion.String()}
 	r.Spec = v1alpha1.ChangeSpec{
 		Resource: resource, Name: name, UID: cmp.Or(after.uid(), before.uid()), Verb: c.verb(),
-		By: c.Who.Person, Through: c.Who.Through, Size: int64(len(c.Before)),
+		By: c.Who.Person, ByUID: uidOf(v, c.Who.Person), Through: c.Who.Through, Size: int64(len(c.Before)),
 	}
 	if r.Spec.UID != "" && !soundUID.MatchString(r.Spec.UID) {
 		return record{}, fmt.Errorf("%s has no sound uid", c.Key)
@@ -90,6 +102,28 @@ func recordOf(v *store.View, c Change, read bundles) (record, error) {
 	return r, nil
 }
 
+// uidOf a person of the fleet tells them from whoever had the name before; guests and members have none.
+func uidOf(v *store.View, person string) string {
+	kv, _ := v.Get(v1alpha1.KeyUsers + person)
+	if uid := (bundles{}).parts(kv.Key, kv.Value).uid(); soundUID.MatchString(uid) {
+		return uid
+	}
+	return ""
+}
+
+// plausible is a member's time, if the log's does not show that it is wrong.
+func plausible(at, log time.Time) time.Time {
+	switch latest := log.Add(maxSkew / 2); {
+	case log.IsZero():
+		return at
+	case at.Before(log):
+		return log
+	case at.After(latest):
+		return latest
+	}
+	return at
+}
+
 func (r record) key() string { return v1alpha1.KeyChanges + r.Metadata.Name }
 
 // testified adds what only the member knows which was asked.
@@ -105,7 +139,7 @@ func (r record) testified(w Who, at time.Time) record {
 // ops write the record, and what was before the change.
 func (r record) ops(c Change) ([]store.Op, error) {
 	op, err := Put(r.key(), r)
-	if prefix, _ := splitKey(c.Key); err != nil || c.Before == nil || !recorded[prefix] {
+	if prefix, _ := splitKey(c.Key); err != nil || c.Before == nil || remembered[prefix] != theChangeAndThePast {
 		return []store.Op{op}, err
 	}
 	return []store.Op{op, store.Put(v1alpha1.KeyPasts+r.Metadata.Name, c.Before)}, nil
@@ -114,8 +148,8 @@ func (r record) ops(c Change) ([]store.Op, error) {
 // audited splits a key into the plural and the name of what lies there.
 func audited(key string) (resource, name string, err error) {
 	prefix, name := splitKey(key)
-	if name == "" || strings.Contains(name, "/") {
-		return "", "", fmt.Errorf("%s is no object's", key)
+	if name == "" || strings.Contains(name, "/") || !plain(name) {
+		return "", "", fmt.Errorf("%q is no object's key", key)
 	}
 	return strings.Trim(prefix, "/"), name, nil
 }
@@ -132,9 +166,24 @@ func (c Change) verb() v1alpha1.ChangeVerb {
 	return v1alpha1.ChangeUpdate
 }
 
-// word is a text, cut at its bound.
+// plain says that a text moves no cursor and turns no line around where it is shown.
+func plain(s string) bool { return !strings.ContainsFunc(s, unprintable) }
+
+// unprintable are what controls a terminal, and what breaks a line or changes its direction. The list is of today for good: the
+// tables of a later Unicode would make later members judge otherwise.
+func unprintable(r rune) bool {
+	return r < 0x20 || 0x7f <= r && r < 0xa0 || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069
+}
+
+// word is a text that may be shown anywhere, cut at its bound.
 func word(s string) string {
-	if s = strings.ToValidUTF8(s, "?"); len(s) <= maxWord {
+	s = strings.Map(func(r rune) rune {
+		if unprintable(r) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) <= maxWord {
 		return s
 	}
 	end := maxWord
@@ -188,17 +237,33 @@ func changed(before, after parts) (fields []string) {
 	}
 	maps.Copy(all, after.Spec)
 	for _, f := range slices.Sorted(maps.Keys(all)) {
-		if !bytes.Equal(before.Spec[f], after.Spec[f]) && len(fields) < maxFields {
-			fields = append(fields, "spec."+word(f))
+		if bytes.Equal(before.Spec[f], after.Spec[f]) {
+			continue
 		}
+		if len(fields) == maxFields {
+			return append(fields, andMore)
+		}
+		fields = append(fields, "spec."+word(f))
 	}
 	return fields
 }
 
-// leavesRecord says that the write is a person's of an object: what it takes away with another is told of there.
+// leavesRecord says that the write is of an object that people write, whoever does it: all but what a member says of itself, and
+// what is taken away with another object, of which that one's record tells.
 func (w write) leavesRecord() bool {
-	return isRecorded(w.prefix) && w.asker.person != "" && !(w.prefix == v1alpha1.KeyObserving && w.op.Delete)
+	switch {
+	case remembered[w.prefix] == nothing, w.ofItself:
+		return false
+	case w.prefix == v1alpha1.KeyPasts:
+		return w.op.Delete
+	case w.prefix == v1alpha1.KeyObserving:
+		return !w.op.Delete
+	}
+	return true
 }
+
+// strikesPast says that an admin takes away what was before a change. The change stays, and so does the record of this.
+func (w write) strikesPast() bool { return w.op.Delete && w.before != nil && byOwnAdmin(w) }
 
 // record adds the record of the op to what must be written with it. Who wrote it, through whom and what, the law knows; groups,
 // source and time are the word of the member that was asked.
@@ -217,8 +282,12 @@ func (w write) record(proposed map[string]store.Op) error {
 		return fmt.Errorf("%s must be written with it", r.key())
 	}
 	at, err := time.Parse(time.RFC3339, said.Metadata.Created)
-	if err != nil || at.Before(w.view.Time().Add(-maxSkew)) {
+	if err != nil {
 		return fmt.Errorf("%s does not say when", r.key())
+	}
+	if off := at.Sub(w.view.Time()); off.Abs() > maxSkew {
+		return fmt.Errorf("%s is of %s, and the leader's clock says %s: ask again, or set the clock of the member of %s", r.key(),
+			at.UTC().Format(time.RFC3339), w.view.Time().UTC().Format(time.RFC3339), w.asker.cluster)
 	}
 	told := Who{Groups: said.Spec.Groups, SourceIP: said.Spec.SourceIP, UserAgent: said.Spec.UserAgent}
 	ops, err := r.testified(told, at).ops(c)

@@ -45,7 +45,7 @@ func TestARecordSaysWhoChangedWhat(t *testing.T) {
 	_, c := told(t, ops)
 	want := v1alpha1.ChangeSpec{
 		Resource: "bundles", Name: "shop", UID: "u-shop", Verb: v1alpha1.ChangeUpdate, Since: int64(before.Modified), Fields: []string{"metadata.labels", "spec.placement"},
-		By: "anna", Groups: []string{"admins"}, Through: "fra", SourceIP: "10.0.0.9", UserAgent: "kubectl", Size: int64(len(before.Value)),
+		By: "anna", ByUID: "u-anna", Groups: []string{"admins"}, Through: "fra", SourceIP: "10.0.0.9", UserAgent: "kubectl", Size: int64(len(before.Value)),
 	}
 	if diff := cmp.Diff(want, c.Spec); diff != "" {
 		t.Error(diff)
@@ -84,18 +84,26 @@ func TestWhatIsNoTrueRecordIsRefused(t *testing.T) {
 		change func(*realm, []store.Op, int) []store.Op
 		pass   bool
 	}{
-		"as it is":          {edited(func(*record) {}), true},
-		"from elsewhere":    {edited(func(r *record) { r.Spec.SourceIP, r.Spec.UserAgent, r.Spec.Groups = "::1", "", nil }), true},
-		"somewhat earlier":  {edited(func(r *record) { r.Metadata.Created = as(-day / 2) }), true},
-		"much earlier":      {edited(func(r *record) { r.Metadata.Created = as(-2 * day) }), false},
-		"at no time":        {edited(func(r *record) { r.Metadata.Created = "yesterday" }), false},
-		"in another zone":   {edited(func(r *record) { r.Metadata.Created = strings.Replace(as(0), "Z", "+00:00", 1) }), false},
-		"of another person": {edited(func(r *record) { r.Spec.By = "otto" }), false},
-		"through another":   {edited(func(r *record) { r.Spec.Through = "iad" }), false},
-		"of another verb":   {edited(func(r *record) { r.Spec.Verb = v1alpha1.ChangeCreate }), false},
-		"of other fields":   {edited(func(r *record) { r.Spec.Fields = nil }), false},
-		"of a crowd":        {edited(func(r *record) { r.Spec.Groups = make([]string, maxGroups+1) }), false},
-		"of many words":     {edited(func(r *record) { r.Spec.UserAgent = strings.Repeat("x", maxWord+1) }), false},
+		"as it is":           {edited(func(*record) {}), true},
+		"from elsewhere":     {edited(func(r *record) { r.Spec.SourceIP, r.Spec.UserAgent, r.Spec.Groups = "::1", "", nil }), true},
+		"somewhat earlier":   {edited(func(r *record) { r.Metadata.Created = as(-day / 2) }), true},
+		"much earlier":       {edited(func(r *record) { r.Metadata.Created = as(-2 * day) }), false},
+		"somewhat later":     {edited(func(r *record) { r.Metadata.Created = as(day / 2) }), true},
+		"much later":         {edited(func(r *record) { r.Metadata.Created = as(2 * day) }), false},
+		"of another age":     {edited(func(r *record) { r.Metadata.Created = "9999-12-31T23:59:59Z" }), false},
+		"at no time":         {edited(func(r *record) { r.Metadata.Created = "yesterday" }), false},
+		"in another zone":    {edited(func(r *record) { r.Metadata.Created = strings.Replace(as(0), "Z", "+00:00", 1) }), false},
+		"of another person":  {edited(func(r *record) { r.Spec.By = "otto" }), false},
+		"of nobody":          {edited(func(r *record) { r.Spec.By = "" }), false},
+		"of another anna":    {edited(func(r *record) { r.Spec.ByUID = "u-otto" }), false},
+		"through another":    {edited(func(r *record) { r.Spec.Through = "iad" }), false},
+		"of another verb":    {edited(func(r *record) { r.Spec.Verb = v1alpha1.ChangeCreate }), false},
+		"of other fields":    {edited(func(r *record) { r.Spec.Fields = nil }), false},
+		"of a crowd":         {edited(func(r *record) { r.Spec.Groups = make([]string, maxGroups+1) }), false},
+		"of many words":      {edited(func(r *record) { r.Spec.UserAgent = strings.Repeat("x", maxWord+1) }), false},
+		"in red":             {edited(func(r *record) { r.Spec.UserAgent = "\x1b[31m" }), false},
+		"in two lines":       {edited(func(r *record) { r.Spec.Groups[0] = "a\nb" }), false},
+		"from right to left": {edited(func(r *record) { r.Spec.SourceIP = "\u202e1.2.3.4" }), false},
 		"in another form": {func(_ *realm, ops []store.Op, at int) []store.Op {
 			ops[at].Value = append([]byte(" "), ops[at].Value...)
 			return ops
@@ -207,13 +215,155 @@ func TestNoRecordIsWrittenOver(t *testing.T) {
 	}
 }
 
-func TestAMembersOwnWritesLeaveNoRecord(t *testing.T) {
+// Whoever a member says that it writes for, nobody included: it leaves a record of what people write.
+func TestAMemberWritesNothingOfPeoplesWithoutARecord(t *testing.T) {
+	for name, tt := range map[string]struct {
+		member store.MemberID
+		ops    func(*realm) []store.Op
+	}{
+		"a user": {"id-fra", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyUsers+"eve", &v1alpha1.User{ObjectMeta: named("eve")})}
+		}},
+		"the fleet":       {"id-fra", func(r *realm) []store.Op { return []store.Op{r.put(v1alpha1.KeyFleets+"f", &v1alpha1.Fleet{})} }},
+		"a token":         {"id-fra", func(*realm) []store.Op { return []store.Op{store.Put(KeyTokens+"u", []byte("{}"))} }},
+		"a bundle":        {"id-fra", func(r *realm) []store.Op { return r.whole(r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "fra"))) }},
+		"a cluster's end": {"id-fra", func(r *realm) []store.Op { return r.whole(store.Delete(v1alpha1.KeyClusters + "iad")) }},
+		"a cluster's rights": {"id-fra", func(r *realm) []store.Op {
+			return r.whole(r.cluster("sin", func(c *v1alpha1.Cluster) { c.Spec.Rights = v1alpha1.RightsAdmin }))
+		}},
+		"its own cluster": {"id-fra", func(r *realm) []store.Op {
+			return r.whole(r.cluster("fra", func(c *v1alpha1.Cluster) { c.Labels["tier"] = "prod" }))
+		}},
+		"another's status": {"id-fra", func(r *realm) []store.Op {
+			return r.whole(r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Version = "v9" }))
+		}},
+		"a bundle of its own":   {"id-iad", func(r *realm) []store.Op { return r.whole(r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad"))) }},
+		"the end of its bundle": {"id-iad", func(r *realm) []store.Op { return r.whole(store.Delete(v1alpha1.KeyBundles + "own")) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRealm(t)
+			ops := tt.ops(r)
+			if err := r.tryBare(tt.member, "", 0, ops...); err == nil || !strings.Contains(err.Error(), v1alpha1.KeyChanges) {
+				t.Errorf("without a record: %v", err)
+			}
+			if err := r.try(tt.member, "", 0, ops...); err != nil {
+				t.Fatalf("with a record: %v", err)
+			}
+			kvs := r.store.View().List(v1alpha1.KeyChanges)
+			var c v1alpha1.Change
+			if len(kvs) != 1 || json.Unmarshal(kvs[0].Value, &c) != nil || c.Spec.By != "" || "id-"+c.Spec.Through != string(tt.member) {
+				t.Errorf("%d records: %+v", len(kvs), c.Spec)
+			}
+		})
+	}
+}
+
+func TestWhatAMemberSaysOfItselfAndALeaderDecidesLeavesNoRecord(t *testing.T) {
 	r := newRealm(t)
-	ops := r.whole(r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad")))
-	if err := r.tryBare("id-iad", "", 0, ops...); err != nil {
+	for _, cluster := range []string{"fra", "sin"} {
+		if err := r.tryBare(store.MemberID("id-"+cluster), "", 0, r.cluster(cluster, func(c *v1alpha1.Cluster) { c.Status.Version = "v2" })); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := r.tryBare("id-fra", "", term, r.put(v1alpha1.KeyUsers+"eve", &v1alpha1.User{ObjectMeta: named("eve")})); err != nil {
 		t.Error(err)
 	}
 	if n := r.store.View().Count(v1alpha1.KeyChanges); n != 0 {
 		t.Errorf("%d records", n)
+	}
+}
+
+// An admin takes what was before a change away; that it was changed stays, and that somebody did this.
+func TestAnAdminStrikesOffThePastButNoChange(t *testing.T) {
+	r := newRealm(t)
+	ops := r.wholeBy(anna, r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "sin")))
+	if err := r.tryBare("id-fra", "anna", 0, ops...); err != nil {
+		t.Fatal(err)
+	}
+	_, c := told(t, ops)
+	past := store.Delete(v1alpha1.KeyPasts + c.Name)
+	for _, who := range []struct{ member, person string }{{"id-fra", "otto"}, {"id-fra", "hanse:fra:jane"}, {"id-iad", "anna"}, {"id-iad", ""}} {
+		if err := r.try(store.MemberID(who.member), who.person, 0, past); err == nil {
+			t.Errorf("%s strikes it off through %s", who.person, who.member)
+		}
+	}
+	if err := r.tryBare("id-fra", "anna", 0, past); err == nil {
+		t.Error("it is struck off without a record")
+	}
+	if err := r.tryBare("id-fra", "anna", 0, r.wholeBy(anna, past)...); err != nil {
+		t.Fatal(err)
+	}
+	if kvs := r.store.View().List(v1alpha1.KeyPasts); len(kvs) != 0 {
+		t.Errorf("%d are left", len(kvs))
+	}
+	if kvs := r.store.View().List(v1alpha1.KeyChanges); len(kvs) != 2 {
+		t.Errorf("%d records", len(kvs))
+	}
+}
+
+func TestAnObjectKeepsItsUID(t *testing.T) {
+	r := newRealm(t)
+	u := &v1alpha1.User{ObjectMeta: named("otto")}
+	u.UID = "u-anna"
+	op := r.put(v1alpha1.KeyUsers+"otto", u)
+	before, _ := r.store.View().Get(op.Key)
+	if _, _, err := Companions(r.store.View(), Change{Key: op.Key, Before: before.Value, After: op.Value, Who: anna}); err == nil {
+		t.Error("a record tells of another object")
+	}
+	if err := r.tryBare("id-fra", "anna", 0, op); err == nil || !strings.Contains(err.Error(), "uid") {
+		t.Error(err)
+	}
+}
+
+// Whoever pads a change with fields that nobody knows hides another behind them, but not that there are more.
+func TestARecordSaysThatThereAreMoreFieldsThanItNames(t *testing.T) {
+	r := newRealm(t)
+	op := r.put(v1alpha1.KeyUsers+"otto", &v1alpha1.User{ObjectMeta: named("otto"), Spec: v1alpha1.UserSpec{Role: v1alpha1.RoleAdmin}})
+	pad := ""
+	for i := range maxFields {
+		pad += fmt.Sprintf(`"a%d":1,`, i)
+	}
+	op.Value = bytes.Replace(op.Value, []byte(`"spec":{`), []byte(`"spec":{`+pad), 1)
+	_, c := told(t, r.wholeBy(anna, op))
+	if n := len(c.Spec.Fields); n != maxFields+1 || c.Spec.Fields[n-1] != andMore {
+		t.Errorf("%d fields: %v", n, c.Spec.Fields)
+	}
+}
+
+func TestNoNameMovesACursor(t *testing.T) {
+	r := newRealm(t)
+	fleet := r.put(v1alpha1.KeyFleets+"acme", &v1alpha1.Fleet{ObjectMeta: named("acme")})
+	for _, person := range []string{"hanse:fra:a\nb", "hanse:fra:\x1b[2J", "hanse:fra:\u202eanna"} {
+		if err := r.try("id-fra", person, 0, fleet); err == nil {
+			t.Errorf("%q writes", person)
+		}
+	}
+	if err := r.try("id-fra", "hanse:fra:jörg@example.org", 0, fleet); err != nil {
+		t.Error(err)
+	}
+	if err := r.tryBare("id-fra", "anna", 0, store.Put(v1alpha1.KeyUsers+"a\tb", []byte("{}"))); err == nil {
+		t.Error("a user has a tab in its name")
+	}
+	for asked, want := range map[string]string{"kubectl/v1": "kubectl/v1", "a\x00b\x9bc\u2028d": "a?b?c?d", "\xff": "?"} {
+		if got := word(asked); got != want {
+			t.Errorf("%q: %q", asked, got)
+		}
+	}
+}
+
+// A member whose clock is wrong still writes for people, and says a time that is not far from the leader's.
+func TestARecordsTimeIsNotFarFromTheLogs(t *testing.T) {
+	r := newRealm(t)
+	day := 24 * time.Hour
+	r.write(store.Command{Proposer: "id-fra", Time: int64(1000 * day), Chunk: []byte("time passes")})
+	log := r.store.View().Time()
+	for off, want := range map[time.Duration]time.Duration{-1000 * day: 0, -time.Hour: 0, 0: 0, time.Hour: time.Hour, 1000 * day: day / 2} {
+		_, ops, err := Companions(r.store.View(), Change{Key: KeyTokens + "u", After: []byte("{}"), At: log.Add(off), Who: anna})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, c := told(t, ops); !c.CreationTimestamp.Time.Equal(log.Add(want)) {
+			t.Errorf("%s off: %s", off, c.CreationTimestamp.Sub(log))
+		}
 	}
 }

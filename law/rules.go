@@ -18,7 +18,7 @@ var rules = map[string]func(write) bool{
 	backups:               write.reportsBackup,
 	v1alpha1.KeyObserving: func(w write) bool { return w.resumes() || w.accompanies() },
 	v1alpha1.KeyClusters: func(w write) bool {
-		return w.asker.admin() && w.before != nil || w.name == w.asker.cluster && w.onlyOwnStatus()
+		return w.asker.admin() && w.before != nil || w.ofItself
 	},
 	store.KeyMembers: func(w write) bool {
 		return w.onlyOwnAddresses() || w.accompanies()
@@ -31,7 +31,7 @@ var rules = map[string]func(write) bool{
 	v1alpha1.KeyGrants:          func(w write) bool { return w.strikesGrant() || w.accompanies() },
 	v1alpha1.KeyTombstones:      func(w write) bool { return w.strikesTombstone() || w.accompanies() },
 	v1alpha1.KeyChanges:         write.accompanies,
-	v1alpha1.KeyPasts:           write.accompanies,
+	v1alpha1.KeyPasts:           func(w write) bool { return w.strikesPast() || w.accompanies() },
 }
 
 func byAdmin(w write) bool { return w.asker.admin() }

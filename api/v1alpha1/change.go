@@ -11,7 +11,7 @@ import (
 // +genclient:nonNamespaced
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// Change records one write of a person: who changed which object, when, through which member. It is written in the same
+// Change records one write of what people write: who changed which object, when, through which member. It is written in the same
 // transaction, so its resourceVersion is the revision of the change, and nobody edits it. The leader deletes it when the
 // fleet's history is to be no longer.
 type Change struct {
@@ -37,8 +37,8 @@ const (
 
 // ChangeSpec says who changed what.
 type ChangeSpec struct {
-	// resource of the object, in the plural: bundles. Join tokens are tokens, and a cluster's return to work after a restore
-	// is of observing.
+	// resource of the object, in the plural: bundles. Join tokens are tokens, a cluster's return to work after a restore is of
+	// observing, and pasts are what was before a change, struck off by an admin; name is then that of the change.
 	Resource string `json:"resource"`
 	// name of the object.
 	Name string `json:"name"`
@@ -50,13 +50,16 @@ type ChangeSpec struct {
 	// since is the revision at which anything of the object was written last before the change, 0 when it was not there.
 	// +optional
 	Since int64 `json:"since,omitempty"`
-	// fields that an update changed: of the metadata what people write, and the fields of the spec.
+	// fields that an update changed: of the metadata what people write, and the fields of the spec; … is for more.
 	// +listType=atomic
 	// +optional
 	Fields []string `json:"fields,omitempty"`
 	// by is who did it: a User of the fleet, hanse:CLUSTER:NAME for somebody of a cluster's own API, or hanse:local for
-	// whoever may open the socket of a member.
+	// whoever may open the socket of a member. It is empty for a member that wrote in its own name.
 	By string `json:"by"`
+	// byUID is the uid of that User: another one may have the name later.
+	// +optional
+	ByUID string `json:"byUID,omitempty"`
 	// groups that the person was in, as the member that was asked knew them; the first of them when they are many.
 	// +listType=atomic
 	// +optional

@@ -809,7 +809,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Change(ref common.ReferenceCallback) 
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Change records one write of a person: who changed which object, when, through which member. It is written in the same transaction, so its resourceVersion is the revision of the change, and nobody edits it. The leader deletes it when the fleet's history is to be no longer.",
+				Description: "Change records one write of what people write: who changed which object, when, through which member. It is written in the same transaction, so its resourceVersion is the revision of the change, and nobody edits it. The leader deletes it when the fleet's history is to be no longer.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -903,7 +903,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ChangeSpec(ref common.ReferenceCallba
 				Properties: map[string]spec.Schema{
 					"resource": {
 						SchemaProps: spec.SchemaProps{
-							Description: "resource of the object, in the plural: bundles. Join tokens are tokens, and a cluster's return to work after a restore is of observing.",
+							Description: "resource of the object, in the plural: bundles. Join tokens are tokens, a cluster's return to work after a restore is of observing, and pasts are what was before a change, struck off by an admin; name is then that of the change.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -947,7 +947,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ChangeSpec(ref common.ReferenceCallba
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "fields that an update changed: of the metadata what people write, and the fields of the spec.",
+							Description: "fields that an update changed: of the metadata what people write, and the fields of the spec; … is for more.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -961,8 +961,15 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ChangeSpec(ref common.ReferenceCallba
 					},
 					"by": {
 						SchemaProps: spec.SchemaProps{
-							Description: "by is who did it: a User of the fleet, hanse:CLUSTER:NAME for somebody of a cluster's own API, or hanse:local for whoever may open the socket of a member.",
+							Description: "by is who did it: a User of the fleet, hanse:CLUSTER:NAME for somebody of a cluster's own API, or hanse:local for whoever may open the socket of a member. It is empty for a member that wrote in its own name.",
 							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"byUID": {
+						SchemaProps: spec.SchemaProps{
+							Description: "byUID is the uid of that User: another one may have the name later.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

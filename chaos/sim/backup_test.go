@@ -36,7 +36,7 @@ func schedule(t *testing.T, m *sim.Member, spec *v1alpha1.BackupSpec) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Core.Node().Propose(t.Context(), consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.Put(kv.Key, value)}}}); err != nil {
+	if _, err := sim.Propose(t.Context(), m.Core, kv.Key, value); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -15,9 +15,6 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
-	"github.com/hanse-fleet/hanse/consensus"
-	"github.com/hanse-fleet/hanse/consensus/store"
-	"github.com/hanse-fleet/hanse/law"
 )
 
 const shopKey = v1alpha1.KeyBundles + "shop"
@@ -34,17 +31,17 @@ func put(t *testing.T, m *sim.Member, uid string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	change(t, m, store.Put(shopKey, value), value)
+	change(t, m, value)
 }
 
 // bury deletes the bundle shop, as the API does.
 func bury(t *testing.T, m *sim.Member) {
 	t.Helper()
-	change(t, m, store.Delete(shopKey), nil)
+	change(t, m, nil)
 }
 
 // change writes the bundle with what belongs to it, and tries again when somebody else was quicker.
-func change(t *testing.T, m *sim.Member, op store.Op, after []byte) {
+func change(t *testing.T, m *sim.Member, after []byte) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -52,13 +49,7 @@ func change(t *testing.T, m *sim.Member, op store.Op, after []byte) {
 		if _, err := m.Core.Node().Read(ctx); err != nil {
 			t.Fatal(err)
 		}
-		v := m.Core.Store().View()
-		kv, _ := v.Get(shopKey)
-		conditions, ops, err := law.Companions(v, law.Change{Key: shopKey, Before: kv.Value, After: after, At: time.Now()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = m.Core.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{If: conditions, Then: append(ops, op)}})
+		_, err := sim.Propose(ctx, m.Core, shopKey, after)
 		if err == nil {
 			return
 		}

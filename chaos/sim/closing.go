@@ -8,9 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/check"
-	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
@@ -45,7 +45,7 @@ func (p *player) recover() {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), recovery)
 		name, begun := fmt.Sprintf("%sclosing-%d", ours, i), time.Now()
-		_, err := core.Node().Propose(ctx, putUser(name, name))
+		_, err := putUser(ctx, core, name, name)
 		cancel()
 		if err != nil && !a.gone.Load() && !a.Ended() {
 			p.wrong("bounded recovery", "%s takes no write %s after all is whole: %v", a.Name, time.Since(begun).Round(time.Second), err)
@@ -194,7 +194,7 @@ func (p *player) followersLearn() {
 		core := l.Live()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		name := fmt.Sprintf("%squiet-%d", ours, i)
-		r, err := core.Node().Propose(ctx, putUser(name, name))
+		r, err := putUser(ctx, core, name, name)
 		cancel()
 		if err != nil {
 			continue
@@ -241,6 +241,6 @@ func (p *player) conclude(out *Outcome) {
 	}
 }
 
-func putUser(name, value string) consensus.Proposal {
-	return consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.Put(v1alpha1.KeyUsers+name, user(name, value))}}}
+func putUser(ctx context.Context, core *agent.Core, name, value string) (store.Result, error) {
+	return Propose(ctx, core, v1alpha1.KeyUsers+name, user(name, value))
 }

@@ -280,8 +280,7 @@ func (f *Fleet) Want(ctx context.Context, voters int32) {
 		if err != nil {
 			f.T.Fatal(err)
 		}
-		txn := store.Txn{If: []store.Condition{store.KeyAt(kv.Key, kv.Modified)}, Then: []store.Op{store.Put(kv.Key, data)}}
-		if _, err := f.Members[0].Core.Node().Propose(ctx, consensus.Proposal{Txn: txn}); err != nil {
+		if _, err := Propose(ctx, f.Members[0].Core, kv.Key, data); err != nil {
 			f.T.Fatal(err)
 		}
 	}
@@ -334,8 +333,7 @@ func logger() *slog.Logger {
 
 // Write puts a number, as a member would for itself, and returns the revision. The store sees a User of that name.
 func (m *Member) Write(ctx context.Context, key string, n int) (store.Revision, error) {
-	op := store.Put("/users/"+key, fmt.Appendf(nil, `{"metadata":{"name":%q},"spec":{"pin":"%d"}}`, key, n))
-	r, err := m.Core.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: []store.Op{op}}})
+	r, err := Propose(ctx, m.Core, v1alpha1.KeyUsers+key, fmt.Appendf(nil, `{"metadata":{"name":%q},"spec":{"pin":"%d"}}`, key, n))
 	return r.Revision, err
 }
 

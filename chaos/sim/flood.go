@@ -8,10 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
-	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/pause"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 // quota of every member, far above what clients need and far below what a flood can do.
@@ -33,15 +32,15 @@ func (p *player) flood(a *actor, e Event) {
 	leader, term, _ := core.Node().Leader()
 	ctx, cancel := context.WithCancel(context.Background())
 	begun, size := time.Now(), p.draw(2)*large
-	value := user("flood", a.Name+strings.Repeat("-", size))
+	value := fmt.Appendf(nil, `{"expires":"2999-01-01T00:00:00Z","cluster":%q}`, strings.Repeat("-", size)) // a token, as of these no past is kept
 	var passed atomic.Int64
 	var work sync.WaitGroup
 	for i := range floods {
-		txn := store.Txn{Then: []store.Op{store.Put(fmt.Sprintf("%sflood-%d", v1alpha1.KeyUsers, i), value)}}
+		key := fmt.Sprintf("%sflood-%s-%d", law.KeyTokens, a.Name, i)
 		work.Go(func() {
 			for ctx.Err() == nil && a.Live() == core {
 				one, done := context.WithTimeout(ctx, 2*time.Second)
-				if _, err := core.Node().Propose(one, consensus.Proposal{Txn: txn}); err == nil {
+				if _, err := Propose(one, core, key, value); err == nil {
 					passed.Add(1)
 				} else {
 					pause.For(one, 10*time.Millisecond)

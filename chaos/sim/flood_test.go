@@ -1,8 +1,9 @@
 package sim_test
 
 import (
-	"bytes"
 	"context"
+	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 // cutWithin is how long after applying a removal a member may still take something from the one removed.
@@ -55,14 +57,14 @@ func TestNobodyHearsARemovedMemberThatFloods(t *testing.T) {
 				f.Tune = func(m *sim.Member, cfg *agent.CoreConfig) { cfg.Seams = h.seams(m) }
 				five(f)
 				victim, other := pick(f, leader)
-				id, node := victim.ID(), victim.Core.Node()
+				id, core := victim.ID(), victim.Core
 				ctx, stop := context.WithCancel(t.Context())
 				var flood sync.WaitGroup
 				for range 20 {
 					flood.Go(func() {
 						for ctx.Err() == nil {
 							one, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-							node.Propose(one, consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.Put("/users/flood", []byte("{}"))}}}) // it may well fail
+							_, _ = sim.Propose(one, core, "/users/flood", []byte("{}")) // it may well fail
 							cancel()
 							time.Sleep(time.Millisecond)
 						}
@@ -132,12 +134,14 @@ func TestAFloodIsHeldToTheQuota(t *testing.T) {
 				defer stop()
 				var passed atomic.Int64
 				var work sync.WaitGroup
-				txn := store.Txn{Then: []store.Op{store.Put("/users/flood", bytes.Repeat([]byte(" "), size))}}
-				for range 16 {
+				value := fmt.Appendf(nil, `{"expires":"2999-01-01T00:00:00Z","cluster":%q}`, strings.Repeat("-", size)) // a token, as of these no past is kept
+				for i := range 16 {
+					key := fmt.Sprintf("%sflood-%d", law.KeyTokens, i)
 					work.Go(func() {
 						for ctx.Err() == nil {
-							if _, err := floods.Core.Node().Propose(ctx, consensus.Proposal{Txn: txn}); err == nil {
+							if r, err := sim.Propose(ctx, floods.Core, key, value); err == nil {
 								passed.Add(1)
+								_ = floods.Core.Store().WaitFor(ctx, r.Revision) // so that the next one is not in vain
 							}
 						}
 					})

@@ -11,7 +11,6 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/chaos/sim"
-	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
@@ -129,10 +128,10 @@ func TestMovingTheLeadershipKeepsWhatALaterVersionWrote(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		five(f)
-		node, key := f.Members[0].Core.Node(), v1alpha1.KeyFleets+"sim"
+		key := v1alpha1.KeyFleets + "sim"
 		kv, _ := f.Members[0].Core.Store().View().Get(key)
 		newer := strings.Replace(string(kv.Value), `"spec":{`, `"spec":{"tides":{"high":3},`, 1)
-		if _, err := node.Propose(t.Context(), consensus.Proposal{Txn: store.Txn{Then: []store.Op{store.Put(key, []byte(newer))}}}); err != nil {
+		if _, err := sim.Propose(t.Context(), f.Members[0].Core, key, []byte(newer)); err != nil {
 			t.Fatal(err)
 		}
 		leader := f.Leader().Name

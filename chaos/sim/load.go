@@ -55,16 +55,22 @@ func (p *player) operate(ctx context.Context, core *agent.Core, c Client, n int,
 	switch c.Does {
 	case "put":
 		op.Kind = check.Put
-		p.write(ctx, core, op, nil)
+		p.write(op, func() (store.Result, error) {
+			return Propose(ctx, core, v1alpha1.KeyUsers+op.Key, user(op.Key, op.Value))
+		})
 	case "swap":
 		op.Kind = check.Swap
-		kv, there := core.Store().View().Get(v1alpha1.KeyUsers + op.Key)
-		condition := store.KeyAbsent(v1alpha1.KeyUsers + op.Key)
-		if there {
-			condition = store.KeyAt(kv.Key, kv.Modified)
+		v := core.Store().View()
+		if kv, there := v.Get(v1alpha1.KeyUsers + op.Key); there {
 			op.Old, _ = valueOf(kv.Key, kv.Value)
 		}
-		p.write(ctx, core, op, []store.Condition{condition})
+		p.write(op, func() (store.Result, error) {
+			swap, err := proposal(core, v, v1alpha1.KeyUsers+op.Key, user(op.Key, op.Value))
+			if err != nil {
+				return store.Result{}, err
+			}
+			return core.Node().Propose(ctx, swap)
+		})
 	case "get":
 		op.Kind = check.Get
 		p.read(ctx, core, op)
@@ -74,18 +80,16 @@ func (p *player) operate(ctx context.Context, core *agent.Core, c Client, n int,
 	}
 }
 
-func (p *player) write(ctx context.Context, core *agent.Core, op check.Op, conditions []store.Condition) {
+func (p *player) write(op check.Op, do func() (store.Result, error)) {
 	op.Call = p.clock.Add(1)
-	txn := store.Txn{If: conditions, Then: []store.Op{store.Put(v1alpha1.KeyUsers+op.Key, user(op.Key, op.Value))}}
-	r, err := core.Node().Propose(ctx, consensus.Proposal{Txn: txn})
+	r, err := do()
 	op.Return, op.Revision = p.clock.Add(1), uint64(r.Revision)
-	var conflict *store.Conflict
 	switch {
 	case err == nil:
 		op.Outcome = check.Done
-	case errors.As(err, &conflict):
+	case isConflict(err) && op.Kind == check.Swap:
 		op.Outcome = check.Refused
-	case errors.Is(err, consensus.ErrNoQuorum), errors.Is(err, consensus.ErrClosed):
+	case isConflict(err), isForbidden(err), errors.Is(err, consensus.ErrNoQuorum), errors.Is(err, consensus.ErrClosed):
 		p.surelyNot(op)
 		return
 	default:

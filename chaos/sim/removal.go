@@ -9,10 +9,8 @@ import (
 
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
-	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/pause"
-	"github.com/hanse-fleet/hanse/law"
 )
 
 // Remove takes a cluster out of the fleet through a member, as `hanse remove` does: it takes its vote, waits until the leader
@@ -26,11 +24,11 @@ func Remove(ctx context.Context, through *agent.Core, cluster string) (at store.
 		}
 		op, waits := removalStep(kv)
 		if !waits {
-			if at, err = write(ctx, through, kv, op); err == nil && op.Delete {
+			if at, err = write(ctx, through, v, op); err == nil && op.Delete {
 				return at, nil
 			}
 		}
-		if conflict := (*store.Conflict)(nil); waits || err != nil && !errors.As(err, &conflict) {
+		if waits || err != nil && !isConflict(err) {
 			pause.For(ctx, 100*time.Millisecond)
 		}
 	}
@@ -56,12 +54,11 @@ func removalStep(cluster store.KV) (op store.Op, waits bool) {
 }
 
 // write changes what is there, with its companions, as a member's API would.
-func write(ctx context.Context, through *agent.Core, before store.KV, op store.Op) (store.Revision, error) {
-	conditions, ops, err := law.Companions(through.Store().View(), law.Change{Key: before.Key, Before: before.Value, After: op.Value, At: time.Now()})
+func write(ctx context.Context, through *agent.Core, v *store.View, op store.Op) (store.Revision, error) {
+	p, err := proposal(through, v, op.Key, op.Value)
 	if err != nil {
 		return 0, err
 	}
-	conditions = append(conditions, store.KeyAt(before.Key, before.Modified))
-	r, err := through.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{If: conditions, Then: append([]store.Op{op}, ops...)}})
+	r, err := through.Node().Propose(ctx, p)
 	return r.Revision, err
 }

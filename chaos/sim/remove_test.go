@@ -12,7 +12,6 @@ import (
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
-	"github.com/hanse-fleet/hanse/law"
 )
 
 // remove takes a cluster out as `hanse remove` does, through a member.
@@ -145,15 +144,17 @@ func TestTwoRemovalsAtOnceAreNotBothMade(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		through := f.Leader()
-		v := through.Core.Store().View() // both are judged by it, and each alone would be allowed
-		var made int
+		var removals []consensus.Proposal // both are judged by one state, and each alone would be allowed
 		for _, m := range f.Members[3:] {
-			key := v1alpha1.KeyClusters + m.Name
-			conditions, ops, err := law.Companions(v, law.Change{Key: key, At: time.Now()})
+			removal, err := sim.Proposal(through.Core, v1alpha1.KeyClusters+m.Name, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = through.Core.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{If: conditions, Then: append(ops, store.Delete(key))}})
+			removals = append(removals, removal)
+		}
+		var made int
+		for _, removal := range removals {
+			_, err := through.Core.Node().Propose(ctx, removal)
 			if conflict := (*store.Conflict)(nil); err != nil && !errors.As(err, &conflict) {
 				t.Fatal(err)
 			}

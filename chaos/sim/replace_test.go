@@ -12,7 +12,6 @@ import (
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
-	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/law"
 )
@@ -116,11 +115,11 @@ func contains(ids []store.MemberID, id store.MemberID) bool {
 	return false
 }
 
-func propose(t *testing.T, through *sim.Member, ops ...store.Op) {
+func propose(t *testing.T, through *sim.Member, op store.Op) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if _, err := through.Core.Node().Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: ops}}); err != nil {
+	if _, err := sim.Propose(ctx, through.Core, op.Key, op.Value); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -45,7 +45,7 @@ func (p *player) writeWithout(region string) (took time.Duration, err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), truthTold)
 		defer cancel()
 		begun := time.Now()
-		_, err := core.Node().Propose(ctx, putUser("truth", region))
+		_, err := putUser(ctx, core, "truth", region)
 		return time.Since(begun), err
 	}
 	return 0, nil
