@@ -26,11 +26,16 @@ type running struct {
 
 func start(t *testing.T, dir string) running {
 	t.Helper()
+	return startWith(t, dir, Seams{})
+}
+
+func startWith(t *testing.T, dir string, seams Seams) running {
+	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	core, err := OpenCore(CoreConfig{DataDir: dir, Conn: conn, Timing: consensus.DefaultTiming(), Logger: slog.New(slog.DiscardHandler), Fatal: func(err error) { t.Error(err) }})
+	core, err := OpenCore(CoreConfig{DataDir: dir, Conn: conn, Timing: consensus.DefaultTiming(), Logger: slog.New(slog.DiscardHandler), Seams: seams, Fatal: func(err error) { t.Error(err) }})
 	if err != nil {
 		conn.Close()
 		t.Fatalf("start %s: %v", dir, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -85,6 +87,30 @@ func TestWhatIsForgottenFitsIntoTheLog(t *testing.T) {
 }
 
 // writeSettings changes the Fleet as a person.
+// Who comes after days of rest is not told to ask again.
+func TestTimePassesInAFleetThatWritesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "fra")
+	if _, err := Init(InitOptions{DataDir: dir, Fleet: "acme", Cluster: "fra", Region: "eu", Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"}}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var rested atomic.Int64
+	m := startWith(t, dir, Seams{Clock: func() time.Time { return time.Now().Add(time.Duration(rested.Load())) }})
+	defer m.stop()
+	if err := m.store.WaitFor(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	began := m.store.View().Time()
+	rested.Store(int64(100 * time.Hour))
+	for m.store.View().Time().Sub(began) < 99*time.Hour {
+		if !pause.For(ctx, 10*time.Millisecond) {
+			t.Fatalf("the log's time is %s, %s after its beginning", m.store.View().Time(), m.store.View().Time().Sub(began))
+		}
+	}
+	writeSettings(ctx, t, m, apiserver.Asker{Person: v1alpha1.LocalPerson}, func(f *v1alpha1.Fleet) { f.Labels = map[string]string{"n": "1"} })
+}
+
 func writeSettings(ctx context.Context, t *testing.T, m running, asker apiserver.Asker, change func(*v1alpha1.Fleet)) {
 	t.Helper()
 	kv, _ := m.store.View().Get(v1alpha1.KeyFleets + "acme")

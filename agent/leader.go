@@ -165,6 +165,9 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 	if err != nil {
 		return err
 	}
+	if err := l.tellTime(ctx, s); err != nil {
+		return err
+	}
 	if epoch.NobodyActs(v) { // nothing is granted, withdrawn or collected before a person says go
 		return errors.Join(l.writeStatuses(ctx, s), l.orderBackup(ctx, s))
 	}
@@ -181,6 +184,19 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 		errs = append(errs, l.writeStatuses(ctx, s), l.collect(ctx, s), l.raise(ctx, s))
 	}
 	return errors.Join(append(errs, l.forget(ctx, s), l.orderBackup(ctx, s))...)
+}
+
+// toldEvery is how far the log's time may be behind.
+const toldEvery = time.Hour
+
+// tellTime lets time pass in the log of a fleet that writes nothing: what people write is held to that time, and they may come
+// after days.
+func (l *leader) tellTime(ctx context.Context, s scene) error {
+	if s.Now.Sub(s.view.Time()) < toldEvery {
+		return nil
+	}
+	_, err := l.node.Propose(ctx, consensus.Proposal{Term: l.term})
+	return err
 }
 
 // write proposes a decision. One that was overtaken by another write is no error: the next pass sees it.

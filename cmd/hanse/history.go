@@ -144,9 +144,9 @@ func (p *past) lines(shown []v1alpha1.Change, left int, wide bool) [][]string {
 	if wide {
 		head = append(head, "FROM", "WITH", "GROUPS")
 	}
-	lines := [][]string{head}
+	lines, persons := [][]string{head}, namesakesOf(shown)
 	for _, c := range shown {
-		line := []string{c.ResourceVersion, when(c.CreationTimestamp.Time, wide), who(c.Spec), c.Spec.Through, strings.ToLower(string(c.Spec.Verb))}
+		line := []string{c.ResourceVersion, when(c.CreationTimestamp.Time, wide), persons.called(c.Spec), c.Spec.Through, strings.ToLower(string(c.Spec.Verb))}
 		if p.name == "" {
 			line = append(line, c.Spec.Resource+"/"+c.Spec.Name)
 		}
@@ -160,6 +160,27 @@ func (p *past) lines(shown []v1alpha1.Change, left int, wide bool) [][]string {
 		lines = append(lines, []string{strconv.FormatInt(oldest.Since, 10), "–", "–", "–", "–", "as it was before"})
 	}
 	return lines
+}
+
+// namesakes are the uids that a name had.
+type namesakes map[string][]string
+
+func namesakesOf(changes []v1alpha1.Change) namesakes {
+	n := namesakes{}
+	for _, c := range changes {
+		if !slices.Contains(n[c.Spec.By], c.Spec.ByUID) {
+			n[c.Spec.By] = append(n[c.Spec.By], c.Spec.ByUID)
+		}
+	}
+	return n
+}
+
+// called is who it was, with the beginning of the uid when somebody else had the name before or after.
+func (n namesakes) called(c v1alpha1.ChangeSpec) string {
+	if len(n[c.By]) < 2 || c.By == "" {
+		return who(c)
+	}
+	return fmt.Sprintf("%s (%.8s)", c.By, dash(c.ByUID))
 }
 
 // when is a time for people: how long ago within a day, exactly otherwise.

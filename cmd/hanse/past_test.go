@@ -34,3 +34,18 @@ func TestNoFormIsToldAcrossAGap(t *testing.T) {
 		})
 	}
 }
+
+func TestHistoryTellsTwoOfOneNameApart(t *testing.T) {
+	by := func(name, uid string) v1alpha1.Change {
+		return v1alpha1.Change{Spec: v1alpha1.ChangeSpec{By: name, ByUID: uid, Through: "fra"}}
+	}
+	all := []v1alpha1.Change{by("anna", "11111111-a"), by("anna", "22222222-b"), by("otto", "33333333-c"), by("", "")}
+	n := namesakesOf(all)
+	var names []string
+	for _, c := range all {
+		names = append(names, n.called(c.Spec))
+	}
+	if got := strings.Join(names, ", "); got != "anna (11111111), anna (22222222), otto, the member of fra" {
+		t.Error(got)
+	}
+}
