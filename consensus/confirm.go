@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -53,7 +54,7 @@ func (n *Node) readIndex() (store.Revision, error) {
 // confirm returns once a majority of the voters has answered, in the office's term, to what was sent after this call.
 func (n *Node) confirm(o *office) error {
 	servers := n.servers()
-	err := n.hearAfresh(o, n.peersOf(servers), func(begun uint64) bool { return n.confirmedSince(servers, o.term, begun) })
+	err := n.hearAfresh(o, n.pace.get(), n.peersOf(servers), func(begun uint64) bool { return n.confirmedSince(servers, o.term, begun) })
 	if errors.Is(err, errNotConfirmed) {
 		return fmt.Errorf("%w: %w", errNotLeading, err)
 	}
@@ -61,20 +62,21 @@ func (n *Node) confirm(o *office) error {
 }
 
 // decidable returns once it is known that those who would vote after a change could decide, and that who gets a vote is there:
-// they answered to what was sent after this call. Contact is of a moment ago.
+// they answered to what was sent after this call. Contact is of a moment ago. They may be farther than the timeout, which goes by
+// those who vote already.
 func (n *Node) decidable(o *office, ch change) error {
 	next := maps.Clone(n.servers())
 	next[ch.id] = ch.action == changePromote
-	return n.hearAfresh(o, n.peersOf(next), func(begun uint64) bool {
+	return n.hearAfresh(o, max(n.pace.get(), n.cfg.Timing.ControlRPC), n.peersOf(next), func(begun uint64) bool {
 		return n.confirmedSince(next, o.term, begun) && (!next[ch.id] || n.answeredSince(ch.id, o.term, begun))
 	})
 }
 
 // hearAfresh asks members, and returns once those who answered to what was sent since begun are enough.
-func (n *Node) hearAfresh(o *office, peers []MemberID, enough func(begun uint64) bool) error {
+func (n *Node) hearAfresh(o *office, within time.Duration, peers []MemberID, enough func(begun uint64) bool) error {
 	begun := n.transport.clock.tick()
 	n.transport.announce(peers, o.term, n.shownCommit())
-	ctx, cancel := context.WithTimeout(o.ctx, n.pace.get())
+	ctx, cancel := context.WithTimeout(o.ctx, within)
 	defer cancel()
 	for {
 		answered := n.transport.answers.wait()

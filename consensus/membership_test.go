@@ -42,6 +42,30 @@ func TestMembership(t *testing.T) {
 		})
 	})
 
+	t.Run("who is farther than the founder's timeout votes all the same", func(t *testing.T) {
+		bubble(t, 3, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			g.Tune = func(_ *consensustest.Member, c *consensus.Config) { c.Timing = consensus.DefaultTiming().WithTimeout(250 * time.Millisecond) }
+			g.Net.SetLatency(func(from, to consensus.MemberID) time.Duration {
+				if from == "m3" || to == "m3" {
+					return 140 * time.Millisecond
+				}
+				return 10 * time.Millisecond
+			})
+			for _, m := range g.Members {
+				g.Start(m)
+			}
+			g.Enrol()
+			founder := g.Members[0]
+			for range 600 { // under way is always something: that is contact, and no answer to what is sent now
+				g.MustPut(founder, "/k", "v")
+				time.Sleep(50 * time.Millisecond)
+			}
+			if s := founder.Node().Status(); len(s.Voters) != 3 {
+				t.Errorf("voters %v", s.Voters)
+			}
+		})
+	})
+
 	t.Run("a member that may not vote never does", func(t *testing.T) {
 		bubble(t, 4, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
 			g.Members[1].Eligible = false

@@ -2,6 +2,7 @@ package law
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -122,7 +123,7 @@ func identify(v *store.View, who store.Asker) (asker, error) {
 		return a, nil
 	}
 	if !plain(who.Person) {
-		return asker{}, fmt.Errorf("%q is no person's name: it has characters that cannot be shown", who.Person)
+		return asker{}, errors.New("the person's name has characters that cannot be shown")
 	}
 	a.leading = false
 	if a.guest = v1alpha1.IsGuestOf(m.Cluster, who.Person); a.guest || who.Person == v1alpha1.LocalPerson {

@@ -420,6 +420,13 @@ func TestWhoMayWriteWhat(t *testing.T) {
 			}
 			return whole
 		}, no},
+		"nobody but the leader says that a cluster does not vote": {"id-fra", "", func(r *realm) []store.Op {
+			votes := r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Voter = v1alpha1.RoleVoter })
+			if err := r.try("id-fra", "", term, votes); err != nil {
+				r.Fatal(err)
+			}
+			return []store.Op{r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Voter = v1alpha1.RoleNonvoter })}
+		}, no},
 		"an admin changes how far a member is trusted, with its cluster": {"id-fra", "anna", func(r *realm) []store.Op {
 			cluster := r.cluster("sin", func(c *v1alpha1.Cluster) { c.Spec.Rights = v1alpha1.RightsAdmin })
 			_, ops, err := companions(r.store.View(), Change{Key: cluster.Key, After: cluster.Value}, bundles{})

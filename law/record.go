@@ -149,7 +149,7 @@ func (r record) ops(c Change) ([]store.Op, error) {
 func audited(key string) (resource, name string, err error) {
 	prefix, name := splitKey(key)
 	if name == "" || strings.Contains(name, "/") || !plain(name) {
-		return "", "", fmt.Errorf("%q is no object's key", key)
+		return "", "", fmt.Errorf("%s is no object's key", word(key))
 	}
 	return strings.Trim(prefix, "/"), name, nil
 }
@@ -172,7 +172,7 @@ func plain(s string) bool { return !strings.ContainsFunc(s, unprintable) }
 // unprintable are what controls a terminal, and what breaks a line or changes its direction. The list is of today for good: the
 // tables of a later Unicode would make later members judge otherwise.
 func unprintable(r rune) bool {
-	return r < 0x20 || 0x7f <= r && r < 0xa0 || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069
+	return r < 0x20 || 0x7f <= r && r < 0xa0 || r == 0x061c || 0x200e <= r && r <= 0x200f || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069
 }
 
 // word is a text that may be shown anywhere, cut at its bound.

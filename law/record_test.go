@@ -333,7 +333,7 @@ func TestARecordSaysThatThereAreMoreFieldsThanItNames(t *testing.T) {
 func TestNoNameMovesACursor(t *testing.T) {
 	r := newRealm(t)
 	fleet := r.put(v1alpha1.KeyFleets+"acme", &v1alpha1.Fleet{ObjectMeta: named("acme")})
-	for _, person := range []string{"hanse:fra:a\nb", "hanse:fra:\x1b[2J", "hanse:fra:\u202eanna"} {
+	for _, person := range []string{"hanse:fra:a\nb", "hanse:fra:\x1b[2J", "hanse:fra:\u202eanna", "hanse:fra:\u200eanna"} {
 		if err := r.try("id-fra", person, 0, fleet); err == nil {
 			t.Errorf("%q writes", person)
 		}

@@ -18,7 +18,7 @@ var rules = map[string]func(write) bool{
 	backups:               write.reportsBackup,
 	v1alpha1.KeyObserving: func(w write) bool { return w.resumes() || w.accompanies() },
 	v1alpha1.KeyClusters: func(w write) bool {
-		return w.asker.admin() && w.before != nil || w.ofItself
+		return w.asker.admin() && w.before != nil && w.keepsVote() || w.ofItself
 	},
 	store.KeyMembers: func(w write) bool {
 		return w.onlyOwnAddresses() || w.accompanies()
@@ -53,6 +53,15 @@ func (w write) resumes() bool {
 	is, sound := object(w.op.Value, "resumed")
 	delete(is, "resumed")
 	return ok && sound && maps.EqualFunc(was, is, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) })
+}
+
+// keepsVote says that a cluster's vote is told as before: the leader tells it, and a removal rests on it.
+func (w write) keepsVote() bool {
+	var before, after v1alpha1.Cluster
+	if w.op.Delete {
+		return true
+	}
+	return json.Unmarshal(w.before, &before) == nil && json.Unmarshal(w.op.Value, &after) == nil && before.Status.Voter == after.Status.Voter
 }
 
 // splitKey splits "/bundles/shop" into "/bundles/" and "shop".

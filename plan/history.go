@@ -34,7 +34,7 @@ type Forgotten struct{ Changes, Pasts []string }
 // old, or more than the fleet keeps. Of one object nothing goes before what is older, so what is left has no holes.
 func Forget(changes []Remembered, there map[string]bool, keep v1alpha1.HistorySpec, now time.Time) (f Forgotten) {
 	newest := slices.SortedFunc(slices.Values(changes), func(a, b Remembered) int { return cmp.Compare(b.Revision, a.Revision) })
-	seen, ended := map[string]int32{}, map[string]bool{}
+	seen, ended, lost := map[string]int32{}, map[string]bool{}, map[string]bool{}
 	room, bytes := historyChanges-latest(changes, there), int64(historyBytes)
 	for _, c := range newest {
 		nth, old := seen[c.Object], now.Sub(c.At) > keep.For.Duration
@@ -46,7 +46,8 @@ func Forget(changes []Remembered, there map[string]bool, keep v1alpha1.HistorySp
 			}
 			room--
 		}
-		if bytes -= c.Size; c.Size > 0 && (old || bytes < 0) {
+		if bytes -= c.Size; c.Size > 0 && (lost[c.Object] || old || bytes < 0) {
+			lost[c.Object] = true
 			f.Pasts = append(f.Pasts, c.Name)
 		}
 	}

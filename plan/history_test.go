@@ -65,6 +65,21 @@ func TestThePastOfTheLatestChangeGoesToo(t *testing.T) {
 	}
 }
 
+// The latest change may be dated early, by the clock of the member that was asked.
+func TestNoPastStaysBehindANewerOneThatWent(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	keep := (*v1alpha1.HistorySpec)(nil).Kept()
+	fresh := now.Add(-time.Hour)
+	f := Forget([]Remembered{
+		{Name: "older", Object: "a", At: fresh, Revision: 1, Size: 1},
+		{Name: "latest", Object: "a", At: now.Add(-keep.For.Duration - time.Second), Revision: 2, Size: 1},
+		{Name: "of another", Object: "b", At: fresh, Revision: 3, Size: 1},
+	}, map[string]bool{"a": true, "b": true}, keep, now)
+	if diff := cmp.Diff(Forgotten{Pasts: []string{"older", "latest"}}, f); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestWhatIsRememberedIsBounded(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		now := time.Unix(1e9, 0)
