@@ -44,7 +44,9 @@ func TestMembership(t *testing.T) {
 
 	t.Run("who is farther than the founder's timeout votes all the same", func(t *testing.T) {
 		bubble(t, 3, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
-			g.Tune = func(_ *consensustest.Member, c *consensus.Config) { c.Timing = consensus.DefaultTiming().WithTimeout(250 * time.Millisecond) }
+			g.Tune = func(_ *consensustest.Member, c *consensus.Config) {
+				c.Timing = consensus.DefaultTiming().WithTimeout(250 * time.Millisecond)
+			}
 			g.Net.SetLatency(func(from, to consensus.MemberID) time.Duration {
 				if from == "m3" || to == "m3" {
 					return 140 * time.Millisecond

@@ -108,7 +108,7 @@ func TestARollbackTakesNothingFromWhoeverWasFaster(t *testing.T) {
 			if !strings.Contains(out.String(), "-    - iad\n+    - fra\n") {
 				t.Errorf("shown:\n%s", &out)
 			}
-			if code != exitOK && !strings.Contains(talk.String(), "nothing was written\n  see who: hanse history bundle/shop\n") {
+			if code != exitOK && !strings.Contains(talk.String(), "nothing was written\n  see what is: hanse history bundle/shop\n") {
 				t.Errorf("said:\n%s", &talk)
 			}
 		})
