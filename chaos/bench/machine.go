@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -40,24 +39,6 @@ func lookAround(dir string) (Machine, error) {
 func (m Machine) String() string {
 	return fmt.Sprintf("%s, %d cores, Linux %s, %s; load %.1f; 4 KiB on the disk p50 %.2f ms, p99 %.2f ms",
 		m.Processor, m.Cores, m.Kernel, m.Go, m.Load, m.SyncP50, m.SyncP99)
-}
-
-// commit is what this program was built from; empty when it was built outside of a repository.
-func commit() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	var revision, dirty string
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = "+"
-		}
-	}
-	return revision + dirty
 }
 
 func processor() string {

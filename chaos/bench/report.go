@@ -12,7 +12,7 @@ import (
 // Report is a whole run.
 type Report struct {
 	When time.Time `json:"when"`
-	// Commit is what the program was built from, with "+" when files differed from it.
+	// Commit is what the programs were built from.
 	Commit  string  `json:"commit"`
 	Command string  `json:"command"`
 	Peer    string  `json:"peer"`

@@ -18,6 +18,9 @@ import (
 	"github.com/hanse-fleet/hanse/chaos/testbed"
 )
 
+// version is set by the linker.
+var version = "dev"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := app(os.Stdout, os.Stderr).RunContext(ctx, os.Args)
@@ -74,6 +77,7 @@ func measure(c *cli.Context, out, talk io.Writer) error {
 		o.Members = bench.DefaultOptions().Members
 	}
 	report, err := bench.Run(c.Context, o, out, talk)
+	report.Commit = version
 	report.Command = strings.Join(append([]string{"bench"}, os.Args[1:]...), " ")
 	if len(report.Rows) == 0 {
 		return err
