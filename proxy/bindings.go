@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -128,7 +130,7 @@ func untilChanged(ctx context.Context, client rbacclient.ClusterRoleBindingInter
 // bind makes one round. One that fails is no reason to leave out the others.
 func (p *Proxy) bind(ctx context.Context, client rbacclient.ClusterRoleBindingInterface) error {
 	var errs []error
-	for _, role := range []v1alpha1.Role{v1alpha1.RoleViewer, v1alpha1.RoleOperator, v1alpha1.RoleAdmin} {
+	for _, role := range slices.Sorted(maps.Keys(given)) { // in order, so that the same failure has the same words
 		wanted := binding(p.config.Fleet, p.config.Cluster, role)
 		if err := ensure(ctx, client, wanted); err != nil {
 			errs = append(errs, fmt.Errorf("clusterrolebinding %s: %w", wanted.Name, err))
