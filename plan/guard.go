@@ -90,7 +90,7 @@ func drastic(gone []v1alpha1.ObjectRef, of int) bool {
 
 // precious objects take others, or data, with them when they are deleted.
 func precious(ref v1alpha1.ObjectRef) bool {
-	switch identify(ref).GroupKind {
+	switch Identify(ref).GroupKind {
 	case schema.GroupKind{Kind: "Namespace"},
 		schema.GroupKind{Kind: "PersistentVolumeClaim"},
 		schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:
@@ -111,19 +111,20 @@ func size(objects []unstructured.Unstructured) int {
 	return n
 }
 
-// identity is what tells objects of a cluster apart: the version is not part of it, and no namespace means
+// Identity is what tells objects of a cluster apart: the version is not part of it, and no namespace means
 // the one named default.
-type identity struct {
+type Identity struct {
 	schema.GroupKind
 	namespace, name string
 }
 
-func identify(ref v1alpha1.ObjectRef) identity {
+// Identify tells what an object is called in a cluster, whatever version it is written in.
+func Identify(ref v1alpha1.ObjectRef) Identity {
 	namespace := ref.Namespace
 	if namespace == "" {
 		namespace = "default"
 	}
-	return identity{schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind(), namespace, ref.Name}
+	return Identity{schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind(), namespace, ref.Name}
 }
 
 // Ref names an object.
@@ -132,18 +133,18 @@ func Ref(o unstructured.Unstructured) v1alpha1.ObjectRef {
 }
 
 // SameObject says whether two references name one object of a cluster.
-func SameObject(a, b v1alpha1.ObjectRef) bool { return identify(a) == identify(b) }
+func SameObject(a, b v1alpha1.ObjectRef) bool { return Identify(a) == Identify(b) }
 
 // twice returns every object that another one before it has the name of.
 func twice(objects []unstructured.Unstructured) []v1alpha1.ObjectRef {
-	seen := map[identity]bool{}
+	seen := map[Identity]bool{}
 	var again []v1alpha1.ObjectRef
 	for _, o := range objects {
 		ref := Ref(o)
-		if seen[identify(ref)] {
+		if seen[Identify(ref)] {
 			again = append(again, ref)
 		}
-		seen[identify(ref)] = true
+		seen[Identify(ref)] = true
 	}
 	return again
 }
@@ -160,13 +161,13 @@ func plainSecrets(objects []unstructured.Unstructured) []v1alpha1.ObjectRef {
 
 // dropped returns the objects of before that after does not name.
 func dropped(before, after []unstructured.Unstructured) []v1alpha1.ObjectRef {
-	stays := map[identity]bool{}
+	stays := map[Identity]bool{}
 	for _, o := range after {
-		stays[identify(Ref(o))] = true
+		stays[Identify(Ref(o))] = true
 	}
 	var gone []v1alpha1.ObjectRef
 	for _, o := range before {
-		if ref := Ref(o); !stays[identify(ref)] {
+		if ref := Ref(o); !stays[Identify(ref)] {
 			gone = append(gone, ref)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // Stage is when an object is applied: all objects of a stage are applied, and definitions and namespaces are
@@ -52,13 +54,22 @@ func StageOf(gk schema.GroupKind) Stage {
 	return StageWorkloads
 }
 
-// Order sorts objects into the order of applying: by stage, then by kind, namespace and name, so that the same
+// OrderOf is what an object says of its place within its stage. What cannot be read is as if it were not there.
+func OrderOf(o *unstructured.Unstructured) int {
+	n, err := v1alpha1.OrderOf(o.GetAnnotations()[v1alpha1.AnnotationOrder])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Order sorts objects into the order of applying: by stage, then as they say, then by kind, namespace and name, so that the same
 // bundle is always applied in the same order.
 func Order(objects []unstructured.Unstructured) {
 	slices.SortStableFunc(objects, func(a, b unstructured.Unstructured) int {
 		ka, kb := a.GroupVersionKind().GroupKind(), b.GroupVersionKind().GroupKind()
 		return cmp.Or(
-			cmp.Compare(StageOf(ka), StageOf(kb)),
+			cmp.Compare(StageOf(ka), StageOf(kb)), cmp.Compare(OrderOf(&a), OrderOf(&b)),
 			cmp.Compare(ka.Group, kb.Group), cmp.Compare(ka.Kind, kb.Kind),
 			cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetName(), b.GetName()))
 	})

@@ -36,18 +36,18 @@ func TestPlace(t *testing.T) {
 		"a name that is not there is no error": {v1alpha1.Placement{Clusters: []string{"mars", "iad"}}, []string{"iad"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := plan.Place(c.placement, fleet())
+			got, err := plan.Place(c.placement, plan.Ground{Clusters: fleet()})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
+			if diff := cmp.Diff(c.want, got.Picked); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 	t.Run("a selector that is none is an error", func(t *testing.T) {
 		bad := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "tier", Operator: "Near"}}}
-		if got, err := plan.Place(v1alpha1.Placement{ClusterSelector: bad}, fleet()); err == nil {
+		if got, err := plan.Place(v1alpha1.Placement{ClusterSelector: bad}, plan.Ground{Clusters: fleet()}); err == nil {
 			t.Errorf("placed in %v", got)
 		}
 	})

@@ -15,6 +15,8 @@ import (
 type Scene struct {
 	Now      time.Time
 	Clusters []v1alpha1.Cluster
+	// Metrics by cluster, of those that told.
+	Metrics map[string]v1alpha1.ClusterMetricsStatus
 	// Grants by the bundle's name and by cluster.
 	Grants map[string]map[string]v1alpha1.Grant
 	// Sightings by cluster. A cluster that the leader never heard has none.
@@ -27,8 +29,9 @@ type Sighting struct {
 	Fresh bool
 	// Works by the bundle's name.
 	Works map[string]v1alpha1.WorkStatus
-	// Aggregated is what it said of the fleet's API in its cluster; without a status it said nothing.
-	Aggregated metav1.Condition
+	// Aggregated is what it said of the fleet's API in its cluster, and ControlPlane of that cluster's own; without a status
+	// it said nothing.
+	Aggregated, ControlPlane metav1.Condition
 }
 
 // SetReady sets the condition that all our kinds have. Its transition time changes with its status only.
@@ -41,11 +44,22 @@ func setCondition(conditions *[]metav1.Condition, c metav1.Condition, generation
 	meta.SetStatusCondition(conditions, c)
 }
 
-// runs says whether a cluster runs a revision, healthy, as its own member reported last.
-func (s Scene) runs(cluster, bundle, revision string) bool {
-	seen := s.Sightings[cluster]
-	w, ok := seen.Works[bundle]
-	return ok && seen.Fresh && w.Applied == revision && w.Health == v1alpha1.HealthReady
+// told is what a cluster's member said of the very grant that it has. What it said of an earlier one, be it of the same revision, is
+// not about this one: false.
+func (s Scene) told(cluster string, g v1alpha1.Grant) (v1alpha1.WorkStatus, bool) {
+	w := s.Sightings[cluster].Works[g.Bundle]
+	return w, g.At != 0 && w.Grant == g.At
+}
+
+// sound says whether a cluster runs what it was granted, healthy, as its own member said last.
+func (s Scene) sound(cluster string, g v1alpha1.Grant) bool {
+	w, told := s.told(cluster, g)
+	return told && w.Applied == g.Revision && w.Health == v1alpha1.HealthReady
+}
+
+// Ground is what a bundle's placement is decided on.
+func (s Scene) Ground(bundle string) Ground {
+	return Ground{Clusters: s.Clusters, Metrics: s.Metrics, Has: HasBundle(s.Grants[bundle])}
 }
 
 // BundleStatus is how far a bundle is in the clusters that its placement picks.
@@ -56,10 +70,10 @@ func (s Scene) BundleStatus(b *v1alpha1.Bundle) v1alpha1.BundleStatus {
 	next.Clusters, next.ReadyClusters = 0, 0
 	var waiting []string
 	granted := s.Grants[b.Name]
-	picked, err := Place(b.Spec.Placement, s.Clusters)
+	picked, err := Picks(b.Spec.Placement, s.Ground(b.Name))
 	for _, c := range picked {
 		next.Clusters++
-		if g, ok := granted[c]; ok && g.Revision == next.Revision && s.runs(c, b.Name, next.Revision) {
+		if g, ok := granted[c]; ok && g.Revision == next.Revision && s.Sightings[c].Fresh && s.sound(c, g) {
 			next.ReadyClusters++
 		} else {
 			waiting = append(waiting, c)
@@ -94,50 +108,10 @@ func fewNames(names []string) string {
 	return text
 }
 
-// RolloutStatus is how far a rollout is. One that runs no more stays as it is.
-func (s Scene) RolloutStatus(r *v1alpha1.Rollout) v1alpha1.RolloutStatus {
-	next := *r.Status.DeepCopy()
-	if next.Phase != v1alpha1.RolloutRunning {
-		return next
-	}
-	var waiting []string
-	for _, w := range r.Spec.Waves {
-		for _, c := range w.Clusters {
-			if s.grantedRevision(c, r.Spec.Bundle) == r.Spec.Revision && !s.runs(c, r.Spec.Bundle, r.Spec.Revision) {
-				waiting = append(waiting, c)
-			}
-		}
-		for _, c := range w.Withdraw {
-			if s.withdraws(c, r.Spec.Bundle) {
-				waiting = append(waiting, c)
-			}
-		}
-	}
-	if len(waiting) > 0 {
-		SetReady(&next.Conditions, metav1.ConditionFalse, "Progressing", "waiting for "+fewNames(waiting), r.Generation, s.Now)
-		return next
-	}
-	next.Phase = v1alpha1.RolloutComplete
-	SetReady(&next.Conditions, metav1.ConditionTrue, "Complete", "every cluster runs the revision", r.Generation, s.Now)
-	return next
-}
-
-func (s Scene) grantedRevision(cluster, bundle string) string {
-	return s.Grants[bundle][cluster].Revision
-}
-
-// withdraws says that a cluster was told to withdraw a bundle and has not struck its grant yet.
-func (s Scene) withdraws(cluster, bundle string) bool {
-	return s.Grants[bundle][cluster].Withdraw
-}
-
 // ClusterStatus is what the leader says of a cluster: whether its member votes, and whether it hears from it.
 func (s Scene) ClusterStatus(c *v1alpha1.Cluster, votes bool) v1alpha1.ClusterStatus {
 	next := *c.Status.DeepCopy()
-	next.Voter = v1alpha1.RoleNonvoter
-	if votes {
-		next.Voter = v1alpha1.RoleVoter
-	}
+	next.Voter = VoterRole(votes)
 	switch seen, ok := s.Sightings[c.Name]; {
 	case ok && seen.Fresh:
 		SetReady(&next.Conditions, metav1.ConditionTrue, "Reached", "the leader hears from the member", c.Generation, s.Now)
@@ -146,21 +120,30 @@ func (s Scene) ClusterStatus(c *v1alpha1.Cluster, votes bool) v1alpha1.ClusterSt
 	default:
 		SetReady(&next.Conditions, metav1.ConditionUnknown, "NotSeen", "the leader has not heard from the member yet", c.Generation, s.Now)
 	}
-	s.setAggregated(c, &next)
+	s.setSaid(c, &next, v1alpha1.ConditionAggregated, func(seen Sighting) metav1.Condition { return seen.Aggregated })
+	s.setSaid(c, &next, v1alpha1.ConditionControlPlaneHealthy, func(seen Sighting) metav1.Condition { return seen.ControlPlane })
 	return next
 }
 
-// setAggregated takes over what a member says of the fleet's API in its cluster. Of one that is silent nobody knows; what
-// a new leader has not heard yet stays as it was.
-func (s Scene) setAggregated(c *v1alpha1.Cluster, next *v1alpha1.ClusterStatus) {
+// VoterRole is how a status tells whether a member votes.
+func VoterRole(votes bool) v1alpha1.VoterRole {
+	if votes {
+		return v1alpha1.RoleVoter
+	}
+	return v1alpha1.RoleNonvoter
+}
+
+// setSaid takes over what a member says of its cluster. Of one that is silent nobody knows; what a new leader has not heard
+// yet stays as it was.
+func (s Scene) setSaid(c *v1alpha1.Cluster, next *v1alpha1.ClusterStatus, kind string, by func(Sighting) metav1.Condition) {
 	seen, ok := s.Sightings[c.Name]
-	said := seen.Aggregated
+	said := by(seen)
 	switch {
-	case ok && !seen.Fresh && meta.FindStatusCondition(next.Conditions, v1alpha1.ConditionAggregated) != nil:
+	case ok && !seen.Fresh && meta.FindStatusCondition(next.Conditions, kind) != nil:
 		said = metav1.Condition{Status: metav1.ConditionUnknown, Reason: "Silent", Message: "the leader does not hear from the member"}
 	case said.Status == "":
 		return
 	}
-	said.Type = v1alpha1.ConditionAggregated
+	said.Type = kind
 	setCondition(&next.Conditions, said, c.Generation, s.Now)
 }

@@ -14,8 +14,8 @@ import (
 
 // eastAndWest is a scene of two clusters that were both granted revision shop-u-1.
 func eastAndWest() plan.Scene {
-	grant := v1alpha1.Grant{Bundle: "shop", BundleUID: "u", Revision: "shop-u-1"}
-	runs := plan.Sighting{Fresh: true, Works: map[string]v1alpha1.WorkStatus{"shop": {Applied: "shop-u-1", Health: v1alpha1.HealthReady}}}
+	grant := v1alpha1.Grant{Bundle: "shop", BundleUID: "u", Revision: "shop-u-1", At: 7}
+	runs := plan.Sighting{Fresh: true, Works: map[string]v1alpha1.WorkStatus{"shop": {Grant: 7, Applied: "shop-u-1", Health: v1alpha1.HealthReady}}}
 	return plan.Scene{
 		Now:       time.Unix(100, 0),
 		Clusters:  []v1alpha1.Cluster{{ObjectMeta: metav1.ObjectMeta{Name: "east"}}, {ObjectMeta: metav1.ObjectMeta{Name: "west"}}},
@@ -39,7 +39,10 @@ func TestABundleIsReadyWhenAllItsClustersRunIt(t *testing.T) {
 			s.Sightings["east"] = plan.Sighting{Works: s.Sightings["east"].Works}
 		}, "Progressing", "waiting for east", 1},
 		"one runs another revision": {func(s *plan.Scene, _ *v1alpha1.Bundle) {
-			s.Sightings["east"] = plan.Sighting{Fresh: true, Works: map[string]v1alpha1.WorkStatus{"shop": {Applied: "shop-u-0", Health: v1alpha1.HealthReady}}}
+			s.Sightings["east"] = plan.Sighting{Fresh: true, Works: map[string]v1alpha1.WorkStatus{"shop": {Grant: 7, Applied: "shop-u-0", Health: v1alpha1.HealthReady}}}
+		}, "Progressing", "waiting for east", 1},
+		"one ran it before it was granted again": {func(s *plan.Scene, _ *v1alpha1.Bundle) {
+			s.Grants["shop"]["east"] = v1alpha1.Grant{Bundle: "shop", BundleUID: "u", Revision: "shop-u-1", At: 8}
 		}, "Progressing", "waiting for east", 1},
 		"one has no grant":         {func(s *plan.Scene, _ *v1alpha1.Bundle) { delete(s.Grants["shop"], "west") }, "Progressing", "waiting for west", 1},
 		"nothing is picked":        {func(_ *plan.Scene, b *v1alpha1.Bundle) { b.Spec.Placement.Clusters = nil }, "NoClusters", "the placement picks no cluster", 0},
@@ -53,34 +56,6 @@ func TestABundleIsReadyWhenAllItsClustersRunIt(t *testing.T) {
 			ready := meta.FindStatusCondition(got.Conditions, v1alpha1.ConditionReady)
 			if ready.Reason != c.reason || ready.Message != c.message || got.ReadyClusters != c.ready {
 				t.Errorf("%d ready, %s: %s", got.ReadyClusters, ready.Reason, ready.Message)
-			}
-		})
-	}
-}
-
-func TestARolloutIsCompleteWhenWhatItGrantedRuns(t *testing.T) {
-	rollout := &v1alpha1.Rollout{
-		Spec:   v1alpha1.RolloutSpec{Bundle: "shop", BundleUID: "u", Revision: "shop-u-1", Waves: []v1alpha1.Wave{{Clusters: []string{"east", "west"}, Withdraw: []string{"north"}}}},
-		Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutRunning},
-	}
-	for name, c := range map[string]struct {
-		change func(*plan.Scene, *v1alpha1.Rollout)
-		want   v1alpha1.RolloutPhase
-	}{
-		"all run it":   {func(*plan.Scene, *v1alpha1.Rollout) {}, v1alpha1.RolloutComplete},
-		"one does not": {func(s *plan.Scene, _ *v1alpha1.Rollout) { delete(s.Sightings, "east") }, v1alpha1.RolloutRunning},
-		"one was granted something later": {func(s *plan.Scene, _ *v1alpha1.Rollout) {
-			delete(s.Sightings, "east")
-			s.Grants["shop"]["east"] = v1alpha1.Grant{Revision: "shop-u-2"}
-		}, v1alpha1.RolloutComplete},
-		"one has not withdrawn yet": {func(s *plan.Scene, _ *v1alpha1.Rollout) { s.Grants["shop"]["north"] = v1alpha1.Grant{Withdraw: true} }, v1alpha1.RolloutRunning},
-		"it was superseded":         {func(_ *plan.Scene, r *v1alpha1.Rollout) { r.Status.Phase = v1alpha1.RolloutSuperseded }, v1alpha1.RolloutSuperseded},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s, r := eastAndWest(), rollout.DeepCopy()
-			c.change(&s, r)
-			if got := s.RolloutStatus(r).Phase; got != c.want {
-				t.Errorf("it is %s", got)
 			}
 		})
 	}
@@ -135,6 +110,24 @@ func TestAClusterSaysWhetherTheFleetsAPIIsInIt(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
+}
+
+func TestAClusterWhoseMemberLivesMayHaveADeadControlPlane(t *testing.T) {
+	dead := metav1.Condition{Status: metav1.ConditionFalse, Reason: "NoAnswer", Message: "it does not answer"}
+	s := plan.Scene{Now: time.Unix(1000, 0), Sightings: map[string]plan.Sighting{"west": {Fresh: true, ControlPlane: dead}}}
+	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "west"}}
+	cluster.Status = s.ClusterStatus(cluster, false)
+	said := func(kind, reason string, status metav1.ConditionStatus) {
+		t.Helper()
+		if c := meta.FindStatusCondition(cluster.Status.Conditions, kind); c == nil || c.Status != status || c.Reason != reason {
+			t.Errorf("%+v", cluster.Status.Conditions)
+		}
+	}
+	said(v1alpha1.ConditionReady, "Reached", metav1.ConditionTrue)
+	said(v1alpha1.ConditionControlPlaneHealthy, "NoAnswer", metav1.ConditionFalse)
+	s.Sightings["west"] = plan.Sighting{ControlPlane: dead}
+	cluster.Status = s.ClusterStatus(cluster, false)
+	said(v1alpha1.ConditionControlPlaneHealthy, "Silent", metav1.ConditionUnknown)
 }
 
 func TestSurplusRevisionsAreTheOldestThatNobodyUses(t *testing.T) {

@@ -72,6 +72,10 @@ type ChangeSpec struct {
 	// userAgent is the program that asked, by its own word.
 	// +optional
 	UserAgent string `json:"userAgent,omitempty"`
+	// token is the id of the join token that let the cluster in, or a new member into it; by, groups and through are then of who
+	// made it. The change tokens/ID tells more.
+	// +optional
+	Token string `json:"token,omitempty"`
 	// size of the object before the change, in bytes.
 	// +optional
 	Size int64 `json:"size,omitempty"`

@@ -18,6 +18,8 @@ type FleetStatus struct {
 	// LogVersion is the version that the fleet applies the log by. It grows once every member can apply the next.
 	LogVersion uint64 `json:"logVersion"`
 	Quorum     Quorum `json:"quorum"`
+	// Starting says that the answering member has just started and has not found the others yet: ask again in a moment.
+	Starting bool `json:"starting,omitempty"`
 	// Leader is the cluster of the leader, empty when there is none.
 	Leader string `json:"leader"`
 	// RegionsYouCanLose lists each region whose loss, now, leaves a quorum.
@@ -27,6 +29,10 @@ type FleetStatus struct {
 	Clusters     []ClusterFleetStatus `json:"clusters"`
 	// VoterChange is what the leader changes about who votes; nil when nothing is on its way.
 	VoterChange *VoterChange `json:"voterChange,omitempty"`
+	// Frozen says that nothing more is granted in the fleet until it is let go on, and why.
+	Frozen *Freeze `json:"frozen,omitempty"`
+	// Rollouts are those that have not ended, those that need a person first.
+	Rollouts []RolloutFleetStatus `json:"rollouts,omitempty"`
 	// Backup is the latest one that was made on schedule.
 	Backup *BackupMade `json:"backup,omitempty"`
 	// Warnings are sentences for people.
@@ -52,6 +58,21 @@ type VoterChange struct {
 	Leaving []string `json:"leaving,omitempty"`
 	// ThenYouCanLose is what RegionsYouCanLose will be.
 	ThenYouCanLose []string `json:"thenYouCanLose"`
+}
+
+// RolloutFleetStatus is one rollout, in short.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type RolloutFleetStatus struct {
+	Name   string       `json:"name"`
+	Bundle string       `json:"bundle"`
+	Phase  RolloutPhase `json:"phase"`
+	// Wave was granted last, from 1, of so many Waves.
+	Wave  int32 `json:"wave"`
+	Waves int32 `json:"waves"`
+	// Message says what it waits for.
+	Message string `json:"message,omitempty"`
 }
 
 // ClusterFleetStatus is one cluster as the answering member sees it.

@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	stdjson "encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/validate/content"
@@ -37,6 +38,8 @@ type manifestName struct {
 	Name         string `json:"name"`
 	GenerateName string `json:"generateName"`
 	Namespace    string `json:"namespace"`
+	// Annotations may be anything: most are for the cluster to judge.
+	Annotations map[string]any `json:"annotations"`
 }
 
 // objectKey tells the objects of a bundle apart: two versions of one kind are the same object.
@@ -53,19 +56,44 @@ func (k objectKey) String() string {
 	return fmt.Sprintf("%s %s", schema.GroupKind{Group: k.group, Kind: k.kind}, name)
 }
 
-// CanonicalizeManifests writes every manifest as compact JSON with sorted keys, so that a manifest that says the
+// CanonicalizeManifests writes every manifest and patch as compact JSON with sorted keys, so that a manifest that says the
 // same in another layout is no change. What is no JSON object is left as it is, for validation to refuse.
 func (c *BundleContent) CanonicalizeManifests() {
 	for i := range c.Manifests {
-		var object map[string]any
-		if json.Unmarshal(c.Manifests[i].Raw, &object) != nil || object == nil {
-			continue
-		}
-		if raw, err := json.Marshal(object); err == nil {
-			c.Manifests[i] = runtime.RawExtension{Raw: raw}
+		canonicalize(&c.Manifests[i])
+	}
+	for _, o := range c.Overrides {
+		for i := range o.Patches {
+			for _, raw := range o.Patches[i].Documents() {
+				canonicalize(raw)
+			}
 		}
 	}
 }
+
+func canonicalize(m *runtime.RawExtension) {
+	var object map[string]any
+	if json.Unmarshal(m.Raw, &object) != nil || object == nil {
+		return
+	}
+	if raw, err := json.Marshal(object); err == nil {
+		*m = runtime.RawExtension{Raw: raw}
+	}
+}
+
+// OrderOf reads the value of AnnotationOrder; none is 0.
+func OrderOf(text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < -maxOrder || n > maxOrder {
+		return 0, fmt.Errorf("must be a whole number from %d to %d", -maxOrder, maxOrder)
+	}
+	return n, nil
+}
+
+const maxOrder = 1000
 
 // PlainSecret says whether an object is a Secret with something in it, whatever the type of that.
 func PlainSecret(object map[string]any) bool {
@@ -169,6 +197,11 @@ func validateObjectName(at *field.Path, head manifestHead) field.ErrorList {
 	}
 	if meta.Namespace != "" {
 		errs = append(errs, validateLabelName(at.Child("namespace"), meta.Namespace)...)
+	}
+	if text, there := meta.Annotations[AnnotationOrder]; there {
+		if _, err := OrderOf(fmt.Sprint(text)); err != nil {
+			errs = append(errs, field.Invalid(at.Child("annotations").Key(AnnotationOrder), text, err.Error()))
+		}
 	}
 	return errs
 }

@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -31,6 +32,18 @@ func SplitWorkName(name string) (bundle, cluster string, ok bool) {
 func PinOf(spki []byte) string {
 	sum := sha256.Sum256(spki)
 	return hex.EncodeToString(sum[:])
+}
+
+// PinOfUser is the pin that the value of a key has, and by which the store finds it; "" for what is no User.
+func PinOfUser(key string, value func() []byte) string {
+	if !strings.HasPrefix(key, KeyUsers) {
+		return ""
+	}
+	var u User
+	if json.Unmarshal(value(), &u) != nil {
+		return ""
+	}
+	return u.Spec.Pin
 }
 
 // guestPrefix begins the names of all who are no User of the fleet.

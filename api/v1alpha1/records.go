@@ -41,6 +41,12 @@ type Grant struct {
 	Revision string `json:"revision,omitempty"`
 	// Withdraw tells the cluster to remove the bundle, by the deletion policy of what it last ran.
 	Withdraw bool `json:"withdraw,omitempty"`
+	// Held takes back what is granted: the cluster touches nothing of the bundle, whatever runs there, until another grant.
+	Held bool `json:"held,omitempty"`
+	// Frozen is what the revision's overrides take from the cluster; nil when it has none.
+	Frozen *Frozen `json:"frozen,omitempty"`
+	// At is the revision of the log that wrote the grant; 0 as long as it is not written. It is not part of what is stored.
+	At int64 `json:"-"`
 }
 
 // Tombstone is what a deleted bundle leaves: the clusters that were granted it and have not yet struck

@@ -17,11 +17,25 @@ const (
 	LabelCluster = "fleet.hanse.dev/cluster"
 )
 
+// LabelPartOf is beside LabelBundle on every object that a bundle brings: the ApplySet that it is of.
+const LabelPartOf = "applyset.kubernetes.io/part-of"
+
+// AnnotationOrder on an object of a bundle is a whole number: of the objects that are applied together by their kinds, those of a
+// lower one are applied first. Those without are 0.
+const AnnotationOrder = "fleet.hanse.dev/order"
+
+// FieldManager is the owner of the fields that bundles set in clusters.
+const FieldManager = "hanse"
+
 // ConditionReady is the one condition type that every kind with a status carries.
 const ConditionReady = "Ready"
 
 // ConditionAggregated says of a Cluster whether the fleet's API is in that cluster's own, as its member said last.
 const ConditionAggregated = "Aggregated"
+
+// ConditionControlPlaneHealthy says of a Cluster whether its kube-apiserver is ready, as its member said last. That of a
+// member that is silent is not known.
+const ConditionControlPlaneHealthy = "ControlPlaneHealthy"
 
 // +genclient:nonNamespaced
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
@@ -50,6 +64,9 @@ type FleetSpec struct {
 	// history says how long the fleet remembers who changed what.
 	// +optional
 	History *HistorySpec `json:"history,omitempty"`
+	// rollout says how changes of bundles go through the fleet.
+	// +optional
+	Rollout *FleetRollout `json:"rollout,omitempty"`
 }
 
 // HistorySpec bounds what is remembered of changes. A change that either bound drops goes, but the latest of an object that
@@ -166,6 +183,16 @@ type ClusterSpec struct {
 	// Eligible clusters have Admin unless told otherwise, others OwnObjects.
 	// +optional
 	Rights Rights `json:"rights,omitempty"`
+	// taints keep bundles out that do not tolerate them.
+	// +optional
+	// +listType=map
+	// +listMapKey=key
+	// +listMapKey=effect
+	Taints []Taint `json:"taints,omitempty"`
+	// availability says what the cluster takes on: Active, Cordoned (nothing new comes) or Drained (nothing new comes, and what is
+	// there leaves). Left out: Active.
+	// +optional
+	Availability Availability `json:"availability,omitempty"`
 }
 
 // VoterRole is the part a member has in the consensus now.
@@ -274,19 +301,11 @@ type BundleSpec struct {
 	// placement says which clusters run the bundle. Without it, none does.
 	// +optional
 	Placement Placement `json:"placement,omitempty"`
+	// rollout says how a change of the bundle goes through the clusters, where it is to be otherwise than the fleet says.
+	// +optional
+	Rollout *BundleRollout `json:"rollout,omitempty"`
 	// BundleContent is what the clusters run.
 	BundleContent `json:",inline"`
-}
-
-// Placement picks clusters; a cluster is picked when it is named or when the selector matches its labels.
-type Placement struct {
-	// clusters are names of clusters. Naming one that is not in the fleet is no error: it gets the bundle when it joins.
-	// +optional
-	// +listType=set
-	Clusters []string `json:"clusters,omitempty"`
-	// clusterSelector picks clusters by their labels. An empty selector ({}) picks every cluster.
-	// +optional
-	ClusterSelector *metav1.LabelSelector `json:"clusterSelector,omitempty"`
 }
 
 // DriftPolicy says what happens when an object in a cluster no longer is as the bundle says.
@@ -317,10 +336,12 @@ const (
 // +enum
 type AdoptPolicy string
 
-// AdoptNever leaves the object and reports a conflict; AdoptAlways takes it over.
+// AdoptNever leaves the object and reports a conflict; AdoptIfEqual and AdoptAlways take it over.
 const (
 	// The object is left as it is, and the Work shows a conflict.
 	AdoptNever AdoptPolicy = "Never"
+	// The object is taken over when that changes no field of it; else the Work shows a conflict, and the fields.
+	AdoptIfEqual AdoptPolicy = "IfEqual"
 	// The object is taken over.
 	AdoptAlways AdoptPolicy = "Always"
 )
@@ -346,14 +367,31 @@ type BundleContent struct {
 	// +optional
 	Deletion DeletionPolicy `json:"deletion,omitempty"`
 	// adopt says what happens to objects that are there already and are not of this bundle: Never leaves them
-	// and reports a conflict, Always takes them over.
+	// and reports a conflict, IfEqual takes over those that are already as the bundle says, Always takes them over.
 	// +default="Never"
 	// +optional
 	Adopt AdoptPolicy `json:"adopt,omitempty"`
+	// dependsOn names bundles that must be ready in a cluster before this one comes or changes there; those that are not placed in the
+	// cluster are not waited for.
+	// +optional
+	// +listType=set
+	DependsOn []string `json:"dependsOn,omitempty"`
+	// ignore names fields that others own in the clusters: they are left as they are there.
+	// +optional
+	// +listType=atomic
+	Ignore []IgnoredFields `json:"ignore,omitempty"`
 	// plainSecrets must say Allow when the manifests have a Secret with data: everybody who reads the log reads it,
 	// and it is on the disk of every member. Else it is refused.
 	// +optional
 	PlainSecrets PlainSecrets `json:"plainSecrets,omitempty"`
+	// overrides change what some clusters run of the manifests, one after the other.
+	// +optional
+	// +listType=atomic
+	Overrides []Override `json:"overrides,omitempty"`
+	// division divides the pods of objects among the clusters. What it says comes after the overrides.
+	// +optional
+	// +listType=atomic
+	Division []Division `json:"division,omitempty"`
 	// manifests are the Kubernetes objects, of any kind, whole.
 	// +optional
 	// +listType=atomic
@@ -424,81 +462,6 @@ type BundleRevisionList struct {
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 
-// Rollout is one change of one bundle on its way through the clusters. Only the leader writes it.
-type Rollout struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
-
-	Spec   RolloutSpec   `json:"spec,omitempty"`
-	Status RolloutStatus `json:"status,omitempty"`
-}
-
-// RolloutSpec is the frozen decision.
-type RolloutSpec struct {
-	// bundle is the name of the bundle.
-	Bundle string `json:"bundle"`
-	// bundleUID tells this bundle from earlier ones of the same name.
-	BundleUID string `json:"bundleUID"`
-	// revision names the BundleRevision that is rolled out.
-	Revision string `json:"revision"`
-	// waves are granted one after the other.
-	// +optional
-	// +listType=atomic
-	Waves []Wave `json:"waves,omitempty"`
-}
-
-// Wave is the clusters that are granted a change at the same time.
-type Wave struct {
-	// clusters that get the revision.
-	// +optional
-	// +listType=set
-	Clusters []string `json:"clusters,omitempty"`
-	// withdraw are clusters that no longer are placed and lose the bundle.
-	// +optional
-	// +listType=set
-	Withdraw []string `json:"withdraw,omitempty"`
-}
-
-// RolloutPhase is where a rollout is.
-// +enum
-type RolloutPhase string
-
-// The phases of a rollout.
-const (
-	// Waves are granted, one after the other.
-	RolloutRunning RolloutPhase = "Running"
-	// Every cluster has its grant, and is healthy.
-	RolloutComplete RolloutPhase = "Complete"
-	// A newer rollout of the bundle took its place.
-	RolloutSuperseded RolloutPhase = "Superseded"
-)
-
-// RolloutStatus is how far the rollout is.
-type RolloutStatus struct {
-	// phase is Running, Complete, or Superseded by a newer one.
-	// +optional
-	Phase RolloutPhase `json:"phase,omitempty"`
-	// wave is the number of the wave that was granted last, from 1.
-	// +optional
-	Wave int32 `json:"wave,omitempty"`
-	// conditions: Ready is true when every cluster of the last wave is healthy.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
-}
-
-// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
-
-// RolloutList is a list of Rollout.
-type RolloutList struct {
-	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata,omitempty"`
-	Items           []Rollout `json:"items"`
-}
-
-// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
-
 // Work is one bundle in one cluster: wanted, granted, applied. It is computed by the member that is asked, from
 // the log and from what the cluster's member last reported; it is not stored. Its name is BUNDLE.CLUSTER.
 type Work struct {
@@ -521,6 +484,9 @@ type WorkSpec struct {
 	// granted names the revision that the log allows the cluster to run; empty when none is, or when it is withdrawn.
 	// +optional
 	Granted string `json:"granted,omitempty"`
+	// frozen is what the granted revision takes from the cluster, as it was when it was granted.
+	// +optional
+	Frozen *Frozen `json:"frozen,omitempty"`
 }
 
 // Health of the objects of a bundle in a cluster, by kstatus.
@@ -541,6 +507,10 @@ const (
 
 // WorkStatus is what the cluster's own member reported last.
 type WorkStatus struct {
+	// grant is the revision of the log that wrote the grant that all this is about. A bundle may be granted again what it runs, and
+	// what was said before is not of the new grant.
+	// +optional
+	Grant int64 `json:"grant,omitempty"`
 	// applied names the revision that the cluster runs.
 	// +optional
 	Applied string `json:"applied,omitempty"`
@@ -589,11 +559,15 @@ type Foresight struct {
 	Deletions int32 `json:"deletions,omitempty"`
 }
 
-// Reasons of a Work's condition Ready that others decide by. With both, nothing is done in the cluster.
+// Reasons of a Work's condition Ready that others decide by. With these, nothing is done in the cluster.
 const (
 	ReasonObserving = "Observing" // the cluster only looks, until a person says go
+	ReasonSuspended = "Suspended" // a person stopped it, of the bundle or of the cluster
 	ReasonOldGrant  = "OldGrant"  // the cluster has acted on something newer than what it is granted
 )
+
+// ReasonNotRendered is of a Problem that keeps a cluster from the revision that it is granted: an override cannot be applied there.
+const ReasonNotRendered = "NotRendered"
 
 // ObjectRef names an object in a cluster.
 type ObjectRef struct {
@@ -621,7 +595,7 @@ type Drift struct {
 // Problem is one object that is not as it should be, and why.
 type Problem struct {
 	ObjectRef `json:",inline"`
-	// reason is one word: Conflict, Refused, NotEstablished, Unhealthy, PruneFailed, UnknownKind.
+	// reason is one word: Conflict, Refused, NotEstablished, Unhealthy, PruneFailed, UnknownKind, NotRendered.
 	Reason string `json:"reason"`
 	// message says why, for people, at most 512 bytes.
 	Message string `json:"message"`

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -29,6 +28,7 @@ func ValidateFleet(f *Fleet, fleet string) field.ErrorList {
 		errs = append(errs, field.Invalid(pathSpec.Child("leader"), p, "must be either a cluster or a region"))
 	}
 	errs = append(errs, validateHistory(pathSpec.Child("history"), f.Spec.History)...)
+	errs = append(errs, validateFleetRollout(pathSpec.Child("rollout"), f.Spec.Rollout)...)
 	return append(errs, validateBackup(pathSpec.Child("backup"), f.Spec.Backup)...)
 }
 
@@ -53,7 +53,12 @@ func ValidateCluster(c *Cluster) field.ErrorList {
 		errs = append(errs, validateLabelName(pathSpec.Child("zone"), c.Spec.Zone)...)
 	}
 	errs = append(errs, validateEnum(pathSpec.Child("voting"), c.Spec.Voting, VotingEligible, VotingNever)...)
-	return append(errs, validateEnum(pathSpec.Child("rights"), c.Spec.Rights, RightsAdmin, RightsOwnObjects, RightsReadOnly)...)
+	errs = append(errs, validateEnum(pathSpec.Child("rights"), c.Spec.Rights, RightsAdmin, RightsOwnObjects, RightsReadOnly)...)
+	if c.Spec.Availability != "" {
+		errs = append(errs, validateEnum(pathSpec.Child("availability"), c.Spec.Availability, AvailabilityActive, AvailabilityCordoned, AvailabilityDrained)...)
+	}
+	errs = append(errs, validateCost(field.NewPath("metadata", "labels").Key(LabelCost), c.Labels)...)
+	return append(errs, validateTaints(pathSpec.Child("taints"), c.Spec.Taints)...)
 }
 
 // ValidateUser checks a user.
@@ -72,28 +77,36 @@ func ValidateUser(u *User) field.ErrorList {
 func ValidateBundle(b *Bundle) field.ErrorList {
 	errs := validateLabelName(pathName, b.Name)
 	errs = append(errs, validatePlacement(pathSpec.Child("placement"), b.Spec.Placement)...)
+	errs = append(errs, validateBundleRollout(pathSpec.Child("rollout"), b.Spec.Rollout)...)
 	errs = append(errs, validateEnum(pathSpec.Child("drift"), b.Spec.Drift, DriftCorrect, DriftReport)...)
 	errs = append(errs, validateEnum(pathSpec.Child("deletion"), b.Spec.Deletion, DeletionPrune, DeletionOrphan)...)
-	errs = append(errs, validateEnum(pathSpec.Child("adopt"), b.Spec.Adopt, AdoptNever, AdoptAlways)...)
+	errs = append(errs, validateEnum(pathSpec.Child("adopt"), b.Spec.Adopt, AdoptNever, AdoptIfEqual, AdoptAlways)...)
+	errs = append(errs, validateDependsOn(pathSpec.Child("dependsOn"), b)...)
+	errs = append(errs, validateIgnore(pathSpec.Child("ignore"), b.Spec.Ignore)...)
 	if b.Spec.PlainSecrets != "" {
 		errs = append(errs, validateEnum(pathSpec.Child("plainSecrets"), b.Spec.PlainSecrets, PlainSecretsAllow)...)
 	}
+	errs = append(errs, validateOverrides(pathSpec.Child("overrides"), b.Spec.Overrides)...)
+	errs = append(errs, validateDivision(pathSpec.Child("division"), b.Spec.Division)...)
 	return append(errs, validateManifests(pathSpec.Child("manifests"), b.Spec.BundleContent)...)
 }
 
-func validatePlacement(at *field.Path, p Placement) field.ErrorList {
-	var errs field.ErrorList
-	seen := map[string]bool{}
-	for i, name := range p.Clusters {
-		errs = append(errs, validateLabelName(at.Child("clusters").Index(i), name)...)
-		if seen[name] {
-			errs = append(errs, field.Duplicate(at.Child("clusters").Index(i), name))
-		}
-		seen[name] = true
+// maxDependsOn is how many bundles one may depend on.
+const maxDependsOn = 32
+
+func validateDependsOn(at *field.Path, b *Bundle) field.ErrorList {
+	if n := len(b.Spec.DependsOn); n > maxDependsOn {
+		return field.ErrorList{field.TooMany(at, n, maxDependsOn)}
 	}
-	if p.ClusterSelector != nil {
-		errs = append(errs, metav1validation.ValidateLabelSelector(p.ClusterSelector,
-			metav1validation.LabelSelectorValidationOptions{}, at.Child("clusterSelector"))...)
+	var errs field.ErrorList
+	for i, name := range b.Spec.DependsOn {
+		errs = append(errs, validateLabelName(at.Index(i), name)...)
+		if name == b.Name {
+			errs = append(errs, field.Invalid(at.Index(i), name, "a bundle does not depend on itself"))
+		}
+		if slices.Contains(b.Spec.DependsOn[:i], name) {
+			errs = append(errs, field.Duplicate(at.Index(i), name))
+		}
 	}
 	return errs
 }

@@ -8,6 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -132,6 +133,14 @@ func TestPlacementAndPolicies(t *testing.T) {
 		"a label that is none": {func(b *Bundle) {
 			b.Spec.Placement.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"-": "x"}}
 		}, []string{"spec.placement.clusterSelector.matchLabels"}},
+		"what it depends on": {func(b *Bundle) { b.Spec.DependsOn = []string{b.Name, "base", "base", "a.b"} },
+			[]string{"spec.dependsOn[0]", "spec.dependsOn[2]", "spec.dependsOn[3]"}},
+		"fields that it ignores": {func(b *Bundle) {
+			b.Spec.Ignore = []IgnoredFields{{Target: Target{Kind: "Deployment"}, Paths: []string{"/spec/replicas", "/spec/replicas"}}, {}, {Target: Target{Kind: "Job"}, Paths: []string{"spec", "/kind"}}}
+		}, []string{"spec.ignore[0].paths[1]", "spec.ignore[1].target.kind", "spec.ignore[1].paths", "spec.ignore[2].paths[0]", "spec.ignore[2].paths[1]"}},
+		"an order that is none": {func(b *Bundle) {
+			b.Spec.Manifests = []runtime.RawExtension{{Raw: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","annotations":{"fleet.hanse.dev/order":"first"}}}`)}}
+		}, []string{"spec.manifests[0].metadata.annotations[fleet.hanse.dev/order]"}},
 		"policies of no name": {func(b *Bundle) { b.Spec.Drift, b.Spec.Deletion, b.Spec.Adopt = "a", "b", "c" }, []string{"spec.drift", "spec.deletion", "spec.adopt"}},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -222,5 +231,66 @@ func TestEqualManifestsHaveOneForm(t *testing.T) {
 		if string(a.Manifests[i].Raw) != string(b.Manifests[i].Raw) {
 			t.Errorf("%s and %s", a.Manifests[i].Raw, b.Manifests[i].Raw)
 		}
+	}
+}
+
+func TestRolloutSettings(t *testing.T) {
+	canary := func(v intstr.IntOrString) *intstr.IntOrString { return &v }
+	for name, c := range map[string]struct {
+		fleet  FleetRollout
+		bundle BundleRollout
+		want   string
+	}{
+		"nothing said is fine":                   {},
+		"a label that is none":                   {fleet: FleetRollout{Domain: "a b"}, want: "spec.rollout.domain"},
+		"fewer than no domains":                  {fleet: FleetRollout{MaxDomains: -1}, want: "spec.rollout.maxDomains"},
+		"a deadline before a failure can last":   {bundle: BundleRollout{ProgressDeadline: &metav1.Duration{Duration: time.Second}}, want: "spec.rollout.progressDeadline"},
+		"a deadline":                             {bundle: BundleRollout{ProgressDeadline: &metav1.Duration{Duration: time.Minute}}},
+		"a soak that ends before it begins":      {fleet: FleetRollout{Soak: &metav1.Duration{Duration: -1}}, want: "spec.rollout.soak"},
+		"a reason of two lines":                  {fleet: FleetRollout{Freeze: &Freeze{Reason: "a\nb"}}, want: "spec.rollout.freeze.reason"},
+		"no canary at all":                       {bundle: BundleRollout{Canary: canary(intstr.FromInt32(0))}, want: "spec.rollout.canary"},
+		"more than all":                          {bundle: BundleRollout{Canary: canary(intstr.FromString("101%"))}, want: "spec.rollout.canary"},
+		"a canary that is no number":             {bundle: BundleRollout{Canary: canary(intstr.FromString("few"))}, want: "spec.rollout.canary"},
+		"a tenth first is fine":                  {bundle: BundleRollout{Canary: canary(intstr.FromString("10%"))}},
+		"a stage without a name":                 {bundle: BundleRollout{Stages: []RolloutStage{{}}}, want: "spec.rollout.stages[0].name"},
+		"two stages of one name":                 {bundle: BundleRollout{Stages: []RolloutStage{{Name: "a"}, {Name: "a"}}}, want: "spec.rollout.stages[1].name"},
+		"the stage of the others":                {bundle: BundleRollout{Stages: []RolloutStage{{Name: StageOthers}}}, want: "spec.rollout.stages[0].name"},
+		"a fault domain that is no label":        {bundle: BundleRollout{Stages: []RolloutStage{{Name: "a", Domains: []string{"e u"}}}}, want: "spec.rollout.stages[0].domains[0]"},
+		"a selector that selects nothing":        {bundle: BundleRollout{Stages: []RolloutStage{{Name: "a", ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"a b": "c"}}}}}, want: "spec.rollout.stages[0].clusterSelector.matchLabels"},
+		"a stage that waits for somebody":        {bundle: BundleRollout{Stages: []RolloutStage{{Name: "a", Approval: "Perhaps"}}}, want: "spec.rollout.stages[0].approval"},
+		"a window by the clocks of a place":      {bundle: BundleRollout{Windows: []RolloutWindow{{Days: []Day{Monday, Friday}, Start: "22:00", End: "06:00", TimeZone: "Europe/Berlin"}, {}}}},
+		"a gate":                                 {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors", Metric: &MetricGate{URL: "https://prometheus.example/prom", Query: "up", Must: "<= 1e-3"}}}}},
+		"a gate that asks nothing":               {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors"}}}, want: "spec.rollout.gates[0].metric"},
+		"a gate that asks nobody":                {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors", Metric: &MetricGate{URL: "prometheus:9090", Query: "up", Must: "== 1"}}}}, want: "spec.rollout.gates[0].metric.url"},
+		"a password that everybody reads":        {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors", Metric: &MetricGate{URL: "http://a:b@prometheus", Query: "up", Must: "== 1"}}}}, want: "spec.rollout.gates[0].metric.url"},
+		"no query":                               {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors", Metric: &MetricGate{URL: "http://prometheus", Must: "== 1"}}}}, want: "spec.rollout.gates[0].metric.query"},
+		"a comparison with nothing":              {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors", Metric: &MetricGate{URL: "http://prometheus", Query: "up", Must: "<"}}}}, want: "spec.rollout.gates[0].metric.must"},
+		"a gate that is asked all the time":      {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors", Metric: &MetricGate{URL: "http://prometheus", Query: "up", Must: "> 1", Every: &metav1.Duration{Duration: time.Second}}}}}, want: "spec.rollout.gates[0].metric.every"},
+		"an answer that is waited for long":      {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors", Metric: &MetricGate{URL: "http://prometheus", Query: "up", Must: "> 1", Timeout: &metav1.Duration{Duration: time.Minute}}}}}, want: "spec.rollout.gates[0].metric.timeout"},
+		"a stage's gate of the bundle's name":    {bundle: BundleRollout{Gates: []RolloutGate{{Name: "a", Metric: &MetricGate{URL: "http://prometheus", Query: "up", Must: "> 1"}}}, Stages: []RolloutStage{{Name: "a", Gates: []RolloutGate{{Name: "a", Metric: &MetricGate{URL: "http://prometheus", Query: "up", Must: "> 1"}}}}}}, want: "spec.rollout.stages[0].gates[0].name"},
+		"a day that is none":                     {bundle: BundleRollout{Windows: []RolloutWindow{{Days: []Day{"Someday"}}}}, want: "spec.rollout.windows[0].days[0]"},
+		"a day twice":                            {bundle: BundleRollout{Windows: []RolloutWindow{{Days: []Day{Monday, Monday}}}}, want: "spec.rollout.windows[0].days[1]"},
+		"a start that no clock shows":            {bundle: BundleRollout{Windows: []RolloutWindow{{Start: "24:00"}}}, want: "spec.rollout.windows[0].start"},
+		"an end that no clock shows":             {bundle: BundleRollout{Windows: []RolloutWindow{{End: "9:00"}}}, want: "spec.rollout.windows[0].end"},
+		"a minute that no clock shows":           {bundle: BundleRollout{Windows: []RolloutWindow{{End: "09:60"}}}, want: "spec.rollout.windows[0].end"},
+		"a window of no time":                    {bundle: BundleRollout{Windows: []RolloutWindow{{Start: "09:00", End: "09:00"}}}, want: "spec.rollout.windows[0].end"},
+		"a place without clocks":                 {bundle: BundleRollout{Stages: []RolloutStage{{Name: "a", Windows: []RolloutWindow{{TimeZone: "Mars/Base"}}}}}, want: "spec.rollout.stages[0].windows[0].timeZone"},
+		"the place where a member happens to be": {bundle: BundleRollout{Windows: []RolloutWindow{{TimeZone: "Local"}}}, want: "spec.rollout.windows[0].timeZone"},
+		"an approval that nobody knows":          {bundle: BundleRollout{Approval: "Perhaps"}, want: "spec.rollout.approval"},
+		"fewer than no failures are no limit":    {bundle: BundleRollout{MaxFailures: -1}, want: "spec.rollout.maxFailures"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &Fleet{ObjectMeta: metav1.ObjectMeta{Name: "acme"}, Spec: FleetSpec{Voters: 3, Rollout: &c.fleet}}
+			b := &Bundle{ObjectMeta: metav1.ObjectMeta{Name: "shop"}, Spec: BundleSpec{Rollout: &c.bundle}}
+			SetBundleDefaults(b)
+			errs := append(ValidateFleet(f, "acme"), ValidateBundle(b)...)
+			var fields []string
+			for _, e := range errs {
+				fields = append(fields, e.Field)
+			}
+			if got := strings.Join(fields, " "); got != c.want {
+				t.Errorf("fields %q, want %q: %v", got, c.want, errs)
+			}
+		})
 	}
 }

@@ -86,6 +86,11 @@ func (in BundleRevisionSpec) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BundleRollout) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.BundleRollout"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in BundleSpec) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.BundleSpec"
 }
@@ -118,6 +123,11 @@ func (in ChangeSpec) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Cluster) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Cluster"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterDeletions) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ClusterDeletions"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -161,8 +171,23 @@ func (in ClusterStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DeletionBound) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.DeletionBound"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DeletionCap) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.DeletionCap"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in DiskReading) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.DiskReading"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Division) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Division"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -181,6 +206,11 @@ func (in FleetList) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FleetRollout) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.FleetRollout"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in FleetSpec) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.FleetSpec"
 }
@@ -196,6 +226,26 @@ func (in Foresight) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Freeze) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Freeze"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Frozen) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Frozen"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FrozenValue) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.FrozenValue"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in GateStatus) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.GateStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Grant) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Grant"
 }
@@ -203,6 +253,16 @@ func (in Grant) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in HistorySpec) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.HistorySpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in IgnoredFields) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.IgnoredFields"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ImageOverride) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ImageOverride"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -236,6 +296,11 @@ func (in MemberServer) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in MetricGate) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.MetricGate"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ObjectRef) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.ObjectRef"
 }
@@ -243,6 +308,16 @@ func (in ObjectRef) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Observing) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Observing"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Override) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Override"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Patch) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Patch"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -276,6 +351,11 @@ func (in ReadingSource) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ReplicasOverride) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ReplicasOverride"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ResumeRequest) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.ResumeRequest"
 }
@@ -296,8 +376,28 @@ func (in Rollout) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RolloutDeletions) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RolloutDeletions"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RolloutFleetStatus) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RolloutFleetStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RolloutGate) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RolloutGate"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RolloutList) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.RolloutList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RolloutOrders) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RolloutOrders"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -306,13 +406,33 @@ func (in RolloutSpec) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RolloutStage) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RolloutStage"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RolloutStatus) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.RolloutStatus"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RolloutWait) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RolloutWait"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RolloutWindow) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RolloutWindow"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RoundTripReading) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.RoundTripReading"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SpreadConstraint) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.SpreadConstraint"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -326,6 +446,16 @@ func (in StorageReading) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Taint) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Taint"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Target) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Target"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in TokenAnswer) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.TokenAnswer"
 }
@@ -333,6 +463,11 @@ func (in TokenAnswer) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in TokenRequest) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.TokenRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Toleration) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Toleration"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -363,6 +498,16 @@ func (in VoterChange) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Wave) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Wave"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in WaveStatus) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.WaveStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Weight) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Weight"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

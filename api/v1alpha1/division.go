@@ -1,0 +1,44 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// DivideBy says by what a number of pods is divided.
+// +enum
+type DivideBy string
+
+// What the parts go by.
+const (
+	// The weights that the division gives the clusters.
+	DivideByWeight DivideBy = "Weight"
+	// How many cores are free in them. Who has some keeps them; only what comes on top goes by it.
+	DivideByFreeCapacity DivideBy = "FreeCapacity"
+)
+
+// Division divides the pods of one object among the clusters that the bundle is placed in: the number is that of the manifest,
+// and the parts add up to it. Each cluster's part is frozen when a revision is granted to it; what others have been granted of
+// that revision stays, so one that comes later gets what is left. An object that no division names has its number in each cluster.
+type Division struct {
+	// target names one object, a Deployment, ReplicaSet, StatefulSet or Job.
+	Target Target `json:"target"`
+	// by is Weight or FreeCapacity: Weight.
+	// +optional
+	By DivideBy `json:"by,omitempty"`
+	// weights of the clusters; the first that is for a cluster counts, and one that none is for has no part. Without any, all weigh
+	// the same.
+	// +optional
+	// +listType=atomic
+	Weights []Weight `json:"weights,omitempty"`
+}
+
+// Weight is how much some clusters weigh.
+type Weight struct {
+	// clusters are names of clusters that it is for.
+	// +optional
+	// +listType=atomic
+	Clusters []string `json:"clusters,omitempty"`
+	// clusterSelector is for clusters by their labels.
+	// +optional
+	ClusterSelector *metav1.LabelSelector `json:"clusterSelector,omitempty"`
+	// weight is how much each of them weighs, 0 to 1000000.
+	Weight int32 `json:"weight"`
+}

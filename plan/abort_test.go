@@ -1,0 +1,72 @@
+package plan_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// orderTo says something to the rollout of a bundle that came last.
+func (w *world) orderTo(bundle string, say func(*v1alpha1.RolloutOrders)) {
+	say(&w.newest(bundle).Spec.Orders)
+	w.rest()
+}
+
+func abort(o *v1alpha1.RolloutOrders) { o.Aborted = true }
+func goOn(o *v1alpha1.RolloutOrders)  { o.Aborted = false }
+
+// abortedDeletion is a fleet from which the bundle is deleted, and a person ended that in ap.
+func abortedDeletion(t *testing.T) *world {
+	w := sixClusters(t)
+	w.erase("shop")
+	w.rest()
+	w.orderTo("shop", abort)
+	w.settle()
+	w.is("ap1 shop withdraw held", "ap2 shop withdraw held", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1")
+	return w
+}
+
+func TestAnAbortedDeletionGoesOn(t *testing.T) {
+	t.Run("when a person takes the abort back", func(t *testing.T) {
+		w := abortedDeletion(t)
+		w.orderTo("shop", goOn)
+		w.settle()
+		w.is()
+	})
+	t.Run("when a later bundle of the name is deleted", func(t *testing.T) {
+		w := abortedDeletion(t)
+		w.apply("shop", "us1")
+		w.rest()
+		w.erase("shop")
+		w.settle()
+		w.is()
+	})
+}
+
+func TestAnAbortedChangeGoesOnWhenAPersonTakesTheAbortBack(t *testing.T) {
+	w := badChange(t)
+	w.orderTo("shop", abort)
+	w.settle()
+	w.orderTo("shop", goOn)
+	w.settle()
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2")
+}
+
+func TestWhoJoinsAfterTwoAbortsGetsARolloutOfItsOwn(t *testing.T) {
+	w := sixClusters(t)
+	w.apply("shop")
+	w.rest()
+	w.orderTo("shop", abort)
+	for _, joins := range []string{"eu3", "eu4"} {
+		w.later(time.Second)
+		w.join(joins)
+		w.rest()
+		w.orderTo("shop", abort)
+	}
+	w.join("eu5")
+	w.settle()
+	if g := w.grants["shop"]["eu5"]; grantText(g) != "1" || w.rollouts["shop-00000001-1.4"] == nil {
+		t.Errorf("%s", w)
+	}
+}

@@ -1,0 +1,61 @@
+package plan
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+func TestBundlesMeetInTheObjectsThatBothBring(t *testing.T) {
+	object := func(kind, namespace, name string) v1alpha1.ObjectRef {
+		return v1alpha1.ObjectRef{APIVersion: "apps/v1", Kind: kind, Namespace: namespace, Name: name}
+	}
+	web := object("Deployment", "shop", "web")
+	beta := web
+	beta.APIVersion = "apps/v1beta1"
+	others := []v1alpha1.ObjectRef{object("Deployment", "shop", "api"), object("StatefulSet", "shop", "web"), object("Deployment", "store", "web")}
+	for name, c := range map[string]struct {
+		a, b []v1alpha1.ObjectRef
+		want bool
+	}{
+		"the same object":                         {[]v1alpha1.ObjectRef{web}, []v1alpha1.ObjectRef{others[0], web}, true},
+		"in another version of its kind":          {[]v1alpha1.ObjectRef{web}, []v1alpha1.ObjectRef{beta}, true},
+		"another name, kind or namespace":         {[]v1alpha1.ObjectRef{web}, others, false},
+		"no namespace is the namespace default":   {[]v1alpha1.ObjectRef{object("Job", "", "x")}, []v1alpha1.ObjectRef{object("Job", "default", "x")}, true},
+		"names that only look alike together":     {[]v1alpha1.ObjectRef{object("Job", "ab", "c")}, []v1alpha1.ObjectRef{object("Job", "a", "bc")}, false},
+		"a bundle that brings nothing meets none": {nil, []v1alpha1.ObjectRef{web}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := ClaimsOf(c.a).Meet(ClaimsOf(c.b)); got != c.want || ClaimsOf(c.b).Meet(ClaimsOf(c.a)) != c.want {
+				t.Errorf("they meet: %v, want %v", got, c.want)
+			}
+			if ref, got := Shared(c.a, c.b); got != c.want || got && Identify(ref) != Identify(c.a[0]) {
+				t.Errorf("they share %v: %v, want %v", ref, got, c.want)
+			}
+		})
+	}
+}
+
+// BenchmarkMeet is one bundle of many objects against a thousand bundles.
+func BenchmarkMeet(b *testing.B) {
+	bundle := func(n, objects int) Claims {
+		var refs []v1alpha1.ObjectRef
+		for i := range objects {
+			refs = append(refs, v1alpha1.ObjectRef{APIVersion: "v1", Kind: "ConfigMap", Namespace: fmt.Sprint("b", n), Name: fmt.Sprint(i)})
+		}
+		return ClaimsOf(refs)
+	}
+	mine := bundle(-1, 5000)
+	var others []Claims
+	for n := range 1000 {
+		others = append(others, bundle(n, 100))
+	}
+	for b.Loop() {
+		for _, other := range others {
+			if mine.Meet(other) {
+				b.Fatal("they share nothing")
+			}
+		}
+	}
+}

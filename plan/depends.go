@@ -1,0 +1,86 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// lacks says what a wave waits for before its bundle takes the fault domain: other bundles that are not ready there yet. Once it has
+// the domain it waits for none: they may be waiting for the domain themselves. What a later stage brings there waits when its turn comes.
+func (c *course) lacks(w v1alpha1.Wave) string {
+	r := c.active
+	if c.bundle == nil || len(c.bundle.Spec.DependsOn) == 0 || slices.Contains(r.Status.InChange, w.Domain) {
+		return ""
+	}
+	var clusters []string
+	for i, of := range r.Spec.Waves {
+		if of.Domain == w.Domain && of.Stage == w.Stage && !r.Status.Waves[i].Over() {
+			clusters = append(clusters, of.Clusters...)
+		}
+	}
+	for _, name := range c.bundle.Spec.DependsOn {
+		on := c.courses[name]
+		if on == nil || on.bundle == nil {
+			return fmt.Sprintf("waits for bundle %s, which is not there; write it, or take it out of spec.dependsOn", name)
+		}
+		late := slices.DeleteFunc(slices.Clone(clusters), on.readyIn)
+		if len(late) > 0 {
+			return fmt.Sprintf("%s waits for bundle %s, which is not ready in %s: hanse explain %s", named(w.Domain), name, fewNames(late), name)
+		}
+	}
+	return ""
+}
+
+// readyIn says that a cluster runs what it is to run of a bundle, healthy, or is to run nothing of it, or that the bundle itself waits for
+// it no more.
+func (c *course) readyIn(cluster string) bool {
+	if c.wentOnWithout(cluster) {
+		return true
+	}
+	need, needs := c.wanted[cluster]
+	if !c.known || needs && !need.withdraw {
+		return false
+	}
+	g, has := c.grantOf(cluster)
+	return !has || g.Withdraw || !g.Held && c.sound(cluster, g)
+}
+
+// wentOnWithout says that the bundle, as it is now, was given to a cluster and does not wait until it is healthy there: a person said to go on
+// despite it, or its change is complete and could bear that it failed.
+func (c *course) wentOnWithout(cluster string) bool {
+	g, has := c.grantOf(cluster)
+	for r := range c.all() {
+		if r.Spec.BundleUID != string(c.bundle.UID) || r.Spec.Generation != c.bundle.Generation || !has || g.Revision != r.Spec.Revision {
+			continue
+		}
+		failed := func(s v1alpha1.WaveStatus) bool { return slices.Contains(s.Failed, cluster) }
+		if slices.Contains(r.Spec.Orders.Despite, cluster) || r.Status.Phase == v1alpha1.RolloutComplete && slices.ContainsFunc(r.Status.Waves, failed) {
+			return true
+		}
+	}
+	return false
+}
+
+// Cycle is a way from a bundle back to itself by what bundles depend on, nil when there is none. The bundle is its first and its last.
+func Cycle(bundle string, dependsOn func(bundle string) []string) []string {
+	seen := map[string]bool{}
+	var back func(from string) []string
+	back = func(from string) []string {
+		for _, on := range dependsOn(from) {
+			if on == bundle {
+				return []string{from, bundle}
+			}
+			if seen[on] {
+				continue
+			}
+			seen[on] = true
+			if way := back(on); way != nil {
+				return append([]string{from}, way...)
+			}
+		}
+		return nil
+	}
+	return back(bundle)
+}

@@ -1,0 +1,127 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// addLate gives a rollout that runs waves for those that came too late for its others: who was away and is back, who has joined, who
+// is picked no more. Who joins gets the last good revision first.
+func (c *course) addLate() {
+	r := c.active
+	late := c.reachable(c.wanted)
+	good := c.lastGood(r.Spec.Generation)
+	for i, w := range r.Spec.Waves {
+		if r.Status.Waves[i].Over() {
+			continue
+		}
+		for _, cluster := range slices.Concat(w.Clusters, w.Withdraw) {
+			delete(late, cluster)
+		}
+	}
+	for cluster, n := range late {
+		if c.presence(cluster) != here {
+			delete(late, cluster)
+			continue
+		}
+		if _, has := c.grantOf(cluster); !has && !n.withdraw && good != nil {
+			late[cluster] = need{instead: good.Spec.Revision}
+		}
+	}
+	waves := c.cut(late, r.Status.InChange)
+	r.Spec.Waves = append(slices.Clone(r.Spec.Waves), waves...)
+	r.Status.Waves = append(slices.Clone(r.Status.Waves), make([]v1alpha1.WaveStatus, len(waves))...)
+}
+
+// beginForJoiners gives the last good revision to clusters that join while the newest one is aborted. The others keep what they have.
+func (c *course) beginForJoiners() {
+	if good := c.lastGood(c.change().generation); good != nil {
+		c.begin(c.reachable(c.wanted), change{uid: good.Spec.BundleUID, revision: good.Spec.Revision, generation: good.Spec.Generation})
+	}
+}
+
+// hasJoinedNot says that a cluster has, or had, something of the bundle: after an abort it keeps what it has.
+func (c *course) hasJoinedNot(cluster string, n need) bool {
+	_, has := c.grantOf(cluster)
+	return n.withdraw || has
+}
+
+// lastGood is the newest rollout that went to its end with an earlier generation, nil when there is none.
+func (c *course) lastGood(generation int64) (best *v1alpha1.Rollout) {
+	for _, r := range c.rollouts {
+		if c.good(r) && r.Spec.Generation < generation && newer(r, best) {
+			best = r
+		}
+	}
+	return best
+}
+
+// good says that a rollout of this bundle went through, somewhere.
+func (c *course) good(r *v1alpha1.Rollout) bool {
+	settled := slices.ContainsFunc(r.Status.Waves, func(s v1alpha1.WaveStatus) bool { return s.Settled != nil })
+	there := c.Revisions == nil || c.Revisions[r.Spec.Revision]
+	return r.Status.Phase == v1alpha1.RolloutComplete && settled && there && c.bundle != nil && r.Spec.BundleUID == string(c.bundle.UID)
+}
+
+func newer(r, than *v1alpha1.Rollout) bool {
+	if than == nil || r.Spec.Generation != than.Spec.Generation {
+		return than == nil || r.Spec.Generation > than.Spec.Generation
+	}
+	return r.Spec.Number > than.Spec.Number
+}
+
+// trim takes out of the waves to come who does not need them any more, and whoever is away: they are owed. A wave without anybody goes.
+func (c *course) trim() {
+	r := c.running()
+	if r == nil {
+		return
+	}
+	var waves []v1alpha1.Wave
+	var statuses []v1alpha1.WaveStatus
+	h := c.homes()
+	for i, w := range r.Spec.Waves {
+		if s := r.Status.Waves[i]; s.Granted != nil {
+			waves, statuses = append(waves, w), append(statuses, s)
+			continue
+		}
+		w.Clusters, w.Withdraw = h.still(w, w.Clusters, false), h.still(w, w.Withdraw, true)
+		if len(w.Clusters)+len(w.Withdraw) > 0 {
+			waves, statuses = append(waves, w), append(statuses, v1alpha1.WaveStatus{})
+		}
+	}
+	r.Spec.Waves, r.Status.Waves = waves, statuses
+	c.letGo()
+	if len(r.Status.InChange) == 0 && r.Spec.Domain != c.Fleet.Domain { // it goes on by what the fleet says now
+		c.goBy(c.Fleet.Domain)
+		c.trim()
+	}
+}
+
+// still are the clusters of a wave that need it still, and can be given it. Who is in another fault domain or stage by now gets it there.
+func (h homes) still(w v1alpha1.Wave, clusters []string, withdraw bool) (left []string) {
+	for _, cluster := range clusters {
+		n, needs := h.wanted[cluster]
+		if needs && n.withdraw == withdraw && !h.beyond(cluster) && h.of(cluster) == w.Domain && h.stageOf(cluster) == w.Stage {
+			left = append(left, cluster)
+		}
+	}
+	return left
+}
+
+// owed are the clusters that need something, and are in no wave to come.
+func (c *course) owed() (clusters []string) {
+	if !c.known {
+		return c.active.Status.Owed
+	}
+	owed := maps.Clone(c.wanted)
+	for i, w := range c.active.Spec.Waves {
+		if !c.active.Status.Waves[i].Over() {
+			for _, cluster := range slices.Concat(w.Clusters, w.Withdraw) {
+				delete(owed, cluster)
+			}
+		}
+	}
+	return sorted(owed)
+}

@@ -1,0 +1,218 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// part is what clusters of one stage need; without stages there is one of all.
+type part struct {
+	stage string
+	needs map[string]need
+}
+
+// parts are the needs by stage, in the order of the stages. Clusters that may still do what they were granted come before: their fault
+// domain is in change until they have something newer, and nothing else could begin.
+func (c *course) parts(needs map[string]need) (parts []part) {
+	if len(c.active.Spec.Stages)+len(c.active.Spec.Windows) == 0 {
+		return []part{{needs: needs}}
+	}
+	by, h := map[bool]map[string]map[string]need{true: {}, false: {}}, c.homes()
+	for cluster, n := range needs {
+		stage, first := h.stageOf(cluster), h.dangles(cluster)
+		if by[first][stage] == nil {
+			by[first][stage] = map[string]need{}
+		}
+		by[first][stage][cluster] = n
+	}
+	for _, first := range []bool{true, false} {
+		for _, stage := range c.stages() {
+			parts = append(parts, part{stage: stage, needs: by[first][stage]})
+		}
+	}
+	return parts
+}
+
+// stages are the names of the stages, in their order: one without a name where there are none.
+func (c *course) stages() (names []string) {
+	if len(c.active.Spec.Stages) == 0 {
+		return []string{""}
+	}
+	for _, s := range c.active.Spec.Stages {
+		names = append(names, s.Name)
+	}
+	return append(names, v1alpha1.StageOthers)
+}
+
+// stageOf is the stage that a cluster is in.
+func (h homes) stageOf(cluster string) string {
+	for _, s := range h.active.Spec.Stages {
+		if cl := h.cluster(cluster); cl != nil && s.Has(cl, h.of(cluster)) {
+			return s.Name
+		}
+	}
+	stages := h.stages()
+	return stages[len(stages)-1]
+}
+
+// stageOf is what a rollout says of the stage of a wave.
+func stageOf(r *v1alpha1.Rollout, w v1alpha1.Wave) v1alpha1.RolloutStage {
+	if i := rankOf(r, w); i < len(r.Spec.Stages) {
+		return r.Spec.Stages[i]
+	}
+	return v1alpha1.RolloutStage{Name: w.Stage}
+}
+
+// rankOf is the place of a wave's stage among the stages; that of the others is behind them.
+func rankOf(r *v1alpha1.Rollout, w v1alpha1.Wave) int {
+	i := slices.IndexFunc(r.Spec.Stages, func(s v1alpha1.RolloutStage) bool { return s.Name == w.Stage })
+	if i < 0 {
+		return len(r.Spec.Stages)
+	}
+	return i
+}
+
+// rank is the place of the stage whose turn it is: the first that is not over. Who comes to one that has been settled, and waits there, holds
+// the later ones up no more.
+func (c *course) rank() int {
+	least := len(c.active.Spec.Stages)
+	for i, w := range c.active.Spec.Waves {
+		s := c.active.Status.Waves[i]
+		late := s.Granted == nil && c.waitOf(w) != nil && c.settledOnce(w.Stage)
+		if !s.Over() && !forJoiners(w) && !late {
+			least = min(least, rankOf(c.active, w))
+		}
+	}
+	return least
+}
+
+func (c *course) settledOnce(stage string) bool {
+	for i, w := range c.active.Spec.Waves {
+		if w.Stage == stage && c.active.Status.Waves[i].Settled != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// forJoiners says that a wave gives the last good revision, which the fleet has: it waits for no stage.
+func forJoiners(w v1alpha1.Wave) bool { return w.Revision != "" }
+
+// hasTurn says that a wave need not wait for other stages, where the turn is with the stage at rank.
+func (c *course) hasTurn(i, rank int) bool {
+	w := c.active.Spec.Waves[i]
+	return c.active.Spec.Orders.AllAtOnce || rankOf(c.active, w) <= rank || forJoiners(w) || c.underWay(w)
+}
+
+// underWay says that clusters of a wave to come may still do what a rollout before this one granted them.
+func (c *course) underWay(w v1alpha1.Wave) bool {
+	there := func(carried v1alpha1.Wave) bool { return carried.Domain == w.Domain }
+	return slices.ContainsFunc(c.active.Spec.Carried, there) && slices.ContainsFunc(slices.Concat(w.Clusters, w.Withdraw), c.homes().dangles)
+}
+
+// ahead says that a wave keeps its fault domain in change: it is granted, or comes to it by itself. What waits for another stage, or for a
+// person, lets others go on meanwhile.
+func (c *course) ahead(i, rank int) bool {
+	w, s := c.active.Spec.Waves[i], c.active.Status.Waves[i]
+	switch {
+	case s.Over():
+		return false
+	case s.Open() || c.underWay(w):
+		return true
+	}
+	return c.hasTurn(i, rank) && c.goesOn(w) && c.waitOf(w) == nil
+}
+
+// goesOn says that a wave to come is in a stage that has begun in its fault domain. Who has stages begins each anew, in the order of the domains.
+func (c *course) goesOn(w v1alpha1.Wave) bool {
+	there := func(other v1alpha1.Wave) bool { return other.Domain == w.Domain && other.Stage == w.Stage }
+	return len(c.active.Spec.Stages) == 0 || c.begun(there)
+}
+
+// waitOf is what a wave waits for that has its turn, nil for nothing. What is under way is finished, whatever window is open.
+func (c *course) waitOf(w v1alpha1.Wave) *v1alpha1.RolloutWait {
+	if c.active.Spec.Orders.AllAtOnce || forJoiners(w) {
+		return nil
+	}
+	wait, known := c.waits[w.Stage]
+	if !known {
+		wait = c.stageWaits(stageOf(c.active, w))
+		c.waits[w.Stage] = wait
+	}
+	if wait == nil || wait.For == v1alpha1.WaitForWindow && c.underWay(w) {
+		return nil
+	}
+	return wait.DeepCopy()
+}
+
+// stageWaits is what the waves of a stage wait for.
+func (c *course) stageWaits(stage v1alpha1.RolloutStage) *v1alpha1.RolloutWait {
+	if stage.Approval == v1alpha1.StageApprovalRequired && !c.letBegin(stage.Name) {
+		return &v1alpha1.RolloutWait{For: v1alpha1.WaitForApproval, Stage: stage.Name, Since: *c.stamp()}
+	}
+	windows := stage.Windows
+	if len(windows) == 0 {
+		windows = c.active.Spec.Windows
+	}
+	if open, opens := c.windowed(windows); !open {
+		return &v1alpha1.RolloutWait{For: v1alpha1.WaitForWindow, Stage: stage.Name, Since: *c.stamp(), Until: opens}
+	}
+	return nil
+}
+
+// letBegin says that a person let a stage begin, in this rollout or in one of the same change before it.
+func (c *course) letBegin(stage string) bool {
+	for r := range c.all() {
+		if r.Spec.BundleUID == c.active.Spec.BundleUID && r.Spec.Generation == c.active.Spec.Generation && slices.Contains(r.Spec.Orders.Stages, stage) {
+			return true
+		}
+	}
+	return slices.Contains(c.active.Spec.Orders.Stages, stage)
+}
+
+// keepsWaiting says that the rollout keeps a fault domain that it found unsettled, and waits for a person before it goes on there.
+func (c *course) keepsWaiting() bool {
+	r := c.running()
+	if r == nil {
+		return false
+	}
+	for i, w := range r.Spec.Waves {
+		if r.Status.Waves[i].Granted == nil && c.underWay(w) && c.waitOf(w) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// waiting keeps since when a stage waits for the same.
+func (c *course) waiting(before *v1alpha1.RolloutWait) {
+	if now := c.active.Status.Wait; now != nil && before != nil && now.For == before.For && now.Stage == before.Stage {
+		now.Since = before.Since
+	}
+}
+
+// waitText says what a stage waits for, and what to do, for people.
+func (c *course) waitText(w *v1alpha1.RolloutWait) string {
+	who := "it"
+	if w.Stage != "" {
+		who = "stage " + w.Stage
+	}
+	switch {
+	case w.For == v1alpha1.WaitForApproval:
+		return fmt.Sprintf("%s waits for a person: hanse rollout approve %s %s", who, c.name, w.Stage)
+	case w.Until == nil:
+		return who + " waits for a window, and none opens"
+	}
+	return fmt.Sprintf("%s waits for its window, which opens %s", who, w.Until.UTC().Format("2006-01-02 15:04Z"))
+}
+
+// soakOf is how long a wave soaks, within its bounds, whoever wrote the bundle.
+func (c *course) soakOf(w v1alpha1.Wave) time.Duration {
+	if soak := stageOf(c.active, w).Soak; soak != nil {
+		return min(max(soak.Duration, 0), v1alpha1.MaxSoak)
+	}
+	return c.active.Spec.Soak.Duration
+}

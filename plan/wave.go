@@ -1,0 +1,296 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// grantsAtOnce is how many clusters a wave, or all that one decision grants of a bundle, has at most: it is written whole, with its
+// fault domain, and an entry of the log has its bound.
+const grantsAtOnce = 300
+
+// cut makes waves of what clusters need, a stage after the other.
+func (c *course) cut(needs map[string]need, first []string) (waves []v1alpha1.Wave) {
+	for _, p := range c.parts(needs) {
+		for _, w := range c.cutStage(p.needs, first) {
+			w.Stage = p.stage
+			waves = append(waves, w)
+		}
+	}
+	return waves
+}
+
+// cutStage cuts a fault domain after the other, in the order of their names, but those in change first; in each the canary, then the
+// others, those of each value of the bundle's own label together. Who loses the bundle is in the last wave of its domain.
+func (c *course) cutStage(needs map[string]need, first []string) (waves []v1alpha1.Wave) {
+	policy, h := c.policy(), c.homes()
+	by := map[string][]string{}
+	for _, cluster := range sorted(needs) {
+		d := h.of(cluster)
+		by[d] = append(by[d], cluster)
+	}
+	domains := sorted(by)
+	slices.SortStableFunc(domains, func(a, b string) int {
+		return compareBool(slices.Contains(first, b), slices.Contains(first, a))
+	})
+	for _, d := range domains {
+		waves = append(waves, c.cutDomain(d, by[d], needs, policy)...)
+	}
+	return waves
+}
+
+func (c *course) cutDomain(domain string, clusters []string, needs map[string]need, policy v1alpha1.BundleRollout) (waves []v1alpha1.Wave) {
+	var give, withdraw []string
+	for _, cluster := range clusters {
+		if needs[cluster].withdraw {
+			withdraw = append(withdraw, cluster)
+		} else {
+			give = append(give, cluster)
+		}
+	}
+	add := func(clusters []string) {
+		for _, revision := range revisions(clusters, needs) {
+			of := slices.DeleteFunc(slices.Clone(clusters), func(cluster string) bool { return needs[cluster].instead != revision })
+			for some := range slices.Chunk(of, grantsAtOnce) {
+				waves = append(waves, v1alpha1.Wave{Domain: domain, Clusters: slices.Clip(some), Revision: revision})
+			}
+		}
+	}
+	if n := canary(policy, len(give)); n > 0 && n < len(give) {
+		add(give[:n])
+		give = give[n:]
+	}
+	for _, group := range c.grouped(give, policy.Domain) {
+		add(group)
+	}
+	for some := range slices.Chunk(withdraw, grantsAtOnce) {
+		last := len(waves) - 1
+		if last < 0 || waves[last].Revision != "" || len(waves[last].Clusters)+len(waves[last].Withdraw)+len(some) > grantsAtOnce {
+			waves, last = append(waves, v1alpha1.Wave{Domain: domain}), last+1
+		}
+		waves[last].Withdraw = slices.Clip(some)
+	}
+	return waves
+}
+
+// revisions that the clusters get instead of the rollout's, sorted: mostly none but "".
+func revisions(clusters []string, needs map[string]need) (all []string) {
+	for _, cluster := range clusters {
+		if r := needs[cluster].instead; !slices.Contains(all, r) {
+			all = append(all, r)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func canary(policy v1alpha1.BundleRollout, clusters int) int {
+	if policy.Canary == nil {
+		return 0
+	}
+	n, err := v1alpha1.CanaryOf(*policy.Canary, clusters)
+	if err != nil {
+		return 1 // it was checked at the door; in doubt, the fewest
+	}
+	return n
+}
+
+// grouped are the clusters by the value of a label, sorted by it; all together without one.
+func (c *course) grouped(clusters []string, label string) (groups [][]string) {
+	switch {
+	case len(clusters) == 0:
+		return nil
+	case label == "":
+		return [][]string{clusters}
+	}
+	by := map[string][]string{}
+	for _, name := range clusters {
+		if cluster := c.cluster(name); cluster != nil {
+			by[cluster.Labels[label]] = append(by[cluster.Labels[label]], name)
+		}
+	}
+	for _, value := range sorted(by) {
+		groups = append(groups, by[value])
+	}
+	return groups
+}
+
+// grant gives the waves whose turn it is.
+func (c *course) grant(l *lease) {
+	r := c.running()
+	if r == nil {
+		return
+	}
+	r.Status.Lost = c.waitsOut()
+	defer c.waiting(r.Status.Wait)
+	r.Status.Wait = nil
+	if c.held() || c.Fleet.Freeze != nil || c.blocked() != "" {
+		return
+	}
+	taken, rank := map[string]bool{}, c.rank() // taken by an earlier wave of this rollout
+	for i, w := range r.Spec.Waves {
+		s := &r.Status.Waves[i]
+		switch {
+		case s.Over() || !s.Open() && !c.hasTurn(i, rank):
+			continue
+		case s.Open() || taken[w.Domain] && !r.Spec.Orders.AllAtOnce:
+			taken[w.Domain] = true
+			continue
+		}
+		if wait := c.waitOf(w); wait != nil {
+			r.Status.Wait = cmp.Or(r.Status.Wait, wait)
+			c.why = c.waitText(r.Status.Wait)
+			continue
+		}
+		taken[w.Domain] = true
+		if n := len(c.granted); n > 0 && n+len(w.Clusters)+len(w.Withdraw) > grantsAtOnce {
+			return // the next decision grants it
+		}
+		if why := c.notYet(l, w); why != "" {
+			c.why = why
+			continue
+		}
+		c.give(l, i)
+	}
+}
+
+// held says that the rollout grants nothing more by itself.
+func (c *course) held() bool {
+	return c.stopped() || c.suspended() != "" || c.active.Spec.Orders.Paused || c.active.Status.Deletions != nil || c.Barred[c.name] != "" || len(c.waitsOut()) > 0
+}
+
+// suspended says who stopped the bundle, and why; "" when nobody did.
+func (c *course) suspended() string {
+	if c.bundle == nil {
+		return ""
+	}
+	return v1alpha1.Suspension(c.bundle)
+}
+
+// blocked says why no other wave is granted while those that are granted stand as they do.
+func (c *course) blocked() string {
+	for i, w := range c.active.Spec.Waves {
+		if !c.active.Status.Waves[i].Open() {
+			continue
+		}
+		for _, cluster := range c.active.Status.Waves[i].Waiting {
+			switch {
+			case c.presence(cluster) == lost:
+				return fmt.Sprintf("%s was lost after it was granted the change", cluster)
+			case c.standing(cluster, c.revisionOf(w)) == fails:
+				return fmt.Sprintf("it fails in %s: %s", cluster, c.problem(cluster))
+			}
+		}
+	}
+	return ""
+}
+
+// notYet says why a wave must wait, "" when it need not.
+func (c *course) notYet(l *lease, w v1alpha1.Wave) string {
+	r, lacks := c.active, c.lacks(w)
+	for _, cluster := range slices.Concat(w.Clusters, w.Withdraw) {
+		if c.presence(cluster) == unheard || c.presence(cluster) == here && c.Silent[cluster] >= quietAfter {
+			return "nothing is heard of " + cluster + " for a moment"
+		}
+	}
+	switch {
+	case r.Spec.Orders.AllAtOnce:
+		return ""
+	case r.Spec.Approval == v1alpha1.ApprovalDomain && !slices.Contains(r.Spec.Orders.Approved, w.Domain) && !c.begun(func(other v1alpha1.Wave) bool { return other.Domain == w.Domain }):
+		return fmt.Sprintf("a person must let it into %s: hanse rollout approve %s %s", named(w.Domain), c.name, w.Domain)
+	case lacks != "":
+		return lacks
+	case !l.admits(place{r.Spec.Domain, w.Domain}, c.name):
+		l.queue = true
+		return fmt.Sprintf("%s waits for its turn behind %s%s", named(w.Domain), l.inTheWay(), l.stopped())
+	}
+	return ""
+}
+
+// begun says that one of some waves of this very rollout was granted.
+func (c *course) begun(of func(v1alpha1.Wave) bool) bool {
+	for i, w := range c.active.Spec.Waves {
+		if c.active.Status.Waves[i].Granted != nil && of(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// give grants a wave.
+func (c *course) give(l *lease, i int) {
+	r := c.active
+	w, s := r.Spec.Waves[i], &r.Status.Waves[i]
+	r.Status.Deleted += c.lostWith(w)
+	for _, cluster := range w.Clusters {
+		c.granted[cluster] = v1alpha1.Grant{Bundle: c.name, BundleUID: r.Spec.BundleUID, Revision: c.revisionOf(w)}
+	}
+	for _, cluster := range w.Withdraw {
+		g, _ := c.grantOf(cluster)
+		c.granted[cluster] = v1alpha1.Grant{Bundle: c.name, BundleUID: g.BundleUID, Withdraw: true}
+	}
+	s.Granted, s.Waiting = c.stamp(), slices.Sorted(slices.Values(slices.Concat(w.Clusters, w.Withdraw)))
+	r.Status.Wave = int32(i + 1)
+	l.take(place{r.Spec.Domain, w.Domain}, c.name)
+	if !slices.Contains(r.Status.InChange, w.Domain) {
+		r.Status.InChange = append(slices.Clone(r.Status.InChange), w.Domain)
+		slices.Sort(r.Status.InChange)
+	}
+}
+
+// sum says where the rollout is, for people.
+func (c *course) sum() {
+	r := c.running()
+	if r == nil {
+		return
+	}
+	r.Status.Owed = c.owed()
+	granted := slices.ContainsFunc(r.Status.Waves, func(s v1alpha1.WaveStatus) bool { return s.Granted != nil })
+	phase, message := v1alpha1.RolloutRunning, c.progress()
+	switch blocked := c.blocked(); {
+	case c.stopped():
+		phase, message = v1alpha1.RolloutFailed, r.Status.Stopped
+	case c.suspended() != "":
+		phase, message = v1alpha1.RolloutPaused, "the bundle is "+c.suspended()
+	case r.Spec.Orders.Paused:
+		phase, message = v1alpha1.RolloutPaused, "a person paused it"
+	case r.Status.Deletions != nil:
+		phase, message = v1alpha1.RolloutPaused, deletionsText(r)
+	case len(r.Status.Lost) > 0:
+		phase, message = v1alpha1.RolloutPaused, "it began before fault domain "+strings.Join(r.Status.Lost, ", ")+" was lost"
+	case c.Fleet.Freeze != nil:
+		phase, message = v1alpha1.RolloutPaused, strings.TrimSuffix("the fleet is frozen: "+c.Fleet.Freeze.Reason, ": ")
+	case blocked != "":
+		message = blocked
+	case r.Status.Wait != nil && r.Status.Wait.For == v1alpha1.WaitForApproval:
+		phase, message = v1alpha1.RolloutPaused, c.waitText(r.Status.Wait)
+	case c.Barred[c.name] != "":
+		message = "it cannot be granted: " + c.Barred[c.name]
+	case !granted:
+		phase = v1alpha1.RolloutPending
+	}
+	r.Status.Phase, r.Status.Message = phase, message
+	SetReady(&r.Status.Conditions, "False", string(phase), message, r.Generation, c.Now)
+}
+
+// progress is what the open waves wait for, or why the next one must.
+func (c *course) progress() string {
+	r := c.active
+	for i, w := range r.Spec.Waves {
+		s := r.Status.Waves[i]
+		switch {
+		case !s.Open():
+		case len(s.Waiting) > 0:
+			return fmt.Sprintf("wave %d of %d, %s: waits for %s", i+1, len(r.Spec.Waves), named(w.Domain), fewNames(slices.Clone(s.Waiting)))
+		case s.Ran != nil && s.Healthy == nil:
+			return fmt.Sprintf("wave %d of %d, %s: %s", i+1, len(r.Spec.Waves), named(w.Domain), c.gateText(i))
+		case s.Healthy != nil:
+			return fmt.Sprintf("wave %d of %d, %s: soaks until %s", i+1, len(r.Spec.Waves), named(w.Domain), c.soaked(s.Healthy.Time, c.soakOf(w)).UTC().Format("15:04:05Z"))
+		}
+	}
+	return c.why
+}
