@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -31,6 +32,9 @@ type Config struct {
 	// Choose says who should vote and who should stand by. It is called on the leader, with every current member, and
 	// must be quick. Choosing no voters leaves things as they are. nil: up to three eligible members.
 	Choose func([]Candidate) Choice
+	// BeforeVote is called on the leader when it is about to give a member a vote, with its term; an error is why it must not. It may
+	// write to the store. after is called when the vote was given, or not. nil: nobody has to be told.
+	BeforeVote func(ctx context.Context, term uint64, id MemberID) (after func(), err error)
 	// Seeds are members to follow as long as the store knows none: whom this one heard of when it joined. nil: nobody.
 	Seeds func() []MemberID
 	// RTT is the round trip to a member, where it is known. nil: nowhere.

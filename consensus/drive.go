@@ -59,6 +59,13 @@ func (n *Node) request(ctx context.Context, o *office, ch change) error {
 			return err
 		}
 	}
+	if ch.action == changePromote && n.cfg.BeforeVote != nil {
+		after, err := n.cfg.BeforeVote(ctx, o.term, ch.id)
+		if err != nil {
+			return err
+		}
+		defer after()
+	}
 	id, address, timeout := raft.ServerID(ch.id), raft.ServerAddress(ch.id), n.pace.get()
 	switch ch.action {
 	case changeAdd:

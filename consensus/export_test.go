@@ -58,6 +58,9 @@ func OpenStores(dir string) (Stores, io.Closer, error) {
 	return openStores(dir, slog.New(slog.DiscardHandler))
 }
 
+// Lacking is what a node sends a follower along with the call to stand in a term.
+func Lacking(n *Node, id MemberID, term uint64) error { return n.lacking(id, &standCall{Term: term}) }
+
 // SkipKnown takes out of a request what a node has committed.
 func SkipKnown(n *Node, req *raft.AppendEntriesRequest) { n.skipKnown(req) }
 

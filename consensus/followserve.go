@@ -239,14 +239,6 @@ func (s *feed) configuration() *followConfiguration {
 	return &followConfiguration{Index: c.index, Votes: c.servers[s.to]}
 }
 
-// committed is the last entry that this member knows to be committed, and has on its disk: see tail.go. What raft calls
-// applied was only handed to the store, which waits for the disk.
-func (n *Node) committed() uint64 {
-	applied := n.cfg.Store.View().Index()
-	known := min(max(n.raft.CommitIndex(), n.raft.AppliedIndex(), applied), n.raft.LastIndex())
-	return max(n.logs.settled(known), min(applied, known))
-}
-
 // termAt is the term of an entry, as long as the log or the newest snapshot tell.
 func (n *Node) termAt(index uint64) (term uint64, known bool) {
 	if index == 0 {
@@ -297,18 +289,6 @@ func (n *Node) openSnapshot(id string) (*raft.SnapshotMeta, io.ReadCloser, error
 		return nil, nil, fmt.Errorf("open snapshot %s: %w", id, err)
 	}
 	return meta, r, nil
-}
-
-// committedConfiguration is the newest configuration that this member knows to be committed: the newest of those that
-// were applied here, or the one in the newest snapshot. raft tells the index of none: in its Stats it is always 0.
-func (n *Node) committedConfiguration() (newest configured) {
-	if c := n.fsm.configured.Load(); c != nil {
-		newest = *c
-	}
-	if m, err := n.newestMeta(); err == nil && m != nil && m.ConfigurationIndex > newest.index {
-		newest = configured{m.ConfigurationIndex, serversOf(m.Configuration)}
-	}
-	return newest
 }
 
 // mayServe says whether this member may be the source of another: it must be trusted with the log itself, and the other

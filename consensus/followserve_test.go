@@ -4,12 +4,13 @@ import (
 	"errors"
 	"net"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 func TestSnapshotThatIsTakenTooSlowly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		s := &feed{conn: patient{here, time.Minute}}
 		var ended error

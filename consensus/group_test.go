@@ -3,18 +3,18 @@ package consensus_test
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
 	"github.com/hanse-fleet/hanse/internal/fault"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 // bubble runs f on a new group in virtual time.
 func bubble(t *testing.T, members int, latency time.Duration, f func(t *testing.T, g *consensustest.Group)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		g := consensustest.NewGroup(t, members, latency)
 		defer g.Close()
 		f(t, g)

@@ -202,6 +202,9 @@ func (n *Node) lacking(id MemberID, c *standCall) error {
 		}
 		c.Entries.Entries = append(c.Entries.Entries, toFollowEntry(&l))
 	}
+	if n.raft.CurrentTerm() != c.Term {
+		return errNotLeading // another leader may have rewritten the log: what was read does not go on from what the follower has
+	}
 	return nil
 }
 

@@ -42,6 +42,24 @@ func TestHandover(t *testing.T) {
 			})
 		}
 	})
+	t.Run("a leader that leads no longer when it has read what to send sends nothing: another may have rewritten its log", func(t *testing.T) {
+		bubble(t, 3, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			g.Found(3)
+			old := g.Leader()
+			next, term := other(g, old), old.Node().Status().Term
+			g.MustPut(old, "/k", "v")
+			if err := consensus.Lacking(old.Node(), next.ID, term); err != nil {
+				t.Fatal(err)
+			}
+			g.Net.Isolate(old.ID, true)
+			g.MustPut(g.Leader(old), "/k", "of another term")
+			g.Net.Isolate(old.ID, false)
+			g.WaitFor("the log of the old leader to be another", func() bool { v, _ := old.Get("/k"); return v == "of another term" })
+			if consensus.Lacking(old.Node(), next.ID, term) == nil {
+				t.Error("it would send entries of another leader as its own")
+			}
+		})
+	})
 	t.Run("decisions of a leader that could not hand over go on", func(t *testing.T) {
 		bubble(t, 3, 10*time.Millisecond, func(t *testing.T, g *consensustest.Group) {
 			g.Found(3)

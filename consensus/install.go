@@ -34,6 +34,7 @@ func (n *Node) install(from MemberID, req *raft.InstallSnapshotRequest, s spoole
 	answer, err := n.ask(raft.RPC{Command: req, Reader: s})
 	if resp, ok := answer.(*raft.InstallSnapshotResponse); err == nil && ok && resp.Success {
 		n.forgetTail(req)
+		n.rebase(req.LastLogIndex)
 	}
 	return answer, err
 }

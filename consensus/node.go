@@ -70,6 +70,12 @@ type Node struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup // our goroutines and the calls under way
 
+	// base is up to where all is committed though raft's commit index need not say so: what the start brought, or a
+	// snapshot that was installed. It is written at the start, and by who holds transport.fed.
+	base atomic.Uint64
+
+	longStart uint64 // see longAtStart; routineShrink forgets it
+
 	recorded struct {
 		turn
 		index uint64 // of the last entry that Record made sure of
@@ -163,6 +169,8 @@ func (n *Node) openRaft() (err error) {
 		return fmt.Errorf("start raft: %w", err)
 	}
 	n.guard.running.Store(true)
+	n.rebase(max(n.raft.AppliedIndex(), n.recorded.index)) // the snapshot, and what was applied behind it before raft began
+	n.longStart = n.longAtStart()
 	n.writer = n.logs.start()
 	if !n.cfg.Faults.NoGuard {
 		leads := func() bool { return n.raft.State() == raft.Leader }
@@ -193,7 +201,8 @@ func (n *Node) raftConfig() *raft.Config {
 	c.CommitTimeout = t.Commit
 	c.MaxAppendEntries = maxAppendEntries
 	c.SnapshotInterval, c.SnapshotThreshold, c.TrailingLogs = t.Snapshot, n.cfg.SnapshotThreshold, n.cfg.TrailingLogs
-	c.ShutdownOnRemove = false // a removed member says so; it does not vanish
+	c.NoSnapshotRestoreOnStart = n.recorded.index > 0 // applyRecorded has done it
+	c.ShutdownOnRemove = false                        // a removed member says so; it does not vanish
 	c.NotifyCh = n.notify
 	c.Logger = raftLogger(n.cfg.Logger, "raft")
 	c.NoLegacyTelemetry = true

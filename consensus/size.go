@@ -44,11 +44,13 @@ func (g *growth) add(logs []*raft.Log) {
 
 func (g *growth) size() size { return size{g.bytes.Load(), g.entries.Load()} }
 
-// routineShrink takes a snapshot whenever the log has grown too large for its number of entries.
+// routineShrink takes a snapshot whenever the log has grown too large for its number of entries, and one after a start that
+// found a long log.
 func (n *Node) routineShrink() {
 	var cut, before size // at the last snapshot of this, and at the last look
 	for n.ctx.Err() == nil {
 		n.pause(n.ctx, weighing)
+		n.shrinkAfterStart()
 		now := n.logs.appended.size()
 		rests := now == before
 		before = now
@@ -61,10 +63,41 @@ func (n *Node) routineShrink() {
 		}
 		cut = now
 		n.leaveTrailing(trailing(n.cfg.LogSize.Kept, grown, n.cfg.TrailingLogs))
-		if err := n.await(n.raft.Snapshot()); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		if err := n.takeSnapshot(); err != nil {
 			n.cfg.Logger.Warn("log is large, and no snapshot was taken", "bytes", grown.bytes, "error", err)
 		}
 	}
+}
+
+// shrinkAfterStart takes a snapshot when the start found as many entries behind the last one as make a snapshot, and all of
+// them are applied again. raft looks only once in a while: a member that is started again and again would never live to
+// see it, and have a longer log to read each time.
+func (n *Node) shrinkAfterStart() {
+	if n.longStart == 0 || n.raft.AppliedIndex() < n.longStart {
+		return
+	}
+	if err := n.takeSnapshot(); err != nil {
+		n.cfg.Logger.Debug("no snapshot after the start yet", "error", err)
+		return
+	}
+	n.longStart = 0
+}
+
+// takeSnapshot has raft take one, if there is anything new.
+func (n *Node) takeSnapshot() error {
+	if err := n.await(n.raft.Snapshot()); !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		return err
+	}
+	return nil
+}
+
+// longAtStart is the last entry of a log that is long enough for a snapshot when the node starts, else 0.
+func (n *Node) longAtStart() uint64 {
+	last := n.raft.LastIndex()
+	if last-n.raft.AppliedIndex() < n.cfg.SnapshotThreshold {
+		return 0
+	}
+	return last
 }
 
 // trailing is how many entries stay behind a snapshot when the last ones were so large.

@@ -40,6 +40,30 @@ func TestLogSize(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a member that is started again and again does not read a longer log each time", func(t *testing.T) {
+		bubble(t, 3, time.Millisecond, func(t *testing.T, g *consensustest.Group) {
+			g.Tune = func(_ *consensustest.Member, c *consensus.Config) {
+				c.SnapshotThreshold, c.TrailingLogs = 16, 4
+				c.Timing = consensus.DefaultTiming()
+				c.Timing.Snapshot = time.Hour
+			}
+			g.Found(3)
+			leader := g.Leader()
+			m := other(g, leader)
+			for life := range 10 {
+				for i := range 16 {
+					g.MustPut(leader, "/k", fmt.Sprint(life, i))
+				}
+				g.Kill(m)
+				g.Start(m)
+				time.Sleep(5 * time.Second)
+			}
+			first, _ := m.Disk.Stores().Log.FirstIndex()
+			if last := m.Node().Status().Last; last-first > 2*16 {
+				t.Errorf("its log has the entries %d to %d", first, last)
+			}
+		})
+	})
 	t.Run("a log of small entries keeps as many as it may", func(t *testing.T) {
 		if got := consensus.Trailing(16<<20, 64<<20, 1<<20, 2048); got != 2048 {
 			t.Errorf("%d entries of 64 bytes stay", got)

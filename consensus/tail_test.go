@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/raft"
+
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 // slowLog takes a second for each write.
@@ -31,7 +33,7 @@ func entriesOf(kind raft.LogType, from, to uint64) (logs []*raft.Log) {
 func TestTail(t *testing.T) {
 	// with runs f on a tail over a slow disk.
 	with := func(t *testing.T, leads bool, f func(t *testing.T, l *tail, disk *slowLog)) {
-		synctest.Test(t, func(t *testing.T) {
+		virtual.Test(t, func(t *testing.T) {
 			disk := &slowLog{InmemStore: raft.NewInmemStore()}
 			l, err := newTail(disk, nil)
 			if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 func TestNextChange(t *testing.T) {
@@ -121,7 +122,7 @@ func TestStandingBy(t *testing.T) {
 
 func TestRounds(t *testing.T) {
 	t.Run("whoever comes while one runs shares the next", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		virtual.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			runs := 0
 			b := newRounds(func() (int, error) { runs++; time.Sleep(time.Second); return runs, nil })
@@ -225,7 +226,7 @@ func TestGuard(t *testing.T) {
 		}
 	})
 	t.Run("nor a stall, even when the write succeeds in the end", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		virtual.Test(t, func(t *testing.T) {
 			g, fatal := newOne()
 			g.running.Store(true)
 			done := make(chan struct{})
@@ -255,7 +256,7 @@ func TestGuard(t *testing.T) {
 
 func TestSequence(t *testing.T) {
 	t.Run("it never goes back, whatever the clock does", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		virtual.Test(t, func(t *testing.T) {
 			stable := raft.NewInmemStore()
 			var last uint64
 			for i := range 5 { // the clock stands still, and goes back
@@ -268,7 +269,7 @@ func TestSequence(t *testing.T) {
 		})
 	})
 	t.Run("a number that is long under way holds the next ones back", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		virtual.Test(t, func(t *testing.T) {
 			s := newSequence(1)
 			slow, _ := s.begin(t.Context())
 			for i := 1; i < store.Window/2; i++ {

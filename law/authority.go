@@ -82,6 +82,9 @@ func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
 		if err := w.refused(); err != nil {
 			return err
 		}
+		if err := w.unsound(proposed); err != nil {
+			return err
+		}
 		if err := w.companions(); err != nil {
 			return err
 		}
@@ -108,7 +111,7 @@ func (w write) brings() bool {
 
 func (w write) refused() error {
 	if may := rules[w.prefix]; may == nil || !may(w) {
-		return fmt.Errorf("%s may not %s %s", w.asker, w.verb(), w.op.Key)
+		return fmt.Errorf("%s may not %s %s: %s", w.asker, w.verb(), thing(w.op.Key), w.why())
 	}
 	return nil
 }
@@ -116,14 +119,14 @@ func (w write) refused() error {
 func identify(v *store.View, who store.Asker) (asker, error) {
 	m, ok := v.Member(who.Member)
 	if !ok {
-		return asker{}, fmt.Errorf("%s is not a member", who.Member)
+		return asker{}, fmt.Errorf("%s is no member of the fleet any more; ask another member", who.Member)
 	}
 	a := asker{cluster: m.Cluster, rights: v1alpha1.Rights(m.Rights), person: who.Person, leading: who.Leading, role: v1alpha1.RoleAdmin}
 	if who.Person == "" {
 		return a, nil
 	}
-	if !plain(who.Person) {
-		return asker{}, errors.New("the person's name has characters that cannot be shown")
+	if !v1alpha1.Showable(who.Person) {
+		return asker{}, errors.New("the person's name has characters that cannot be shown; ask under another name")
 	}
 	a.leading = false
 	if a.guest = v1alpha1.IsGuestOf(m.Cluster, who.Person); a.guest || who.Person == v1alpha1.LocalPerson {
@@ -131,21 +134,24 @@ func identify(v *store.View, who store.Asker) (asker, error) {
 	}
 	kv, ok := v.Get(v1alpha1.KeyUsers + who.Person)
 	if !ok {
-		return asker{}, fmt.Errorf("there is no user %s", who.Person)
+		return asker{}, fmt.Errorf("there is no user %s in the fleet; ask an admin of it for one: hanse user create", who.Person)
 	}
 	var u v1alpha1.User
 	if err := json.Unmarshal(kv.Value, &u); err != nil {
-		return asker{}, fmt.Errorf("the user %s cannot be read", who.Person)
+		return asker{}, fmt.Errorf("user %s cannot be read; let an admin write it again: kubectl edit users.%s %s", who.Person, v1alpha1.GroupName, who.Person)
 	}
 	a.role = u.Spec.Role
 	return a, nil
 }
 
 func (a asker) String() string {
-	if a.person == "" {
-		return fmt.Sprintf("member %s (rights %s)", a.cluster, a.rights)
+	switch a.person {
+	case "":
+		return "the member of " + a.cluster
+	case v1alpha1.LocalPerson:
+		return "whoever has the socket of the member of " + a.cluster
 	}
-	return fmt.Sprintf("%s (role %s) through member %s (rights %s)", a.person, a.role, a.cluster, a.rights)
+	return a.person + ", through the member of " + a.cluster + ","
 }
 
 func (a asker) admin() bool {

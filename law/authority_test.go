@@ -48,7 +48,7 @@ func newRealm(t *testing.T) *realm {
 		ops = append(ops, store.PutMember(member), r.put(v1alpha1.KeyClusters+m.cluster, cluster))
 	}
 	for name, role := range map[string]v1alpha1.Role{"anna": v1alpha1.RoleAdmin, "otto": v1alpha1.RoleOperator, "vera": v1alpha1.RoleViewer} {
-		ops = append(ops, r.put(v1alpha1.KeyUsers+name, &v1alpha1.User{ObjectMeta: named(name), Spec: v1alpha1.UserSpec{Role: role}}))
+		ops = append(ops, r.put(v1alpha1.KeyUsers+name, &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: named(name), Spec: v1alpha1.UserSpec{Role: role}}))
 	}
 	ops = append(ops,
 		r.put(v1alpha1.GrantKey("fra", "shop"), v1alpha1.Grant{Bundle: "shop", BundleUID: "u-shop", Revision: "shop-u-shop-1"}),
@@ -224,16 +224,16 @@ func TestWhoMayWriteWhat(t *testing.T) {
 		want   bool
 	}{
 		"an admin through a member with all rights writes settings": {"id-fra", "anna", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyFleets+"f", &v1alpha1.Fleet{})}
+			return []store.Op{r.put(v1alpha1.KeyFleets+"f", &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: named("f")})}
 		}, yes},
 		"an admin through a member without rights writes nothing": {"id-sin", "anna", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyFleets+"f", &v1alpha1.Fleet{})}
+			return []store.Op{r.put(v1alpha1.KeyFleets+"f", &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: named("f")})}
 		}, no},
 		"an operator writes bundles": {"id-fra", "otto", func(r *realm) []store.Op {
 			return r.whole(r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "sin")))
 		}, yes},
 		"an operator writes no users": {"id-fra", "otto", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyUsers+"otto", &v1alpha1.User{ObjectMeta: named("otto"), Spec: v1alpha1.UserSpec{Role: v1alpha1.RoleAdmin}})}
+			return []store.Op{r.put(v1alpha1.KeyUsers+"otto", &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: named("otto"), Spec: v1alpha1.UserSpec{Role: v1alpha1.RoleAdmin}})}
 		}, no},
 		"a viewer writes nothing": {"id-fra", "vera", func(r *realm) []store.Op {
 			return r.whole(r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop")))
@@ -283,9 +283,39 @@ func TestWhoMayWriteWhat(t *testing.T) {
 		"nobody but the leader grants": {"id-fra", "anna", func(r *realm) []store.Op {
 			return []store.Op{r.put(v1alpha1.GrantKey("fra", "shop"), v1alpha1.Grant{Bundle: "shop"})}
 		}, no},
-		"nobody but the leader writes rollouts": {"id-fra", "anna", func(r *realm) []store.Op {
+		"nobody but the leader makes rollouts": {"id-fra", "anna", func(r *realm) []store.Op {
 			return []store.Op{r.put(v1alpha1.KeyRollouts+"x", &v1alpha1.Rollout{})}
 		}, no},
+		"an operator orders a rollout": {"id-fra", "otto", func(r *realm) []store.Op {
+			return r.ordering(func(o *v1alpha1.Rollout) { o.Spec.Orders.Paused = true; o.Generation++ })
+		}, yes},
+		"a viewer does not": {"id-fra", "vera", func(r *realm) []store.Op {
+			return r.ordering(func(o *v1alpha1.Rollout) { o.Spec.Orders.Paused = true })
+		}, no},
+		"nobody gives out a wave with an order": {"id-fra", "anna", func(r *realm) []store.Op {
+			return r.ordering(func(o *v1alpha1.Rollout) {
+				o.Spec.Orders.Paused = true
+				o.Spec.Waves = []v1alpha1.Wave{{Domain: "eu"}}
+			})
+		}, no},
+		"nobody settles a wave with an order": {"id-fra", "anna", func(r *realm) []store.Op {
+			return r.ordering(func(o *v1alpha1.Rollout) { o.Status.InChange = nil })
+		}, no},
+		"nobody lets a rollout go on after a stop to come": {"id-fra", "otto", func(r *realm) []store.Op {
+			return r.ordering(func(o *v1alpha1.Rollout) { o.Spec.Orders.Resumed = 2 })
+		}, no},
+		"an operator lets a rollout delete what it told": {"id-fra", "otto", func(r *realm) []store.Op {
+			return r.ordering(func(o *v1alpha1.Rollout) { o.Spec.Orders.Deletions = map[string]int32{"iad": 3, "sin": 2} })
+		}, yes},
+		"nobody lets a rollout delete more than it told": {"id-fra", "anna", func(r *realm) []store.Op {
+			return r.ordering(func(o *v1alpha1.Rollout) { o.Spec.Orders.Deletions = map[string]int32{"iad": 4} })
+		}, no},
+		"nobody lets a rollout delete where it told nothing": {"id-fra", "anna", func(r *realm) []store.Op {
+			return r.ordering(func(o *v1alpha1.Rollout) { o.Spec.Orders.Deletions = map[string]int32{"fra": 0} })
+		}, no},
+		"what was let go once stays so": {"id-fra", "otto", func(r *realm) []store.Op {
+			return r.ordering(func(o *v1alpha1.Rollout) { o.Spec.Orders.Paused = true; o.Spec.Orders.Deletions["sin"] = 1 })
+		}, yes},
 		"a member strikes a grant that it has withdrawn, and itself off the tombstone": {"id-iad", "", func(r *realm) []store.Op {
 			return []store.Op{
 				store.Delete(v1alpha1.GrantKey("iad", "old")),
@@ -481,4 +511,17 @@ func TestALeaderDecidesInItsTermOnly(t *testing.T) {
 	if err := r.try("id-fra", "", term, grant); err != nil {
 		t.Errorf("the leader: %v", err)
 	}
+}
+
+// ordering is a rollout that is there, changed.
+func (r *realm) ordering(change func(*v1alpha1.Rollout)) []store.Op {
+	o := &v1alpha1.Rollout{TypeMeta: v1alpha1.TypeOf("Rollout"), ObjectMeta: metav1.ObjectMeta{Name: "shop-1", UID: "u-rollout", Generation: 1}}
+	o.Status.InChange, o.Status.Stops = []string{"eu"}, 1
+	o.Spec.Orders.Deletions = map[string]int32{"ams": 9}
+	o.Status.Deletions = &v1alpha1.RolloutDeletions{Clusters: []v1alpha1.ClusterDeletions{{Name: "iad", Objects: 3}, {Name: "sin", Objects: 2}}}
+	if err := r.tryBare("id-fra", "", term, r.put(v1alpha1.KeyRollouts+o.Name, o)); err != nil {
+		r.Fatal(err)
+	}
+	change(o)
+	return []store.Op{r.put(v1alpha1.KeyRollouts+o.Name, o)}
 }

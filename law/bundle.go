@@ -3,7 +3,9 @@ package law
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	strictjson "sigs.k8s.io/json"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -13,10 +15,10 @@ import (
 // version stays in the content, whoever copies it.
 type bundle struct {
 	*v1alpha1.Bundle
-	// metadata, placement and content are the JSON of the metadata's and of the spec's fields.
-	metadata  map[string]json.RawMessage
-	placement json.RawMessage
-	content   map[string]json.RawMessage
+	// metadata, placement, rollout and content are the JSON of the metadata's and of the spec's fields.
+	metadata           map[string]json.RawMessage
+	placement, rollout json.RawMessage
+	content            map[string]json.RawMessage
 }
 
 // bundles remembers the bundles of one transaction: one may be megabytes, and several rows of the law read it.
@@ -53,12 +55,13 @@ func readBundle(value []byte) (*bundle, bool) {
 	}
 	b.metadata = metadata
 	// What a revision says of its bundle stands beside the content there, so no content has these names.
-	b.content, ok = object(whole["spec"], "placement", "bundle", "bundleUID", "generation")
+	b.content, ok = object(whole["spec"], "placement", "rollout", "bundle", "bundleUID", "generation")
 	for _, taken := range []string{"bundle", "bundleUID", "generation"} {
 		ok = ok && b.content[taken] == nil
 	}
-	b.placement = b.content["placement"]
+	b.placement, b.rollout = b.content["placement"], b.content["rollout"]
 	delete(b.content, "placement")
+	delete(b.content, "rollout")
 	return b, ok
 }
 
@@ -109,7 +112,20 @@ func (w write) ownBundle() bool {
 	if w.asker.rights != v1alpha1.RightsOwnObjects || w.asker.role == v1alpha1.RoleViewer {
 		return false
 	}
-	return (w.before == nil || w.targetsOwn(w.before)) && (w.op.Delete || w.targetsOwn(w.op.Value))
+	return (w.before == nil || w.targetsOwn(w.before)) && (w.op.Delete || w.targetsOwn(w.op.Value) && w.soonOver())
+}
+
+// soonOver says that the rollout of a member's own bundle does not keep its fault domain, and so the fleet, for long. Of one cluster there are
+// no stages, and what has begun waits for no window and no gate.
+func (w write) soonOver() bool {
+	b, ok := w.read.in(w.op.Value)
+	if !ok || b.Spec.Rollout == nil {
+		return ok
+	}
+	within := func(d *metav1.Duration, least, most time.Duration) bool {
+		return d == nil || d.Duration >= least && d.Duration <= most
+	}
+	return len(b.Spec.Rollout.Stages)+len(b.Spec.Rollout.Windows)+len(b.Spec.Rollout.Gates) == 0 && within(b.Spec.Rollout.Soak, 0, v1alpha1.MaxOwnSoak) && within(b.Spec.Rollout.ProgressDeadline, v1alpha1.MinDeadline, v1alpha1.MaxOwnDeadline)
 }
 
 // targetsOwn says that a bundle's placement names the member's own cluster, and says nothing else: a field of a later

@@ -27,7 +27,7 @@ type Change struct {
 
 // Companions says what else a transaction must write with a change that somebody asks for, and what it must find unchanged: a
 // bundle brings its revision, a deleted bundle leaves a tombstone, a deleted cluster takes its member, grants and places on
-// tombstones with it, and each change is recorded, with what was before. The law refuses the change without them, and them when
+// tombstones with it, a past takes the revision that it was, and each change is recorded, with what was before. The law refuses the change without them, and them when
 // they are not just so. The error is a *store.Forbidden when the fleet could not go on after the change.
 func Companions(v *store.View, c Change) ([]store.Condition, []store.Op, error) {
 	read := bundles{}
@@ -55,6 +55,8 @@ func companions(v *store.View, c Change, read bundles) ([]store.Condition, []sto
 		return trust(v, name, c.After)
 	case prefix == v1alpha1.KeyClusters:
 		return dismiss(v, name, c.At)
+	case prefix == v1alpha1.KeyPasts && c.Before != nil:
+		return unwrite(v, name, c.Before, read)
 	}
 	return nil, nil, nil
 }
@@ -139,6 +141,54 @@ func revisionOf(v *store.View, c Change, read bundles) ([]store.Op, error) {
 		return nil, nil
 	}
 	return []store.Op{op}, nil
+}
+
+// unwrite takes the revision of what a bundle was away with its past, so that it lies nowhere in the log any more. What runs
+// somewhere stays: a member may have to read it again. What the bundle still says is in its present anyhow.
+func unwrite(v *store.View, change string, past []byte, read bundles) ([]store.Condition, []store.Op, error) {
+	var c v1alpha1.Change
+	if kv, there := v.Get(v1alpha1.KeyChanges + change); !there || json.Unmarshal(kv.Value, &c) != nil || "/"+c.Spec.Resource+"/" != v1alpha1.KeyBundles {
+		return nil, nil, nil
+	}
+	was, ok := read.in(past)
+	if !ok {
+		return nil, nil, nil // it made no revision
+	}
+	name := v1alpha1.RevisionName(was.Name, string(was.UID), was.Generation)
+	if _, there := v.Get(v1alpha1.KeyBundleRevisions + name); !there {
+		return nil, nil, nil
+	}
+	kv, _ := v.Get(v1alpha1.KeyBundles + was.Name)
+	if is, ok := read.in(kv.Value); ok && v1alpha1.RevisionName(is.Name, string(is.UID), is.Generation) == name {
+		return []store.Condition{store.KeyAt(kv.Key, kv.Modified)}, nil, nil
+	}
+	grants, err := grantsOf(v, was.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	maps.DeleteFunc(grants, func(_ string, g v1alpha1.Grant) bool { return g.Revision != name })
+	if len(grants) > 0 {
+		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("bundle %s is still to run so in %s; wait until a later version is granted there, or remove the cluster",
+			was.Name, strings.Join(slices.Sorted(maps.Keys(grants)), ", "))}
+	}
+	if rollout := rolling(v, name); rollout != "" {
+		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("rollout %s is still to grant it; wait until it has ended, or write a later version of bundle %s", rollout, was.Name)}
+	}
+	return []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, v.Revision())}, []store.Op{store.Delete(v1alpha1.KeyBundleRevisions + name)}, nil
+}
+
+// rolling is a rollout that has not ended and may still grant a revision: its own, or the last good one in its place.
+func rolling(v *store.View, revision string) string {
+	for _, kv := range v.List(v1alpha1.KeyRollouts) {
+		var r v1alpha1.Rollout
+		if json.Unmarshal(kv.Value, &r) != nil || r.Status.Phase.Ended() {
+			continue
+		}
+		if r.Spec.Revision == revision || slices.ContainsFunc(r.Spec.Waves, func(w v1alpha1.Wave) bool { return w.Revision == revision }) {
+			return strings.TrimPrefix(kv.Key, v1alpha1.KeyRollouts)
+		}
+	}
+	return ""
 }
 
 // bury leaves a tombstone with every cluster that has a grant of the bundle. It holds only while no grant of any
@@ -237,7 +287,7 @@ func someAdminBut(v *store.View, cluster string) error {
 			return nil
 		}
 	}
-	return errors.New("no other member has the rights of an admin, so nobody could change the fleet any more")
+	return errors.New("no other cluster has the rights Admin, so nobody could change the fleet any more; give them to another first: kubectl edit clusters." + v1alpha1.GroupName)
 }
 
 // strikeAll takes a cluster off every tombstone.

@@ -56,7 +56,7 @@ const (
 var remembered = map[string]remembrance{
 	v1alpha1.KeyFleets: theChangeAndThePast, v1alpha1.KeyUsers: theChangeAndThePast, v1alpha1.KeyBundles: theChangeAndThePast,
 	v1alpha1.KeyClusters: theChangeAndThePast, v1alpha1.KeyObserving: theChangeAndThePast,
-	KeyTokens: theChange, v1alpha1.KeyPasts: theChange,
+	KeyTokens: theChange, v1alpha1.KeyPasts: theChange, v1alpha1.KeyRollouts: theChange,
 }
 
 // record is a Change as the law writes it, byte for byte.
@@ -79,7 +79,7 @@ func recordOf(v *store.View, c Change, read bundles) (record, error) {
 	}
 	before, after := read.parts(c.Key, c.Before), read.parts(c.Key, c.After)
 	if c.Before != nil && c.After != nil && after.uid() != before.uid() {
-		return record{}, fmt.Errorf("%s keeps its uid as long as it is there; delete it first", c.Key)
+		return record{}, fmt.Errorf("%s keeps its uid as long as it is there; delete it first", thing(c.Key))
 	}
 	r := record{Kind: "Change", APIVersion: v1alpha1.SchemeGroupVersion.String()}
 	r.Spec = v1alpha1.ChangeSpec{
@@ -87,7 +87,7 @@ func recordOf(v *store.View, c Change, read bundles) (record, error) {
 		By: c.Who.Person, ByUID: uidOf(v, c.Who.Person), Through: c.Who.Through, Size: int64(len(c.Before)),
 	}
 	if r.Spec.UID != "" && !soundUID.MatchString(r.Spec.UID) {
-		return record{}, fmt.Errorf("%s has no sound uid", c.Key)
+		return record{}, fmt.Errorf("%s has a uid that is none; leave metadata.uid out", thing(c.Key))
 	}
 	if r.Spec.Verb == v1alpha1.ChangeUpdate {
 		r.Spec.Fields = changed(before, after)
@@ -124,6 +124,24 @@ func plausible(at, log time.Time) time.Time {
 	return at
 }
 
+// Enrolment records that a token let a cluster in, or a new member into one. It is the deed of whoever made the token, by the
+// member that they made it through; nobody is named once that is forgotten. Only the leader writes it, with the change.
+func Enrolment(v *store.View, c Change, token string) ([]store.Op, error) {
+	var made record
+	if kv, there := v.Get(v1alpha1.KeyChanges + v1alpha1.ChangeName(strings.Trim(KeyTokens, "/"), token, "", 0)); there {
+		if err := json.Unmarshal(kv.Value, &made); err != nil {
+			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
+		}
+	}
+	c.Who = Who{Person: made.Spec.By, Through: made.Spec.Through, Groups: made.Spec.Groups}
+	r, err := recordOf(v, c, bundles{})
+	if err != nil {
+		return nil, err
+	}
+	r.Spec.ByUID, r.Spec.Token = made.Spec.ByUID, token
+	return r.testified(c.Who, c.At).ops(c)
+}
+
 func (r record) key() string { return v1alpha1.KeyChanges + r.Metadata.Name }
 
 // testified adds what only the member knows which was asked.
@@ -148,7 +166,7 @@ func (r record) ops(c Change) ([]store.Op, error) {
 // audited splits a key into the plural and the name of what lies there.
 func audited(key string) (resource, name string, err error) {
 	prefix, name := splitKey(key)
-	if name == "" || strings.Contains(name, "/") || !plain(name) {
+	if name == "" || strings.Contains(name, "/") || !v1alpha1.Showable(name) {
 		return "", "", fmt.Errorf("%s is no object's key", word(key))
 	}
 	return strings.Trim(prefix, "/"), name, nil
@@ -166,19 +184,10 @@ func (c Change) verb() v1alpha1.ChangeVerb {
 	return v1alpha1.ChangeUpdate
 }
 
-// plain says that a text moves no cursor and turns no line around where it is shown.
-func plain(s string) bool { return !strings.ContainsFunc(s, unprintable) }
-
-// unprintable are what controls a terminal, and what breaks a line or changes its direction. The list is of today for good: the
-// tables of a later Unicode would make later members judge otherwise.
-func unprintable(r rune) bool {
-	return r < 0x20 || 0x7f <= r && r < 0xa0 || r == 0x061c || 0x200e <= r && r <= 0x200f || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069
-}
-
 // word is a text that may be shown anywhere, cut at its bound.
 func word(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unprintable(r) {
+		if v1alpha1.Unshowable(r) {
 			return '?'
 		}
 		return r
@@ -204,7 +213,7 @@ func (r bundles) parts(key string, value []byte) (p parts) {
 	if strings.HasPrefix(key, v1alpha1.KeyBundles) {
 		if b, ok := r.in(value); ok {
 			p = parts{Metadata: b.metadata, Spec: maps.Clone(b.content)}
-			p.Spec["placement"] = b.placement
+			p.Spec["placement"], p.Spec["rollout"] = b.placement, b.rollout
 			return p
 		}
 	}
@@ -265,6 +274,15 @@ func (w write) leavesRecord() bool {
 // strikesPast says that an admin takes away what was before a change. The change stays, and so does the record of this.
 func (w write) strikesPast() bool { return w.op.Delete && w.before != nil && byOwnAdmin(w) }
 
+// Forgets implements store.Forgetter: what an admin strikes off is not to be told by a watch from an old revision either. What the
+// leader strikes off is only too old.
+func (Authority) Forgets(who store.Asker, txn store.Txn) bool {
+	if who.Leading && who.Person == "" {
+		return false
+	}
+	return slices.ContainsFunc(txn.Then, func(op store.Op) bool { return op.Delete && strings.HasPrefix(op.Key, v1alpha1.KeyPasts) })
+}
+
 // record adds the record of the op to what must be written with it. Who wrote it, through whom and what, the law knows; groups,
 // source and time are the word of the member that was asked.
 func (w write) record(proposed map[string]store.Op) error {
@@ -286,7 +304,7 @@ func (w write) record(proposed map[string]store.Op) error {
 		return fmt.Errorf("%s does not say when", r.key())
 	}
 	if off := at.Sub(w.view.Time()); off.Abs() > maxSkew {
-		return fmt.Errorf("%s is of %s, and the leader's clock says %s: ask again, or set the clock of the member of %s", r.key(),
+		return fmt.Errorf("the change of %s is of %s, and the leader's clock says %s: ask again, or set the clock of the member of %s", thing(w.op.Key),
 			at.UTC().Format(time.RFC3339), w.view.Time().UTC().Format(time.RFC3339), w.asker.cluster)
 	}
 	told := Who{Groups: said.Spec.Groups, SourceIP: said.Spec.SourceIP, UserAgent: said.Spec.UserAgent}

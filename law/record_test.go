@@ -3,13 +3,16 @@ package law
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -63,6 +66,38 @@ func TestARecordSaysWhoChangedWhat(t *testing.T) {
 		if _, c := told(t, r.wholeBy(anna, op)); c.Spec.Verb != verb || c.Spec.UID == "" || c.Spec.Fields != nil {
 			t.Errorf("%s: %+v", verb, c.Spec)
 		}
+	}
+}
+
+func TestWhomATokenLetInIsTheDeedOfWhoMadeIt(t *testing.T) {
+	r := newRealm(t)
+	ops := r.wholeBy(anna, r.put(KeyTokens+"abc", Token{}))
+	if err := r.tryBare("id-fra", "anna", 0, ops...); err != nil {
+		t.Fatal(err)
+	}
+	later := time.Unix(1e9, 0).UTC()
+	newcomer := r.put(v1alpha1.KeyClusters+"new", v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "new", UID: "u-new"}})
+	ops, err := Enrolment(r.store.View(), Change{Key: newcomer.Key, After: newcomer.Value, At: later}, "abc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, c := told(t, ops)
+	want := v1alpha1.ChangeSpec{
+		Resource: "clusters", Name: "new", UID: "u-new", Verb: v1alpha1.ChangeCreate, Token: "abc",
+		By: "anna", ByUID: "u-anna", Groups: []string{"admins"}, Through: "fra",
+	}
+	if diff := cmp.Diff(want, c.Spec); diff != "" || !c.CreationTimestamp.Time.Equal(later) {
+		t.Error(c.CreationTimestamp, diff)
+	}
+
+	old, _ := r.store.View().Get(v1alpha1.KeyClusters + "sin") // a new member of it, with a token of which nothing is remembered
+	ops, err = Enrolment(r.store.View(), Change{Key: old.Key, Before: old.Value, After: old.Value, At: later}, "forgotten")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, c = told(t, ops)
+	if c.Spec.Verb != v1alpha1.ChangeUpdate || c.Spec.By+c.Spec.Through != "" || c.Spec.Token != "forgotten" || len(ops) != 2 {
+		t.Errorf("%+v with %d ops", c.Spec, len(ops))
 	}
 }
 
@@ -197,12 +232,12 @@ func TestOnlyTheLeaderDeletesRecords(t *testing.T) {
 
 func TestNoRecordIsWrittenOver(t *testing.T) {
 	r := newRealm(t)
-	victim := r.wholeBy(anna, r.put(v1alpha1.KeyUsers+"a.b", &v1alpha1.User{ObjectMeta: named("x")}))
+	victim := r.wholeBy(anna, r.put(v1alpha1.KeyUsers+"a.b", &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: metav1.ObjectMeta{Name: "a.b", UID: "u-x"}}))
 	if err := r.tryBare("id-fra", "anna", 0, victim...); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ name, uid string }{{"a", "b.u-x"}, {"a/b", "u-x"}, {"a", strings.Repeat("u", 600)}} {
-		u := &v1alpha1.User{ObjectMeta: named(tt.name)}
+		u := &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: named(tt.name)}
 		u.UID = "u"
 		op := r.put(v1alpha1.KeyUsers+tt.name, u)
 		op.Value = bytes.Replace(op.Value, []byte(`"uid":"u"`), []byte(`"uid":"`+tt.uid+`"`), 1)
@@ -222,9 +257,11 @@ func TestAMemberWritesNothingOfPeoplesWithoutARecord(t *testing.T) {
 		ops    func(*realm) []store.Op
 	}{
 		"a user": {"id-fra", func(r *realm) []store.Op {
-			return []store.Op{r.put(v1alpha1.KeyUsers+"eve", &v1alpha1.User{ObjectMeta: named("eve")})}
+			return []store.Op{r.put(v1alpha1.KeyUsers+"eve", &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: named("eve")})}
 		}},
-		"the fleet":       {"id-fra", func(r *realm) []store.Op { return []store.Op{r.put(v1alpha1.KeyFleets+"f", &v1alpha1.Fleet{})} }},
+		"the fleet": {"id-fra", func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyFleets+"f", &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: named("f")})}
+		}},
 		"a token":         {"id-fra", func(*realm) []store.Op { return []store.Op{store.Put(KeyTokens+"u", []byte("{}"))} }},
 		"a bundle":        {"id-fra", func(r *realm) []store.Op { return r.whole(r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "fra"))) }},
 		"a cluster's end": {"id-fra", func(r *realm) []store.Op { return r.whole(store.Delete(v1alpha1.KeyClusters + "iad")) }},
@@ -265,7 +302,7 @@ func TestWhatAMemberSaysOfItselfAndALeaderDecidesLeavesNoRecord(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := r.tryBare("id-fra", "", term, r.put(v1alpha1.KeyUsers+"eve", &v1alpha1.User{ObjectMeta: named("eve")})); err != nil {
+	if err := r.tryBare("id-fra", "", term, r.put(v1alpha1.KeyUsers+"eve", &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: named("eve")})); err != nil {
 		t.Error(err)
 	}
 	if n := r.store.View().Count(v1alpha1.KeyChanges); n != 0 {
@@ -299,11 +336,95 @@ func TestAnAdminStrikesOffThePastButNoChange(t *testing.T) {
 	if kvs := r.store.View().List(v1alpha1.KeyChanges); len(kvs) != 2 {
 		t.Errorf("%d records", len(kvs))
 	}
+	if _, err := r.store.Watch(v1alpha1.KeyBundles, r.store.View().Revision()-1); !errors.Is(err, store.ErrCompacted) {
+		t.Errorf("a watch tells of what is struck off: %v", err)
+	}
+}
+
+func TestWhatTheLeaderStrikesOffForItsAgeEndsNoWatch(t *testing.T) {
+	r := newRealm(t)
+	ops := r.wholeBy(anna, r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "sin")))
+	if err := r.tryBare("id-fra", "anna", 0, ops...); err != nil {
+		t.Fatal(err)
+	}
+	_, c := told(t, ops)
+	if err := r.tryBare("id-fra", "", term, store.Delete(v1alpha1.KeyPasts+c.Name)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.store.Watch(v1alpha1.KeyBundles, 1); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a bundle was lies in its revision, too. That goes with the past, unless a cluster is still to run it, or the bundle still
+// says so.
+func TestAPastGoesWithTheRevisionThatItWas(t *testing.T) {
+	r := newRealm(t)
+	write := func(ops ...store.Op) v1alpha1.Change {
+		t.Helper()
+		ops = r.wholeBy(anna, ops...)
+		if err := r.tryBare("id-fra", "anna", 0, ops...); err != nil {
+			t.Fatal(err)
+		}
+		_, c := told(t, ops)
+		return c
+	}
+	b := r.bundle("keys", "fra")
+	write(r.put(v1alpha1.KeyBundles+"keys", b))
+	b.Labels = map[string]string{"tier": "prod"}
+	labelled := write(r.put(v1alpha1.KeyBundles+"keys", b))
+	leaked := v1alpha1.KeyBundleRevisions + v1alpha1.RevisionName("keys", string(b.UID), b.Generation)
+	there := func() bool { _, ok := r.store.View().Get(leaked); return ok }
+	write(store.Delete(v1alpha1.KeyPasts + labelled.Name))
+	if !there() {
+		t.Fatal("the revision is gone that the bundle still is")
+	}
+	b.Generation++
+	mended := write(r.put(v1alpha1.KeyBundles+"keys", b))
+	past := store.Delete(v1alpha1.KeyPasts + mended.Name)
+	granted := r.put(v1alpha1.GrantKey("fra", "keys"), v1alpha1.Grant{Bundle: "keys", BundleUID: string(b.UID), Revision: strings.TrimPrefix(leaked, v1alpha1.KeyBundleRevisions)})
+	if err := r.tryBare("id-fra", "", term, granted); err != nil {
+		t.Fatal(err)
+	}
+	was, _ := r.store.View().Get(past.Key)
+	_, _, err := Companions(r.store.View(), Change{Key: past.Key, Before: was.Value, Who: anna})
+	if forbidden := (*store.Forbidden)(nil); !errors.As(err, &forbidden) || !strings.Contains(forbidden.Reason, "still to run so in fra") {
+		t.Errorf("it is granted: %v", err)
+	}
+	if err := r.tryBare("id-fra", "", term, store.Delete(granted.Key)); err != nil {
+		t.Fatal(err)
+	}
+	rollout := &v1alpha1.Rollout{TypeMeta: v1alpha1.TypeOf("Rollout"), ObjectMeta: metav1.ObjectMeta{Name: "keys-2"}}
+	rollout.Spec.Waves = []v1alpha1.Wave{{Revision: strings.TrimPrefix(leaked, v1alpha1.KeyBundleRevisions)}}
+	for _, rollout.Status.Phase = range []v1alpha1.RolloutPhase{v1alpha1.RolloutRunning, v1alpha1.RolloutComplete} {
+		if err := r.tryBare("id-fra", "", term, r.put(v1alpha1.KeyRollouts+"keys-2", rollout)); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := Companions(r.store.View(), Change{Key: past.Key, Before: was.Value, Who: anna})
+		forbidden := (*store.Forbidden)(nil)
+		if refused := errors.As(err, &forbidden) && strings.Contains(forbidden.Reason, "rollout keys-2 is still to grant it"); refused == rollout.Status.Phase.Ended() {
+			t.Errorf("a rollout of it is %s: %v", rollout.Status.Phase, err)
+		}
+	}
+	ops := r.wholeBy(anna, past)
+	for i, op := range ops {
+		if op.Key == leaked {
+			if err := r.tryBare("id-fra", "anna", 0, slices.Delete(slices.Clone(ops), i, i+1)...); err == nil {
+				t.Error("the past goes and its revision stays")
+			}
+		}
+	}
+	if write(past); there() {
+		t.Error("the revision is left")
+	}
+	if err := r.tryBare("id-fra", "anna", 0, store.Delete(v1alpha1.KeyBundleRevisions+v1alpha1.RevisionName("keys", string(b.UID), b.Generation))); err == nil {
+		t.Error("an admin deletes a revision alone")
+	}
 }
 
 func TestAnObjectKeepsItsUID(t *testing.T) {
 	r := newRealm(t)
-	u := &v1alpha1.User{ObjectMeta: named("otto")}
+	u := &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: named("otto")}
 	u.UID = "u-anna"
 	op := r.put(v1alpha1.KeyUsers+"otto", u)
 	before, _ := r.store.View().Get(op.Key)
@@ -318,7 +439,7 @@ func TestAnObjectKeepsItsUID(t *testing.T) {
 // Whoever pads a change with fields that nobody knows hides another behind them, but not that there are more.
 func TestARecordSaysThatThereAreMoreFieldsThanItNames(t *testing.T) {
 	r := newRealm(t)
-	op := r.put(v1alpha1.KeyUsers+"otto", &v1alpha1.User{ObjectMeta: named("otto"), Spec: v1alpha1.UserSpec{Role: v1alpha1.RoleAdmin}})
+	op := r.put(v1alpha1.KeyUsers+"otto", &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: named("otto"), Spec: v1alpha1.UserSpec{Role: v1alpha1.RoleAdmin}})
 	pad := ""
 	for i := range maxFields {
 		pad += fmt.Sprintf(`"a%d":1,`, i)
@@ -332,7 +453,7 @@ func TestARecordSaysThatThereAreMoreFieldsThanItNames(t *testing.T) {
 
 func TestNoNameMovesACursor(t *testing.T) {
 	r := newRealm(t)
-	fleet := r.put(v1alpha1.KeyFleets+"acme", &v1alpha1.Fleet{ObjectMeta: named("acme")})
+	fleet := r.put(v1alpha1.KeyFleets+"acme", &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: named("acme")})
 	for _, person := range []string{"hanse:fra:a\nb", "hanse:fra:\x1b[2J", "hanse:fra:\u202eanna", "hanse:fra:\u200eanna"} {
 		if err := r.try("id-fra", person, 0, fleet); err == nil {
 			t.Errorf("%q writes", person)

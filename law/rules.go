@@ -27,6 +27,7 @@ var rules = map[string]func(write) bool{
 	v1alpha1.KeyBundles: func(w write) bool {
 		return w.soundBundle() && (w.asker.operator() || w.ownBundle())
 	},
+	v1alpha1.KeyRollouts:        write.orders,
 	v1alpha1.KeyBundleRevisions: write.accompanies,
 	v1alpha1.KeyGrants:          func(w write) bool { return w.strikesGrant() || w.accompanies() },
 	v1alpha1.KeyTombstones:      func(w write) bool { return w.strikesTombstone() || w.accompanies() },

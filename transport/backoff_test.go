@@ -6,11 +6,12 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 func TestPauseDoublesUpToItsBound(t *testing.T) {
@@ -110,7 +111,7 @@ func TestResolveAll(t *testing.T) {
 		}
 		return nil, errors.New("no such name")
 	}
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		start := time.Now()
 		got, err := resolveAll(t.Context(), resolve, []string{"none:1", "hangs:1", "two:1", "same:1"}, time.Second)
 		if diff := cmp.Diff(table["two:1"], got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" || err != nil {

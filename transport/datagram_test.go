@@ -5,8 +5,9 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 func TestHostileDatagramsOverLoopback(t *testing.T) { runOverLoopback(t, datagramSuite) }
@@ -124,7 +125,7 @@ func TestStreamsSurviveLossyNetwork(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		s := newSimulated()
 		defer s.close()
 		f := &fleet{TB: t, network: s, virtual: true}
@@ -142,7 +143,7 @@ func TestStreamsSurviveLossyNetwork(t *testing.T) {
 }
 
 func TestPartitionEndsStreamsAfterIdleTimeoutAndHeals(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		s := newSimulated()
 		defer s.close()
 		f := &fleet{TB: t, network: s, virtual: true}

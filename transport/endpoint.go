@@ -151,8 +151,8 @@ func (e *Endpoint) handler(kind string) Handler {
 	}
 }
 
-// Recheck asks the Directory about every live connection and closes at once, with the code `removed`, those whose
-// pin is not that of a current member any more. It must be called after pins changed; addresses need no call.
+// Recheck asks the Directory about every live connection and closes at once those whose pin is not that of a current
+// member: with the code `removed` when it was one, `refused` when it is not known. It must be called after pins changed; addresses need no call.
 func (e *Endpoint) Recheck() {
 	e.mu.Lock()
 	links := e.linksLocked()
@@ -187,14 +187,19 @@ func (e *Endpoint) forget(key routeKey) {
 	}
 }
 
-// recheck closes a link whose pin was withdrawn, and reports whether it is still good.
+// recheck closes a link whose pin was withdrawn, and reports whether it is still good. Only who was removed is told so: a member that is
+// still catching up with the log may not know yet whom it was told of when it joined.
 func (e *Endpoint) recheck(l *link) bool {
 	id, standing := e.cfg.Directory.Lookup(l.pin)
 	if standing == Current && id == l.peer {
 		return true
 	}
 	e.cfg.Logger.Info("closing connection of withdrawn pin", "peer", l.peer, "class", l.class, "standing", standing)
-	l.conn.CloseWithError(codeRemoved, "removed")
+	if standing == Unknown {
+		l.conn.CloseWithError(codeRefused, "not known")
+	} else {
+		l.conn.CloseWithError(codeRemoved, "removed")
+	}
 	return false
 }
 

@@ -10,12 +10,13 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/testutils/simnet"
 	"go.uber.org/goleak"
+
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -264,12 +265,23 @@ func (f *fleet) close() {
 	}
 }
 
+// patience bounds how long a test waits for what should happen at once: the machine may be busy with other tests.
+const patience = 2 * time.Minute
+
+// late says that something took longer than it may. In real time a busy machine needs some more.
+func (f *fleet) late(took, most time.Duration) bool {
+	if !f.virtual {
+		most += patience
+	}
+	return took > most
+}
+
 // eventually polls until cond holds.
 func (f *fleet) eventually(what string, cond func() bool) {
 	f.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(patience)
 	for !cond() {
 		select {
 		case <-ticker.C:
@@ -280,7 +292,7 @@ func (f *fleet) eventually(what string, cond func() bool) {
 }
 
 func (f *fleet) context() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	f.Cleanup(cancel)
 	return ctx
 }
@@ -288,19 +300,19 @@ func (f *fleet) context() context.Context {
 // mustOpen opens a stream or ends the test.
 func (m *member) mustOpen(to *member, class Class, kind string) net.Conn {
 	m.fleet.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c, err := m.Open(ctx, to.id.ID(), class, kind)
 	if err != nil {
 		m.fleet.Fatalf("open %s from %s to %s: %v", kind, m.id.ID(), to.id.ID(), err)
 	}
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	return c
 }
 
 // tryOpen opens a stream that is expected to fail.
 func (m *member) tryOpen(to MemberID, class Class) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c, err := m.Open(ctx, to, class, "echo")
 	if err == nil {
@@ -358,7 +370,7 @@ func (f *fleet) dialTLS(tlsConfig *tls.Config, to *member) (*quic.Conn, error) {
 		transport.Close()
 		socket.Close()
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := transport.Dial(ctx, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to.address)), tlsConfig, DefaultTiming().quicConfig(1))
 	if err == nil {
@@ -385,7 +397,7 @@ func runOverLoopback(t *testing.T, suite []conformance) {
 func runOverSimnet(t *testing.T, suite []conformance) {
 	for _, c := range suite {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				s := newSimulated()
 				defer s.close()
 				c.runOn(t, s, true)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -48,6 +49,9 @@ func (r JoinRequest) Verify() error {
 	if err != nil {
 		return fmt.Errorf("join request: %w", err)
 	}
+	if err := r.namesItself(); err != nil {
+		return fmt.Errorf("join request: %w", err)
+	}
 	if len(r.Key) != ed25519.PublicKeySize || !ed25519.Verify(r.Key, message, r.Signature) {
 		return errors.New("join request: bad signature")
 	}
@@ -56,6 +60,18 @@ func (r JoinRequest) Verify() error {
 
 // Pin is the pin of the request's certificate.
 func (r JoinRequest) Pin() (Pin, error) { return checkCertificate(r.Certificate) }
+
+// namesItself says that the certificate is of the member that asks. Others keep certificates and read from them whose a key is.
+func (r JoinRequest) namesItself() error {
+	cert, err := x509.ParseCertificate(r.Certificate)
+	if err != nil {
+		return fmt.Errorf("certificate: %w", err)
+	}
+	if want := spiffe(r.Fleet, r.Cluster).String(); len(cert.URIs) != 1 || cert.URIs[0].String() != want || cert.Subject.CommonName != string(r.Member) {
+		return fmt.Errorf("certificate is not that of %s with id %s", want, r.Member)
+	}
+	return nil
+}
 
 // Validate checks the form of every field, not the signature.
 func (r JoinRequest) Validate() error {

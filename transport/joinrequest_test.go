@@ -87,6 +87,33 @@ func TestSignedBytesAreUnambiguous(t *testing.T) {
 	})
 }
 
+// The members keep the certificate, and people read from it whose key it is: who joins as iad shows one of iad.
+func TestAJoinersCertificateNamesItself(t *testing.T) {
+	token := goldenToken()
+	for name, tt := range map[string]struct {
+		fleet, cluster string
+		id             MemberID
+		pass           bool
+	}{
+		"its own":            {"acme", "iad", "0b1c", true},
+		"of another cluster": {"acme", "fra", "0b1c", false},
+		"of another fleet":   {"other", "iad", "0b1c", false},
+		"of another id":      {"acme", "iad", "0b1d", false},
+	} {
+		id, err := NewIdentity(tt.fleet, tt.cluster, tt.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := JoinRequest{Fleet: "acme", Cluster: "iad", Region: "us", Member: "0b1c", Certificate: id.Certificate()}
+		if err := r.Sign(token.Seed); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Verify(); (err == nil) != tt.pass {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestHostileFieldsAreRefused(t *testing.T) {
 	for name, change := range map[string]func(*JoinRequest){
 		"a path as cluster":        func(r *JoinRequest) { r.Cluster = "../../etc" },

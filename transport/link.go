@@ -135,7 +135,8 @@ func (r *route) unused(now time.Time, long time.Duration) []*link {
 	return list
 }
 
-// add takes a link in and returns the one that is too many, or nil: the oldest that the peer dialled.
+// add takes a link in and returns the one that is too many, or nil: the oldest that the peer dialled. It is out of the route at once:
+// one that is still being closed must not stand for the next one that is too many.
 func (r *route) add(l *link) (extra *link) {
 	accepted := 0
 	for _, other := range r.links {
@@ -152,6 +153,7 @@ func (r *route) add(l *link) (extra *link) {
 	if l.dialled || accepted < maxAccepted {
 		return nil
 	}
+	r.drop(extra)
 	return extra
 }
 

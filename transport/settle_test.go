@@ -6,10 +6,11 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 // crossed makes two members that dialled each other at once: two connections of one class.
@@ -25,7 +26,7 @@ func crossed(f *fleet) (a, b *member) {
 }
 
 func inBubble(t *testing.T, run func(*fleet)) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		s := newSimulated()
 		defer s.close()
 		conformance{run: run}.runOn(t, s, true)
@@ -165,6 +166,24 @@ func TestConnectionsOfOnePeerAreBounded(t *testing.T) {
 	}
 	f.eventually("the oldest are closed", func() bool { return b.connections(a) == maxAccepted })
 	b.ping(a, Data)
+}
+
+func TestEachConnectionTooManyClosesAnother(t *testing.T) {
+	r := newRoute()
+	all := make([]*link, 3*maxAccepted)
+	for i := range all {
+		all[i] = &link{}
+		var want *link
+		if i >= maxAccepted {
+			want = all[i-maxAccepted]
+		}
+		if extra := r.add(all[i]); extra != want {
+			t.Errorf("link %d closes another than the oldest", i)
+		}
+	}
+	if len(r.links) != maxAccepted {
+		t.Errorf("%d links", len(r.links))
+	}
 }
 
 func TestDialThatCameSecondIsClosed(t *testing.T) {

@@ -5,8 +5,9 @@ import (
 	"io"
 	"net"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 // zeros never end.
@@ -21,7 +22,7 @@ func TestStreamsThatNobodyReadsHoldUpNeitherOtherClassesNorEachOther(t *testing.
 		"of the member that was dialled": func(a, b *member) (from, to *member) { return b, a },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				s := newSimulated()
 				defer s.close()
 				conformance{name, func(f *fleet) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 func entries(from, to uint64) (out []*raft.Log) {
@@ -40,7 +41,7 @@ func TestDisk(t *testing.T) {
 	t.Run("an honest disk keeps through a crash all that returned, and the write under way whole or not at all", func(t *testing.T) {
 		fates := map[int]bool{}
 		for seed := range uint64(20) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				d := consensustest.NewDisk(rand.New(rand.NewPCG(seed, 0)))
 				s := d.Stores()
 				if err := s.Log.StoreLogs(entries(1, 3)); err != nil {
@@ -103,7 +104,7 @@ func TestDisk(t *testing.T) {
 	})
 
 	t.Run("a disk that stalls twice is released once", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		virtual.Test(t, func(t *testing.T) {
 			d := consensustest.NewDisk(nil)
 			s := d.Stores()
 			done := make(chan error)
@@ -153,7 +154,7 @@ func TestDisk(t *testing.T) {
 }
 
 func TestWhatIsSavedInFilesIsLoadedAsItWas(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		d := consensustest.NewDisk(nil)
 		s := d.Stores()
 		if err := errors.Join(s.Log.StoreLogs(entries(7, 9)), s.Stable.Set([]byte("a"), []byte("b"))); err != nil {

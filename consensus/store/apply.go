@@ -24,6 +24,12 @@ type Authorizer interface {
 	Authorize(v *View, who Asker, txn Txn) error
 }
 
+// Forgetter is what an Authorizer may be besides: it says that a transaction is to make something unreadable, so that the history
+// which watches are served from begins anew behind it. The history is no part of the state, so no version switches this.
+type Forgetter interface {
+	Forgets(who Asker, txn Txn) bool
+}
+
 // machine applies the commands of one entry, one after the other.
 type machine struct {
 	auth    Authorizer
@@ -31,6 +37,7 @@ type machine struct {
 	applies uint64 // the newest version that the program can apply
 	view    View
 	history []record // of the revisions made
+	forgets Revision // the last of them that the history is to begin behind
 	pending pending
 	stop    error // why nothing more may be applied, and nothing of the entry was
 }
@@ -95,7 +102,7 @@ func (m *machine) decide(c *Command) Result {
 	if c.Term != 0 && (c.Term != m.term || c.Epoch != m.view.epoch.ID) {
 		return m.unchanged(ErrStaleTerm)
 	}
-	if conflict := m.conflict(c.Txn.If); conflict != nil {
+	if conflict := m.conflict(*c.Txn); conflict != nil {
 		return m.unchanged(conflict)
 	}
 	if missing := m.view.chunks.missing(c.Txn.Then); len(missing) > 0 {
@@ -114,7 +121,15 @@ func (m *machine) decide(c *Command) Result {
 	if err := m.authorize(c, whole); err != nil {
 		return m.unchanged(err)
 	}
-	return m.commit(c.Txn.Then, values)
+	r := m.commit(c.Txn.Then, values)
+	if f, ok := m.auth.(Forgetter); ok && r.Err == nil && f.Forgets(m.asker(c), whole) {
+		m.forgets = m.view.revision
+	}
+	return r
+}
+
+func (m *machine) asker(c *Command) Asker {
+	return Asker{Version: m.view.version, Member: c.Proposer, Person: c.Person, Leading: c.Term != 0}
 }
 
 // assemble finds the chunks of the large values; whole is the transaction with those values in their places.
@@ -150,8 +165,7 @@ func (m *machine) authorize(c *Command, txn Txn) error {
 	}
 	m.settle()
 	before := m.view
-	who := Asker{Version: m.view.version, Member: c.Proposer, Person: c.Person, Leading: c.Term != 0}
-	if err := m.auth.Authorize(&before, who, txn); err != nil {
+	if err := m.auth.Authorize(&before, m.asker(c), txn); err != nil {
 		return forbidden(err)
 	}
 	return nil
@@ -166,6 +180,7 @@ func (m *machine) commit(ops []Op, values []*large) Result {
 	}
 	m.view.revision = rev
 	m.view.chunks = m.view.chunks.recount(changes)
+	m.view.terms = m.view.terms.follow(changes)
 	m.enrol(changes)
 	m.raise(changes)
 	m.history = append(m.history, record{revision: rev, changes: changes})

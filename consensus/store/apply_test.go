@@ -302,6 +302,13 @@ func TestAuthorizer(t *testing.T) {
 	if len(asked) != 2 {
 		t.Error("asked about a transaction whose conditions do not hold")
 	}
+	before := f.View().Revision()
+	if err := f.Allows(Asker{Member: "m", Person: "eve"}, Txn{Then: []Op{Put("/a", nil)}}); !errors.As(err, &refused) {
+		t.Errorf("asked beforehand: %v", err)
+	}
+	if err := f.Allows(Asker{Member: "m", Person: "ann"}, Txn{Then: []Op{Put("/a", nil)}}); err != nil || asked[len(asked)-1].Version != Version || f.View().Revision() != before {
+		t.Errorf("asked beforehand: %v, of %+v", err, asked[len(asked)-1])
+	}
 }
 
 func TestLimits(t *testing.T) {
@@ -339,7 +346,7 @@ func TestLimits(t *testing.T) {
 			if !errors.As(err, &invalid) || !strings.Contains(invalid.Reason, tt.want) {
 				t.Errorf("encoding says %v, want %q", err, tt.want)
 			}
-			m := machine{view: *newView()}
+			m := machine{view: *newView(nil)}
 			if r := m.apply(&tt.c); !errors.As(r.Err, &invalid) || !strings.Contains(invalid.Reason, tt.want) {
 				t.Errorf("applying says %v, want %q", r.Err, tt.want)
 			}
@@ -354,4 +361,32 @@ func TestLimits(t *testing.T) {
 			t.Error("an entry of nothing")
 		}
 	})
+}
+
+// careless is an Authorizer to whom only what lies under /a/1 matters, and its deletion.
+type careless struct{}
+
+func (careless) Authorize(*View, Asker, Txn) error { return nil }
+
+func (careless) Indifferent(Txn) func(KV) bool {
+	return func(now KV) bool { return now.Key != "/a/1" || now.Modified != 0 }
+}
+
+func TestWhatIsOfNoMatterChangesNothingUnderAPrefix(t *testing.T) {
+	f := newFixture(t)
+	f.Store = New(careless{})
+	since := f.do(Put("/a/1", nil))
+	expecting := func() error {
+		return f.txn(Txn{If: []Condition{PrefixUnchanged("/a/", since)}, Then: []Op{Put("/b", nil)}}).Err
+	}
+	f.do(Put("/a/1", []byte("again")))
+	f.do(Put("/a/2", nil))
+	if err := expecting(); err != nil {
+		t.Errorf("what is of no matter: %v", err)
+	}
+	f.do(Delete("/a/1"))
+	var conflict *Conflict
+	if err := expecting(); !errors.As(err, &conflict) {
+		t.Errorf("what matters: %v", err)
+	}
 }

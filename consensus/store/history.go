@@ -74,12 +74,24 @@ func (h *history) add(records []record) {
 		h.bytes += r.size()
 	}
 	for len(h.records) > 1 && (h.events > h.maxEvents || h.bytes > h.maxBytes) {
-		h.events -= len(h.records[0].changes)
-		h.bytes -= h.records[0].size()
-		h.records[0] = record{}
-		h.records = h.records[1:]
-		h.base++
+		h.dropOldest()
 	}
+}
+
+// forget drops all up to a revision, and that one. It needs the lock.
+func (h *history) forget(through Revision) {
+	for len(h.records) > 0 && h.base < through {
+		h.dropOldest()
+	}
+}
+
+// dropOldest needs the lock.
+func (h *history) dropOldest() {
+	h.events -= len(h.records[0].changes)
+	h.bytes -= h.records[0].size()
+	h.records[0] = record{}
+	h.records = h.records[1:]
+	h.base++
 }
 
 // reset needs the lock.

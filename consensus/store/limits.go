@@ -27,8 +27,8 @@ const (
 	MaxValue = 16 << 20
 	// MaxTxn is the size of all values that one transaction writes.
 	MaxTxn = 64 << 20
-	// MaxReason is the length that the reason of a Forbidden or Invalid is cut to.
-	MaxReason = 256
+	// MaxReason is the length that the reason of a Forbidden or Invalid is cut to. A member's session remembers 1,024 of them.
+	MaxReason = 512
 
 	// Window is how many sequence numbers back the outcomes of a member's commands are remembered. A member must
 	// not have two commands under way that are further apart.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"iter"
 	"strings"
 
 	iradix "github.com/hashicorp/go-immutable-radix/v2"
@@ -44,17 +45,18 @@ func (r recent) add(records []record) recent {
 	return r
 }
 
-// changed finds a key with the prefix that changed after since. The caller has checked that since is not before
-// floor.
-func (r recent) changed(prefix string, since Revision) (string, bool) {
-	it := r.byRevision.Root().Iterator()
-	it.SeekLowerBound(revisionKey(since + 1))
-	for _, keys, ok := it.Next(); ok; _, keys, ok = it.Next() {
-		for _, key := range keys {
-			if strings.HasPrefix(key, prefix) {
-				return key, true
+// changed goes over the keys with the prefix that changed after since, one as often as it did. The caller has checked that since is not
+// before floor.
+func (r recent) changed(prefix string, since Revision) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		it := r.byRevision.Root().Iterator()
+		it.SeekLowerBound(revisionKey(since + 1))
+		for _, keys, ok := it.Next(); ok; _, keys, ok = it.Next() {
+			for _, key := range keys {
+				if strings.HasPrefix(key, prefix) && !yield(key) {
+					return
+				}
 			}
 		}
 	}
-	return "", false
 }

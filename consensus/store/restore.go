@@ -18,7 +18,7 @@ import (
 // Restore replaces the state by a snapshot, whole or not at all. The error is ErrNewerVersion, ErrMalformed, or the
 // reader's. The history begins anew: watchers that do not stand at the snapshot's very revision get ErrCompacted.
 func (s *Store) Restore(r io.Reader) error {
-	v, err := readSnapshot(r, s.Applies())
+	v, err := s.read(r)
 	if err != nil {
 		return fmt.Errorf("restore snapshot: %w", err)
 	}
@@ -28,7 +28,7 @@ func (s *Store) Restore(r io.Reader) error {
 
 // Advance is Restore, unless the store has applied as much of the log as the snapshot has: then it does nothing.
 func (s *Store) Advance(r io.Reader) error {
-	v, err := readSnapshot(r, s.Applies())
+	v, err := s.read(r)
 	if err != nil {
 		return fmt.Errorf("restore snapshot: %w", err)
 	}
@@ -75,12 +75,13 @@ func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
 }
 
-func readSnapshot(r io.Reader, applies uint64) (*View, error) {
+// read makes a state of a snapshot.
+func (s *Store) read(r io.Reader) (*View, error) {
 	in := &frameReader{from: bufio.NewReaderSize(r, 64<<10), sum: sha256.New()}
 	if err := in.head(); err != nil {
 		return nil, err
 	}
-	b := builder{view: *newView(), applies: applies}
+	b := builder{view: *newView(s.auth), applies: s.Applies()}
 	b.keys = b.view.keys.Txn()
 	for {
 		kind, payload, err := in.next()
@@ -263,6 +264,7 @@ func (b *builder) key(f keyFrame) error {
 		return malformed("size of key %q", f.Key)
 	}
 	b.keys.Insert([]byte(f.Key), e)
+	b.view.terms = b.view.terms.follow([]change{{key: f.Key, entry: e}})
 	return b.enrol(e)
 }
 

@@ -46,7 +46,8 @@ func KeyAt(key string, at Revision) Condition {
 // KeyAbsent holds while there is no such key.
 func KeyAbsent(key string) Condition { return Condition{Kind: conditionKeyAbsent, Key: key} }
 
-// PrefixUnchanged holds while no key with the prefix was written or deleted after revision since.
+// PrefixUnchanged holds while no key with the prefix was written or deleted after revision since, but for what the Authorizer says is of no
+// matter to the transaction (Indifferent).
 func PrefixUnchanged(prefix string, since Revision) Condition {
 	return Condition{Kind: conditionPrefixUnchanged, Key: prefix, Revision: since}
 }

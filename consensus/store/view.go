@@ -21,9 +21,10 @@ type View struct {
 	recent   recent
 	sessions sessions
 	roster   roster
+	terms    terms
 }
 
-func newView() *View {
+func newView(auth Authorizer) *View {
 	return &View{
 		version:  firstVersion,
 		keys:     iradix.New[*entry](),
@@ -31,6 +32,7 @@ func newView() *View {
 		recent:   newRecent(),
 		sessions: newSessions(),
 		roster:   newRoster(),
+		terms:    newTerms(auth),
 	}
 }
 
@@ -87,6 +89,12 @@ func (v *View) Iterate(prefix, from string) iter.Seq[KV] {
 			}
 		}
 	}
+}
+
+// Changed goes over the keys with the prefix that were written or deleted after a revision, one as often as it was; false when that is too
+// long ago to be known.
+func (v *View) Changed(prefix string, since Revision) (keys iter.Seq[string], known bool) {
+	return v.recent.changed(prefix, since), v.recent.floor <= since && since <= v.revision
 }
 
 // Count returns how many keys have the prefix.

@@ -18,7 +18,8 @@ type Batch struct {
 	Events   []Event
 }
 
-// Watcher is a cursor over the history. It holds no buffer and need not be closed. It is for one goroutine.
+// Watcher is a cursor over the history. It holds no buffer and need not be closed. It is for one goroutine; a copy is a cursor
+// of its own that stands at the same place.
 type Watcher struct {
 	history *history
 	prefix  string

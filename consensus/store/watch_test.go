@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 func (b Batch) String() string {
@@ -177,7 +179,7 @@ func TestWatchOverRestore(t *testing.T) {
 
 func TestWaiting(t *testing.T) {
 	t.Run("a watcher wakes for a change", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		virtual.Test(t, func(t *testing.T) {
 			f := newFixture(t)
 			w := watch(t, f.Store, "/a", 0)
 			got := make(chan string, 1)
@@ -193,7 +195,7 @@ func TestWaiting(t *testing.T) {
 		})
 	})
 	t.Run("WaitFor returns at its revision, not before", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		virtual.Test(t, func(t *testing.T) {
 			f := newFixture(t)
 			done := make(chan error, 1)
 			go func() { done <- f.WaitFor(t.Context(), 2) }()
@@ -209,7 +211,7 @@ func TestWaiting(t *testing.T) {
 		})
 	})
 	t.Run("WaitFor wakes for a restore", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		virtual.Test(t, func(t *testing.T) {
 			f := newFixture(t)
 			f.do(Put("/a", nil))
 			g := New(nil)
@@ -234,4 +236,43 @@ func TestWaiting(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// strikes is an Authorizer by whose word whoever deletes /x/ forgets.
+type strikes struct{}
+
+func (strikes) Authorize(*View, Asker, Txn) error { return nil }
+
+func (strikes) Forgets(who Asker, txn Txn) bool {
+	return who.Person != "" && txn.Then[0].Delete && txn.Then[0].Key == "/x/"
+}
+
+func TestWhatIsForgottenIsToldByNoWatch(t *testing.T) {
+	f := newFixture(t)
+	f.Store = New(strikes{})
+	f.do(Put("/x/", []byte("secret")))
+	before := f.do(Put("/a/1", nil))
+	standing := watch(t, f.Store, "/a/", before)
+	strike := f.command(Txn{Then: []Op{Delete("/x/")}})
+	later := f.command(Txn{Then: []Op{Put("/a/2", nil)}}) // in the same entry
+	if strike.Person = "anna"; f.apply(strike, later)[1].Err != nil {
+		t.Fatal("not applied")
+	}
+	at := before + 1
+	for after := range at {
+		if _, err := f.Store.Watch("/", after); !errors.Is(err, ErrCompacted) {
+			t.Errorf("a watch begins at %d: %v", after, err)
+		}
+	}
+	if got := drain(t, standing); len(got) != 1 || got[0] != ErrCompacted.Error() {
+		t.Errorf("a watch that stood before it is told %s", got)
+	}
+	if diff := cmp.Diff([]string{fmt.Sprintf("%d /a/2:-:@%d", at+1, at+1)}, drain(t, watch(t, f.Store, "/", at))); diff != "" {
+		t.Error(diff)
+	}
+	f.do(Put("/x/", nil))
+	f.do(Delete("/x/")) // by nobody who forgets
+	if got := drain(t, watch(t, f.Store, "/", at+1)); len(got) != 2 {
+		t.Errorf("then it is told %s", got)
+	}
 }

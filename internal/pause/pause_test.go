@@ -3,12 +3,13 @@ package pause
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 func TestAPauseEndsWithWhoWantedIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		begun := time.Now()

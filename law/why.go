@@ -1,0 +1,83 @@
+package law
+
+import (
+	"fmt"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// spoken are the kinds that people know, by their prefix.
+var spoken = map[string]string{
+	v1alpha1.KeyBundles: "bundle", v1alpha1.KeyClusters: "cluster", v1alpha1.KeyFleets: "fleet", v1alpha1.KeyUsers: "user", v1alpha1.KeyRollouts: "rollout",
+}
+
+// thing is what a key holds, as people call it; what they do not know is called by its key.
+func thing(key string) string {
+	prefix, name := splitKey(key)
+	switch kind := spoken[prefix]; {
+	case kind != "":
+		return kind + " " + name
+	case prefix == KeyTokens:
+		return "a token"
+	case prefix == v1alpha1.KeyPasts:
+		return "what was before change " + name
+	case prefix == v1alpha1.KeyObserving:
+		return "that cluster " + name + " only looks"
+	}
+	return key
+}
+
+// least is the role that people need to write under a prefix; "" where they do not.
+func least(prefix string) v1alpha1.Role {
+	switch prefix {
+	case v1alpha1.KeyBundles, v1alpha1.KeyRollouts:
+		return v1alpha1.RoleOperator
+	case v1alpha1.KeyFleets, v1alpha1.KeyUsers, v1alpha1.KeyClusters, v1alpha1.KeyPasts, v1alpha1.KeyObserving, KeyTokens:
+		return v1alpha1.RoleAdmin
+	}
+	return ""
+}
+
+// whoMay is whom to ask when a cluster may not.
+const whoMay = "ask in one that has Admin: hanse get clusters -o wide"
+
+// why says why the law refuses a write, and what to do next.
+func (w write) why() string {
+	a, role := w.asker, least(w.prefix)
+	switch {
+	case role == "":
+		return "nobody but the leader writes that"
+	case a.person == "":
+		return "a member writes what it knows of its own cluster alone, in the form that all members read"
+	case a.rights == v1alpha1.RightsOwnObjects && w.prefix == v1alpha1.KeyBundles && a.role != v1alpha1.RoleViewer:
+		return fmt.Sprintf("cluster %s has the rights OwnObjects: bundles for it alone (placement.clusters: [%s], soak %s at most, no stages); %s",
+			a.cluster, a.cluster, v1alpha1.MaxOwnSoak, whoMay)
+	case a.rights != v1alpha1.RightsAdmin:
+		return fmt.Sprintf("cluster %s has the rights %s, whoever asks through it; %s", a.cluster, a.rights, whoMay)
+	case role == v1alpha1.RoleOperator && !a.operator(), role == v1alpha1.RoleAdmin && !a.admin():
+		return fmt.Sprintf("%s is %s, and that takes %s; ask an admin, who may also change the role: kubectl edit users.%s %s", a.person, a.role, role, v1alpha1.GroupName, a.person)
+	case a.guest && (w.prefix == v1alpha1.KeyUsers || w.prefix == KeyTokens):
+		return "who is let into the fleet is for its own people to say; use a kubeconfig of hanse kubeconfig or hanse user create"
+	}
+	return w.misformed()
+}
+
+// misformed says why nobody writes so.
+func (w write) misformed() string {
+	switch w.prefix {
+	case v1alpha1.KeyBundles:
+		return "it keeps its name and uid, and no field is there twice, in another case or of another type; use hanse apply or kubectl apply"
+	case v1alpha1.KeyRollouts:
+		return "people give it orders (spec.orders), let it delete what it says it would, and change nothing else; see hanse help rollout"
+	case v1alpha1.KeyClusters:
+		if w.before == nil {
+			return "clusters join: hanse token create"
+		}
+		return "its status is the leader's to say; set spec.voting, and the leader follows"
+	case v1alpha1.KeyObserving:
+		return "it acts again after: hanse resume " + w.name
+	case v1alpha1.KeyPasts:
+		return "it is struck off by: hanse history KIND/NAME --forget A..B"
+	}
+	return "it is not in the form that all members read"
+}
