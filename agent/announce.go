@@ -17,21 +17,19 @@ import (
 	"github.com/hanse-fleet/hanse/events"
 	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/reconcile"
 )
 
 // announcer tells the people of the member's own cluster what the member does there, and how the fleet is.
 type announcer struct {
 	core   *Core
 	teller *events.Teller
-	begun  time.Time
 }
 
 const (
 	// announcePause is how often the announcer looks how the fleet is, steadyFor how long something must be so until it is told.
 	announcePause = 5 * time.Second
 	steadyFor     = 15 * time.Second
-	// startTime is for how long after its start a member that finds a bundle applied says nothing of it: it was so before.
-	startTime = 2 * time.Minute
 )
 
 func (c *Core) announcer(cluster *rest.Config) (*announcer, error) {
@@ -39,7 +37,7 @@ func (c *Core) announcer(cluster *rest.Config) (*announcer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &announcer{core: c, teller: teller, begun: time.Now()}, nil
+	return &announcer{core: c, teller: teller}, nil
 }
 
 // watch tells when the fleet loses its quorum or the cluster the fleet's API, and when they are back, until ctx ends.
@@ -84,6 +82,9 @@ func quorumEvent(have bool) events.Event {
 }
 
 func aggregationEvent(s aggregate.Standing) events.Event {
+	if s.Reason == aggregate.ReasonOutlivesMember {
+		return events.Event{Warning: true, Reason: s.Reason, Action: "Register", Note: s.Message}
+	}
 	if s.Status == metav1.ConditionTrue {
 		return events.Event{Reason: "Aggregated", Action: "Register", Note: "the fleet's API is in this cluster again"}
 	}
@@ -100,9 +101,9 @@ func (a *announcer) left(kind, namespace, name string) {
 }
 
 // reported tells what has changed in the cluster about a bundle; before is nil when nothing was reported of it yet.
-func (a *announcer) reported(bundle, uid string, before *v1alpha1.WorkStatus, now v1alpha1.WorkStatus) {
-	for _, e := range bundleEvents(before, now, time.Since(a.begun) > startTime) {
-		e.Regarding = bundleRef(bundle, uid)
+func (a *announcer) reported(r reconcile.Report, before *v1alpha1.WorkStatus) {
+	for _, e := range bundleEvents(before, r) {
+		e.Regarding = bundleRef(r.Bundle, r.BundleUID)
 		a.teller.Tell(e)
 	}
 }
@@ -115,13 +116,14 @@ func bundleRef(name, uid string) corev1.ObjectReference {
 	return corev1.ObjectReference{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "Bundle", Name: name, UID: types.UID(uid)}
 }
 
-// bundleEvents is what people should know of a change. fresh says that what is applied now was not so before.
-func bundleEvents(before *v1alpha1.WorkStatus, now v1alpha1.WorkStatus, fresh bool) (all []events.Event) {
-	was := v1alpha1.WorkStatus{}
+// bundleEvents is what people should know of a change. What the member found applied, or what an earlier bundle of the name left, is
+// no news.
+func bundleEvents(before *v1alpha1.WorkStatus, r reconcile.Report) (all []events.Event) {
+	was, now := v1alpha1.WorkStatus{}, r.Status
 	if before != nil {
 		was = *before
 	}
-	if now.Applied != "" && now.Applied != was.Applied && (was.Applied != "" || fresh) {
+	if now.Applied != "" && now.Applied != was.Applied && now.Applied == r.CarriedOut {
 		all = append(all, events.Event{Reason: "Applied", Action: "Apply", Note: "revision " + now.Applied + " is applied in this cluster",
 			Related: corev1.ObjectReference{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "BundleRevision", Name: now.Applied}})
 	}

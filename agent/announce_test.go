@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/reconcile"
 )
 
 func TestPeopleAreToldWhatHasChangedAboutABundle(t *testing.T) {
@@ -18,26 +19,29 @@ func TestPeopleAreToldWhatHasChangedAboutABundle(t *testing.T) {
 	refused := []v1alpha1.Problem{{ObjectRef: settings, Reason: "Refused", Message: "no"}}
 	one, two := v1alpha1.WorkStatus{Applied: "shop-1"}, v1alpha1.WorkStatus{Applied: "shop-2"}
 	for name, c := range map[string]struct {
-		before *v1alpha1.WorkStatus
-		now    v1alpha1.WorkStatus
-		fresh  bool
-		want   string
+		before  *v1alpha1.WorkStatus
+		now     v1alpha1.WorkStatus
+		carried string
+		want    string
 	}{
-		"nothing":                           {&one, one, true, ""},
-		"a new revision":                    {&one, two, true, "Applied revision shop-2 is applied in this cluster"},
-		"a new revision, after a start":     {&one, two, false, "Applied revision shop-2 is applied in this cluster"},
-		"the first":                         {nil, one, true, "Applied revision shop-1 is applied in this cluster"},
-		"what was applied before the start": {nil, one, false, ""},
-		"put right": {&one, v1alpha1.WorkStatus{Applied: "shop-1", LastDrift: drift(5), DriftCorrected: 1}, true,
+		"nothing":                              {&one, one, "shop-1", ""},
+		"a new revision":                       {&one, two, "shop-2", "Applied revision shop-2 is applied in this cluster"},
+		"the first":                            {nil, one, "shop-1", "Applied revision shop-1 is applied in this cluster"},
+		"the first, after a look":              {&v1alpha1.WorkStatus{}, one, "shop-1", "Applied revision shop-1 is applied in this cluster"},
+		"what was applied before the start":    {nil, one, "", ""},
+		"and is seen late":                     {&v1alpha1.WorkStatus{}, one, "", ""},
+		"what an earlier bundle has left":      {&v1alpha1.WorkStatus{}, v1alpha1.WorkStatus{Applied: "shop-0"}, "", ""},
+		"what was found again after a new one": {&v1alpha1.WorkStatus{}, one, "shop-2", ""},
+		"put right": {&one, v1alpha1.WorkStatus{Applied: "shop-1", LastDrift: drift(5), DriftCorrected: 1}, "shop-1",
 			"DriftCorrected configmap shop/settings was changed by kubectl-edit: it is put right"},
-		"put right before": {&v1alpha1.WorkStatus{LastDrift: drift(5), DriftCorrected: 1}, v1alpha1.WorkStatus{LastDrift: drift(5), DriftCorrected: 1}, true, ""},
-		"left so": {&one, v1alpha1.WorkStatus{Applied: "shop-1", LastDrift: drift(5), Drifted: 1}, true,
+		"put right before": {&v1alpha1.WorkStatus{LastDrift: drift(5), DriftCorrected: 1}, v1alpha1.WorkStatus{LastDrift: drift(5), DriftCorrected: 1}, "", ""},
+		"left so": {&one, v1alpha1.WorkStatus{Applied: "shop-1", LastDrift: drift(5), Drifted: 1}, "",
 			"!Drifted configmap shop/settings was changed by kubectl-edit: it is left so, as the bundle says"},
-		"refused":       {&one, v1alpha1.WorkStatus{Applied: "shop-1", Problems: refused}, true, "!Refused configmap shop/settings: no"},
-		"still refused": {&v1alpha1.WorkStatus{Problems: refused}, v1alpha1.WorkStatus{Problems: refused}, true, ""},
+		"refused":       {&one, v1alpha1.WorkStatus{Applied: "shop-1", Problems: refused}, "", "!Refused configmap shop/settings: no"},
+		"still refused": {&v1alpha1.WorkStatus{Problems: refused}, v1alpha1.WorkStatus{Problems: refused}, "", ""},
 	} {
 		var words []string
-		for _, e := range bundleEvents(c.before, c.now, c.fresh) {
+		for _, e := range bundleEvents(c.before, reconcile.Report{Status: c.now, CarriedOut: c.carried}) {
 			mark := ""
 			if e.Warning {
 				mark = "!"

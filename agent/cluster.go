@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/hanse-fleet/hanse/facts"
 	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
@@ -34,22 +35,25 @@ func clusterConfig(kubeconfig string) (*rest.Config, error) {
 	return config, nil
 }
 
-// versionPause is how often a member asks its cluster for its version.
-const versionPause = 30 * time.Second
+// askPause is how often a member asks its cluster how it is.
+const askPause = 30 * time.Second
 
-// askVersion keeps the version of the member's cluster, for people. An answer that does not come changes nothing.
-func (c *Core) askVersion(ctx context.Context, config *rest.Config) error {
+// askControlPlane keeps the version of the member's cluster, and whether its kube-apiserver is ready. A version that does
+// not come changes nothing.
+func (c *Core) askControlPlane(ctx context.Context, config *rest.Config) error {
 	config = rest.CopyConfig(config)
-	config.Timeout = versionPause / 3
+	config.Timeout = askPause / 3
 	client, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
-		return fmt.Errorf("ask cluster for its version: %w", err)
+		return fmt.Errorf("ask cluster how it is: %w", err)
 	}
+	var plane facts.ControlPlane
 	for {
 		if v, err := client.ServerVersion(); err == nil {
 			c.kubernetes.Store(&v.GitVersion)
 		}
-		if !pause.For(ctx, versionPause) {
+		c.controlPlane.Store(plane.Ask(ctx, client.RESTClient()))
+		if !pause.For(ctx, askPause) {
 			return nil
 		}
 	}

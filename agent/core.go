@@ -14,7 +14,9 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/facts"
 	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/report"
 	"github.com/hanse-fleet/hanse/transport"
 )
@@ -28,6 +30,8 @@ type Core struct {
 	dir       dataDir
 	log       *slog.Logger
 	store     *store.Store
+	decoded   decoded
+	claims    *claims
 	directory *directory
 	endpoint  *transport.Endpoint
 	node      *consensus.Node
@@ -38,6 +42,8 @@ type Core struct {
 	buried map[store.MemberID]time.Time
 	// wanted are the voters that this member, when it leads, chose last.
 	wanted atomic.Pointer[[]store.MemberID]
+	// promised is who is about to get a vote from this member; nil: nobody.
+	promised atomic.Pointer[store.MemberID]
 	// ready closes when node is set: the network runs before it.
 	ready   chan struct{}
 	version string
@@ -45,10 +51,14 @@ type Core struct {
 	s3 http.RoundTripper
 	// now is the wall clock: for what is written down. What lasts, and what is silent, is measured by time.Now.
 	now func() time.Time
+	// decideBy stands in the place of plan.Decide in a simulation.
+	decideBy func(plan.Situation) []plan.Step
 	// since is when this member began to listen.
 	since time.Time
 	// kubernetes is the version of the member's own cluster, once it has answered.
 	kubernetes atomic.Pointer[string]
+	// controlPlane is how that cluster's is; nil: not known yet.
+	controlPlane atomic.Pointer[facts.Condition]
 }
 
 // CoreConfig says what a Core runs on.
@@ -92,11 +102,13 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
-	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, since: time.Now(), ready: make(chan struct{})}
+	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, since: time.Now(), ready: make(chan struct{})}
 	if err := c.begin(); err != nil {
 		return nil, err
 	}
 	c.store = store.NewFaulty(cfg.Seams.authorizer(law.Authority{Address: transport.CheckAddress}), cfg.Seams.Faults)
+	c.decoded = newDecoded()
+	c.claims = newClaims(c)
 	c.directory = &directory{self: c.id(), store: c.store, joined: peers}
 	c.verdict = newVerdict(c.knownVoters)
 	if cfg.Timing, err = c.startPace(cfg.Timing); err != nil {
@@ -129,7 +141,7 @@ func (c *Core) open(cfg CoreConfig) error {
 	c.endpoint.Handle(kindEnrol, cfg.Seams.handler(c.serveEnrol))
 	node, err := consensus.Open(consensus.Config{
 		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint, cfg.Seams},
-		Timing: cfg.Timing, Choose: c.chooseServers, Seeds: c.directory.seeds, RTT: c.roundTrip, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
+		Timing: cfg.Timing, Choose: c.chooseServers, BeforeVote: c.promiseVote, Seeds: c.directory.seeds, RTT: c.roundTrip, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
 		Stores: cfg.Stores, SnapshotThreshold: cfg.Seams.SnapshotThreshold, TrailingLogs: cfg.Seams.TrailingLogs, Faults: cfg.Seams.Faults,
 		Quota: cfg.Seams.Quota, Clock: cfg.Seams.clock(),
 	})

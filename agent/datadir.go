@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/internal/durable"
 	"github.com/hanse-fleet/hanse/transport"
 )
@@ -52,6 +53,8 @@ type self struct {
 	Addresses Addresses `json:"addresses"`
 	// Founder says that this member founds the fleet: it bootstraps the log.
 	Founder bool `json:"founder,omitempty"`
+	// Rollout is what a founder was told of rollouts.
+	Rollout *v1alpha1.FleetRollout `json:"rollout,omitempty"`
 	// Begun says that the member had the fleet's state once. From then on an empty log is a lost one.
 	Begun bool `json:"begun,omitempty"`
 	// Life counts the member's starts, so that what it says in one is never taken for older than what it said before.

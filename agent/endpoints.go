@@ -32,8 +32,14 @@ const (
 func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 	return []apiserver.Endpoint{
 		{Path: v1alpha1.PathStatus, Role: v1alpha1.RoleViewer, Handler: get(func(*http.Request) (any, error) {
-			works, err := w.list(c.store.View())
-			return c.fleetStatus(works), err
+			v := c.store.View()
+			works, err := w.list(v)
+			if err != nil {
+				return nil, err
+			}
+			s := c.fleetStatus(works)
+			s.Frozen, s.Rollouts, err = c.underWay(v)
+			return s, err
 		})},
 		{Path: v1alpha1.PathMembers, Role: v1alpha1.RoleViewer, Handler: get(func(*http.Request) (any, error) {
 			return c.memberList(), nil

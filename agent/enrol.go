@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,6 +50,10 @@ func (c *Core) createToken(ctx context.Context, asker apiserver.Asker, terms law
 	if err := c.store.WaitFor(ctx, 1); err != nil {
 		return transport.Token{}, fmt.Errorf("%w: %s has not heard of the fleet's members yet", store.ErrNoQuorum, c.self.Cluster)
 	}
+	// One that was cut off has an old state, and its record of this would be of an old time, which the law refuses.
+	if _, err := c.node.Read(ctx); err != nil {
+		return transport.Token{}, err
+	}
 	// The leader asks again when the token is used; here the one who can put it right is still there.
 	if err := epoch.AgreesWithRecord(c.store.View(), terms); err != nil {
 		return transport.Token{}, err
@@ -65,7 +70,7 @@ func (c *Core) createToken(ctx context.Context, asker apiserver.Asker, terms law
 	if err != nil {
 		return transport.Token{}, err
 	}
-	p, err := c.recorded(asker, store.Txn{If: []store.Condition{store.KeyAbsent(op.Key)}, Then: []store.Op{op}})
+	p, err := c.recorded(asker, store.Txn{Then: []store.Op{op}})
 	if err != nil {
 		return transport.Token{}, err
 	}
@@ -183,7 +188,22 @@ func enlist(v *store.View, kv store.KV, token law.Token, entry epoch.Entry, pin 
 		return store.Txn{}, err
 	}
 	spent, err := law.Put(kv.Key, token)
-	return store.Txn{If: append(conditions, store.KeyAt(kv.Key, kv.Modified)), Then: append(ops, spent)}, err
+	if err != nil {
+		return store.Txn{}, err
+	}
+	recorded, err := enrolment(v, ops, token, strings.TrimPrefix(kv.Key, law.KeyTokens))
+	return store.Txn{If: append(conditions, store.KeyAt(kv.Key, kv.Modified)), Then: slices.Concat(ops, []store.Op{spent}, recorded)}, err
+}
+
+// enrolment is the record of the cluster that ops write.
+func enrolment(v *store.View, ops []store.Op, token law.Token, id string) ([]store.Op, error) {
+	key := v1alpha1.KeyClusters + token.Spent.Cluster
+	written := slices.IndexFunc(ops, func(op store.Op) bool { return op.Key == key })
+	change := law.Change{Key: key, After: ops[written].Value, At: token.Spent.At}
+	if kv, there := v.Get(key); there {
+		change.Before = kv.Value
+	}
+	return law.Enrolment(v, change, id)
 }
 
 // newMeta is of an object that no request made. It has an entry of managed fields that owns nothing but the existence of spec:

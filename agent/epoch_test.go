@@ -11,11 +11,14 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 // running is a member on loopback.
@@ -60,7 +63,7 @@ func lonely(t *testing.T) string {
 		t.Fatal(err)
 	}
 	m := start(t, dir)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	if err := m.store.WaitFor(ctx, 1); err != nil {
 		t.Fatal(err)
@@ -143,7 +146,7 @@ func TestARecoveryThatIsCutOffIsFinishedByTheNext(t *testing.T) {
 		}
 		// Whatever it is, it starts, and leads.
 		m := start(t, string(dir))
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		if err := letIn(ctx, m, "anna"); err != nil {
 			t.Errorf("after step %d it takes no write: %v", cut, err)
 		}
@@ -265,7 +268,11 @@ func TestAnOldLogIsNeverOverwritten(t *testing.T) {
 
 // letIn writes a user, in the member's own name.
 func letIn(ctx context.Context, m running, name string) error {
-	p, err := m.recorded(apiserver.Asker{}, store.Txn{Then: []store.Op{store.Put(v1alpha1.KeyUsers+name, []byte("{}"))}})
+	user, err := law.Put(v1alpha1.KeyUsers+name, &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: metav1.ObjectMeta{Name: name}})
+	if err != nil {
+		return err
+	}
+	p, err := m.recorded(apiserver.Asker{}, store.Txn{Then: []store.Op{user}})
 	if err == nil {
 		_, err = m.node.Propose(ctx, p)
 	}

@@ -34,9 +34,19 @@ func (s apiStore) Propose(ctx context.Context, person string, txn store.Txn) (st
 	return s.core.node.Propose(ctx, consensus.Proposal{Person: person, Txn: txn})
 }
 
-// companion says what else a transaction must write when it writes a key now.
+// companion says what else a transaction must write, and find as it is, when it writes a key now.
 func (c *Core) companion(v *store.View, w apiserver.Write) ([]store.Condition, []store.Op, error) {
-	return law.Companions(v, law.Change{Key: w.Key, Before: w.Before, After: w.After, At: c.now(), Who: c.who(w.Asker)})
+	unclaimed, err := c.claims.check(v, w)
+	if err != nil {
+		return nil, nil, err
+	}
+	conditions, ops, err := law.Companions(v, law.Change{Key: w.Key, Before: w.Before, After: w.After, At: c.now(), Who: c.who(w.Asker)})
+	return append(conditions, unclaimed...), ops, err
+}
+
+// judge says why a person's transaction would be refused as the log is here.
+func (c *Core) judge(person string, txn store.Txn) error {
+	return c.store.Allows(store.Asker{Member: c.id(), Person: person}, txn)
 }
 
 // who is somebody that asks this member.
@@ -85,7 +95,7 @@ func (o *ownReports) take(changed []reconcile.Report) {
 		if had, ok := o.bundles[r.Bundle]; ok && had.BundleUID == r.BundleUID {
 			before = &had.Status
 		}
-		o.tell.reported(r.Bundle, r.BundleUID, before, r.Status)
+		o.tell.reported(r, before)
 		o.bundles[r.Bundle] = report.Bundle{Bundle: r.Bundle, BundleUID: r.BundleUID, Status: r.Status}
 	}
 	o.core.reports.Tell(slices.Collect(maps.Values(o.bundles)))

@@ -36,7 +36,7 @@ func Init(o InitOptions) (InitResult, error) {
 	if err := checkNames(o.Fleet, o.Cluster, o.Region, o.Zone); err != nil {
 		return InitResult{}, err
 	}
-	me := self{Fleet: o.Fleet, Cluster: o.Cluster, Region: o.Region, Zone: o.Zone, Addresses: o.Addresses, Founder: true}
+	me := self{Fleet: o.Fleet, Cluster: o.Cluster, Region: o.Region, Zone: o.Zone, Addresses: o.Addresses, Founder: true, Rollout: o.Rollout}
 	if _, err := me.Addresses.completed(); err != nil {
 		return InitResult{}, err
 	}
@@ -152,7 +152,7 @@ func (l *leader) found(ctx context.Context) error {
 		Certificate: l.identity.Certificate(), Pin: store.Pin(l.identity.Pin()), Addresses: l.self.Addresses.Advertise, Server: l.self.Addresses.server(),
 		Applies: l.store.Applies(),
 	}
-	fleet := &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: newMeta(l.self.Fleet), Spec: v1alpha1.FleetSpec{Voters: v1alpha1.DefaultVoters}}
+	fleet := &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: newMeta(l.self.Fleet), Spec: v1alpha1.FleetSpec{Voters: v1alpha1.DefaultVoters, Rollout: l.self.Rollout}}
 	admin := &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: newMeta(firstAdmin), Spec: v1alpha1.UserSpec{Pin: pin, Role: v1alpha1.RoleAdmin}}
 	var ops []store.Op
 	var errs []error

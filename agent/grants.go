@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/reconcile"
+	"github.com/hanse-fleet/hanse/render"
 )
 
 // grants hands the reconciler what its cluster was granted. Before it hands anything out, it has the state that this
@@ -20,6 +19,9 @@ import (
 type grants struct {
 	core *Core
 	latest[[]reconcile.Grant]
+	// had is what they were made from last, and stopped what was suspended then. Only follow uses them.
+	had     string
+	stopped suspensions
 }
 
 func newGrants(c *Core) *grants { return &grants{core: c} }
@@ -27,23 +29,44 @@ func newGrants(c *Core) *grants { return &grants{core: c} }
 // follow keeps the grants as the log says, until ctx ends.
 func (g *grants) follow(ctx context.Context) error {
 	own := v1alpha1.KeyGrants + g.core.self.Cluster + "/"
-	return g.core.follow(ctx, []string{own, v1alpha1.KeyObserving + g.core.self.Cluster}, func(v *store.View) error {
+	from := []string{own, v1alpha1.KeyObserving + g.core.self.Cluster, v1alpha1.KeyBundles, v1alpha1.KeyClusters + g.core.self.Cluster}
+	return g.core.follow(ctx, from, func(v *store.View) error {
 		if v.Revision() == 0 {
 			return nil
 		}
-		next, err := g.read(v, own)
+		stopped, err := g.core.suspensions(v)
+		if err != nil { // what cannot be read of others must not end what is granted here
+			g.core.log.Error("it is not known what is suspended; what was, is", "err", err)
+			stopped = g.stopped
+		}
+		g.stopped = stopped
+		has := g.madeFrom(v, own, stopped)
+		if has == g.had { // a bundle changed, and nothing of it is granted here by that
+			return nil
+		}
+		next, err := g.read(v, own, stopped)
 		if err != nil {
 			return err
 		}
 		if err := g.core.node.Record(v); err != nil {
 			return err
 		}
+		g.had = has
 		g.set(next, true)
 		return nil
 	})
 }
 
-func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
+// madeFrom tells apart what grants are made from.
+func (g *grants) madeFrom(v *store.View, own string, stopped suspensions) string {
+	said := fmt.Appendf(nil, "%v %v %v", v.Epoch(), epoch.Looks(v, g.core.self.Cluster), stopped)
+	for _, kv := range v.List(own) {
+		said = fmt.Appendf(said, "\n%s %d", kv.Key, kv.Modified)
+	}
+	return string(said)
+}
+
+func (g *grants) read(v *store.View, own string, stopped suspensions) ([]reconcile.Grant, error) {
 	e := v.Epoch()
 	observe := epoch.Looks(v, g.core.self.Cluster)
 	var all []reconcile.Grant
@@ -52,12 +75,16 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 		if err := json.Unmarshal(kv.Value, &record); err != nil {
 			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
 		}
-		grant := reconcile.Grant{
-			Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, Observe: observe,
-			StoreRevision: uint64(epoch.DecidedAt(v, kv.Modified, record)), Epoch: reconcile.Epoch{Number: e.Number, ID: e.ID, Began: uint64(e.Began)},
+		if record.Held {
+			continue // as if there were none: nothing is touched
 		}
+		grant := reconcile.Grant{
+			Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, Observe: observe, At: int64(kv.Modified),
+			Suspended: stopped.of(record.Bundle), StoreRevision: uint64(epoch.DecidedAt(v, kv.Modified, record)), Epoch: reconcile.Epoch{Number: e.Number, ID: e.ID, Began: uint64(e.Began)},
+		}
+		grant.Observe = observe || grant.Suspended != ""
 		if !record.Withdraw {
-			if err := fill(v, &grant); err != nil {
+			if err := fill(v, &grant, record.Frozen); err != nil {
 				// Without its content there is no such grant: what runs of it is left alone.
 				g.core.log.Error("grant cannot be carried out", "bundle", grant.Bundle, "revision", grant.Revision, "err", err)
 				continue
@@ -68,26 +95,25 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 	return all, nil
 }
 
-// fill puts the content of the granted revision into a grant.
-func fill(v *store.View, g *reconcile.Grant) error {
-	kv, ok := v.Get(v1alpha1.KeyBundleRevisions + g.Revision)
-	if !ok {
-		return fmt.Errorf("revision %s is granted but not in the log", g.Revision)
-	}
-	var r v1alpha1.BundleRevision
-	if err := json.Unmarshal(kv.Value, &r); err != nil {
-		return fmt.Errorf("read %s: %w", kv.Key, err)
+// fill puts the content of the granted revision into a grant, rendered for this cluster.
+func fill(v *store.View, g *reconcile.Grant, frozen *v1alpha1.Frozen) error {
+	r, err := revisionIn(v, g.Revision)
+	if err != nil {
+		return err
 	}
 	if r.Spec.Bundle != g.Bundle || r.Spec.BundleUID != g.BundleUID {
 		return fmt.Errorf("revision %s is of bundle %s (%s), the grant of %s (%s)", g.Revision, r.Spec.Bundle, r.Spec.BundleUID, g.Bundle, g.BundleUID)
 	}
 	g.Drift, g.Deletion, g.Adopt = r.Spec.Drift, r.Spec.Deletion, r.Spec.Adopt
-	for i, m := range r.Spec.Manifests {
-		var u unstructured.Unstructured
-		if err := u.UnmarshalJSON(m.Raw); err != nil {
-			return fmt.Errorf("read manifest %d of %s: %w", i, g.Revision, err)
+	if frozen != nil {
+		said, err := json.Marshal(frozen)
+		if err != nil {
+			return fmt.Errorf("write what is frozen: %w", err)
 		}
-		g.Objects = append(g.Objects, u)
+		g.Frozen = string(said)
+	}
+	if g.Objects, err = render.Render(r.Spec.BundleContent, frozen); err != nil {
+		g.Fault = err.Error() // what runs stays, and the Work says why
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func TestTheLeaderForgetsOldChanges(t *testing.T) {
 	if _, err := Init(InitOptions{DataDir: dir, Fleet: "acme", Cluster: "fra", Region: "eu", Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"}}); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	m := start(t, dir)
 	if err := m.store.WaitFor(ctx, 1); err != nil {
@@ -93,7 +93,7 @@ func TestTimePassesInAFleetThatWritesNothing(t *testing.T) {
 	if _, err := Init(InitOptions{DataDir: dir, Fleet: "acme", Cluster: "fra", Region: "eu", Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"}}); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var rested atomic.Int64
 	m := startWith(t, dir, Seams{Clock: func() time.Time { return time.Now().Add(time.Duration(rested.Load())) }})

@@ -3,8 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +12,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
+	"github.com/hanse-fleet/hanse/facts"
 	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
@@ -22,8 +22,10 @@ import (
 const (
 	// leaderTick is how often the leader looks even though nothing happened: what is away depends on time.
 	leaderTick = time.Second
-	// statusPause is the least time between two writes of one object's status to the log.
-	statusPause = time.Second
+	// statusPause is the least time between two writes of one object's status to the log, statusesPause between two rounds of
+	// statuses of whatever objects: while people write, they are to have the disk.
+	statusPause   = time.Second
+	statusesPause = time.Second / 10
 )
 
 // leader takes the decisions that only the leader takes. It decides anew from the whole state each time, so a new
@@ -31,41 +33,58 @@ const (
 type leader struct {
 	*Core
 	term uint64
+	// began is when it began to lead, logged the time of the log then, and clock what the wall clock said; no less than logged, as the leaders before
+	// it wrote times down by that.
+	began, clock, logged time.Time
 	// statusWritten is when each object's status was written last, by key.
 	statusWritten map[string]time.Time
+	// saidAt is when any was written last, owed that there may be more to say than was said since.
+	saidAt time.Time
+	owed   bool
 	// forgot is when old changes were looked for last, and how many were left.
 	forgot     time.Time
 	remembered int
+	freezer    freezer
+	contents   contents
+	zones      zones
+	gates      *gateReadings
 
-	bundles   *objects[v1alpha1.Bundle]
-	clusters  *objects[v1alpha1.Cluster]
-	revisions *objects[v1alpha1.BundleRevision]
-	rollouts  *objects[v1alpha1.Rollout]
-	grants    *objects[v1alpha1.Grant]
+	revisions *objects[ofBundle]
 	tombs     *objects[v1alpha1.Tombstone]
 	tokens    *objects[law.Token]
-	told      told
+	told      *told
+}
+
+// ofBundle is what the leader reads of a revision: its content is as large as the bundle's.
+type ofBundle struct {
+	Spec struct {
+		BundleUID string `json:"bundleUID"`
+	} `json:"spec"`
 }
 
 // decidesOn are the prefixes whose change may call for a decision.
 var decidesOn = []string{
 	v1alpha1.KeyBundles, v1alpha1.KeyClusters, v1alpha1.KeyGrants, v1alpha1.KeyRollouts, v1alpha1.KeyTombstones, store.KeyMembers,
-	v1alpha1.KeyObserving,
+	v1alpha1.KeyObserving, v1alpha1.KeyFleets,
 }
 
 // lead decides for as long as this member leads. It is called by the consensus, once a leader, and returns when ctx ends.
 func (c *Core) lead(ctx context.Context, term uint64) {
+	now, logged := c.now(), c.store.View().Time()
+	if now.Before(logged) {
+		now = logged
+	}
 	l := &leader{
-		Core: c, term: term, statusWritten: map[string]time.Time{},
-		bundles:   newObjects[v1alpha1.Bundle](v1alpha1.KeyBundles),
-		clusters:  newObjects[v1alpha1.Cluster](v1alpha1.KeyClusters),
-		revisions: newObjects[v1alpha1.BundleRevision](v1alpha1.KeyBundleRevisions),
-		rollouts:  newObjects[v1alpha1.Rollout](v1alpha1.KeyRollouts),
-		grants:    newObjects[v1alpha1.Grant](v1alpha1.KeyGrants),
+		Core: c, term: term, began: time.Now(), clock: now, logged: logged, statusWritten: map[string]time.Time{}, contents: contents{}, zones: zones{}, gates: newGateReadings(),
+		revisions: newObjects[ofBundle](v1alpha1.KeyBundleRevisions),
 		tombs:     newObjects[v1alpha1.Tombstone](v1alpha1.KeyTombstones),
 		tokens:    newObjects[law.Token](law.KeyTokens),
 		told:      newTold(c),
 	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { c.tellVotes(ctx, term) })
+	beside.Go(func() { l.askGates(ctx) })
 	for ctx.Err() == nil {
 		begun := time.Now()
 		v := c.store.View()
@@ -76,8 +95,22 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 			continue
 		}
 		breathe(ctx, time.Since(begun))
-		c.await(ctx, decidesOn, v.Revision(), news)
+		l.rest(ctx, v, news)
 	}
+}
+
+// lasting is the wall clock as it was when this member began to lead, and the time since: a clock that is set meanwhile lets nothing
+// soak, and nothing be too late, in a moment.
+func (l *leader) lasting() time.Time { return l.clock.Add(time.Since(l.began)) }
+
+// rest waits for something to decide on. What is owed is said as soon as it may be.
+func (l *leader) rest(ctx context.Context, v *store.View, news <-chan struct{}) {
+	if l.owed {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, statusesPause-time.Since(l.saidAt))
+		defer cancel()
+	}
+	l.await(ctx, decidesOn, v.Revision(), news)
 }
 
 // breathe keeps what reads the whole state at each change from keeping a processor busy while a thousand changes come: it
@@ -87,6 +120,7 @@ func breathe(ctx context.Context, worked time.Duration) { pause.For(ctx, min(3*w
 // scene is the state that one pass decides from.
 type scene struct {
 	view     *store.View
+	freezer  *freezer
 	bundles  []object[v1alpha1.Bundle]
 	clusters []object[v1alpha1.Cluster]
 	rollouts []object[v1alpha1.Rollout]
@@ -96,32 +130,42 @@ type scene struct {
 	// Made from the above, once a pass: what plan decides by, and the same grants as they lie in the log.
 	plan.Scene
 	named map[string]map[string]object[v1alpha1.Grant]
-	// looking are the clusters that only look.
+	// looking are the clusters that only look, and silent is for how long nothing was heard of each since this leader leads.
 	looking map[string]bool
+	silent  map[string]time.Duration
 }
 
 func (l *leader) look(v *store.View) (s scene, err error) {
-	s = scene{view: v, looking: map[string]bool{}}
+	s = scene{view: v, looking: map[string]bool{}, silent: map[string]time.Duration{}}
 	for name := range epoch.Looking(v) {
 		s.looking[name] = true
 	}
 	var errs [5]error
-	s.bundles, errs[0] = l.bundles.list(v)
-	s.clusters, errs[1] = l.clusters.list(v)
-	s.rollouts, errs[2] = l.rollouts.list(v)
-	s.grants, errs[3] = l.grants.list(v)
+	s.bundles, errs[0] = l.decoded.bundles.list(v)
+	s.clusters, errs[1] = l.decoded.clusters.list(v)
+	s.rollouts, errs[2] = l.decoded.rollouts.list(v)
+	s.grants, errs[3] = l.decoded.grants.list(v)
 	s.tombs, errs[4] = l.tombs.list(v)
 	s.Scene = plan.Scene{Now: l.now(), Grants: map[string]map[string]v1alpha1.Grant{}, Sightings: map[string]plan.Sighting{}}
 	for _, c := range s.clusters {
+		s.looking[c.value.Name] = s.looking[c.value.Name] || v1alpha1.Suspension(c.value) != ""
 		s.Clusters = append(s.Clusters, *c.value)
 	}
 	known, _ := l.told.known(v)
-	for cluster, seen := range l.sightings(v) {
-		p := planned(seen, time.Now())
-		if a := known[cluster].Aggregated; a != nil {
-			p.Aggregated = metav1.Condition{Status: a.Status, Reason: a.Reason, Message: a.Message}
+	s.Metrics = map[string]v1alpha1.ClusterMetricsStatus{}
+	for cluster, told := range known {
+		s.Metrics[cluster] = readings(cluster, told)
+	}
+	sightings, now := l.sightings(v), time.Now()
+	for cluster, seen := range sightings {
+		s.Sightings[cluster] = planned(seen, known[cluster], now)
+	}
+	for _, c := range s.Clusters {
+		heard := l.began
+		if at := sightings[c.Name].At; at.After(heard) {
+			heard = at
 		}
-		s.Sightings[cluster] = p
+		s.silent[c.Name] = now.Sub(heard)
 	}
 	s.named = map[string]map[string]object[v1alpha1.Grant]{}
 	for _, g := range s.grants {
@@ -129,18 +173,29 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 		if s.named[bundle] == nil {
 			s.named[bundle], s.Grants[bundle] = map[string]object[v1alpha1.Grant]{}, map[string]v1alpha1.Grant{}
 		}
-		s.named[bundle][cluster], s.Grants[bundle][cluster] = g, *g.value
+		granted := *g.value
+		granted.At = int64(g.modified)
+		s.named[bundle][cluster], s.Grants[bundle][cluster] = g, granted
 	}
+	s.freezer = &l.freezer
 	return s, errors.Join(errs[:]...)
 }
 
 // planned is a sighting as plan decides by it.
-func planned(s report.Sighting, now time.Time) plan.Sighting {
-	p := plan.Sighting{Fresh: s.Fresh(now), Works: map[string]v1alpha1.WorkStatus{}}
+func planned(s report.Sighting, f facts.Facts, now time.Time) plan.Sighting {
+	p := plan.Sighting{Fresh: s.Fresh(now), Works: map[string]v1alpha1.WorkStatus{}, Aggregated: conditionOf(f.Aggregated), ControlPlane: conditionOf(f.ControlPlane)}
 	for name, r := range s.Bundles {
 		p.Works[name] = r.Status
 	}
 	return p
+}
+
+// conditionOf is what a member said of its cluster; without a status it said nothing.
+func conditionOf(c *facts.Condition) metav1.Condition {
+	if c == nil {
+		return metav1.Condition{}
+	}
+	return metav1.Condition{Status: c.Status, Reason: c.Reason, Message: c.Message}
 }
 
 // sightings is what was seen last of each cluster, by the cluster's name.
@@ -158,6 +213,7 @@ func (c *Core) sightings(v *store.View) map[string]report.Sighting {
 // decide makes one pass over everything that a leader decides. Grants come first: what else there is to say is said
 // in the pass that they cause.
 func (l *leader) decide(ctx context.Context, v *store.View) error {
+	l.owed = false
 	if v.Revision() == 0 {
 		return l.found(ctx)
 	}
@@ -172,15 +228,12 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 		return errors.Join(l.writeStatuses(ctx, s), l.orderBackup(ctx, s))
 	}
 	var errs []error
-	for _, b := range s.bundles {
-		if b.key == v1alpha1.KeyBundles+b.value.Name {
-			errs = append(errs, l.advance(ctx, s, b))
-		}
-	}
 	for _, t := range s.tombs {
-		errs = append(errs, l.withdrawDeleted(ctx, s, t))
+		errs = append(errs, l.strikeAdopted(ctx, s, t))
 	}
-	if l.store.View().Revision() == v.Revision() {
+	errs = append(errs, l.roll(ctx, s))
+	l.owed = time.Since(l.saidAt) < statusesPause
+	if !l.owed && l.store.View().Revision() == v.Revision() {
 		errs = append(errs, l.writeStatuses(ctx, s), l.collect(ctx, s), l.raise(ctx, s))
 	}
 	return errors.Join(append(errs, l.forget(ctx, s), l.orderBackup(ctx, s))...)
@@ -199,183 +252,20 @@ func (l *leader) tellTime(ctx context.Context, s scene) error {
 	return err
 }
 
-// write proposes a decision. One that was overtaken by another write is no error: the next pass sees it.
+// write proposes a decision of this leader.
 func (l *leader) write(ctx context.Context, conditions []store.Condition, ops ...store.Op) error {
 	if len(ops) == 0 {
 		return nil
 	}
-	_, err := l.node.Propose(ctx, consensus.Proposal{Term: l.term, Txn: store.Txn{If: conditions, Then: ops}})
+	return l.proposeDecision(ctx, l.term, conditions, ops...)
+}
+
+// proposeDecision proposes what the leader of a term decided. What was overtaken by another write is no error: the next pass sees it.
+func (c *Core) proposeDecision(ctx context.Context, term uint64, conditions []store.Condition, ops ...store.Op) error {
+	_, err := c.node.Propose(ctx, consensus.Proposal{Term: term, Txn: store.Txn{If: conditions, Then: ops}})
 	var overtaken *store.Conflict
 	if errors.As(err, &overtaken) {
 		return nil
 	}
 	return err
-}
-
-// advance grants the next wave of a bundle's rollout.
-func (l *leader) advance(ctx context.Context, s scene, b object[v1alpha1.Bundle]) error {
-	situation := plan.Situation{Bundle: b.value, Clusters: s.Clusters, Grants: s.Grants[b.value.Name], Away: map[string]bool{}, Looking: s.looking}
-	for _, c := range s.Clusters {
-		situation.Away[c.Name] = !s.Sightings[c.Name].Fresh
-	}
-	step, err := plan.Advance(situation)
-	if err != nil || step.Empty() {
-		return err
-	}
-	return l.grant(ctx, s, b, s.named[b.value.Name], step)
-}
-
-// grant writes one wave: the grants, and the rollout that says so. It holds only while the bundle and the grants
-// that it replaces are as they were.
-func (l *leader) grant(ctx context.Context, s scene, b object[v1alpha1.Bundle], named map[string]object[v1alpha1.Grant], step plan.Step) error {
-	uid := string(b.value.UID)
-	revision := v1alpha1.RevisionName(b.value.Name, uid, b.value.Generation)
-	conditions := []store.Condition{store.KeyAt(b.key, b.modified)}
-	var ops []store.Op
-	put := func(cluster string, g v1alpha1.Grant) error {
-		key := v1alpha1.GrantKey(cluster, b.value.Name)
-		if old, ok := named[cluster]; ok {
-			conditions = append(conditions, store.KeyAt(key, old.modified))
-		} else {
-			conditions = append(conditions, store.KeyAbsent(key))
-		}
-		op, err := law.Put(key, g)
-		ops = append(ops, op)
-		return err
-	}
-	var errs []error
-	for _, c := range step.Clusters {
-		errs = append(errs, put(c, v1alpha1.Grant{Bundle: b.value.Name, BundleUID: uid, Revision: revision}))
-	}
-	for _, c := range step.Withdraw {
-		errs = append(errs, put(c, v1alpha1.Grant{Bundle: b.value.Name, BundleUID: named[c].value.BundleUID, Withdraw: true}))
-	}
-	rolled, err := s.rollOut(b.value, revision, step.Wave)
-	if err := errors.Join(append(errs, err)...); err != nil {
-		return err
-	}
-	for _, c := range step.Clusters {
-		conditions = append(conditions, store.KeyAt(v1alpha1.KeyClusters+c, s.clusterModified(c)))
-	}
-	return l.write(ctx, conditions, append(ops, rolled...)...)
-}
-
-func (s scene) clusterModified(name string) store.Revision {
-	for _, c := range s.clusters {
-		if c.value.Name == name {
-			return c.modified
-		}
-	}
-	return 0
-}
-
-// rollOut adds a wave to the rollout of a revision, and supersedes the bundle's earlier rollouts.
-func (s scene) rollOut(b *v1alpha1.Bundle, revision string, wave v1alpha1.Wave) (ops []store.Op, err error) {
-	r := &v1alpha1.Rollout{
-		TypeMeta:   v1alpha1.TypeOf("Rollout"),
-		ObjectMeta: newMeta(revision),
-		Spec:       v1alpha1.RolloutSpec{Bundle: b.Name, BundleUID: string(b.UID), Revision: revision},
-	}
-	var errs []error
-	put := func(key string, before, after any) {
-		kv, there := s.view.Get(key)
-		op, err := law.Amend(kv, before, after)
-		if !there {
-			op, err = law.Put(key, after)
-		}
-		ops, errs = append(ops, op), append(errs, err)
-	}
-	before := r
-	for _, old := range s.rollouts {
-		switch {
-		case old.value.Name == revision:
-			before, r = old.value, old.value.DeepCopy()
-		case old.value.Spec.Bundle == b.Name && old.value.Status.Phase == v1alpha1.RolloutRunning:
-			superseded := old.value.DeepCopy()
-			superseded.Status.Phase = v1alpha1.RolloutSuperseded
-			plan.SetReady(&superseded.Status.Conditions, metav1.ConditionFalse, "Superseded", "by "+revision, 1, s.Now)
-			put(old.key, old.value, superseded)
-		}
-	}
-	r.Spec.Waves = append(r.Spec.Waves, wave)
-	r.Status.Phase, r.Status.Wave = v1alpha1.RolloutRunning, int32(len(r.Spec.Waves))
-	plan.SetReady(&r.Status.Conditions, metav1.ConditionFalse, "Progressing", fmt.Sprintf("wave %d is granted", r.Status.Wave), 1, s.Now)
-	put(v1alpha1.KeyRollouts+revision, before, r)
-	return ops, errors.Join(errs...)
-}
-
-// withdrawDeleted tells every cluster on the tombstone of a deleted bundle to withdraw it. A cluster that has no
-// grant of it any more, because a new bundle of the same name adopted its objects, is struck off.
-func (l *leader) withdrawDeleted(ctx context.Context, s scene, t object[v1alpha1.Tombstone]) error {
-	conditions := []store.Condition{store.KeyAt(t.key, t.modified)}
-	var ops []store.Op
-	named := s.named[t.value.Bundle]
-	left := *t.value
-	left.Clusters = nil
-	for _, cluster := range t.value.Clusters {
-		g, ok := named[cluster]
-		if s.looking[cluster] {
-			left.Clusters = append(left.Clusters, cluster)
-			continue
-		}
-		if !ok || g.value.BundleUID != t.value.BundleUID {
-			continue
-		}
-		left.Clusters = append(left.Clusters, cluster)
-		if g.value.Withdraw {
-			continue
-		}
-		op, err := law.Put(g.key, v1alpha1.Grant{Bundle: t.value.Bundle, BundleUID: t.value.BundleUID, Withdraw: true})
-		if err != nil {
-			return err
-		}
-		conditions, ops = append(conditions, store.KeyAt(g.key, g.modified)), append(ops, op)
-	}
-	switch {
-	case len(left.Clusters) == 0:
-		ops = append(ops, store.Delete(t.key))
-	case len(left.Clusters) < len(t.value.Clusters):
-		op, err := law.Put(t.key, left)
-		if err != nil {
-			return err
-		}
-		ops = append(ops, op)
-	}
-	return l.write(ctx, conditions, ops...)
-}
-
-// collect deletes what nothing refers to any more: old revisions and rollouts of bundles, and tokens long ended.
-func (l *leader) collect(ctx context.Context, s scene) error {
-	revisions, err := l.revisions.list(s.view)
-	if err != nil {
-		return err
-	}
-	kept := make([]plan.Kept, 0, len(revisions))
-	for _, r := range revisions {
-		name := strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)
-		kept = append(kept, plan.Kept{Name: name, BundleUID: r.value.Spec.BundleUID, Written: uint64(r.modified)})
-	}
-	inUse, alive := map[string]bool{}, map[string]bool{}
-	for _, g := range s.grants {
-		inUse[g.value.Revision] = true
-	}
-	for _, b := range s.bundles {
-		alive[string(b.value.UID)] = true
-		inUse[v1alpha1.RevisionName(b.value.Name, string(b.value.UID), b.value.Generation)] = true
-	}
-	conditions := []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, s.view.Revision())}
-	var ops []store.Op
-	for _, name := range plan.Surplus(kept, inUse, alive) {
-		ops = append(ops, store.Delete(v1alpha1.KeyBundleRevisions+name), store.Delete(v1alpha1.KeyRollouts+name))
-	}
-	tokens, err := l.tokens.list(s.view)
-	if err != nil {
-		return err
-	}
-	for _, t := range tokens {
-		if t.value.Forgotten(s.Now) {
-			ops = append(ops, store.Delete(t.key))
-		}
-	}
-	return l.write(ctx, conditions, ops...)
 }

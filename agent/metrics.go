@@ -80,9 +80,10 @@ func (o *ownFacts) collect(now time.Time) facts.Facts {
 		f.Disk = &facts.Disk{Reading: taken, FsyncP999: report.Millis(fsync)}
 	}
 	if s := o.aggregated(); s.Status != "" {
-		f.Aggregated = facts.NewAggregated(now, s.Status, s.Reason, s.Message)
+		f.Aggregated = facts.NewCondition(now, s.Status, s.Reason, s.Message)
 	}
-	trips := o.core.reports.Trips(maps.Keys(o.core.roundTrips()))
+	f.ControlPlane = o.core.controlPlane.Load()
+	trips := o.core.reports.Trips(maps.Keys(o.core.roundTrips()), now)
 	for _, peer := range slices.Sorted(maps.Keys(trips)) {
 		f.Trips = append(f.Trips, facts.Trip{Reading: taken, Peer: string(peer), Least: trips[peer].Least, P99: trips[peer].P99})
 	}
@@ -111,12 +112,12 @@ func (o *ownFacts) survey(ctx context.Context, cluster *rest.Config) error {
 
 // metrics computes the kind ClusterMetrics: what each cluster's member told last. It is called from one goroutine.
 type metrics struct {
-	told
+	*told
 	clusters *objects[v1alpha1.Cluster]
 }
 
 func newMetrics(c *Core) *metrics {
-	return &metrics{told: newTold(c), clusters: newObjects[v1alpha1.Cluster](v1alpha1.KeyClusters)}
+	return &metrics{told: newTold(c), clusters: c.decoded.clusters}
 }
 
 // list computes the metrics of every cluster, sorted by name.
@@ -131,6 +132,7 @@ func (m *metrics) list(v *store.View) ([]v1alpha1.ClusterMetrics, error) {
 	for _, c := range clusters {
 		one := v1alpha1.ClusterMetrics{TypeMeta: v1alpha1.TypeOf("ClusterMetrics")}
 		one.Name, one.CreationTimestamp, one.Labels = c.value.Name, c.value.CreationTimestamp, c.value.Labels
+		one.UID = uidOf("clustermetrics", string(c.value.UID))
 		one.Status = readings(one.Name, known[one.Name])
 		one.Status.RoundTrips = trips[one.Name]
 		all = append(all, one)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hanse-fleet/hanse/facts"
+	"github.com/hanse-fleet/hanse/report"
 )
 
 func TestARoundTripIsShownAtBothEnds(t *testing.T) {
@@ -55,5 +56,16 @@ func TestReadingsSayWhoTookThemAndWhen(t *testing.T) {
 	}
 	if s.Kubernetes != nil || s.Storage != nil {
 		t.Error("what was never taken is there")
+	}
+}
+
+func TestWhatAMemberSaysOfItsClusterIsWhatTheLeaderDecidesBy(t *testing.T) {
+	here, dead := facts.Condition{Status: "True", Reason: "Registered"}, facts.Condition{Status: "False", Reason: facts.ReasonNoAnswer, Message: "dead"}
+	got := planned(report.Sighting{}, facts.Facts{Aggregated: &here, ControlPlane: &dead}, time.Now())
+	if got.Aggregated.Reason != "Registered" || got.ControlPlane.Status != "False" || got.ControlPlane.Reason != "NoAnswer" || got.ControlPlane.Message != "dead" {
+		t.Errorf("%+v", got)
+	}
+	if none := planned(report.Sighting{}, facts.Facts{}, time.Now()); none.Aggregated.Status+none.ControlPlane.Status != "" {
+		t.Errorf("%+v", none)
 	}
 }

@@ -3,6 +3,8 @@ package agent
 import (
 	"log/slog"
 	"net"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // Default addresses of a member. The UDP address is for other members, the TCP address for people.
@@ -19,6 +21,8 @@ type InitOptions struct {
 	// Fleet, Cluster and Region are DNS labels of at most 63 characters; Zone may be empty.
 	Fleet, Cluster, Region, Zone string
 	Addresses
+	// Rollout is how changes go through the fleet at first; nil: as by default.
+	Rollout *v1alpha1.FleetRollout
 }
 
 // JoinOptions enrol a new cluster into a fleet.

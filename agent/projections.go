@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -21,19 +20,12 @@ import (
 // projections tell the projector what the fleet is. As with grants, the state that this comes from is recorded as the last
 // good one before anybody acts on it. A cluster that only looks is told nothing.
 type projections struct {
-	core     *Core
-	clusters *objects[v1alpha1.Cluster]
-	bundles  *objects[metav1.PartialObjectMetadata]
-	grants   *objects[v1alpha1.Grant]
+	core *Core
+	decoded
 	latest[project.Fleet]
 }
 
-func newProjections(c *Core) *projections {
-	return &projections{
-		core: c, clusters: newObjects[v1alpha1.Cluster](v1alpha1.KeyClusters),
-		bundles: newObjects[metav1.PartialObjectMetadata](v1alpha1.KeyBundles), grants: newObjects[v1alpha1.Grant](v1alpha1.KeyGrants),
-	}
-}
+func newProjections(c *Core) *projections { return &projections{core: c, decoded: c.decoded} }
 
 // projectionsPause is the least time between two states that are shown: nobody waits for them, and a rollout writes many.
 const projectionsPause = time.Second
@@ -114,7 +106,7 @@ func projectedMember(c *v1alpha1.Cluster, m store.Member) project.Member {
 	p := project.Member{
 		Cluster: c.Name, UID: string(c.UID), Labels: c.Labels, Region: c.Spec.Region, Zone: c.Spec.Zone,
 		Kubernetes: c.Status.KubernetesVersion, Server: m.Server, Joined: c.CreationTimestamp,
-		Ready: meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady),
+		Healthy: meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionControlPlaneHealthy),
 	}
 	if len(m.Certificate) > 0 {
 		p.Certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: m.Certificate})

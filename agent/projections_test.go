@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,7 +17,12 @@ import (
 )
 
 // stateWith is the state of a fleet of one, with more in it.
-func stateWith(t *testing.T, member store.Member, values map[string]any) *store.View {
+func stateWith(t testing.TB, member store.Member, values map[string]any) *store.View {
+	t.Helper()
+	return storeWith(t, member, values).View()
+}
+
+func storeWith(t testing.TB, member store.Member, values map[string]any) *store.Store {
 	t.Helper()
 	ops := []store.Op{store.PutMember(member)}
 	for key, value := range values {
@@ -26,15 +32,18 @@ func stateWith(t *testing.T, member store.Member, values map[string]any) *store.
 		}
 		ops = append(ops, store.Put(key, data))
 	}
-	entry, err := store.EncodeEntry([]store.Command{{Proposer: member.ID, Txn: &store.Txn{Then: ops}}})
-	if err != nil {
-		t.Fatal(err)
+	s, index := store.New(nil), uint64(0)
+	for some := range slices.Chunk(ops, 1000) { // an entry has its bound
+		entry, err := store.EncodeEntry([]store.Command{{Proposer: member.ID, Txn: &store.Txn{Then: some}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		index++
+		if _, err := s.Apply(index, 1, entry); err != nil {
+			t.Fatal(err)
+		}
 	}
-	s := store.New(nil)
-	if _, err := s.Apply(1, 1, entry); err != nil {
-		t.Fatal(err)
-	}
-	return s.View()
+	return s
 }
 
 func TestTheProjectorIsToldWhatTheLogSays(t *testing.T) {
@@ -43,6 +52,7 @@ func TestTheProjectorIsToldWhatTheLogSays(t *testing.T) {
 		c := v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("of " + name), Labels: map[string]string{"tier": name}}}
 		c.Spec.Region, c.Status.KubernetesVersion = "eu", "v1.37.2"
 		meta.SetStatusCondition(&c.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Reached"})
+		meta.SetStatusCondition(&c.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionControlPlaneHealthy, Status: metav1.ConditionFalse, Reason: "NoAnswer"})
 		return c
 	}
 	v := stateWith(t, member, map[string]any{
@@ -54,7 +64,7 @@ func TestTheProjectorIsToldWhatTheLogSays(t *testing.T) {
 		v1alpha1.GrantKey("iad", "shop"):    v1alpha1.Grant{Bundle: "shop", BundleUID: "b1", Withdraw: true},
 		v1alpha1.GrantKey("fra", "earlier"): v1alpha1.Grant{Bundle: "shop", BundleUID: "b0", Revision: "shop-9"},
 	})
-	got, err := newProjections(&Core{self: self{Fleet: "acme", Cluster: "fra"}}).read(v)
+	got, err := newProjections(&Core{self: self{Fleet: "acme", Cluster: "fra"}, decoded: newDecoded()}).read(v)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +76,7 @@ func TestTheProjectorIsToldWhatTheLogSays(t *testing.T) {
 	for i, c := range []struct{ name, server string }{{"fra", member.Server}, {"sin", ""}} { // sin's member is not in the fleet any more
 		m := got.Members[i]
 		if m.Cluster != c.name || m.UID != "of "+c.name || m.Server != c.server || (len(m.Certificate) > 0) != (c.server != "") || m.Labels["tier"] != c.name ||
-			m.Kubernetes != "v1.37.2" || m.Ready == nil || m.Ready.Reason != "Reached" {
+			m.Kubernetes != "v1.37.2" || m.Healthy == nil || m.Healthy.Reason != "NoAnswer" {
 			t.Errorf("%s: %+v", c.name, m)
 		}
 	}

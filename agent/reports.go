@@ -67,7 +67,7 @@ func (c *Core) sendReports(ctx context.Context) error {
 func (c *Core) beat(ctx context.Context) error {
 	for pause.For(ctx, report.Heartbeat) {
 		now := time.Now()
-		c.reports.Measure(c.roundTrips())
+		c.reports.Measure(c.roundTrips(), now)
 		c.reports.Beat(c.store.View().Revision(), c.vitals(now), now)
 		if err := c.keepPace(now); err != nil {
 			return err

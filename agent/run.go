@@ -14,6 +14,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/aggregate"
 	"github.com/hanse-fleet/hanse/apiserver"
+	"github.com/hanse-fleet/hanse/facts"
 	"github.com/hanse-fleet/hanse/project"
 	"github.com/hanse-fleet/hanse/reconcile"
 )
@@ -119,7 +120,7 @@ func (d doors) close() error {
 // runFaces serves the API and reconciles the member's cluster while the core runs.
 func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	works := newWorks(c)
-	shown := computedKind(c, "Work", worksPause, works.list)
+	shown := computedKind(c, "Work", worksPause, (&steadyWorks{works: works}).list)
 	measured := computedKind(c, "ClusterMetrics", metricsPause, newMetrics(c).list)
 	serving, err := c.identity.Serving(c.apiHost())
 	if err != nil {
@@ -142,7 +143,7 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	own := &ownFacts{core: c, aggregated: inCluster.standing}
 	api, err := apiserver.New(apiserver.Config{
 		Fleet: c.self.Fleet, Cluster: c.self.Cluster, Version: o.Version, Certificate: serving,
-		TCP: d.people, Socket: d.local, Tunnels: hub.Listener(), Store: apiStore{c}, Companion: c.companion, FrontProxy: inCluster.frontProxy(),
+		TCP: d.people, Socket: d.local, Tunnels: hub.Listener(), Store: apiStore{c}, Companion: c.companion, Judge: c.judge, Deleted: c.deletedBundle, FrontProxy: inCluster.frontProxy(),
 		Computed: map[string]apiserver.Computed{"works": shown, "clustermetrics": measured}, Endpoints: append(c.endpoints(works), people.endpoint(), c.tunnelEndpoint(hub)), Logger: c.log.With("room", "apiserver"),
 	})
 	if err != nil {
@@ -154,12 +155,14 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	g.Go(func() error { return measured.follow(ctx) })
 	g.Go(func() error { return own.run(ctx) })
 	g.Go(func() error { return api.Run(ctx) })
+	g.Go(func() error { return c.settle(ctx) })
 	if cluster != nil {
 		g.Go(func() error { return c.reconcile(ctx, o, cluster, inCluster.standing) })
 		g.Go(func() error { return inCluster.run(ctx) })
 		g.Go(func() error { return people.run(ctx) })
 		g.Go(func() error { return own.survey(ctx, cluster) })
 	} else {
+		c.controlPlane.Store(facts.NoControlPlane())
 		c.log.Warn("no kubeconfig: this member keeps the fleet's state and takes commands, and reconciles nothing")
 	}
 	if o.Watch != nil {
@@ -211,9 +214,10 @@ func (c *Core) reconcile(ctx context.Context, o Options, cluster *rest.Config, s
 	if projector != nil {
 		g.Go(func() error { return shown.follow(ctx) })
 	}
-	g.Go(func() error { return c.askVersion(ctx, cluster) })
+	g.Go(func() error { return c.askControlPlane(ctx, cluster) })
 	g.Go(func() error { return tell.teller.Run(ctx) })
 	g.Go(func() error { return tell.watch(ctx, standing) })
+	g.Go(func() error { return tell.deletions(ctx) })
 	g.Go(func() error { return r.Run(ctx) })
 	return g.Wait()
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/fault"
+	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/report"
 	"github.com/hanse-fleet/hanse/transport"
 )
@@ -16,7 +18,7 @@ import (
 // Seams are where a simulation stands between the rooms of a Core. The zero value stands nowhere, and is what is shipped.
 type Seams struct {
 	// Authorizer goes between the store and the law, Directory between the transport and what the log says of pins.
-	Authorizer func(store.Authorizer) store.Authorizer
+	Authorizer func(law.Authority) store.Authorizer
 	Directory  func(transport.Directory) transport.Directory
 	// Heard is told of every read of a stream that another member opened, when it is handed to whom it is for.
 	Heard func(from store.MemberID)
@@ -29,6 +31,8 @@ type Seams struct {
 	SnapshotThreshold, TrailingLogs uint64
 	// S3 carries what a member asks of S3; nil: the network.
 	S3 http.RoundTripper
+	// Decide stands in the place of plan.Decide; nil: that.
+	Decide func(plan.Situation) []plan.Step
 	// Faults are known bugs, put back.
 	Faults fault.Set
 }
@@ -40,11 +44,11 @@ func (s Seams) clock() func() time.Time {
 	return s.Clock
 }
 
-func (s Seams) authorizer(law store.Authorizer) store.Authorizer {
+func (s Seams) authorizer(l law.Authority) store.Authorizer {
 	if s.Authorizer == nil {
-		return law
+		return l
 	}
-	return s.Authorizer(law)
+	return s.Authorizer(l)
 }
 
 // handler tells Heard what a handler reads.

@@ -52,6 +52,7 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 	}
 	slices.SortFunc(s.Clusters, func(a, b v1alpha1.ClusterFleetStatus) int { return strings.Compare(a.Name, b.Name) })
 	s.Leader = names[raft.Leader]
+	s.Starting = starting(s, now.Sub(c.since))
 	s.VoterChange = council.change(func(id string) string { return names[store.MemberID(id)] })
 	s.Warnings = c.warnings(s)
 	var worry string
@@ -59,6 +60,14 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 		s.Warnings = append(s.Warnings, worry)
 	}
 	return s
+}
+
+// startTime is how long a member that has started may take to find the others, and to know who leads.
+const startTime = 5 * time.Second
+
+// starting says that a member does not know yet how the fleet is, which is another thing than to know that there is no quorum.
+func starting(s v1alpha1.FleetStatus, up time.Duration) bool {
+	return up < startTime && (!s.Quorum.Have || s.Leader == "")
 }
 
 // adminRegions are the regions with a member that passes on what admins write.
@@ -83,6 +92,7 @@ func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 	if held := heldBack(c.store.View()); held != "" {
 		all = append(all, held)
 	}
+	all = append(all, c.suspended(c.store.View())...)
 	if said := c.outdated(); said != "" {
 		all = append(all, said)
 	}
@@ -149,7 +159,7 @@ func countBundles(cluster string, works []v1alpha1.Work) (n v1alpha1.BundleCount
 // cannotAct says that the cluster's member said why it does nothing about a bundle, and that it is not only starting.
 func cannotAct(w v1alpha1.Work) bool {
 	c := w.Status.Conditions[0]
-	return c.Status == metav1.ConditionUnknown && c.Reason != "Starting" && c.Reason != v1alpha1.ReasonObserving
+	return c.Status == metav1.ConditionUnknown && c.Reason != "Starting" && c.Reason != v1alpha1.ReasonObserving && c.Reason != v1alpha1.ReasonSuspended
 }
 
 // roundTrip is the one to a member that is connected.

@@ -1,15 +1,17 @@
 package agent
 
 import (
+	"sync"
 	"time"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/facts"
 )
 
-// told reads what each cluster's member told last of its cluster and machine. It is used from one goroutine.
+// told reads what each cluster's member told last of its cluster and machine. Safe for concurrent use.
 type told struct {
 	core *Core
+	mu   sync.Mutex
 	// read keeps what was decoded, while it is what the member told last.
 	read map[store.MemberID]readFacts
 }
@@ -19,11 +21,13 @@ type readFacts struct {
 	facts facts.Facts
 }
 
-func newTold(c *Core) told { return told{core: c, read: map[store.MemberID]readFacts{}} }
+func newTold(c *Core) *told { return &told{core: c, read: map[store.MemberID]readFacts{}} }
 
 // known is what each cluster's member told, and the cluster of each member.
 func (t *told) known(v *store.View) (map[string]facts.Facts, map[string]string) {
 	seen, _, _ := t.core.reports.Seen()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	by, names, kept := map[string]facts.Facts{}, map[string]string{}, map[store.MemberID]readFacts{}
 	for _, member := range v.Members() {
 		names[string(member.ID)] = member.Cluster

@@ -5,8 +5,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -20,19 +22,47 @@ const worksPause = 10 * time.Millisecond
 
 // works computes the kind Work: what the log wants of each cluster, and what the cluster's member said last.
 type works struct {
-	core     *Core
-	bundles  *objects[v1alpha1.Bundle]
-	clusters *objects[v1alpha1.Cluster]
-	grants   *objects[v1alpha1.Grant]
+	core *Core
+	decoded
+	told *told
+	ages *ages
 }
 
 func newWorks(c *Core) *works {
-	return &works{
-		core:     c,
-		bundles:  newObjects[v1alpha1.Bundle](v1alpha1.KeyBundles),
-		clusters: newObjects[v1alpha1.Cluster](v1alpha1.KeyClusters),
-		grants:   newObjects[v1alpha1.Grant](v1alpha1.KeyGrants),
+	return &works{core: c, decoded: c.decoded, told: newTold(c), ages: &ages{}}
+}
+
+// steadyWorks are works whose conditions keep the time of their last transition, as this member saw it. It is used from one
+// goroutine.
+type steadyWorks struct {
+	*works
+	before map[types.UID]metav1.Condition
+}
+
+// list computes every Work of a view. What this member sees for the first time was so when the cluster's member was heard.
+func (w *steadyWorks) list(v *store.View) ([]v1alpha1.Work, error) {
+	all, err := w.works.list(v)
+	if err != nil {
+		return nil, err
 	}
+	now := metav1.NewTime(w.core.now().Truncate(time.Second))
+	next := make(map[types.UID]metav1.Condition, len(all))
+	for i := range all {
+		c := &all[i].Status.Conditions[0]
+		if was, known := w.before[all[i].UID]; known && was.Status == c.Status {
+			c.LastTransitionTime = was.LastTransitionTime
+		} else if known {
+			c.LastTransitionTime = now
+		}
+		next[all[i].UID] = *c
+	}
+	w.before = next
+	return all, nil
+}
+
+// uidOf is the UID of what is computed from objects: the same on every member, and another one when one of them is.
+func uidOf(resource string, of ...string) types.UID {
+	return types.UID(uuid.NewSHA1(uuid.NameSpaceOID, []byte(resource+"/"+strings.Join(of, "/"))).String())
 }
 
 // pair is a bundle's name in a cluster.
@@ -73,34 +103,41 @@ func (w *works) wanted(v *store.View, bundles []object[v1alpha1.Bundle]) (map[pa
 	if err != nil {
 		return nil, err
 	}
-	values := make([]v1alpha1.Cluster, 0, len(clusters))
+	ground := ground(v, w.told, clusters, grants)
+	uids := map[string]string{}
 	for _, c := range clusters {
-		values = append(values, *c.value)
+		uids[c.value.Name] = string(c.value.UID)
 	}
 	found := map[pair]*v1alpha1.Work{}
 	for _, b := range bundles {
-		picked, err := plan.Place(b.value.Spec.Placement, values)
+		picked, err := plan.Picks(b.value.Spec.Placement, ground.Ground(b.value.Name))
 		if err != nil {
 			continue // wanted nowhere; its status says why
 		}
 		for _, c := range picked {
-			found[pair{b.value.Name, c}] = newWork(b.value, c)
+			found[pair{b.value.Name, c}] = newWork(b.value, c, uids[c])
 		}
 	}
 	for _, g := range grants {
 		cluster, _ := v1alpha1.CutGrantKey(g.key)
 		p := pair{g.value.Bundle, cluster}
 		if found[p] == nil {
-			found[p] = &v1alpha1.Work{Spec: v1alpha1.WorkSpec{Bundle: p.bundle, Cluster: p.cluster}}
+			found[p] = &v1alpha1.Work{
+				ObjectMeta: metav1.ObjectMeta{UID: uidOf("works", g.value.BundleUID, uids[cluster]), CreationTimestamp: w.ages.of(v, g.value.Bundle, g.value.BundleUID)},
+				Spec:       v1alpha1.WorkSpec{Bundle: p.bundle, Cluster: p.cluster},
+			}
 		}
-		found[p].Spec.Granted = g.value.Revision
+		if !g.value.Held {
+			found[p].Spec.Granted, found[p].Spec.Frozen = g.value.Revision, g.value.Frozen
+		}
 	}
 	return found, nil
 }
 
-func newWork(b *v1alpha1.Bundle, cluster string) *v1alpha1.Work {
+// newWork is what a bundle wants of a cluster. Its generation is the bundle's.
+func newWork(b *v1alpha1.Bundle, cluster, clusterUID string) *v1alpha1.Work {
 	return &v1alpha1.Work{
-		ObjectMeta: metav1.ObjectMeta{CreationTimestamp: b.CreationTimestamp},
+		ObjectMeta: metav1.ObjectMeta{UID: uidOf("works", string(b.UID), clusterUID), CreationTimestamp: b.CreationTimestamp, Generation: b.Generation},
 		Spec: v1alpha1.WorkSpec{
 			Bundle: b.Name, Cluster: cluster,
 			Wanted: v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation),
@@ -131,11 +168,13 @@ func statusOf(s report.Sighting, w v1alpha1.Work) v1alpha1.WorkStatus {
 	if !s.ToldAt.IsZero() {
 		status.SeenAt = &metav1.Time{Time: s.ToldAt.Truncate(time.Second)}
 	}
-	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, LastTransitionTime: w.CreationTimestamp}
+	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, ObservedGeneration: w.Generation, LastTransitionTime: w.CreationTimestamp}
 	if status.SeenAt != nil {
 		c.LastTransitionTime = *status.SeenAt
 	}
 	switch {
+	case w.Spec.Wanted == "" && w.Spec.Granted != "":
+		c.Reason, c.Message = "Withdrawing", "the bundle is to leave the cluster: its turn has not come, or a person is to approve"
 	case w.Spec.Wanted == "":
 		c.Reason, c.Message = "Withdrawing", "the bundle is being withdrawn from the cluster"
 	case w.Spec.Granted == "":

@@ -5,8 +5,10 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/report"
 )
 
@@ -22,5 +24,83 @@ func TestAWorkSaysWhyItsMemberCannotAct(t *testing.T) {
 	}
 	if n := countBundles("sin", []v1alpha1.Work{w}); n.Failed != 1 || n.Ready != 0 {
 		t.Errorf("counted as %+v", n)
+	}
+}
+
+func TestAWorksConditionKeepsItsTime(t *testing.T) {
+	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
+	bundle := v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "b1", Generation: 3}}
+	bundle.Spec.Placement.Clusters = []string{"fra"}
+	v := stateWith(t, member, map[string]any{
+		v1alpha1.KeyClusters + "fra":     v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "fra", UID: "c1"}},
+		v1alpha1.KeyBundles + "shop":     bundle,
+		v1alpha1.GrantKey("fra", "shop"): v1alpha1.Grant{Bundle: "shop", BundleUID: "b1", Revision: "shop-b1-3"},
+	})
+	now := time.Unix(1_000_000, 0)
+	c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: func() time.Time { return now }}
+	w := steadyWorks{works: newWorks(c)}
+	told := func(health v1alpha1.Health) v1alpha1.Work {
+		t.Helper()
+		now = now.Add(time.Minute)
+		c.reports.Tell([]report.Bundle{{Bundle: "shop", BundleUID: "b1", Status: v1alpha1.WorkStatus{Applied: "shop-b1-3", Health: health}}})
+		c.reports.Beat(1, nil, time.Now())
+		all, err := w.list(v)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%d works, %v", len(all), err)
+		}
+		return all[0]
+	}
+	first := told(v1alpha1.HealthReady)
+	if got := first.Status.Conditions[0]; got.Status != metav1.ConditionTrue || got.ObservedGeneration != 3 || first.Generation != 3 || first.UID == "" {
+		t.Errorf("%+v of generation %d, UID %q", got, first.Generation, first.UID)
+	}
+	old := first.Status.Conditions[0]
+	old.LastTransitionTime = metav1.Unix(7, 0)
+	w.before[first.UID] = old
+	if again := told(v1alpha1.HealthReady); again.Status.Conditions[0].LastTransitionTime.Unix() != 7 || again.UID != first.UID {
+		t.Errorf("it is told again, and its time moves: %+v", again.Status.Conditions[0])
+	}
+	turned := told(v1alpha1.HealthFailed).Status.Conditions[0]
+	if turned.Status != metav1.ConditionFalse || !turned.LastTransitionTime.Time.Equal(now) {
+		t.Errorf("it turns, and its time is another: %+v", turned)
+	}
+	still := told(v1alpha1.HealthUnknown).Status.Conditions[0]
+	if still.Reason == turned.Reason || !still.LastTransitionTime.Equal(&turned.LastTransitionTime) {
+		t.Errorf("another reason is no transition: %+v", still)
+	}
+}
+
+func TestWhatIsComputedHasAUIDOfWhatItIsComputedFrom(t *testing.T) {
+	if here, there := uidOf("works", "b1", "c1"), uidOf("works", "b1", "c1"); here != there {
+		t.Error("it differs from member to member")
+	}
+	seen := map[types.UID]bool{}
+	for _, uid := range []types.UID{uidOf("works", "b1", "c1"), uidOf("works", "b2", "c1"), uidOf("works", "b1", "c2"), uidOf("clustermetrics", "c1")} {
+		if seen[uid] {
+			t.Errorf("%s twice", uid)
+		}
+		seen[uid] = true
+	}
+}
+
+// The leader may have taken its revisions away by then, but who saw one knows.
+func TestAWorkOfADeletedBundleHasItsAge(t *testing.T) {
+	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
+	made := metav1.Unix(1000, 0)
+	revision := v1alpha1.BundleRevision{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: made}, Spec: v1alpha1.BundleRevisionSpec{Bundle: "shop", BundleUID: "0123456789"}}
+	state := map[string]any{
+		v1alpha1.GrantKey("fra", "shop"):                        v1alpha1.Grant{Bundle: "shop", BundleUID: "0123456789", Withdraw: true},
+		v1alpha1.KeyBundleRevisions + "shop-01234567-2":         revision,
+		v1alpha1.KeyBundleRevisions + "shop-01234567-x-other-1": v1alpha1.BundleRevision{},
+	}
+	w := newWorks(&Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID})})
+	for _, there := range []bool{true, false} {
+		if !there {
+			delete(state, v1alpha1.KeyBundleRevisions+"shop-01234567-2")
+		}
+		all, err := w.list(stateWith(t, member, state))
+		if err != nil || len(all) != 1 || !all[0].CreationTimestamp.Equal(&made) {
+			t.Errorf("with its revision %v: %v, %v", there, all, err)
+		}
 	}
 }

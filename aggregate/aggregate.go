@@ -24,6 +24,7 @@ type Aggregation struct {
 	client      dynamic.Interface
 	changed     chan struct{} // wakes keep
 	standing    atomic.Pointer[Standing]
+	life        life // keep's
 }
 
 // requestTimeout bounds each request to the cluster, but no watch.
@@ -63,12 +64,13 @@ func newClient(c *rest.Config) (dynamic.Interface, error) {
 func (a *Aggregation) Certificate() tls.Certificate { return a.certificate.Certificate }
 
 // Run registers the member's API, keeps it registered, and follows whom to believe, until ctx ends. That the cluster
-// does not answer, or refuses, does not end it. What is registered stays: a member that stops comes back.
+// does not answer, or refuses, does not end it. What is registered stays for a moment: a member that stops comes back.
 func (a *Aggregation) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { a.followTrust(ctx) })
 	parts.Go(func() { a.followRegistration(ctx) })
 	parts.Go(func() { a.keep(ctx) })
 	parts.Wait()
+	a.part()
 	return nil
 }

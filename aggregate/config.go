@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"cmp"
 	"crypto"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"k8s.io/client-go/rest"
 
@@ -36,9 +38,13 @@ type Config struct {
 	Address string
 	// Key signs the certificate that kube-apiserver is shown. The same key after a restart means that nothing needs to
 	// be registered anew.
-	Key    crypto.Signer
+	Key crypto.Signer
+	// Life is for how long the API stays in the cluster, at most, when the member is dead. 0: DefaultLife.
+	Life   time.Duration
 	Logger *slog.Logger
 }
+
+func (c Config) life() time.Duration { return cmp.Or(c.Life, DefaultLife) }
 
 func (c Config) validate() error {
 	switch {

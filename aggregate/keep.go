@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/hanse-fleet/hanse/internal/pause"
 )
@@ -31,20 +32,32 @@ var ErrForeign = errors.New("it is not this member's and is left alone")
 // keep makes the registration as it should be, again and again, until ctx ends.
 func (a *Aggregation) keep(ctx context.Context) {
 	told := ""
-	for ctx.Err() == nil {
-		registered, err := a.register(ctx)
+	for h := (hold{}); ctx.Err() == nil; {
+		s, outlives, err := a.round(ctx, h)
 		if ctx.Err() != nil {
 			return
 		}
-		a.stand(standingOf(registered, err))
-		told = a.tell(err, told)
-		wait := keepPause
-		if err != nil && !errors.Is(err, ErrForeign) {
+		a.stand(s)
+		told = a.tell(outlives, err, told)
+		h = h.after(s, time.Now(), a.config.life())
+		wait := h.wait(time.Now(), keepPause, a.config.life())
+		if err != nil && !errors.Is(err, ErrForeign) && !errors.Is(err, errLetGo) {
 			wait = keepRetry
 		}
 		pause.For(ctx, keepLeast)
 		idle(ctx, wait-keepLeast, a.changed)
 	}
+}
+
+// round registers the API, or takes it out while it is let go.
+func (a *Aggregation) round(ctx context.Context, h hold) (s Standing, outlives, err error) {
+	var registered *unstructured.Unstructured
+	if h.letGo(time.Now()) {
+		err = a.release(ctx)
+	} else {
+		registered, outlives, err = a.register(ctx)
+	}
+	return standingOf(registered, outlives, err), outlives, err
 }
 
 // followRegistration wakes keep when anybody changes the APIService.
@@ -58,17 +71,22 @@ func (a *Aggregation) followRegistration(ctx context.Context) {
 }
 
 // tell logs what is new about the registration, and returns what to compare the next with.
-func (a *Aggregation) tell(err error, told string) string {
-	if err == nil {
-		if told != "registered" {
+func (a *Aggregation) tell(outlives, err error, told string) (now string) {
+	switch {
+	case err != nil:
+		if now = err.Error(); now != told {
+			a.config.Logger.Warn("the fleet's API is not in this cluster", "err", err)
+		}
+	case outlives != nil:
+		if now = outlives.Error(); now != told {
+			a.config.Logger.Warn("the fleet's API is in this cluster, and would stay there when this member is dead", "err", outlives)
+		}
+	default:
+		if now = "registered"; now != told {
 			a.config.Logger.Info("the fleet's API is in this cluster", "apiservice", apiServiceName, "address", a.config.Address)
 		}
-		return "registered"
 	}
-	if err.Error() != told {
-		a.config.Logger.Warn("the fleet's API is not in this cluster", "err", err)
-	}
-	return err.Error()
+	return now
 }
 
 // stand keeps how a round ended. A round that ended without anything to say leaves what was said.
@@ -78,18 +96,43 @@ func (a *Aggregation) stand(now Standing) {
 	}
 }
 
-// register makes one round, and returns the APIService. It comes last, when what it points to is there.
-func (a *Aggregation) register(ctx context.Context) (registered *unstructured.Unstructured, err error) {
+// register makes one round, and returns the APIService. The member's life is renewed first: what fails beside it is no death. The
+// APIService comes last, when what it points to is there. outlives is why it would stay for good when the member is dead: a member
+// that may not make the one may make the other.
+func (a *Aggregation) register(ctx context.Context) (registered *unstructured.Unstructured, outlives, err error) {
 	owner := a.config.owner()
-	objects := append(roles(owner), home(owner))
-	objects = append(objects, route(a.backend, owner)...)
-	objects = append(objects, registration(a.backend, owner, a.certificate.bundle))
-	for _, o := range objects {
-		if registered, err = a.ensure(ctx, o); err != nil {
-			return nil, &objectError{o, err}
+	if _, err := a.ensure(ctx, home(owner)); err != nil {
+		return nil, nil, &objectError{home(owner), err}
+	}
+	goesWith, outlives := a.alive(ctx)
+	for _, o := range append(roles(owner), route(a.backend, owner)...) {
+		if _, err := a.ensure(ctx, o); err != nil {
+			return nil, nil, &objectError{o, err}
 		}
 	}
-	return registered, nil
+	for _, o := range detour(a.backend, owner) {
+		if _, err := o.remove(ctx, a.client, owner); err != nil {
+			return nil, nil, &objectError{o, err}
+		}
+	}
+	last := registration(a.backend, owner, a.certificate.bundle)
+	if outlives == nil {
+		last.wanted.SetOwnerReferences([]metav1.OwnerReference{goesWith})
+	}
+	last.keepsOwner = passes(outlives)
+	if registered, err = a.ensure(ctx, last); err != nil {
+		return nil, nil, &objectError{last, err}
+	}
+	if last.keepsOwner && len(registered.GetOwnerReferences()) > 0 {
+		outlives = nil // the next round renews the life, long before it ends
+	}
+	return registered, outlives, nil
+}
+
+// passes says of what kept a life from being renewed that it may be over soon: the cluster was slow, or somebody was faster.
+func passes(outlives error) bool {
+	return outlives != nil && !errors.Is(outlives, ErrForeign) && !errors.Is(outlives, errAsleep) &&
+		!apierrors.IsForbidden(outlives) && !apierrors.IsInvalid(outlives) && !apierrors.IsNotFound(outlives)
 }
 
 // ensure makes one object as it should be, unless it is somebody else's. An object that is there is written to only in
@@ -114,12 +157,27 @@ func (a *Aggregation) ensure(ctx context.Context, o object) (*unstructured.Unstr
 		wanted.SetUID(found.GetUID())
 		wanted.SetResourceVersion(found.GetResourceVersion())
 		a.keepBundle(wanted, found)
+		if o.keepsOwner {
+			wanted.SetOwnerReferences(found.GetOwnerReferences())
+		}
 	}
+	made, err := applied(ctx, client, wanted)
+	if apierrors.IsInvalid(err) && found != nil && o.remakes {
+		if _, err := o.remove(ctx, a.client, a.config.owner()); err != nil {
+			return nil, err
+		}
+		return applied(ctx, client, o.wanted)
+	}
+	return made, err
+}
+
+// applied writes an object, in the version that it says, or anew when it says none.
+func applied(ctx context.Context, client dynamic.ResourceInterface, wanted *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	data, err := json.Marshal(wanted)
 	if err != nil {
 		return nil, err
 	}
-	force := found != nil
+	force := wanted.GetResourceVersion() != ""
 	return client.Patch(ctx, wanted.GetName(), types.ApplyPatchType, data, metav1.PatchOptions{FieldManager: manager, Force: &force})
 }
 

@@ -30,6 +30,10 @@ const (
 type object struct {
 	resource schema.GroupVersionResource
 	wanted   *unstructured.Unstructured
+	// remakes says that the object is deleted and made again when it cannot become what is wanted.
+	remakes bool
+	// keepsOwner says that the object's owner stays who it is.
+	keepsOwner bool
 }
 
 // apiService is apiregistration.k8s.io/v1, as much of it as is written here: its module is not worth its weight.
@@ -40,12 +44,14 @@ type apiService struct {
 }
 
 type apiServiceSpec struct {
-	Group                string           `json:"group"`
-	Version              string           `json:"version"`
-	Service              serviceReference `json:"service"`
-	CABundle             []byte           `json:"caBundle"`
-	GroupPriorityMinimum int32            `json:"groupPriorityMinimum"`
-	VersionPriority      int32            `json:"versionPriority"`
+	Group    string           `json:"group"`
+	Version  string           `json:"version"`
+	Service  serviceReference `json:"service"`
+	CABundle []byte           `json:"caBundle"`
+	// InsecureSkipTLSVerify is written though it is false: what is not would stay as somebody else has set it.
+	InsecureSkipTLSVerify bool  `json:"insecureSkipTLSVerify"`
+	GroupPriorityMinimum  int32 `json:"groupPriorityMinimum"`
+	VersionPriority       int32 `json:"versionPriority"`
 }
 
 type serviceReference struct {
@@ -96,7 +102,19 @@ func route(b backend, owner string) []object {
 		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{b.ip.String()}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}}},
 		Ports:       []discoveryv1.EndpointPort{{Name: &name, Protocol: &protocol, Port: &b.port}},
 	}
-	return []object{newObject(services, owner, service), newObject(endpointSlices, owner, slice)}
+	objects := []object{newObject(services, owner, service), newObject(endpointSlices, owner, slice)}
+	for i := range objects {
+		objects[i].remakes = true // the family of an address cannot be changed
+	}
+	return objects
+}
+
+// detour is what lies on the way to a member that had another address before.
+func detour(b backend, owner string) []object {
+	if b.ip.IsValid() {
+		return nil
+	}
+	return route(backend{ip: anyAddress}, owner)[1:]
 }
 
 var (

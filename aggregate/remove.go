@@ -7,6 +7,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 )
@@ -22,35 +23,41 @@ func Remove(ctx context.Context, c *rest.Config, fleet, cluster string) error {
 	owner := Config{Fleet: fleet, Cluster: cluster}.owner()
 	// Which way the Service went, and what it was called by, does not matter now.
 	objects := append([]object{registration(backend{}, owner, nil)}, route(backend{ip: anyAddress}, owner)...)
+	objects = append(objects, heart(owner, metav1.OwnerReference{}))
 	for _, o := range append(objects, roles(owner)...) {
-		if err := o.remove(ctx, client, owner); err != nil {
+		removed, err := o.remove(ctx, client, owner)
+		if err == nil && o.resource == services {
+			err = endLives(ctx, client, removed.GetOwnerReferences())
+		}
+		if err != nil {
 			return fmt.Errorf("take the fleet's API out of the cluster: %s: %w", o, err)
 		}
 	}
 	return nil
 }
 
-// remove deletes what is there under the object's name, if it is of the owner.
-func (o object) remove(ctx context.Context, client dynamic.Interface, owner string) error {
+// remove deletes what is there under the object's name, if it is of the owner, and returns what it was; empty when it was not.
+func (o object) remove(ctx context.Context, client dynamic.Interface, owner string) (removed *unstructured.Unstructured, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	none := new(unstructured.Unstructured)
 	found, err := o.in(client).Get(ctx, o.wanted.GetName(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil
+		return none, nil
 	}
 	if err == nil {
 		err = foreign(found, owner)
 	}
 	if errors.Is(err, ErrForeign) {
-		return nil
+		return none, nil
 	}
 	if err != nil {
-		return err
+		return none, err
 	}
 	uid, version := found.GetUID(), found.GetResourceVersion()
 	err = o.in(client).Delete(ctx, found.GetName(), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version}})
 	if apierrors.IsNotFound(err) {
-		return nil
+		err = nil
 	}
-	return err
+	return found, err
 }

@@ -17,10 +17,13 @@ type Standing struct {
 // Reasons of a Standing.
 const (
 	ReasonRegistered        = "Registered"        // and kube-apiserver reaches the member
+	ReasonOutlivesMember    = "OutlivesMember"    // so it is, and it would stay for good when the member is dead
 	ReasonNotAvailable      = "NotAvailable"      // registered, and kube-apiserver does not reach the member
+	ReasonLetGo             = "LetGo"             // that lasted, so it is taken out, and tried again now and then
 	ReasonForeignAPIService = "ForeignAPIService" // somebody else's has our name
 	ReasonForeignObject     = "ForeignObject"     // so has something that ours needs
 	ReasonForbidden         = "Forbidden"         // the member may not register it
+	ReasonRefused           = "Refused"           // it may, and the cluster takes something of it for invalid
 	ReasonNotReached        = "NotReached"        // the cluster does not answer, or not as it should
 )
 
@@ -41,20 +44,34 @@ type objectError struct {
 func (e *objectError) Error() string { return e.object.String() + ": " + e.err.Error() }
 func (e *objectError) Unwrap() error { return e.err }
 
-// standingOf is what a round comes to that ended with an error, or with this APIService.
-func standingOf(registered *unstructured.Unstructured, err error) Standing {
+// standingOf is what a round comes to that ended with an error, or with this APIService, and with what keeps it from going
+// when the member is dead.
+func standingOf(registered *unstructured.Unstructured, outlives, err error) Standing {
 	var at *objectError
 	switch {
 	case err == nil:
-		return availability(registered)
+		return availability(registered).mind(outlives)
+	case errors.Is(err, errLetGo):
+		return Standing{metav1.ConditionFalse, ReasonLetGo, err.Error()}
 	case errors.Is(err, ErrForeign) && errors.As(err, &at) && at.object.resource == apiServices:
 		return Standing{metav1.ConditionFalse, ReasonForeignAPIService, err.Error()}
 	case errors.Is(err, ErrForeign):
 		return Standing{metav1.ConditionFalse, ReasonForeignObject, err.Error()}
 	case apierrors.IsForbidden(err):
 		return Standing{metav1.ConditionFalse, ReasonForbidden, err.Error()}
+	case apierrors.IsInvalid(err):
+		return Standing{metav1.ConditionFalse, ReasonRefused, err.Error()}
 	}
 	return Standing{metav1.ConditionUnknown, ReasonNotReached, err.Error()}
+}
+
+// mind adds to a standing that is well what is to be minded.
+func (s Standing) mind(outlives error) Standing {
+	if outlives != nil && s.Status == metav1.ConditionTrue {
+		s.Reason = ReasonOutlivesMember
+		s.Message += "; when the member is dead it stays, and holds up the deletion of namespaces: " + outlives.Error()
+	}
+	return s
 }
 
 // availability is what kube-apiserver says of the way to the member. It says nothing of a registration that it has just got.

@@ -7,6 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 func TestARoundSaysHowTheFleetsAPIStands(t *testing.T) {
@@ -18,20 +19,23 @@ func TestARoundSaysHowTheFleetsAPIStands(t *testing.T) {
 		}}}}
 	}
 	for name, c := range map[string]struct {
-		registered *unstructured.Unstructured
-		err        error
-		status     metav1.ConditionStatus
-		reason     string
+		registered    *unstructured.Unstructured
+		outlives, err error
+		status        metav1.ConditionStatus
+		reason        string
 	}{
-		"passed on":                     {available("True", ""), nil, metav1.ConditionTrue, ReasonRegistered},
-		"not reached by kube-apiserver": {available("False", "no route"), nil, metav1.ConditionFalse, ReasonNotAvailable},
-		"registered a moment ago":       {&unstructured.Unstructured{Object: map[string]any{}}, nil, "", ""},
-		"another's APIService":          {nil, &objectError{service, foreign(&unstructured.Unstructured{}, "acme/fra")}, metav1.ConditionFalse, ReasonForeignAPIService},
-		"another's ClusterRole":         {nil, &objectError{role, foreign(&unstructured.Unstructured{}, "acme/fra")}, metav1.ConditionFalse, ReasonForeignObject},
-		"not allowed":                   {nil, &objectError{role, apierrors.NewForbidden(clusterRoles.GroupResource(), "hanse:viewer", errors.New("no"))}, metav1.ConditionFalse, ReasonForbidden},
-		"a cluster that is away":        {nil, &objectError{role, errors.New("connection refused")}, metav1.ConditionUnknown, ReasonNotReached},
+		"passed on":                     {available("True", ""), nil, nil, metav1.ConditionTrue, ReasonRegistered},
+		"passed on for good":            {available("True", ""), errors.New("no jobs"), nil, metav1.ConditionTrue, ReasonOutlivesMember},
+		"not reached by kube-apiserver": {available("False", "no route"), nil, nil, metav1.ConditionFalse, ReasonNotAvailable},
+		"registered a moment ago":       {&unstructured.Unstructured{Object: map[string]any{}}, nil, nil, "", ""},
+		"let go":                        {nil, nil, errLetGo, metav1.ConditionFalse, ReasonLetGo},
+		"another's APIService":          {nil, nil, &objectError{service, foreign(&unstructured.Unstructured{}, "acme/fra")}, metav1.ConditionFalse, ReasonForeignAPIService},
+		"another's ClusterRole":         {nil, nil, &objectError{role, foreign(&unstructured.Unstructured{}, "acme/fra")}, metav1.ConditionFalse, ReasonForeignObject},
+		"not valid":                     {nil, nil, &objectError{role, apierrors.NewInvalid(schema.GroupKind{Kind: "ClusterRole"}, "hanse:viewer", nil)}, metav1.ConditionFalse, ReasonRefused},
+		"not allowed":                   {nil, nil, &objectError{role, apierrors.NewForbidden(clusterRoles.GroupResource(), "hanse:viewer", errors.New("no"))}, metav1.ConditionFalse, ReasonForbidden},
+		"a cluster that is away":        {nil, nil, &objectError{role, errors.New("connection refused")}, metav1.ConditionUnknown, ReasonNotReached},
 	} {
-		if got := standingOf(c.registered, c.err); got.Status != c.status || got.Reason != c.reason {
+		if got := standingOf(c.registered, c.outlives, c.err); got.Status != c.status || got.Reason != c.reason {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

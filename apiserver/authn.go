@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
@@ -14,7 +13,6 @@ import (
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
-	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 // groupRole is the prefix of the group that carries a role.
@@ -66,10 +64,6 @@ func UID(ctx context.Context) types.UID {
 type users struct {
 	store  Store
 	logger *slog.Logger
-
-	mu    sync.Mutex
-	at    store.Revision
-	byPin map[string]v1alpha1.User
 }
 
 // callers tells who asks: whoever has the socket, a person of the fleet, or a guest.
@@ -128,31 +122,19 @@ func pinOf(r *http.Request) string {
 	return v1alpha1.PinOf(r.TLS.PeerCertificates[0].RawSubjectPublicKeyInfo)
 }
 
-func (u *users) lookup(pin string) (v1alpha1.User, bool) {
+// lookup finds the user of a pin. Of two with one pin, the first by name counts.
+func (u *users) lookup(pin string) (known v1alpha1.User, ok bool) {
 	if pin == "" {
-		return v1alpha1.User{}, false
+		return known, false
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if v := u.store.View(); u.byPin == nil || v.Revision() != u.at {
-		u.at, u.byPin = v.Revision(), index(v, u.logger)
-	}
-	known, ok := u.byPin[pin]
-	return known, ok
-}
-
-// index is the users by pin. Of two with one pin, the first by name counts.
-func index(v *store.View, logger *slog.Logger) map[string]v1alpha1.User {
-	byPin := map[string]v1alpha1.User{}
-	for _, kv := range v.List(v1alpha1.KeyUsers) {
-		var known v1alpha1.User
+	v := u.store.View()
+	for key := range v.Find(pin) {
+		kv, _ := v.Get(key)
 		if err := json.Unmarshal(kv.Value, &known); err != nil {
-			logger.Warn("user cannot be read", "key", kv.Key, "error", err)
+			u.logger.Warn("user cannot be read", "key", key, "error", err)
 			continue
 		}
-		if _, twice := byPin[known.Spec.Pin]; !twice {
-			byPin[known.Spec.Pin] = known
-		}
+		return known, true
 	}
-	return byPin
+	return v1alpha1.User{}, false
 }

@@ -44,18 +44,23 @@ func (a roles) refuse(role v1alpha1.Role, attr authorizer.Attributes) string {
 	case rank(role) == 0:
 		return noRole
 	case attr.GetAPIGroup() != v1alpha1.GroupName:
-		return "a fleet serves the group " + v1alpha1.GroupName + " alone"
+		return onlyOurs
 	}
 	if reason := neverWritten(attr.GetResource(), attr.GetSubresource(), attr.GetVerb()); reason != "" {
 		return reason
 	}
 	if need := needed(attr.GetResource(), attr.GetVerb()); rank(role) < rank(need) {
-		return "it needs role " + string(need)
+		return lacks(role, need)
 	}
 	return ""
 }
 
-const noRole = "the certificate's pin is not that of a user"
+const noRole = "no user of the fleet has this certificate's pin; ask an admin for one: hanse user create"
+
+// lacks says that a role of the fleet is too little, and who can help.
+func lacks(role, need v1alpha1.Role) string {
+	return "it needs role " + string(need) + " in the fleet, and yours is " + string(role) + "; ask an admin of the fleet, who may also change your role: kubectl edit users." + v1alpha1.GroupName
+}
 
 func (a roles) refusePath(role v1alpha1.Role, path string) string {
 	if slices.ContainsFunc(openPaths, under(path)) {
@@ -70,12 +75,12 @@ func (a roles) refusePath(role v1alpha1.Role, path string) string {
 	for _, e := range a.endpoints {
 		if e.serves(path) {
 			if rank(role) < rank(e.Role) {
-				return "it needs role " + string(e.Role)
+				return lacks(role, e.Role)
 			}
 			return ""
 		}
 	}
-	return "there is no such path"
+	return "a member serves nothing there; hanse help says what it does"
 }
 
 func under(path string) func(string) bool {
@@ -91,7 +96,7 @@ func needed(resource, verb string) v1alpha1.Role {
 		return v1alpha1.RoleAdmin
 	case reads(verb):
 		return v1alpha1.RoleViewer
-	case resource == "bundles":
+	case resource == "bundles", resource == "rollouts":
 		return v1alpha1.RoleOperator
 	}
 	return v1alpha1.RoleAdmin
@@ -103,25 +108,30 @@ func neverWritten(resource, subresource, verb string) string {
 	case reads(verb):
 		return ""
 	case subresource == "status":
-		return "status is written by the members, never by people"
+		return "status is written by the members, never by people; change the spec"
 	case resource == "works":
-		return "works are computed from bundles and from what clusters report"
+		return "works are computed from bundles and from what clusters report; change the bundle: kubectl edit bundle"
 	case resource == "clustermetrics":
-		return "metrics of clusters are computed from what their members measure"
+		return "metrics of clusters are computed from what their members measure; there is nothing to change"
+	case resource == "changes" && subresource == "before" && verb == "delete":
+		return "" // what was before goes; that it was changed stays
 	case resource == "changes":
-		return "changes are written with what they tell of, and never change"
+		return "changes are written with what they tell of, and never change; what was before one is struck off by: hanse history KIND/NAME --forget A..B"
 	case resource == "bundlerevisions":
 		return "revisions are written with their bundle and never change; change the bundle: kubectl edit bundle"
-	case resource == "rollouts":
-		return "rollouts are written by the leader; change the bundle: kubectl edit bundle"
+	case resource == "rollouts" && verb != "update" && verb != "patch":
+		return "rollouts are made by the leader; change the bundle: kubectl edit bundle"
 	case resource == "clusters" && verb == "create":
 		return joinHint
 	case resource == "clusters" && verb == "deletecollection":
 		return "clusters are removed one by one: hanse remove CLUSTER"
 	case resource == "fleets" && (verb == "delete" || verb == "deletecollection"):
-		return "a fleet keeps its settings as long as it lives"
+		return "a fleet keeps its settings as long as it lives; change them: kubectl edit fleet"
 	}
 	return ""
 }
+
+// onlyOurs is for those who ask a member for another API.
+const onlyOurs = "a fleet serves the group " + v1alpha1.GroupName + " alone; what is in clusters: hanse kubectl --cluster NAME -- …"
 
 const joinHint = "clusters join: hanse token create"

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"strconv"
@@ -15,8 +16,10 @@ import (
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/storage"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver/kvstorage"
 )
 
 func changeKind() kind {
@@ -34,7 +37,7 @@ func changeKind() kind {
 func changeTable() table {
 	type c = v1alpha1.Change
 	return table{
-		col("Object", "what was changed", func(c *c) string { return c.Spec.Resource + "/" + c.Spec.Name }),
+		col("Object", "what was changed", func(c *c) string { return c.Spec.Resource + "/" + briefly(c.Spec.Name) }),
 		col("Verb", "what was done to it", func(c *c) string { return string(c.Spec.Verb) }),
 		col("By", "who did it", func(c *c) string { return c.Spec.By }),
 		col("Through", "cluster whose member was asked", func(c *c) string { return c.Spec.Through }),
@@ -47,6 +50,15 @@ func changeTable() table {
 		onlyWide(col("From", "where the request came from", func(c *c) string { return c.Spec.SourceIP })),
 		onlyWide(col("With", "program that asked", func(c *c) string { return c.Spec.UserAgent })),
 	}
+}
+
+// briefly is a name that fits into a column: those of tokens are keys of 64 digits.
+func briefly(name string) string {
+	const brief = 12
+	if raw, err := hex.DecodeString(name); err != nil || len(raw) < 32 {
+		return name
+	}
+	return name[:brief] + "…"
 }
 
 // readREST serves a kind that lies in the store and that nobody writes here. It has no verbs to: so discovery tells
@@ -84,13 +96,25 @@ func (r readREST) ConvertToTable(ctx context.Context, obj, options runtime.Objec
 	return r.store.ConvertToTable(ctx, obj, options)
 }
 
-// beforeREST is the subresource of a change that tells what was before it.
+// beforeREST is the subresource of a change that tells what was before it, until an admin strikes that off.
 type beforeREST struct {
 	changes readREST
-	store   Store
+	pasts   *kvstorage.Storage
 }
 
-var _ rest.Getter = beforeREST{}
+var (
+	_ rest.Getter          = beforeREST{}
+	_ rest.GracefulDeleter = beforeREST{}
+)
+
+// pasts is the storage of what was before changes. They are of every kind, so none is read as one.
+func (s *Server) pasts() *kvstorage.Storage {
+	return kvstorage.New(kvstorage.Config{
+		Store: s.config.Store, Companion: s.config.Companion, Asker: Asking, Quorum: s.quorum, Audience: s.audience, Timing: s.config.Timing,
+		Resource: v1alpha1.Resource("changes"), Prefix: strings.TrimSuffix(v1alpha1.KeyPasts, "/"), New: newOf[v1alpha1.Change],
+		Decode: func([]byte, runtime.Object) error { return nil },
+	})
+}
 
 func (r beforeREST) New() runtime.Object   { return r.changes.New() }
 func (r beforeREST) Destroy()              {}
@@ -104,10 +128,35 @@ func (r beforeREST) Get(ctx context.Context, name string, opts *metav1.GetOption
 	}
 	c := obj.(*v1alpha1.Change)
 	if asker, _ := apirequest.UserFrom(ctx); c.Spec.Resource == "users" && (isGuest(ctx) || rank(roleOf(asker)) < rank(v1alpha1.RoleAdmin)) {
-		return nil, apierrors.NewForbidden(v1alpha1.Resource("changes"), name, errors.New("what users were is for the fleet's own admins to see"))
+		return nil, apierrors.NewForbidden(v1alpha1.Resource("changes"), name, errors.New("what users were is for the fleet's own admins to see; use an admin's kubeconfig, of hanse user create"))
 	}
-	if kv, there := r.store.View().Get(v1alpha1.KeyPasts + name); there {
+	if kv, there := r.pasts.Store.View().Get(v1alpha1.KeyPasts + name); there {
 		c.Spec.Before = &runtime.RawExtension{Raw: slices.Clone(kv.Value)}
 	}
 	return c, nil
+}
+
+// Delete strikes off what was before the change. It answers with the change, at the revision of this.
+func (r beforeREST) Delete(ctx context.Context, name string, validate rest.ValidateObjectFunc, opts *metav1.DeleteOptions) (runtime.Object, bool, error) {
+	obj, err := r.changes.Get(ctx, name, &metav1.GetOptions{})
+	if err == nil && validate != nil {
+		err = validate(ctx, obj)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	struck := r.changes.New()
+	if len(opts.DryRun) > 0 {
+		return obj, true, nil
+	}
+	err = r.pasts.Delete(ctx, v1alpha1.KeyPasts+name, struck, nil, rest.ValidateAllObjectFunc, nil, storage.DeleteOptions{})
+	if storage.IsNotFound(err) {
+		return nil, false, apierrors.NewNotFound(v1alpha1.Resource("changes/before"), name)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	c := obj.(*v1alpha1.Change)
+	c.ResourceVersion = struck.(*v1alpha1.Change).ResourceVersion
+	return c, true, nil
 }

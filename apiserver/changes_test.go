@@ -53,6 +53,45 @@ func TestAChangeTellsItsRevisionAndWhatWasBefore(t *testing.T) {
 	}
 }
 
+func TestAnAdminStrikesOffWhatWasBeforeAChange(t *testing.T) {
+	var asked []Write
+	l := start(t, func(c *Config) {
+		c.FrontProxy = clusterOfPeople(t)
+		c.Companion = func(_ *store.View, w Write) ([]store.Condition, []store.Op, error) {
+			asked = append(asked, w)
+			return nil, nil, nil
+		}
+	})
+	ctx := t.Context()
+	name := l.change(t, "bundles", "shop", "ann", bundle("shop", configMap("a")).Object)
+	admin := client(t, l.user(t, "ann", v1alpha1.RoleAdmin), "changes")
+	guest := headers(l.tcpConfig(t, certificate(t)), http.Header{"X-Remote-User": {"jane"}, "X-Remote-Group": {"ops"}})
+	for who, c := range map[string]*rest.Config{"an operator": l.user(t, "otto", v1alpha1.RoleOperator), "a guest": guest} {
+		if err := client(t, c, "changes").Delete(ctx, name, metav1.DeleteOptions{}, "before"); !apierrors.IsForbidden(err) {
+			t.Errorf("%s: %v", who, err)
+		}
+	}
+	if err := admin.Delete(ctx, name, metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}, "before"); err != nil || len(asked) != 0 {
+		t.Errorf("a dry run wrote %d times: %v", len(asked), err)
+	}
+	if err := admin.Delete(ctx, name, metav1.DeleteOptions{}, "before"); err != nil {
+		t.Fatal(err)
+	}
+	if len(asked) != 1 || asked[0].Key != v1alpha1.KeyPasts+name || asked[0].After != nil || len(asked[0].Before) == 0 || asked[0].Asker.Person != "ann" {
+		t.Errorf("the law was asked about %+v", asked)
+	}
+	got, err := admin.Get(ctx, name, metav1.GetOptions{}, "before")
+	if err != nil || got.Object["spec"].(map[string]any)["before"] != nil {
+		t.Errorf("afterwards: %v, %v", got, err)
+	}
+	if err := admin.Delete(ctx, name, metav1.DeleteOptions{}, "before"); !apierrors.IsNotFound(err) {
+		t.Errorf("again: %v", err)
+	}
+	if err := admin.Delete(ctx, "nope", metav1.DeleteOptions{}, "before"); !apierrors.IsNotFound(err) {
+		t.Errorf("of no change: %v", err)
+	}
+}
+
 func revisionOf(t *testing.T, text string) (rev uint64) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), &rev); err != nil {

@@ -26,9 +26,22 @@ func clusterTable() table {
 		onlyWide(col("Zone", "zone in the region", func(c *c) string { return c.Spec.Zone })),
 		onlyWide(col("Voting", "whether the member may vote", func(c *c) string { return string(c.Spec.Voting) })),
 		onlyWide(col("Rights", "what the member may write", func(c *c) string { return string(c.Spec.Rights) })),
+		onlyWide(col("Takes", "what is given to the cluster: everything when empty", func(c *c) string { return takes(c.Spec) })),
 		onlyWide(col("Endpoints", "where other members reach it", func(c *c) string { return strings.Join(c.Status.Endpoints, ",") })),
 		onlyWide(col("Incarnation", "id of the member's data directory", func(c *c) string { return c.Status.Incarnation })),
 	}
+}
+
+// takes is what keeps bundles out of a cluster, in a word.
+func takes(s v1alpha1.ClusterSpec) string {
+	var words []string
+	if s.Availability != v1alpha1.AvailabilityActive && s.Availability != "" {
+		words = append(words, string(s.Availability))
+	}
+	if n := len(s.Taints); n > 0 {
+		words = append(words, fmt.Sprintf("%d taints", n))
+	}
+	return strings.Join(words, ", ")
 }
 
 func userTable() table {
@@ -72,10 +85,17 @@ func where(p v1alpha1.Placement) string {
 		}
 		parts = append(parts, selector)
 	}
+	if p.Expression != "" {
+		parts = append(parts, "by expression")
+	}
 	if len(parts) == 0 {
 		return "<none>"
 	}
-	return strings.Join(parts, ",")
+	to := strings.Join(parts, ",")
+	if p.NumberOfClusters != nil {
+		to = fmt.Sprintf("%d of %s", *p.NumberOfClusters, to)
+	}
+	return to
 }
 
 func revisionTable() table {
@@ -93,9 +113,28 @@ func rolloutTable() table {
 		col("Bundle", "bundle that is rolled out", func(r *r) string { return r.Spec.Bundle }),
 		col("Phase", "where it is", func(r *r) string { return string(r.Status.Phase) }),
 		col("Wave", "wave that was granted last, of all", func(r *r) string { return fmt.Sprintf("%d/%d", r.Status.Wave, len(r.Spec.Waves)) }),
-		col("Ready", "whether the last wave is healthy", func(r *r) string { return ready(r.Status.Conditions) }),
+		col("In change", "fault domains that it is changing", func(r *r) string { return strings.Join(r.Status.InChange, ",") }),
+		col("Waits", "what it waits for, in short", waits),
+		num("Owed", "clusters that get it on their return", func(r *r) int64 { return int64(len(r.Status.Owed)) }),
+		onlyWide(col("Message", "what it waits for, and what to do", func(r *r) string { return r.Status.Message })),
 		onlyWide(col("Revision", "revision that is rolled out", func(r *r) string { return r.Spec.Revision })),
+		onlyWide(col("Soak", "how long a wave is healthy before the next", func(r *r) string { return r.Spec.Soak.Duration.String() })),
 	}
+}
+
+// maxWaits is how many letters a column has for what a rollout waits for.
+const maxWaits = 40
+
+// waits is what a rollout waits for, so short that its line fits a terminal.
+func waits(r *v1alpha1.Rollout) string {
+	if d := r.Status.Deletions; d != nil && !r.Status.Phase.Ended() {
+		return fmt.Sprintf("approval to delete %d objects", d.Objects)
+	}
+	said := []rune(r.Status.Message)
+	if len(said) <= maxWaits {
+		return string(said)
+	}
+	return strings.TrimRight(string(said[:maxWaits-1]), " ,:;") + "…"
 }
 
 func workTable() table {

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -11,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 // Object is what is served of a kind.
@@ -19,7 +22,7 @@ type Object interface {
 	metav1.Object
 }
 
-// Computed is a kind that is computed, not stored. Its methods may be called from any goroutine and must not block.
+// Computed is a kind that is computed, not stored. Its methods may be called from any goroutine and must not block, but for Reach.
 type Computed interface {
 	// List is every object, never to be changed again, without a resourceVersion; and a version that grows with each
 	// change. It begins at the Unix nanoseconds of the member's start, so that no version of an earlier life or of
@@ -27,6 +30,9 @@ type Computed interface {
 	List() (items []Object, version uint64)
 	// Changed is closed, or sent to, when List would answer something else than it did before the call.
 	Changed() <-chan struct{}
+	// Reach waits until List is of a state of the log that has the revision, or ctx ends, and returns the revision of the
+	// state that it is of; 0: of none yet. It alone may block.
+	Reach(ctx context.Context, rev store.Revision) store.Revision
 }
 
 // maxComputedEvents is how many changes of a kind are remembered for watches that begin at an earlier list.
@@ -39,6 +45,7 @@ type computedLog struct {
 
 	mu      sync.Mutex
 	version uint64
+	begun   uint64 // the first version
 	items   map[string]versioned
 	events  []computedEvent // in order of version
 	from    uint64          // the events after this version are all here
@@ -93,7 +100,7 @@ func (l *computedLog) look() {
 }
 
 func (l *computedLog) begin(items []Object, version uint64) {
-	l.items, l.version, l.from = map[string]versioned{}, version, version
+	l.items, l.version, l.begun, l.from = map[string]versioned{}, version, version, version
 	for _, o := range items {
 		l.items[o.GetName()] = versioned{o, version}
 	}
@@ -151,6 +158,14 @@ func (l *computedLog) knows(version uint64) bool {
 	defer l.mu.Unlock()
 	l.look()
 	return version >= l.from && version <= l.version
+}
+
+// gave says whether this log has given out a version.
+func (l *computedLog) gave(version uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.look()
+	return version >= l.begun && version <= l.version
 }
 
 // now is the version of the list.

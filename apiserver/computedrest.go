@@ -17,16 +17,20 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver/kvstorage"
+	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 // computedREST serves a computed kind. It is read-only, and its resourceVersions are this member's own.
 type computedREST struct {
 	facade
 	table
-	log      *computedLog
-	bookmark time.Duration
+	log    *computedLog
+	state  *kvstorage.Storage // of what the kind is computed from
+	timing kvstorage.Timing
 }
 
 var (
@@ -41,19 +45,76 @@ func (r *computedREST) Destroy()                {}
 func (r *computedREST) NamespaceScoped() bool   { return false }
 
 // Get implements rest.Getter.
-func (r *computedREST) Get(_ context.Context, name string, _ *metav1.GetOptions) (runtime.Object, error) {
+func (r *computedREST) Get(ctx context.Context, name string, opts *metav1.GetOptions) (runtime.Object, error) {
+	if opts == nil {
+		opts = &metav1.GetOptions{}
+	}
+	v, err := r.notOlderThan(ctx, opts.ResourceVersion)
+	if err != nil {
+		return nil, err
+	}
 	if o, ok := r.log.get(name); ok {
 		return o, nil
+	}
+	if err := r.state.Missing(v, name); err != nil {
+		return nil, err
 	}
 	return nil, apierrors.NewNotFound(v1alpha1.Resource(r.kind.plural), name)
 }
 
-// List implements rest.Lister. There are no pages: a continue token is refused as expired.
-func (r *computedREST) List(_ context.Context, opts *metainternal.ListOptions) (runtime.Object, error) {
-	if opts != nil && opts.Continue != "" {
+// notOlderThan waits until the kind is computed from a state that a resourceVersion asks for: "" all that was acknowledged,
+// "0" whatever is here, else a version that this member gave out.
+func (r *computedREST) notOlderThan(ctx context.Context, resourceVersion string) (kvstorage.Sight, error) {
+	v, err := r.state.State(ctx, resourceVersion == "")
+	if err != nil {
+		return v, err
+	}
+	needed := store.Revision(1)
+	if resourceVersion == "" {
+		needed = v.Revision()
+	}
+	bounded, cancel := context.WithTimeout(ctx, r.timing.Behind)
+	defer cancel()
+	switch of := r.log.kind.Reach(bounded, needed); {
+	case of == 0:
+		return v, apierrors.NewServiceUnavailable("this member has not computed " + r.kind.plural + " yet; ask again in a moment, or another member")
+	case of < needed:
+		warning.AddWarning(ctx, "", fmt.Sprintf("%s are as of revision %d; the fleet is at %d", r.kind.plural, of, needed))
+	}
+	if resourceVersion != "" && resourceVersion != "0" {
+		return v, r.known(resourceVersion, r.log.gave)
+	}
+	return v, nil
+}
+
+// known refuses a version that this member does not know.
+func (r *computedREST) known(resourceVersion string, by func(uint64) bool) error {
+	version, err := strconv.ParseUint(resourceVersion, 10, 64)
+	if err != nil {
+		return apierrors.NewBadRequest(fmt.Sprintf("resourceVersion %q is no number", resourceVersion))
+	}
+	if !by(version) {
+		return apierrors.NewResourceExpired(r.expired())
+	}
+	return nil
+}
+
+// List implements rest.Lister. There are no pages: a continue token is refused as expired, and so is a version of the past
+// that is to be matched exactly.
+func (r *computedREST) List(ctx context.Context, opts *metainternal.ListOptions) (runtime.Object, error) {
+	if opts == nil {
+		opts = &metainternal.ListOptions{}
+	}
+	if opts.Continue != "" {
 		return nil, apierrors.NewResourceExpired(r.kind.plural + " are listed whole; list again without continue")
 	}
+	if _, err := r.notOlderThan(ctx, opts.ResourceVersion); err != nil {
+		return nil, err
+	}
 	items, version := r.log.list(r.selection(opts))
+	if opts.ResourceVersionMatch == metav1.ResourceVersionMatchExact && opts.ResourceVersion != strconv.FormatUint(version, 10) {
+		return nil, apierrors.NewResourceExpired(r.kind.plural + " are not kept as they were; list again without resourceVersionMatch")
+	}
 	objects := make([]runtime.Object, 0, len(items))
 	for _, o := range items {
 		objects = append(objects, o)
@@ -70,10 +131,10 @@ func (r *computedREST) List(_ context.Context, opts *metainternal.ListOptions) (
 // selection is what the selectors of a request want.
 func (r *computedREST) selection(opts *metainternal.ListOptions) func(Object) bool {
 	label, field := labels.Everything(), fields.Everything()
-	if opts != nil && opts.LabelSelector != nil {
+	if opts.LabelSelector != nil {
 		label = opts.LabelSelector
 	}
-	if opts != nil && opts.FieldSelector != nil {
+	if opts.FieldSelector != nil {
 		field = opts.FieldSelector
 	}
 	predicate := predicate(r.kind)(label, field)
@@ -90,7 +151,7 @@ func (r *computedREST) Watch(ctx context.Context, opts *metainternal.ListOptions
 	}
 	w := &computedWatch{rest: r, matches: r.selection(opts), bookmarks: opts.AllowWatchBookmarks,
 		results: make(chan watch.Event, 16), done: make(chan struct{})}
-	version, err := r.begin(opts.ResourceVersion)
+	version, err := r.begin(ctx, opts.ResourceVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -107,17 +168,15 @@ func (r *computedREST) Watch(ctx context.Context, opts *metainternal.ListOptions
 
 // begin is the version that a watch starts after. One that this member did not give out, or has forgotten the
 // events after, is expired.
-func (r *computedREST) begin(resourceVersion string) (uint64, error) {
+func (r *computedREST) begin(ctx context.Context, resourceVersion string) (uint64, error) {
 	if resourceVersion == "" || resourceVersion == "0" {
-		return r.log.now(), nil
+		_, err := r.notOlderThan(ctx, resourceVersion)
+		return r.log.now(), err
 	}
-	version, err := strconv.ParseUint(resourceVersion, 10, 64)
-	if err != nil {
-		return 0, apierrors.NewBadRequest(fmt.Sprintf("resourceVersion %q is no number", resourceVersion))
+	if err := r.known(resourceVersion, r.log.knows); err != nil {
+		return 0, err
 	}
-	if !r.log.knows(version) {
-		return 0, apierrors.NewResourceExpired(r.expired())
-	}
+	version, _ := strconv.ParseUint(resourceVersion, 10, 64) // known has read it
 	return version, nil
 }
 
@@ -164,7 +223,7 @@ func (w *computedWatch) stream(ctx context.Context) error {
 	if err := w.sendInitial(ctx); err != nil {
 		return err
 	}
-	bookmark := time.NewTicker(w.rest.bookmark)
+	bookmark := time.NewTicker(w.rest.timing.Bookmark)
 	defer bookmark.Stop()
 	for {
 		changed := w.rest.log.kind.Changed()

@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver/kvstorage"
+	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 // Store is the replicated store as this package needs it.
@@ -85,6 +87,11 @@ type Config struct {
 	Tunnels   net.Listener
 	Store     Store
 	Companion Companion // optional
+	// Judge says why the store would refuse a person's transaction, for dry runs; optional.
+	Judge func(person string, txn store.Txn) error
+	// Deleted says what somebody must know who has just deleted a bundle, "" when there is nothing to tell. It may wait a little to
+	// find out. Optional.
+	Deleted func(ctx context.Context, bundle, uid string) string
 	// Computed are the kinds that are computed, by plural name: all that kinds.go calls so.
 	Computed  map[string]Computed
 	Endpoints []Endpoint

@@ -2,8 +2,10 @@ package apiserver
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,6 +119,36 @@ func TestDryRunWritesNothing(t *testing.T) {
 	}
 	if l.View().Revision() != before {
 		t.Errorf("revision %d became %d", before, l.View().Revision())
+	}
+}
+
+func TestAnotherVersionOrKindIsRefused(t *testing.T) {
+	const all, shop = "/apis/fleet.hanse.dev/v1alpha1/bundles", "/apis/fleet.hanse.dev/v1alpha1/bundles/shop"
+	l := start(t, nil)
+	if _, err := client(t, l.local(), "bundles").Create(t.Context(), bundle("shop"), metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	before := l.View().Revision()
+	for name, row := range map[string]struct {
+		version, kind, says string
+	}{
+		"a version to come":  {"fleet.hanse.dev/v2", "Bundle", "v2"},
+		"another group":      {"apps/v1", "Bundle", "apps/v1"},
+		"another kind of us": {"fleet.hanse.dev/v1alpha1", "Cluster", "Cluster"},
+		"no kind":            {"fleet.hanse.dev/v1alpha1", "Nothing", "Nothing"},
+	} {
+		body := fmt.Sprintf(`{"apiVersion":%q,"kind":%q,"metadata":{"name":"shop"}}`, row.version, row.kind)
+		for method, path := range map[string]string{"POST": all, "PUT": shop} {
+			if status, _ := l.do(t, method, path, "application/json", body); status.Code != http.StatusBadRequest || !strings.Contains(status.Message, row.says) {
+				t.Errorf("%s of %s: %+v", method, name, status)
+			}
+		}
+		if status, _ := l.do(t, "PATCH", shop+"?fieldManager=t", "application/apply-patch+yaml", body); status.Code < 400 || status.Code >= 500 {
+			t.Errorf("apply of %s: %+v", name, status)
+		}
+	}
+	if after := l.View().Revision(); after != before {
+		t.Errorf("revision %d became %d", before, after)
 	}
 }
 
@@ -266,5 +298,40 @@ func TestThePersonIsPassedOn(t *testing.T) {
 	}
 	if got := l.Persons(); len(got) != 2 || got[0] != v1alpha1.LocalPerson || got[1] != "ann" {
 		t.Errorf("proposed by %q", got)
+	}
+}
+
+// kubectl says "deleted" of a bundle whose objects stay until somebody approves; what it shows besides are warnings.
+func TestWhoDeletesABundleIsWarnedOfWhatStays(t *testing.T) {
+	l := start(t, func(c *Config) {
+		c.Deleted = func(_ context.Context, bundle, uid string) string {
+			if bundle == "leaves-nothing" {
+				return ""
+			}
+			return "bundle " + bundle + " of " + uid + " stays"
+		}
+	})
+	var seen warnings
+	bundles, ctx := client(t, seen.taken(l.local()), "bundles"), t.Context()
+	for _, name := range []string{"shop", "leaves-nothing"} {
+		made, err := bundles.Create(ctx, bundle(name), metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := bundles.Delete(ctx, name, metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}); err != nil || len(seen) > 1 {
+			t.Errorf("a dry run of deleting %s: %v, warnings %q", name, err, seen)
+		}
+		if err := bundles.Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("bundle shop of %s stays", made.GetUID()); name == "shop" && !slices.Equal(seen, warnings{want}) {
+			t.Errorf("warned of %q, not of %q", seen, want)
+		}
+	}
+	if len(seen) != 1 {
+		t.Errorf("warned of what leaves nothing: %q", seen)
+	}
+	if err := bundles.Delete(ctx, "shop", metav1.DeleteOptions{}); !apierrors.IsNotFound(err) || len(seen) != 1 {
+		t.Errorf("deleted again: %v, warnings %q", err, seen)
 	}
 }

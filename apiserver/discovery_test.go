@@ -3,8 +3,6 @@ package apiserver
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -102,17 +100,9 @@ func TestTheTableShowsTheMainFacts(t *testing.T) {
 	if _, err := client(t, l.local(), "bundles").Create(t.Context(), bundle("shop", configMap("a"), configMap("b")), metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	r, _ := http.NewRequest("GET", "http://hanse/apis/fleet.hanse.dev/v1alpha1/bundles", nil)
-	r.Header.Set("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
-	resp, err := httpClient(t, l.local()).Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var table metav1.Table
-	body, _ := io.ReadAll(resp.Body)
-	if err := json.Unmarshal(body, &table); err != nil || len(table.Rows) != 1 {
-		t.Fatalf("%v in %.300s", err, body)
+	table := l.table(t, "bundles")
+	if len(table.Rows) != 1 {
+		t.Fatalf("%d rows", len(table.Rows))
 	}
 	cells := map[string]any{}
 	for i, c := range table.ColumnDefinitions {

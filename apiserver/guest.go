@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -14,7 +15,6 @@ import (
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
-	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 // guest is somebody of the member's own cluster, whom its kube-apiserver has authenticated and asks for. Name and groups
@@ -51,14 +51,20 @@ func (g gate) Authorize(ctx context.Context, attr authorizer.Attributes) (author
 	return g.proxy.Authorizer.Authorize(ctx, attr)
 }
 
-// maxName is Kubernetes' bound of a name. A cluster is not asked about longer ones.
-const maxName = 253
+const (
+	// maxName is Kubernetes' bound of a name. A cluster is not asked about longer ones.
+	maxName = 253
+	// maxGuest bounds the name that a cluster's own API gives somebody: a service account's has 337 bytes at most.
+	maxGuest = 384
+)
 
 // refuseGuest says why a guest may not, whatever its cluster says; "" when that decides.
 func refuseGuest(g guest, attr authorizer.Attributes) string {
 	switch {
-	case len(g.person()) > store.MaxKey:
-		return "its name is too long to be written down"
+	case len(g.GetName()) > maxGuest:
+		return fmt.Sprintf("the user's name has %d bytes, and what a fleet writes down of a cluster's user has %d at most; ask under a shorter one", len(g.GetName()), maxGuest)
+	case !v1alpha1.Showable(g.GetName()):
+		return "the user's name has characters that cannot be shown, and a fleet writes down who asks; ask under another"
 	case max(len(attr.GetName()), len(attr.GetNamespace()), len(attr.GetResource()), len(attr.GetSubresource())) > maxName:
 		return "no object has a name of more than 253 bytes"
 	case !attr.IsResourceRequest():
@@ -67,7 +73,9 @@ func refuseGuest(g guest, attr authorizer.Attributes) string {
 		}
 		return ""
 	case attr.GetAPIGroup() != v1alpha1.GroupName:
-		return "a fleet serves the group " + v1alpha1.GroupName + " alone"
+		return onlyOurs
+	case attr.GetResource() == "changes" && attr.GetSubresource() == "before" && !reads(attr.GetVerb()):
+		return "what was before a change is for the fleet's own admins to strike off; use a kubeconfig that hanse kubeconfig prints"
 	case attr.GetResource() == "users" && !reads(attr.GetVerb()):
 		return "who is let into the fleet is for its own admins to say; use a kubeconfig that hanse kubeconfig prints"
 	}

@@ -20,7 +20,6 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
-	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 // clusterOfPeople believes any certificate about who asks, and lets the group ops do everything.
@@ -89,8 +88,20 @@ func TestGuestsAreJudgedByTheirClusterAndNamedAfterIt(t *testing.T) {
 	if diff := cmp.Diff(want, l.Persons()); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := asking(strings.Repeat("j", store.MaxKey), "ops").List(t.Context(), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
-		t.Errorf("a name that the log cannot hold: %v", err)
+	for name, why := range map[string]string{
+		strings.Repeat("j", maxGuest+1): "384 at most", "jane\x1b[2J": "cannot be shown", "jane\u202e": "cannot be shown", "jane\u009b": "cannot be shown", "jane\xff": "cannot be shown",
+	} {
+		g := guest{Info: &user.DefaultInfo{Name: name, Groups: []string{"ops"}}, cluster: "fra"}
+		for _, verb := range []string{"list", "create"} {
+			attr := authorizer.AttributesRecord{User: g, Verb: verb, APIGroup: v1alpha1.GroupName, Resource: "bundles", ResourceRequest: true}
+			if got := refuseGuest(g, attr); !strings.Contains(got, why) || strings.Contains(got, name) {
+				t.Errorf("%q may %s: %q", name, verb, got)
+			}
+		}
+	}
+	// A header cannot carry what controls a terminal, but what turns a line around.
+	if _, err := asking("jane\u202e", "ops").List(t.Context(), metav1.ListOptions{}); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "cannot be shown") || strings.Contains(err.Error(), "\u202e") {
+		t.Errorf("a name that cannot be shown: %v", err)
 	}
 	if _, err := asking("jane", "ops").Get(t.Context(), strings.Repeat("b", 254), metav1.GetOptions{}); !apierrors.IsForbidden(err) {
 		t.Errorf("a name that no object has: %v", err)
@@ -173,7 +184,7 @@ func TestGuestsHaveTheGroupAlone(t *testing.T) {
 	root := guest{Info: &user.DefaultInfo{Name: "root", Groups: []string{"ops"}}, cluster: "fra"}
 	for what, want := range map[string]bool{
 		"/apis": true, "/openapi/v3": true, "/readyz": true, "/hanse/v1/tokens": false,
-		"bundles": true, "users": false, "rollouts": false, "bundles/status": false, "works": false,
+		"bundles": true, "users": false, "rollouts": true, "bundles/status": false, "works": false,
 	} {
 		attr := request(v1alpha1.RoleViewer, what, "update").(authorizer.AttributesRecord)
 		attr.User = root

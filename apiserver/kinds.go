@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/express"
+	"github.com/hanse-fleet/hanse/render"
 )
 
 // kind is all that tells one kind from another.
@@ -20,6 +22,8 @@ type kind struct {
 	kind, plural, singular string
 	short                  []string
 	new, newList           func() runtime.Object
+	// owns says that its objects may own others: they go only when somebody deletes them.
+	owns bool
 	// computed says that it does not lie in the store: Config.Computed has it.
 	computed bool
 	// readOnly says that it lies in the store, and nobody writes it by the API.
@@ -44,7 +48,7 @@ func served() []kind {
 
 func fleetKind() kind {
 	return kind{
-		kind: "Fleet", plural: "fleets", singular: "fleet", short: []string{"fl"},
+		kind: "Fleet", owns: true, plural: "fleets", singular: "fleet", short: []string{"fl"},
 		new: newOf[v1alpha1.Fleet], newList: newOf[v1alpha1.FleetList], table: fleetTable(),
 		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.Fleet).Spec },
 		validate: func(fleet string, obj runtime.Object) field.ErrorList {
@@ -55,7 +59,7 @@ func fleetKind() kind {
 
 func clusterKind() kind {
 	return kind{
-		kind: "Cluster", plural: "clusters", singular: "cluster", short: []string{"cl"},
+		kind: "Cluster", owns: true, plural: "clusters", singular: "cluster", short: []string{"cl"},
 		new: newOf[v1alpha1.Cluster], newList: newOf[v1alpha1.ClusterList], table: clusterTable(),
 		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.Cluster).Spec },
 		selectable: func(obj runtime.Object) map[string]string {
@@ -75,7 +79,7 @@ func clusterKind() kind {
 
 func userKind() kind {
 	return kind{
-		kind: "User", plural: "users", singular: "user",
+		kind: "User", owns: true, plural: "users", singular: "user",
 		new: newOf[v1alpha1.User], newList: newOf[v1alpha1.UserList], table: userTable(),
 		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.User).Spec },
 		selectable: func(obj runtime.Object) map[string]string {
@@ -89,7 +93,7 @@ func userKind() kind {
 
 func bundleKind() kind {
 	return kind{
-		kind: "Bundle", plural: "bundles", singular: "bundle", short: []string{"bu"},
+		kind: "Bundle", owns: true, plural: "bundles", singular: "bundle", short: []string{"bu"},
 		new: newOf[v1alpha1.Bundle], newList: newOf[v1alpha1.BundleList], table: bundleTable(),
 		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.Bundle).Spec },
 		keepStatus: func(obj, old runtime.Object) {
@@ -97,9 +101,23 @@ func bundleKind() kind {
 		},
 		prepare: func(obj runtime.Object) { obj.(*v1alpha1.Bundle).Spec.CanonicalizeManifests() },
 		validate: func(_ string, obj runtime.Object) field.ErrorList {
-			return v1alpha1.ValidateBundle(obj.(*v1alpha1.Bundle))
+			return validateBundle(obj.(*v1alpha1.Bundle))
 		},
 	}
+}
+
+// validateBundle checks a bundle, and then whether what it says of clusters can be true of any.
+func validateBundle(b *v1alpha1.Bundle) field.ErrorList {
+	errs := v1alpha1.ValidateBundle(b)
+	if said := b.Spec.Placement.Expression; said != "" && len(errs) == 0 {
+		if err := express.CheckCondition(said); err != nil {
+			errs = append(errs, field.Invalid(field.NewPath("spec", "placement", "expression"), said, err.Error()))
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return render.Check(b.Spec.BundleContent)
 }
 
 func revisionKind() kind {

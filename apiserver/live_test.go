@@ -27,6 +27,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver/internal/onemember"
 	"github.com/hanse-fleet/hanse/apiserver/kvstorage"
+	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
 // live is a server under test, with its store.
@@ -203,6 +204,7 @@ type fakeWorks struct {
 	items   []Object
 	version uint64
 	changed chan struct{}
+	of      func() store.Revision // what it is computed from; nil: from whatever is asked for
 }
 
 func newFakeWorks() *fakeWorks {
@@ -219,6 +221,20 @@ func (f *fakeWorks) Changed() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.changed
+}
+
+func (f *fakeWorks) Reach(ctx context.Context, rev store.Revision) store.Revision {
+	if f.of == nil {
+		return rev
+	}
+	for f.of() < rev {
+		select {
+		case <-f.Changed():
+		case <-ctx.Done():
+			return f.of()
+		}
+	}
+	return f.of()
 }
 
 func (f *fakeWorks) set(items ...Object) {

@@ -22,6 +22,17 @@ func TestAnObjectIsOwnedByObjectsOfTheFleetAlone(t *testing.T) {
 	if _, err := bundles.Create(ctx, owned, metav1.CreateOptions{}); err != nil {
 		t.Errorf("owned by a bundle: %v", err)
 	}
+	for kind, may := range map[string]bool{
+		"Fleet": true, "Cluster": true, "User": true, "Bundle": true,
+		"BundleRevision": false, "Rollout": false, "Work": false, "ClusterMetrics": false, "Change": false, "Nothing": false,
+	} {
+		b := bundle("of-" + strings.ToLower(kind))
+		b.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "fleet.hanse.dev/v1alpha1", Kind: kind, Name: "x", UID: "u"}})
+		_, err := bundles.Create(ctx, b, metav1.CreateOptions{})
+		if may && err != nil || !may && (!apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "metadata.ownerReferences[0].kind: Unsupported value: \""+kind)) {
+			t.Errorf("owned by a %s: %v", kind, err)
+		}
+	}
 	foreign := bundle("foreign")
 	foreign.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "example.com/v1", Kind: "Widget", Name: "w", UID: "u"}})
 	_, err = bundles.Create(ctx, foreign, metav1.CreateOptions{})

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/names"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/apiserver/pkg/storage/storagebackend/factory"
+	"k8s.io/apiserver/pkg/warning"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -52,7 +53,27 @@ func (r clusterREST) Update(ctx context.Context, name string, obj rest.UpdatedOb
 	refuse := func(context.Context, runtime.Object) error {
 		return apierrors.NewForbidden(v1alpha1.Resource("clusters"), name, fmt.Errorf("there is no such cluster; %s", joinHint))
 	}
-	return r.Store.Update(ctx, name, obj, refuse, validate, forceAllowCreate, opts)
+	return r.storedREST.Update(ctx, name, obj, refuse, validate, forceAllowCreate, opts)
+}
+
+// bundleREST serves bundles. Their names go at once, and what clusters run of them later.
+type bundleREST struct {
+	storedREST
+	deleted func(ctx context.Context, bundle, uid string) string
+}
+
+// Delete tells whoever deleted a bundle what is to be known of that: kubectl says "deleted", and shows warnings.
+func (r bundleREST) Delete(ctx context.Context, name string, validate rest.ValidateObjectFunc, opts *metav1.DeleteOptions) (runtime.Object, bool, error) {
+	obj, gone, err := r.storedREST.Delete(ctx, name, validate, opts)
+	if err != nil || !gone || opts != nil && len(opts.DryRun) > 0 {
+		return obj, gone, err
+	}
+	if done, ok := obj.(*metav1.Status); ok && done.Details != nil {
+		if said := r.deleted(ctx, name, string(done.Details.UID)); said != "" {
+			warning.AddWarning(ctx, "", said)
+		}
+	}
+	return obj, gone, nil
 }
 
 // statusREST is the subresource, for reading.
@@ -86,12 +107,15 @@ func (s *Server) resources() (map[string]rest.Storage, error) {
 		}
 		if k.readOnly {
 			read := readREST{store, facade{k}}
-			all[k.plural], all[k.plural+"/before"] = read, beforeREST{read, s.config.Store}
+			all[k.plural], all[k.plural+"/before"] = read, beforeREST{read, s.pasts()}
 			continue
 		}
 		all[k.plural] = storedREST{store, facade{k}}
 		if k.plural == "clusters" {
 			all[k.plural] = clusterREST{storedREST{store, facade{k}}}
+		}
+		if k.plural == "bundles" && s.config.Deleted != nil {
+			all[k.plural] = bundleREST{storedREST{store, facade{k}}, s.config.Deleted}
 		}
 		if k.keepStatus != nil {
 			all[k.plural+"/status"] = statusREST{store}
@@ -101,7 +125,9 @@ func (s *Server) resources() (map[string]rest.Storage, error) {
 }
 
 func (s *Server) computedREST(k kind) *computedREST {
-	return &computedREST{facade: facade{k}, table: k.table, log: newComputedLog(s.config.Computed[k.plural]), bookmark: s.config.Timing.Completed().Bookmark}
+	timing := s.config.Timing.Completed()
+	state := kvstorage.New(kvstorage.Config{Store: s.config.Store, Quorum: s.quorum, Timing: timing, Resource: v1alpha1.Resource(k.plural), Prefix: "/" + k.plural})
+	return &computedREST{facade: facade{k}, table: k.table, log: newComputedLog(s.config.Computed[k.plural]), state: state, timing: timing}
 }
 
 func (s *Server) registry(k kind) (*registry.Store, error) {
@@ -158,7 +184,7 @@ func (s *Server) GetRESTOptions(resource schema.GroupResource, _ runtime.Object)
 		Decorator: func(_ *storagebackend.ConfigForResource, prefix string, _ func(runtime.Object) (string, error),
 			newFunc, _ func() runtime.Object, _ storage.AttrFunc, _ storage.IndexerFuncs, _ *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
 			return kvstorage.New(kvstorage.Config{
-				Store: s.config.Store, Companion: s.config.Companion, Asker: Asking, Quorum: s.quorum, Audience: s.audience, Timing: s.config.Timing,
+				Store: s.config.Store, Companion: s.config.Companion, Judge: s.config.Judge, Asker: Asking, Quorum: s.quorum, Audience: s.audience, Timing: s.config.Timing,
 				Resource: resource, Prefix: prefix, Codec: codec, Decode: s.decode, New: newFunc,
 			}), func() {}, nil
 		},

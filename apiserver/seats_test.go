@@ -16,6 +16,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 func TestSeatsAreShared(t *testing.T) {
@@ -37,7 +38,7 @@ func TestSeatsAreShared(t *testing.T) {
 }
 
 func TestSeatsAreTakenAtOnceOrNotAtAll(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		s := newSeats(4, 8, time.Minute)
 		giveBack, ok := s.now("ann", 2)
 		if _, more := s.now("ann", 1); !ok || more {
@@ -61,7 +62,7 @@ func TestSeatsAreTakenAtOnceOrNotAtAll(t *testing.T) {
 }
 
 func TestASeatThatIsGivenBackGoesToWhoHoldsLeast(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		s := newSeats(4, 8, time.Minute)
 		var mu sync.Mutex
 		var order []string
@@ -99,7 +100,7 @@ func TestASeatThatIsGivenBackGoesToWhoHoldsLeast(t *testing.T) {
 }
 
 func TestWhoWaitsForASeatIsNotHeldForEver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		s := newSeats(2, 1, 5*time.Second)
 		giveBack, err := s.take(t.Context(), "ann", 1)
 		if err != nil {

@@ -17,13 +17,25 @@ func TestObjectsAreSelectedByTheFieldsThatPeopleAskFor(t *testing.T) {
 		l.user(t, name, map[string]v1alpha1.Role{"ann": v1alpha1.RoleAdmin, "bob": v1alpha1.RoleViewer}[name])
 	}
 	for name, region := range map[string]string{"fra": "eu", "iad": "us"} {
-		l.put(t, v1alpha1.KeyClusters+name, object("Cluster", name, map[string]any{"region": region, "voting": "Eligible"}).Object)
+		rights, voter := v1alpha1.RightsOwnObjects, v1alpha1.RoleNonvoter
+		if name == "fra" {
+			rights, voter = v1alpha1.RightsAdmin, v1alpha1.RoleVoter
+		}
+		c := object("Cluster", name, map[string]any{"region": region, "zone": region + "-1", "voting": "Eligible", "rights": string(rights)})
+		c.Object["status"] = map[string]any{"voter": string(voter)}
+		l.put(t, v1alpha1.KeyClusters+name, c.Object)
 	}
-	l.works.set(work("shop", "fra", "r1"), work("shop", "iad", ""))
+	ready, failed := work("shop", "fra", "r1"), work("shop", "iad", "")
+	ready.Status.Health, failed.Status.Health = v1alpha1.HealthReady, v1alpha1.HealthFailed
+	l.works.set(ready, failed)
 	for _, row := range []struct{ plural, selector, want string }{
 		{"clusters", "spec.region=us", "iad"},
 		{"clusters", "spec.region!=us,spec.voting=Eligible", "fra"},
 		{"clusters", "metadata.name=fra", "fra"},
+		{"clusters", "spec.zone=us-1", "iad"},
+		{"clusters", "spec.rights=Admin", "fra"},
+		{"clusters", "status.voter=Voter", "fra"},
+		{"works", "status.health=Failed", "shop.iad"},
 		{"users", "spec.role=Viewer", "bob"},
 		{"works", "spec.cluster=iad", "shop.iad"},
 		{"rollouts", "status.phase=Running,spec.bundle=shop", ""},

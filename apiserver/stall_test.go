@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver/kvstorage"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 // logged is a log that tests read while it is written.
@@ -108,8 +108,8 @@ func (h hurried) Write([]byte) (int, error) {
 }
 
 func TestAnEndpointMayHaveMorePatienceThanWatches(t *testing.T) {
-	for path, patience := range map[string]time.Duration{"/streams": time.Minute, "/patient/": time.Hour} {
-		synctest.Test(t, func(t *testing.T) {
+	for path, most := range map[string]time.Duration{"/streams": time.Minute, "/patient/": time.Hour} {
+		virtual.Test(t, func(t *testing.T) {
 			s := &Server{shares: newShares(time.Minute), config: Config{
 				Timing: kvstorage.Timing{Stall: time.Minute}, Logger: slog.New(slog.DiscardHandler),
 				Endpoints: []Endpoint{{Path: "/streams", Streams: true}, {Path: "/patient/", Streams: true, Patience: time.Hour}},
@@ -119,7 +119,7 @@ func TestAnEndpointMayHaveMorePatienceThanWatches(t *testing.T) {
 				func(*http.Request, *apirequest.RequestInfo) bool { return true })
 			r := httptest.NewRequest(http.MethodGet, path, nil)
 			h.ServeHTTP(hurried{httptest.NewRecorder(), make(chan struct{})}, r.WithContext(apirequest.WithRequestInfo(r.Context(), &apirequest.RequestInfo{})))
-			if took := time.Since(begun); took != patience {
+			if took := time.Since(begun); took != most {
 				t.Errorf("%s: hung up on after %s", path, took)
 			}
 		})

@@ -2,11 +2,14 @@ package apiserver
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/storage/names"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
@@ -27,14 +30,16 @@ func (s strategy) AllowUnconditionalUpdate(context.Context) bool { return true }
 func (s strategy) Canonicalize(runtime.Object)                   {}
 
 // PrepareForCreate gives a new object its first generation and no status.
-func (s strategy) PrepareForCreate(_ context.Context, obj runtime.Object) {
+func (s strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	s.prepare(obj, nil)
+	stampSuspension(ctx, obj, nil)
 	setGeneration(obj, 1)
 }
 
 // PrepareForUpdate keeps the status, and counts a changed spec as a new generation.
-func (s strategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
+func (s strategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	s.prepare(obj, old)
+	stampSuspension(ctx, obj, old)
 	generation := generationOf(old)
 	if s.kind.changed(obj, old) {
 		generation++
@@ -49,6 +54,23 @@ func (s strategy) prepare(obj, old runtime.Object) {
 	if s.kind.prepare != nil {
 		s.kind.prepare(obj)
 	}
+}
+
+// stampSuspension says who suspends an object, and since when.
+func stampSuspension(ctx context.Context, obj, old runtime.Object) {
+	m, err := meta.Accessor(obj)
+	if err != nil {
+		return
+	}
+	by := ""
+	if u, ok := apirequest.UserFrom(ctx); ok {
+		by = u.GetName()
+	}
+	before, err := meta.Accessor(old)
+	if err != nil {
+		before = nil
+	}
+	v1alpha1.StampSuspension(m, before, by, time.Now())
 }
 
 func generationOf(obj runtime.Object) int64 {
@@ -74,8 +96,19 @@ func (s strategy) Validate(_ context.Context, obj runtime.Object) field.ErrorLis
 	return errs
 }
 
-// validateOwners refuses owners that are not of the fleet. Every cluster's garbage collector sees every object of the
-// fleet: it would not find an owner that lives in another cluster, and delete what it owns.
+// owners are the kinds that may own others.
+func owners() (kinds []string) {
+	for _, k := range served() {
+		if k.owns {
+			kinds = append(kinds, k.kind)
+		}
+	}
+	return kinds
+}
+
+// validateOwners refuses owners that are not of the fleet, or go by themselves. Every cluster's garbage collector sees every
+// object of the fleet, and deletes what is owned by something that it does not find: what lives in another cluster, what is
+// computed and has no UID, what is forgotten by age.
 func validateOwners(obj runtime.Object) (errs field.ErrorList) {
 	m, err := meta.Accessor(obj)
 	if err != nil {
@@ -83,7 +116,10 @@ func validateOwners(obj runtime.Object) (errs field.ErrorList) {
 	}
 	at := field.NewPath("metadata", "ownerReferences")
 	for i, owner := range m.GetOwnerReferences() {
-		if group, _, _ := strings.Cut(owner.APIVersion, "/"); group != v1alpha1.GroupName {
+		switch group, _, _ := strings.Cut(owner.APIVersion, "/"); {
+		case group == v1alpha1.GroupName && !slices.Contains(owners(), owner.Kind):
+			errs = append(errs, field.NotSupported(at.Index(i).Child("kind"), owner.Kind, owners()))
+		case group != v1alpha1.GroupName:
 			errs = append(errs, field.Invalid(at.Index(i).Child("apiVersion"), owner.APIVersion,
 				"only an object of "+v1alpha1.GroupName+" can own one: in other clusters there is no such "+owner.Kind+", and their garbage collectors would delete this"))
 		}

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -20,12 +21,16 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
 )
+
+// patience bounds how long a test waits for what should happen at once: the machine may be busy with other tests.
+const patience = 2 * time.Minute
 
 // next is the next event of a watch, bookmarks left out.
 func next(t *testing.T, w watch.Interface) watch.Event {
 	t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(patience)
 	for {
 		select {
 		case e, ok := <-w.ResultChan():
@@ -139,6 +144,44 @@ func TestAnInformerFollowsByWatchList(t *testing.T) {
 	}
 }
 
+// tableWatch is a watch of bundles in tables.
+func tableWatch(t *testing.T, l *live, since string) *json.Decoder {
+	t.Helper()
+	c := l.local()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.Host+"/apis/fleet.hanse.dev/v1alpha1/bundles?watch=1&resourceVersion="+since, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "application/json;as=Table;g=meta.k8s.io;v=v1")
+	answer, err := httpClient(t, c).Do(r)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%v %v", answer, err)
+	}
+	t.Cleanup(func() { answer.Body.Close() })
+	return json.NewDecoder(answer.Body)
+}
+
+func TestEachWatchOfTablesIsToldTheColumnsOnceAndFirst(t *testing.T) {
+	l := start(t, nil)
+	const changes = 8
+	since := l.View().Revision()
+	for i := range changes {
+		l.put(t, fmt.Sprintf("%sb%d", v1alpha1.KeyBundles, i), bundle(fmt.Sprintf("b%d", i)))
+	}
+	for first := range 3 { // the first finds nothing encoded; the others begin with what another was told later
+		events := tableWatch(t, l, fmt.Sprint(since+store.Revision(first)))
+		for i := first; i < changes; i++ {
+			var e struct{ Object metav1.Table }
+			if err := events.Decode(&e); err != nil {
+				t.Fatal(err)
+			}
+			if columns := len(e.Object.ColumnDefinitions); (columns > 0) != (i == first) || len(e.Object.Rows) != 1 || e.Object.Rows[0].Cells[0] != fmt.Sprintf("b%d", i) {
+				t.Errorf("event %d has %d columns and the rows %v", i, columns, e.Object.Rows)
+			}
+		}
+	}
+}
+
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -146,7 +189,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // eventually waits for the real world.
 func eventually(t *testing.T, check func() error) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(patience)
 	for {
 		err := check()
 		if err == nil {
@@ -185,7 +228,7 @@ func TestAWatchEndsWithItsUser(t *testing.T) {
 				if more {
 					t.Errorf("got %v", e)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(patience):
 				t.Error("the watch goes on")
 			}
 		})

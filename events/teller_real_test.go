@@ -115,7 +115,7 @@ func told(t *testing.T, teller *Teller) []eventsv1.Event {
 
 func eventually(t *testing.T, ok func() bool) {
 	t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(3 * time.Minute)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {

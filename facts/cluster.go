@@ -95,14 +95,16 @@ func (s *Survey) storage(ctx context.Context) (*Storage, error) {
 }
 
 func (s *Survey) capacity(ctx context.Context) (*Capacity, error) {
-	found := &Capacity{}
+	found, taking := &Capacity{}, map[string]bool{}
 	err := pages(metav1.ListOptions{}, func(opts metav1.ListOptions) (string, error) {
 		list, err := s.client.CoreV1().Nodes().List(ctx, opts)
 		if err != nil {
 			return "", err
 		}
 		for i := range list.Items {
-			found.addNode(&list.Items[i])
+			if n := &list.Items[i]; found.addNode(n) {
+				taking[n.Name] = true
+			}
 		}
 		return list.Continue, nil
 	})
@@ -115,8 +117,7 @@ func (s *Survey) capacity(ctx context.Context) (*Capacity, error) {
 			return "", err
 		}
 		for i := range list.Items {
-			found.Pods++
-			found.Asked.add(askedBy(&list.Items[i].Spec))
+			found.addPod(&list.Items[i].Spec, taking)
 		}
 		return list.Continue, nil
 	})
@@ -133,16 +134,25 @@ func pages(opts metav1.ListOptions, list func(metav1.ListOptions) (next string, 
 	return err
 }
 
-// addNode counts a node, and what it has if pods can go there.
-func (c *Capacity) addNode(n *corev1.Node) {
+// addPod counts a pod, and what it asks for if it is on a node that counts: during a drain the others hold more than there is.
+func (c *Capacity) addPod(p *corev1.PodSpec, taking map[string]bool) {
+	c.Pods++
+	if taking[p.NodeName] {
+		c.Asked.add(askedBy(p))
+	}
+}
+
+// addNode counts a node, and what it has if pods can go there, which it returns.
+func (c *Capacity) addNode(n *corev1.Node) (taking bool) {
 	c.Nodes++
 	ready := slices.ContainsFunc(n.Status.Conditions, func(k corev1.NodeCondition) bool {
 		return k.Type == corev1.NodeReady && k.Status == corev1.ConditionTrue
 	})
-	if ready && !n.Spec.Unschedulable {
+	if taking = ready && !n.Spec.Unschedulable; taking {
 		c.ReadyNodes++
 		c.Has.add(amountOf(n.Status.Allocatable))
 	}
+	return taking
 }
 
 // askedBy is what the scheduler counts for a pod: its containers and those that run beside them, or what one of its first steps

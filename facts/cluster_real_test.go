@@ -32,6 +32,10 @@ func TestARealClusterIsSurveyedPageByPage(t *testing.T) {
 	must(client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{}))
 	node.Status = corev1.NodeStatus{Allocatable: list("64", "256Gi"), Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}}
 	must(client.CoreV1().Nodes().UpdateStatus(ctx, node, metav1.UpdateOptions{}))
+	cordoned := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n2"}, Spec: corev1.NodeSpec{Unschedulable: true}}
+	must(client.CoreV1().Nodes().Create(ctx, cordoned, metav1.CreateOptions{}))
+	cordoned.Status = node.Status
+	must(client.CoreV1().Nodes().UpdateStatus(ctx, cordoned, metav1.UpdateOptions{}))
 	must(client.StorageV1().StorageClasses().Create(ctx, &storagev1.StorageClass{
 		ObjectMeta: metav1.ObjectMeta{Name: "fast", Annotations: map[string]string{defaultClass: "true"}}, Provisioner: "csi.example.com",
 	}, metav1.CreateOptions{}))
@@ -43,6 +47,9 @@ func TestARealClusterIsSurveyedPageByPage(t *testing.T) {
 		}}
 		if i == 0 {
 			pod.Spec.NodeName = "" // waits for a node
+		}
+		if i == 1 {
+			pod.Spec.NodeName = "n2" // is to be drained
 		}
 		must(client.CoreV1().Pods("shop").Create(ctx, pod, metav1.CreateOptions{}))
 	}
@@ -61,7 +68,7 @@ func TestARealClusterIsSurveyedPageByPage(t *testing.T) {
 		t.Error(diff)
 	}
 	bound := int64(page + 9)
-	want := Capacity{Reading: got.Capacity.Reading, Nodes: 1, ReadyNodes: 1, Pods: int32(bound), Has: Amount{64000, 256 << 30}, Asked: Amount{100 * bound, bound << 20}}
+	want := Capacity{Reading: got.Capacity.Reading, Nodes: 2, ReadyNodes: 1, Pods: int32(bound), Has: Amount{64000, 256 << 30}, Asked: Amount{100 * (bound - 1), (bound - 1) << 20}}
 	if diff := cmp.Diff(want, *got.Capacity); diff != "" {
 		t.Error(diff)
 	}

@@ -57,6 +57,16 @@ func TestOnlyNodesThatTakePodsHaveRoom(t *testing.T) {
 	}
 }
 
+func TestWhatIsAskedForIsOfTheNodesThatHaveRoom(t *testing.T) {
+	var c Capacity
+	for _, node := range []string{"takes", "cordoned", "gone"} {
+		c.addPod(&corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Resources: asks("3", "1Gi")}}}, map[string]bool{"takes": true})
+	}
+	if diff := cmp.Diff(Capacity{Pods: 3, Asked: Amount{3000, 1 << 30}}, c); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestALargeListComesPageByPage(t *testing.T) {
 	left, largest := 1050, int64(0)
 	err := pages(metav1.ListOptions{FieldSelector: boundPods}, func(opts metav1.ListOptions) (string, error) {

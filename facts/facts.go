@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,8 +37,10 @@ type Facts struct {
 	Storage    *Storage    `json:"storage,omitempty"`
 	Processor  *Processor  `json:"processor,omitempty"`
 	Disk       *Disk       `json:"disk,omitempty"`
-	Aggregated *Aggregated `json:"aggregated,omitempty"`
-	Trips      []Trip      `json:"trips,omitempty"`
+	// Aggregated is whether the fleet's API is in the cluster's own, and ControlPlane whether the cluster's is healthy.
+	Aggregated   *Condition `json:"aggregated,omitempty"`
+	ControlPlane *Condition `json:"controlPlane,omitempty"`
+	Trips        []Trip     `json:"trips,omitempty"`
 }
 
 // Kubernetes is the version of the cluster's kube-apiserver.
@@ -46,15 +49,15 @@ type Kubernetes struct {
 	Version string `json:"version"`
 }
 
-// Capacity is of all nodes, and of the pods that are bound to one and have not ended. CPU is in thousandths of a core,
-// memory in bytes.
+// Capacity is of all nodes, and of the pods that are bound to one and have not ended. What there is and what is asked for
+// are of the same nodes. CPU is in thousandths of a core, memory in bytes.
 type Capacity struct {
 	Reading
 	Nodes      int32  `json:"nodes"`
 	ReadyNodes int32  `json:"ready"`
 	Pods       int32  `json:"pods"`
-	Has        Amount `json:"has"` // of the ready nodes
-	Asked      Amount `json:"asked"`
+	Has        Amount `json:"has"`   // of the nodes that are ready and take pods
+	Asked      Amount `json:"asked"` // by the pods on them
 }
 
 // Amount of what pods take.
@@ -94,8 +97,8 @@ type Disk struct {
 	FsyncP999 float64 `json:"fsyncP999"`
 }
 
-// Aggregated is whether the fleet's API is in the cluster's own, in the words of a condition.
-type Aggregated struct {
+// Condition is what a member says of its cluster, in the words of a condition.
+type Condition struct {
 	Reading
 	Status  metav1.ConditionStatus `json:"status"`
 	Reason  string                 `json:"reason"`
@@ -103,20 +106,20 @@ type Aggregated struct {
 }
 
 // wellFormed: nobody else checks what becomes a condition.
-func (a *Aggregated) wellFormed() bool {
-	known := a.Status == metav1.ConditionTrue || a.Status == metav1.ConditionFalse || a.Status == metav1.ConditionUnknown
-	return known && reasonForm.MatchString(a.Reason)
+func (c *Condition) wellFormed() bool {
+	known := c.Status == metav1.ConditionTrue || c.Status == metav1.ConditionFalse || c.Status == metav1.ConditionUnknown
+	return known && reasonForm.MatchString(c.Reason)
 }
 
 // reasonForm is what metav1.Condition takes for a reason, without its rarer signs.
 var reasonForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*$`)
 
-// NewAggregated cuts a message that is too long to be told.
-func NewAggregated(at time.Time, status metav1.ConditionStatus, reason, message string) *Aggregated {
+// NewCondition cuts a message that is too long to be told.
+func NewCondition(at time.Time, status metav1.ConditionStatus, reason, message string) *Condition {
 	if len(message) > maxText {
 		message = strings.ToValidUTF8(message[:maxText-3], "") + "..."
 	}
-	return &Aggregated{Reading: Reading{At: at}, Status: status, Reason: reason, Message: message}
+	return &Condition{Reading: Reading{At: at}, Status: status, Reason: reason, Message: message}
 }
 
 // Trip is the round trip to a member that this one has a connection with, in milliseconds.
@@ -144,12 +147,17 @@ func (f *Facts) each(do func(*Reading)) {
 	if f.Disk != nil {
 		do(&f.Disk.Reading)
 	}
-	if f.Aggregated != nil {
-		do(&f.Aggregated.Reading)
+	for _, c := range f.conditions() {
+		do(&c.Reading)
 	}
 	for i := range f.Trips {
 		do(&f.Trips[i].Reading)
 	}
+}
+
+// conditions are those that are there.
+func (f *Facts) conditions() []*Condition {
+	return slices.DeleteFunc([]*Condition{f.Aggregated, f.ControlPlane}, func(c *Condition) bool { return c == nil })
 }
 
 // Encode is what is told of the facts now.
@@ -197,8 +205,10 @@ func (f *Facts) check() error {
 	if c := f.Capacity; c != nil && min(c.Has.CPU, c.Has.Memory, c.Asked.CPU, c.Asked.Memory) < 0 {
 		return errors.New("less than no processor or memory")
 	}
-	if f.Aggregated != nil && !f.Aggregated.wellFormed() {
-		return fmt.Errorf("%q and %q make no condition", f.Aggregated.Status, f.Aggregated.Reason)
+	for _, c := range f.conditions() {
+		if !c.wellFormed() {
+			return fmt.Errorf("%q and %q make no condition", c.Status, c.Reason)
+		}
 	}
 	if f.Storage != nil && len(f.Storage.Classes) > maxClasses || len(f.Trips) > maxTrips {
 		return fmt.Errorf("more than %d storage classes, or %d neighbours", maxClasses, maxTrips)
@@ -225,8 +235,8 @@ func (f *Facts) values() (texts []string, numbers []float64) {
 	if f.Disk != nil {
 		numbers = append(numbers, f.Disk.FsyncP999)
 	}
-	if a := f.Aggregated; a != nil {
-		texts = append(texts, string(a.Status), a.Reason, a.Message)
+	for _, c := range f.conditions() {
+		texts = append(texts, string(c.Status), c.Reason, c.Message)
 	}
 	for _, t := range f.Trips {
 		texts, numbers = append(texts, t.Peer), append(numbers, t.Least, t.P99)

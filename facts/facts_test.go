@@ -18,13 +18,14 @@ var update = flag.Bool("update", false, "write the golden file anew: that change
 func whole(now time.Time) Facts {
 	at := func(ago time.Duration) Reading { return Reading{At: now.Add(-ago)} }
 	return Facts{
-		Kubernetes: &Kubernetes{at(time.Minute), "v1.34.1"},
-		Capacity:   &Capacity{at(2 * time.Minute), 3, 2, 40, Amount{24000, 96 << 30}, Amount{7300, 21 << 30}},
-		Storage:    &Storage{at(time.Minute), []Class{{"fast", "csi.example.com", true}}},
-		Processor:  &Processor{at(time.Hour), "EPYC", 16, 118},
-		Disk:       &Disk{at(0), 3.58},
-		Trips:      []Trip{{at(0), "m2", 1.5, 3}},
-		Aggregated: &Aggregated{at(0), "False", "NotAvailable", "no route"},
+		Kubernetes:   &Kubernetes{at(time.Minute), "v1.34.1"},
+		Capacity:     &Capacity{at(2 * time.Minute), 3, 2, 40, Amount{24000, 96 << 30}, Amount{7300, 21 << 30}},
+		Storage:      &Storage{at(time.Minute), []Class{{"fast", "csi.example.com", true}}},
+		Processor:    &Processor{at(time.Hour), "EPYC", 16, 118},
+		Disk:         &Disk{at(0), 3.58},
+		Trips:        []Trip{{at(0), "m2", 1.5, 3}},
+		Aggregated:   &Condition{at(0), "False", "NotAvailable", "no route"},
+		ControlPlane: &Condition{at(0), "True", ReasonReady, "it is ready"},
 	}
 }
 
@@ -51,8 +52,8 @@ func TestTheBytesOfFactsStay(t *testing.T) {
 
 func TestWhatMakesNoConditionIsRefused(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
-	for _, a := range []*Aggregated{
-		NewAggregated(now, "Maybe", "Registered", ""), NewAggregated(now, "True", "not a reason", ""), NewAggregated(now, "True", "", ""),
+	for _, a := range []*Condition{
+		NewCondition(now, "Maybe", "Registered", ""), NewCondition(now, "True", "not a reason", ""), NewCondition(now, "True", "", ""),
 		{Status: "True", Reason: "Registered", Message: strings.Repeat("x", maxText+1)},
 	} {
 		data, err := Facts{Aggregated: a}.Encode(now)
@@ -63,7 +64,7 @@ func TestWhatMakesNoConditionIsRefused(t *testing.T) {
 			t.Errorf("taken: %+v", f.Aggregated)
 		}
 	}
-	long := NewAggregated(now, "False", "NotAvailable", strings.Repeat("ä", maxText))
+	long := NewCondition(now, "False", "NotAvailable", strings.Repeat("ä", maxText))
 	data, err := Facts{Aggregated: long}.Encode(now)
 	if err != nil {
 		t.Fatal(err)
@@ -148,6 +149,7 @@ func TestWhatDiffersIsTold(t *testing.T) {
 		"a pod more":                   {func(f *Facts) { f.Capacity.Pods++ }, false},
 		"twice as many requests":       {func(f *Facts) { f.Capacity.Asked.CPU *= 2 }, true},
 		"another version":              {func(f *Facts) { f.Kubernetes.Version = "v1.35.0" }, true},
+		"a control plane that is ill":  {func(f *Facts) { f.ControlPlane.Status = "False" }, true},
 		"another neighbour":            {func(f *Facts) { f.Trips[0].Peer = "m3" }, true},
 		"a default class that is none": {func(f *Facts) { f.Storage.Classes[0].Default = false }, true},
 	} {

@@ -3,6 +3,8 @@ package project
 import (
 	"testing"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 )
 
@@ -85,5 +87,25 @@ func TestWhatIsAddedBesideOursIsNoDrift(t *testing.T) {
 				t.Errorf("holds: %v", got)
 			}
 		})
+	}
+}
+
+func TestWhatAWatchTellsLateIsNoNews(t *testing.T) {
+	p := &projection{lives: map[string]live{"fra": {uid: "u1", version: "120"}}}
+	for name, c := range map[string]struct {
+		object, uid, version string
+		passed               bool
+	}{
+		"before": {"fra", "u1", "119", true}, "long before": {"fra", "u1", "99", true},
+		"the same": {"fra", "u1", "120", false}, "after": {"fra", "u1", "121", false},
+		"another of the name": {"fra", "u2", "99", false}, "a new one": {"iad", "u3", "99", false}, "a version that is no number": {"fra", "u1", "x", false},
+	} {
+		u := &unstructured.Unstructured{}
+		u.SetName(c.object)
+		u.SetUID(types.UID(c.uid))
+		u.SetResourceVersion(c.version)
+		if got := p.passed(u); got != c.passed {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

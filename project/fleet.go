@@ -29,8 +29,8 @@ type Member struct {
 	Server      string
 	Certificate []byte
 	Joined      metav1.Time
-	// Ready is what the leader decided last about whether the member is there; nil: nothing yet.
-	Ready *metav1.Condition
+	// Healthy is whether its kube-apiserver is ready, as its member said last and the leader wrote; nil: nothing yet.
+	Healthy *metav1.Condition
 }
 
 // Bundle is one bundle, and the clusters that are granted it, sorted.

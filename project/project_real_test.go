@@ -19,7 +19,7 @@ func member(cluster string) project.Member {
 	return project.Member{
 		Cluster: cluster, UID: "uid-" + cluster, Labels: map[string]string{"tier": "prod"}, Region: "eu", Kubernetes: "v1.37.2",
 		Server: "https://192.0.2.1:7947", Certificate: []byte("PEM\n"), Joined: joined,
-		Ready: &metav1.Condition{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Reachable", LastTransitionTime: joined},
+		Healthy: &metav1.Condition{Type: "ControlPlaneHealthy", Status: metav1.ConditionTrue, Reason: "Ready", Message: "kube-apiserver is ready", LastTransitionTime: joined},
 	}
 }
 

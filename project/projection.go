@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 
@@ -179,7 +180,7 @@ func (p *projection) heed(e watch.Event, more <-chan watch.Event) error {
 				delete(p.lives, u.GetName())
 			}
 		case watch.Added, watch.Modified:
-			if u, ok := e.Object.(*unstructured.Unstructured); ok {
+			if u, ok := e.Object.(*unstructured.Unstructured); ok && !p.passed(u) {
 				p.saw(u)
 			}
 		}
@@ -202,6 +203,16 @@ func (p *projection) saw(u *unstructured.Unstructured) {
 		w = &found
 	}
 	p.lives[u.GetName()] = see(u, p.fleet.Name, w)
+}
+
+// passed says that an object was seen in a later version already: a watch tells late what was written here.
+func (p *projection) passed(u *unstructured.Unstructured) bool {
+	l, there := p.lives[u.GetName()]
+	if !there || l.uid != u.GetUID() {
+		return false
+	}
+	later, err := resourceversion.CompareResourceVersion(l.version, u.GetResourceVersion())
+	return err == nil && later > 0
 }
 
 // pass does what is due about every object, and says when it must look again though nothing happens.

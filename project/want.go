@@ -97,17 +97,14 @@ func propertiesOf(f Fleet, m Member) []property {
 	return all
 }
 
-// conditionsOf say what the log says. A member that is away says nothing about the control plane of its cluster.
+// conditionsOf say what the log says.
 func conditionsOf(m Member) []metav1.Condition {
 	healthy := metav1.Condition{
 		Type: conditionHealthy, Status: metav1.ConditionUnknown, Reason: "NotHeardYet", LastTransitionTime: m.Joined,
-		Message: "the fleet has not heard of the cluster's member yet",
+		Message: "the cluster's member has not said yet how its control plane is",
 	}
-	if r := m.Ready; r != nil {
-		healthy.Reason, healthy.Message, healthy.LastTransitionTime = r.Reason, r.Message, r.LastTransitionTime
-		if r.Status == metav1.ConditionTrue {
-			healthy.Status = metav1.ConditionTrue
-		}
+	if h := m.Healthy; h != nil {
+		healthy.Status, healthy.Reason, healthy.Message, healthy.LastTransitionTime = h.Status, h.Reason, h.Message, h.LastTransitionTime
 	}
 	joined := metav1.Condition{
 		Type: conditionJoined, Status: metav1.ConditionTrue, Reason: "Member", LastTransitionTime: m.Joined, Message: "the cluster is a member of the fleet",

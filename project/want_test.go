@@ -18,20 +18,22 @@ import (
 
 var rewrite = flag.Bool("update", false, "write the golden files again")
 
-// acme is a fleet of two clusters, one of them away, and one bundle.
+// acme is a fleet of four clusters and one bundle. The control plane of iad is dead, sin is away, and syd was never heard.
 func acme() Fleet {
 	joined := metav1.NewTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
-	ready := func(status metav1.ConditionStatus, reason, message string) *metav1.Condition {
-		return &metav1.Condition{Type: "Ready", Status: status, Reason: reason, Message: message, LastTransitionTime: joined}
+	healthy := func(status metav1.ConditionStatus, reason, message string) *metav1.Condition {
+		return &metav1.Condition{Type: "ControlPlaneHealthy", Status: status, Reason: reason, Message: message, LastTransitionTime: joined}
 	}
 	return Fleet{
 		Name: "acme", Cluster: "fra", Epoch: "e1", Revision: 812,
 		Members: []Member{
 			{
 				Cluster: "fra", UID: "u-fra", Labels: map[string]string{"tier": "prod", "topology.kubernetes.io/region": "eu"}, Region: "eu", Zone: "eu-1", Kubernetes: "v1.37.2",
-				Server: "https://192.0.2.1:7947", Certificate: []byte("PEM\n"), Joined: joined, Ready: ready(metav1.ConditionTrue, "Reachable", "the member is there"),
+				Server: "https://192.0.2.1:7947", Certificate: []byte("PEM\n"), Joined: joined, Healthy: healthy(metav1.ConditionTrue, "Ready", "kube-apiserver is ready"),
 			},
-			{Cluster: "sin", UID: "u-sin", Region: "asia", Joined: joined, Ready: ready(metav1.ConditionFalse, "Unreachable", "the member is away")},
+			{Cluster: "iad", UID: "u-iad", Region: "us", Joined: joined, Healthy: healthy(metav1.ConditionFalse, "NoAnswer", "kube-apiserver does not answer")},
+			{Cluster: "sin", UID: "u-sin", Region: "asia", Joined: joined, Healthy: healthy(metav1.ConditionUnknown, "Silent", "the member is away")},
+			{Cluster: "syd", UID: "u-syd", Region: "asia", Joined: joined},
 		},
 		Bundles: []Bundle{{Name: "shop", UID: "u-shop", Clusters: []string{"fra", "sin"}}},
 	}

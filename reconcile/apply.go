@@ -103,8 +103,8 @@ func (b *bundle) bring(ctx context.Context, o *object, live *sighting) outcome {
 	case absent:
 		return b.create(ctx, o)
 	case foreign:
-		if !b.mayTake(o) {
-			return outcome{problem: problem{ReasonConflict, conflictMessage(*live, b.label)}}
+		if why, err := b.mayTake(ctx, o, *live); err != nil || why.reason != "" {
+			return outcome{problem: why, err: err}
 		}
 	}
 	if live.deleting {
@@ -124,12 +124,6 @@ func (b *bundle) claimOf(o *object, live *sighting) claim {
 		listed = &e
 	}
 	return whose(live, listed, b.label, b.s.isGranted)
-}
-
-// mayTake says that an object of somebody else may be taken over: told so, and only once. A bundle that had an
-// object and lost it to another bundle does not take it back, or the two would go on for ever.
-func (b *bundle) mayTake(o *object) bool {
-	return b.grant.Adopt == v1alpha1.AdoptAlways && b.inv.entries[o.key].uid == "" && o.applied == nil
 }
 
 // create applies an object that is not there. Should it come into being at this moment, then nothing of it is
@@ -159,7 +153,7 @@ func (b *bundle) patch(ctx context.Context, o *object, seen *sighting, options m
 // carryOut applies objects, stage by stage. Whole means that the rest waits for definitions to become usable.
 func (b *bundle) carryOut(ctx context.Context, due []*object, whole bool) error {
 	for _, stage := range byStage(due) {
-		if len(stage) == 0 || whole && b.mail.waiting() {
+		if whole && b.mail.waiting() {
 			continue
 		}
 		if err := b.carry(ctx, stage); err != nil {

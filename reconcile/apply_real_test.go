@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/reconcile"
@@ -97,6 +98,23 @@ spec: {ports: [{port: 99999}]}
 		right := next(t, g, namespaceYAML+sep+settingsYAML)
 		m.grant(right)
 		m.awaitReady(t, right)
+	})
+
+	t.Run("a field that cannot be changed is named, and the object is made anew once somebody deletes it", func(t *testing.T) {
+		const fixed = settingsYAML + "immutable: true\n"
+		g := bundle(t, namespaceYAML+sep+fixed)
+		m.grant(g)
+		m.awaitReady(t, g)
+		changed := next(t, g, namespaceYAML+sep+strings.ReplaceAll(fixed, "blue", "green"))
+		m.grant(changed)
+		if p := m.awaitProblem(t, g.Bundle, reconcile.ReasonRefused, "settings"); !strings.Contains(p.Message, "data: ") || !strings.Contains(p.Message, "delete the object") {
+			t.Errorf("message: %s", p.Message)
+		}
+		k.remove("ConfigMap", g.Bundle, "settings")
+		m.awaitReady(t, changed)
+		if u := k.must(k.get("ConfigMap", g.Bundle, "settings")); u.Object["data"].(map[string]any)["color"] != "green" {
+			t.Errorf("data: %v", u.Object["data"])
+		}
 	})
 
 	t.Run("what a Secret holds is not told in a problem", func(t *testing.T) {
@@ -215,6 +233,27 @@ data: {color: red, owner: somebody}
 		data := k.must(k.get("ConfigMap", g.Bundle, "settings")).Object["data"].(map[string]any)
 		if data["color"] != "blue" || data["owner"] != "somebody" {
 			t.Errorf("data: %v", data)
+		}
+	})
+
+	t.Run("are taken over when the bundle takes what is equal, once they are", func(t *testing.T) {
+		g := prepare(t)
+		g.Adopt = v1alpha1.AdoptIfEqual
+		m.grant(g)
+		p := m.awaitProblem(t, g.Bundle, reconcile.ReasonConflict, "settings")
+		if !strings.Contains(p.Message, "in data.color;") || !strings.Contains(p.Message, `"somebody"`) {
+			t.Errorf("message: %s", p.Message)
+		}
+		if u := k.must(k.get("ConfigMap", g.Bundle, "settings")); u.GetLabels()[reconcile.LabelBundle] != "" {
+			t.Errorf("it was taken over though it differs: %v", u.Object)
+		}
+		k.edit("ConfigMap", g.Bundle, "settings", func(u *unstructured.Unstructured) {
+			u.Object["data"] = map[string]any{"color": "blue", "owner": "somebody"}
+		})
+		m.awaitReady(t, g)
+		u := k.must(k.get("ConfigMap", g.Bundle, "settings"))
+		if u.GetLabels()[reconcile.LabelBundle] != g.Bundle {
+			t.Errorf("it was not taken over: %v", u.GetLabels())
 		}
 	})
 

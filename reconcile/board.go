@@ -24,6 +24,7 @@ const (
 	reasonWithdrawing = "Withdrawing"
 	reasonOldGrant    = v1alpha1.ReasonOldGrant
 	reasonObserving   = v1alpha1.ReasonObserving
+	reasonSuspended   = v1alpha1.ReasonSuspended
 	// The reconciler does not act now, so how the bundle is, is not known:
 	reasonStarting    = "Starting"
 	reasonUnreachable = "Unreachable"
@@ -58,6 +59,7 @@ type posted struct {
 	// current says that the status was posted in the session that goes on now.
 	current    bool
 	corrected  int64
+	carried    string
 	lastDrift  *v1alpha1.Drift
 	conditions []metav1.Condition
 	sent       *v1alpha1.WorkStatus
@@ -145,6 +147,15 @@ func (b *board) post(bundle, uid string, status v1alpha1.WorkStatus, r ready) {
 	b.ring()
 }
 
+// carriedOut says that what the cluster runs of a bundle is another revision from now on.
+func (b *board) carriedOut(bundle, uid, revision string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.bundles[bundle]; p != nil && p.uid == uid {
+		p.carried = revision
+	}
+}
+
 // drift counts an object that somebody else changed.
 func (b *board) drift(bundle, uid string, d v1alpha1.Drift, corrected bool) {
 	b.mu.Lock()
@@ -171,7 +182,7 @@ func (b *board) collect() []Report {
 			continue
 		}
 		p.sent = &status
-		news = append(news, Report{Bundle: name, BundleUID: p.uid, Status: status})
+		news = append(news, Report{Bundle: name, BundleUID: p.uid, Status: status, CarriedOut: p.carried})
 	}
 	slices.SortFunc(news, func(a, b Report) int { return strings.Compare(a.Bundle, b.Bundle) })
 	return news

@@ -43,6 +43,7 @@ type bundle struct {
 	resumed  bool                      // the revision was carried out before this session
 	unsaved  bool                      // inv holds what have does not
 	refused  uint64                    // the store revision of an older grant that came later
+	faulty   *Grant                    // one that cannot be rendered, and came after grant
 	runs     string                    // the revision that was carried out last, as far as known
 	leaving  leaving
 	withdraw withdrawal
@@ -61,14 +62,19 @@ const (
 	observing
 )
 
-// offer leaves a grant, unless it says what the last one said.
+// offer leaves a grant, unless it is the last one.
 func (b *bundle) offer(g Grant) {
-	same := b.offered.Bundle != "" && b.offered.BundleUID == g.BundleUID && b.offered.Revision == g.Revision && b.offered.Withdraw == g.Withdraw && b.offered.Observe == g.Observe &&
-		b.offered.Drift == g.Drift && b.offered.Deletion == g.Deletion && b.offered.Adopt == g.Adopt
-	if !same {
+	if !b.offered.asks(g) || b.offered.At != g.At {
 		b.offered = g
 		b.mail.leave(g)
 	}
+}
+
+// asks says that another grant asks for the same.
+func (g Grant) asks(same Grant) bool {
+	return g.Bundle == same.Bundle && g.BundleUID == same.BundleUID && g.Revision == same.Revision && g.Withdraw == same.Withdraw && g.Observe == same.Observe && g.Suspended == same.Suspended &&
+		g.Frozen == same.Frozen && g.Fault == same.Fault &&
+		g.Drift == same.Drift && g.Deletion == same.Deletion && g.Adopt == same.Adopt
 }
 
 // run takes up grants and events until ctx ends.
@@ -115,12 +121,22 @@ func (b *bundle) sleep(ctx context.Context, d time.Duration, failed bool) {
 
 // take begins a grant, unless it is older than the one that is being carried out: that one is gone on with.
 func (b *bundle) take(g Grant) {
+	if b.phase != idle && b.refused == 0 && b.faulty == nil && b.grant.asks(g) {
+		b.grant.At = g.At // it is gone on with, and what is said from here on is of this one
+		return
+	}
 	if b.phase != idle && b.phase != observing && b.isOlder(g) {
 		b.refused = g.StoreRevision
 		b.logger.Warn("older grant refused", logRevision, g.Revision)
 		return
 	}
 	b.refused = 0
+	if b.faulty = nil; g.Fault != "" {
+		b.faulty = &g
+		b.logger.Warn("grant cannot be rendered", logRevision, g.Revision, logError, g.Fault)
+		b.post("")
+		return
+	}
 	b.begin(g)
 }
 
@@ -196,7 +212,10 @@ func (b *bundle) rollIn(ctx context.Context) error {
 		return nil
 	}
 	b.phase = tending
-	b.unsaved = b.unsaved || b.inv.revision != b.grant.Revision
+	if b.inv.revision != b.grant.Revision {
+		b.unsaved = true
+		b.s.board.carriedOut(b.name, b.grant.BundleUID, b.grant.Revision)
+	}
 	b.inv.revision, b.runs = b.grant.Revision, b.grant.Revision
 	b.mail.ring() // events that came meanwhile are heeded now
 	b.logger.Info("carried out", logRevision, b.grant.Revision, logCount, len(b.objects))

@@ -18,6 +18,12 @@ type Grant struct {
 	Bundle, BundleUID string
 	// Revision names the BundleRevision that Objects come from.
 	Revision string
+	// At is the revision of the log that wrote the grant: what is reported is about this one, and no other of the same revision.
+	At int64
+	// Frozen tells two renderings of a revision apart.
+	Frozen string
+	// Fault is why the revision could not be rendered. Then there are no Objects, and what runs is gone on with.
+	Fault string
 	// StoreRevision is where in the log the grant was decided, and Epoch the life of the log. A grant that is older than what
 	// the cluster already carries out is not acted on. Zero: not known, not checked.
 	StoreRevision uint64
@@ -25,11 +31,13 @@ type Grant struct {
 	// Withdraw tells to remove the bundle, by the deletion policy of what ran last. Objects are not looked at then.
 	Withdraw bool
 	// Observe tells to find out what carrying the grant out would do, to say so, and to do nothing.
-	Observe  bool
-	Drift    v1alpha1.DriftPolicy
-	Deletion v1alpha1.DeletionPolicy
-	Adopt    v1alpha1.AdoptPolicy
-	Objects  []unstructured.Unstructured
+	Observe bool
+	// Suspended is why, when a person stopped the bundle or the cluster.
+	Suspended string
+	Drift     v1alpha1.DriftPolicy
+	Deletion  v1alpha1.DeletionPolicy
+	Adopt     v1alpha1.AdoptPolicy
+	Objects   []unstructured.Unstructured
 }
 
 // Grants is where the reconciler learns what it may run. It is asked from one goroutine and must not block.
@@ -44,6 +52,8 @@ type Grants interface {
 type Report struct {
 	Bundle, BundleUID string
 	Status            v1alpha1.WorkStatus
+	// CarriedOut is the revision that the member made the cluster run; empty as long as the cluster runs what the member found there.
+	CarriedOut string
 }
 
 // Config is what a Reconciler needs. All but Beside, Timing and Logger is required.

@@ -199,3 +199,22 @@ func TestTracker(t *testing.T) {
 		t.Errorf("a list without the object did not remove it: %v", changed)
 	}
 }
+
+func TestWhatIsGrantedOnceMoreIsGoneOnWith(t *testing.T) {
+	first := Grant{Bundle: "shop", BundleUID: "u", Revision: "shop-u-1", At: 5}
+	b := &bundle{mail: newMailbox(), grant: first, offered: first, phase: tending}
+	b.offer(first)
+	if _, newer := b.mail.newer(); newer {
+		t.Error("the same grant is offered, and taken for another")
+	}
+	second := first
+	second.At = 9
+	b.offer(second)
+	g, newer := b.mail.newer()
+	if !newer {
+		t.Fatal("it is not told of the grant that was written anew")
+	}
+	if b.take(g); b.phase != tending || b.grant.At != 9 {
+		t.Errorf("phase %d, of the grant at %d", b.phase, b.grant.At)
+	}
+}

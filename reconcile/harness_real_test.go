@@ -1,7 +1,6 @@
 package reconcile_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -187,18 +186,18 @@ func objects(t testing.TB, stream string) []unstructured.Unstructured {
 
 // member is a reconciler under test, and what the fleet tells it.
 type member struct {
-	stop     func()
-	patience time.Duration // of await, instead of patience
+	stop func()
 
-	mu        sync.Mutex
-	grants    []reconcile.Grant
-	known     bool
-	changed   chan struct{}
-	status    map[string]v1alpha1.WorkStatus
-	reports   int
-	withdrawn []string
-	refuse    error
-	news      chan struct{}
+	mu         sync.Mutex
+	grants     []reconcile.Grant
+	known      bool
+	changed    chan struct{}
+	status     map[string]v1alpha1.WorkStatus
+	carriedOut map[string]string
+	reports    int
+	withdrawn  []string
+	refuse     error
+	news       chan struct{}
 }
 
 func (m *member) Current() ([]reconcile.Grant, bool) {
@@ -218,7 +217,7 @@ func (m *member) report(reports []reconcile.Report) {
 	defer m.mu.Unlock()
 	m.reports++
 	for _, r := range reports {
-		m.status[r.Bundle] = r.Status
+		m.status[r.Bundle], m.carriedOut[r.Bundle] = r.Status, r.CarriedOut
 	}
 	close(m.news)
 	m.news = make(chan struct{})
@@ -251,6 +250,16 @@ func (m *member) last(bundle string) v1alpha1.WorkStatus {
 	return m.status[bundle]
 }
 
+// isNews fails unless what is told to be carried out is this revision.
+func (m *member) isNews(t *testing.T, bundle, revision string) {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if got := m.carriedOut[bundle]; got != revision {
+		t.Errorf("carried out is told to be %q, not %q", got, revision)
+	}
+}
+
 func (m *member) isWithdrawn(bundle, uid string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -265,7 +274,7 @@ func (m *member) isWithdrawn(bundle, uid string) bool {
 // await waits until a report of the bundle is as wanted.
 func (m *member) await(t testing.TB, bundle, what string, want func(v1alpha1.WorkStatus) bool) v1alpha1.WorkStatus {
 	t.Helper()
-	deadline := time.After(cmp.Or(m.patience, patience))
+	deadline := time.After(patience)
 	for {
 		m.mu.Lock()
 		status, news := m.status[bundle], m.news
@@ -303,8 +312,9 @@ func (m *member) awaitProblem(t testing.TB, bundle, reason, name string) v1alpha
 	return found
 }
 
-// patience bounds how long a test waits for what should happen at once.
-const patience = 30 * time.Second
+// patience bounds how long a test waits for what should happen at once: megabytes of definitions are work for a kube-apiserver that
+// shares its processors with other tests.
+const patience = 3 * time.Minute
 
 // eventually polls the cluster, which is real and takes its time.
 func eventually(t testing.TB, what string, ok func() bool) {
@@ -331,7 +341,7 @@ func quick() reconcile.Timing {
 
 func start(t testing.TB, k *kube, change ...func(*reconcile.Config)) *member {
 	t.Helper()
-	m := &member{changed: make(chan struct{}), status: map[string]v1alpha1.WorkStatus{}, news: make(chan struct{})}
+	m := &member{changed: make(chan struct{}), status: map[string]v1alpha1.WorkStatus{}, carriedOut: map[string]string{}, news: make(chan struct{})}
 	c := reconcile.Config{
 		REST: k.rest, Fleet: "acme", Cluster: "fra", Member: "member-1", Grants: m,
 		Report: m.report, Withdrawn: m.strike, Timing: quick(), Logger: logger(t),

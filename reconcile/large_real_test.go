@@ -52,7 +52,6 @@ func TestALargeBundle(t *testing.T) {
 	k := connect(t)
 	patient := func(c *reconcile.Config) { c.Timing = reconcile.Timing{Coalesce: 10 * time.Millisecond} }
 	m := start(t, k, patient)
-	m.patience = 3 * time.Minute // megabytes of definitions are work for the kube-apiserver
 	g := large(t, 9, 400)
 	size := 0
 	for _, o := range g.Objects {
@@ -69,7 +68,6 @@ func TestALargeBundle(t *testing.T) {
 
 	m.stop()
 	m = start(t, k, patient)
-	m.patience = 3 * time.Minute
 	began = time.Now()
 	m.grant(g)
 	s = m.awaitReady(t, g)

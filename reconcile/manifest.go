@@ -23,6 +23,7 @@ type object struct {
 	key    key
 	mapped bool
 	at     mapping
+	order  int // within its stage
 
 	applied *applied
 	problem problem
@@ -54,7 +55,7 @@ func (o *object) isDefinition() bool { return plan.StageOf(o.gvk.GroupKind()) ==
 // read takes a manifest apart. A manifest that is no object comes back with a problem.
 func read(u *unstructured.Unstructured) *object {
 	gvk := u.GroupVersionKind()
-	o := &object{manifest: u, gvk: gvk, key: key{gvk.GroupKind(), u.GetNamespace(), u.GetName()}, todo: rollIn}
+	o := &object{manifest: u, gvk: gvk, key: key{gvk.GroupKind(), u.GetNamespace(), u.GetName()}, order: plan.OrderOf(u), todo: rollIn}
 	if what := malformed(u); what != "" {
 		o.todo, o.problem = nothing, problem{ReasonRefused, what}
 	} else if forbidden(o.key) {

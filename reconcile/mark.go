@@ -15,7 +15,7 @@ import (
 // never change.
 const (
 	// FieldManager is the owner of the fields that bundles set.
-	FieldManager = "hanse"
+	FieldManager = v1alpha1.FieldManager
 	// LabelBundle on an object names the bundle it is of. Watches are filtered by it. It proves nothing: Kubernetes
 	// copies labels (of a Service onto its EndpointSlices), and so do people.
 	LabelBundle = v1alpha1.LabelBundle
@@ -26,7 +26,7 @@ const (
 	// LeaseName is the Lease in Namespace whose holder acts.
 	LeaseName = "hanse-agent"
 
-	labelPartOf          = "applyset.kubernetes.io/part-of"
+	labelPartOf          = v1alpha1.LabelPartOf
 	labelApplySetID      = "applyset.kubernetes.io/id"
 	annotationTooling    = "applyset.kubernetes.io/tooling"
 	annotationKinds      = "applyset.kubernetes.io/contains-group-kinds"

@@ -96,10 +96,14 @@ func (b *bundle) wouldChange(ctx context.Context, o *object) (bool, error) {
 }
 
 func (b *bundle) postObserving(f v1alpha1.Foresight) {
-	st := v1alpha1.WorkStatus{Applied: b.runs, Objects: int32(len(b.objects)), Health: v1alpha1.HealthUnknown, Foreseen: &f}
+	st := v1alpha1.WorkStatus{Grant: b.grant.At, Applied: b.runs, Objects: int32(len(b.objects)), Health: v1alpha1.HealthUnknown, Foreseen: &f}
 	if b.runs == b.grant.Revision { // then what differs is drift
 		st.Drifted = f.Changes
 	}
-	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionUnknown, reasonObserving, fmt.Sprintf(
-		"the cluster only looks: %d objects would be changed, %d deleted", f.Changes, f.Deletions)})
+	reason, why := reasonObserving, "the cluster only looks"
+	if b.grant.Suspended != "" {
+		reason, why = reasonSuspended, b.grant.Suspended
+	}
+	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionUnknown, reason, clip(fmt.Sprintf(
+		"%s: %d objects would be changed, %d deleted", why, f.Changes, f.Deletions), maxMessage)})
 }

@@ -10,6 +10,39 @@ import (
 	"github.com/hanse-fleet/hanse/reconcile"
 )
 
+func TestASuspendedBundleIsLookedAtAndNotTouched(t *testing.T) {
+	k := connect(t)
+	m := start(t, k)
+	g := bundle(t, namespaceYAML+sep+settingsYAML)
+	m.grant(g)
+	m.awaitReady(t, g)
+	stopped := g
+	stopped.Observe, stopped.Suspended = true, "the bundle is suspended since noon by anna"
+	m.grant(stopped)
+	said := func(changes int32) func(v1alpha1.WorkStatus) bool {
+		return func(s v1alpha1.WorkStatus) bool {
+			return s.Drifted == changes && len(s.Conditions) == 1 && s.Conditions[0].Reason == v1alpha1.ReasonSuspended &&
+				strings.HasPrefix(s.Conditions[0].Message, stopped.Suspended+": ")
+		}
+	}
+	m.await(t, g.Bundle, "suspended", said(0))
+	k.edit("ConfigMap", g.Bundle, "settings", func(u *unstructured.Unstructured) { u.Object["data"] = map[string]any{"color": "red"} })
+	more := next(t, g, namespaceYAML+sep+strings.ReplaceAll(settingsYAML, "blue", "green"))
+	more.Observe, more.Suspended = true, stopped.Suspended
+	m.grant(more)
+	m.await(t, g.Bundle, "suspended with another revision", func(s v1alpha1.WorkStatus) bool { return said(0)(s) && s.Foreseen != nil && s.Foreseen.Changes == 1 })
+	m.grant(stopped)
+	m.await(t, g.Bundle, "suspended, and drifted", said(1))
+	if u := k.must(k.get("ConfigMap", g.Bundle, "settings")); u.Object["data"].(map[string]any)["color"] != "red" {
+		t.Errorf("it was touched: %v", u.Object["data"])
+	}
+	m.grant(g)
+	m.awaitReady(t, g)
+	if u := k.must(k.get("ConfigMap", g.Bundle, "settings")); u.Object["data"].(map[string]any)["color"] != "blue" {
+		t.Errorf("it was not put right afterwards: %v", u.Object["data"])
+	}
+}
+
 func TestABundleThatIsOnlyObservedIsLeftAsItIs(t *testing.T) {
 	k := connect(t)
 	const sep = "\n---\n"

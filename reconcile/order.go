@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -8,15 +9,19 @@ import (
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// byStage sorts objects into the stages of applying.
-func byStage(objects []*object) [][]*object {
-	stages := make([][]*object, plan.StageHooks+1)
-	for _, o := range objects {
-		s := plan.StageOf(o.gvk.GroupKind())
-		stages[s] = append(stages[s], o)
+// byStage sorts objects into the stages of applying, each parted by what its objects say of their order.
+func byStage(objects []*object) (stages [][]*object) {
+	place := func(o *object) [2]int { return [2]int{int(plan.StageOf(o.gvk.GroupKind())), o.order} }
+	compare := func(a, b *object) int {
+		x, y := place(a), place(b)
+		return cmp.Or(slices.Compare(x[:], y[:]), compareKeys(a.key, b.key))
 	}
-	for _, stage := range stages {
-		slices.SortStableFunc(stage, func(a, b *object) int { return compareKeys(a.key, b.key) })
+	for _, o := range slices.SortedStableFunc(slices.Values(objects), compare) {
+		last := len(stages) - 1
+		if last < 0 || place(stages[last][0]) != place(o) {
+			stages, last = append(stages, nil), last+1
+		}
+		stages[last] = append(stages[last], o)
 	}
 	return stages
 }

@@ -50,11 +50,15 @@ func conflictMessage(live sighting, label string) string {
 	if live.bundle != "" && live.bundle != label {
 		return fmt.Sprintf("it belongs to bundle %q; remove it from one of the two bundles", clip(live.bundle, maxName))
 	}
-	by := ""
-	if live.manager != "" {
-		by = fmt.Sprintf(", managed by %q", live.manager)
+	return "it exists already and is not of this bundle" + managedBy(live) +
+		"; delete it, or set the bundle's adopt to IfEqual or Always to take it over"
+}
+
+func managedBy(live sighting) string {
+	if live.manager == "" {
+		return ""
 	}
-	return "it exists already and is not of this bundle" + by + "; delete it, or set the bundle's adopt to Always to take it over"
+	return fmt.Sprintf(", managed by %q", live.manager)
 }
 
 // forbidden is what no bundle may hold: what the reconciler itself stands on.

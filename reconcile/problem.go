@@ -21,12 +21,13 @@ import (
 
 // Reasons of a v1alpha1.Problem.
 const (
-	ReasonConflict       = "Conflict"       // somebody else's object is in the way
-	ReasonRefused        = "Refused"        // the cluster refuses the object as it is
-	ReasonNotEstablished = "NotEstablished" // a definition or namespace does not become usable
-	ReasonUnhealthy      = "Unhealthy"      // applied, and says of itself that it failed
-	ReasonPruneFailed    = "PruneFailed"    // should be gone and is not
-	ReasonUnknownKind    = "UnknownKind"    // the cluster does not serve the kind
+	ReasonConflict       = "Conflict"                 // somebody else's object is in the way
+	ReasonRefused        = "Refused"                  // the cluster refuses the object as it is
+	ReasonNotEstablished = "NotEstablished"           // a definition or namespace does not become usable
+	ReasonUnhealthy      = "Unhealthy"                // applied, and says of itself that it failed
+	ReasonPruneFailed    = "PruneFailed"              // should be gone and is not
+	ReasonUnknownKind    = "UnknownKind"              // the cluster does not serve the kind
+	ReasonNotRendered    = v1alpha1.ReasonNotRendered // an override of the bundle cannot be applied here
 )
 
 // Bounds of what a report carries. All of its text comes from manifests, webhooks and other strangers.
@@ -84,7 +85,23 @@ func problemOf(kind schema.GroupKind, err error) problem {
 	if kind == kindSecret {
 		message = refusedSecret(status.Status())
 	}
+	if isImmutable(err) {
+		message = clip(message, maxMessage-len(immutableHint)) + immutableHint
+	}
 	return problem{reason, message}
+}
+
+// immutableHint is the way on from a field that the cluster lets nobody change.
+const immutableHint = "; take the change back, or delete the object in the cluster: it is made anew"
+
+// isImmutable says that an object is refused for a field that cannot be changed. The API has no word of its own for that.
+func isImmutable(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) {
+		return false
+	}
+	said := status.Status().Message
+	return strings.Contains(said, "immutable") || strings.Contains(said, "updates to statefulset spec for fields other than")
 }
 
 func isFieldConflict(err error) bool {

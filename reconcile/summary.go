@@ -12,8 +12,14 @@ import (
 
 // post puts the state of the bundle on the board. A reason other than "" says what goes on besides.
 func (b *bundle) post(reason string) {
-	st := v1alpha1.WorkStatus{Applied: b.runs, Objects: int32(len(b.objects)), Health: v1alpha1.HealthReady}
+	st := v1alpha1.WorkStatus{Grant: b.grant.At, Applied: b.runs, Objects: int32(len(b.objects)), Health: v1alpha1.HealthReady}
 	var problems []v1alpha1.Problem
+	uid := b.grant.BundleUID
+	if b.faulty != nil {
+		uid, st.Grant = b.faulty.BundleUID, b.faulty.At
+		ref := v1alpha1.ObjectRef{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "Bundle", Name: b.name}
+		problems = append(problems, problem{ReasonNotRendered, b.faulty.Fault}.of(ref))
+	}
 	pending := 0
 	for _, o := range b.objects {
 		health, p := standing(o, b.s.tracker.get(o.key))
@@ -51,7 +57,7 @@ func (b *bundle) post(reason string) {
 	if b.damaged != "" {
 		r.message = clip(b.damaged+": nothing that left the bundle before is pruned. "+r.message, maxMessage)
 	}
-	b.s.board.post(b.name, b.grant.BundleUID, st, r)
+	b.s.board.post(b.name, uid, st, r)
 }
 
 // lingering are the objects that should be gone and give reason to worry, and how many are just going.
@@ -96,7 +102,7 @@ func describe(k key, message string) string {
 
 // postUnknown says that the cluster cannot be asked.
 func (b *bundle) postUnknown(err error) {
-	st := v1alpha1.WorkStatus{Applied: b.runs, Objects: int32(len(b.objects)), Health: v1alpha1.HealthUnknown}
+	st := v1alpha1.WorkStatus{Grant: b.grant.At, Applied: b.runs, Objects: int32(len(b.objects)), Health: v1alpha1.HealthUnknown}
 	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionUnknown, whyFailed(err), clip(err.Error(), maxMessage)})
 }
 
@@ -108,7 +114,7 @@ func whyFailed(err error) string {
 }
 
 func (b *bundle) postOldGrant() {
-	st := v1alpha1.WorkStatus{Applied: b.runs, Health: v1alpha1.HealthUnknown}
+	st := v1alpha1.WorkStatus{Grant: b.grant.At, Applied: b.runs, Health: v1alpha1.HealthUnknown}
 	b.s.board.post(b.name, b.grant.BundleUID, st, b.oldGrant())
 }
 
@@ -117,7 +123,7 @@ func (b *bundle) oldGrant() ready {
 }
 
 func (b *bundle) postWithdrawing() {
-	st := v1alpha1.WorkStatus{Applied: b.runs, Health: v1alpha1.HealthInProgress, Objects: int32(len(b.inv.entries))}
+	st := v1alpha1.WorkStatus{Grant: b.grant.At, Applied: b.runs, Health: v1alpha1.HealthInProgress, Objects: int32(len(b.inv.entries))}
 	problems, _ := b.lingering()
 	st.Problems = problems[:min(len(problems), maxProblems)]
 	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionFalse, reasonWithdrawing, fmt.Sprintf("%d objects are still there", len(b.inv.entries))})

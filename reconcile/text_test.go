@@ -191,4 +191,38 @@ func TestOrder(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("applying: %s", diff)
 	}
+	objects[3].order, objects[4].order = 1, -1000 // the Deployment, and a ConfigMap that is first of its stage anyhow
+	var sizes []int
+	got = nil
+	for _, stage := range byStage(objects) {
+		sizes = append(sizes, len(stage))
+		got = append(got, stage[len(stage)-1].key.Kind)
+	}
+	want = []string{"CustomResourceDefinition", "ConfigMap", "Widget", "Deployment", "ValidatingWebhookConfiguration"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("applying by what objects say: %s", diff)
+	}
+	if diff := cmp.Diff([]int{2, 1, 1, 1, 1}, sizes); diff != "" {
+		t.Errorf("what is applied together: %s", diff)
+	}
+}
+
+func TestAFieldThatCannotBeChangedSaysWhatToDo(t *testing.T) {
+	refused := func(kind schema.GroupKind, why string) string {
+		at := field.Forbidden(field.NewPath("data"), why)
+		return problemOf(kind, apierrors.NewInvalid(kind, "x", field.ErrorList{at})).message
+	}
+	config := schema.GroupKind{Kind: "ConfigMap"}
+	if got := refused(config, "field is immutable when `immutable` is set"); !strings.Contains(got, "data: Forbidden") || !strings.HasSuffix(got, immutableHint) {
+		t.Error(got)
+	}
+	if got := refused(kindSecret, "field is immutable, hunter2"); strings.Contains(got, "hunter2") || !strings.HasSuffix(got, immutableHint) {
+		t.Error(got)
+	}
+	if got := refused(config, strings.Repeat("immutable ", 200)); len(got) > maxMessage || !strings.HasSuffix(got, immutableHint) {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
+	if got := refused(config, "it is wrong"); strings.HasSuffix(got, immutableHint) {
+		t.Error(got)
+	}
 }

@@ -84,7 +84,9 @@ func (e *Exchange) Seen() (map[store.MemberID]Sighting, uint64, <-chan struct{})
 }
 
 // Measure takes the round trips of now to whoever is connected.
-func (e *Exchange) Measure(trips map[store.MemberID]time.Duration) { e.senses.measure(trips) }
+func (e *Exchange) Measure(trips map[store.MemberID]time.Duration, now time.Time) {
+	e.senses.measure(trips, now)
+}
 
 // Noticed is what this member itself notices of the other servers.
 func (e *Exchange) Noticed(servers []store.MemberID, now time.Time) *Vitals {
@@ -92,8 +94,8 @@ func (e *Exchange) Noticed(servers []store.MemberID, now time.Time) *Vitals {
 }
 
 // Trips are the round trips to members, over the last minute, as far as enough were measured.
-func (e *Exchange) Trips(members iter.Seq[store.MemberID]) map[store.MemberID]RoundTrip {
-	return e.senses.tripsTo(members)
+func (e *Exchange) Trips(members iter.Seq[store.MemberID], now time.Time) map[store.MemberID]RoundTrip {
+	return e.senses.tripsTo(members, now)
 }
 
 // Forget drops members that are not in the fleet any more.

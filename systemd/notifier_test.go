@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-const patience = 10 * time.Second
+const patience = 2 * time.Minute
 
 // manager is systemd's end of a notify socket.
 type manager struct {

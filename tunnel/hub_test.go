@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 // fleet is members whose streams are pipes, in virtual time.
@@ -24,7 +26,7 @@ type fleet struct {
 
 // inFleet runs a test with some members, each of which serves as echo does, and relays for each in the order given.
 func inFleet(t *testing.T, limits Limits, do func(*fleet), ids ...string) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := &fleet{T: t, hubs: map[string]*Hub{}, opened: map[string]int{}, cut: map[string]bool{}, dead: map[string]bool{}}
 		var echoes sync.WaitGroup
 		for _, id := range ids {

@@ -18,23 +18,28 @@ type Room interface {
 	Wait(ctx context.Context, n int) (giveBack func(), err error)
 }
 
+type endless struct{}
+
+func (endless) Now(context.Context, int) (func(), bool)   { return func() {}, true }
+func (endless) Wait(context.Context, int) (func(), error) { return func() {}, nil }
+
 // weight is what an event takes of the room for a value of n bytes: the object, what one client is sent, and what making
 // that takes.
 func weight(n int) int { return 3*n + 2<<10 }
 
-// maxKept bounds the objects that are kept when nobody is being sent them.
+// maxKept bounds the objects that are kept for who is told of them a little later, and what they are encoded as.
 const maxKept = 4 << 20
 
-// Audience is all who watch, whatever the resource. What an event tells is made once for all who are told it at about the
-// same time, and kept for a while for those who come later; not when nobody watches.
+// Audience is all who watch, whatever the resource. What an event tells is decoded and encoded once for all who are told it
+// while it is kept; nothing is when nobody watches.
 type Audience struct {
 	room Room
 
 	mu       sync.Mutex
 	watchers int
-	seen     map[sighting]*shared // those that are kept or in use
-	kept     []*shared            // oldest first
-	bytes    int                  // of those that are kept, and of what they are encoded as
+	kept     map[sighting]*shared
+	order    []*shared // the oldest first
+	bytes    int
 }
 
 // NewAudience makes an audience that shares a room; without one there is no bound.
@@ -42,13 +47,8 @@ func NewAudience(r Room) *Audience {
 	if r == nil {
 		r = endless{}
 	}
-	return &Audience{room: r, seen: map[sighting]*shared{}}
+	return &Audience{room: r, kept: map[sighting]*shared{}}
 }
-
-type endless struct{}
-
-func (endless) Now(context.Context, int) (func(), bool)   { return func() {}, true }
-func (endless) Wait(context.Context, int) (func(), error) { return func() {}, nil }
 
 // sighting is an object as a watcher sees it: as it is since a revision, or as it was when it went at that revision.
 type sighting struct {
@@ -63,84 +63,55 @@ func (a *Audience) enter() {
 	a.watchers++
 }
 
-// exit lets go of what was kept when the last one leaves.
+// exit lets go of what is kept when the last one leaves.
 func (a *Audience) exit() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.watchers--
-	for a.watchers == 0 && len(a.kept) > 0 {
+	for a.watchers == 0 && len(a.order) > 0 {
 		a.dropOldest()
 	}
 }
 
-// use returns the object of a sighting, which is decoded by the first who uses it. Each use is to be left. One that is
-// worth keeping may be found later, too.
-func (a *Audience) use(at sighting, size int, keep bool, decode func() (runtime.Object, error)) (*shared, error) {
-	s := a.find(at, size, keep)
+// see returns the object of a sighting, whose value has so many bytes; who comes first decodes it.
+func (a *Audience) see(at sighting, size int, decode func() (runtime.Object, error)) (*shared, error) {
+	s := a.find(at, size)
 	s.made.Do(func() { s.Object, s.err = decode() })
-	if s.err != nil {
-		defer a.leave(s)
-		return nil, s.err
-	}
-	return s, nil
+	return s, s.err
 }
 
-func (a *Audience) find(at sighting, size int, keep bool) *shared {
+func (a *Audience) find(at sighting, size int) *shared {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s, ok := a.seen[at]
-	if !ok {
-		s = &shared{audience: a, at: at, size: weight(size), forms: map[runtime.Identifier]*form{}}
-		a.seen[at] = s
-		if keep {
-			a.keep(s)
-		}
+	if s, ok := a.kept[at]; ok {
+		return s
 	}
-	s.users++
+	s := &shared{audience: a, at: at, forms: map[runtime.Identifier][]byte{}}
+	if n := weight(size); n <= maxKept {
+		a.kept[at] = s
+		a.order = append(a.order, s)
+		a.grow(s, n)
+	}
 	return s
 }
 
-// leave ends a use.
-func (a *Audience) leave(s *shared) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s.users--
-	a.forget(s)
-}
-
-// forget needs the lock, as do those below.
-func (a *Audience) forget(s *shared) {
-	if s.users == 0 && !s.kept {
-		delete(a.seen, s.at)
-	}
-}
-
-func (a *Audience) keep(s *shared) {
-	if s.size > maxKept {
+// grow counts what an object that is kept takes. It needs the lock.
+func (a *Audience) grow(s *shared, n int) {
+	if a.kept[s.at] != s {
 		return
 	}
-	s.kept = true
-	a.kept = append(a.kept, s)
-	a.grow(s.size)
-}
-
-func (a *Audience) grow(n int) {
+	s.size += n
 	a.bytes += n
 	for a.bytes > maxKept {
 		a.dropOldest()
 	}
 }
 
-// dropOldest no longer keeps an object; those who use it still do.
+// dropOldest needs the lock. Who is being told of that object still has it.
 func (a *Audience) dropOldest() {
-	s := a.kept[0]
-	a.kept[0] = nil
-	a.kept = a.kept[1:]
+	s := a.order[0]
+	a.order[0] = nil
+	a.order = a.order[1:]
 	a.bytes -= s.size
-	s.kept = false
-	for id, f := range s.forms {
-		a.bytes -= len(f.data)
-		s.forget(id, f)
-	}
-	a.forget(s)
+	delete(a.kept, s.at)
 }

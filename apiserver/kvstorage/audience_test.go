@@ -10,12 +10,16 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/apis/example"
 	"k8s.io/apiserver/pkg/storage"
+
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 // fixedRoom is a room of so many bytes for each asker.
@@ -114,7 +118,7 @@ func TestThousandsOfStuckWatchersStayWithinTheirRoom(t *testing.T) {
 	)
 	for name, from := range map[string]string{"with the initial events": "", "with what happens": "1"} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				ctx, s, _ := podStorage(t)
 				room := newFixedRoom(bound)
 				s.Audience = NewAudience(room)
@@ -126,8 +130,8 @@ func TestThousandsOfStuckWatchersStayWithinTheirRoom(t *testing.T) {
 					watches[i] = watchAll(broken, t, s, from)
 				}
 				synctest.Wait()
-				if room.most > bound || s.Audience.inUse() > bound+maxKept {
-					t.Errorf("%d bytes are under way, of %d objects' bytes; %d is the bound", room.most, s.Audience.inUse(), bound)
+				if kept := s.Audience.keptBytes(); room.most > bound || kept > maxKept {
+					t.Errorf("%d bytes are under way and %d kept; %d and %d are the bounds", room.most, kept, bound, maxKept)
 				}
 				if grown := heap() - before; grown > bound+maxKept+stuck*others {
 					t.Errorf("the heap has grown by %d MiB", grown>>20)
@@ -135,75 +139,63 @@ func TestThousandsOfStuckWatchersStayWithinTheirRoom(t *testing.T) {
 				sound := watchAll(context.WithValue(ctx, askerKey{}, "sound"), t, s, from)
 				for i := range objects {
 					e := <-sound.ResultChan()
-					p := e.Object.(*parcel)
-					if name := p.GetObjectMeta().GetName(); e.Type != watch.Added || name != fmt.Sprintf("p%02d", i) {
-						t.Fatalf("got %s %s as event %d", e.Type, name, i)
-					}
-					if err := take(p); err != nil {
-						t.Fatal(err)
+					for _, obj := range take(e.Object) { // it is one, as it is large
+						if name := obj.(*example.Pod).Name; e.Type != watch.Added || name != fmt.Sprintf("p%02d", i) {
+							t.Fatalf("got %s %s as event %d", e.Type, name, i)
+						}
 					}
 				}
 				sound.Stop()
 				for _, w := range watches {
 					w.Stop()
 				}
-				if left := room.total(); left != 0 || s.Audience.inUse() != 0 {
-					t.Errorf("after all left, %d bytes are under way and %d in use or kept", left, s.Audience.inUse())
+				if left, kept := room.total(), s.Audience.keptBytes(); left != 0 || kept != 0 {
+					t.Errorf("after all left, %d bytes are under way and %d kept", left, kept)
 				}
 			})
 		})
 	}
 }
 
-// inUse is what all objects weigh that are kept or under way.
-func (a *Audience) inUse() (n int) {
+// keptBytes is what all objects weigh that are kept, with what they are encoded as.
+func (a *Audience) keptBytes() (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, s := range a.seen {
+	for _, s := range a.kept {
 		n += s.size
 	}
 	return n
 }
 
 func TestWhatIsKeptIsBoundedWithWhatItIsEncodedAs(t *testing.T) {
+	const value, encoded = 10 << 10, 100 << 10
 	a := NewAudience(nil)
 	a.enter()
 	for i := range 200 {
-		s, err := a.use(sighting{key: fmt.Sprint(i)}, 10<<10, true, func() (apiruntime.Object, error) { return pod("a"), nil })
+		s, err := a.see(sighting{key: fmt.Sprint(i)}, value, func() (apiruntime.Object, error) { return pod("a"), nil })
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, form := range []apiruntime.Identifier{"json", "table"} {
 			encode := func(_ apiruntime.Object, w io.Writer) error {
-				_, err := w.Write(make([]byte, 100<<10))
+				_, err := w.Write(make([]byte, encoded))
 				return err
 			}
-			if err := s.encode(form, encode, io.Discard); err != nil {
+			if _, err := s.form(form, encode); err != nil {
 				t.Fatal(err)
 			}
 		}
-		a.leave(s)
-		if kept := keptBytes(a); kept != a.bytes || kept > maxKept {
-			t.Fatalf("%d bytes are kept, %d are counted, %d may be", kept, a.bytes, maxKept)
+		if kept, all := a.keptBytes(), len(a.kept)*(weight(value)+2*encoded); kept != a.bytes || kept != all || kept > maxKept {
+			t.Fatalf("%d bytes are kept, %d are counted, they are %d, %d may be", kept, a.bytes, all, maxKept)
 		}
 	}
 	if len(a.kept) == 0 {
 		t.Error("nothing is kept")
 	}
 	a.exit()
-	if len(a.kept) != 0 || len(a.seen) != 0 || a.bytes != 0 {
-		t.Errorf("nobody watches, and %d are kept, %d known, %d bytes counted", len(a.kept), len(a.seen), a.bytes)
+	if len(a.order) != 0 || len(a.kept) != 0 || a.bytes != 0 {
+		t.Errorf("nobody watches, and %d of %d are kept, %d bytes counted", len(a.order), len(a.kept), a.bytes)
 	}
-}
-
-func keptBytes(a *Audience) (n int) {
-	for _, s := range a.kept {
-		n += s.size
-		for _, f := range s.forms {
-			n += len(f.data)
-		}
-	}
-	return n
 }
 
 func TestAnObjectIsDecodedOnceAndHoldsUpNoOther(t *testing.T) {
@@ -220,13 +212,13 @@ func TestAnObjectIsDecodedOnceAndHoldsUpNoOther(t *testing.T) {
 	var all sync.WaitGroup
 	for range 3 {
 		all.Go(func() {
-			if s, err := a.use(sighting{key: "slow"}, 1, true, slow); err != nil || s.Object.(*example.Pod).Name != "slow" {
+			if s, err := a.see(sighting{key: "slow"}, 1, slow); err != nil || s.Object.(*example.Pod).Name != "slow" {
 				t.Errorf("%v %v", s, err)
 			}
 		})
 	}
 	<-begun
-	if _, err := a.use(sighting{key: "other"}, 1, true, func() (apiruntime.Object, error) { return pod("other"), nil }); err != nil {
+	if _, err := a.see(sighting{key: "other"}, 1, func() (apiruntime.Object, error) { return pod("other"), nil }); err != nil {
 		t.Error(err)
 	}
 	close(decoding)
@@ -255,3 +247,62 @@ var errNoRoom = errors.New("there is no room")
 
 func (noRoom) Now(context.Context, int) (func(), bool)   { return nil, false }
 func (noRoom) Wait(context.Context, int) (func(), error) { return nil, errNoRoom }
+
+func TestManyChangesAreToldTogetherAndInOrder(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		ctx, s, _ := podStorage(t)
+		w := watchAll(ctx, t, s, "1")
+		defer w.Stop()
+		change := func(name string) {
+			t.Helper()
+			if err := s.Create(ctx, "/pods/n/"+name, pod(name), nil, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var want, got []string
+		for i := range 60 {
+			name := fmt.Sprintf("p%02d", i)
+			change(name)
+			want = append(want, "ADDED "+name)
+			if i%20 == 10 {
+				if err := s.Delete(ctx, "/pods/n/"+name, new(example.Pod), nil, storage.ValidateAllObjectFunc, nil, storage.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				want = append(want, "DELETED "+name)
+			}
+		}
+		posts := 0
+		for len(got) < len(want) {
+			e := <-w.ResultChan()
+			posts++
+			for _, obj := range take(e.Object) {
+				got = append(got, fmt.Sprintf("%s %s", e.Type, obj.(*example.Pod).Name))
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("told, and not what happened:\n%s", diff)
+		}
+		if posts > len(want)/4 {
+			t.Errorf("%d events were told one by one, %d times", len(want), posts)
+		}
+	})
+}
+
+func TestAChangeAfterARestIsToldAtOnceAndTheNextAfterABreath(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		ctx, s, _ := podStorage(t)
+		w := watchAll(ctx, t, s, "1")
+		defer w.Stop()
+		for i, want := range []time.Duration{0, breath} {
+			name := fmt.Sprintf("p%d", i)
+			begun := time.Now()
+			if err := s.Create(ctx, "/pods/n/"+name, pod(name), nil, 0); err != nil {
+				t.Fatal(err)
+			}
+			take((<-w.ResultChan()).Object)
+			if took := time.Since(begun); took != want {
+				t.Errorf("change %d was told after %s", i, took)
+			}
+		}
+	})
+}

@@ -33,7 +33,7 @@ func (s *Storage) writeError(err error, key string) error {
 	case errors.As(err, &conflict):
 		return err
 	case errors.As(err, &forbidden):
-		return apierrors.NewForbidden(s.Resource, s.name(key), err)
+		return apierrors.NewForbidden(s.Resource, s.name(key), errors.New(forbidden.Reason))
 	case errors.As(err, &invalid):
 		return apierrors.NewBadRequest(invalid.Error())
 	case errors.Is(err, store.ErrNoQuorum):
@@ -72,10 +72,22 @@ func uncertain(err error) error {
 	return status
 }
 
-// refused says that a companion does not allow the change.
+// refused says that a companion does not allow the change, in its own words if they are the API's.
 func (s *Storage) refused(c change, err error) error {
+	if answer := apierrors.APIStatus(nil); errors.As(err, &answer) {
+		return err
+	}
 	if forbidden := (*store.Forbidden)(nil); errors.As(err, &forbidden) {
 		return apierrors.NewForbidden(s.Resource, s.name(c.key), errors.New(forbidden.Reason))
 	}
 	return apierrors.NewConflict(s.Resource, s.name(c.key), err)
+}
+
+// unreadable names a value that no version of ours should have let into the log. A list or a watch ends with it and does not go
+// on without: what is missing would be taken for deleted, and what it owned with it.
+func (s *Storage) unreadable(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return apierrors.NewInternalError(fmt.Errorf("%s %q cannot be read, and nothing is told as if it were not there: %w", s.Resource, s.name(key), err))
 }

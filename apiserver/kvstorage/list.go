@@ -104,7 +104,7 @@ func (s *Storage) fill(ctx context.Context, keys []store.KV, want storage.Select
 			return page{}, fmt.Errorf("items of %T are no objects", list)
 		}
 		if err := s.decode(kv.Value, kv.Modified, obj); err != nil {
-			return page{}, fmt.Errorf("list: %s: %w", kv.Key, err)
+			return page{}, s.unreadable(kv.Key, err)
 		}
 		if matches(want, obj) {
 			items.Set(reflect.Append(items, item.Elem()))

@@ -28,7 +28,7 @@ func (s *Storage) Get(ctx context.Context, key string, opts storage.GetOptions, 
 	kv, ok := v.Get(key)
 	switch {
 	case ok:
-		return s.decode(kv.Value, kv.Modified, out)
+		return s.unreadable(kv.Key, s.decode(kv.Value, kv.Modified, out))
 	case v.stale != nil:
 		return s.unknown(v, key)
 	case opts.IgnoreNotFound:
@@ -48,7 +48,7 @@ type sight struct {
 func (s *Storage) notOlderThan(ctx context.Context, resourceVersion string) (sight, error) {
 	v, err := s.byVersion(ctx, resourceVersion)
 	if err == nil && v.Revision() == 0 {
-		return sight{}, apierrors.NewServiceUnavailable("this member does not have the fleet's state yet")
+		return sight{}, apierrors.NewServiceUnavailable("this member does not have the fleet's state yet; ask again in a moment, or another member")
 	}
 	return v, err
 }

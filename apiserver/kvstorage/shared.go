@@ -5,8 +5,6 @@ import (
 	"io"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -19,81 +17,42 @@ type shared struct {
 
 	audience *Audience
 	at       sighting
-	size     int
-	// Under the lock of the audience.
-	users int
-	kept  bool
-	forms map[runtime.Identifier]*form
+	size     int // under the lock of the audience
+
+	mu    sync.Mutex
+	forms map[runtime.Identifier][]byte
 }
 
-// form is what an encoder makes of the object. It is there as long as somebody writes it, or the object is kept.
-type form struct {
-	made  sync.Once
-	users int
-	data  []byte // changed under the lock of the audience
-	err   error
-}
-
-func (s *shared) encode(id runtime.Identifier, encode func(runtime.Object, io.Writer) error, w io.Writer) error {
-	f := s.use(id)
-	defer s.leave(id, f)
-	f.made.Do(func() {
-		var data bytes.Buffer
-		f.err = encode(&embedded{s.DeepCopyObject()}, &data) // an encoder may set fields while it encodes
-		s.grow(f, data.Bytes())
-	})
-	if f.err != nil {
-		return f.err
+// form is what an encoder makes of the object.
+func (s *shared) form(id runtime.Identifier, encode func(runtime.Object, io.Writer) error) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if data, ok := s.forms[id]; ok {
+		return data, nil
 	}
-	_, err := w.Write(f.data)
-	return err
-}
-
-func (s *shared) use(id runtime.Identifier) *form {
+	var data bytes.Buffer
+	if err := s.encode(encode, &data); err != nil {
+		return nil, err
+	}
+	s.forms[id] = data.Bytes()
 	s.audience.mu.Lock()
 	defer s.audience.mu.Unlock()
-	f, ok := s.forms[id]
-	if !ok {
-		f = new(form)
-		s.forms[id] = f
-	}
-	f.users++
-	return f
+	s.audience.grow(s, data.Len())
+	return data.Bytes(), nil
 }
 
-func (s *shared) grow(f *form, data []byte) {
-	s.audience.mu.Lock()
-	defer s.audience.mu.Unlock()
-	f.data = data
-	if s.kept {
-		s.audience.grow(len(data))
-	}
-}
-
-func (s *shared) leave(id runtime.Identifier, f *form) {
-	s.audience.mu.Lock()
-	defer s.audience.mu.Unlock()
-	f.users--
-	if !s.kept {
-		s.forget(id, f)
-	}
-}
-
-// forget needs the lock.
-func (s *shared) forget(id runtime.Identifier, f *form) {
-	if f.users == 0 {
-		delete(s.forms, id)
-	}
+func (s *shared) encode(encode func(runtime.Object, io.Writer) error, w io.Writer) error {
+	return encode(embedded{s.DeepCopyObject()}, w) // an encoder may set fields while it encodes
 }
 
 // embedded is an object within the event that is encoded. An encoder of events keeps a buffer as long as its watch lives;
 // what it is handed this way is not copied into that.
 type embedded struct{ runtime.Object }
 
-var _ runtime.CacheableObject = (*embedded)(nil)
+var _ runtime.CacheableObject = embedded{}
 
 // CacheEncode implements runtime.CacheableObject.
-func (e *embedded) CacheEncode(_ runtime.Identifier, encode func(runtime.Object, io.Writer) error, w io.Writer) error {
+func (e embedded) CacheEncode(_ runtime.Identifier, encode func(runtime.Object, io.Writer) error, w io.Writer) error {
 	splice, ok := w.(runtime.Splice)
 	if !ok {
 		return encode(e.Object, w)
@@ -107,13 +66,4 @@ func (e *embedded) CacheEncode(_ runtime.Identifier, encode func(runtime.Object,
 }
 
 // GetObject implements runtime.CacheableObject.
-func (e *embedded) GetObject() runtime.Object { return e.Object }
-
-// GetObjectMeta implements metav1.ObjectMetaAccessor, to be read.
-func (s *shared) GetObjectMeta() metav1.Object {
-	m, err := meta.Accessor(s.Object)
-	if err != nil {
-		return nil
-	}
-	return m
-}
+func (e embedded) GetObject() runtime.Object { return e.Object }

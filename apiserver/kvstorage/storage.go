@@ -73,6 +73,8 @@ func (t Timing) Completed() Timing {
 type Config struct {
 	Store     Store
 	Companion Companion // optional
+	// Judge says why the store would refuse a person's transaction as things are here; optional.
+	Judge func(person string, txn store.Txn) error
 	// Asker tells who asks, from the context of a request; optional.
 	Asker func(context.Context) Asker
 	// Quorum is shared by all resources, and so is the audience, which bounds nothing when it is absent.
@@ -101,6 +103,9 @@ func New(c Config) *Storage {
 	c.Timing = c.Timing.Completed()
 	if c.Companion == nil {
 		c.Companion = func(*store.View, Write) ([]store.Condition, []store.Op, error) { return nil, nil, nil }
+	}
+	if c.Judge == nil {
+		c.Judge = func(string, store.Txn) error { return nil }
 	}
 	if c.Asker == nil {
 		c.Asker = func(context.Context) Asker { return Asker{} }

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,6 +19,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/apiserver/internal/onemember"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 // follower is a store whose local state stays behind until somebody reads.
@@ -173,7 +174,7 @@ func TestRefusalsOfTheStoreReachThePerson(t *testing.T) {
 
 func TestAWatcherThatFallsBehindIsExpired(t *testing.T) {
 	ctx, s, f := podStorage(t)
-	w, err := s.Watch(ctx, "/pods", storage.ListOptions{ResourceVersion: "1", Recursive: true, Predicate: storage.Everything})
+	w, err := taking{s}.Watch(ctx, "/pods", storage.ListOptions{ResourceVersion: "1", Recursive: true, Predicate: storage.Everything})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +226,7 @@ func (l *lost) Propose(ctx context.Context, person string, txn store.Txn) (store
 }
 
 func TestAWriteWithoutQuorumIsRefusedSoonOnceThatIsKnown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		ctx, s, one := podStorage(t)
 		l := &lost{Store: one, away: true}
 		s.Store = l
@@ -246,4 +247,75 @@ func TestAWriteWithoutQuorumIsRefusedSoonOnceThatIsKnown(t *testing.T) {
 			t.Errorf("when the others are back: %v after %s", err, took)
 		}
 	})
+}
+
+// busyBeside is a storage whose companion wants nothing under /busy/ to change; what is told at each attempt says whether something does.
+func busyBeside(t *testing.T, changes func() bool) (context.Context, *Storage) {
+	ctx, s, one := podStorage(t)
+	s.Companion = func(v *store.View, _ Write) ([]store.Condition, []store.Op, error) {
+		return []store.Condition{store.PrefixUnchanged("/busy/", v.Revision())}, nil, nil
+	}
+	one.Before = func(store.Txn) {
+		if changes() {
+			one.Put("/busy/x", "")
+		}
+	}
+	return ctx, s
+}
+
+func TestAWriteGivesWayLongerEachTimeThatOthersAreFaster(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		var at []time.Time
+		ctx, s := busyBeside(t, func() bool { at = append(at, time.Now()); return len(at) < 10 })
+		if err := s.Create(ctx, "/pods/n/a", pod("a"), nil, 0); err != nil || len(at) != 10 {
+			t.Fatalf("%v after %d attempts", err, len(at))
+		}
+		for i, longest := 1, firstPause; i < len(at); i, longest = i+1, min(2*longest, lastPause) {
+			if gap := at[i].Sub(at[i-1]); gap < longest/2 || gap > longest {
+				t.Errorf("attempt %d came after %s, not after %s to %s", i+1, gap, longest/2, longest)
+			}
+		}
+	})
+}
+
+func TestAWriteGivesWayNoLongerThanAnybodyWaitsForIt(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		ctx, s := busyBeside(t, func() bool { return true })
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		began := time.Now()
+		err := s.Create(ctx, "/pods/n/a", pod("a"), nil, 0)
+		if took := time.Since(began); !storage.IsRequestTimeout(err) && !apierrors.IsTimeout(err) || took != 20*time.Second {
+			t.Errorf("%v after %s", err, took)
+		}
+	})
+}
+
+// What cannot be read is no reason to tell of the rest as if it were all: who misses an object takes it for deleted.
+func TestOneValueThatCannotBeReadIsNamedByAllThatWouldTellOfIt(t *testing.T) {
+	ctx, s, f := podStorage(t)
+	all := storage.ListOptions{Recursive: true, Predicate: storage.Everything}
+	w, err := taking{s}.Watch(ctx, "/pods", storage.ListOptions{ResourceVersion: "1", Recursive: true, Predicate: storage.Everything})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	if err := s.Create(ctx, "/pods/n/a", pod("a"), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	f.Put("/pods/n/broken", "{")
+	if e := <-w.ResultChan(); e.Type != watch.Added {
+		t.Errorf("before it, the watch tells of %v", e)
+	}
+	told := apierrors.FromObject((<-w.ResultChan()).Object)
+	for name, err := range map[string]error{
+		"list": s.GetList(ctx, "/pods", all, &example.PodList{}), "get": s.Get(ctx, "/pods/n/broken", storage.GetOptions{}, &example.Pod{}), "watch": told,
+	} {
+		if !apierrors.IsInternalError(err) || !strings.Contains(err.Error(), `"n/broken" cannot be read`) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := s.Get(ctx, "/pods/n/a", storage.GetOptions{}, &example.Pod{}); err != nil {
+		t.Errorf("others are not told: %v", err)
+	}
 }

@@ -1,6 +1,7 @@
 package kvstorage
 
 import (
+	"bytes"
 	"context"
 	"io"
 
@@ -45,21 +46,25 @@ func (t *taken) run() {
 	defer close(t.done)
 	defer close(t.results)
 	for e := range t.Interface.ResultChan() {
-		if p, ok := e.Object.(*parcel); ok {
-			if e.Object = p.GetObject(); e.Object == nil {
-				continue // the watch has ended
+		for _, obj := range take(e.Object) {
+			select {
+			case t.results <- watch.Event{Type: e.Type, Object: obj}:
+			case <-t.stopped:
+				return
 			}
-			_ = take(p)
-		}
-		select {
-		case t.results <- e:
-		case <-t.stopped:
-			return
 		}
 	}
 }
 
-// take encodes an event to nowhere.
-func take(p *parcel) error {
-	return p.CacheEncode("nowhere", func(runtime.Object, io.Writer) error { return nil }, io.Discard)
+// take encodes what a watch sends to nowhere, and returns the objects in it.
+func take(obj runtime.Object) (objects []runtime.Object) {
+	p, ok := obj.(*post)
+	if !ok {
+		return []runtime.Object{obj}
+	}
+	for _, t := range p.tellings {
+		objects = append(objects, t.DeepCopyObject())
+	}
+	_ = p.CacheEncode("nowhere", func(runtime.Object, io.Writer) error { return nil }, new(bytes.Buffer))
+	return objects
 }

@@ -6,11 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/storage"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 // Create implements storage.Interface. The time to live is not heeded: nothing of a fleet's vanishes by itself.
@@ -72,11 +75,18 @@ var (
 	errNothing = errors.New("nothing to change")
 )
 
+const (
+	// firstPause and lastPause are how long a write at most gives way to others before its companions are asked anew: twice as long
+	// each time, half of it left to chance. Who is far from the leader would never be fast enough for many who try again at once.
+	firstPause = 20 * time.Millisecond
+	lastPause  = 640 * time.Millisecond
+)
+
 // commit writes a change and its companions in one transaction. When only a companion's condition does not hold, it
-// asks for companions anew and tries again: the change itself is still good.
+// asks for companions anew and tries again, for as long as anybody waits for it: the change itself is still good.
 func (s *Storage) commit(ctx context.Context, c change) (store.Revision, error) {
 	asker := s.Asker(ctx)
-	for {
+	for longest := firstPause; ; longest = min(2*longest, lastPause) {
 		txn, err := s.transaction(c, asker)
 		if err != nil {
 			return 0, err
@@ -88,6 +98,9 @@ func (s *Storage) commit(ctx context.Context, c change) (store.Revision, error) 
 		}
 		if conflict.Index == 0 {
 			return 0, errChanged
+		}
+		if !pause.For(ctx, longest/2+rand.N(longest/2)) {
+			return 0, storage.NewTimeoutError(c.key, "others were faster until nobody waited for it any more: "+ctx.Err().Error())
 		}
 		if err := s.catchUp(ctx); err != nil {
 			return 0, err

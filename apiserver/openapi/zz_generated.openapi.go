@@ -10,6 +10,7 @@ import (
 	resource "k8s.io/apimachinery/pkg/api/resource"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	runtime "k8s.io/apimachinery/pkg/runtime"
+	intstr "k8s.io/apimachinery/pkg/util/intstr"
 	version "k8s.io/apimachinery/pkg/version"
 	common "k8s.io/kube-openapi/pkg/common"
 	spec "k8s.io/kube-openapi/pkg/validation/spec"
@@ -26,6 +27,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.BundleRevision{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_BundleRevision(ref),
 		v1alpha1.BundleRevisionList{}.OpenAPIModelName():   schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionList(ref),
 		v1alpha1.BundleRevisionSpec{}.OpenAPIModelName():   schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionSpec(ref),
+		v1alpha1.BundleRollout{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_BundleRollout(ref),
 		v1alpha1.BundleSpec{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_BundleSpec(ref),
 		v1alpha1.BundleStatus{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_BundleStatus(ref),
 		v1alpha1.CapacityReading{}.OpenAPIModelName():      schema_hanse_fleet_hanse_api_v1alpha1_CapacityReading(ref),
@@ -33,39 +35,66 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.ChangeList{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_ChangeList(ref),
 		v1alpha1.ChangeSpec{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_ChangeSpec(ref),
 		v1alpha1.Cluster{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_Cluster(ref),
+		v1alpha1.ClusterDeletions{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_ClusterDeletions(ref),
 		v1alpha1.ClusterList{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_ClusterList(ref),
 		v1alpha1.ClusterMetrics{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_ClusterMetrics(ref),
 		v1alpha1.ClusterMetricsList{}.OpenAPIModelName():   schema_hanse_fleet_hanse_api_v1alpha1_ClusterMetricsList(ref),
 		v1alpha1.ClusterMetricsStatus{}.OpenAPIModelName(): schema_hanse_fleet_hanse_api_v1alpha1_ClusterMetricsStatus(ref),
 		v1alpha1.ClusterSpec{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_ClusterSpec(ref),
 		v1alpha1.ClusterStatus{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref),
+		v1alpha1.DeletionBound{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_DeletionBound(ref),
+		v1alpha1.DeletionCap{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_DeletionCap(ref),
 		v1alpha1.DiskReading{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_DiskReading(ref),
+		v1alpha1.Division{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_Division(ref),
 		v1alpha1.Drift{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Drift(ref),
 		v1alpha1.Fleet{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Fleet(ref),
 		v1alpha1.FleetList{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_FleetList(ref),
+		v1alpha1.FleetRollout{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_FleetRollout(ref),
 		v1alpha1.FleetSpec{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref),
 		v1alpha1.Foresight{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_Foresight(ref),
+		v1alpha1.Freeze{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Freeze(ref),
+		v1alpha1.Frozen{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Frozen(ref),
+		v1alpha1.FrozenValue{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_FrozenValue(ref),
+		v1alpha1.GateStatus{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_GateStatus(ref),
 		v1alpha1.Grant{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Grant(ref),
 		v1alpha1.HistorySpec{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_HistorySpec(ref),
+		v1alpha1.IgnoredFields{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_IgnoredFields(ref),
+		v1alpha1.ImageOverride{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_ImageOverride(ref),
 		v1alpha1.KubernetesReading{}.OpenAPIModelName():    schema_hanse_fleet_hanse_api_v1alpha1_KubernetesReading(ref),
 		v1alpha1.LeaderPlace{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_LeaderPlace(ref),
+		v1alpha1.MetricGate{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_MetricGate(ref),
 		v1alpha1.ObjectRef{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_ObjectRef(ref),
+		v1alpha1.Override{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_Override(ref),
+		v1alpha1.Patch{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Patch(ref),
 		v1alpha1.Placement{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_Placement(ref),
 		v1alpha1.Problem{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_Problem(ref),
 		v1alpha1.ProcessorReading{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_ProcessorReading(ref),
 		v1alpha1.ReadingSource{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_ReadingSource(ref),
+		v1alpha1.ReplicasOverride{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_ReplicasOverride(ref),
 		v1alpha1.Rollout{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_Rollout(ref),
+		v1alpha1.RolloutDeletions{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_RolloutDeletions(ref),
+		v1alpha1.RolloutGate{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_RolloutGate(ref),
 		v1alpha1.RolloutList{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_RolloutList(ref),
+		v1alpha1.RolloutOrders{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_RolloutOrders(ref),
 		v1alpha1.RolloutSpec{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_RolloutSpec(ref),
+		v1alpha1.RolloutStage{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_RolloutStage(ref),
 		v1alpha1.RolloutStatus{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_RolloutStatus(ref),
+		v1alpha1.RolloutWait{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_RolloutWait(ref),
+		v1alpha1.RolloutWindow{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_RolloutWindow(ref),
 		v1alpha1.RoundTripReading{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_RoundTripReading(ref),
+		v1alpha1.SpreadConstraint{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_SpreadConstraint(ref),
 		v1alpha1.StorageClass{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_StorageClass(ref),
 		v1alpha1.StorageReading{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_StorageReading(ref),
+		v1alpha1.Taint{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Taint(ref),
+		v1alpha1.Target{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Target(ref),
+		v1alpha1.Toleration{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_Toleration(ref),
 		v1alpha1.Tombstone{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_Tombstone(ref),
 		v1alpha1.User{}.OpenAPIModelName():                 schema_hanse_fleet_hanse_api_v1alpha1_User(ref),
 		v1alpha1.UserList{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_UserList(ref),
 		v1alpha1.UserSpec{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_UserSpec(ref),
 		v1alpha1.Wave{}.OpenAPIModelName():                 schema_hanse_fleet_hanse_api_v1alpha1_Wave(ref),
+		v1alpha1.WaveStatus{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_WaveStatus(ref),
+		v1alpha1.Weight{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Weight(ref),
 		v1alpha1.Work{}.OpenAPIModelName():                 schema_hanse_fleet_hanse_api_v1alpha1_Work(ref),
 		v1alpha1.WorkList{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_WorkList(ref),
 		v1alpha1.WorkSpec{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_WorkSpec(ref),
@@ -124,6 +153,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		runtime.RawExtension{}.OpenAPIModelName():          schema_k8sio_apimachinery_pkg_runtime_RawExtension(ref),
 		runtime.TypeMeta{}.OpenAPIModelName():              schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
 		runtime.Unknown{}.OpenAPIModelName():               schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
+		intstr.IntOrString{}.OpenAPIModelName():            schema_apimachinery_pkg_util_intstr_IntOrString(ref),
 		version.Info{}.OpenAPIModelName():                  schema_k8sio_apimachinery_pkg_version_Info(ref),
 	}
 }
@@ -327,11 +357,48 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleContent(ref common.ReferenceCal
 					},
 					"adopt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "adopt says what happens to objects that are there already and are not of this bundle: Never leaves them and reports a conflict, Always takes them over.\n\nPossible enum values:\n - `\"Always\"` The object is taken over.\n - `\"Never\"` The object is left as it is, and the Work shows a conflict.",
+							Description: "adopt says what happens to objects that are there already and are not of this bundle: Never leaves them and reports a conflict, IfEqual takes over those that are already as the bundle says, Always takes them over.\n\nPossible enum values:\n - `\"Always\"` The object is taken over.\n - `\"IfEqual\"` The object is taken over when that changes no field of it; else the Work shows a conflict, and the fields.\n - `\"Never\"` The object is left as it is, and the Work shows a conflict.",
 							Default:     "Never",
 							Type:        []string{"string"},
 							Format:      "",
-							Enum:        []interface{}{"Always", "Never"},
+							Enum:        []interface{}{"Always", "IfEqual", "Never"},
+						},
+					},
+					"dependsOn": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "dependsOn names bundles that must be ready in a cluster before this one comes or changes there; those that are not placed in the cluster are not waited for.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"ignore": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "ignore names fields that others own in the clusters: they are left as they are there.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.IgnoredFields{}.OpenAPIModelName()),
+									},
+								},
+							},
 						},
 					},
 					"plainSecrets": {
@@ -340,6 +407,42 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleContent(ref common.ReferenceCal
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Allow"},
+						},
+					},
+					"overrides": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "overrides change what some clusters run of the manifests, one after the other.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Override{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"division": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "division divides the pods of objects among the clusters. What it says comes after the overrides.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Division{}.OpenAPIModelName()),
+									},
+								},
+							},
 						},
 					},
 					"manifests": {
@@ -364,7 +467,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleContent(ref common.ReferenceCal
 			},
 		},
 		Dependencies: []string{
-			runtime.RawExtension{}.OpenAPIModelName()},
+			v1alpha1.Division{}.OpenAPIModelName(), v1alpha1.IgnoredFields{}.OpenAPIModelName(), v1alpha1.Override{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
 	}
 }
 
@@ -556,11 +659,48 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionSpec(ref common.Referen
 					},
 					"adopt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "adopt says what happens to objects that are there already and are not of this bundle: Never leaves them and reports a conflict, Always takes them over.\n\nPossible enum values:\n - `\"Always\"` The object is taken over.\n - `\"Never\"` The object is left as it is, and the Work shows a conflict.",
+							Description: "adopt says what happens to objects that are there already and are not of this bundle: Never leaves them and reports a conflict, IfEqual takes over those that are already as the bundle says, Always takes them over.\n\nPossible enum values:\n - `\"Always\"` The object is taken over.\n - `\"IfEqual\"` The object is taken over when that changes no field of it; else the Work shows a conflict, and the fields.\n - `\"Never\"` The object is left as it is, and the Work shows a conflict.",
 							Default:     "Never",
 							Type:        []string{"string"},
 							Format:      "",
-							Enum:        []interface{}{"Always", "Never"},
+							Enum:        []interface{}{"Always", "IfEqual", "Never"},
+						},
+					},
+					"dependsOn": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "dependsOn names bundles that must be ready in a cluster before this one comes or changes there; those that are not placed in the cluster are not waited for.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"ignore": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "ignore names fields that others own in the clusters: they are left as they are there.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.IgnoredFields{}.OpenAPIModelName()),
+									},
+								},
+							},
 						},
 					},
 					"plainSecrets": {
@@ -569,6 +709,42 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionSpec(ref common.Referen
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Allow"},
+						},
+					},
+					"overrides": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "overrides change what some clusters run of the manifests, one after the other.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Override{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"division": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "division divides the pods of objects among the clusters. What it says comes after the overrides.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Division{}.OpenAPIModelName()),
+									},
+								},
+							},
 						},
 					},
 					"manifests": {
@@ -594,7 +770,122 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleRevisionSpec(ref common.Referen
 			},
 		},
 		Dependencies: []string{
-			runtime.RawExtension{}.OpenAPIModelName()},
+			v1alpha1.Division{}.OpenAPIModelName(), v1alpha1.IgnoredFields{}.OpenAPIModelName(), v1alpha1.Override{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_BundleRollout(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "BundleRollout is how the changes of one bundle go through the clusters. A rollout keeps what was said when it began.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"domain": {
+						SchemaProps: spec.SchemaProps{
+							Description: "domain is a label of clusters: in a fault domain of the fleet, those that differ in it change one after the other.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"soak": {
+						SchemaProps: spec.SchemaProps{
+							Description: "soak is how long a wave is healthy before the next one. Without it, what the fleet says.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"progressDeadline": {
+						SchemaProps: spec.SchemaProps{
+							Description: "progressDeadline is how long after its grant a wave may take to be healthy; a cluster that is not healthy by then counts as failed. Without it, what the fleet says.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"maxFailures": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxFailures is in how many clusters the change may fail before the rollout stops.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"canary": {
+						SchemaProps: spec.SchemaProps{
+							Description: "canary is how many clusters of each fault domain go before its others: a number, or a share as \"10%\".",
+							Ref:         ref(intstr.IntOrString{}.OpenAPIModelName()),
+						},
+					},
+					"approval": {
+						SchemaProps: spec.SchemaProps{
+							Description: "approval says which waves wait for a person: Never, or Domain for the first wave of each fault domain.\n\nPossible enum values:\n - `\"Domain\"` The first wave in each fault domain does.\n - `\"Never\"` None does.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Domain", "Never"},
+						},
+					},
+					"stages": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "stages are parts of the clusters that change one after the other. Without any, the fault domains do, in the order of their names.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RolloutStage{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"windows": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "windows are when waves may begin. Without any, at any time.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RolloutWindow{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"gates": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "gates are what must hold for a wave, beside the health of its clusters.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RolloutGate{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"deletions": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deletions is how much a change may delete before a person has approved it; what is more than the fleet says counts for nothing.",
+							Ref:         ref(v1alpha1.DeletionCap{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.DeletionCap{}.OpenAPIModelName(), v1alpha1.RolloutGate{}.OpenAPIModelName(), v1alpha1.RolloutStage{}.OpenAPIModelName(), v1alpha1.RolloutWindow{}.OpenAPIModelName(), v1.Duration{}.OpenAPIModelName(), intstr.IntOrString{}.OpenAPIModelName()},
 	}
 }
 
@@ -610,6 +901,12 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleSpec(ref common.ReferenceCallba
 							Description: "placement says which clusters run the bundle. Without it, none does.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Placement{}.OpenAPIModelName()),
+						},
+					},
+					"rollout": {
+						SchemaProps: spec.SchemaProps{
+							Description: "rollout says how a change of the bundle goes through the clusters, where it is to be otherwise than the fleet says.",
+							Ref:         ref(v1alpha1.BundleRollout{}.OpenAPIModelName()),
 						},
 					},
 					"drift": {
@@ -632,11 +929,48 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleSpec(ref common.ReferenceCallba
 					},
 					"adopt": {
 						SchemaProps: spec.SchemaProps{
-							Description: "adopt says what happens to objects that are there already and are not of this bundle: Never leaves them and reports a conflict, Always takes them over.\n\nPossible enum values:\n - `\"Always\"` The object is taken over.\n - `\"Never\"` The object is left as it is, and the Work shows a conflict.",
+							Description: "adopt says what happens to objects that are there already and are not of this bundle: Never leaves them and reports a conflict, IfEqual takes over those that are already as the bundle says, Always takes them over.\n\nPossible enum values:\n - `\"Always\"` The object is taken over.\n - `\"IfEqual\"` The object is taken over when that changes no field of it; else the Work shows a conflict, and the fields.\n - `\"Never\"` The object is left as it is, and the Work shows a conflict.",
 							Default:     "Never",
 							Type:        []string{"string"},
 							Format:      "",
-							Enum:        []interface{}{"Always", "Never"},
+							Enum:        []interface{}{"Always", "IfEqual", "Never"},
+						},
+					},
+					"dependsOn": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "dependsOn names bundles that must be ready in a cluster before this one comes or changes there; those that are not placed in the cluster are not waited for.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"ignore": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "ignore names fields that others own in the clusters: they are left as they are there.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.IgnoredFields{}.OpenAPIModelName()),
+									},
+								},
+							},
 						},
 					},
 					"plainSecrets": {
@@ -645,6 +979,42 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleSpec(ref common.ReferenceCallba
 							Type:        []string{"string"},
 							Format:      "",
 							Enum:        []interface{}{"Allow"},
+						},
+					},
+					"overrides": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "overrides change what some clusters run of the manifests, one after the other.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Override{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"division": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "division divides the pods of objects among the clusters. What it says comes after the overrides.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Division{}.OpenAPIModelName()),
+									},
+								},
+							},
 						},
 					},
 					"manifests": {
@@ -669,7 +1039,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleSpec(ref common.ReferenceCallba
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.Placement{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
+			v1alpha1.BundleRollout{}.OpenAPIModelName(), v1alpha1.Division{}.OpenAPIModelName(), v1alpha1.IgnoredFields{}.OpenAPIModelName(), v1alpha1.Override{}.OpenAPIModelName(), v1alpha1.Placement{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
 	}
 }
 
@@ -1015,6 +1385,13 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ChangeSpec(ref common.ReferenceCallba
 							Format:      "",
 						},
 					},
+					"token": {
+						SchemaProps: spec.SchemaProps{
+							Description: "token is the id of the join token that let the cluster in, or a new member into it; by, groups and through are then of who made it. The change tokens/ID tells more.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"size": {
 						SchemaProps: spec.SchemaProps{
 							Description: "size of the object before the change, in bytes.",
@@ -1081,6 +1458,43 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Cluster(ref common.ReferenceCallback)
 		},
 		Dependencies: []string{
 			v1alpha1.ClusterSpec{}.OpenAPIModelName(), v1alpha1.ClusterStatus{}.OpenAPIModelName(), v1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_ClusterDeletions(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterDeletions is what a change would delete in one cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the cluster.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"objects": {
+						SchemaProps: spec.SchemaProps{
+							Description: "objects is how many would go.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"withdrawn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "withdrawn says that the whole bundle would.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name", "objects"},
+			},
+		},
 	}
 }
 
@@ -1323,10 +1737,42 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterSpec(ref common.ReferenceCallb
 							Enum:        []interface{}{"Admin", "OwnObjects", "ReadOnly"},
 						},
 					},
+					"taints": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"key",
+									"effect",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "taints keep bundles out that do not tolerate them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Taint{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"availability": {
+						SchemaProps: spec.SchemaProps{
+							Description: "availability says what the cluster takes on: Active, Cordoned (nothing new comes) or Drained (nothing new comes, and what is there leaves). Left out: Active.\n\nPossible enum values:\n - `\"Active\"` It is given what is placed there.\n - `\"Cordoned\"` It is given nothing new; what is there stays, and gets its changes.\n - `\"Drained\"` It is given nothing new, and what is there leaves, by rollouts.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Active", "Cordoned", "Drained"},
+						},
+					},
 				},
 				Required: []string{"region"},
 			},
 		},
+		Dependencies: []string{
+			v1alpha1.Taint{}.OpenAPIModelName()},
 	}
 }
 
@@ -1421,6 +1867,60 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref common.ReferenceCal
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_DeletionBound(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DeletionBound is a number of objects and a share; neither may be exceeded.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"objects": {
+						SchemaProps: spec.SchemaProps{
+							Description: "objects is how many may go.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"percent": {
+						SchemaProps: spec.SchemaProps{
+							Description: "percent is how many of a hundred may go of those that the bundle has there.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_DeletionCap(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DeletionCap is how much a change of a bundle may delete without being asked. What is more waits for a person; a Namespace, a CustomResourceDefinition and a PersistentVolumeClaim always do. A cluster that is drained, or that has a taint with effect NoExecute, is asked about for the fleet only.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"perCluster": {
+						SchemaProps: spec.SchemaProps{
+							Description: "perCluster is how much may go in one cluster: 50 objects, and 20 percent.",
+							Ref:         ref(v1alpha1.DeletionBound{}.OpenAPIModelName()),
+						},
+					},
+					"fleet": {
+						SchemaProps: spec.SchemaProps{
+							Description: "fleet is how much may go in all clusters together: 1000 objects, and 50 percent.",
+							Ref:         ref(v1alpha1.DeletionBound{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.DeletionBound{}.OpenAPIModelName()},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_DiskReading(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1454,6 +1954,55 @@ func schema_hanse_fleet_hanse_api_v1alpha1_DiskReading(ref common.ReferenceCallb
 		},
 		Dependencies: []string{
 			v1.Duration{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_Division(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Division divides the pods of one object among the clusters that the bundle is placed in: the number is that of the manifest, and the parts add up to it. Each cluster's part is frozen when a revision is granted to it; what others have been granted of that revision stays, so one that comes later gets what is left. An object that no division names has its number in each cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"target": {
+						SchemaProps: spec.SchemaProps{
+							Description: "target names one object, a Deployment, ReplicaSet, StatefulSet or Job.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Target{}.OpenAPIModelName()),
+						},
+					},
+					"by": {
+						SchemaProps: spec.SchemaProps{
+							Description: "by is Weight or FreeCapacity: Weight.\n\nPossible enum values:\n - `\"FreeCapacity\"` How many cores are free in them. Who has some keeps them; only what comes on top goes by it.\n - `\"Weight\"` The weights that the division gives the clusters.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"FreeCapacity", "Weight"},
+						},
+					},
+					"weights": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "weights of the clusters; the first that is for a cluster counts, and one that none is for has no part. Without any, all weigh the same.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Weight{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"target"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Target{}.OpenAPIModelName(), v1alpha1.Weight{}.OpenAPIModelName()},
 	}
 }
 
@@ -1606,6 +2155,59 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetList(ref common.ReferenceCallbac
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_FleetRollout(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FleetRollout is how changes of bundles go through the fleet.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"domain": {
+						SchemaProps: spec.SchemaProps{
+							Description: "domain is the label of clusters whose values are the fault domains: topology.kubernetes.io/region. Clusters without it are one fault domain.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"maxDomains": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxDomains is in how many fault domains changes may be at a time, those of all bundles together: 1.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"soak": {
+						SchemaProps: spec.SchemaProps{
+							Description: "soak is how long a wave is healthy before the next one, for bundles that do not say: 30s.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"progressDeadline": {
+						SchemaProps: spec.SchemaProps{
+							Description: "progressDeadline is how long after its grant a wave may take to be healthy, for bundles that do not say: 10m. What is not healthy by then counts as failed.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"deletions": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deletions is how much a change may delete before a person has approved it.",
+							Ref:         ref(v1alpha1.DeletionCap{}.OpenAPIModelName()),
+						},
+					},
+					"freeze": {
+						SchemaProps: spec.SchemaProps{
+							Description: "freeze stops all rollouts: nothing is granted as long as it is there. What was granted goes on.",
+							Ref:         ref(v1alpha1.Freeze{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.DeletionCap{}.OpenAPIModelName(), v1alpha1.Freeze{}.OpenAPIModelName(), v1.Duration{}.OpenAPIModelName()},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1639,11 +2241,17 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref common.ReferenceCallbac
 							Ref:         ref(v1alpha1.HistorySpec{}.OpenAPIModelName()),
 						},
 					},
+					"rollout": {
+						SchemaProps: spec.SchemaProps{
+							Description: "rollout says how changes of bundles go through the fleet.",
+							Ref:         ref(v1alpha1.FleetRollout{}.OpenAPIModelName()),
+						},
+					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.BackupSpec{}.OpenAPIModelName(), v1alpha1.HistorySpec{}.OpenAPIModelName(), v1alpha1.LeaderPlace{}.OpenAPIModelName()},
+			v1alpha1.BackupSpec{}.OpenAPIModelName(), v1alpha1.FleetRollout{}.OpenAPIModelName(), v1alpha1.HistorySpec{}.OpenAPIModelName(), v1alpha1.LeaderPlace{}.OpenAPIModelName()},
 	}
 }
 
@@ -1671,6 +2279,165 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Foresight(ref common.ReferenceCallbac
 				},
 			},
 		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_Freeze(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Freeze says why nothing is to change.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason, for people.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_Frozen(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Frozen is what the rendering of a revision takes from the cluster, as it was when the revision was granted: a label that changes later changes nothing that runs. Stored in the grant.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"overrides": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "overrides are the indices of those that are for the cluster.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"integer"},
+										Format: "int32",
+									},
+								},
+							},
+						},
+					},
+					"values": {
+						SchemaProps: spec.SchemaProps{
+							Description: "values are what the expressions of these overrides came to, by expression.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.FrozenValue{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"divided": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "divided is the cluster's part of each of the bundle's divisions.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"integer"},
+										Format: "int32",
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.FrozenValue{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_FrozenValue(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FrozenValue is what an expression came to.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"json": {
+						SchemaProps: spec.SchemaProps{
+							Description: "json is the value, as JSON; empty when there is none.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"error": {
+						SchemaProps: spec.SchemaProps{
+							Description: "error says why there is none.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_GateStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "GateStatus is what a gate said last.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the gate.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"asked": {
+						SchemaProps: spec.SchemaProps{
+							Description: "asked is when.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"passes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "passes says that what it must be is so.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is what it said, or why it said nothing.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name", "asked", "passes"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -1709,10 +2476,25 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Grant(ref common.ReferenceCallback) c
 							Format:      "",
 						},
 					},
+					"held": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Held takes back what is granted: the cluster touches nothing of the bundle, whatever runs there, until another grant.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"frozen": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Frozen is what the revision's overrides take from the cluster; nil when it has none.",
+							Ref:         ref(v1alpha1.Frozen{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"bundle", "bundleUID"},
 			},
 		},
+		Dependencies: []string{
+			v1alpha1.Frozen{}.OpenAPIModelName()},
 	}
 }
 
@@ -1741,6 +2523,89 @@ func schema_hanse_fleet_hanse_api_v1alpha1_HistorySpec(ref common.ReferenceCallb
 		},
 		Dependencies: []string{
 			v1.Duration{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_IgnoredFields(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "IgnoredFields are fields of objects that somebody else owns in the clusters, such as the replicas that an autoscaler sets. Whatever manifests and overrides say of them is left out: no apply sets them, and what they are is neither drift nor a difference.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"target": {
+						SchemaProps: spec.SchemaProps{
+							Description: "target names the objects.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Target{}.OpenAPIModelName()),
+						},
+					},
+					"paths": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "paths are JSON pointers (RFC 6901) to fields: /spec/replicas, /spec/template/spec/containers/0/resources.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"target", "paths"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Target{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_ImageOverride(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ImageOverride changes the images of containers, wherever in an object they are.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"image": {
+						SchemaProps: spec.SchemaProps{
+							Description: "image is the name, without tag and digest, of the images that are changed. Without it, all are.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"registry": {
+						SchemaProps: spec.SchemaProps{
+							Description: "registry takes the place of the image's registry; an image without one gets it.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"tag": {
+						SchemaProps: spec.SchemaProps{
+							Description: "tag takes the place of the image's tag or digest.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"optional": {
+						SchemaProps: spec.SchemaProps{
+							Description: "optional says that it is no fault when there is no such image.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
 	}
 }
 
@@ -1809,6 +2674,58 @@ func schema_hanse_fleet_hanse_api_v1alpha1_LeaderPlace(ref common.ReferenceCallb
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_MetricGate(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "MetricGate is a query of a Prometheus. The leader asks, from its cluster; without an answer the gate does not pass.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"url": {
+						SchemaProps: spec.SchemaProps{
+							Description: "url of the Prometheus, http or https: http://prometheus.monitoring:9090. It is in the log, for everybody to read: no credentials.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"query": {
+						SchemaProps: spec.SchemaProps{
+							Description: "query (PromQL) that yields a number, or some of which each must pass. One that yields none does not pass.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"must": {
+						SchemaProps: spec.SchemaProps{
+							Description: "must is what holds for the number: \"< 0.01\". One of <, <=, >, >=, == and !=, and a number.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"every": {
+						SchemaProps: spec.SchemaProps{
+							Description: "every is how often it is asked: 30s, and 5s at least.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"timeout": {
+						SchemaProps: spec.SchemaProps{
+							Description: "timeout is for how long an answer is waited for: 5s, and 30s at most.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"url", "query", "must"},
+			},
+		},
+		Dependencies: []string{
+			v1.Duration{}.OpenAPIModelName()},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_ObjectRef(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1854,11 +2771,165 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ObjectRef(ref common.ReferenceCallbac
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_Override(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Override changes what some clusters run. The overrides of a bundle are applied in their order, each to what those before it left: first its patches, then its images, then its replicas.\n\nText that a patch, a registry or a tag puts in may have expressions (CEL) that speak of the cluster: ${cluster.name}, ${int(cluster.labels[\"size\"])}; also of cluster.region, cluster.zone, cluster.taints and cluster.facts. They are evaluated when the revision is granted to the cluster. A value that is one expression, and nothing else, has the type of its result. $${cluster.name} is ${cluster.name} as it stands.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters are names of clusters that it is for.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"clusterSelector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterSelector is for clusters by their labels. Without names and selector, it is for every cluster.",
+							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+					"patches": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "patches change objects of the bundle.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Patch{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"images": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "images change what containers run.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.ImageOverride{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"replicas": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "replicas change how many pods there are.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.ReplicasOverride{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ImageOverride{}.OpenAPIModelName(), v1alpha1.Patch{}.OpenAPIModelName(), v1alpha1.ReplicasOverride{}.OpenAPIModelName(), v1.LabelSelector{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_Patch(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Patch changes the objects that its target names. It says one of json, merge and strategic. What an object is called, and of which kind it is, no patch changes.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"target": {
+						SchemaProps: spec.SchemaProps{
+							Description: "target names the objects.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Target{}.OpenAPIModelName()),
+						},
+					},
+					"json": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "json is a JSON patch (RFC 6902): a list of operations such as {op: replace, path: /spec/replicas, value: 5}.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(runtime.RawExtension{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"merge": {
+						SchemaProps: spec.SchemaProps{
+							Description: "merge is a JSON merge patch (RFC 7386): what it says replaces what is there, null removes it, lists are replaced whole.",
+							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
+						},
+					},
+					"strategic": {
+						SchemaProps: spec.SchemaProps{
+							Description: "strategic is a strategic merge patch, for kinds that Kubernetes itself has: lists are merged by their keys, such as the name of a container.",
+							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
+						},
+					},
+					"optional": {
+						SchemaProps: spec.SchemaProps{
+							Description: "optional says that it is no fault when the target names no object of the bundle.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"target"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Target{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_Placement(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Placement picks clusters; a cluster is picked when it is named or when the selector matches its labels.",
+				Description: "Placement picks clusters. A cluster may be picked when it is named, or when selector and expression are of it. Its taints must be tolerated. What a cluster was given it keeps while it may be picked; a change elsewhere moves nothing.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"clusters": {
@@ -1868,7 +2939,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Placement(ref common.ReferenceCallbac
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "clusters are names of clusters. Naming one that is not in the fleet is no error: it gets the bundle when it joins.",
+							Description: "clusters are names of clusters. Naming one that is not in the fleet is no error: it gets the bundle when it joins. Where numberOfClusters is fewer than may be picked, named clusters come first.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -1886,11 +2957,64 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Placement(ref common.ReferenceCallbac
 							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
+					"expression": {
+						SchemaProps: spec.SchemaProps{
+							Description: "expression (CEL) picks, of the clusters that the selector picks, those that it is true of: cluster.labels[\"tier\"] == \"prod\", cluster.facts.cpuFree > 8.0. Without a selector it picks of every cluster. One that looks at cluster.facts lets clusters in, and drives none out.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"numberOfClusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "numberOfClusters is how many of them are picked: those that have it already, then the named, then the cheaper by the label fleet.hanse.dev/cost, then those with more room. Without it, all are.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"tolerations": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "tolerations let the bundle into clusters with taints.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Toleration{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"spreadConstraints": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"topologyKey",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "spreadConstraints say how evenly the picked clusters lie over regions, zones, or the values of any label.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.SpreadConstraint{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1.LabelSelector{}.OpenAPIModelName()},
+			v1alpha1.SpreadConstraint{}.OpenAPIModelName(), v1alpha1.Toleration{}.OpenAPIModelName(), v1.LabelSelector{}.OpenAPIModelName()},
 	}
 }
 
@@ -1934,7 +3058,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Problem(ref common.ReferenceCallback)
 					},
 					"reason": {
 						SchemaProps: spec.SchemaProps{
-							Description: "reason is one word: Conflict, Refused, NotEstablished, Unhealthy, PruneFailed, UnknownKind.",
+							Description: "reason is one word: Conflict, Refused, NotEstablished, Unhealthy, PruneFailed, UnknownKind, NotRendered.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2047,11 +3171,49 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ReadingSource(ref common.ReferenceCal
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_ReplicasOverride(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ReplicasOverride changes how many pods an object asks for: a Deployment's, ReplicaSet's or StatefulSet's replicas, a Job's parallelism.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"target": {
+						SchemaProps: spec.SchemaProps{
+							Description: "target names the objects.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Target{}.OpenAPIModelName()),
+						},
+					},
+					"count": {
+						SchemaProps: spec.SchemaProps{
+							Description: "count is how many.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"optional": {
+						SchemaProps: spec.SchemaProps{
+							Description: "optional says that it is no fault when the target names no object of the bundle.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"target", "count"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Target{}.OpenAPIModelName()},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_Rollout(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Rollout is one change of one bundle on its way through the clusters. Only the leader writes it.",
+				Description: "Rollout is one change of one bundle on its way through the clusters. The leader writes it, all but its orders.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"kind": {
@@ -2091,6 +3253,115 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Rollout(ref common.ReferenceCallback)
 		},
 		Dependencies: []string{
 			v1alpha1.RolloutSpec{}.OpenAPIModelName(), v1alpha1.RolloutStatus{}.OpenAPIModelName(), v1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_RolloutDeletions(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RolloutDeletions is what a change would delete, and nobody has approved.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason says what makes it more than may go unasked.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"objects": {
+						SchemaProps: spec.SchemaProps{
+							Description: "objects is how many would go.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"of": {
+						SchemaProps: spec.SchemaProps{
+							Description: "of is how many the bundle has in the fleet.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"name",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters are those in which objects would go.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.ClusterDeletions{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"first": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "first are some of the objects, one of each name, those first that take others, or data, with them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.ObjectRef{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"reason", "objects", "of"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ClusterDeletions{}.OpenAPIModelName(), v1alpha1.ObjectRef{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_RolloutGate(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RolloutGate is what must hold, beside the health of the clusters, for a wave to count as healthy: from when all its clusters run the change until it has soaked. What does not within the progress deadline stops the rollout.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the gate, for people. No two gates of a bundle have one.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metric": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metric is what a query of a Prometheus must yield.",
+							Ref:         ref(v1alpha1.MetricGate{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"name"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.MetricGate{}.OpenAPIModelName()},
 	}
 }
 
@@ -2142,11 +3413,143 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutList(ref common.ReferenceCallb
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_RolloutOrders(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RolloutOrders are what people say of a rollout. Operators write them, and nothing else of it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"paused": {
+						SchemaProps: spec.SchemaProps{
+							Description: "paused holds further waves back.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"aborted": {
+						SchemaProps: spec.SchemaProps{
+							Description: "aborted ends it: what was granted and is not healthy is left as it is, and nothing more is granted.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"allAtOnce": {
+						SchemaProps: spec.SchemaProps{
+							Description: "allAtOnce grants all waves now, whatever the fault domains.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"resumed": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resumed is up to which of its stops it may go on, as status.stops counts them.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"despite": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "despite are clusters whose failure stops it no more, and that no wave waits for.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"without": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "without are fault domains whose loss stops it no more.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"approved": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "approved are fault domains that a person has let it into.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"stages": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "stages are those that a person has let begin.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"deletions": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deletions are how many objects a person lets it delete in each cluster, as status.deletions tells them at most.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"integer"},
+										Format: "int32",
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_RolloutSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "RolloutSpec is the frozen decision.",
+				Description: "RolloutSpec is the decision, frozen when it was taken. Clusters that come later get waves of their own behind the others.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"bundle": {
@@ -2167,10 +3570,156 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutSpec(ref common.ReferenceCallb
 					},
 					"revision": {
 						SchemaProps: spec.SchemaProps{
-							Description: "revision names the BundleRevision that is rolled out.",
+							Description: "revision names the BundleRevision that is rolled out; empty when the bundle is withdrawn.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"generation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "generation of the bundle that the revision keeps; 0 when the bundle is withdrawn.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"number": {
+						SchemaProps: spec.SchemaProps{
+							Description: "number counts the rollouts of the revision, from 1: what is owed when one ends is given by another.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"domain": {
+						SchemaProps: spec.SchemaProps{
+							Description: "domain is the label whose values are the fault domains.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
+						},
+					},
+					"soak": {
+						SchemaProps: spec.SchemaProps{
+							Description: "soak is how long a wave is healthy before the next one.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"progressDeadline": {
+						SchemaProps: spec.SchemaProps{
+							Description: "progressDeadline is for how long a wave that is granted may be unhealthy.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"maxFailures": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxFailures is in how many clusters the change may fail.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"approval": {
+						SchemaProps: spec.SchemaProps{
+							Description: "approval says which waves wait for a person.\n\nPossible enum values:\n - `\"Domain\"` The first wave in each fault domain does.\n - `\"Never\"` None does.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Domain", "Never"},
+						},
+					},
+					"stages": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "stages are parts of the clusters that change one after the other.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RolloutStage{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"windows": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "windows are when waves may begin, of stages that do not say.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RolloutWindow{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"gates": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "gates are what must hold for a wave, of stages that do not say.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RolloutGate{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"deletions": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deletions is how much it may delete without being asked, where the bundle says less than the fleet.",
+							Ref:         ref(v1alpha1.DeletionCap{}.OpenAPIModelName()),
+						},
+					},
+					"without": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "without are fault domains that were lost when it began: their loss does not stop it.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"carried": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "carried are waves of rollouts before this one that were granted and not settled when it took their place: their clusters belong to the fault domains that they were in then.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Wave{}.OpenAPIModelName()),
+									},
+								},
+							},
 						},
 					},
 					"waves": {
@@ -2191,12 +3740,118 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutSpec(ref common.ReferenceCallb
 							},
 						},
 					},
+					"orders": {
+						SchemaProps: spec.SchemaProps{
+							Description: "orders are what people say of the rollout.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RolloutOrders{}.OpenAPIModelName()),
+						},
+					},
 				},
-				Required: []string{"bundle", "bundleUID", "revision"},
+				Required: []string{"bundle", "bundleUID", "number", "domain", "soak"},
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.Wave{}.OpenAPIModelName()},
+			v1alpha1.DeletionCap{}.OpenAPIModelName(), v1alpha1.RolloutGate{}.OpenAPIModelName(), v1alpha1.RolloutOrders{}.OpenAPIModelName(), v1alpha1.RolloutStage{}.OpenAPIModelName(), v1alpha1.RolloutWindow{}.OpenAPIModelName(), v1alpha1.Wave{}.OpenAPIModelName(), v1.Duration{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_RolloutStage(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RolloutStage is a part of the clusters, which changes when those of the stages before it are settled. In a stage one fault domain comes after the other. A cluster is in the first stage that is for it; who is in none comes last, in a stage of the name others.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the stage, for people.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"clusterSelector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterSelector is for clusters by their labels. Without it, the stage is for every cluster in its fault domains.",
+							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+					"domains": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "domains are the fault domains that the stage is for, values of the fleet's label. Without any, all.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"soak": {
+						SchemaProps: spec.SchemaProps{
+							Description: "soak is how long a wave of the stage is healthy before the next one. Without it, what the bundle says.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"approval": {
+						SchemaProps: spec.SchemaProps{
+							Description: "approval says whether the stage waits for a person: Never, or Required.\n\nPossible enum values:\n - `\"Never\"` It does not.\n - `\"Required\"` It does, when the stages before it are settled.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Never", "Required"},
+						},
+					},
+					"windows": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "windows are when waves of the stage may begin. Without any, when the bundle says.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RolloutWindow{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"gates": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "gates are what must hold for a wave of the stage. Without any, those of the bundle.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RolloutGate{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"name"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.RolloutGate{}.OpenAPIModelName(), v1alpha1.RolloutWindow{}.OpenAPIModelName(), v1.Duration{}.OpenAPIModelName(), v1.LabelSelector{}.OpenAPIModelName()},
 	}
 }
 
@@ -2209,10 +3864,10 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutStatus(ref common.ReferenceCal
 				Properties: map[string]spec.Schema{
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Description: "phase is Running, Complete, or Superseded by a newer one.\n\nPossible enum values:\n - `\"Complete\"` Every cluster has its grant, and is healthy.\n - `\"Running\"` Waves are granted, one after the other.\n - `\"Superseded\"` A newer rollout of the bundle took its place.",
+							Description: "phase is Pending, Running, Paused, Failed, Aborted, Complete, or Superseded by a newer one.\n\nPossible enum values:\n - `\"Aborted\"` A person ended it.\n - `\"Complete\"` Every wave is settled.\n - `\"Failed\"` The change failed, and a person must say how to go on.\n - `\"Paused\"` No further wave is granted, until a person says so, or a fault domain is back.\n - `\"Pending\"` No wave is granted yet.\n - `\"Running\"` Waves are granted, one after the other.\n - `\"Superseded\"` A newer rollout of the bundle took its place.",
 							Type:        []string{"string"},
 							Format:      "",
-							Enum:        []interface{}{"Complete", "Running", "Superseded"},
+							Enum:        []interface{}{"Aborted", "Complete", "Failed", "Paused", "Pending", "Running", "Superseded"},
 						},
 					},
 					"wave": {
@@ -2220,6 +3875,162 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutStatus(ref common.ReferenceCal
 							Description: "wave is the number of the wave that was granted last, from 1.",
 							Type:        []string{"integer"},
 							Format:      "int32",
+						},
+					},
+					"inChange": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "inChange are the fault domains that the rollout has begun to change and that are not settled.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"stops": {
+						SchemaProps: spec.SchemaProps{
+							Description: "stops counts how often it stopped and needed a person.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"stopped": {
+						SchemaProps: spec.SchemaProps{
+							Description: "stopped says why it stopped last, in a fault domain or another.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"lost": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "lost are fault domains that were lost since it began: it waits until they are back, or a person says to go on without them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"deleted": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deleted is how many objects were let go in the waves that are granted.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"deletions": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deletions is what the waves to come would delete, while that waits for a person.",
+							Ref:         ref(v1alpha1.RolloutDeletions{}.OpenAPIModelName()),
+						},
+					},
+					"wait": {
+						SchemaProps: spec.SchemaProps{
+							Description: "wait is what a stage that has its turn waits for.",
+							Ref:         ref(v1alpha1.RolloutWait{}.OpenAPIModelName()),
+						},
+					},
+					"gates": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"name",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "gates are what they said last.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.GateStatus{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message says what it waits for, for people.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"until": {
+						SchemaProps: spec.SchemaProps{
+							Description: "until is when the fault domains that it took over unsettled are to be settled, whatever newer change takes its place meanwhile. After a stop it begins anew.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.Time{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"waves": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "waves are how far each wave of the spec is.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.WaveStatus{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"owed": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "owed are clusters that should have the change and are away, or only look: they get it on their return.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"ended": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ended is when it ended.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
 					"conditions": {
@@ -2232,7 +4043,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutStatus(ref common.ReferenceCal
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions: Ready is true when every cluster of the last wave is healthy.",
+							Description: "conditions: Ready is true when every wave is settled.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2247,7 +4058,105 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutStatus(ref common.ReferenceCal
 			},
 		},
 		Dependencies: []string{
-			v1.Condition{}.OpenAPIModelName()},
+			v1alpha1.GateStatus{}.OpenAPIModelName(), v1alpha1.RolloutDeletions{}.OpenAPIModelName(), v1alpha1.RolloutWait{}.OpenAPIModelName(), v1alpha1.WaveStatus{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_RolloutWait(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RolloutWait is what keeps the waves of a stage that have their turn.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"for": {
+						SchemaProps: spec.SchemaProps{
+							Description: "for is what it waits for: Approval, or Window.\n\nPossible enum values:\n - `\"Approval\"` A person lets it begin.\n - `\"Window\"` Its window opens.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Approval", "Window"},
+						},
+					},
+					"stage": {
+						SchemaProps: spec.SchemaProps{
+							Description: "stage that waits.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"since": {
+						SchemaProps: spec.SchemaProps{
+							Description: "since is when it began to.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"until": {
+						SchemaProps: spec.SchemaProps{
+							Description: "until is when it goes on by itself: when its window opens.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"for", "since"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_RolloutWindow(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RolloutWindow is a time of the week in which waves may begin. What has begun is finished.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"days": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "days on which it begins: Monday to Sunday. Without any, every day.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+										Enum:   []interface{}{"Friday", "Monday", "Saturday", "Sunday", "Thursday", "Tuesday", "Wednesday"},
+									},
+								},
+							},
+						},
+					},
+					"start": {
+						SchemaProps: spec.SchemaProps{
+							Description: "start is when it begins, as clocks show there: 09:00. Without it, 00:00.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"end": {
+						SchemaProps: spec.SchemaProps{
+							Description: "end is when it ends: 17:30. Without it, 24:00. One that is before the start is on the day after.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"timeZone": {
+						SchemaProps: spec.SchemaProps{
+							Description: "timeZone is where the clocks are, a name of the IANA database: Europe/Berlin. Without it, UTC.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
 	}
 }
 
@@ -2298,6 +4207,50 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RoundTripReading(ref common.Reference
 		},
 		Dependencies: []string{
 			v1.Duration{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_SpreadConstraint(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SpreadConstraint says how evenly picked clusters lie over the values of a label. Clusters that have the bundle already stay, however they lie.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"topologyKey": {
+						SchemaProps: spec.SchemaProps{
+							Description: "topologyKey is the label: topology.kubernetes.io/region, topology.kubernetes.io/zone, or any other. A cluster without it is not picked, unless whenUnsatisfiable is ScheduleAnyway.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"maxSkew": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxSkew is how many more clusters one value may have than the one with the fewest: 1.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"minDomains": {
+						SchemaProps: spec.SchemaProps{
+							Description: "minDomains is how many values have a picked cluster at least. Where there are fewer to pick from, the spread cannot be kept.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"whenUnsatisfiable": {
+						SchemaProps: spec.SchemaProps{
+							Description: "whenUnsatisfiable says what happens to a cluster that would break the spread: DoNotPlace, or ScheduleAnyway: DoNotPlace.\n\nPossible enum values:\n - `\"DoNotPlace\"` It is not picked.\n - `\"ScheduleAnyway\"` It is picked, after those that would not.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"DoNotPlace", "ScheduleAnyway"},
+						},
+					},
+				},
+				Required: []string{"topologyKey"},
+			},
+		},
 	}
 }
 
@@ -2383,6 +4336,130 @@ func schema_hanse_fleet_hanse_api_v1alpha1_StorageReading(ref common.ReferenceCa
 		},
 		Dependencies: []string{
 			v1alpha1.StorageClass{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_Taint(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Taint keeps bundles out of a cluster that do not tolerate it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"key": {
+						SchemaProps: spec.SchemaProps{
+							Description: "key of the taint, such as example.com/gpu.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"value": {
+						SchemaProps: spec.SchemaProps{
+							Description: "value of the taint.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"effect": {
+						SchemaProps: spec.SchemaProps{
+							Description: "effect is NoSchedule, for what is to come, or NoExecute, for what is there, too.\n\nPossible enum values:\n - `\"NoExecute\"` Bundles that do not tolerate it do not come, and those that are there leave.\n - `\"NoSchedule\"` Bundles that do not tolerate it do not come; those that are there stay.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"NoExecute", "NoSchedule"},
+						},
+					},
+				},
+				Required: []string{"key", "effect"},
+			},
+		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_Target(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Target names objects of a bundle.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion of the objects. Without it, any.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind of the objects.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the objects. Without it, any.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the object. Without it, every object of the kind.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"kind"},
+			},
+		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_Toleration(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Toleration lets a bundle into clusters with a taint.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"key": {
+						SchemaProps: spec.SchemaProps{
+							Description: "key of the taints that are tolerated. Without it, and with operator Exists, every taint is.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"operator": {
+						SchemaProps: spec.SchemaProps{
+							Description: "operator is Equal, for taints of the same value, or Exists, for any value: Equal.\n\nPossible enum values:\n - `\"Equal\"` The taint has this value.\n - `\"Exists\"` The taint has any value.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Equal", "Exists"},
+						},
+					},
+					"value": {
+						SchemaProps: spec.SchemaProps{
+							Description: "value of the taints that are tolerated.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"effect": {
+						SchemaProps: spec.SchemaProps{
+							Description: "effect that is tolerated. Without it, both are.\n\nPossible enum values:\n - `\"NoExecute\"` Bundles that do not tolerate it do not come, and those that are there leave.\n - `\"NoSchedule\"` Bundles that do not tolerate it do not come; those that are there stay.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"NoExecute", "NoSchedule"},
+						},
+					},
+				},
+			},
+		},
 	}
 }
 
@@ -2551,9 +4628,24 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Wave(ref common.ReferenceCallback) co
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Wave is the clusters that are granted a change at the same time.",
+				Description: "Wave is the clusters of one fault domain that are granted a change at the same time.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
+					"domain": {
+						SchemaProps: spec.SchemaProps{
+							Description: "domain is the fault domain.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"stage": {
+						SchemaProps: spec.SchemaProps{
+							Description: "stage that the clusters are in, of a rollout that has stages.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"clusters": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -2580,7 +4672,127 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Wave(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "withdraw are clusters that no longer are placed and lose the bundle.",
+							Description: "withdraw are clusters that lose the bundle.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"revision": {
+						SchemaProps: spec.SchemaProps{
+							Description: "revision that the clusters get instead of the rollout's: the last good one, for clusters that join while it runs.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"domain"},
+			},
+		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_WaveStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "WaveStatus is how far a wave is.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"granted": {
+						SchemaProps: spec.SchemaProps{
+							Description: "granted is when its clusters were allowed the change.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"due": {
+						SchemaProps: spec.SchemaProps{
+							Description: "due is when a cluster of it that is not healthy counts as failed. After a stop it begins anew.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"late": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "late are clusters of it that got healthy after it was due: when one is not any more, it has failed.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"ran": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ran is since when all of them run it, of a wave that has gates to pass. They are asked from then on.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"healthy": {
+						SchemaProps: spec.SchemaProps{
+							Description: "healthy is since when all of them run it, healthy, and its gates pass.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"failing": {
+						SchemaProps: spec.SchemaProps{
+							Description: "failing is since when the change fails in clusters of it.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"settled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "settled is when they had been healthy for as long as the rollout soaks.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"released": {
+						SchemaProps: spec.SchemaProps{
+							Description: "released is when it was given up unsettled: its fault domain was lost.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"failed": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "failed are clusters that it was settled without, as the change may fail in so many: they count in the waves to come until they are healthy.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"waiting": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "waiting are the clusters that it waits for.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -2595,6 +4807,57 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Wave(ref common.ReferenceCallback) co
 				},
 			},
 		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_Weight(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Weight is how much some clusters weigh.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters are names of clusters that it is for.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"clusterSelector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterSelector is for clusters by their labels.",
+							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+					"weight": {
+						SchemaProps: spec.SchemaProps{
+							Description: "weight is how much each of them weighs, 0 to 1000000.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"weight"},
+			},
+		},
+		Dependencies: []string{
+			v1.LabelSelector{}.OpenAPIModelName()},
 	}
 }
 
@@ -2730,10 +4993,18 @@ func schema_hanse_fleet_hanse_api_v1alpha1_WorkSpec(ref common.ReferenceCallback
 							Format:      "",
 						},
 					},
+					"frozen": {
+						SchemaProps: spec.SchemaProps{
+							Description: "frozen is what the granted revision takes from the cluster, as it was when it was granted.",
+							Ref:         ref(v1alpha1.Frozen{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"bundle", "cluster"},
 			},
 		},
+		Dependencies: []string{
+			v1alpha1.Frozen{}.OpenAPIModelName()},
 	}
 }
 
@@ -2744,6 +5015,13 @@ func schema_hanse_fleet_hanse_api_v1alpha1_WorkStatus(ref common.ReferenceCallba
 				Description: "WorkStatus is what the cluster's own member reported last.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
+					"grant": {
+						SchemaProps: spec.SchemaProps{
+							Description: "grant is the revision of the log that wrote the grant that all this is about. A bundle may be granted again what it runs, and what was said before is not of the new grant.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
 					"applied": {
 						SchemaProps: spec.SchemaProps{
 							Description: "applied names the revision that the cluster runs.",
@@ -5417,6 +7695,26 @@ func schema_k8sio_apimachinery_pkg_runtime_Unknown(ref common.ReferenceCallback)
 			},
 		},
 	}
+}
+
+func schema_apimachinery_pkg_util_intstr_IntOrString(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.EmbedOpenAPIDefinitionIntoV2Extension(common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "IntOrString is a type that can hold an int32 or a string.  When used in JSON or YAML marshalling and unmarshalling, it produces or consumes the inner type.  This allows you to have, for example, a JSON field that can accept a name or number.",
+				OneOf:       common.GenerateOpenAPIV3OneOfSchema(intstr.IntOrString{}.OpenAPIV3OneOfTypes()),
+				Format:      intstr.IntOrString{}.OpenAPISchemaFormat(),
+			},
+		},
+	}, common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "IntOrString is a type that can hold an int32 or a string.  When used in JSON or YAML marshalling and unmarshalling, it produces or consumes the inner type.  This allows you to have, for example, a JSON field that can accept a name or number.",
+				Type:        intstr.IntOrString{}.OpenAPISchemaType(),
+				Format:      intstr.IntOrString{}.OpenAPISchemaFormat(),
+			},
+		},
+	})
 }
 
 func schema_k8sio_apimachinery_pkg_version_Info(ref common.ReferenceCallback) common.OpenAPIDefinition {

@@ -1,0 +1,245 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// claims says of a bundle that somebody writes whether it gets along with the others: whether another one brings the same object into
+// the same cluster, or depends on it in turn. Placement is decided by expressions and by what members say, which applying the log must
+// not look at; so whoever proposes finds out, and the write holds only while no bundle says anything else. Safe for concurrent use.
+type claims struct {
+	core *Core
+	told *told
+
+	mu    sync.Mutex
+	at    store.Revision     // that known is of
+	known map[string]claimed // by the bundle's key
+}
+
+// claimed are the claims of one generation of a bundle.
+type claimed struct {
+	uid        types.UID
+	generation int64
+	plan.Claims
+}
+
+func newClaims(c *Core) *claims {
+	return &claims{core: c, told: newTold(c)}
+}
+
+// claimant is what is read of a bundle that is written: the rest may be megabytes.
+type claimant struct {
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Spec struct {
+		Placement v1alpha1.Placement `json:"placement"`
+		DependsOn []string           `json:"dependsOn"`
+		Manifests heads              `json:"manifests"`
+	} `json:"spec"`
+}
+
+// check refuses a write of a bundle that does not get along with the others. What it returns must hold for the write to be right.
+func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, error) {
+	if !strings.HasPrefix(w.Key, v1alpha1.KeyBundles) || w.After == nil {
+		return nil, nil
+	}
+	var mine claimant
+	if err := json.Unmarshal(w.After, &mine); err != nil {
+		return nil, fmt.Errorf("read %s: %w", w.Key, err)
+	}
+	objects := mine.Spec.Manifests.refs()
+	before, err := bundleAt(v, w.Key)
+	switch {
+	case err != nil:
+		return nil, err
+	case before != nil && mine.claimsWhat(before, objects):
+		return nil, nil
+	}
+	if err := c.goesRound(v, mine); err != nil {
+		return nil, err
+	}
+	rivals, err := c.rivals(v, w.Key, plan.ClaimsOf(objects))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.contest(v, mine, objects, rivals); err != nil {
+		return nil, err
+	}
+	return []store.Condition{store.PrefixUnchanged(v1alpha1.KeyBundleRevisions, v.Revision())}, nil
+}
+
+// bundleAt is the bundle of a key, nil when it is not there.
+func bundleAt(v *store.View, key string) (*v1alpha1.Bundle, error) {
+	kv, there := v.Get(key)
+	if !there {
+		return nil, nil
+	}
+	var b v1alpha1.Bundle
+	if err := json.Unmarshal(kv.Value, &b); err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return &b, nil
+}
+
+// claimsWhat says that a bundle claims the same objects in the same places as it did before, and depends on the same bundles.
+func (m claimant) claimsWhat(before *v1alpha1.Bundle, objects []v1alpha1.ObjectRef) bool {
+	return slices.Equal(m.Spec.DependsOn, before.Spec.DependsOn) &&
+		reflect.DeepEqual(m.Spec.Placement, before.Spec.Placement) && slices.Equal(objects, brings(before.Spec.Manifests))
+}
+
+// goesRound is the error that a bundle depends on itself by way of others, nil when it does not.
+func (c *claims) goesRound(v *store.View, m claimant) error {
+	if len(m.Spec.DependsOn) == 0 {
+		return nil
+	}
+	all, err := c.core.decoded.bundles.list(v)
+	if err != nil {
+		return err
+	}
+	by := map[string][]string{}
+	for _, o := range all {
+		by[o.value.Name] = o.value.Spec.DependsOn
+	}
+	by[m.Metadata.Name] = m.Spec.DependsOn
+	way := plan.Cycle(m.Metadata.Name, func(bundle string) []string { return by[bundle] })
+	if way == nil {
+		return nil
+	}
+	return m.invalid("dependsOn", "each of these would wait for the next, and none would ever begin: "+strings.Join(way, " → ")+"; take one of the steps out")
+}
+
+// invalid is what the API answers to a bundle that does not get along with others.
+func (m claimant) invalid(of, why string) error {
+	return apierrors.NewInvalid(v1alpha1.SchemeGroupVersion.WithKind("Bundle").GroupKind(), m.Metadata.Name,
+		field.ErrorList{field.Forbidden(field.NewPath("spec", of), why)})
+}
+
+// brings are the objects that manifests name.
+func brings(manifests []runtime.RawExtension) (all []v1alpha1.ObjectRef) {
+	for _, m := range manifests {
+		var h head
+		if json.Unmarshal(m.Raw, &h) == nil { // what is no object is claimed by nobody
+			all = append(all, h.ref())
+		}
+	}
+	return all
+}
+
+// rivals are the bundles, other than the one of the key, that may bring an object of these claims.
+func (c *claims) rivals(v *store.View, key string, mine plan.Claims) (rivals []*v1alpha1.Bundle, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.follow(v); err != nil {
+		return nil, err
+	}
+	for other, has := range c.known {
+		if other == key || !mine.Meet(has.Claims) {
+			continue
+		}
+		b, err := bundleAt(v, other)
+		if err != nil {
+			return nil, err
+		}
+		if b != nil { // else this view is older than what is known, and the condition does not hold
+			rivals = append(rivals, b)
+		}
+	}
+	slices.SortFunc(rivals, func(a, b *v1alpha1.Bundle) int { return strings.Compare(a.Name, b.Name) })
+	return rivals, nil
+}
+
+// follow takes over which bundles changed since, or all when nobody can tell any more. Thousands are not looked at for one that is written.
+func (c *claims) follow(v *store.View) error {
+	if c.known != nil && v.Revision() <= c.at {
+		return nil
+	}
+	changed, known := v.Changed(v1alpha1.KeyBundles, c.at)
+	if c.known == nil || !known {
+		c.known, changed = map[string]claimed{}, keysOf(v.Iterate(v1alpha1.KeyBundles, ""))
+	}
+	for key := range changed {
+		b, err := bundleAt(v, key)
+		if err != nil {
+			c.known = nil // all are looked at again
+			return err
+		}
+		if b == nil {
+			delete(c.known, key)
+		} else if has := c.known[key]; has.uid != b.UID || has.generation != b.Generation {
+			c.known[key] = claimed{b.UID, b.Generation, plan.ClaimsOf(brings(b.Spec.Manifests))}
+		}
+	}
+	c.at = v.Revision()
+	return nil
+}
+
+func keysOf(all iter.Seq[store.KV]) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for kv := range all {
+			if !yield(kv.Key) {
+				return
+			}
+		}
+	}
+}
+
+// contest is the error that a bundle and one of its rivals bring one object into one cluster, nil when none does.
+func (c *claims) contest(v *store.View, mine claimant, objects []v1alpha1.ObjectRef, rivals []*v1alpha1.Bundle) error {
+	if len(rivals) == 0 {
+		return nil
+	}
+	clusters, err := c.core.decoded.clusters.list(v)
+	if err != nil {
+		return err
+	}
+	grants, err := c.core.decoded.grants.list(v)
+	if err != nil {
+		return err
+	}
+	ground := ground(v, c.told, clusters, grants)
+	here, err := plan.Picks(mine.Spec.Placement, ground.Ground(mine.Metadata.Name))
+	if err != nil {
+		return err
+	}
+	for _, rival := range rivals {
+		shared, both := plan.Shared(objects, brings(rival.Spec.Manifests))
+		if !both {
+			continue
+		}
+		there, err := plan.Picks(rival.Spec.Placement, ground.Ground(rival.Name))
+		if err != nil {
+			return err
+		}
+		if in := common(here, there); len(in) > 0 {
+			return mine.invalid("manifests", plan.Contested(mine.Metadata.Name, rival.Name, shared, in))
+		}
+	}
+	return nil
+}
+
+// common are the names that are in both of two sorted lists.
+func common(a, b []string) (both []string) {
+	for _, name := range a {
+		if _, in := slices.BinarySearch(b, name); in {
+			both = append(both, name)
+		}
+	}
+	return both
+}

@@ -1,0 +1,116 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/report"
+)
+
+// claiming is a bundle of ConfigMaps in the clusters of a region.
+func claiming(name, region string, configs ...string) v1alpha1.Bundle {
+	b := v1alpha1.Bundle{TypeMeta: metav1.TypeMeta{Kind: "Bundle", APIVersion: v1alpha1.SchemeGroupVersion.String()}}
+	b.Name, b.UID, b.Generation = name, "u1", 1
+	b.Spec.Placement.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelRegion: region}}
+	for _, config := range configs {
+		b.Spec.Manifests = append(b.Spec.Manifests, runtime.RawExtension{Raw: fmt.Appendf(nil,
+			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q,"namespace":"shop"}}`, config)})
+	}
+	return b
+}
+
+func TestTwoBundlesThatBringOneObjectIntoOneClusterAreRefused(t *testing.T) {
+	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
+	cluster := func(name, region string) v1alpha1.Cluster {
+		return v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{v1alpha1.LabelRegion: region}}}
+	}
+	dependent := func(name string, on ...string) v1alpha1.Bundle {
+		b := claiming(name, "eu", "of-"+name)
+		b.Spec.DependsOn = on
+		return b
+	}
+	web := claiming("web", "eu", "old")
+	web.Spec.DependsOn = []string{"base"}
+	// shop and web were let in before, and meet in "old".
+	v := stateWith(t, member, map[string]any{
+		v1alpha1.KeyClusters + "fra": cluster("fra", "eu"), v1alpha1.KeyClusters + "par": cluster("par", "eu"), v1alpha1.KeyClusters + "nyc": cluster("nyc", "us"),
+		v1alpha1.KeyBundles + "shop": claiming("shop", "eu", "old", "settings"), v1alpha1.KeyBundles + "web": web,
+	})
+	c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
+	c.claims = newClaims(c)
+	for name, w := range map[string]struct {
+		bundle  v1alpha1.Bundle
+		refused string
+		expects int
+	}{
+		"the same object in the same clusters": {claiming("new", "eu", "other", "settings"),
+			`bundles new and shop would both bring configmap shop/settings into fra, par; take it out of one of the two`, 0},
+		"the same object in other clusters":          {claiming("new", "us", "settings"), "", 1},
+		"other objects":                              {claiming("new", "eu", "other"), "", 1},
+		"a bundle does not contest with itself":      {claiming("shop", "eu", "settings"), "", 1},
+		"what it brought before, as it did":          {web, "", 0},
+		"an object more is looked at with the rest":  {claiming("web", "eu", "old", "more"), "bundles web and shop would both bring", 0},
+		"another placement too":                      {claiming("shop", "us", "old", "settings"), "", 1},
+		"what comes round to itself":                 {dependent("base", "web"), "spec.dependsOn: Forbidden: each of these would wait for the next, and none would ever begin: base → web → base", 0},
+		"what depends on others":                     {dependent("new", "web", "base"), "", 1},
+		"a bundle that brings nothing meets nothing": {claiming("new", "eu"), "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			after, err := json.Marshal(w.bundle)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conditions, err := c.claims.check(v, apiserver.Write{Key: v1alpha1.KeyBundles + w.bundle.Name, After: after})
+			switch {
+			case w.refused == "" && err != nil:
+				t.Fatal(err)
+			case w.refused != "" && (!apierrors.IsInvalid(err) || !strings.Contains(err.Error(), w.refused)):
+				t.Errorf("%v", err)
+			}
+			if len(conditions) != w.expects {
+				t.Errorf("it holds while %v", conditions)
+			}
+		})
+	}
+	if conditions, err := c.claims.check(v, apiserver.Write{Key: v1alpha1.KeyBundles + "shop", Before: []byte("{}")}); err != nil || conditions != nil {
+		t.Errorf("a bundle that goes claims nothing: %v, %v", conditions, err)
+	}
+}
+
+// What a write of a bundle costs beside 100 others of the same object that are placed elsewhere, in a fleet of 100 clusters.
+func BenchmarkClaimsOfABundleWithAHundredRivals(b *testing.B) {
+	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "c0", Region: "eu", Pin: store.Pin{1}}
+	values := map[string]any{}
+	for i := range 100 {
+		region := []string{"eu", "us"}[i%2]
+		name := fmt.Sprintf("c%d", i)
+		values[v1alpha1.KeyClusters+name] = v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{v1alpha1.LabelRegion: region}}}
+		rival := fmt.Sprintf("rival%d", i)
+		values[v1alpha1.KeyBundles+rival] = claiming(rival, "eu", "settings")
+		for j := 0; j < 100; j += 2 {
+			values[v1alpha1.GrantKey(fmt.Sprintf("c%d", j), rival)] = v1alpha1.Grant{Bundle: rival, BundleUID: "u1", Revision: rival + "-u1-1"}
+		}
+	}
+	v := stateWith(b, member, values)
+	c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
+	c.claims = newClaims(c)
+	after, err := json.Marshal(claiming("new", "us", "settings"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := c.claims.check(v, apiserver.Write{Key: v1alpha1.KeyBundles + "new", After: after}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

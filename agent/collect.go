@@ -1,0 +1,50 @@
+package agent
+
+import (
+	"context"
+	"strings"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// collect deletes what nothing refers to any more: old revisions and rollouts of bundles, and tokens long ended.
+func (l *leader) collect(ctx context.Context, s scene) error {
+	revisions, err := l.revisions.list(s.view)
+	if err != nil {
+		return err
+	}
+	situation, err := l.situation(s)
+	if err != nil {
+		return err
+	}
+	use := situation.Uses()
+	var ops []store.Op
+	kept := make([]plan.Kept, 0, len(revisions))
+	for _, r := range revisions {
+		name := strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)
+		kept = append(kept, plan.Kept{Name: name, BundleUID: r.value.Spec.BundleUID, Written: uint64(r.modified)})
+	}
+	for _, name := range plan.Surplus(kept, use.Revisions, use.Alive) {
+		ops = append(ops, store.Delete(v1alpha1.KeyBundleRevisions+name))
+	}
+	kept = kept[:0]
+	for _, r := range s.rollouts {
+		kept = append(kept, plan.Kept{Name: r.value.Name, BundleUID: r.value.Spec.BundleUID, Written: uint64(r.modified)})
+	}
+	for _, name := range plan.Surplus(kept, use.Rollouts, use.Alive) {
+		ops = append(ops, store.Delete(v1alpha1.KeyRollouts+name))
+	}
+	tokens, err := l.tokens.list(s.view)
+	if err != nil {
+		return err
+	}
+	for _, t := range tokens {
+		if t.value.Forgotten(s.Now) {
+			ops = append(ops, store.Delete(t.key))
+		}
+	}
+	seen := s.view.Revision()
+	return l.write(ctx, []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, seen), store.PrefixUnchanged(v1alpha1.KeyRollouts, seen)}, ops...)
+}

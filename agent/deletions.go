@@ -1,0 +1,122 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/events"
+)
+
+// withdrawalSoon is how long who deletes a bundle waits to be told whether its objects go: the leader decides that.
+const withdrawalSoon = time.Second
+
+// deletedBundle says what somebody must know who has just deleted a bundle; "" when there is nothing to tell.
+func (c *Core) deletedBundle(ctx context.Context, bundle, uid string) string {
+	ctx, cancel := context.WithTimeout(ctx, withdrawalSoon)
+	defer cancel()
+	for {
+		v := c.store.View()
+		if _, stays := v.Get(v1alpha1.KeyTombstones + uid); !stays {
+			return "" // no cluster has anything of it, any more
+		}
+		r, err := c.withdrawal(v, uid)
+		if err != nil {
+			return "" // the leader meets the same, and says so
+		}
+		if r != nil {
+			return withdrawalWaits(r)
+		}
+		if c.changed(ctx, []string{v1alpha1.KeyRollouts, v1alpha1.KeyTombstones}, v.Revision()) != nil {
+			return fmt.Sprintf("bundle %s is deleted, and not decided yet whether what clusters run of it waits for a person; see: hanse rollout status %s", bundle, bundle)
+		}
+	}
+}
+
+// withdrawal is the rollout by which a deleted bundle leaves its clusters; nil when there is none yet.
+func (c *Core) withdrawal(v *store.View, uid string) (*v1alpha1.Rollout, error) {
+	all, err := c.decoded.rollouts.list(v)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(o object[v1alpha1.Rollout]) bool {
+		return o.value.Spec.BundleUID == uid && o.value.Spec.Revision == "" && !o.value.Status.Phase.Ended()
+	})
+	if i < 0 {
+		return nil, nil
+	}
+	return all[i].value, nil
+}
+
+// withdrawalWaits says that a deleted bundle is still in its clusters, and until when; "" when it goes by itself.
+func withdrawalWaits(r *v1alpha1.Rollout) string {
+	d := r.Status.Deletions
+	if d == nil {
+		return ""
+	}
+	return fmt.Sprintf("bundle %s is deleted, but what clusters run of it stays until a person approves: %d objects in %s, as %s; to let them go: hanse rollout approve %s --deletions",
+		r.Spec.Bundle, d.Objects, fewClusters(d.Clusters), d.Reason, r.Spec.Bundle)
+}
+
+// maxNamed is how many clusters are named in a sentence.
+const maxNamed = 5
+
+func fewClusters(clusters []v1alpha1.ClusterDeletions) string {
+	var names []string
+	for _, c := range clusters[:min(maxNamed, len(clusters))] {
+		names = append(names, c.Name)
+	}
+	if more := len(clusters) - len(names); more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names, ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
+
+// deletions tells the people of the cluster when something of it waits to be deleted until a person says so, until ctx ends.
+func (a *announcer) deletions(ctx context.Context) error {
+	told := map[string]bool{}
+	return a.core.follow(ctx, []string{v1alpha1.KeyRollouts}, func(v *store.View) error {
+		all, err := a.core.decoded.rollouts.list(v)
+		if err != nil {
+			return err
+		}
+		waits := map[string]bool{}
+		for _, o := range all {
+			e := deletionEvent(o.value, a.core.self.Cluster)
+			if e == nil {
+				continue
+			}
+			if waits[o.key] = true; !told[o.key] {
+				a.teller.Tell(*e)
+			}
+		}
+		told = waits
+		return nil
+	})
+}
+
+// deletionEvent is that a rollout may not delete yet what it would delete in a cluster; nil when it does not wait, or not for that.
+func deletionEvent(r *v1alpha1.Rollout, cluster string) *events.Event {
+	d := r.Status.Deletions
+	if d == nil || r.Status.Phase.Ended() {
+		return nil
+	}
+	i := slices.IndexFunc(d.Clusters, func(c v1alpha1.ClusterDeletions) bool { return c.Name == cluster })
+	if i < 0 {
+		return nil
+	}
+	what := "the bundle is changed"
+	if r.Spec.Revision == "" {
+		what = "the bundle is deleted"
+	}
+	return &events.Event{Warning: true, Reason: "DeletionsWait", Action: "Withdraw", Regarding: bundleRef(r.Spec.Bundle, r.Spec.BundleUID),
+		Related: corev1.ObjectReference{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "Rollout", Name: r.Name, UID: r.UID},
+		Note: fmt.Sprintf("%s, but the %d objects of this cluster that would go stay until a person approves, as %s; to let them go: hanse rollout approve %s --deletions",
+			what, d.Clusters[i].Objects, d.Reason, r.Spec.Bundle)}
+}

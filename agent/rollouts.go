@@ -1,0 +1,138 @@
+package agent
+
+import (
+	"context"
+	"reflect"
+	"strings"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// roll decides about all rollouts together, and writes it.
+func (l *leader) roll(ctx context.Context, s scene) error {
+	situation, err := l.situation(s)
+	if err != nil {
+		return err
+	}
+	w := l.newWriting(s)
+	for _, step := range l.sound(w, situation) {
+		if !l.due(s, step) {
+			continue
+		}
+		if written, err := w.add(ctx, step); err != nil || !written {
+			return err // what follows rests on it
+		}
+	}
+	_, err = w.flush(ctx)
+	return err
+}
+
+// sound are the steps that plan decides, and that can be written. A bundle of which something cannot is barred, and all is decided
+// anew without it: the others go on, and its rollout says why it does not.
+func (l *leader) sound(w *writing, s plan.Situation) []plan.Step {
+	s.Barred = map[string]string{}
+	for {
+		steps, barred := l.steps(s), len(s.Barred)
+		for _, step := range steps {
+			if err := w.freeze(step); err != nil {
+				l.log.Debug("nothing of a bundle can be granted", "bundle", step.Bundle, "err", err)
+				s.Barred[step.Bundle] = err.Error()
+			}
+		}
+		if len(s.Barred) == barred {
+			return steps
+		}
+	}
+}
+
+// steps are what plan decides, or what stands in its place in a simulation.
+func (l *leader) steps(s plan.Situation) []plan.Step {
+	if l.decideBy != nil {
+		return l.decideBy(s)
+	}
+	return plan.Decide(s)
+}
+
+// situation is the scene as rollouts are decided from.
+func (l *leader) situation(s scene) (plan.Situation, error) {
+	fleet, err := l.decoded.rolloutPolicy(s.view)
+	if err != nil {
+		return plan.Situation{}, err
+	}
+	revisions, err := l.revisions.list(s.view)
+	if err != nil {
+		return plan.Situation{}, err
+	}
+	situation := plan.Situation{Scene: s.Scene, Fleet: fleet, Silent: s.silent, Looking: s.looking, Revisions: map[string]bool{}}
+	for _, r := range revisions {
+		situation.Revisions[strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)] = true
+	}
+	l.contents.forget(situation.Revisions)
+	situation.Contents = func(revision string) (plan.Content, bool) { return l.contents.of(s.view, revision) }
+	situation.Zone, situation.Readings = l.zones.of, l.gates.all()
+	situation.Wall = s.Now
+	situation.Now, situation.Began, situation.Logged = l.lasting(), l.clock, l.logged
+	for _, b := range s.bundles {
+		if b.key == v1alpha1.KeyBundles+b.value.Name {
+			situation.Bundles = append(situation.Bundles, b.value)
+		}
+	}
+	situation.Tombstones, situation.Rollouts = values(s.tombs), values(s.rollouts)
+	return situation, nil
+}
+
+// due says whether a step is to be written now. What it only says to people is written at a limited rate.
+func (l *leader) due(s scene, step plan.Step) bool {
+	if len(step.Grants) > 0 {
+		return true
+	}
+	for _, r := range step.Rollouts {
+		before := s.rollout(r.Name)
+		if before == nil || !reflect.DeepEqual(bare(r), bare(before.value)) || s.Now.Sub(l.statusWritten[before.key]).Abs() >= statusPause {
+			return true
+		}
+	}
+	return false
+}
+
+// bare is a rollout without what is for people alone.
+func bare(r *v1alpha1.Rollout) *v1alpha1.Rollout {
+	b := r.DeepCopy()
+	b.Status.Message, b.Status.Conditions, b.Status.Owed = "", nil, nil
+	for i := range b.Status.Waves {
+		b.Status.Waves[i].Waiting = nil
+	}
+	return b
+}
+
+func (s scene) rollout(name string) *object[v1alpha1.Rollout] {
+	for i, r := range s.rollouts {
+		if r.value.Name == name {
+			return &s.rollouts[i]
+		}
+	}
+	return nil
+}
+
+// strikeAdopted takes the clusters off the tombstone of a deleted bundle that have no grant of it any more, because a new bundle of
+// the same name adopted its objects.
+func (l *leader) strikeAdopted(ctx context.Context, s scene, t object[v1alpha1.Tombstone]) error {
+	left := *t.value
+	left.Clusters = nil
+	for _, cluster := range t.value.Clusters {
+		if g, ok := s.named[t.value.Bundle][cluster]; s.looking[cluster] || ok && g.value.BundleUID == t.value.BundleUID {
+			left.Clusters = append(left.Clusters, cluster)
+		}
+	}
+	op, err := law.Put(t.key, left)
+	switch {
+	case err != nil || len(left.Clusters) == len(t.value.Clusters):
+		return err
+	case len(left.Clusters) == 0:
+		op = store.Delete(t.key)
+	}
+	return l.write(ctx, []store.Condition{store.KeyAt(t.key, t.modified), store.PrefixUnchanged(v1alpha1.KeyGrants, s.view.Revision())}, op)
+}

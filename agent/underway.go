@@ -1,0 +1,44 @@
+package agent
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// underWay are the rollouts that have not ended, those first that need a person, and why the fleet is frozen, if it is.
+func (c *Core) underWay(v *store.View) (frozen *v1alpha1.Freeze, all []v1alpha1.RolloutFleetStatus, err error) {
+	policy, err := c.decoded.rolloutPolicy(v)
+	if err != nil {
+		return nil, nil, err
+	}
+	rollouts, err := c.decoded.rollouts.list(v)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range rollouts {
+		if s := r.value.Status; !s.Phase.Ended() {
+			all = append(all, v1alpha1.RolloutFleetStatus{
+				Name: r.value.Name, Bundle: r.value.Spec.Bundle, Phase: s.Phase, Message: s.Message,
+				Wave: s.Wave, Waves: int32(len(r.value.Spec.Waves)),
+			})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b v1alpha1.RolloutFleetStatus) int { return cmp.Compare(urgency(a.Phase), urgency(b.Phase)) })
+	return policy.Freeze, all, nil
+}
+
+// urgency of a rollout that has not ended: who has the least needs a person most.
+func urgency(p v1alpha1.RolloutPhase) int {
+	switch p {
+	case v1alpha1.RolloutFailed:
+		return 0
+	case v1alpha1.RolloutPaused:
+		return 1
+	case v1alpha1.RolloutRunning:
+		return 2
+	}
+	return 3
+}
