@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -43,21 +42,8 @@ type across struct {
 	names   []string
 	table   *tablePrinter
 	columns string
-	items   map[string][]map[string]any // by cluster, of the formats that are printed at the end
+	objects listPrinter // of the formats that are one list
 	rows    int
-}
-
-// inStep is for how long clusters are printed in the order of their names: who needs longer is printed when it has answered, and
-// holds up nobody.
-const inStep = time.Second
-
-// reply is what one cluster says.
-type reply struct {
-	cluster    string
-	kind       string // as the cluster calls it
-	namespaced bool
-	chunks     [][]byte // of a list
-	err        error    // why there are no more
 }
 
 func acrossAction(c *cli.Context) error {
@@ -66,7 +52,7 @@ func acrossAction(c *cli.Context) error {
 		return during("get", usage("which kind?", hint{"for example", "get pods -A --all-clusters"}))
 	}
 	kind, name, slash := strings.Cut(words[0], "/")
-	a := &across{c: c, kind: kind, names: words[1:], items: map[string][]map[string]any{}}
+	a := &across{c: c, kind: kind, names: words[1:]}
 	if slash {
 		a.names = append([]string{name}, a.names...)
 	}
@@ -85,6 +71,9 @@ func acrossAction(c *cli.Context) error {
 		return during(doing, err)
 	}
 	a.table = &tablePrinter{out: c.App.Writer, wide: a.format == formatWide}
+	if a.format == formatJSON || a.format == formatYAML {
+		a.objects = listPrinter{out: c.App.Writer, format: a.format}
+	}
 	ctx, cancel := withTimeout(c)
 	defer cancel()
 	if a.reach, err = reachClusters(ctx, c); err != nil {
@@ -93,60 +82,56 @@ func acrossAction(c *cli.Context) error {
 	return during(doing, a.get(ctx))
 }
 
-// get prints what the clusters say, and names those at the end that did not.
+// get prints what the clusters say, page by page, and names those at the end that did not. However long the lists are, no more
+// is kept than a page of each cluster that is printed next, and one that comes meanwhile.
 func (a *across) get(ctx context.Context) error {
 	clusters, err := a.reach.clusters(a.c.StringSlice("cluster"))
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var replies []*reply
 	for _, c := range clusters {
-		replies = append(replies, &reply{cluster: c})
+		replies = append(replies, newReply(ctx, c))
 	}
-	answered := make(chan *reply, len(replies))
+	asks := asking{across: a, pages: make(chan page), over: make(chan struct{})}
 	var group sync.WaitGroup
 	defer group.Wait()
-	group.Go(func() { a.askAll(ctx, replies, answered) })
-	for r := range inOrder(replies, answered, time.After(inStep)) {
-		for _, chunk := range r.chunks {
-			if err := a.take(r, chunk); err != nil {
-				r.err = err
-				break
-			}
+	defer close(asks.over)
+	group.Go(func() { asks.all(replies) })
+	for p := range inTurn(replies, asks.pages, a.patience()) {
+		if a.take(p); a.objects.err != nil {
+			return a.objects.err
 		}
-		r.chunks = nil
 	}
-	if err := a.finish(clusters); err != nil {
+	if err := a.objects.end(); err != nil {
 		return err
 	}
 	return a.verdict(replies)
 }
 
-// inOrder are the replies as they stand, each once it has come over the channel; when the time is over, whoever has come is no
-// longer kept waiting for those before it.
-func inOrder(replies []*reply, answered <-chan *reply, over <-chan time.Time) iter.Seq[*reply] {
-	return func(yield func(*reply) bool) {
-		here, patient := map[*reply]bool{}, true
-		for left := slices.Clone(replies); len(left) > 0; {
-			select {
-			case r := <-answered:
-				here[r] = true
-			case <-over:
-				patient = false
-			}
-			for i := 0; i < len(left); {
-				switch {
-				case here[left[i]]:
-					if !yield(left[i]) {
-						return
-					}
-					left = slices.Delete(left, i, i+1)
-				case patient:
-					i = len(left)
-				default:
-					i++
-				}
-			}
-		}
+// patience is for how long a cluster is waited for whose turn it is. A list of all is read as a whole, so its order is worth a
+// wait; rows are looked at as they come.
+func (a *across) patience() func() <-chan time.Time {
+	if a.objects.format != "" {
+		return func() <-chan time.Time { return nil }
 	}
+	return func() <-chan time.Time { return time.After(inStep) }
+}
+
+// take prints a page. What cannot be printed ends what its cluster says.
+func (a *across) take(p page) {
+	r := p.of
+	if r.err != nil {
+		return // given up, and not all of it had been told
+	}
+	if r.err = p.err; p.err != nil || p.last {
+		return
+	}
+	if r.err = a.print(r, p.chunk); r.err != nil {
+		r.giveUp()
+		return
+	}
+	r.begun = true
 }

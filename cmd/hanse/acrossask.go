@@ -9,8 +9,10 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/urfave/cli/v2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -19,23 +21,43 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// askAll asks the clusters side by side, so many at once, and sends each when it has answered, or will not.
-func (a *across) askAll(ctx context.Context, replies []*reply, answered chan<- *reply) {
+// asking is the clusters being asked, until it is over.
+type asking struct {
+	*across
+	pages chan page
+	over  chan struct{}
+}
+
+// all asks the clusters side by side, so many at once.
+func (a asking) all(replies []*reply) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	seats := make(chan struct{}, atOnce)
 	for _, r := range replies {
 		seats <- struct{}{}
 		group.Go(func() {
-			defer func() { answered <- r; <-seats }()
-			r.err = a.ask(ctx, r)
+			defer func() { <-seats }()
+			a.send(page{of: r, last: true, err: a.ask(r)})
 		})
 	}
 }
 
+// send hands a page over once the one before it is printed.
+func (a asking) send(p page) {
+	select {
+	case <-p.of.ready:
+	case <-a.over:
+		return
+	}
+	select {
+	case a.pages <- p:
+	case <-a.over:
+	}
+}
+
 // ask lists what is wanted in one cluster.
-func (a *across) ask(ctx context.Context, r *reply) error {
-	line, err := a.reach.open(ctx, r.cluster)
+func (a asking) ask(r *reply) error {
+	line, err := a.reach.open(r.ctx, r.cluster)
 	if err != nil {
 		return err
 	}
@@ -44,6 +66,8 @@ func (a *across) ask(ctx context.Context, r *reply) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(r.ctx, a.answerTime())
+	defer cancel()
 	mapping, err := a.find(ctx, client)
 	switch {
 	case errors.Is(err, errNoKind):
@@ -53,33 +77,55 @@ func (a *across) ask(ctx context.Context, r *reply) error {
 	}
 	r.kind, r.namespaced = strings.ToLower(mapping.GroupVersionKind.Kind), mapping.Scope.Name() == meta.RESTScopeNameNamespace
 	for _, query := range a.queries() {
-		for more := true; more; {
-			chunk, err := a.list(ctx, client, mapping, query)
-			if err != nil {
-				return err
-			}
-			var h struct {
-				Metadata struct{ Continue string } `json:"metadata"`
-			}
-			if err := json.Unmarshal(chunk, &h); err != nil {
-				return fmt.Errorf("read answer: %w", err)
-			}
-			r.chunks = append(r.chunks, chunk)
-			query.Set("continue", h.Metadata.Continue)
-			more = h.Metadata.Continue != ""
+		if err := a.listAll(r, client, mapping, query); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// listAll sends a list page by page. A cluster that has forgotten the list's revision says from where to go on with the present
+// one: who waits for the turn of a long list before theirs must not lose theirs.
+func (a asking) listAll(r *reply, client rest.Interface, m *meta.RESTMapping, query url.Values) error {
+	for more, forgotten := true, false; more; more = query.Get("continue") != "" {
+		chunk, err := a.list(r.ctx, client, m, query)
+		if next := goOn(err); next != "" && !forgotten {
+			query.Set("continue", next)
+			forgotten = true
+			continue
+		}
+		if forgotten = false; err != nil {
+			return err
+		}
+		var h struct {
+			Metadata struct{ Continue string } `json:"metadata"`
+		}
+		if err := json.Unmarshal(chunk, &h); err != nil {
+			return fmt.Errorf("read answer: %w", err)
+		}
+		query.Set("continue", h.Metadata.Continue)
+		a.send(page{of: r, chunk: chunk})
+	}
+	return nil
+}
+
+// goOn is where a list goes on whose revision is forgotten, if its cluster says so.
+func goOn(err error) string {
+	var status apierrors.APIStatus
+	if !apierrors.IsResourceExpired(err) || !errors.As(err, &status) {
+		return ""
+	}
+	return status.Status().Continue
+}
+
 // find asks a cluster what it calls a kind.
 func (a *across) find(ctx context.Context, client rest.Interface) (*meta.RESTMapping, error) {
 	asks := discovery.NewDiscoveryClient(client)
-	groups, err := restmapper.GetAPIGroupResourcesWithContext(ctx, asks)
+	kinds, err := kindsOf(ctx, asks)
 	if err != nil {
 		return nil, err
 	}
-	mapper := restmapper.NewShortcutExpanderWithContext(restmapper.NewDiscoveryRESTMapperWithContext(groups), asks, nil)
+	mapper := restmapper.NewShortcutExpanderWithContext(kinds, asks, nil)
 	resource, err := mapper.ResourceForWithContext(ctx, schema.ParseGroupResource(strings.ToLower(a.kind)).WithVersion(""))
 	if meta.IsNoMatchError(err) {
 		return nil, errNoKind
@@ -97,6 +143,15 @@ func (a *across) find(ctx context.Context, client rest.Interface) (*meta.RESTMap
 	}
 	mapping.Resource = resource
 	return mapping, nil
+}
+
+// kindsOf asks a cluster which kinds it serves, and where.
+func kindsOf(ctx context.Context, asks discovery.DiscoveryInterfaceWithContext) (meta.RESTMapperWithContext, error) {
+	groups, err := restmapper.GetAPIGroupResourcesWithContext(ctx, asks)
+	if err != nil {
+		return nil, err
+	}
+	return restmapper.NewDiscoveryRESTMapperWithContext(groups), nil
 }
 
 // queries are what to ask: everything, or each name by itself.
@@ -119,7 +174,19 @@ func (a *across) queries() (all []url.Values) {
 	return all
 }
 
+// answerTime is how long a cluster may take for a page. One that has taken the request and says nothing must not keep the others
+// from being printed until the time for all is over.
+func (a *across) answerTime() time.Duration {
+	const most = 20 * time.Second
+	if d := a.c.Duration("timeout"); d > 0 {
+		return min(most, d/2)
+	}
+	return most
+}
+
 func (a *across) list(ctx context.Context, client rest.Interface, m *meta.RESTMapping, query url.Values) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.answerTime())
+	defer cancel()
 	path := "/apis/" + m.Resource.Group + "/" + m.Resource.Version
 	if m.Resource.Group == "" {
 		path = "/api/" + m.Resource.Version

@@ -13,8 +13,8 @@ import (
 
 func (a *across) isTable() bool { return a.format == formatTable || a.format == formatWide }
 
-// take prints a chunk of a cluster's answer, or keeps it until all have answered.
-func (a *across) take(r *reply, chunk []byte) error {
+// print prints a page of a cluster's answer.
+func (a *across) print(r *reply, chunk []byte) error {
 	if a.isTable() {
 		return a.printRows(r, chunk)
 	}
@@ -36,7 +36,9 @@ func (a *across) take(r *reply, chunk []byte) error {
 		item["apiVersion"], item["kind"] = list.APIVersion, strings.TrimSuffix(list.Kind, "List")
 		hideManagers(item)
 		annotate(item, r.cluster)
-		a.items[r.cluster] = append(a.items[r.cluster], item)
+		if err := a.objects.print(item); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -111,46 +113,31 @@ func namespaceOfRow(row metav1.TableRow) string {
 	return o.Metadata.Namespace
 }
 
-// finish prints what is printed as one.
-func (a *across) finish(clusters []string) error {
-	if a.format != formatJSON && a.format != formatYAML {
-		return nil
-	}
-	items := []map[string]any{}
-	for _, cluster := range clusters {
-		items = append(items, a.items[cluster]...)
-	}
-	data, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{}, "items": items})
-	if err != nil {
-		return fmt.Errorf("print answer: %w", err)
-	}
-	if a.format == formatYAML {
-		return printYAML(a.c.App.Writer, data)
-	}
-	return printJSON(a.c.App.Writer, data)
-}
-
 // verdict is how the command ends: what some clusters did not say is missing from what was printed. That some do not know the
 // kind is no failure, and neither is that there is nothing.
 func (a *across) verdict(replies []*reply) error {
-	var clusters, silent, without []string
+	var clusters, silent, broken, without []string
 	for _, r := range replies {
 		clusters = append(clusters, r.cluster)
 		switch {
 		case errors.Is(r.err, errNoKind):
 			without = append(without, r.cluster)
 		case r.err != nil:
-			silent = append(silent, r.cluster)
+			if r.begun {
+				broken = append(broken, r.cluster)
+			} else {
+				silent = append(silent, r.cluster)
+			}
 			fmt.Fprintln(a.c.App.ErrWriter, escaped(r.cluster+": "+tellFrom(r.err)))
 		}
 	}
-	switch answered := len(clusters) - len(silent); {
-	case answered == 0:
+	switch answered := len(clusters) - len(silent) - len(broken); {
+	case answered == 0 && len(broken) == 0:
 		return &failure{code: exitError, why: "no cluster answered", hints: []hint{{"which are reached", "status"}}}
-	case len(without) == answered:
+	case len(without) == answered && len(broken) == 0:
 		return usage(strings.Join(without, ", ") + ": no such kind there")
-	case len(silent) > 0:
-		return &failure{code: exitDiffers, why: fmt.Sprintf("%d of %d clusters answered; what is in %s is not shown", answered, len(clusters), strings.Join(silent, ", "))}
+	case len(silent)+len(broken) > 0:
+		return &failure{code: exitDiffers, why: fmt.Sprintf("%d of %d clusters answered; %s", answered, len(clusters), missing(silent, broken)), hints: []hint{{"see which members are heard", "status"}}}
 	case a.rows == 0 && len(a.names) > 0:
 		return &failure{code: exitError, why: "none of the clusters has it"}
 	case a.rows == 0 && a.isTable():
@@ -159,6 +146,18 @@ func (a *across) verdict(replies []*reply) error {
 		fmt.Fprintf(a.c.App.ErrWriter, "%s: no such kind there\n", strings.Join(without, ", "))
 	}
 	return nil
+}
+
+// missing says what was not printed: of some clusters nothing, and not all of those whose lists broke off.
+func missing(silent, broken []string) string {
+	var parts []string
+	if len(silent) > 0 {
+		parts = append(parts, "what is in "+strings.Join(silent, ", ")+" is not shown")
+	}
+	if len(broken) > 0 {
+		parts = append(parts, "not all that is in "+strings.Join(broken, ", ")+" is shown")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // tellFrom is an error of another cluster in a few words.

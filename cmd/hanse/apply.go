@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -29,15 +30,8 @@ kustomize build . | hanse apply --bundle shop --to tier=prod -f -
 
 A bundle that is there keeps its placement unless --to or --clusters say otherwise. With both, it goes to the
 clusters named and to those that the selector picks.`,
-		Flags: append(connectionFlags(defaultTimeout),
-			&cli.StringSliceFlag{Name: "filename", Aliases: []string{"f"}, Usage: "FILE, folder or - for stdin; repeatable"},
-			&cli.BoolFlag{Name: "recursive", Aliases: []string{"R"}, Usage: "folders in folders too"},
-			&cli.StringFlag{Name: "bundle", Usage: "make one bundle of this NAME of the manifests"},
-			&cli.StringFlag{Name: "to", Usage: "where the bundle goes: all, or a label SELECTOR"},
-			&cli.StringFlag{Name: "clusters", Usage: "where the bundle goes: NAMES of clusters, with commas"},
+		Flags: append(append(connectionFlags(defaultTimeout), changeFlags()...),
 			&cli.IntFlag{Name: "allow-delete", Usage: "so MANY objects may leave the bundle"},
-			&cli.BoolFlag{Name: "plain-secrets", Usage: "keep Secrets readable in the log of every member"},
-			&cli.BoolFlag{Name: "force-conflicts", Usage: "take over fields that somebody else has set"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "let the member check it, and change nothing"},
 			&cli.BoolFlag{Name: "wait", Usage: "wait until every cluster runs it; --timeout is then 5m by default"},
 			outputFlag(formatJSON, formatYAML, formatName),
@@ -46,12 +40,25 @@ clusters named and to those that the selector picks.`,
 	}
 }
 
+// changeFlags say what is to be changed.
+func changeFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "filename", Aliases: []string{"f"}, Usage: "FILE, folder or - for stdin; repeatable"},
+		&cli.BoolFlag{Name: "recursive", Aliases: []string{"R"}, Usage: "folders in folders too"},
+		&cli.StringFlag{Name: "bundle", Usage: "make one bundle of this NAME of the manifests"},
+		&cli.StringFlag{Name: "to", Usage: "where the bundle goes: all, or a label SELECTOR"},
+		&cli.StringFlag{Name: "clusters", Usage: "where the bundle goes: NAMES of clusters, with commas"},
+		&cli.BoolFlag{Name: "plain-secrets", Usage: "keep Secrets readable in the log of every member"},
+		&cli.BoolFlag{Name: "force-conflicts", Usage: "take over fields that somebody else has set"},
+	}
+}
+
 func applyAction(c *cli.Context) error {
 	todo, err := readChanges(c)
 	if err != nil {
 		return during("apply", err)
 	}
-	a := applier{c: c, allow: plan.Allowance{Delete: c.Int("allow-delete"), PlainSecrets: c.Bool("plain-secrets")}}
+	a := applier{c: c, dryRun: c.Bool("dry-run"), allow: plan.Allowance{Delete: c.Int("allow-delete"), PlainSecrets: c.Bool("plain-secrets")}}
 	if a.format, err = outputFormat(c, formatTable, formatJSON, formatYAML, formatName); err != nil {
 		return during("apply", err)
 	}
@@ -60,12 +67,12 @@ func applyAction(c *cli.Context) error {
 	}
 	ctx, cancel := a.bounded()
 	defer cancel()
-	if c.Bool("wait") && !c.Bool("dry-run") {
+	if c.Bool("wait") && !a.dryRun {
 		return a.applyAndWait(ctx, todo)
 	}
 	for _, change := range todo {
 		if _, err := a.apply(ctx, change); err != nil {
-			return during("apply "+change.name, err)
+			return during(c.Command.Name+" "+change.name, err)
 		}
 	}
 	return nil
@@ -96,7 +103,7 @@ func readChanges(c *cli.Context) ([]change, error) {
 	}
 	for _, change := range todo {
 		if err := checkInput(change, c); err != nil {
-			return nil, during("apply "+change.name, err)
+			return nil, during(c.Command.Name+" "+change.name, err)
 		}
 	}
 	return todo, nil
@@ -122,8 +129,10 @@ func checkInput(ch change, c *cli.Context) error {
 
 // applier is one run of apply.
 type applier struct {
-	c      *cli.Context
-	fleet  *fleet
+	c     *cli.Context
+	fleet *fleet
+	// dryRun lets the member check a change, and say what it would come to.
+	dryRun bool
 	allow  plan.Allowance
 	format string
 }
@@ -138,52 +147,69 @@ func (a *applier) bounded() (context.Context, context.CancelFunc) {
 // Somebody else may change a bundle between the guard's look at it and the write. So often it is looked at again.
 const looks = 5
 
-// apply makes one change, and prints it. A bundle is written only as the guard saw it.
+// apply makes one change, and prints it.
 func (a *applier) apply(ctx context.Context, ch change) (*unstructured.Unstructured, error) {
-	for look := 1; ; look++ {
-		applied, err := a.applyOnce(ctx, ch)
-		if isReason(err, metav1.StatusReasonConflict) && look < looks {
-			continue
-		}
-		return applied, err
-	}
-}
-
-func (a *applier) applyOnce(ctx context.Context, ch change) (*unstructured.Unstructured, error) {
-	current, err := a.current(ctx, ch)
+	w, err := a.write(ctx, ch)
 	if err != nil {
 		return nil, err
 	}
+	if err := a.print(ch, w); err != nil || a.dryRun || !ch.drops(w.before) {
+		return w.after, err
+	}
+	said := v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: ch.name, UID: w.after.GetUID(), Generation: w.after.GetGeneration()}}
+	return w.after, a.fleet.deleteAsSaid(ctx, &said, a.allow.Delete)
+}
+
+// written is what a change came to.
+type written struct {
+	before, after *unstructured.Unstructured // before is nil when it was not there
+	answer        []byte                     // after, as it came
+}
+
+// write makes one change. A bundle is written only as the guard saw it.
+func (a *applier) write(ctx context.Context, ch change) (written, error) {
+	for look := 1; ; look++ {
+		w, err := a.writeOnce(ctx, ch)
+		if isReason(err, metav1.StatusReasonConflict) && look < looks {
+			continue
+		}
+		return w, err
+	}
+}
+
+func (a *applier) writeOnce(ctx context.Context, ch change) (w written, err error) {
+	if w.before, err = a.current(ctx, ch); err != nil {
+		return w, err
+	}
 	object := (&unstructured.Unstructured{Object: ch.object}).DeepCopy()
 	ch.object = object.Object
-	if err := ch.complete(current); err != nil {
-		return nil, err
+	if err := ch.complete(w.before); err != nil {
+		return w, err
 	}
 	if ch.kind.name == "Bundle" {
-		if err := ch.guard(current, a.allow); err != nil {
-			return nil, err
+		if err := ch.guard(w.before, a.allow); err != nil {
+			return w, err
 		}
 		if a.allow.PlainSecrets {
 			ch.allowPlainSecrets()
 		}
-		if current != nil {
-			object.SetResourceVersion(current.GetResourceVersion())
-			object.SetUID(current.GetUID())
+		if w.before != nil {
+			object.SetResourceVersion(w.before.GetResourceVersion())
+			object.SetUID(w.before.GetUID())
 		}
 	}
 	body, err := object.MarshalJSON()
 	if err != nil {
-		return nil, fmt.Errorf("encode: %w", err)
+		return w, fmt.Errorf("encode: %w", err)
 	}
-	answer, err := a.fleet.write(ctx, a.patch(ch, body))
-	if err != nil {
-		return nil, err
+	if w.answer, err = a.fleet.write(ctx, a.patch(ch, body)); err != nil {
+		return w, err
 	}
-	applied := &unstructured.Unstructured{}
-	if err := applied.UnmarshalJSON(answer); err != nil { // keeps whole numbers whole, the generation among them
-		return nil, fmt.Errorf("read answer: %w", err)
+	w.after = &unstructured.Unstructured{}
+	if err := w.after.UnmarshalJSON(w.answer); err != nil { // keeps whole numbers whole, the generation among them
+		return w, fmt.Errorf("read answer: %w", err)
 	}
-	return applied, a.print(ch, current, applied, answer)
+	return w, nil
 }
 
 // current is the object as the fleet has it; nil when it does not. When that is not known the write finds out.
@@ -207,22 +233,22 @@ func (a *applier) patch(ch change, body []byte) request {
 	if a.c.Bool("force-conflicts") {
 		query.Set("force", "true")
 	}
-	if a.c.Bool("dry-run") {
+	if a.dryRun {
 		query.Set("dryRun", metav1.DryRunAll)
 	}
 	return request{verb: "PATCH", path: ch.kind.path(ch.name), query: query, body: body, bodyType: typeApply}
 }
 
-func (a *applier) print(ch change, before, after *unstructured.Unstructured, answer []byte) error {
+func (a *applier) print(ch change, w written) error {
 	if a.format != formatTable {
-		return printObject(a.c.App.Writer, a.format, ch.kind, answer)
+		return printObject(a.c.App.Writer, a.format, ch.kind, w.answer)
 	}
-	what := "applied at revision " + after.GetResourceVersion()
+	what := "applied at revision " + w.after.GetResourceVersion()
 	switch {
-	case a.c.Bool("dry-run"):
+	case a.dryRun:
 		what = "would be applied"
-	case before != nil && unchanged(before, after):
-		what = "unchanged at revision " + after.GetResourceVersion()
+	case w.before != nil && unchanged(w.before, w.after):
+		what = "unchanged at revision " + w.after.GetResourceVersion()
 	}
 	_, err := fmt.Fprintln(a.c.App.Writer, ch.title(), what)
 	return err

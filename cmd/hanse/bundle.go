@@ -228,6 +228,15 @@ func (c change) guard(current *unstructured.Unstructured, allow plan.Allowance) 
 	return out
 }
 
+// drops says that so much leaves a bundle that a person had to say so.
+func (c change) drops(current *unstructured.Unstructured) bool {
+	if c.kind.name != "Bundle" || current == nil {
+		return false
+	}
+	objections := plan.Guard(manifests(current.Object), manifests(c.object), plan.Allowance{PlainSecrets: true})
+	return slices.ContainsFunc(objections, func(o plan.Objection) bool { return o.Reason == plan.Drops })
+}
+
 // words adds to an objection where the objects stand.
 func (c change) words(o plan.Objection) string {
 	if o.Reason != plan.Twice || c.origins == nil {

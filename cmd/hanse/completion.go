@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 func completionVerb() *cli.Command {
@@ -82,6 +84,8 @@ func complete(c *cli.Context, words []string) []string {
 	}
 	var found []string
 	switch {
+	case verb != nil && len(before) > 0 && before[len(before)-1] == "--role":
+		found = []string{string(v1alpha1.RoleAdmin), string(v1alpha1.RoleOperator), string(v1alpha1.RoleViewer)}
 	case verb != nil && len(before) > 0 && before[len(before)-1] == "--cluster":
 		found = namesOf(c, mustKind("Cluster"))
 	case len(commands) > 0 && !isFlag(last):
@@ -107,7 +111,9 @@ func completeName(c *cli.Context, verb string, names []string) []string {
 		return []string{"bash", "fish", "zsh"}
 	case "remove", "lead", "resume":
 		return namesOf(c, mustKind("Cluster"))
-	case "get", "delete", "history", "rollback":
+	case "explain", "render":
+		return namesOf(c, mustKind("Bundle"))
+	case "get", "label", "delete", "history", "rollback":
 	default:
 		return nil
 	}

@@ -185,7 +185,7 @@ func (w *warner) HandleWarningHeader(code int, _ string, text string) {
 		w.said = map[string]bool{}
 	}
 	w.said[text] = true
-	fmt.Fprintln(w.to, "warning:", text)
+	fmt.Fprintln(w.to, escaped("warning: "+text))
 }
 
 // withTimeout bounds a verb by its --timeout; 0 is no bound.

@@ -38,10 +38,22 @@ func parseCredential(file string, text []byte) (credential, error) {
 	return c, nil
 }
 
-// makeCredential makes a key, has its pin written as a User, and keeps it in file. The key is on disk before the
-// fleet knows its pin, so that a repetition after any interruption goes on with the same key.
+// makeCredential makes an admin's key, has its pin written as a User, and keeps it in file.
 func (f *fleet) makeCredential(ctx context.Context, file, user string) (credential, error) {
 	draft := file + ".new"
+	pair, err := f.draftCredential(ctx, draft, user, v1alpha1.RoleAdmin)
+	if err != nil {
+		return pair, err
+	}
+	if err := os.Rename(draft, file); err != nil {
+		return pair, fmt.Errorf("keep key: %w", err)
+	}
+	return pair, nil
+}
+
+// draftCredential makes a key in the file draft, unless one is there, and has its pin written as a User. The key is on disk before
+// the fleet knows its pin, so that a repetition after any interruption goes on with the same key.
+func (f *fleet) draftCredential(ctx context.Context, draft, user string, role v1alpha1.Role) (credential, error) {
 	pair, err := readCredential(draft)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := agent.NewPerson(draft, user); err != nil {
@@ -52,17 +64,19 @@ func (f *fleet) makeCredential(ctx context.Context, file, user string) (credenti
 	if err != nil {
 		return pair, err
 	}
-	if err := f.createUser(ctx, user, pair); err != nil {
+	cert, err := parsed(pair)
+	if err != nil {
 		return pair, err
 	}
-	if err := os.Rename(draft, file); err != nil {
-		return pair, fmt.Errorf("keep key: %w", err)
+	if whose := cert.Subject.CommonName; whose != user {
+		return pair, &failure{code: exitError, why: fmt.Sprintf("the key in %s was made for %s, and is nobody else's", draft, whose),
+			hints: []hint{{"if that was never finished", "delete user " + whose + ", and remove the file"}}}
 	}
-	return pair, nil
+	return pair, f.createUser(ctx, user, role, pair)
 }
 
-// createUser lets the certificate in. One of the same name and pin is fine.
-func (f *fleet) createUser(ctx context.Context, name string, pair credential) error {
+// createUser lets the certificate in. One of the same name, pin and role is fine.
+func (f *fleet) createUser(ctx context.Context, name string, role v1alpha1.Role, pair credential) error {
 	pin, err := pinOf(pair)
 	if err != nil {
 		return err
@@ -70,7 +84,7 @@ func (f *fleet) createUser(ctx context.Context, name string, pair credential) er
 	body, err := json.Marshal(v1alpha1.User{
 		TypeMeta:   metav1.TypeMeta{APIVersion: apiVersion, Kind: "User"},
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec:       v1alpha1.UserSpec{Pin: pin, Role: v1alpha1.RoleAdmin},
+		Spec:       v1alpha1.UserSpec{Pin: pin, Role: role},
 	})
 	if err != nil {
 		return fmt.Errorf("encode user: %w", err)
@@ -84,18 +98,30 @@ func (f *fleet) createUser(ctx context.Context, name string, pair credential) er
 	if _, err := f.read(ctx, request{path: users.path(name)}, &there); err != nil {
 		return err
 	}
-	if there.Spec.Pin == pin {
+	switch {
+	case there.Spec.Pin == pin && there.Spec.Role == role:
 		return nil
+	case there.Spec.Pin == pin:
+		return &failure{code: exitError, why: fmt.Sprintf("user %s is there already, with this key and role %s", name, there.Spec.Role),
+			hints: []hint{{"if the role is to be another", "delete user " + name}}}
 	}
 	return &failure{code: exitError, why: "user " + name + " is there already, with another key",
 		hints: []hint{{"if nobody has that key any more", "delete user " + name}}}
 }
 
 func pinOf(pair credential) (string, error) {
+	cert, err := parsed(pair)
+	if err != nil {
+		return "", err
+	}
+	return v1alpha1.PinOf(cert.RawSubjectPublicKeyInfo), nil
+}
+
+func parsed(pair credential) (*x509.Certificate, error) {
 	block, _ := pem.Decode(pair.certificate)
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return "", fmt.Errorf("read certificate: %w", err)
+		return nil, fmt.Errorf("read certificate: %w", err)
 	}
-	return v1alpha1.PinOf(cert.RawSubjectPublicKeyInfo), nil
+	return cert, nil
 }

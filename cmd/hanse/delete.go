@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,9 +16,13 @@ func deleteVerb() *cli.Command {
 		Name:  "delete",
 		Usage: "delete objects of the fleet; a bundle is withdrawn from its clusters",
 		UsageText: `hanse delete KIND NAME…
-hanse delete KIND/NAME…`,
+hanse delete KIND/NAME…
+
+What a bundle has in clusters goes when a person has said so: with --yes, by typing its name, or later with
+rollout approve BUNDLE --deletions. Little goes at once: see spec.rollout.deletions of the Fleet.`,
 		Flags: append(connectionFlags(defaultTimeout),
 			&cli.BoolFlag{Name: "wait", Usage: "wait until every cluster has withdrawn it; --timeout is then 5m by default"},
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "a bundle's objects may go from its clusters; do not ask"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "let the member check it, and change nothing"},
 			&cli.BoolFlag{Name: "ignore-not-found", Usage: "what is not there is deleted"},
 		),
@@ -51,6 +57,12 @@ func deleteAction(c *cli.Context) error {
 
 func deleteOne(ctx context.Context, c *cli.Context, f *fleet, k kind, name string) error {
 	begun := time.Now()
+	bundle := k.name == "Bundle" && !c.Bool("dry-run")
+	if bundle && !c.Bool("yes") && isTerminal(c.App.Reader) {
+		if err := typedName(c, "this deletes all that bundle "+name+" has in its clusters", name); err != nil {
+			return err
+		}
+	}
 	r := request{verb: "DELETE", path: k.path(name)}
 	if c.Bool("dry-run") {
 		r.query = map[string][]string{"dryRun": {"All"}}
@@ -67,10 +79,34 @@ func deleteOne(ctx context.Context, c *cli.Context, f *fleet, k kind, name strin
 		what = "would be deleted"
 	}
 	fmt.Fprintln(c.App.Writer, k.singular(), name, what)
-	if !c.Bool("wait") || c.Bool("dry-run") || k.name != "Bundle" {
+	if !bundle {
 		return nil
 	}
+	err = f.withdrawAsSaid(ctx, name, uidIn(body), c.Bool("yes") || isTerminal(c.App.Reader))
+	if held := (*failure)(nil); !c.Bool("wait") && errors.As(err, &held) && held.code == exitDiffers {
+		held.print(c.App) // the bundle is deleted all the same
+		return nil
+	}
+	if err != nil || !c.Bool("wait") {
+		return err
+	}
 	return f.reach(ctx, c.App.ErrWriter, begun, []goal{{bundle: name}})
+}
+
+// uidIn is of what an answer to a deletion tells.
+func uidIn(body []byte) string {
+	var answer struct {
+		Metadata struct {
+			UID string `json:"uid"`
+		} `json:"metadata"`
+		Details struct {
+			UID string `json:"uid"`
+		} `json:"details"`
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		return ""
+	}
+	return cmp.Or(answer.Metadata.UID, answer.Details.UID)
 }
 
 // atRevision is " at revision 812" when the answer to a deletion says so.

@@ -21,6 +21,15 @@ func escaped(s string) string {
 	return b.String() + visible(s[from:])
 }
 
+// escapedLines is a text of several lines, each escaped.
+func escapedLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = escaped(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
 func visible(s string) string {
 	if strings.IndexFunc(s, unseen) < 0 {
 		return s

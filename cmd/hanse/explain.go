@@ -13,6 +13,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // The types of causes by which a member says what a refused write means.
@@ -87,8 +88,10 @@ func (f *fleet) unreachable(dial *net.OpError) error {
 
 // refused is what the API said no to.
 func refused(status metav1.Status, err error) error {
-	out := &failure{code: exitError, why: strings.TrimSpace(status.Message), reason: status.Reason}
+	out := &failure{code: exitError, why: plainly(status), reason: status.Reason}
 	switch {
+	case apierrors.IsInvalid(err) && status.Details != nil && len(status.Details.Causes) > 0:
+		out.why, out.hints = invalid(status.Details.Causes)
 	case apierrors.IsNotFound(err) && status.Details != nil && status.Details.Name != "":
 		out.why = "not found"
 		out.hints = []hint{{"see what there is", "get " + status.Details.Kind}}
@@ -103,6 +106,31 @@ func refused(status metav1.Status, err error) error {
 		out.why = "too large: " + out.why
 	}
 	return out
+}
+
+// plainly is what the API says, without the name of the object: the verb has told it.
+func plainly(status metav1.Status) string {
+	said := strings.TrimSpace(status.Message)
+	if d := status.Details; d != nil {
+		said = strings.TrimPrefix(said, fmt.Sprintf("%s %q is forbidden: ", schema.GroupKind{Group: d.Group, Kind: d.Kind}.String(), d.Name))
+	}
+	return said
+}
+
+// invalid is what is wrong with an object, a field a line.
+func invalid(causes []metav1.StatusCause) (first string, others []hint) {
+	for i, c := range causes {
+		said := c.Message
+		if c.Field != "" {
+			said = c.Field + ": " + said
+		}
+		if i == 0 {
+			first = said
+			continue
+		}
+		others = append(others, hint{words: said})
+	}
+	return first, others
 }
 
 // fieldConflicts says which fields somebody else has set, and who; empty when that is not what the conflict is.

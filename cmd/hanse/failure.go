@@ -90,11 +90,16 @@ func report(app *cli.App, err error) int {
 	if f.Error() == "" { // said already
 		return f.code
 	}
-	fmt.Fprintf(app.ErrWriter, "%s: %s\n", app.Name, f.Error())
-	for _, h := range f.hints {
-		fmt.Fprintln(app.ErrWriter, "  "+h.line(app.Name))
-	}
+	f.print(app)
 	return f.code
+}
+
+// print says what it is, a hint a line.
+func (f *failure) print(app *cli.App) {
+	fmt.Fprintln(app.ErrWriter, escapedLines(app.Name+": "+f.Error()))
+	for _, h := range f.hints {
+		fmt.Fprintln(app.ErrWriter, escapedLines("  "+h.line(app.Name)))
+	}
 }
 
 func (h hint) line(program string) string {

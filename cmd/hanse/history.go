@@ -24,9 +24,11 @@ func historyVerb() *cli.Command {
 		UsageText: `hanse history                              of all that people change, the newest first
 hanse history KIND/NAME                    of one object
 hanse history KIND/NAME --diff 811..815    what is different at 815 from 811
-hanse history KIND/NAME --diff 811         what is different now`,
+hanse history KIND/NAME --diff 811         what is different now
+hanse history KIND/NAME --forget 811..815  strike off how it was then, for good; that it was changed stays`,
 		Flags: append(connectionFlags(defaultTimeout),
 			&cli.StringFlag{Name: "diff", Usage: "REVISIONS to compare, A..B; without B, with what is there now"},
+			&cli.StringFlag{Name: "forget", Usage: "REVISIONS A..B, or one, at which how it was is forgotten for good"},
 			&cli.IntFlag{Name: "limit", Value: historyShown, Usage: "show so MANY at most, 0 for all"},
 			outputFlag(formatTable, formatWide, formatJSON, formatYAML),
 		),
@@ -41,12 +43,9 @@ func historyAction(c *cli.Context) error {
 	}
 	doing := strings.TrimRight("history "+k.singular()+" "+name, " ")
 	format, err := outputFormat(c, formatTable, formatWide, formatJSON, formatYAML)
-	if err == nil && c.IsSet("diff") && name == "" {
-		err = usage("--diff of which object?", hint{"for example", "history bundle/shop --diff 811..815"})
-	}
 	var from, to uint64
-	if err == nil && c.IsSet("diff") {
-		from, to, err = revisions(c.String("diff"))
+	if err == nil {
+		from, to, err = historyRange(c, name)
 	}
 	if err != nil {
 		return during(doing, err)
@@ -62,10 +61,28 @@ func historyAction(c *cli.Context) error {
 	case err != nil:
 	case c.IsSet("diff"):
 		err = past.printDiff(ctx, c, from, to)
+	case c.IsSet("forget"):
+		err = past.forget(ctx, c, from, to)
 	default:
 		err = past.print(c, format)
 	}
 	return during(doing, err)
+}
+
+// historyRange are the revisions of --diff or --forget.
+func historyRange(c *cli.Context, name string) (from, to uint64, err error) {
+	for flag, read := range map[string]func(string) (uint64, uint64, error){"diff": revisions, "forget": toForget} {
+		if c.IsSet(flag) && name == "" {
+			return 0, 0, usage("--"+flag+" of which object?", hint{"for example", "history bundle/shop --" + flag + " 811..815"})
+		}
+		if c.IsSet(flag) {
+			from, to, err = read(c.String(flag))
+		}
+	}
+	if c.IsSet("diff") && c.IsSet("forget") {
+		err = usage("--diff or --forget: one at a time")
+	}
+	return from, to, err
 }
 
 // oneOrAll reads KIND/NAME, KIND NAME, KIND, or nothing.
@@ -106,8 +123,7 @@ func revision(text string) (uint64, error) {
 
 // print shows the changes, the newest first.
 func (p *past) print(c *cli.Context, format string) error {
-	shown := slices.Clone(p.changes)
-	slices.Reverse(shown)
+	shown := slices.SortedFunc(slices.Values(slices.Concat(p.changes, p.strikes)), func(a, b v1alpha1.Change) int { return byRevision(b, a) })
 	limit := c.Int("limit")
 	if limit <= 0 {
 		limit = len(shown)
@@ -146,11 +162,12 @@ func (p *past) lines(shown []v1alpha1.Change, left int, wide bool) [][]string {
 	}
 	lines, persons := [][]string{head}, namesakesOf(shown)
 	for _, c := range shown {
-		line := []string{c.ResourceVersion, when(c.CreationTimestamp.Time, wide), persons.called(c.Spec), c.Spec.Through, strings.ToLower(string(c.Spec.Verb))}
+		verb, object, what := p.told(c)
+		line := []string{c.ResourceVersion, when(c.CreationTimestamp.Time, wide), persons.called(c.Spec), c.Spec.Through, verb}
 		if p.name == "" {
-			line = append(line, c.Spec.Resource+"/"+c.Spec.Name)
+			line = append(line, object)
 		}
-		line = append(line, dash(strings.Join(c.Spec.Fields, ", ")))
+		line = append(line, what)
 		if wide {
 			line = append(line, dash(c.Spec.SourceIP), dash(c.Spec.UserAgent), dash(strings.Join(c.Spec.Groups, ",")))
 		}
@@ -160,6 +177,14 @@ func (p *past) lines(shown []v1alpha1.Change, left int, wide bool) [][]string {
 		lines = append(lines, []string{strconv.FormatInt(oldest.Since, 10), "–", "–", "–", "–", "as it was before"})
 	}
 	return lines
+}
+
+// different is what a change made different. Of a token, a few letters find its own change.
+func different(c v1alpha1.ChangeSpec) string {
+	if c.Token != "" {
+		return fmt.Sprintf("joined with token %.8s", c.Token)
+	}
+	return strings.Join(c.Fields, ", ")
 }
 
 // namesakes are the uids that a name had.
@@ -185,8 +210,8 @@ func (n namesakes) called(c v1alpha1.ChangeSpec) string {
 
 // when is a time for people: how long ago within a day, exactly otherwise.
 func when(t time.Time, exact bool) string {
-	if ago := time.Since(t); !exact && ago < 24*time.Hour {
-		return span(max(0, ago.Round(time.Second))) + " ago"
+	if past := time.Since(t); !exact && past < 24*time.Hour {
+		return howLongAgo(past.Round(time.Second))
 	}
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }

@@ -6,8 +6,10 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 func initVerb() *cli.Command {
@@ -20,6 +22,8 @@ func initVerb() *cli.Command {
 			&cli.StringFlag{Name: "cluster", Usage: "this cluster's NAME"},
 			&cli.StringFlag{Name: "region", Usage: "REGION that the cluster dies with"},
 			&cli.StringFlag{Name: "zone", Usage: "ZONE of the region"},
+			&cli.DurationFlag{Name: "soak", Value: v1alpha1.DefaultSoak, Usage: "how LONG a region is healthy with a change before the next one gets it"},
+			&cli.IntFlag{Name: "max-domains", Value: v1alpha1.DefaultMaxDomains, Usage: "in how MANY regions changes may be at a time"},
 			dataDirFlag(),
 		}, addressFlags()...),
 		Action: initAction,
@@ -53,6 +57,13 @@ func initAction(c *cli.Context) error {
 	o := agent.InitOptions{
 		DataDir: dataDir(c), Fleet: c.String("fleet"), Cluster: c.String("cluster"),
 		Region: c.String("region"), Zone: c.String("zone"), Addresses: addresses(c),
+	}
+	if c.IsSet("soak") || c.IsSet("max-domains") {
+		o.Rollout = &v1alpha1.FleetRollout{Soak: &metav1.Duration{Duration: c.Duration("soak")}, MaxDomains: int32(c.Int("max-domains"))}
+		wanted := &v1alpha1.Fleet{ObjectMeta: metav1.ObjectMeta{Name: o.Fleet}, Spec: v1alpha1.FleetSpec{Voters: v1alpha1.DefaultVoters, Rollout: o.Rollout}}
+		if errs := v1alpha1.ValidateFleet(wanted, o.Fleet); len(errs) > 0 {
+			return during("init", usage(errs.ToAggregate().Error()))
+		}
 	}
 	result, err := agent.Init(o)
 	if err != nil {

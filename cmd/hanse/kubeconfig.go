@@ -48,7 +48,7 @@ func kubeconfigAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
-	text, err := clientcmd.Write(kubeconfigOf(members, credential))
+	text, err := clientcmd.Write(kubeconfigOf(members, "admin", credential))
 	if err != nil {
 		return during(doing, fmt.Errorf("encode: %w", err))
 	}
@@ -57,9 +57,9 @@ func kubeconfigAction(c *cli.Context) error {
 }
 
 // kubeconfigOf has a context for every member, named as its cluster; the member asked is the current one.
-func kubeconfigOf(members v1alpha1.MemberList, user *clientcmdapi.AuthInfo) clientcmdapi.Config {
+func kubeconfigOf(members v1alpha1.MemberList, name string, user *clientcmdapi.AuthInfo) clientcmdapi.Config {
 	config := *clientcmdapi.NewConfig()
-	who := "admin@" + members.Fleet
+	who := name + "@" + members.Fleet
 	config.AuthInfos[who] = user
 	config.CurrentContext = members.Member
 	for _, m := range members.Members {

@@ -56,7 +56,7 @@ func (r *reach) open(ctx context.Context, cluster string) (*line, error) {
 	}
 	return &line{
 		Config: &rest.Config{
-			Host: "https://" + r.members.ServerName + strings.TrimSuffix(v1alpha1.PathCluster, "/"), Transport: carrier,
+			Host: "https://" + r.members.ServerName + strings.TrimSuffix(v1alpha1.PathCluster, "/"), Transport: introduced{carrier},
 			UserAgent: "hanse", QPS: -1, WarningHandler: rest.NoWarnings{}, ContentConfig: rest.ContentConfig{NegotiatedSerializer: statusOnly()},
 		},
 		hangUp: func() { carrier.CloseIdleConnections(); end() },

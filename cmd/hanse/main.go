@@ -65,9 +65,10 @@ func newApp(name string, in io.Reader, out, talk io.Writer) *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {}, // report does it
 		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return usage(err.Error()) },
 		Commands: verbs(
-			initVerb(), tokenVerb(), joinVerb(), agentVerb(),
-			applyVerb(), getVerb(), deleteVerb(), statusVerb(), leadVerb(), removeVerb(), logsVerb(), kubectlVerb(),
-			historyVerb(), rollbackVerb(),
+			initVerb(), tokenVerb(), joinVerb(), agentVerb(), userVerb(),
+			applyVerb(), diffVerb(), driftVerb(), getVerb(), labelVerb(), deleteVerb(), statusVerb(), leadVerb(), removeVerb(), logsVerb(), kubectlVerb(),
+			rolloutVerb(), freezeVerb(), unfreezeVerb(), suspendVerb(), unsuspendVerb(),
+			historyVerb(), rollbackVerb(), explainVerb(), renderVerb(),
 			backupVerb(), restoreVerb(), recoverVerb(), resumeVerb(),
 			kubeconfigVerb(), credentialVerb(), versionVerb(), completionVerb(), completeVerb(), helpVerb(),
 		),

@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-
+	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,17 +19,19 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/render"
 )
 
 // member is a stand-in for a member of a fleet of three clusters: as much of the API as the verbs use, and the
 // faults that they must tell apart.
 type member struct {
 	mu       sync.Mutex
-	mode     string            // ok, noquorum, uncertain, hang, deaf, votes
+	mode     string            // ok, noquorum, uncertain, hang, deaf, votes, asks (before what is deleted goes)
 	clusters map[string]string // name → ready, refuses, silent, away
 	objects  map[string]map[string]any
 	works    map[string]v1alpha1.Work
 	revision int
+	looks    int           // at a member that starts
 	changed  chan struct{} // closed and replaced at every change
 	stop     chan struct{}
 	asked    []string // what came in, for scripts to look at
@@ -145,7 +148,10 @@ func (m *member) fault(w http.ResponseWriter, r *http.Request, mode string) bool
 	case "hang":
 		m.hang(r)
 	case "forbidden":
-		refuse(w, 403, "Forbidden", `user "eve" with role Viewer may not do this`, nil)
+		refuse(w, 403, "Forbidden", `bundles.fleet.hanse.dev "shop" is forbidden: user "eve" with role Viewer may not do this`, &metav1.StatusDetails{Group: group, Kind: "bundles", Name: "shop"})
+	case "invalid":
+		refuse(w, 422, "Invalid", `Bundle.fleet.hanse.dev "shop" is invalid: [spec.drift: Unsupported value: "No", spec.rollout.soak: Invalid value: "-5s"]`, &metav1.StatusDetails{Causes: []metav1.StatusCause{
+			{Field: "spec.drift", Message: `Unsupported value: "No"`}, {Field: "spec.rollout.soak", Message: `Invalid value: "-5s"`}}})
 	case "taken":
 		refuse(w, 409, "Conflict", "Apply failed with 1 conflict", &metav1.StatusDetails{Causes: []metav1.StatusCause{
 			{Type: metav1.CauseTypeFieldManagerConflict, Message: `conflict with "kubectl"`, Field: ".spec.placement.clusterSelector"}}})
@@ -180,7 +186,12 @@ func (m *member) serveObject(w http.ResponseWriter, r *http.Request, name string
 		}
 		m.put(name, object, nil)
 		answer(w, 201, m.objects[name])
-	case r.Method == "PATCH" && r.Header.Get("Content-Type") == typeMerge:
+	case r.Method == "PATCH" && plural == "rollouts":
+		m.order(w, r, old)
+	case r.Method == "PATCH" && r.Header.Get("Content-Type") == typeMerge && old != nil:
+		if m.relabel(w, r, old) {
+			return
+		}
 		m.revision++
 		old["spec"].(map[string]any)["voting"] = "Never"
 		old["metadata"].(map[string]any)["generation"] = float64(2)
@@ -205,6 +216,47 @@ func (m *member) serveObject(w http.ResponseWriter, r *http.Request, name string
 		old["metadata"].(map[string]any)["resourceVersion"] = strconv.Itoa(m.revision)
 		answer(w, 200, old)
 	}
+}
+
+// relabel merges labels; false when the patch has none.
+func (m *member) relabel(w http.ResponseWriter, r *http.Request, old map[string]any) bool {
+	var patch metav1.PartialObjectMetadata
+	var said struct {
+		Metadata struct {
+			Labels map[string]*string `json:"labels"`
+		} `json:"metadata"`
+	}
+	body, _ := io.ReadAll(r.Body)
+	if json.Unmarshal(body, &patch) != nil || json.Unmarshal(body, &said) != nil || said.Metadata.Labels == nil {
+		return false
+	}
+	metadata := old["metadata"].(map[string]any)
+	if m.mode == "raced" { // somebody else was quicker, once
+		m.mode = "ok"
+		m.revision++
+		metadata["resourceVersion"], metadata["labels"] = strconv.Itoa(m.revision), map[string]any{"tier": "edge"}
+	}
+	if patch.ResourceVersion != metadata["resourceVersion"] {
+		refuse(w, 409, "Conflict", "the object has been modified", nil)
+		return true
+	}
+	labels := maps.Clone(metadata["labels"].(map[string]any))
+	for key, value := range said.Metadata.Labels {
+		if delete(labels, key); value != nil {
+			labels[key] = *value
+		}
+	}
+	dressed := maps.Clone(old)
+	metadata = maps.Clone(metadata)
+	metadata["labels"] = labels
+	dressed["metadata"] = metadata
+	if r.URL.Query().Get("dryRun") == "" {
+		m.revision++
+		metadata["resourceVersion"] = strconv.Itoa(m.revision)
+		m.objects["clusters/"+nameOf(old)] = dressed
+	}
+	answer(w, 200, dressed)
+	return true
 }
 
 func (m *member) list(w http.ResponseWriter, r *http.Request, plural string) {
@@ -263,11 +315,13 @@ func (m *member) patch(w http.ResponseWriter, r *http.Request, name string, old 
 		refuse(w, 409, "Conflict", "the object has been modified", nil)
 		return
 	}
-	if old != nil && same(object["spec"], old["spec"]) || r.URL.Query().Get("dryRun") != "" {
-		if old == nil {
-			old = object
-		}
+	if old != nil && same(object["spec"], old["spec"]) {
 		answer(w, 200, old)
+		return
+	}
+	if r.URL.Query().Get("dryRun") != "" {
+		m.dress(object, old)
+		answer(w, 200, object)
 		return
 	}
 	m.put(name, object, old)
@@ -292,6 +346,12 @@ func same(a, b any) bool {
 
 func (m *member) put(name string, object, old map[string]any) {
 	m.revision++
+	m.dress(object, old)
+	m.objects[name] = object
+}
+
+// dress gives an object what only the API sets.
+func (m *member) dress(object, old map[string]any) {
 	metadata := object["metadata"].(map[string]any)
 	metadata["resourceVersion"] = strconv.Itoa(m.revision)
 	metadata["uid"], metadata["generation"] = "0123456789", float64(1)
@@ -299,7 +359,6 @@ func (m *member) put(name string, object, old map[string]any) {
 	if old != nil {
 		metadata["generation"] = old["metadata"].(map[string]any)["generation"].(float64) + 1
 	}
-	m.objects[name] = object
 }
 
 // roll lets every cluster do with a bundle what it does.
@@ -308,6 +367,12 @@ func (m *member) roll(bundle string) {
 	if err := fromMap(m.objects["bundles/"+bundle], &b); err != nil {
 		panic(err)
 	}
+	content, err := toMap(v1alpha1.BundleRevisionSpec{BundleContent: b.Spec.BundleContent})
+	if err != nil {
+		panic(err)
+	}
+	revision := v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation)
+	m.objects["bundlerevisions/"+revision] = map[string]any{"metadata": map[string]any{"name": revision}, "spec": content}
 	var clusters []v1alpha1.Cluster
 	for name := range m.clusters {
 		c := v1alpha1.Cluster{}
@@ -316,25 +381,46 @@ func (m *member) roll(bundle string) {
 		}
 		clusters = append(clusters, c)
 	}
-	picked, err := plan.Place(b.Spec.Placement, clusters)
+	placed, err := plan.Place(b.Spec.Placement, plan.Ground{Clusters: clusters})
 	if err != nil {
 		panic(err)
 	}
 	for name, doing := range m.clusters {
 		key := v1alpha1.WorkName(bundle, name)
-		if !slices.Contains(picked, name) {
+		if !slices.Contains(placed.Picked, name) {
 			delete(m.works, key)
 			continue
 		}
 		m.works[key] = m.workIn(name, doing, b)
 	}
+	m.rolled(bundle, v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation), b.Generation)
 	m.touch()
+}
+
+// rolled leaves the rollout of a change, which has ended.
+func (m *member) rolled(bundle, revision string, generation int64) {
+	r := v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Name: bundle}}
+	r.Spec = v1alpha1.RolloutSpec{Bundle: bundle, BundleUID: "0123456789", Revision: revision, Generation: generation}
+	r.Status.Phase = v1alpha1.RolloutComplete
+	object, err := toMap(r)
+	if err != nil {
+		panic(err)
+	}
+	m.objects["rollouts/"+bundle] = object
 }
 
 func (m *member) workIn(cluster, doing string, b v1alpha1.Bundle) v1alpha1.Work {
 	revision := v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation)
 	w := v1alpha1.Work{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.WorkName(b.Name, cluster)}}
 	w.Spec = v1alpha1.WorkSpec{Bundle: b.Name, Cluster: cluster, Wanted: revision}
+	var c v1alpha1.Cluster
+	if err := fromMap(m.objects["clusters/"+cluster], &c); err != nil {
+		panic(err)
+	}
+	w.Spec.Frozen = render.Freeze(b.Spec.BundleContent, &c, v1alpha1.ClusterMetricsStatus{})
+	if len(b.Spec.Division) > 0 { // its turn has not come, so it is rendered as it would be now
+		return w
+	}
 	switch doing {
 	case "ready":
 		w.Spec.Granted = revision
@@ -354,12 +440,17 @@ func (m *member) workIn(cluster, doing string, b v1alpha1.Bundle) v1alpha1.Work 
 func (m *member) withdraw(bundle string) {
 	for name, doing := range m.clusters {
 		key := v1alpha1.WorkName(bundle, name)
-		if doing == "ready" {
+		if doing == "ready" && m.mode != "asks" {
 			delete(m.works, key)
 		} else if w, ok := m.works[key]; ok {
 			w.Spec.Wanted, w.Spec.Granted = "", ""
 			m.works[key] = w
 		}
+	}
+	m.rolled(bundle, "", 0)
+	if m.mode == "asks" {
+		m.objects["rollouts/"+bundle]["status"] = map[string]any{"phase": "Progressing", "message": "nothing is granted: a person is asked", "deletions": map[string]any{
+			"objects": 6, "of": 6, "reason": "2 of 2 objects go in fra, more than 20%", "clusters": []any{map[string]any{"name": "fra", "objects": 2, "withdrawn": true}}}}
 	}
 	m.touch()
 }
@@ -374,6 +465,14 @@ func (m *member) serveWorks(w http.ResponseWriter, r *http.Request) {
 		return all, m.changed
 	}
 	all, changed := list()
+	if name, ok := strings.CutPrefix(r.URL.Path, apiPath+"works/"); ok {
+		if i := slices.IndexFunc(all, func(w v1alpha1.Work) bool { return w.Name == name }); i >= 0 {
+			answer(w, 200, all[i])
+		} else {
+			refuse(w, 404, "NotFound", name+" not found", nil)
+		}
+		return
+	}
 	if r.URL.Query().Get("watch") == "" {
 		answer(w, 200, v1alpha1.WorkList{ListMeta: metav1.ListMeta{ResourceVersion: "7"}, Items: all})
 		return
@@ -400,6 +499,11 @@ func (m *member) fleetStatus() v1alpha1.FleetStatus {
 			c.Reachable, c.LastSeen = false, &lost
 		}
 		s.Clusters = append(s.Clusters, c)
+	}
+	if m.mode == "starting" { // it has found the others at the third look
+		m.looks++
+		s.Starting = m.looks < 3
+		s.Quorum.Have = !s.Starting
 	}
 	if m.mode == "noquorum" {
 		s.Leader, s.RegionsYouCanLose = "", []string{}

@@ -26,9 +26,12 @@ type past struct {
 	// at is the revision that the fleet was at when it was asked.
 	at      uint64
 	changes []v1alpha1.Change // oldest first
+	// strikes are the changes that struck off what was before one of those, oldest first.
+	strikes []v1alpha1.Change
 }
 
 func (f *fleet) past(ctx context.Context, k kind, name string) (*past, error) {
+	p := &past{fleet: f, kind: k, name: name}
 	var fields []string
 	if k.plural != "" {
 		fields = append(fields, "spec.resource="+k.plural)
@@ -36,15 +39,38 @@ func (f *fleet) past(ctx context.Context, k kind, name string) (*past, error) {
 	if name != "" {
 		fields = append(fields, "spec.name="+name)
 	}
+	all, at, err := f.changes(ctx, fields...)
+	if err != nil {
+		return nil, err
+	}
+	p.at = at
+	for _, c := range all {
+		if c.Spec.Resource == keyed {
+			p.strikes = append(p.strikes, c)
+		} else {
+			p.changes = append(p.changes, c)
+		}
+	}
+	if len(fields) > 0 && len(p.changes) > 0 {
+		if all, _, err = f.changes(ctx, "spec.resource="+keyed); err != nil {
+			return nil, err
+		}
+		p.strikes = slices.DeleteFunc(all, func(s v1alpha1.Change) bool {
+			return !slices.ContainsFunc(p.changes, func(c v1alpha1.Change) bool { return c.Name == s.Spec.Name })
+		})
+	}
+	return p, nil
+}
+
+// changes are those that the fields select, oldest first, and the revision that the fleet was at when it was asked.
+func (f *fleet) changes(ctx context.Context, fields ...string) (changes []v1alpha1.Change, at uint64, err error) {
 	var list v1alpha1.ChangeList
 	r := request{path: mustKind("Change").path(), query: url.Values{"fieldSelector": {strings.Join(fields, ",")}}}
 	if _, err := f.read(ctx, r, &list); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	slices.SortFunc(list.Items, func(a, b v1alpha1.Change) int {
-		return cmp.Compare(number(a.ResourceVersion), number(b.ResourceVersion))
-	})
-	return &past{fleet: f, kind: k, name: name, at: number(list.ResourceVersion), changes: list.Items}, nil
+	slices.SortFunc(list.Items, byRevision)
+	return list.Items, number(list.ResourceVersion), nil
 }
 
 // number is a resourceVersion of a member, which is the fleet's revision.
@@ -154,6 +180,9 @@ func (p *past) unsure(revision uint64, i int) error {
 
 // struckOff refuses a revision that the change at i replaced: that it did is remembered, and what was there no longer.
 func (p *past) struckOff(revision uint64, i int) error {
+	if s := p.strikeOf(p.changes[i]); s != nil {
+		return &failure{code: exitError, why: fmt.Sprintf("how it was at %d is forgotten: %s struck it off at %s", revision, who(s.Spec), s.ResourceVersion), hints: []hint{p.seeWhatIs()}}
+	}
 	return &failure{code: exitError, why: fmt.Sprintf("how it was at %d is not remembered any more, only that %s changed it at %s",
 		revision, who(p.changes[i].Spec), p.changes[i].ResourceVersion), hints: []hint{p.seeWhatIs()}}
 }
@@ -163,7 +192,12 @@ func (p *past) seeWhatIs() hint {
 }
 
 // who did it: a member in its own name has none.
-func who(c v1alpha1.ChangeSpec) string { return cmp.Or(c.By, "the member of "+c.Through) }
+func who(c v1alpha1.ChangeSpec) string {
+	if c.By == "" && c.Through == "" {
+		return "–" // who made a token is forgotten before whom it let in
+	}
+	return cmp.Or(c.By, "the member of "+c.Through)
+}
 
 // forgotten says which revisions are remembered.
 func (p *past) forgotten(revision uint64) error {

@@ -88,9 +88,17 @@ func (r *reach) dial(ctx context.Context, cluster string) (net.Conn, error) {
 	}
 	conn.Close()
 	if ctx.Err() != nil {
-		err = fmt.Errorf("%s found no way to %s in time; hanse status says whom it reaches", r.members.Member, cluster)
+		err = fmt.Errorf("%s found no way to %s in time", r.members.Member, cluster)
 	}
-	return nil, err
+	return nil, noWay(cluster, err)
+}
+
+// noWay says what to do when a cluster's member is not reached: what runs there goes on, and the fleet knows how it was.
+func noWay(cluster string, err error) error {
+	return &failure{code: exitError, why: err.Error(), hints: []hint{
+		{"see which members are heard", "status"},
+		{"see what was last known of " + cluster, "get works -l " + v1alpha1.LabelCluster + "=" + cluster + " -o wide"},
+	}}
 }
 
 // ask asks for a tunnel, and reads the answer.

@@ -107,7 +107,21 @@ func TestTheWayToAClusterIsThroughTheMemberAndNoProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer line.hangUp()
-	if carrier, ok := line.Transport.(*http.Transport); !ok || carrier.Proxy != nil {
+	if carrier, ok := line.Transport.(introduced).RoundTripper.(*http.Transport); !ok || carrier.Proxy != nil {
 		t.Error("a proxy would be asked")
+	}
+}
+
+// What a dead cluster had is known all the same.
+func TestWhoDoesNotReachAClusterIsToldWhatToDo(t *testing.T) {
+	f := newFar(t, 2)
+	f.most = 0 // no way leads anywhere
+	t.Setenv("KUBECTL", "true")
+	for _, args := range [][]string{{"logs", "--cluster", "c01", "web"}, {"kubectl", "--cluster", "c01", "--", "get", "pods"}} {
+		got := f.hanse(t.Context(), args...)
+		if got.code != exitError || !strings.Contains(got.talk, "\n  see which members are heard: hanse status\n") ||
+			!strings.Contains(got.talk, "\n  see what was last known of c01: hanse get works -l fleet.hanse.dev/cluster=c01 -o wide\n") {
+			t.Errorf("%s: %+v", args[0], got)
+		}
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
-
-	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // removeTimeout lets a voter's place be taken, also while another one is about to be judged dead.
@@ -56,19 +54,24 @@ func removeAction(c *cli.Context) error {
 	}
 	fmt.Fprintf(c.App.Writer, "cluster %s removed%s\n", name, atRevision(body))
 	fmt.Fprintln(c.App.ErrWriter, "its member is cut off everywhere; what runs in the cluster goes on, and nothing of the fleet's repairs it any more")
-	fmt.Fprintln(c.App.ErrWriter, "a member that is dead takes the fleet's API out of its cluster when it is started once more; should it never be, there: kubectl delete apiservice v1alpha1."+v1alpha1.GroupName)
+	fmt.Fprintln(c.App.ErrWriter, "should its member be dead, the fleet's API is taken out of the cluster within five minutes, and the rest when the member is started once more")
 	return nil
 }
 
 // confirm lets a person at a terminal type the name; a script must say --yes.
 func confirm(c *cli.Context, name string) error {
+	return typedName(c, fmt.Sprintf("this cuts %s off at once; to come back it needs a new token and a fresh data directory", name), name)
+}
+
+// typedName warns a person, who must type a name; a script must say --yes.
+func typedName(c *cli.Context, warning, name string) error {
 	if c.Bool("yes") {
 		return nil
 	}
 	if !isTerminal(c.App.Reader) {
 		return usage("this cannot be undone, and nobody is there to ask: say --yes")
 	}
-	fmt.Fprintf(c.App.ErrWriter, "this cuts %s off at once; to come back it needs a new token and a fresh data directory\ntype its name: ", name)
+	fmt.Fprintf(c.App.ErrWriter, "%s\ntype its name: ", warning)
 	typed, _ := bufio.NewReader(c.App.Reader).ReadString('\n')
 	if strings.TrimSpace(typed) != name {
 		return &failure{code: exitError, why: "another name was typed; nothing was done"}

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	cluster NAME DOES          what a cluster does with bundles: ready, refuses, silent, away
 //	binary FILE                make a file that is no text
 //	person FILE                make a key and a certificate
+//	rollout FILE               what the member has of a rollout from now on
 //	asked TEXT                 the member was asked something with TEXT in it
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -60,9 +61,10 @@ func TestScripts(t *testing.T) {
 				defer m.mu.Unlock()
 				m.clusters[args[0]] = args[1]
 			},
-			"asked": asked,
+			"asked":   asked,
+			"rollout": rolloutIs,
 			"person": func(ts *testscript.TestScript, _ bool, args []string) {
-				ts.Check(agent.NewPerson(ts.MkAbs(args[0]), "nobody"))
+				ts.Check(agent.NewPerson(ts.MkAbs(args[0]), args[1]))
 			},
 			"binary": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte{0x7f, 'E', 'L', 'F', 0, 1, 2, 0xff}, 0o600))
@@ -135,7 +137,7 @@ func ports(ts *testscript.TestScript, _ bool, names []string) {
 
 func systemdHears(ts *testscript.TestScript, _ bool, args []string) {
 	conn := ts.Value("systemd").(*net.UnixConn)
-	ts.Check(conn.SetReadDeadline(time.Now().Add(30 * time.Second)))
+	ts.Check(conn.SetReadDeadline(time.Now().Add(2 * time.Minute)))
 	buf := make([]byte, 1024)
 	for {
 		n, err := conn.Read(buf)
@@ -203,7 +205,7 @@ func sees(ts *testscript.TestScript, _ bool, args []string) {
 func untilTrue(ts *testscript.TestScript, holds func() bool) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-tick.C {
 		if holds() {
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ func statusAction(c *cli.Context) error {
 	}
 	ctx, cancel := withTimeout(c)
 	defer cancel()
-	text, now, err := f.status(ctx, c, format)
+	text, now, err := f.statusOnceStarted(ctx, c, format)
 	if err != nil {
 		return during("status", err)
 	}
@@ -57,6 +58,25 @@ func statusAction(c *cli.Context) error {
 		return &failure{code: exitDiffers} // the answer says it
 	}
 	return nil
+}
+
+// startingEvery is how often a member is asked that has just started. The member bounds how long it says so.
+const startingEvery = 200 * time.Millisecond
+
+// statusOnceStarted is the status as soon as the member knows it: one that has just started knows of no quorum.
+func (f *fleet) statusOnceStarted(ctx context.Context, c *cli.Context, format string) ([]byte, v1alpha1.FleetStatus, error) {
+	for said := false; ; said = true {
+		text, now, err := f.status(ctx, c, format)
+		if err != nil || !now.Starting {
+			return text, now, err
+		}
+		if !said {
+			fmt.Fprintf(c.App.ErrWriter, "the member of %s has just started, and looks for the others\n", escaped(now.Member))
+		}
+		if !wait(ctx, startingEvery) {
+			return text, now, nil
+		}
+	}
 }
 
 // status asks for the fleet's status, and renders it.
@@ -120,7 +140,8 @@ func well(s v1alpha1.FleetStatus) bool {
 			return false
 		}
 	}
-	return s.Quorum.Have && len(s.Warnings) == 0
+	stopped := func(r v1alpha1.RolloutFleetStatus) bool { return r.Phase == v1alpha1.RolloutFailed }
+	return s.Quorum.Have && len(s.Warnings) == 0 && !slices.ContainsFunc(s.Rollouts, stopped)
 }
 
 // canLose: any one of eu, us, ap; or those regions of several; or nothing.

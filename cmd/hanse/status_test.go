@@ -179,11 +179,50 @@ func TestNoQuorumIsToldWithSinceWhen(t *testing.T) {
 
 func TestSpanReadsAsPeopleSay(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		1500 * time.Microsecond: "1.5 ms", 40 * time.Millisecond: "40 ms", 840 * time.Millisecond: "0.84 s",
+		0: "<1 ms", 999 * time.Microsecond: "<1 ms", -time.Minute: "<1 ms", 1500 * time.Microsecond: "1.5 ms", 40 * time.Millisecond: "40 ms", 840 * time.Millisecond: "0.84 s",
 		41 * time.Second: "41 s", 3 * time.Minute: "3 min", 5 * time.Hour: "5 h", 72 * time.Hour: "3 d",
 	} {
 		if got := span(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)
 		}
+	}
+	for d, want := range map[time.Duration]string{-time.Hour: "now", 0: "now", 400 * time.Millisecond: "now", time.Second: "1 s ago", 41 * time.Second: "41 s ago"} {
+		if got := howLongAgo(d); got != want {
+			t.Errorf("%v ago is %q, want %q", d, got, want)
+		}
+	}
+	for ms, want := range map[float64]string{0: "–", 0.04: "<1 ms", 1.25: "1.2 ms", 84.4: "84 ms"} {
+		if got := milliseconds(ms); got != want {
+			t.Errorf("%v ms is %q, want %q", ms, got, want)
+		}
+	}
+}
+
+func TestStatusTellsWhatIsOnItsWay(t *testing.T) {
+	s := aFleet()
+	s.Frozen = &v1alpha1.Freeze{Reason: "black friday"}
+	s.Rollouts = []v1alpha1.RolloutFleetStatus{
+		{Bundle: "shop", Phase: v1alpha1.RolloutFailed, Message: "it fails in iad: no image"},
+		{Bundle: "cart", Phase: v1alpha1.RolloutPaused, Message: "a person paused it"},
+	}
+	for range 8 {
+		s.Rollouts = append(s.Rollouts, v1alpha1.RolloutFleetStatus{Bundle: "mail", Phase: v1alpha1.RolloutRunning, Message: "wave 2 of 3, us: waits for iad"})
+	}
+	for _, want := range []string{
+		"\nfrozen    black friday; hanse unfreeze lets changes go on\n",
+		"\nstopped   shop: it fails in iad: no image   hanse rollout status shop\n",
+		"\npaused    cart: a person paused it   hanse rollout status cart\n",
+		"\nrolling   mail: wave 2 of 3, us: waits for iad   hanse rollout status mail\n",
+		"\n          and 5 more: hanse get rollouts\n",
+	} {
+		if got := rendered(s); !strings.Contains(got, want) {
+			t.Errorf("%q is not in:\n%s", want, got)
+		}
+	}
+	if well(s) {
+		t.Error("all is well, with a rollout that stopped")
+	}
+	if s.Rollouts = s.Rollouts[1:]; !well(s) {
+		t.Error("a rollout under way is no reason")
 	}
 }

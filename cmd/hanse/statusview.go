@@ -29,7 +29,7 @@ type regionView struct {
 
 func (v statusView) print(out io.Writer) {
 	regions := v.regions()
-	fmt.Fprintln(out, v.headline(len(regions)))
+	fmt.Fprintln(out, escaped(v.headline(len(regions))))
 	fmt.Fprintln(out)
 	table := tablePrinter{out: out}
 	if v.wide {
@@ -248,6 +248,8 @@ func milliseconds(ms float64) string {
 	switch {
 	case ms == 0:
 		return "–"
+	case ms < 1:
+		return "<1 ms"
 	case ms < 10:
 		return fmt.Sprintf("%.1f ms", ms)
 	}
@@ -293,9 +295,13 @@ func (v statusView) member(c v1alpha1.ClusterFleetStatus) string {
 // recentDrift is for how long drift that was put right is worth a line.
 const recentDrift = time.Hour
 
-// notes are the lines below the table: warnings, and what was put right lately.
+// notes are the lines below the table: warnings, changes on their way, and what was put right lately.
 func (v statusView) notes() [][]string {
 	var notes [][]string
+	if f := v.s.Frozen; f != nil {
+		notes = append(notes, []string{v.paint.yellow("frozen"), cmp.Or(f.Reason, "no reason was given") + "; hanse unfreeze lets changes go on"})
+	}
+	notes = append(notes, v.rollouts()...)
 	for _, w := range v.s.Warnings {
 		notes = append(notes, []string{v.paint.red("warning"), w})
 	}
@@ -306,7 +312,7 @@ func (v statusView) notes() [][]string {
 		notes = append(notes, []string{v.paint.yellow("warning"), lacking})
 	}
 	if b := v.s.Backup; b != nil {
-		notes = append(notes, []string{"backup", fmt.Sprintf("%s ago: revision %d by %s, to %s", span(v.now.Sub(b.At)), b.Revision, b.By, b.To)})
+		notes = append(notes, []string{"backup", fmt.Sprintf("%s: revision %d by %s, to %s", howLongAgo(v.now.Sub(b.At)), b.Revision, b.By, b.To)})
 	}
 	var recent []v1alpha1.ClusterFleetStatus
 	for _, c := range v.s.Clusters {
@@ -319,6 +325,27 @@ func (v statusView) notes() [][]string {
 	})
 	if len(recent) > 0 {
 		notes = append(notes, []string{"drift", v.drift(recent)})
+	}
+	return notes
+}
+
+// mostRollouts is how many rollouts have a line of their own.
+const mostRollouts = 5
+
+// rollouts: rolling  shop: wave 2 of 3, us: waits for iad   hanse rollout status shop.
+func (v statusView) rollouts() (notes [][]string) {
+	for i, r := range v.s.Rollouts {
+		if i == mostRollouts {
+			return append(notes, []string{"", fmt.Sprintf("and %d more: hanse get rollouts", len(v.s.Rollouts)-i)})
+		}
+		word := v.paint.yellow("rolling")
+		switch r.Phase {
+		case v1alpha1.RolloutFailed:
+			word = v.paint.red("stopped")
+		case v1alpha1.RolloutPaused:
+			word = v.paint.yellow("paused")
+		}
+		notes = append(notes, []string{word, r.Bundle + ": " + r.Message + "   " + v.paint.dim("hanse rollout status "+r.Bundle)})
 	}
 	return notes
 }
@@ -356,7 +383,7 @@ func (v statusView) notAggregated() string {
 // drift: last 41 s ago: iad configmap shop/settings, edited by kubectl-patch; 2 clusters in the last hour.
 func (v statusView) drift(recent []v1alpha1.ClusterFleetStatus) string {
 	c := recent[0]
-	words := fmt.Sprintf("%s ago: %s %s", span(v.now.Sub(c.LastDrift.At.Time)), c.Name, plan.Name(c.LastDrift.ObjectRef))
+	words := fmt.Sprintf("%s: %s %s", howLongAgo(v.now.Sub(c.LastDrift.At.Time)), c.Name, plan.Name(c.LastDrift.ObjectRef))
 	if c.LastDrift.Manager != "" {
 		words += ", edited by " + c.LastDrift.Manager
 	}

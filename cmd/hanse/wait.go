@@ -40,14 +40,15 @@ func (a *applier) goal(ctx context.Context, applied map[string]any) (goal, error
 	if err := fromMap(map[string]any{"metadata": metadata, "spec": map[string]any{"placement": spec["placement"]}}, &b); err != nil {
 		return goal{}, err
 	}
-	var clusters v1alpha1.ClusterList
-	if _, err := a.fleet.read(ctx, request{path: mustKind("Cluster").path()}, &clusters); err != nil {
-		return goal{}, err
-	}
-	names, err := plan.Place(b.Spec.Placement, clusters.Items)
+	ground, _, err := a.fleet.ground(ctx, b)
 	if err != nil {
 		return goal{}, err
 	}
+	placed, err := plan.Place(b.Spec.Placement, ground)
+	if err != nil {
+		return goal{}, err
+	}
+	names := placed.Picked
 	if len(names) == 0 {
 		fmt.Fprintf(a.c.App.ErrWriter, "bundle %s picks no cluster of this fleet\n", b.Name)
 	}

@@ -9,9 +9,11 @@ import (
 	"golang.org/x/term"
 )
 
-// span is a length of time for people: 40 ms, 0.84 s, 41 s, 3 min, 2 h, 5 d.
+// span is a length of time for people: <1 ms, 1.5 ms, 40 ms, 0.84 s, 41 s, 3 min, 2 h, 5 d.
 func span(d time.Duration) string {
 	switch {
+	case d < time.Millisecond:
+		return "<1 ms"
 	case d < 10*time.Millisecond:
 		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
 	case d < 100*time.Millisecond:
@@ -26,6 +28,14 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%d h", int(d.Hours()))
 	}
 	return fmt.Sprintf("%d d", int(d.Hours()/24))
+}
+
+// howLongAgo is how long something is past, for people. What is younger than a second is now, and so is what a clock that is ahead wrote.
+func howLongAgo(d time.Duration) string {
+	if d < time.Second {
+		return "now"
+	}
+	return span(d) + " ago"
 }
 
 // seconds is a length of time where many are compared: 0.09 s, 12.3 s.

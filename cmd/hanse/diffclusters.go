@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/compare"
+	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/render"
+)
+
+// inClusters finds what a bundle that would be so changes in the clusters: those where it is to be, and those where it is.
+func (d *differ) inClusters(ctx context.Context, b v1alpha1.Bundle, found *difference) (err error) {
+	w := whereabouts{bundle: b}
+	if w.ground, w.works, err = d.fleet.ground(ctx, b); err != nil {
+		return err
+	}
+	if w.decision, err = plan.Place(b.Spec.Placement, w.ground); err != nil {
+		return err
+	}
+	clusters, err := d.concerned(w)
+	if err != nil {
+		return err
+	}
+	contents := contents{fleet: d.fleet, had: map[string]v1alpha1.BundleContent{}}
+	var steps []step
+	for _, cluster := range clusters {
+		s, err := d.step(ctx, w, &contents, cluster)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, s)
+	}
+	found.Clusters = d.lookAll(ctx, steps, "compared with what it was granted")
+	found.waves, err = d.fleet.waves(ctx, w, found.Clusters)
+	return err
+}
+
+// concerned are the clusters where the bundle is, or is to be, or those of them that were named.
+func (d *differ) concerned(w whereabouts) ([]string, error) {
+	all := map[string]bool{}
+	for _, cluster := range w.decision.Picked {
+		all[cluster] = true
+	}
+	for cluster, work := range w.works {
+		if work.Spec.Granted != "" {
+			all[cluster] = true
+		}
+	}
+	named := d.c.StringSlice("cluster")
+	if len(named) == 0 {
+		return slices.Sorted(maps.Keys(all)), nil
+	}
+	for i := range named {
+		named[i] = bareCluster(named[i])
+		if w.ground.Cluster(named[i]) == nil {
+			return nil, noCluster(named[i])
+		}
+	}
+	return slices.DeleteFunc(slices.Sorted(slices.Values(named)), func(cluster string) bool { return !all[cluster] }), nil
+}
+
+// step is what a cluster was granted of a bundle, and what it is to have.
+type step struct {
+	bundle        string
+	cluster       string
+	loses         bool
+	adopts        v1alpha1.AdoptPolicy
+	orphan        bool // what leaves the bundle stays in the cluster
+	before, after []unstructured.Unstructured
+	err           error // why it cannot be rendered
+}
+
+func (d *differ) step(ctx context.Context, w whereabouts, contents *contents, cluster string) (step, error) {
+	s := step{bundle: w.bundle.Name, cluster: cluster, adopts: w.bundle.Spec.Adopt, orphan: w.bundle.Spec.Deletion == v1alpha1.DeletionOrphan}
+	if granted := w.works[cluster].Spec; granted.Granted != "" {
+		content, err := contents.get(ctx, granted.Granted)
+		if err != nil {
+			return s, err
+		}
+		if s.before, err = render.Render(content, granted.Frozen); err != nil {
+			d.say(fmt.Sprintf("%s: what it was granted cannot be rendered: %v", cluster, err))
+		}
+	}
+	if !slices.Contains(w.decision.Picked, cluster) {
+		s.loses = true
+		return s, nil
+	}
+	revision := v1alpha1.RevisionName(w.bundle.Name, string(w.bundle.UID), w.bundle.Generation)
+	s.after, s.err = render.Render(w.bundle.Spec.BundleContent, w.freeze(revision, cluster))
+	return s, nil
+}
+
+// contents are those of a bundle's revisions, each read once.
+type contents struct {
+	fleet *fleet
+	had   map[string]v1alpha1.BundleContent
+}
+
+func (r *contents) get(ctx context.Context, name string) (v1alpha1.BundleContent, error) {
+	if c, ok := r.had[name]; ok {
+		return c, nil
+	}
+	var revision v1alpha1.BundleRevision
+	if _, err := r.fleet.read(ctx, request{path: mustKind("BundleRevision").path(name)}, &revision); err != nil {
+		return v1alpha1.BundleContent{}, err
+	}
+	r.had[name] = revision.Spec.BundleContent
+	return revision.Spec.BundleContent, nil
+}
+
+// lookAll looks at clusters side by side, so many at once. instead says what is done of one that cannot be asked.
+func (d *differ) lookAll(ctx context.Context, steps []step, instead string) []prospect {
+	all := make([]prospect, len(steps))
+	why := make([]error, len(steps))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, s := range steps {
+		group.Go(func() error {
+			all[i], why[i] = d.look(ctx, s)
+			return nil
+		})
+	}
+	_ = group.Wait() // each has its own error
+	for i, err := range why {
+		if err != nil {
+			d.say(fmt.Sprintf("%s: %s: %s", steps[i].cluster, instead, innermost(err)))
+		}
+	}
+	return all
+}
+
+// look finds what is different in one cluster. The error says why the cluster itself was not asked.
+func (d *differ) look(ctx context.Context, s step) (prospect, error) {
+	p := prospect{Cluster: s.cluster, Loses: s.loses, Granted: d.reach == nil}
+	if s.err != nil {
+		p.Error = s.err.Error()
+		return p, nil
+	}
+	var err error
+	before, after := s.before, s.after
+	if d.reach != nil {
+		if before, after, p.Refused, err = d.reach.foresee(ctx, s); err != nil {
+			before, after, p.Granted = s.before, s.after, true
+		}
+	}
+	p.Objects = compare.Objects(before, after)
+	if s.orphan {
+		p.letGo()
+	}
+	return p, err
+}
+
+// letGo turns what would be deleted into what stays.
+func (p *prospect) letGo() {
+	p.Objects = slices.DeleteFunc(p.Objects, func(o compare.Object) bool {
+		if o.Fate == compare.Deleted {
+			p.Orphans = append(p.Orphans, o.ObjectRef)
+		}
+		return o.Fate == compare.Deleted
+	})
+}
+
+// waves says in which order fault domains would get the change, and how long each is looked at.
+func (f *fleet) waves(ctx context.Context, w whereabouts, clusters []prospect) (string, error) {
+	var fleets v1alpha1.FleetList
+	if _, err := f.read(ctx, request{path: mustKind("Fleet").path()}, &fleets); err != nil {
+		return "", err
+	}
+	var policy v1alpha1.FleetRollout
+	if len(fleets.Items) == 1 {
+		policy = fleets.Items[0].Spec.Rollout.Resolved()
+	} else {
+		policy = (*v1alpha1.FleetRollout)(nil).Resolved()
+	}
+	domains := map[string][]string{}
+	for _, p := range clusters {
+		if c := w.ground.Cluster(p.Cluster); p.differs() && c != nil {
+			domains[c.Labels[policy.Domain]] = append(domains[c.Labels[policy.Domain]], p.Cluster)
+		}
+	}
+	var words []string
+	for _, domain := range slices.Sorted(maps.Keys(domains)) {
+		names := few(domains[domain])
+		if domain != "" {
+			names = fmt.Sprintf("%s (%s)", domain, names)
+		}
+		words = append(words, names)
+	}
+	if len(words) == 0 {
+		return "", nil
+	}
+	said := "it would go: " + strings.Join(words, ", then ")
+	if soak := w.bundle.Spec.Rollout.Resolved(policy).Soak.Duration; soak > 0 {
+		said += "; soak " + span(soak) + " each"
+	}
+	return said, nil
+}

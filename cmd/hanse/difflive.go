@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/compare"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// triedAtOnce is how many objects are tried at once in a cluster.
+const triedAtOnce = 8
+
+// foresight is a cluster that is asked what objects would become.
+type foresight struct {
+	dynamic.Interface
+	kinds meta.RESTMapperWithContext
+	// brings are the namespaces and kinds that the bundle itself brings: what needs them cannot be tried before they are there.
+	namespaces map[string]bool
+	brings     map[schema.GroupKind]bool
+	bundle     string
+	adopts     v1alpha1.AdoptPolicy
+
+	mu            sync.Mutex
+	before, after []unstructured.Unstructured
+	refused       []refusal
+}
+
+// foresee asks a cluster what of a step is there, and lets it try the rest, as the person who asks. An error says why it was not
+// asked, or does not let the person ask.
+func (r *reach) foresee(ctx context.Context, s step) (before, after []unstructured.Unstructured, refused []refusal, err error) {
+	line, err := r.open(ctx, s.cluster)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer line.hangUp()
+	carrier := &http.Client{Transport: line.Transport}
+	asks, err := discovery.NewDiscoveryClientForConfigAndClient(line.Config, carrier)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	f := &foresight{bundle: s.bundle, adopts: s.adopts, namespaces: map[string]bool{}, brings: map[schema.GroupKind]bool{}}
+	if f.Interface, err = dynamic.NewForConfigAndClient(line.Config, carrier); err != nil {
+		return nil, nil, nil, err
+	}
+	if f.kinds, err = kindsOf(ctx, asks); err != nil {
+		return nil, nil, nil, err
+	}
+	for _, o := range s.after {
+		f.learn(o)
+	}
+	if err = each(ctx, s.after, f.try); err == nil {
+		err = each(ctx, compare.Without(s.before, s.after), f.find)
+	}
+	return f.before, f.after, f.refused, err
+}
+
+// learn notes what an object brings that others may need.
+func (f *foresight) learn(o unstructured.Unstructured) {
+	switch o.GetKind() {
+	case "Namespace":
+		f.namespaces[o.GetName()] = true
+	case "CustomResourceDefinition":
+		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
+		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
+		f.brings[schema.GroupKind{Group: group, Kind: kind}] = true
+	}
+}
+
+// each does something with objects side by side; the first that fails ends it.
+func each(ctx context.Context, objects []unstructured.Unstructured, do func(context.Context, unstructured.Unstructured) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(triedAtOnce)
+	for _, o := range objects {
+		group.Go(func() error { return do(ctx, o) })
+	}
+	return group.Wait()
+}
+
+// resource is where a cluster serves an object; nil when it does not know the kind.
+func (f *foresight) resource(ctx context.Context, o *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
+	gvk := o.GroupVersionKind()
+	m, err := f.kinds.RESTMappingWithContext(ctx, gvk.GroupKind(), gvk.Version)
+	if meta.IsNoMatchError(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if m.Scope.Name() != meta.RESTScopeNameNamespace {
+		return f.Resource(m.Resource), nil
+	}
+	if o.GetNamespace() == "" {
+		o.SetNamespace(metav1.NamespaceDefault)
+	}
+	return f.Resource(m.Resource).Namespace(o.GetNamespace()), nil
+}
+
+// find notes an object that would go, if it is there.
+func (f *foresight) find(ctx context.Context, o unstructured.Unstructured) error {
+	o = *o.DeepCopy()
+	resource, err := f.resource(ctx, &o)
+	if err != nil || resource == nil {
+		return err
+	}
+	live, err := resource.Get(ctx, o.GetName(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err == nil {
+		f.note(live, nil)
+	}
+	return err
+}
+
+// try finds an object as it is, and lets the cluster say what it would be.
+func (f *foresight) try(ctx context.Context, o unstructured.Unstructured) error {
+	o = *o.DeepCopy()
+	resource, err := f.resource(ctx, &o)
+	switch {
+	case err != nil:
+		return err
+	case resource == nil && f.brings[o.GroupVersionKind().GroupKind()]:
+		f.note(nil, &o)
+		return nil
+	case resource == nil:
+		f.refuse(o, "the cluster does not serve the kind "+o.GroupVersionKind().String())
+		return nil
+	}
+	live, err := resource.Get(ctx, o.GetName(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		live, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	if why := f.taken(live); why != "" {
+		f.refuse(o, why)
+		return nil
+	}
+	after, err := f.dryRun(ctx, resource, o, live)
+	if why := f.unequal(live, after); why != "" {
+		f.refuse(o, why)
+		return nil
+	}
+	switch {
+	case err == nil:
+		f.note(live, after)
+	case apierrors.IsNotFound(err) && f.namespaces[o.GetNamespace()]:
+		f.note(nil, &o)
+	case apierrors.IsNotFound(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		f.refuse(o, err.Error())
+	default:
+		return err
+	}
+	return nil
+}
+
+// taken says why the bundle will not touch what is there: it is somebody else's. What is another bundle's is never taken over.
+func (f *foresight) taken(live *unstructured.Unstructured) string {
+	if live == nil {
+		return ""
+	}
+	switch of := live.GetLabels()[v1alpha1.LabelBundle]; {
+	case of == "" && f.adopts == v1alpha1.AdoptNever:
+		return "it is there already, and is not of this bundle; with adopt: Always it would be taken over"
+	case of != "" && of != f.bundle && len(validation.IsValidLabelValue(f.bundle)) == 0: // else the label is a digest of its name
+		return fmt.Sprintf("it belongs to bundle %q; take it out of one of the two", of)
+	}
+	return ""
+}
+
+// unequal says why a bundle that takes over what is equal will not touch what is there.
+func (f *foresight) unequal(live, after *unstructured.Unstructured) string {
+	if live == nil || after == nil || f.adopts != v1alpha1.AdoptIfEqual || live.GetLabels()[v1alpha1.LabelBundle] != "" {
+		return ""
+	}
+	fields := compare.Fields(*live, *after)
+	if len(fields) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("it is there already, and is otherwise than the bundle says in %s; with adopt: Always it would be overwritten", compare.Paths(fields))
+}
+
+// dryRun lets the cluster say what it would make of an object.
+func (f *foresight) dryRun(ctx context.Context, resource dynamic.ResourceInterface, o unstructured.Unstructured, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if live != nil { // or it would lose the marks
+		labels := live.GetLabels()
+		maps.DeleteFunc(labels, func(key, _ string) bool { return !compare.Mark(key) })
+		maps.Copy(labels, o.GetLabels())
+		o.SetLabels(labels)
+	}
+	body, err := o.MarshalJSON()
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	return resource.Patch(ctx, o.GetName(), types.ApplyPatchType, body, metav1.PatchOptions{
+		DryRun: []string{metav1.DryRunAll}, FieldManager: v1alpha1.FieldManager, Force: new(true),
+	})
+}
+
+// note keeps an object as it is and as it would be; nil is not there.
+func (f *foresight) note(before, after *unstructured.Unstructured) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if before != nil {
+		f.before = append(f.before, *before)
+	}
+	if after != nil {
+		f.after = append(f.after, *after)
+	}
+}
+
+func (f *foresight) refuse(o unstructured.Unstructured, why string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refused = append(f.refused, refusal{plan.Ref(o), why})
+}

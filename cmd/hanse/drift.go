@@ -1,0 +1,187 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/render"
+)
+
+func driftVerb() *cli.Command {
+	return &cli.Command{
+		Name:  "drift",
+		Usage: "say what in the clusters is not as it was granted, field by field; exits 3 when that is anything",
+		UsageText: `hanse drift                            of all bundles, in all clusters
+hanse drift shop --cluster iad
+
+Every cluster is asked, as you, what applying would change back: a dry run there. What was put right by itself since the
+member started stands below. A bundle with drift: Report is left as it is; drift: Correct puts it right.`,
+		Flags: append(connectionFlags(defaultTimeout),
+			&cli.StringSliceFlag{Name: "cluster", Usage: "in the cluster NAME only; may be repeated"}),
+		Action: driftAction,
+	}
+}
+
+func driftAction(c *cli.Context) error {
+	doing := strings.TrimRight("drift "+c.Args().First(), " ")
+	if c.NArg() > 1 {
+		return during(doing, usage("one bundle at a time, or all"))
+	}
+	f, err := connect(c, nil)
+	if err != nil {
+		return during(doing, err)
+	}
+	ctx, cancel := withTimeout(c)
+	defer cancel()
+	d := drifting{differ: differ{c: c, applier: applier{c: c, fleet: f}}, unknown: map[string]bool{}, asked: map[string]bool{}}
+	if d.reach, err = reachClusters(ctx, c); err != nil {
+		return during(doing, err)
+	}
+	bundles, err := d.bundles(ctx, c.Args().First())
+	if err != nil {
+		return during(doing, err)
+	}
+	named, err := d.reach.clusters(c.StringSlice("cluster"))
+	if err != nil {
+		return during(doing, err)
+	}
+	works, err := f.works(ctx)
+	if err != nil {
+		return during(doing, err)
+	}
+	for _, b := range bundles {
+		if err := d.look(ctx, b, works[b.Name], named); err != nil {
+			return during("drift "+b.Name, err)
+		}
+	}
+	return d.tell(time.Now())
+}
+
+// drifting is one run of drift.
+type drifting struct {
+	differ
+	found   []drift
+	unknown map[string]bool // clusters that could not be asked
+	mended  []v1alpha1.Work // where something was put right
+	asked   map[string]bool
+}
+
+// drift is a bundle that is not as it was granted in some clusters.
+type drift struct {
+	bundle   v1alpha1.Bundle
+	clusters []prospect
+}
+
+func (d *drifting) bundles(ctx context.Context, name string) ([]v1alpha1.Bundle, error) {
+	if name != "" {
+		var one v1alpha1.Bundle
+		_, err := d.fleet.read(ctx, request{path: mustKind("Bundle").path(name)}, &one)
+		return []v1alpha1.Bundle{one}, err
+	}
+	var list v1alpha1.BundleList
+	_, err := d.fleet.read(ctx, request{path: mustKind("Bundle").path()}, &list)
+	return list.Items, err
+}
+
+// look compares what clusters have of a bundle with what they were granted of it.
+func (d *drifting) look(ctx context.Context, b v1alpha1.Bundle, works map[string]v1alpha1.Work, named []string) error {
+	contents := contents{fleet: d.fleet, had: map[string]v1alpha1.BundleContent{}}
+	var steps []step
+	for _, cluster := range slices.Sorted(maps.Keys(works)) {
+		work := works[cluster]
+		if !slices.Contains(named, cluster) || work.Spec.Granted == "" {
+			continue
+		}
+		if work.Status.DriftCorrected > 0 {
+			d.mended = append(d.mended, work)
+		}
+		content, err := contents.get(ctx, work.Spec.Granted)
+		if err != nil {
+			return err
+		}
+		s := step{bundle: b.Name, cluster: cluster, adopts: v1alpha1.AdoptAlways}
+		s.after, s.err = render.Render(content, work.Spec.Frozen)
+		steps = append(steps, s)
+	}
+	d.note(b, d.lookAll(ctx, steps, "not known"))
+	return nil
+}
+
+func (d *drifting) note(b v1alpha1.Bundle, all []prospect) {
+	one := drift{bundle: b}
+	for _, p := range all {
+		d.asked[p.Cluster] = true
+		switch {
+		case p.Granted:
+			d.unknown[p.Cluster] = true
+		case p.differs():
+			one.clusters = append(one.clusters, p)
+		}
+	}
+	if len(one.clusters) > 0 {
+		d.found = append(d.found, one)
+	}
+}
+
+// tell prints it; the error is how drift ends.
+func (d *drifting) tell(now time.Time) error {
+	v := diffView{out: d.c.App.Writer, paint: newPaint(d.c.App.Writer)}
+	if len(d.found) == 0 {
+		v.line("as granted in " + clusterCount(len(d.asked)-len(d.unknown)))
+	}
+	for i, one := range d.found {
+		if i > 0 {
+			v.line("")
+		}
+		v.line(fmt.Sprintf("%s: not as granted in %s; drift: %s", one.bundle.Name,
+			clusterCount(len(one.clusters)), cmp.Or(one.bundle.Spec.Drift, v1alpha1.DriftCorrect)))
+		for _, group := range alikeIn(one.clusters) {
+			v.group(group)
+		}
+	}
+	d.tellMended(v, now)
+	if len(d.found)+len(d.unknown) > 0 {
+		return &failure{code: exitDiffers}
+	}
+	return nil
+}
+
+// tellMended says what was put right, the latest first.
+func (d *drifting) tellMended(v diffView, now time.Time) {
+	if len(d.mended) == 0 {
+		return
+	}
+	slices.SortStableFunc(d.mended, func(a, b v1alpha1.Work) int {
+		return cmp.Compare(lastDrift(b).UnixNano(), lastDrift(a).UnixNano())
+	})
+	v.line("")
+	v.line("put right")
+	lines := [][]string{}
+	for _, w := range d.mended {
+		last := ""
+		if l := w.Status.LastDrift; l != nil {
+			last = fmt.Sprintf("last %s: %s", howLongAgo(now.Sub(l.At.Time)), plan.Name(l.ObjectRef))
+			if l.Manager != "" {
+				last += ", edited by " + l.Manager
+			}
+		}
+		lines = append(lines, []string{"  " + w.Spec.Cluster, w.Spec.Bundle, counted(int(w.Status.DriftCorrected), "once", "%d times"), last})
+	}
+	(&tablePrinter{out: v.out}).lines(lines)
+}
+
+func lastDrift(w v1alpha1.Work) time.Time {
+	if w.Status.LastDrift == nil {
+		return time.Time{}
+	}
+	return w.Status.LastDrift.At.Time
+}

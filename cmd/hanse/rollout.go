@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+func rolloutVerb() *cli.Command {
+	flags := func(more ...cli.Flag) []cli.Flag { return append(connectionFlags(defaultTimeout), more...) }
+	return &cli.Command{
+		Name:  "rollout",
+		Usage: "see how a change goes through the fleet, and order how it goes on",
+		UsageText: `hanse rollout status BUNDLE
+hanse rollout pause|resume|abort|rollback BUNDLE
+hanse rollout approve BUNDLE [STAGE|DOMAIN]
+hanse rollout approve BUNDLE --deletions`,
+		Subcommands: []*cli.Command{
+			{
+				Name: "status", Usage: "show the waves of a bundle's newest rollout", UsageText: "hanse rollout status BUNDLE",
+				Flags:  flags(&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "go on until it has ended"}),
+				Action: rolloutStatusAction,
+			},
+			{Name: "pause", Usage: "grant no further wave", UsageText: "hanse rollout pause BUNDLE", Flags: flags(), Action: ordering("pause", func(_ *cli.Context, r *v1alpha1.Rollout) error {
+				r.Spec.Orders.Paused = true
+				return nil
+			})},
+			{
+				Name: "resume", Usage: "go on after a pause, a failure, a loss, or an abort", UsageText: "hanse rollout resume BUNDLE [--despite CLUSTER]",
+				Flags:  flags(&cli.StringSliceFlag{Name: "despite", Usage: "whatever becomes of CLUSTER; repeatable"}),
+				Action: ordering("resume", resumeRollout, v1alpha1.RolloutAborted),
+			},
+			{
+				Name: "approve", Usage: "let it into a stage or a fault domain, or delete what it says it would",
+				UsageText: "hanse rollout approve BUNDLE [STAGE|DOMAIN]\nhanse rollout approve BUNDLE --deletions",
+				Flags: flags(&cli.BoolFlag{Name: "deletions", Usage: "let it delete what status shows, and no more"},
+					&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"}),
+				Action: ordering("approve", approving()),
+			},
+			{Name: "abort", Usage: "end it where it is; what is not healthy is left as it is", UsageText: "hanse rollout abort BUNDLE", Flags: flags(), Action: ordering("abort", func(_ *cli.Context, r *v1alpha1.Rollout) error {
+				r.Spec.Orders.Aborted = true
+				return nil
+			})},
+			{
+				Name: "all-at-once", Usage: "grant all waves now, whatever the fault domains", UsageText: "hanse rollout all-at-once BUNDLE",
+				Flags:  flags(&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"}),
+				Action: ordering("all-at-once", hurryRollout()),
+			},
+			{Name: "rollback", Usage: "make the bundle's content that of its last good revision", UsageText: "hanse rollout rollback BUNDLE", Flags: flags(), Action: rolloutRollbackAction},
+		},
+	}
+}
+
+// rolloutOf is the newest rollout of a bundle, or the one of that name.
+func (f *fleet) rolloutOf(ctx context.Context, name string) (*v1alpha1.Rollout, []v1alpha1.Rollout, error) {
+	newest, all, err := f.newestRollout(ctx, name)
+	if err == nil && newest == nil {
+		err = &failure{code: exitError, why: "it has no rollout", hints: []hint{{"see what there is", "get rollouts"}}}
+	}
+	return newest, all, err
+}
+
+// newestRollout is rolloutOf, nil when there is none.
+func (f *fleet) newestRollout(ctx context.Context, name string) (newest *v1alpha1.Rollout, all []v1alpha1.Rollout, err error) {
+	var list v1alpha1.RolloutList
+	if _, err := f.read(ctx, request{path: mustKind("Rollout").path()}, &list); err != nil {
+		return nil, nil, err
+	}
+	for i := range list.Items {
+		r := &list.Items[i]
+		if r.Name != name && r.Spec.Bundle != name {
+			continue
+		}
+		all = append(all, *r)
+		if newest == nil || newest.Status.Phase.Ended() && (!r.Status.Phase.Ended() || newest.CreationTimestamp.Before(&r.CreationTimestamp)) {
+			newest = r
+		}
+	}
+	return newest, all, nil
+}
+
+// ordering is the action of a verb that changes the orders of a rollout, one that has not ended, or has in one of those phases also.
+func ordering(verb string, order func(*cli.Context, *v1alpha1.Rollout) error, also ...v1alpha1.RolloutPhase) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if c.NArg() < 1 {
+			return during("rollout "+verb, usage("of which bundle?", hint{"see what there is", "get rollouts"}))
+		}
+		doing := "rollout " + verb + " " + c.Args().First()
+		f, err := connect(c, c.App.ErrWriter)
+		if err != nil {
+			return during(doing, err)
+		}
+		ctx, cancel := withTimeout(c)
+		defer cancel()
+		for look := 1; ; look++ {
+			r, _, err := f.rolloutOf(ctx, c.Args().First())
+			if err != nil {
+				return during(doing, err)
+			}
+			if r.Status.Phase.Ended() && !slices.Contains(also, r.Status.Phase) {
+				return during(doing, &failure{code: exitError, why: fmt.Sprintf("%s is %s", r.Name, strings.ToLower(string(r.Status.Phase)))})
+			}
+			if err := order(c, r); err != nil {
+				return during(doing, err)
+			}
+			body, err := f.order(ctx, r)
+			if isReason(err, metav1.StatusReasonConflict) && look < ordersTries {
+				continue // somebody wrote it meanwhile
+			}
+			if err != nil {
+				return during(doing, err)
+			}
+			fmt.Fprintf(c.App.Writer, "%s: %s ordered%s\n", r.Name, verb, atRevision(body))
+			return nil
+		}
+	}
+}
+
+// ordersTries is how often an order is given anew when somebody else writes the rollout at the same time: the leader does so all the time.
+const ordersTries = 20
+
+// order writes the orders of a rollout as it was read, so that nobody's are lost who gives another at the same time.
+func (f *fleet) order(ctx context.Context, r *v1alpha1.Rollout) ([]byte, error) {
+	patch, err := ordersPatch(r)
+	if err != nil {
+		return nil, err
+	}
+	return f.write(ctx, request{verb: "PATCH", path: mustKind("Rollout").path(r.Name), body: patch, bodyType: typeMerge})
+}
+
+// ordersPatch merges orders into a rollout that was not written since. A merge leaves alone what is left out, so that it is paused, or
+// aborted, no more is said in full.
+func ordersPatch(r *v1alpha1.Rollout) ([]byte, error) {
+	text, err := json.Marshal(r.Spec.Orders)
+	if err != nil {
+		return nil, err
+	}
+	orders := map[string]any{}
+	if err := json.Unmarshal(text, &orders); err != nil {
+		return nil, err
+	}
+	orders["paused"], orders["aborted"] = r.Spec.Orders.Paused, r.Spec.Orders.Aborted
+	metadata := map[string]any{"resourceVersion": r.ResourceVersion}
+	return json.Marshal(map[string]any{"metadata": metadata, "spec": map[string]any{"orders": orders}})
+}
+
+// resumeRollout says that what stopped it until now stops it no more.
+func resumeRollout(c *cli.Context, r *v1alpha1.Rollout) error {
+	o := &r.Spec.Orders
+	o.Paused, o.Aborted, o.Resumed = false, false, r.Status.Stops
+	o.Without = union(o.Without, r.Status.Lost)
+	o.Despite = union(o.Despite, c.StringSlice("despite"))
+	return nil
+}
+
+// approveRollout lets a rollout into the stage, or the fault domain, of that name; without one, into the stage that waits.
+func approveRollout(c *cli.Context, r *v1alpha1.Rollout) error {
+	see := hint{"see what waits", "rollout status " + r.Spec.Bundle}
+	name, wait := c.Args().Get(1), r.Status.Wait
+	switch {
+	case c.NArg() > 2:
+		return usage("one stage or fault domain at a time", see)
+	case c.NArg() == 1 && (wait == nil || wait.For != v1alpha1.WaitForApproval):
+		return usage("into which stage or fault domain?", see)
+	case c.NArg() == 1:
+		name = wait.Stage
+	}
+	o := &r.Spec.Orders
+	stage := slices.ContainsFunc(r.Spec.Stages, func(s v1alpha1.RolloutStage) bool { return s.Name == name })
+	domain := slices.ContainsFunc(r.Spec.Waves, func(w v1alpha1.Wave) bool { return w.Domain == name })
+	if !stage && !domain {
+		return &failure{code: exitError, why: fmt.Sprintf("%s has no stage %s, and no wave of it goes there", r.Name, name), hints: []hint{see}}
+	}
+	if stage && domain { // one word is for one of them: the stage, if that is what waits
+		stage = wait != nil && wait.Stage == name
+		domain = !stage
+	}
+	if stage {
+		o.Stages = union(o.Stages, []string{name})
+	}
+	if domain {
+		o.Approved = union(o.Approved, []string{name})
+	}
+	return nil
+}
+
+// hurryRollout asks once.
+func hurryRollout() func(*cli.Context, *v1alpha1.Rollout) error {
+	asked := ""
+	return func(c *cli.Context, r *v1alpha1.Rollout) error {
+		if asked != r.Name {
+			warning := fmt.Sprintf("this grants %s in every fault domain at once, unseen", r.Name)
+			if err := typedName(c, warning, r.Spec.Bundle); err != nil {
+				return err
+			}
+			asked = r.Name
+		}
+		r.Spec.Orders.AllAtOnce = true
+		return nil
+	}
+}
+
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}

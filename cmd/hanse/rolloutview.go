@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+func rolloutStatusAction(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return during("rollout status", usage("of which bundle?", hint{"see what there is", "get rollouts"}))
+	}
+	doing := "rollout status " + c.Args().First()
+	f, err := connect(c, c.App.ErrWriter)
+	if err != nil {
+		return during(doing, err)
+	}
+	var shown []byte
+	for {
+		ctx, cancel := context.WithTimeout(c.Context, defaultTimeout)
+		r, _, err := f.rolloutOf(ctx, c.Args().First())
+		cancel()
+		if err != nil {
+			return during(doing, err)
+		}
+		var text bytes.Buffer
+		rolloutText(&text, r)
+		if !bytes.Equal(text.Bytes(), shown) {
+			shown = text.Bytes()
+			if _, err := c.App.Writer.Write(shown); err != nil {
+				return err
+			}
+		}
+		if r.Status.Phase == v1alpha1.RolloutFailed && !c.Bool("watch") {
+			return &failure{code: exitDiffers} // the answer says it
+		}
+		if !c.Bool("watch") || r.Status.Phase.Ended() || !wait(c.Context, watchEvery) {
+			return nil
+		}
+	}
+}
+
+// rolloutText is a rollout, a line a wave.
+func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout) {
+	message := r.Status.Message
+	switch { // what stands in the way is told below
+	case r.Status.Deletions != nil:
+		message = "nothing is granted"
+	case rolloutWaits(r) != "":
+		message = "no further wave is granted"
+	}
+	fmt.Fprintf(out, "%s   %s   soak %s   %s\n\n", r.Name, strings.ToLower(string(r.Status.Phase)), r.Spec.Soak.Duration, message)
+	(&tablePrinter{out: out}).lines(waveLines(r))
+	if len(r.Status.Owed) > 0 {
+		fmt.Fprintf(out, "\nowed to %s\n", few(r.Status.Owed))
+	}
+	if holds := rolloutHolds(r); holds != "" {
+		fmt.Fprintf(out, "\n%s\n", holds)
+	}
+	for _, g := range r.Status.Gates {
+		fmt.Fprintf(out, "\ngate %s %s: %s   asked %s\n", g.Name, map[bool]string{true: "passes", false: "does not pass"}[g.Passes], g.Message, moment(g.Asked))
+	}
+	if waits := rolloutWaits(r); waits != "" {
+		fmt.Fprintf(out, "\n%s\n", waits)
+	}
+	if d := r.Status.Deletions; d != nil {
+		fmt.Fprintf(out, "\n%s\n", strings.Join(deletionsText(d), "\n  "))
+	}
+	if next := rolloutNext(r); next != "" {
+		fmt.Fprintf(out, "\nnext: %s\n", next)
+	}
+}
+
+// waveLines are the table of a rollout's waves; it tells their stages, where there are any.
+func waveLines(r *v1alpha1.Rollout) [][]string {
+	stages := 0
+	if len(r.Spec.Stages) > 0 {
+		stages = 1
+	}
+	lines := [][]string{slices.Concat([]string{"WAVE"}, []string{"STAGE"}[:stages], []string{"DOMAIN", "CLUSTERS", "STATE", "WAITS FOR"})}
+	for i, w := range r.Spec.Waves {
+		var s v1alpha1.WaveStatus
+		if i < len(r.Status.Waves) {
+			s = r.Status.Waves[i]
+		}
+		clusters := strings.Join(w.Clusters, " ")
+		if len(w.Withdraw) > 0 {
+			clusters = strings.TrimSpace(clusters + " −" + strings.Join(w.Withdraw, " −"))
+		}
+		lines = append(lines, slices.Concat([]string{fmt.Sprint(i + 1)}, []string{w.Stage}[:stages],
+			[]string{dash(w.Domain), clusters, waveState(s), strings.Join(s.Waiting, " ")}))
+	}
+	return lines
+}
+
+// rolloutWaits says what a stage waits for, and since when; empty when none does.
+func rolloutWaits(r *v1alpha1.Rollout) string {
+	w := r.Status.Wait
+	if w == nil {
+		return ""
+	}
+	who := "it"
+	if w.Stage != "" {
+		who = "stage " + w.Stage
+	}
+	switch {
+	case w.For == v1alpha1.WaitForApproval:
+		return fmt.Sprintf("%s waits for a person since %s", who, moment(w.Since))
+	case w.Until == nil:
+		return fmt.Sprintf("%s waits for a window since %s, and none opens", who, moment(w.Since))
+	}
+	return fmt.Sprintf("%s waits for its window since %s; it opens %s", who, moment(w.Since), moment(*w.Until))
+}
+
+// moment is when something was, the same whenever it is shown: who watches is shown what changes.
+func moment(t metav1.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+// rolloutHolds says what a rollout that does not go on by itself keeps from others.
+func rolloutHolds(r *v1alpha1.Rollout) string {
+	stands := r.Status.Phase == v1alpha1.RolloutFailed || r.Status.Phase == v1alpha1.RolloutPaused
+	if !stands || len(r.Status.InChange) == 0 {
+		return ""
+	}
+	var domains []string
+	for _, d := range r.Status.InChange {
+		domains = append(domains, dash(d))
+	}
+	return fmt.Sprintf("%s stays in change until a person decides: others may be changed there, and elsewhere only as maxDomains allows", few(domains))
+}
+
+func waveState(s v1alpha1.WaveStatus) string {
+	switch {
+	case s.Settled != nil:
+		return "settled"
+	case s.Released != nil:
+		return "given up"
+	case s.Granted == nil:
+		return "to come"
+	case s.Failing != nil:
+		return "failing"
+	case s.Healthy != nil:
+		return "soaking"
+	case s.Ran != nil:
+		return "at gate"
+	}
+	return "granted"
+}
+
+// rolloutNext is what a person may do.
+func rolloutNext(r *v1alpha1.Rollout) string {
+	name := r.Spec.Bundle
+	switch phase := r.Status.Phase; {
+	case phase == v1alpha1.RolloutFailed:
+		return fmt.Sprintf("hanse rollout rollback %s; or resume, or abort", name)
+	case strings.HasPrefix(r.Status.Message, "the bundle is suspended"):
+		return "hanse unsuspend bundle " + name
+	case r.Status.Deletions != nil:
+		return fmt.Sprintf("hanse rollout approve %s --deletions; or put right what was a mistake, and nothing goes", name)
+	case phase == v1alpha1.RolloutPaused && approvable(r):
+		return fmt.Sprintf("hanse rollout approve %s %s", name, r.Status.Wait.Stage)
+	case phase == v1alpha1.RolloutPaused:
+		return "hanse rollout resume " + name
+	case phase == v1alpha1.RolloutAborted:
+		return fmt.Sprintf("hanse rollout rollback %s; or resume, to take the abort back", name)
+	}
+	return ""
+}
+
+// approvable says that a stage waits for a person, and nothing else is in its way.
+func approvable(r *v1alpha1.Rollout) bool {
+	return r.Status.Wait != nil && r.Status.Wait.For == v1alpha1.WaitForApproval && !r.Spec.Orders.Paused
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+func suspendVerb() *cli.Command {
+	return &cli.Command{
+		Name: "suspend", Usage: "stop reconciling a bundle, or a cluster, at once: nothing is written there, and drift is still told",
+		UsageText: "hanse suspend bundle NAME [REASON]\nhanse suspend cluster NAME [REASON]",
+		Flags:     connectionFlags(defaultTimeout),
+		Action:    func(c *cli.Context) error { return suspend(c, "suspend") },
+	}
+}
+
+func unsuspendVerb() *cli.Command {
+	return &cli.Command{
+		Name: "unsuspend", Usage: "reconcile a bundle, or a cluster, again", UsageText: "hanse unsuspend bundle NAME\nhanse unsuspend cluster NAME",
+		Flags:  connectionFlags(defaultTimeout),
+		Action: func(c *cli.Context) error { return suspend(c, "unsuspend") },
+	}
+}
+
+// suspend sets or takes away the annotation that stops reconciling.
+func suspend(c *cli.Context, verb string) error {
+	args := c.Args().Slice()
+	first := min(len(args), 2)
+	if first > 0 && strings.Contains(args[0], "/") {
+		first = 1
+	}
+	k, names, err := objectsNamed(args[:first])
+	switch {
+	case err != nil:
+		return during(verb, err)
+	case k.name != "Bundle" && k.name != "Cluster":
+		return during(verb, usage("only bundles and clusters are suspended"))
+	case len(names) != 1:
+		return during(verb, usage("which "+k.singular()+"?", hint{"see what there is", "get " + k.plural}))
+	case verb == "unsuspend" && len(args) > first:
+		return during(verb, usagef("%s: one %s at a time", args[first], k.singular()))
+	}
+	var reason *string
+	if verb == "suspend" {
+		reason = new(strings.Join(args[first:], " "))
+	}
+	f, err := connect(c, c.App.ErrWriter)
+	if err != nil {
+		return during(verb, err)
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{v1alpha1.AnnotationSuspended: reason}}})
+	if err != nil {
+		return during(verb, err)
+	}
+	ctx, cancel := withTimeout(c)
+	defer cancel()
+	body, err := f.write(ctx, request{verb: "PATCH", path: k.path(names[0]), body: patch, bodyType: typeMerge})
+	if err != nil {
+		return during(verb+" "+k.singular()+" "+names[0], err)
+	}
+	state, means := "suspended", ": nothing is written there, and what differs is told"
+	if reason == nil {
+		state, means = "reconciled again", ""
+	}
+	fmt.Fprintf(c.App.Writer, "%s %s is %s%s%s\n", k.singular(), names[0], state, atRevision(body), means)
+	return nil
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+func explainVerb() *cli.Command {
+	return &cli.Command{
+		Name:  "explain",
+		Usage: "say why a bundle is in a cluster, or why not, and what it waits for there",
+		UsageText: `hanse explain BUNDLE
+hanse explain BUNDLE --cluster CLUSTER`,
+		Flags: append(connectionFlags(defaultTimeout),
+			&cli.StringFlag{Name: "cluster", Usage: "this CLUSTER only"}),
+		Action: explainAction,
+	}
+}
+
+func explainAction(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return during("explain", usage("which bundle?", hint{"see what there is", "get bundles"}))
+	}
+	doing := "explain " + c.Args().First()
+	f, err := connect(c, c.App.ErrWriter)
+	if err != nil {
+		return during(doing, err)
+	}
+	w, err := f.whereabouts(c.Context, c.Args().First())
+	if isReason(err, metav1.StatusReasonNotFound) {
+		return during(doing, f.explainDeleted(c, c.Args().First(), err))
+	}
+	if err != nil {
+		return during(doing, err)
+	}
+	if cluster := bareCluster(c.String("cluster")); cluster != "" {
+		err = w.one(c.App.Writer, cluster)
+	} else {
+		w.all(c.App.Writer)
+	}
+	if err != nil {
+		return during(doing, err)
+	}
+	return during(doing, f.explainRollout(c, w.bundle.Name))
+}
+
+// explainRollout says what the change that is on its way waits for, and what to do.
+func (f *fleet) explainRollout(c *cli.Context, bundle string) error {
+	r, _, err := f.newestRollout(c.Context, bundle)
+	if err != nil || r == nil || r.Status.Phase.Ended() {
+		return err
+	}
+	fmt.Fprintf(c.App.Writer, "\nrollout %s is %s: %s\n", r.Name, strings.ToLower(string(r.Status.Phase)), r.Status.Message)
+	for _, said := range []string{rolloutHolds(r), rolloutWaits(r)} {
+		if said != "" {
+			fmt.Fprintln(c.App.Writer, said)
+		}
+	}
+	if next := rolloutNext(r); next != "" {
+		fmt.Fprintf(c.App.Writer, "  next: %s\n", next)
+	}
+	return nil
+}
+
+// explainDeleted says where a bundle still is that the fleet has no more, and what that waits for; notFound when it is nowhere.
+func (f *fleet) explainDeleted(c *cli.Context, bundle string, notFound error) error {
+	all, err := f.works(c.Context)
+	if err != nil {
+		return err
+	}
+	there := all[bundle]
+	if len(there) == 0 {
+		return notFound
+	}
+	fmt.Fprintf(c.App.Writer, "%s is deleted, and still in %s\n", bundle, clusterCount(len(there)))
+	leaving := whereabouts{works: there}
+	for _, cluster := range slices.Sorted(maps.Keys(there)) {
+		fmt.Fprintf(c.App.Writer, "  %s%s\n", cluster, leaving.stands(cluster))
+	}
+	return f.explainRollout(c, bundle)
+}
+
+// whereabouts is a bundle, where it is placed, and how it is there.
+type whereabouts struct {
+	bundle   v1alpha1.Bundle
+	ground   plan.Ground
+	decision plan.Decision
+	works    map[string]v1alpha1.Work // by cluster
+}
+
+func (f *fleet) whereabouts(ctx context.Context, bundle string) (w whereabouts, err error) {
+	if _, err := f.read(ctx, request{path: mustKind("Bundle").path(bundle)}, &w.bundle); err != nil {
+		return w, err
+	}
+	if w.ground, w.works, err = f.ground(ctx, w.bundle); err != nil {
+		return w, err
+	}
+	w.decision, err = plan.Place(w.bundle.Spec.Placement, w.ground)
+	return w, err
+}
+
+// ground is what a bundle's placement is decided on, as the member knows it that is asked, and its works by cluster.
+func (f *fleet) ground(ctx context.Context, b v1alpha1.Bundle) (g plan.Ground, works map[string]v1alpha1.Work, err error) {
+	var clusters v1alpha1.ClusterList
+	if _, err := f.read(ctx, request{path: mustKind("Cluster").path()}, &clusters); err != nil {
+		return g, nil, err
+	}
+	var metrics v1alpha1.ClusterMetricsList
+	if _, err := f.read(ctx, request{path: mustKind("ClusterMetrics").path()}, &metrics); err != nil {
+		return g, nil, err
+	}
+	all, err := f.works(ctx)
+	if err != nil {
+		return g, nil, err
+	}
+	g = plan.Ground{Clusters: clusters.Items, Metrics: map[string]v1alpha1.ClusterMetricsStatus{}, Has: map[string]bool{}}
+	for _, m := range metrics.Items {
+		g.Metrics[m.Name] = m.Status
+	}
+	works = all[b.Name]
+	for cluster, w := range works {
+		g.Has[cluster] = w.Spec.Granted != ""
+	}
+	return g, works, nil
+}
+
+// works are what there is in clusters, by bundle and cluster.
+func (f *fleet) works(ctx context.Context) (map[string]map[string]v1alpha1.Work, error) {
+	var list v1alpha1.WorkList
+	if _, err := f.read(ctx, request{path: mustKind("Work").path()}, &list); err != nil {
+		return nil, err
+	}
+	all := map[string]map[string]v1alpha1.Work{}
+	for _, w := range list.Items {
+		if all[w.Spec.Bundle] == nil {
+			all[w.Spec.Bundle] = map[string]v1alpha1.Work{}
+		}
+		all[w.Spec.Bundle][w.Spec.Cluster] = w
+	}
+	return all, nil
+}
+
+// all prints a line for each cluster: those first where it is placed.
+func (w whereabouts) all(out io.Writer) {
+	fmt.Fprintf(out, "%s is placed in %d of %d clusters\n", w.bundle.Name, len(w.decision.Picked), len(w.decision.Verdicts))
+	for _, said := range w.decision.Unsatisfied {
+		fmt.Fprintln(out, "  not as asked: "+said)
+	}
+	width := len("cluster")
+	for _, v := range w.decision.Verdicts {
+		width = max(width, len(v.Cluster))
+	}
+	for _, picked := range []bool{true, false} {
+		for _, v := range w.decision.Verdicts {
+			if v.Picked == picked {
+				fmt.Fprintf(out, "  %-*s  %-3s  %s\n", width, v.Cluster, map[bool]string{true: "yes", false: "no"}[picked], v.Why+w.stands(v.Cluster))
+			}
+		}
+	}
+}
+
+// stands says how the bundle is in a cluster, unless all is well.
+func (w whereabouts) stands(cluster string) string {
+	work, ok := w.works[cluster]
+	c := meta.FindStatusCondition(work.Status.Conditions, v1alpha1.ConditionReady)
+	if !ok || c == nil || c.Status == metav1.ConditionTrue {
+		return ""
+	}
+	return fmt.Sprintf("  (%s: %s)", strings.ToLower(c.Reason), c.Message)
+}
+
+// one prints what there is to say of one cluster.
+func (w whereabouts) one(out io.Writer, cluster string) error {
+	i := slices.IndexFunc(w.decision.Verdicts, func(v plan.Verdict) bool { return v.Cluster == cluster })
+	if i < 0 {
+		return noCluster(cluster)
+	}
+	v := w.decision.Verdicts[i]
+	fmt.Fprintf(out, "%s is %splaced in %s\n", w.bundle.Name, map[bool]string{false: "not "}[v.Picked], cluster)
+	line := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(out, "  %-10s %s\n", name, text)
+		}
+	}
+	line("placement", v.Why)
+	line("overrides", overrideNumbers(w.works[cluster].Spec.Frozen))
+	work := w.works[cluster]
+	line("granted", work.Spec.Granted)
+	if work.Spec.Wanted != work.Spec.Granted {
+		line("wanted", work.Spec.Wanted)
+	}
+	if c := meta.FindStatusCondition(work.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+		line("there", fmt.Sprintf("%s: %s", strings.ToLower(c.Reason), c.Message))
+	}
+	for _, said := range w.decision.Unsatisfied {
+		line("not as asked", said)
+	}
+	return nil
+}
+
+func noCluster(name string) error {
+	return &failure{code: exitError, why: "the fleet has no cluster " + name, hints: []hint{{"see what there is", "get clusters"}}}
+}
+
+// overrideNumbers names the overrides that are for a cluster, as the bundle counts them.
+func overrideNumbers(f *v1alpha1.Frozen) string {
+	if f == nil || len(f.Overrides) == 0 {
+		return ""
+	}
+	var names []string
+	for _, i := range f.Overrides {
+		names = append(names, fmt.Sprintf("spec.overrides[%d]", i))
+	}
+	return strings.Join(names, ", ")
+}
