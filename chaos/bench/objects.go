@@ -139,9 +139,10 @@ func fill(ctx context.Context, ours, peers *kube.Config) error {
 			if err != nil {
 				return err
 			}
-			if made.Object["status"] = full.Object["status"]; made.Object["status"] == nil {
-				return fmt.Errorf("%s has no status", full.GetName())
+			if _, told, _ := unstructured.NestedSlice(full.Object, "status", "conditions"); !told {
+				return fmt.Errorf("%s has no status yet", full.GetName()) // an empty one is there from the beginning
 			}
+			made.Object["status"] = full.Object["status"]
 			_, err = peer.UpdateStatus(ctx, made, metav1.UpdateOptions{})
 			return err
 		})

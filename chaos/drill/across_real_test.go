@@ -64,18 +64,23 @@ func acrossClusters(t *testing.T, f *field) {
 			t.Error(said)
 		}
 	})
+	t.Run("clusters say what a change would come to, to those who may make it there", func(t *testing.T) { f.foresees(t, admin, vera) })
+	t.Run("what somebody changed is told, field by field", func(t *testing.T) { f.drifts(t, admin) })
 	t.Run("a log that is followed comes as it is written", func(t *testing.T) { vera.follows(t, kubelet) })
 	t.Run("what is upgraded goes both ways", func(t *testing.T) { admin.shell(t) })
+	for protocol, webSockets := range map[string]string{"by WebSocket": "true", "by SPDY": "false"} {
+		t.Run("a stock kubectl runs a command and forwards a port, "+protocol, func(t *testing.T) { admin.streams(t, webSockets) })
+	}
 	t.Run("the cluster's own admins may say otherwise", func(t *testing.T) { f.bindings(t, vera) })
 	t.Run("a consumer of ClusterProfiles reaches a cluster by its own library", func(t *testing.T) { vera.consumes(t) })
 	t.Run("the cluster writes down who it was", func(t *testing.T) {
 		until(t, 30*time.Second, func(context.Context) error { return f.audited(t, "iad", "hanse:vera", "web", "log") })
 	})
 	t.Run("a dead cluster is named and not waited for", func(t *testing.T) {
-		f.kill(t, "ap")
-		said := ended(t, 3, vera.tell(t, "get", "namespaces", "--all-clusters"), nil)
-		mentions(t, said.Out, "fra       default", "iad       default")
-		mentions(t, said.Talk, "sin: fra does not reach sin", "2 of 3 clusters answered; what is in sin is not shown")
+		f.kill(t, "eu") // the first by name: the others do not wait behind it either
+		said := ended(t, 3, f.tell(t, "iad", nil, "get", "namespaces", "--all-clusters"), nil)
+		mentions(t, said.Out, "iad       default", "sin       default")
+		mentions(t, said.Talk, "fra: iad does not reach fra", "2 of 3 clusters answered; what is in fra is not shown")
 		t.Logf("after %s", round(said.Took))
 		f.healAll(t)
 		f.heal(t)
@@ -92,6 +97,53 @@ func acrossClusters(t *testing.T, f *field) {
 		ended()
 	})
 }
+
+// foresees asks the clusters what a bundle would do to what is in them. Nothing of it is there afterwards.
+func (f *field) foresees(t *testing.T, admin, vera viaHTTPS) {
+	file := filepath.Join(t.TempDir(), "foreseen.yaml")
+	if err := os.WriteFile(file, []byte(foreseen), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"diff", "--bundle", "foreseen", "--clusters", "fra,iad", "-f", file}
+	said := ended(t, 3, admin.tell(t, args...), args)
+	mentions(t, said.Out, "foreseen: 2 clusters change, 2 cannot take it, nothing is deleted", "fra, iad\n", "+ configmap default/good",
+		"! configmap default/kube-root-ca.crt   it is there already", "! service default/bad", "must be between 1 and 65535", "! nothing x   the cluster does not serve")
+	mentions(t, ended(t, 1, vera.tell(t, args...), args).Talk, "it needs role Operator")
+	if said := admin.kubectl(t, "iad", "get", "configmap", "good"); said.Code == 0 {
+		t.Error("what was only looked at is there: " + said.String())
+	}
+}
+
+// drifts changes what a bundle leaves as it finds it.
+func (f *field) drifts(t *testing.T, admin viaHTTPS) {
+	f.must(t, "iad", []byte(reported), "apply", "-f", "-", "--wait")
+	mentions(t, ended(t, 0, admin.tell(t, "drift", "reported"), nil).Out, "as granted in 2 clusters")
+	ended(t, 0, admin.kubectl(t, "iad", "patch", "configmap", "reported", "-p", `{"data":{"greeting":"hi"}}`), nil)
+	said := ended(t, 3, admin.tell(t, "drift", "reported"), nil)
+	mentions(t, said.Out, "reported: not as granted in 1 cluster; drift: Report", "iad\n  ~ configmap default/reported\n", "data.greeting   hi → welcome")
+	ended(t, 0, admin.tell(t, "drift", "reported", "--cluster", "fra"), nil)
+	f.must(t, "iad", nil, "delete", "bundle", "reported", "--yes", "--wait")
+}
+
+const reported = `
+apiVersion: fleet.hanse.dev/v1alpha1
+kind: Bundle
+metadata: {name: reported}
+spec:
+  placement: {clusters: [fra, iad]}
+  drift: Report
+  manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: reported, namespace: default}, data: {greeting: welcome}}]
+`
+
+const foreseen = `
+{apiVersion: v1, kind: ConfigMap, metadata: {name: kube-root-ca.crt, namespace: default}, data: {a: b}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: bad, namespace: default}, spec: {ports: [{port: 99999999}]}}
+---
+{apiVersion: example.com/v1, kind: Nothing, metadata: {name: x}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: good}, data: {a: b}}
+`
 
 // viaHTTPS is a person with a kubeconfig that hanse wrote.
 type viaHTTPS struct {
@@ -287,7 +339,34 @@ func (p viaHTTPS) consumes(t *testing.T) {
 		return err
 	})
 	t.Logf("after %s", round(took))
+	p.controlPlaneDies(t, "iad")
 	p.mustKubectl(t, "fra", "", "delete", "-f", filepath.Join(rooms, "crds"))
+}
+
+// controlPlaneDies kills a cluster's kube-apiserver beside a member that lives, and sees what another cluster shows of both.
+func (p viaHTTPS) controlPlaneDies(t *testing.T, cluster string) {
+	shows := func(want string) {
+		t.Helper()
+		until(t, 3*time.Minute, func(ctx context.Context) error {
+			const conditions = `-o=jsonpath={.status.conditions[?(@.type=="ControlPlaneHealthy")].status}`
+			profile, err := p.field.kubectl(ctx, "fra", "", "get", "clusterprofiles", "-n", "hanse-system", cluster, conditions)
+			if err == nil && profile != want {
+				err = fmt.Errorf("ControlPlaneHealthy is %q", profile)
+			}
+			return err
+		})
+		mentions(t, p.must(t, "fra", nil, "get", "cluster", cluster, "-o", "yaml").Out, "reason: Reached")
+	}
+	shows("True")
+	c := p.cluster(t, cluster)
+	if err := c.Kill(testbed.APIServer); err != nil {
+		t.Fatal(err)
+	}
+	shows("False")
+	if err := c.Start(t.Context(), testbed.APIServer); err != nil {
+		t.Fatal(err)
+	}
+	shows("True")
 }
 
 // kubeconfig is an admin's, as hanse prints it beside a member.
@@ -349,8 +428,12 @@ func (f *field) podIn(t *testing.T, cluster string) chan<- string {
 	t.Helper()
 	lines := make(chan string)
 	kubelet := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/exec/") {
+		switch {
+		case r.URL.Query().Get("command") == "sh":
 			echoes(t, w)
+			return
+		case strings.HasPrefix(r.URL.Path, "/exec/"), strings.HasPrefix(r.URL.Path, "/portForward/"):
+			streams(t, w, r)
 			return
 		}
 		for {
@@ -383,6 +466,10 @@ func (f *field) podIn(t *testing.T, cluster string) chan<- string {
 		_, err := client.CoreV1().Pods("default").Create(ctx, pod, metav1.CreateOptions{})
 		return err
 	})
+	running := []byte(`{"status":{"phase":"Running"}}`) // or no port is forwarded
+	if _, err := client.CoreV1().Pods("default").Patch(t.Context(), "web", types.MergePatchType, running, metav1.PatchOptions{}, "status"); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		now := int64(0)
 		err := client.CoreV1().Pods("default").Delete(context.Background(), "web", metav1.DeleteOptions{GracePeriodSeconds: &now})

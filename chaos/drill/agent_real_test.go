@@ -14,34 +14,74 @@ import (
 	"github.com/hanse-fleet/hanse/chaos/testbed"
 )
 
-// BenchmarkAgent measures one member with everything on, beside a real kube-apiserver: how long it takes from its start
-// until it is ready, and what it costs in a minute in which nobody asks anything:
+// A member that has nothing to do is to stay within these.
+const (
+	idleMiB  = 96
+	idleMCPU = 10
+	idleFor  = time.Minute
+)
+
+// BenchmarkAgent measures members with everything on, beside real kube-apiservers: how long one takes from its start
+// until it is ready, and what each costs in a minute in which nobody asks anything:
 //
 //	go test ./chaos/drill -run '^$' -bench Agent -benchtime 5x
 func BenchmarkAgent(b *testing.B) {
-	f := newField(b, 1, 1)
-	c := f.bed.Clusters()[0]
-	if err := c.Kill(testbed.Member); err != nil {
-		b.Fatal(err)
+	b.Logf("the bounds: %d MiB, %d mCPU, ready within a second", idleMiB, idleMCPU)
+	b.Run("alone", func(b *testing.B) { measureAgents(b, 1) })
+	b.Run("of three", func(b *testing.B) { measureAgents(b, 3) })
+}
+
+// measureAgents starts the last member of a fleet again and again, and then lets all of them rest.
+func measureAgents(b *testing.B, members int) {
+	f := newField(b, members, 1)
+	running := map[string]*exec.Cmd{}
+	for _, c := range f.bed.Clusters() {
+		if err := c.Kill(testbed.Member); err != nil {
+			b.Fatal(err)
+		}
+		running[c.Name()] = startWhole(b, f, c)
 	}
+	last := f.bed.Clusters()[members-1]
 	var took []time.Duration
 	for b.Loop() {
+		endWhole(b, running[last.Name()])
 		begun := time.Now()
-		member := startWhole(b, f, c)
-		awaitReady(b, f.seat(b, c.Name()).rest())
+		running[last.Name()] = startWhole(b, f, last)
+		awaitReady(b, f.seat(b, last.Name()).rest())
 		took = append(took, time.Since(begun))
-		endWhole(b, member)
 	}
-	member := startWhole(b, f, c)
-	defer endWhole(b, member)
-	const rest = time.Minute
-	time.Sleep(rest) // it shows itself to its cluster, and measures it
-	pid := member.Process.Pid
-	before := cpuSeconds(b, pid)
-	time.Sleep(rest)
+	defer func() {
+		for _, member := range running {
+			endWhole(b, member)
+		}
+	}()
+	time.Sleep(idleFor) // they show themselves to their clusters, and measure them
 	report(b, took)
-	b.ReportMetric((cpuSeconds(b, pid)-before)/rest.Seconds()*1000, "mCPU")
-	b.ReportMetric(residentMiB(b, pid), "MiB-RSS")
+	restTogether(b, f, running)
+}
+
+// restTogether reports what each member costs while nobody asks anything: the leader, and whichever other costs most.
+func restTogether(b *testing.B, f *field, running map[string]*exec.Cmd) {
+	b.Helper()
+	leader := f.status(b, f.bed.Clusters()[0].Name()).Leader
+	before := map[string]float64{}
+	for name, member := range running {
+		before[name] = cpuSeconds(b, member.Process.Pid)
+	}
+	time.Sleep(idleFor)
+	worst := map[string]float64{}
+	for name, member := range running {
+		role := "follower"
+		if name == leader {
+			role = "leader"
+		}
+		mCPU := (cpuSeconds(b, member.Process.Pid) - before[name]) / idleFor.Seconds() * 1000
+		mib := residentMiB(b, member.Process.Pid)
+		worst["mCPU-"+role], worst["MiB-"+role] = max(worst["mCPU-"+role], mCPU), max(worst["MiB-"+role], mib)
+	}
+	for what, figure := range worst {
+		b.ReportMetric(figure, what)
+	}
 }
 
 // startWhole starts a cluster's member with everything on.

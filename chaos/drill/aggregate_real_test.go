@@ -12,7 +12,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/testbed"
 )
 
@@ -107,11 +110,38 @@ spec:
 		}
 		rights("ReadOnly")
 		until(t, 30*time.Second, f.kubectlSays("sin", "rights ReadOnly", "label", "bundle", "anywhere", "by=root", "--overwrite"))
+		for _, dry := range [][]string{{"label", "bundle", "anywhere", "by=root", "--overwrite"}, {"delete", "bundle", "anywhere"}} { // and says it before
+			until(t, 30*time.Second, f.kubectlSays("sin", "rights ReadOnly", append(dry, "--dry-run=server")...))
+		}
+		rights("OwnObjects")
+		until(t, 30*time.Second, f.kubectlSays("sin", "rights OwnObjects", "label", "bundle", "anywhere", "by=root", "--overwrite"))
+		own := func(clusters string) string {
+			return "{apiVersion: fleet.hanse.dev/v1alpha1, kind: Bundle, metadata: {name: own}, spec: {placement: {clusters: [" + clusters + "]}}}"
+		}
+		f.mustKubectl(t, "sin", own("sin"), "apply", "--server-side", "-f", "-")
+		for _, others := range []string{"fra", "sin, fra"} {
+			said, err := f.kubectl(t.Context(), "sin", own(others), "apply", "--server-side", "-f", "-")
+			if err == nil {
+				t.Errorf("for %s: %s", others, said)
+			}
+			mentions(t, said, "rights OwnObjects")
+		}
+		for _, args := range [][]string{{"delete", "bundle", "anywhere"}, {"patch", "cluster.fleet.hanse.dev", "sin", "--type=merge", "-p", `{"spec":{"rights":"Admin"}}`}} {
+			said, err := f.kubectl(t.Context(), "sin", "", args...)
+			if err == nil {
+				t.Errorf("%q: %s", args, said)
+			}
+			t.Log(said)
+		}
+		f.mustKubectl(t, "sin", "", "delete", "bundle", "own")
 		rights("Admin")
-		f.mustKubectl(t, "sin", "", "label", "bundle", "anywhere", "by=root", "--overwrite")
+		until(t, 30*time.Second, f.kubectlSays("sin", "labeled", "label", "bundle", "anywhere", "by=root", "--overwrite"))
 	})
+	t.Run("one that watches and does not read is hung up on", func(t *testing.T) { unread(t, f) })
+	t.Run("one that floods waits for itself alone", func(t *testing.T) { flooded(t, f) })
 	t.Run("and what another's deletes is gone", func(t *testing.T) {
 		t.Log(f.mustKubectl(t, "fra", "", "delete", "bundle", "anywhere"))
+		f.letGo(t, "iad", "anywhere")
 		until(t, 30*time.Second, func(ctx context.Context) error {
 			said, err := f.kubectl(ctx, "sin", "", "get", "works")
 			if err == nil && strings.Contains(said, "anywhere") {
@@ -142,14 +172,24 @@ func takenOut(t *testing.T, f *field) {
 	if err := f.cluster(t, "sin").Kill(testbed.Member); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("a member that is not to aggregate takes its API out", func(t *testing.T) {
-		if err := sin.Start("--kubeconfig", f.cluster(t, "sin").Kubeconfig(), "--aggregate=false"); err != nil {
+	t.Run("a member that is to stay out of its cluster's API takes out what it put there", func(t *testing.T) {
+		if err := sin.Start("--kubeconfig", f.cluster(t, "sin").Kubeconfig(), "--aggregate=false", "--cluster-api=false"); err != nil {
 			t.Fatal(err)
 		}
 		defer bury(t, sin)
-		for _, gone := range [][]string{{"apiservice", registered}, {"service", "hanse", "-n", "hanse-system"}, {"clusterrole", "hanse:viewer"}} {
+		until(t, time.Minute, f.hanseSays(t, "fra", "does not serve its cluster's API: it runs with --cluster-api=false", "get", "pods", "--cluster", "sin"))
+		for _, gone := range [][]string{{"clusterrolebinding", v1alpha1.ClusterGroup("acme", v1alpha1.RoleViewer)}, {"clusterrolebinding", v1alpha1.ClusterGroup("acme", v1alpha1.RoleAdmin)}, {"apiservice", registered}, {"service", "hanse", "-n", "hanse-system"}, {"service", "hanse-alive", "-n", "hanse-system"}, {"clusterrole", "hanse:viewer"}} {
 			until(t, 30*time.Second, f.kubectlSays("sin", "NotFound", append([]string{"get"}, gone...)...))
 		}
+	})
+	t.Run("a member that may do too little says what it may not", func(t *testing.T) {
+		if err := sin.Start("--kubeconfig", f.humble(t, "sin")); err != nil {
+			t.Fatal(err)
+		}
+		defer bury(t, sin)
+		until(t, time.Minute, f.hanseSays(t, "fra", "cannot impersonate", "get", "pods", "--cluster", "sin"))
+		until(t, time.Minute, f.kubectlSays("fra", "False Forbidden", "get", "cluster.fleet.hanse.dev", "sin", "-o", aggregated))
+		t.Log(f.tell(t, "fra", nil, "get", "pods", "--cluster", "sin"))
 	})
 	t.Run("an APIService of somebody else is left alone, and told", func(t *testing.T) {
 		f.mustKubectl(t, "sin", `apiVersion: apiregistration.k8s.io/v1
@@ -174,4 +214,47 @@ spec: {group: fleet.hanse.dev, version: v1alpha1, groupPriorityMinimum: 10, vers
 		awaitAPI(t, f, "sin")
 		until(t, time.Minute, f.kubectlSays("fra", "True Registered", "get", "cluster.fleet.hanse.dev", "sin", "-o", aggregated))
 	})
+}
+
+// hanseSays checks that hanse at a member fails, and says a word.
+func (f *field) hanseSays(t *testing.T, member, word string, args ...string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		said, err := Person{Hanse: f.hanse, Server: f.cluster(t, member).HanseServer()}.Type(ctx, nil, args...)
+		if err == nil && (said.Code == 0 || !strings.Contains(said.Talk, word)) {
+			err = fmt.Errorf("%q is not said: %s", word, said)
+		}
+		return err
+	}
+}
+
+// letGo lets what a bundle has in its clusters go, as somebody must when it was deleted with kubectl.
+func (f *field) letGo(t *testing.T, member, bundle string) {
+	t.Helper()
+	until(t, 30*time.Second, func(ctx context.Context) error {
+		said, err := Person{Hanse: f.hanse, Server: f.cluster(t, member).HanseServer()}.Type(ctx, nil, "rollout", "approve", bundle, "--deletions", "--yes")
+		if err == nil && said.Code != 0 {
+			err = errors.New(said.String())
+		}
+		return err
+	})
+}
+
+// humble is a kubeconfig of somebody who may only look at a cluster.
+func (f *field) humble(t *testing.T, cluster string) string {
+	t.Helper()
+	f.mustKubectl(t, cluster, "", "create", "serviceaccount", "humble")
+	f.mustKubectl(t, cluster, "", "create", "clusterrolebinding", "humble", "--clusterrole=view", "--serviceaccount=default:humble")
+	config, err := clientcmd.LoadFromFile(f.cluster(t, cluster).Kubeconfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := strings.TrimSpace(f.mustKubectl(t, cluster, "", "create", "token", "humble"))
+	for name := range config.AuthInfos {
+		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: token}
+	}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, file); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

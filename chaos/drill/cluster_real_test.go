@@ -87,7 +87,7 @@ func refusingOne(t *testing.T, f *field) {
 		lift()
 		took := until(t, 90*time.Second, f.standing("fra", "mixed", "iad", "Ready"))
 		t.Logf("ready %s after the cluster stopped refusing", round(took))
-		f.must(t, "fra", nil, "delete", "bundle", "mixed", "--wait")
+		f.must(t, "fra", nil, "delete", "bundle", "mixed", "--yes", "--wait")
 	})
 	t.Run("an object of a kind that no cluster has is named, and the rest is there", func(t *testing.T) {
 		manifests := append(settingsNamed("known"), []byte("---\napiVersion: nowhere.example.com/v1\nkind: Gizmo\nmetadata: {name: g, namespace: default}\n")...)
@@ -96,7 +96,7 @@ func refusingOne(t *testing.T, f *field) {
 		t.Logf("%s", said)
 		mentions(t, said.Talk, "not there in sin", "gizmo default/g", "unknownkind")
 		until(t, 10*time.Second, settings(f.kubernetes(t, "sin"), "default", "known", "greeting", "welcome"))
-		f.must(t, "fra", nil, "delete", "bundle", "odd", "--wait")
+		f.must(t, "fra", nil, "delete", "bundle", "odd", "--yes", "--wait")
 	})
 }
 
@@ -169,7 +169,7 @@ func mistakenKubeconfig(t *testing.T, f *field) {
 			t.Logf("%s\n%s", said, works)
 			mentions(t, said.Out, "failed")
 			f.must(t, "sin", settingsNamed("through-sin"), "apply", "--bundle", "small", "--clusters", "iad", "-f", "-", "--wait")
-			f.must(t, "sin", nil, "delete", "bundle", "small", "--wait")
+			f.must(t, "sin", nil, "delete", "bundle", "small", "--yes", "--wait")
 			repairs(t, f.kubernetes(t, "fra"), "1") // by fra's own member
 		})
 	}
@@ -179,7 +179,7 @@ func mistakenKubeconfig(t *testing.T, f *field) {
 		}
 		until(t, comesBack, f.standing("iad", "shop", "sin", "Ready"))
 	})
-	f.must(t, "fra", nil, "delete", "bundle", "shop", "--wait")
+	f.must(t, "fra", nil, "delete", "bundle", "shop", "--yes", "--wait")
 }
 
 // removingOne is held last: sin does not come back.

@@ -19,6 +19,7 @@ import (
 
 // TestSoftwareOfOthers lets what nobody here wrote use the fleet as any API of Kubernetes.
 func TestSoftwareOfOthers(t *testing.T) {
+	t.Parallel()
 	f := newField(t, 3, 1)
 	for _, c := range f.bed.Clusters() {
 		awaitAPI(t, f, c.Name())
@@ -67,7 +68,7 @@ func everything(t *testing.T, f *field) {
 // sameEverywhere compares, byte by byte, what the clusters' own APIs say that the fleet was at one revision. It leaves no bundles.
 func sameEverywhere(t *testing.T, f *field) {
 	f.must(t, "fra", shop("1"), applyShop("--wait")...)
-	defer f.must(t, "fra", nil, "delete", "bundle", "shop", "--wait")
+	defer f.must(t, "fra", nil, "delete", "bundle", "shop", "--yes", "--wait")
 	now, err := bundles(t, f.seat(t, "fra").rest()).List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 // Two regions die one after the other, each with the leader in it, and a cluster of a third; at each moment, status
 // says which regions could be lost, and what it says is tried.
 func TestTheLeadersRegionDiesAndThenTheNextLeadersRegion(t *testing.T) {
+	t.Parallel()
 	f := newField(t, 4, 2)
 	f.witness(t)
 	f.vote(t, 5)

@@ -98,7 +98,7 @@ func (f *field) passHistory(t *testing.T, member string, watchers ...*seen) {
 	begun := time.Now()
 	for i := range 4 {
 		var written *unstructured.Unstructured
-		until(t, time.Minute, func(ctx context.Context) (err error) {
+		until(t, 3*time.Minute, func(ctx context.Context) (err error) {
 			change := fmt.Appendf(nil, `{"metadata":{"annotations":{"example.com/change":"%d %d"}}}`, i, begun.UnixNano())
 			written, err = client.Patch(ctx, heavy.GetName(), types.MergePatchType, change, metav1.PatchOptions{})
 			if apierrors.IsNotFound(err) {

@@ -142,9 +142,13 @@ func (d *Daemon) Wait(ctx context.Context) (int, error) {
 	return code, context.Cause(ctx)
 }
 
+// statusPatience is how long one question waits for its answer. A daemon that starts answers those who wait at its socket as
+// soon as it can: who hangs up and asks again later only hears of it later.
+const statusPatience = 30 * time.Second
+
 // Status asks it how the fleet is.
 func (d *Daemon) Status(ctx context.Context) (status v1alpha1.FleetStatus, err error) {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: d.dial}}
+	client := http.Client{Timeout: statusPatience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: d.dial}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://member.hanse"+v1alpha1.PathStatus, nil)
 	if err != nil {
 		return status, err

@@ -3,11 +3,13 @@ package drill
 import "testing"
 
 func TestAFleetOfThreeRegions(t *testing.T) {
+	t.Parallel()
 	f := newField(t, 3, 1)
 	t.Run("stock kubectl speaks to the fleet", func(t *testing.T) { stockKubectl(t, f) })
 	t.Run("the fleet is in every cluster", func(t *testing.T) { inEveryCluster(t, f) })
 	t.Run("a person reaches every cluster through any member", func(t *testing.T) { acrossClusters(t, f) })
 	t.Run("a member does not harm its cluster", func(t *testing.T) { unharmed(t, f) })
+	t.Run("a member needs no rights but those that are told", func(t *testing.T) { leastRights(t, f) })
 	t.Run("the fleet is taken out of a cluster", func(t *testing.T) { takenOut(t, f) })
 	t.Run("a large install comes and goes", func(t *testing.T) { aLargeInstall(t, f) })
 	t.Run("two of three regions die", func(t *testing.T) { losingTwoRegions(t, f) })

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/hanse-fleet/hanse/chaos/testbed"
+	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
 var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of what the drills leave to chance")
@@ -206,15 +207,15 @@ func mentions(t testing.TB, text string, words ...string) {
 	}
 }
 
-// until asks until there is no error, for so long.
+// until asks until there is no error, for so long. It rests between two questions as long as the one before took: who asks
+// by a program takes no more than half a processor from what is waited for.
 func until(t testing.TB, within time.Duration, ask func(context.Context) error) time.Duration {
 	t.Helper()
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
 	for last := error(nil); ; {
+		asked := time.Now()
 		err := ask(ctx)
 		if err == nil {
 			return time.Since(begun)
@@ -222,9 +223,7 @@ func until(t testing.TB, within time.Duration, ask func(context.Context) error) 
 		if last == nil || ctx.Err() == nil {
 			last = err // one that was cut off says nothing
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+		if !pause.For(ctx, max(20*time.Millisecond, time.Since(asked))) {
 			t.Fatalf("not within %s: %v", within, last)
 		}
 	}

@@ -41,6 +41,12 @@ func (f *field) heal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	f.awaitWell(t)
+}
+
+// awaitWell waits until all members are there, and nothing is wrong.
+func (f *field) awaitWell(t *testing.T) {
+	t.Helper()
 	until(t, 2*time.Minute, func(context.Context) error {
 		if said := f.tell(t, "fra", nil, "status"); said.Code != 0 {
 			return errors.New(said.String())
@@ -119,7 +125,7 @@ func dead(t *testing.T, f *field) {
 		f.mustKubectl(t, "fra", "", "get", "deployments,namespaces")
 		f.collects(t)
 	})
-	t.Run("a namespace is emptied, and goes once the APIService is deleted", func(t *testing.T) {
+	t.Run("a namespace is emptied, and goes with the APIService when the member's life is over", func(t *testing.T) {
 		f.deleteNamespace(t, "memberless")
 		until(t, time.Minute, func(ctx context.Context) error {
 			_, err := f.kubernetes(t, "fra").CoreV1().ConfigMaps("memberless").Get(ctx, "held", metav1.GetOptions{})
@@ -141,9 +147,13 @@ func dead(t *testing.T, f *field) {
 			}
 			return fmt.Errorf("conditions %v", ns.Status.Conditions)
 		})
-		f.mustKubectl(t, "fra", "", "delete", "apiservice", "v1alpha1.fleet.hanse.dev")
-		t.Logf("gone after %s", round(until(t, 2*time.Minute, f.namespaceGone(t, "memberless"))))
+		f.mustKubectl(t, "fra", "", "-n", "hanse-system", "patch", f.lifeOf(t, "fra"), "--type=merge", "-p", `{"spec":{"activeDeadlineSeconds":1}}`)
+		t.Logf("the APIService is gone after %s", round(until(t, time.Minute, f.kubectlSays("fra", "NotFound", "get", "apiservice", "v1alpha1.fleet.hanse.dev"))))
+		t.Logf("the namespace after %s more", round(until(t, 2*time.Minute, f.namespaceGone(t, "memberless"))))
 	})
+	t.Run("a member that lives for many lives keeps its API, and one that dies loses it", func(t *testing.T) { manyLives(t, f) })
+	t.Run("a member that is stopped leaves its API for a moment, and finds it when it is back", func(t *testing.T) { lastWords(t, f) })
+	t.Run("a member that may not make jobs has its API all the same, and says that it stays", func(t *testing.T) { lifeless(t, f) })
 	t.Run("the member that comes back brings its API back", func(t *testing.T) {
 		f.heal(t)
 		awaitAPI(t, f, "fra")

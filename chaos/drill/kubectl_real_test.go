@@ -58,6 +58,7 @@ spec:
 	})
 	t.Run("it deletes, and the clusters follow", func(t *testing.T) {
 		mentions(t, kubectl(t, "", "delete bundle byhand"), "deleted")
+		f.letGo(t, "fra", "byhand")
 		until(t, 30*time.Second, func(context.Context) error {
 			if out := f.must(t, "fra", nil, "get", "works").Out; strings.Contains(out, "byhand") {
 				return fmt.Errorf("works:\n%s", out)

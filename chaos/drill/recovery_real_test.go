@@ -110,7 +110,7 @@ func restoring(t *testing.T, f *field) {
 			f.untouched(t, name, was, "shop", "young")
 			until(t, time.Second, settings(f.kubernetes(t, name), "shop", "settings", "version", "3"))
 		}
-		f.must(t, "fra", nil, "delete", "bundle", "later", "--wait")
+		f.must(t, "fra", nil, "delete", "bundle", "later", "--yes", "--wait")
 	})
 	t.Run("it is looked after again once somebody decides", func(t *testing.T) {
 		f.must(t, "sin", shop("4"), applyShop("--wait")...)

@@ -137,5 +137,5 @@ func losingTwoRegions(t *testing.T, f *field) {
 			}
 		}
 	})
-	f.must(t, "fra", nil, "delete", "bundle", "shop", "--wait")
+	f.must(t, "fra", nil, "delete", "bundle", "shop", "--yes", "--wait")
 }

@@ -3,6 +3,7 @@ package drill
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
@@ -75,6 +76,7 @@ func forged(t *testing.T, text string, change func(*transport.Token)) string {
 }
 
 func TestStrangersAtTheDoor(t *testing.T) {
+	t.Parallel()
 	hanse := hanseBinary(t)
 	fra := &quay{Daemon: company(t, hanse, "acme", "fra")[0], dir: folder(t)}
 	demo := &quay{Daemon: company(t, hanse, "demo", "oslo")[0], dir: folder(t)}
@@ -305,7 +307,7 @@ func stillWorks(t *testing.T, fra *quay, name string) {
 	mentions(t, ended(t, 0, tell(t, Person{Hanse: fra.hanse}, nil, args...), args).Out, name)
 }
 
-// userNamed is a User's manifest.
+// userNamed is a User's manifest, with a pin of its own: the law lets no two users have one.
 func userNamed(name string) []byte {
-	return fmt.Appendf(nil, "apiVersion: fleet.hanse.dev/v1alpha1\nkind: User\nmetadata: {name: %s}\nspec: {role: Viewer, pin: %q}\n", name, strings.Repeat("0a", 32))
+	return fmt.Appendf(nil, "apiVersion: fleet.hanse.dev/v1alpha1\nkind: User\nmetadata: {name: %s}\nspec: {role: Viewer, pin: %q}\n", name, fmt.Sprintf("%x", sha256.Sum256([]byte(name))))
 }

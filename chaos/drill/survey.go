@@ -21,6 +21,9 @@ import (
 // are left out: they come and go by themselves. So is the fleet's own group, which the cluster only passes on.
 type Survey map[string]Find
 
+// lives begins the names of Jobs of which each takes the place of the one before: one object here.
+const lives = "hanse-alive-"
+
 // Find is an object: the bundle that its label names, and what tells whether it was made anew or written to.
 type Find struct {
 	Bundle  string
@@ -80,7 +83,11 @@ func (s Survey) add(ctx context.Context, client metadata.Interface, what schema.
 		return fmt.Errorf("list %s: %w", what.Resource, err)
 	}
 	for _, o := range list.Items {
-		s[strings.Join([]string{what.Group, what.Version, what.Resource}, "/")+" "+o.Namespace+"/"+o.Name] = Find{
+		name := o.Name
+		if strings.HasPrefix(name, lives) {
+			name = lives + "…"
+		}
+		s[strings.Join([]string{what.Group, what.Version, what.Resource}, "/")+" "+o.Namespace+"/"+name] = Find{
 			Bundle: o.Labels[v1alpha1.LabelBundle], UID: o.UID, Version: o.ResourceVersion,
 		}
 	}

@@ -67,7 +67,7 @@ func roundTrips(t *testing.T, network, address string) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(2 * time.Minute))
 	for _, word := range []string{"one", "two", "six"} {
 		begun := time.Now()
 		if _, err := c.Write([]byte(word)); err != nil {
@@ -107,7 +107,7 @@ func TestAStreamThatEndsBreaksTheOtherSide(t *testing.T) {
 		t.Fatal(err)
 	}
 	far.Close()
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := c.Read(make([]byte, 1)); err == nil {
 		t.Error("the near side reads on")
 	}

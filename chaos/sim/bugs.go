@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/fault"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -245,18 +246,18 @@ func (d forgiving) Lookup(pin transport.Pin) (transport.MemberID, transport.Stan
 
 // lawless allows everything.
 func lawless(_ *consensustest.Disk, c *agent.CoreConfig) {
-	c.Seams.Authorizer = func(store.Authorizer) store.Authorizer { return nil }
+	c.Seams.Authorizer = func(law.Authority) store.Authorizer { return nil }
 }
 
 // moody refuses one command in many, on this member alone.
 func moody(_ *consensustest.Disk, c *agent.CoreConfig) {
-	c.Seams.Authorizer = func(law store.Authorizer) store.Authorizer {
-		return &moodyLaw{law: law, rng: rand.New(rand.NewPCG(rand.Uint64(), 0))}
+	c.Seams.Authorizer = func(l law.Authority) store.Authorizer {
+		return &moodyLaw{Authority: l, rng: rand.New(rand.NewPCG(rand.Uint64(), 0))}
 	}
 }
 
 type moodyLaw struct {
-	law store.Authorizer
+	law.Authority
 	mu  sync.Mutex
 	rng *rand.Rand
 }
@@ -269,7 +270,7 @@ func (m *moodyLaw) Authorize(v *store.View, who store.Asker, txn store.Txn) erro
 	if bad {
 		return &store.Forbidden{Reason: "not in the mood"}
 	}
-	return m.law.Authorize(v, who, txn)
+	return m.Authority.Authorize(v, who, txn)
 }
 
 // outdate gives each snapshot the configuration before the last.

@@ -15,16 +15,10 @@ var (
 	runs    = flag.Int("runs", 10, "how many seeds TestBugTable gives each bug to show itself")
 )
 
-// underRace says that the race detector is on.
-var underRace bool
-
 // TestEachKnownBugIsCaught puts the bugs back, one at a time, and plays the schedule that goes for each. It must be caught by the
-// check that is there for it. The code with a bug in it is nobody's, so make test plays it without the race detector, which takes
-// several times as long and finds nothing here that the same schedules without the bugs would not show it.
+// check that is there for it.
 func TestEachKnownBugIsCaught(t *testing.T) {
-	if underRace {
-		t.Skip("make test runs it without the race detector")
-	}
+	long(t)
 	for _, bug := range sim.Bugs() {
 		t.Run(bug.Name, func(t *testing.T) {
 			s, err := sim.Read(strings.NewReader(bug.Directed))

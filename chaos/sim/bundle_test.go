@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 const shopKey = v1alpha1.KeyBundles + "shop"
@@ -59,17 +58,24 @@ func change(t *testing.T, m *sim.Member, after []byte) {
 	}
 }
 
-// carryOut does what a cluster would: what is to be withdrawn is gone at once, and struck.
+// carryOut does what a cluster would: what is granted is healthy at once, and what is to be withdrawn is gone, and struck.
 func carryOut(ctx context.Context, m *sim.Member) {
 	for ctx.Err() == nil {
+		runs := map[string]v1alpha1.WorkStatus{}
 		for _, kv := range m.Core.Store().View().List(v1alpha1.KeyGrants + m.Name + "/") {
 			var g v1alpha1.Grant
-			if json.Unmarshal(kv.Value, &g) == nil && g.Withdraw {
-				try, cancel := context.WithTimeout(ctx, time.Second)
-				_ = m.Core.Withdrawn(try, g.Bundle, g.BundleUID) // the next round tries again
-				cancel()
+			if json.Unmarshal(kv.Value, &g) != nil || g.Held {
+				continue
 			}
+			if !g.Withdraw {
+				runs[g.Bundle] = v1alpha1.WorkStatus{Grant: int64(kv.Modified), Applied: g.Revision, Health: v1alpha1.HealthReady}
+				continue
+			}
+			try, cancel := context.WithTimeout(ctx, time.Second)
+			_ = m.Core.Withdrawn(try, g.Bundle, g.BundleUID) // the next round tries again
+			cancel()
 		}
+		m.Core.Tell(runs)
 		time.Sleep(50 * time.Millisecond)
 	}
 }
@@ -101,21 +107,32 @@ func everywhere(revision string) string {
 	return strings.Join(lines, "\n")
 }
 
+// rolledOut says that every rollout that a member knows has ended.
+func rolledOut(m *sim.Member) bool {
+	for _, kv := range m.Core.Store().View().List(v1alpha1.KeyRollouts) {
+		var r v1alpha1.Rollout
+		if json.Unmarshal(kv.Value, &r) != nil || !r.Status.Phase.Ended() {
+			return false
+		}
+	}
+	return true
+}
+
+// missed is how long a cluster is silent until no wave is planned for it.
+const missed = 10 * time.Second
+
 // shopFleet is a fleet of five that carries out what it is granted, with the bundle shop in all of it.
 func shopFleet(t *testing.T, play func(t *testing.T, f *sim.Fleet)) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		five(f)
-		ctx, cancel := context.WithCancel(t.Context())
+		f.Settle(t.Context(), func(s *v1alpha1.FleetSpec) { s.Rollout = &v1alpha1.FleetRollout{Soak: &metav1.Duration{}} })
+		defer carriedOut(t, f.Members)() // ended before the fleet closes
 		put(t, f.Members[3], "first")
-		f.Await("every cluster is granted it", time.Minute, func() bool { return granted(f.Members[4]) == everywhere("shop-first-1") })
-		var clusters sync.WaitGroup
-		defer clusters.Wait() // before the fleet closes
-		defer cancel()
-		for _, m := range f.Members {
-			clusters.Go(func() { carryOut(ctx, m) })
-		}
+		f.Await("every cluster is granted it, and healthy", time.Minute, func() bool {
+			return granted(f.Members[4]) == everywhere("shop-first-1") && rolledOut(f.Members[4])
+		})
 		play(t, f)
 	})
 }
@@ -144,9 +161,10 @@ func TestAClusterThatIsAwayWithdrawsOnItsReturn(t *testing.T) {
 	shopFleet(t, func(t *testing.T, f *sim.Fleet) {
 		away := f.Members[4]
 		away.Isolate()
+		time.Sleep(missed)
 		bury(t, f.Leader())
 		f.Await("only it is left on the tombstone", time.Minute, func() bool {
-			return granted(f.Members[0]) == "/grants/pdx/shop\n/tombstones/first pdx"
+			return granted(f.Members[0]) == "/grants/pdx/shop shop-first-1\n/tombstones/first pdx"
 		})
 		f.Net.Heal()
 		f.Await("nothing is left", time.Minute, func() bool { return granted(f.Members[0]) == "" })
@@ -157,8 +175,9 @@ func TestAClusterThatIsRemovedHoldsUpNoDeletion(t *testing.T) {
 	shopFleet(t, func(t *testing.T, f *sim.Fleet) {
 		away := f.Members[4]
 		away.Isolate()
+		time.Sleep(missed)
 		bury(t, f.Leader())
-		f.Await("only it is left on the tombstone", time.Minute, func() bool { return strings.HasSuffix(granted(f.Members[0]), "first pdx") })
+		f.Await("only it is left on the tombstone", time.Minute, func() bool { return strings.HasSuffix(granted(f.Members[0]), "/tombstones/first pdx") })
 		remove(t, f.Leader(), away.Name)
 		f.Await("nothing is left", time.Minute, func() bool { return granted(f.Members[0]) == "" })
 	})

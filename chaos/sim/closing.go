@@ -59,8 +59,8 @@ func (p *player) finishRemovals() {
 		switch lost := a.lost.Load(); {
 		case a.gone.Load(), !lost && !a.retiring.Load():
 		case lost && p.draw(2) == 0:
-			if !p.comesBack(a, true, recovery) {
-				p.wrong("bounded recovery", "the place of %s is not taken %s after all is whole", a.Name, recovery)
+			if err := p.comesBack(a, true, recovery); err != nil {
+				p.wrong("bounded recovery", "the place of %s is not taken %s after all is whole: %v%s", a.Name, recovery, err, p.standing())
 			}
 		case p.strike(a):
 			p.leave(a)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -252,7 +253,7 @@ func (p *player) regather(within time.Duration, replace bool) {
 	p.waiting = nil
 	p.mu.Unlock()
 	for _, name := range names {
-		if !p.comesBack(p.actor(name), replace, within) {
+		if p.comesBack(p.actor(name), replace, within) != nil {
 			p.mu.Lock()
 			p.waiting = append(p.waiting, name)
 			p.mu.Unlock()
@@ -261,35 +262,38 @@ func (p *player) regather(within time.Duration, replace bool) {
 }
 
 // comesBack lets a cluster that the fleet has on record join as a new incarnation, in the place of one whose disk is lost,
-// or where there is none.
-func (p *player) comesBack(old *actor, replace bool, within time.Duration) bool {
+// or where there is none. When it cannot in time, the error says at what it was stopped last.
+func (p *player) comesBack(old *actor, replace bool, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	token := ""
+	token, last := "", errors.New("nobody runs")
 	for token == "" && ctx.Err() == nil {
 		if core := p.someone(old); core != nil {
 			one, done := context.WithTimeout(ctx, 5*time.Second)
-			token, _ = core.CreateToken(one, law.Terms{Cluster: old.Name, Replace: replace}) // tried again
+			token, last = core.CreateToken(one, law.Terms{Cluster: old.Name, Replace: replace}) // tried again
 			done()
 		}
 		pause.For(ctx, 200*time.Millisecond)
 	}
 	if token == "" {
-		return false
+		return fmt.Errorf("no token: %w", last)
 	}
 	fresh := p.cast(Site{Name: old.Name, Region: old.Region, Never: old.never})
 	fresh.life.Lock()
 	defer fresh.life.Unlock()
 	for ctx.Err() == nil {
 		one, done := context.WithTimeout(ctx, 10*time.Second)
-		err := fresh.Enrol(one, token)
+		last = fresh.Enrol(one, token)
 		done()
-		if err == nil {
+		if last == nil {
 			old.gone.Store(true)
-			return p.start(fresh)
+			if !p.start(fresh) {
+				return errors.New("its new incarnation does not start")
+			}
+			return nil
 		}
 		pause.For(ctx, time.Second)
 	}
 	fresh.gone.Store(true)
-	return false
+	return fmt.Errorf("no place: %w", last)
 }

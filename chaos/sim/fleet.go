@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -270,12 +271,18 @@ func (m *Member) VotersTold() int {
 // Want changes how many members vote.
 func (f *Fleet) Want(ctx context.Context, voters int32) {
 	f.T.Helper()
+	f.Settle(ctx, func(s *v1alpha1.FleetSpec) { s.Voters = voters })
+}
+
+// Settle changes the settings of the fleet.
+func (f *Fleet) Settle(ctx context.Context, set func(*v1alpha1.FleetSpec)) {
+	f.T.Helper()
 	for _, kv := range f.Members[0].Core.Store().View().List(v1alpha1.KeyFleets) {
 		var fleet v1alpha1.Fleet
 		if err := json.Unmarshal(kv.Value, &fleet); err != nil {
 			f.T.Fatal(err)
 		}
-		fleet.Spec.Voters = voters
+		set(&fleet.Spec)
 		data, err := json.Marshal(fleet)
 		if err != nil {
 			f.T.Fatal(err)
@@ -333,7 +340,7 @@ func logger() *slog.Logger {
 
 // Write puts a number, as a member would for itself, and returns the revision. The store sees a User of that name.
 func (m *Member) Write(ctx context.Context, key string, n int) (store.Revision, error) {
-	r, err := Propose(ctx, m.Core, v1alpha1.KeyUsers+key, fmt.Appendf(nil, `{"metadata":{"name":%q},"spec":{"pin":"%d"}}`, key, n))
+	r, err := Propose(ctx, m.Core, v1alpha1.KeyUsers+key, user(key, fmt.Sprintf("%d %s", n, key))) // no two users have one pin
 	return r.Revision, err
 }
 
@@ -352,6 +359,7 @@ func (m *Member) Has(key string) int {
 	if len(kv.Value) > 0 && json.Unmarshal(kv.Value, &u) != nil {
 		return -1
 	}
-	n, _ := strconv.Atoi(u.Spec.Pin)
+	number, _, _ := strings.Cut(u.Spec.Pin, " ")
+	n, _ := strconv.Atoi(number)
 	return n
 }

@@ -7,13 +7,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -50,7 +50,7 @@ func TestNobodyHearsARemovedMemberThatFloods(t *testing.T) {
 			name = "the leader"
 		}
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				f := sim.New(t, wide)
 				defer f.Close()
 				h := &hearing{last: map[*sim.Member]map[store.MemberID]time.Time{}}
@@ -123,7 +123,7 @@ func TestAFloodIsHeldToTheQuota(t *testing.T) {
 		"of bytes":     {consensus.Quota{Proposals: free, ProposalBurst: free, Bytes: 20 * size, ByteBurst: 20 * size}, 20 * (lasts + 1)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				f := sim.New(t, wide)
 				defer f.Close()
 				f.Seams.Quota = c.quota

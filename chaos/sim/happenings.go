@@ -305,10 +305,10 @@ func (p *player) lie(a *actor, e Event) {
 	disk.Lie(false)
 }
 
-// replace takes a member's log, and lets another incarnation take its place. When that cannot be now, it can in the end.
+// replace takes a member's log, and lets another incarnation take its place.
 func (p *player) replace(a *actor, e Event) {
 	if p.loseDisk(a, e) {
-		p.comesBack(a, true, time.Minute)
+		_ = p.comesBack(a, true, time.Minute) // when it cannot be now, it can in the end
 	}
 }
 

@@ -5,15 +5,16 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 	"github.com/hanse-fleet/hanse/law"
 )
 
 func TestAHundredJoinAtOneMoment(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	long(t)
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		f.Found("fra", "eu")

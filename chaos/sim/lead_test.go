@@ -5,17 +5,17 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 func TestTheLeadershipGoesWhereAPersonWantsItAndStays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		spread(f, 3, map[string]int{"ap": 1, "eu": 2, "us": 1})
@@ -59,7 +59,7 @@ func TestTheLeadershipGoesWhereAPersonWantsItAndStays(t *testing.T) {
 
 // TestTheLeadershipGoesToTheNearestMajority has two regions that are near each other, and a leader far from both.
 func TestTheLeadershipGoesToTheNearestMajority(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		const first = "10.0.0.1" // the founder
 		f := sim.New(t, func(from, to string) time.Duration {
 			if (from == first) != (to == first) {
@@ -87,7 +87,7 @@ func TestTheLeadershipGoesToTheNearestMajority(t *testing.T) {
 
 // TestTheTimeoutFollowsWhatIsMeasured restarts a fleet on a fast network, and then slows the network down.
 func TestTheTimeoutFollowsWhatIsMeasured(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		var latency atomic.Int64
 		latency.Store(int64(time.Millisecond))
 		f := sim.New(t, func(_, _ string) time.Duration { return time.Duration(latency.Load()) })
@@ -124,7 +124,7 @@ func TestTheTimeoutFollowsWhatIsMeasured(t *testing.T) {
 }
 
 func TestMovingTheLeadershipKeepsWhatALaterVersionWrote(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		five(f)

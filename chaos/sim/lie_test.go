@@ -32,8 +32,8 @@ client 6 lim get
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i := range uint64(3) {
-				s.Seed = *seed + i
+			for i := range rounds(3) {
+				s.Seed = *seed + uint64(i)
 				if out := sim.Play(t, s, nil); !clean(out) {
 					t.Errorf("seed %d: %s", s.Seed, faults(out))
 				}

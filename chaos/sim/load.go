@@ -132,7 +132,7 @@ func (p *player) surelyNot(op check.Op) {
 
 // user is the value that a client writes.
 func user(name, value string) []byte {
-	return fmt.Appendf(nil, `{"metadata":{"name":%q},"spec":{"pin":%q}}`, name, value)
+	return fmt.Appendf(nil, `{"kind":"User","apiVersion":%q,"metadata":{"name":%q},"spec":{"pin":%q}}`, v1alpha1.SchemeGroupVersion, name, value)
 }
 
 // valueOf is the reverse of user; ours is false for keys that no client writes.

@@ -8,17 +8,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 	"github.com/hanse-fleet/hanse/law"
 )
 
 func TestTheOnlyVoterIsNotRemoved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		fra := f.Found("fra", "eu")
@@ -36,7 +36,7 @@ func TestTheOnlyVoterIsNotRemoved(t *testing.T) {
 }
 
 func TestAFounderWhoseLogIsLostDoesNotFoundTheFleetAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		five(f)
@@ -56,7 +56,7 @@ func TestAFounderWhoseLogIsLostDoesNotFoundTheFleetAgain(t *testing.T) {
 }
 
 func TestAMemberWhoseLogIsDamagedServesNothingOfIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		five(f)
@@ -86,7 +86,7 @@ func TestAMemberWhoseLogIsDamagedServesNothingOfIt(t *testing.T) {
 }
 
 func TestAJoinThatIsRepeated(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		five(f)

@@ -7,10 +7,10 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the simulations")
@@ -45,7 +45,7 @@ func all(f *sim.Fleet, voters int) bool {
 
 func TestAPartitionedLeaderLosesNoAcknowledgedWriteAndServesNoStaleRead(t *testing.T) {
 	wall := time.Now()
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		rng := random(t)
 		f := sim.New(t, wide)
 		defer f.Close()

@@ -9,12 +9,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/chaos/check"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -69,7 +69,7 @@ func bubble(t *testing.T, f func(*testing.T)) (left bool) {
 			panic(cause)
 		}
 	}()
-	synctest.Test(t, f)
+	virtual.Test(t, f)
 	return false
 }
 

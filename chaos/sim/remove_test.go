@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/agent"
@@ -12,6 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 // remove takes a cluster out as `hanse remove` does, through a member.
@@ -33,7 +33,7 @@ func TestARemovedMemberIsCutOffAndTold(t *testing.T) {
 			name = "the leader"
 		}
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				f := sim.New(t, wide)
 				defer f.Close()
 				five(f)
@@ -72,7 +72,7 @@ func TestARemovedMemberIsCutOffAndTold(t *testing.T) {
 }
 
 func TestAMemberRemovedWhileAwayIsToldOnItsReturn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		five(f)
@@ -113,7 +113,7 @@ func TestAVoterIsRemovedRightAfterAnotherDied(t *testing.T) {
 		"one is there to take the dead one's": {{"iad", "us"}, {"sin", "ap"}, {"ams", "eu"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				f := sim.New(t, wide)
 				defer f.Close()
 				f.Found("fra", "eu")
@@ -137,7 +137,7 @@ func TestAVoterIsRemovedRightAfterAnotherDied(t *testing.T) {
 }
 
 func TestTwoRemovalsAtOnceAreNotBothMade(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		five(f)

@@ -1,18 +1,20 @@
 package sim_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -47,7 +49,7 @@ func TestANewIncarnationTakesThePlaceOfOneWhoseDiskIsLost(t *testing.T) {
 			name = "the leader"
 		}
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				f := sim.New(t, wide)
 				defer f.Close()
 				f.Found("fra", "eu")
@@ -95,6 +97,12 @@ func TestANewIncarnationTakesThePlaceOfOneWhoseDiskIsLost(t *testing.T) {
 				if c.Status.Incarnation != string(fresh.ID()) || c.Labels["tier"] != "prod" || c.Spec.Region != victim.Region {
 					t.Errorf("the cluster is now %+v", c)
 				}
+				if in := letIn(t, other, "sin"); len(in) == 0 || in[0].Verb != v1alpha1.ChangeCreate {
+					t.Errorf("who let sin in is recorded as %+v", in)
+				}
+				if in := letIn(t, other, victim.Name); len(in) == 0 || in[len(in)-1].Verb != v1alpha1.ChangeUpdate || in[len(in)-1].Through != other.Name {
+					t.Errorf("who let the new one in is recorded as %+v", in)
+				}
 				write(t, fresh, "after", 1)
 				victim.Start() // its disk was not lost after all
 				f.Await("the old one is told that it was removed", time.Minute, victim.Ended)
@@ -104,6 +112,23 @@ func TestANewIncarnationTakesThePlaceOfOneWhoseDiskIsLost(t *testing.T) {
 			})
 		})
 	}
+}
+
+// letIn is what is recorded of the tokens that let the members of a cluster in, the oldest first.
+func letIn(t *testing.T, m *sim.Member, cluster string) (in []v1alpha1.ChangeSpec) {
+	t.Helper()
+	changes := m.Core.Store().View().List(v1alpha1.KeyChanges)
+	slices.SortFunc(changes, func(a, b store.KV) int { return cmp.Compare(a.Modified, b.Modified) })
+	for _, kv := range changes {
+		var c v1alpha1.Change
+		if err := json.Unmarshal(kv.Value, &c); err != nil {
+			t.Fatal(err)
+		}
+		if c.Spec.Resource == "clusters" && c.Spec.Name == cluster && c.Spec.Token != "" {
+			in = append(in, c.Spec)
+		}
+	}
+	return in
 }
 
 func contains(ids []store.MemberID, id store.MemberID) bool {

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -81,18 +81,18 @@ func soon(t *testing.T, what string, within time.Duration, count func() int) tim
 	return time.Since(start)
 }
 
-var many = flag.Int("members", 0, "how many members the fleet has that is counted; 0: 60, or 24 with -short")
+var many = flag.Int("members", 0, "how many members the fleet has that is counted; 0: 60, or 24 with -short or -race")
 
 func TestMembersHearOfEachOtherWithoutAMesh(t *testing.T) {
 	members := *many
 	switch {
 	case members > 0:
-	case testing.Short():
+	case testing.Short(), virtual.Race:
 		members = 24
 	default:
 		members = 60
 	}
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		crowd(t, f, members, "eu", "us", "ap", "sa")

@@ -3,10 +3,10 @@ package sim_test
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 func write(t *testing.T, m *sim.Member, key string, n int) {
@@ -19,7 +19,7 @@ func write(t *testing.T, m *sim.Member, key string, n int) {
 }
 
 func TestAMemberThatStartsAloneIsNotBehindWhatItActedOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		five(f)

@@ -10,13 +10,39 @@ import (
 	"time"
 
 	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 var (
-	seeds        = flag.Int("seeds", 3, "how many fresh seeds TestSeeds plays")
+	seeds        = flag.Int("seeds", fresh(), "how many fresh seeds TestSeeds plays")
 	scheduleFile = flag.String("schedule", "", "file of the schedule that TestSchedule and TestReduce play")
 	times        = flag.Int("times", 5, "how often they play it")
 )
+
+// fresh is how many seeds are played unless told. Under the race detector each takes several times as long.
+func fresh() int {
+	if virtual.Race {
+		return 1
+	}
+	return 3
+}
+
+// long leaves a test out with -short and under the race detector: it plays bugs that are put back, or more of what others play there, too.
+// make test plays all of them without it.
+func long(t *testing.T) {
+	t.Helper()
+	if virtual.Race || testing.Short() {
+		t.Skip("long: play it without -race and -short")
+	}
+}
+
+// rounds is how often something is played: once where long tests are left out.
+func rounds(n int) int {
+	if virtual.Race || testing.Short() {
+		return 1
+	}
+	return n
+}
 
 // unjudged is what is wrong with a run in which nothing was found wrong, and not all was looked at.
 const unjudged = "a history took too long to judge: the run is neither clean nor wrong"

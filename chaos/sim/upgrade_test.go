@@ -3,12 +3,12 @@ package sim_test
 import (
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/internal/fault"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -16,7 +16,7 @@ import (
 func newer(f *sim.Fleet, is bool) { f.Seams = agent.Seams{Faults: fault.Set{NextVersion: is}} }
 
 func TestAFleetIsRaisedToTheNextVersionWhenItsLastMemberIsUpgraded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		five(f)

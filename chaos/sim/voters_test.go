@@ -6,11 +6,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
 // spread founds a fleet with so many members in each region, and waits until so many vote.
@@ -84,7 +84,7 @@ func writes(m *sim.Member, n int, within time.Duration) error {
 }
 
 func TestRegionsDieOneAfterTheOtherAndWritesGoOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		spread(f, 5, map[string]int{"ap": 2, "eu": 2, "sa": 2, "us": 2})
@@ -113,7 +113,7 @@ func TestRegionsDieOneAfterTheOtherAndWritesGoOn(t *testing.T) {
 }
 
 func TestAVoterThatIsSilentForAMomentKeepsItsVote(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		spread(f, 3, map[string]int{"ap": 2, "eu": 2, "us": 2})
@@ -148,13 +148,13 @@ func TestStatusTellsTheTruthAboutWhatCanBeLost(t *testing.T) {
 		"two regions, five voters":    {5, map[string]int{"eu": 3, "us": 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			virtual.Test(t, func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(*seed, uint64(len(name))))
 				t.Logf("seed %d; again with: go test ./chaos/sim -run '%s' -seed %d", *seed, t.Name(), *seed)
 				f := sim.New(t, wide)
 				defer f.Close()
 				spread(f, c.voters, c.regions)
-				truth{f: f, rng: rng}.walk(6)
+				truth{f: f, rng: rng}.walk(rounds(6))
 			})
 		})
 	}

@@ -72,7 +72,7 @@ func TestAClusterIsReal(t *testing.T) {
 		if err := namespaces.Delete(t.Context(), "shop", metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		deadline := time.After(30 * time.Second)
+		deadline := time.After(3 * time.Minute)
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
 		for {

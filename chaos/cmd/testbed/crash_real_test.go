@@ -46,7 +46,7 @@ func TestDownLeavesNothingAfterATestbedWasKilled(t *testing.T) {
 			_ = up.Wait() // killed
 			// The one that is on its way to become a program still has the lock: down says so, and is right the next time.
 			var out []byte
-			for deadline := time.Now().Add(10 * time.Second); ; {
+			for deadline := time.Now().Add(2 * time.Minute); ; {
 				var err error
 				if out, err = exec.CommandContext(t.Context(), program, "down", "--dir", dir).CombinedOutput(); err == nil {
 					break

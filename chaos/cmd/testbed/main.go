@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, out, talk io.Writer) (exit int) {
 			}
 			return cli.ShowAppHelp(c)
 		},
-		Commands: verbs(buildVerb(), upVerb(), statusVerb(), envVerb(), killVerb(), healVerb(), downVerb(), demoVerb()),
+		Commands: verbs(buildVerb(), upVerb(), statusVerb(), envVerb(), podsVerb(), killVerb(), healVerb(), downVerb(), demoVerb()),
 	}
 	err := app.RunContext(ctx, arrange(args))
 	if err == nil {

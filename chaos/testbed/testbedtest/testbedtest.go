@@ -47,16 +47,13 @@ func Cluster(t testing.TB) *testbed.Cluster {
 // Hanse builds the hanse binary from the tree as it is now; HANSE_BINARY names one that is built already.
 func Hanse(t testing.TB) string {
 	t.Helper()
-	if path := os.Getenv("HANSE_BINARY"); path != "" {
-		return path
-	}
-	return build(t, "github.com/hanse-fleet/hanse/cmd/hanse")
+	return binary(t, "HANSE_BINARY", "github.com/hanse-fleet/hanse/cmd/hanse")
 }
 
-// Testbed builds the testbed binary.
+// Testbed builds the testbed binary; TESTBED_BINARY names one that is built already.
 func Testbed(t testing.TB) string {
 	t.Helper()
-	return build(t, "github.com/hanse-fleet/hanse/chaos/cmd/testbed")
+	return binary(t, "TESTBED_BINARY", "github.com/hanse-fleet/hanse/chaos/cmd/testbed")
 }
 
 // Run runs a program until it ends or the test does, and returns all that it printed.
@@ -66,8 +63,11 @@ func Run(t testing.TB, path string, args ...string) (string, error) {
 	return string(out), err
 }
 
-func build(t testing.TB, pkg string) string {
+func binary(t testing.TB, variable, pkg string) string {
 	t.Helper()
+	if path := os.Getenv(variable); path != "" {
+		return path
+	}
 	if testing.Short() {
 		t.Skip("needs a build: left out by -short")
 	}

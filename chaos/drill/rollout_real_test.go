@@ -1,0 +1,222 @@
+package drill
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/chaos/testbed"
+)
+
+// carried is how long a drill waits for a change to go through regions of a busy machine.
+const carried = 3 * time.Minute
+
+// Six clusters in three regions: a bad image stops in the first region; then the region that leads, and is in change, dies in the
+// middle of a rollout, while a member is removed and another joins.
+func TestChangesGoByRegion(t *testing.T) {
+	t.Parallel()
+	f := newField(t, 3, 2)
+	f.hollow(t, "shop")
+	f.must(t, "fra", []byte(oneRegionAtATime), "apply", "-f", "-")
+	f.roll(t, "1")
+	f.everywhere(t, "1")
+	t.Run("a bad image stops in the first region", func(t *testing.T) { f.badImage(t) })
+	t.Run("a region dies in the middle of a rollout, one member goes, and another comes", func(t *testing.T) { f.midway(t) })
+}
+
+const oneRegionAtATime = `
+apiVersion: fleet.hanse.dev/v1alpha1
+kind: Fleet
+metadata: {name: acme}
+spec: {rollout: {soak: 4s, maxDomains: 1}}
+`
+
+// web is a Deployment that fails when its pods are not ready after 8 s.
+func web(image string) []byte {
+	return fmt.Appendf(nil, `
+{apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  progressDeadlineSeconds: 8
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "web:%s"}]}
+`, image)
+}
+
+func (f *field) roll(t *testing.T, image string) {
+	t.Helper()
+	f.must(t, f.survivor(t), web(image), "apply", "--bundle", "web", "--to", "all", "-f", "-")
+}
+
+func (f *field) deployment(ctx context.Context, t testing.TB, cluster string) (*appsv1.Deployment, error) {
+	return f.kubernetes(t, cluster).AppsV1().Deployments("shop").Get(ctx, "web", metav1.GetOptions{})
+}
+
+// everywhere waits until the pods of an image are ready in every cluster.
+func (f *field) everywhere(t *testing.T, image string) {
+	t.Helper()
+	for _, c := range f.bed.Clusters() {
+		until(t, carried, func(ctx context.Context) error {
+			d, err := f.deployment(ctx, t, c.Name())
+			if err != nil {
+				return err
+			}
+			s := d.Status
+			if got := d.Spec.Template.Spec.Containers[0].Image; got != "web:"+image || s.AvailableReplicas != 1 || s.UpdatedReplicas != 1 || s.ObservedGeneration != d.Generation {
+				return fmt.Errorf("%s has %s, of which %d are updated and %d available", c.Name(), got, s.UpdatedReplicas, s.AvailableReplicas)
+			}
+			return nil
+		})
+	}
+}
+
+// versions are how often each cluster's Deployment was changed.
+func (f *field) versions(t *testing.T) map[string]int64 {
+	t.Helper()
+	all := map[string]int64{}
+	for _, c := range f.bed.Clusters() {
+		d, err := f.deployment(t.Context(), t, c.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[c.Name()] = d.Generation
+	}
+	return all
+}
+
+// rollouts are those that are left, the newest first.
+func (f *field) rollouts(t *testing.T) []v1alpha1.Rollout {
+	t.Helper()
+	var list v1alpha1.RolloutList
+	if err := json.Unmarshal([]byte(f.must(t, f.survivor(t), nil, "get", "rollouts", "-o", "json").Out), &list); err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(list.Items, func(a, b v1alpha1.Rollout) int {
+		return cmp.Or(cmp.Compare(b.Spec.Generation, a.Spec.Generation), cmp.Compare(b.Spec.Number, a.Spec.Number))
+	})
+	return list.Items
+}
+
+// awaits waits until the newest rollout is as it should.
+func (f *field) awaits(t *testing.T, as func(v1alpha1.Rollout) bool) v1alpha1.Rollout {
+	t.Helper()
+	var newest v1alpha1.Rollout
+	until(t, carried, func(context.Context) error {
+		all := f.rollouts(t)
+		if len(all) == 0 {
+			return errors.New("no rollout has begun")
+		}
+		if newest = all[0]; !as(newest) {
+			return fmt.Errorf("%s is %s: %s", newest.Name, newest.Status.Phase, newest.Status.Message)
+		}
+		return nil
+	})
+	return newest
+}
+
+func inPhase(p v1alpha1.RolloutPhase) func(v1alpha1.Rollout) bool {
+	return func(r v1alpha1.Rollout) bool { return r.Status.Phase == p }
+}
+
+func (f *field) badImage(t *testing.T) {
+	f.awaits(t, inPhase(v1alpha1.RolloutComplete))
+	before := f.versions(t)
+	f.roll(t, "bad")
+	stopped := f.awaits(t, inPhase(v1alpha1.RolloutFailed))
+	after := f.versions(t)
+	for _, c := range f.bed.Clusters() {
+		if in := c.Region() == "ap"; in != (after[c.Name()] > before[c.Name()]) {
+			t.Errorf("%s in %s: changed %d times", c.Name(), c.Region(), after[c.Name()]-before[c.Name()])
+		}
+	}
+	if !slices.Equal(stopped.Status.InChange, []string{"ap"}) {
+		t.Errorf("in change: %v", stopped.Status.InChange)
+	}
+	said := f.must(t, "iad", nil, "explain", "web", "--cluster", "sin").Out
+	mentions(t, said, "is failed: it fails in nrt, sin: deployment shop/web", "Progress deadline exceeded", "next: hanse rollout rollback web")
+	t.Logf("hanse explain web --cluster sin:\n%s", said)
+	mentions(t, ended(t, 3, f.tell(t, "iad", nil, "status"), nil).Out, "stopped   web: ")
+
+	f.must(t, "iad", nil, "rollout", "rollback", "web")
+	f.everywhere(t, "1")
+	f.awaits(t, inPhase(v1alpha1.RolloutComplete))
+	for name, version := range f.versions(t) {
+		if f.cluster(t, name).Region() != "ap" && version != before[name] {
+			t.Errorf("%s was changed, and need not have been", name)
+		}
+	}
+}
+
+// midway loses the region eu while it leads and is in change.
+func (f *field) midway(t *testing.T) {
+	f.must(t, "fra", nil, "lead", "eu")
+	before := f.versions(t)
+	f.roll(t, "2")
+	f.awaits(t, func(r v1alpha1.Rollout) bool { return r.Status.Wave == 2 })
+	f.kill(t, "eu")
+	t.Log("eu dies, which leads and is in change")
+	f.must(t, "iad", nil, "remove", "pdx", "--yes")
+	f.removed(t, "pdx")
+	lax := f.takesOver(t, "lax", "pdx")
+	lost := f.awaits(t, inPhase(v1alpha1.RolloutFailed))
+	t.Logf("%s: %s", lost.Name, lost.Status.Message)
+	f.must(t, "iad", nil, "rollout", "resume", "web")
+	f.awaits(t, inPhase(v1alpha1.RolloutComplete)) // eu is owed it, unless it had said that all is well before it died
+	f.healAll(t)
+	f.everywhere(t, "2")
+	last := f.awaits(t, func(r v1alpha1.Rollout) bool { return r.Status.Phase.Ended() && len(r.Status.Owed) == 0 })
+	if last.Status.Phase != v1alpha1.RolloutComplete {
+		t.Errorf("%s ended as %s: %s", last.Name, last.Status.Phase, last.Status.Message)
+	}
+	for name, version := range f.versions(t) {
+		if version != before[name]+1 {
+			t.Errorf("%s was changed %d times", name, version-before[name])
+		}
+	}
+	if err := lax.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// removed waits until a member that was removed has taken what is its own out of its cluster.
+func (f *field) removed(t *testing.T, name string) {
+	t.Helper()
+	until(t, time.Minute, func(context.Context) error {
+		if _, runs := f.cluster(t, name).Pids()[testbed.Member]; runs {
+			return errors.New(name + " still runs")
+		}
+		return nil
+	})
+}
+
+// takesOver lets a new member in, in the cluster of one that was removed.
+func (f *field) takesOver(t *testing.T, name, from string) *Daemon {
+	t.Helper()
+	old := f.cluster(t, from)
+	d, err := NewDaemon(f.hanse, folder(t), name, old.Region())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := strings.TrimSpace(f.must(t, "iad", nil, "token", "create").Out)
+	enlist(t, d, []byte(token), "join")
+	if err := d.Start("--kubeconfig", old.Kubeconfig()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bury(t, d) })
+	return d
+}
