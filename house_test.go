@@ -103,6 +103,31 @@ var rules = []rule{
 		reason:    "decisions are functions of values: no disk, no network, no chance",
 	},
 	{
+		room:      "./render",
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./backup", "./consensus", "./epoch", "./project", "./reconcile", "./report", "./transport", "./law", "./plan", "./cmd", "./chaos"}, raft, quic),
+		reason:    "what a cluster runs is a function of values",
+	},
+	{
+		room: "./render", direct: true,
+		forbidden: slices.Concat(outside, []string{"k8s.io/client-go/rest"}),
+		reason:    "what a cluster runs is a function of values: no disk, no network, no chance",
+	},
+	{
+		room: "./compare", direct: true,
+		forbidden: slices.Concat(outside, []string{"./agent", "./aggregate", "./apiserver", "./consensus", "./reconcile", "./render", "./transport", "./law", "./cmd", "k8s.io/client-go"}, raft, quic),
+		reason:    "what is different is a function of values",
+	},
+	{
+		room:      "./express",
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./backup", "./consensus", "./epoch", "./project", "./reconcile", "./report", "./transport", "./law", "./plan", "./render", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
+		reason:    "an expression sees one cluster, and nothing else",
+	},
+	{
+		room: "./express", direct: true,
+		forbidden: outside,
+		reason:    "an expression comes to the same everywhere: no disk, no network, no chance",
+	},
+	{
 		room:      "./law",
 		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./reconcile", "./report", "./transport", "./plan", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
 		reason:    "every member judges by it while applying the log, so it knows nothing but the log",
@@ -170,7 +195,7 @@ var rules = []rule{
 }
 
 // noClock are the rooms to which time is an argument.
-var noClock = []string{"./plan", "./law", "./epoch", "./consensus/store"}
+var noClock = []string{"./plan", "./render", "./express", "./law", "./epoch", "./consensus/store"}
 
 // pkg is what `go list -json` says of a package.
 type pkg struct {
@@ -275,6 +300,29 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 }
 
 func TestEverythingIsFormatted(t *testing.T) {
+	eachSource(t, func(path string, source []byte) {
+		formatted, err := format.Source(source)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if !bytes.Equal(source, formatted) {
+			t.Errorf("%s is not formatted: gofmt -w %s", path, path)
+		}
+	})
+}
+
+func TestVirtualTimeIsPlayedByVirtual(t *testing.T) {
+	plays := []byte("synctest.Test" + "(")
+	eachSource(t, func(path string, source []byte) {
+		if bytes.Contains(source, plays) && filepath.ToSlash(path) != "internal/virtual/virtual.go" {
+			t.Errorf("%s plays in virtual time by synctest.Test: use virtual.Test, the race detector does not bear the other", path)
+		}
+	})
+}
+
+// eachSource looks at every file of Go, the tests too.
+func eachSource(t *testing.T, look func(path string, source []byte)) {
+	t.Helper()
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -286,17 +334,10 @@ func TestEverythingIsFormatted(t *testing.T) {
 			return nil
 		}
 		source, err := os.ReadFile(path)
-		if err != nil {
-			return err
+		if err == nil {
+			look(path, source)
 		}
-		formatted, err := format.Source(source)
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		if !bytes.Equal(source, formatted) {
-			t.Errorf("%s is not formatted: gofmt -w %s", path, path)
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
