@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -67,7 +69,7 @@ func (r *reach) foresee(ctx context.Context, s step) (before, after []unstructur
 	if err = each(ctx, s.after, f.try); err == nil {
 		err = each(ctx, compare.Without(s.before, s.after), f.find)
 	}
-	return f.before, f.after, f.refused, err
+	return f.before, f.after, f.refusals(), err
 }
 
 // learn notes what an object brings that others may need.
@@ -230,4 +232,12 @@ func (f *foresight) refuse(o unstructured.Unstructured, why string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.refused = append(f.refused, refusal{plan.Ref(o), why})
+}
+
+// refusals are in an order that is not that of the answers, so that clusters that refuse alike are told together.
+func (f *foresight) refusals() []refusal {
+	slices.SortFunc(f.refused, func(a, b refusal) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.APIVersion, b.APIVersion))
+	})
+	return f.refused
 }
