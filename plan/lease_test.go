@@ -111,6 +111,9 @@ func live(t *rapid.T, decide func(plan.Situation) []plan.Step, how ...func(*rapi
 	w := newWorld(t, "ap1", "ap2", "eu1", "eu2", "us1", "us2")
 	w.decide = decide
 	w.fleet.MaxDomains = int32(rapid.IntRange(1, 2).Draw(t, "most"))
+	if rapid.IntRange(0, 9).Draw(t, "while lost") == 9 {
+		w.fleet.WhileLost = v1alpha1.WhileLostFreeze
+	}
 	w.failures = int32(rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "failures"))
 	w.fleet.ProgressDeadline = &metav1.Duration{Duration: time.Duration(rapid.SampledFrom([]int{10, 600}).Draw(t, "deadline")) * time.Second}
 	w.guest = rapid.SampledFrom([]string{"", "ap1"}).Draw(t, "guest")

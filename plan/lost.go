@@ -3,6 +3,9 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // giveUpLost lets go of a fault domain that was lost while the rollout changed it, so that others can go on elsewhere. Its clusters
@@ -17,14 +20,27 @@ func (c *course) giveUpLost() {
 	}
 }
 
-// waitsOut are the lost fault domains that the rollout waits for: it began before they were lost, and no person said to go on.
+// waitsOut are the lost fault domains that the rollout waits for: it began before they were lost, or the fleet is to stand still
+// meanwhile, and no person said to go on.
 func (c *course) waitsOut() (domains []string) {
 	for _, domain := range c.lost() {
-		if !slices.Contains(c.active.Spec.Without, domain) && !slices.Contains(c.active.Spec.Orders.Without, domain) {
+		began := slices.Contains(c.active.Spec.Without, domain) && c.Fleet.WhileLost != v1alpha1.WhileLostFreeze
+		if !began && !slices.Contains(c.active.Spec.Orders.Without, domain) {
 			domains = append(domains, domain)
 		}
 	}
 	return domains
+}
+
+// lostText says what the rollout waits for.
+func (c *course) lostText() string {
+	domains := strings.Join(c.active.Status.Lost, ", ")
+	for _, domain := range c.active.Status.Lost {
+		if !slices.Contains(c.active.Spec.Without, domain) {
+			return "it began before fault domain " + domains + " was lost"
+		}
+	}
+	return "fault domain " + domains + " is lost, and the fleet is to stand still meanwhile"
 }
 
 // isLost says that none of the clusters was heard for long that are in a fault domain, or were when they were granted the change.

@@ -251,6 +251,27 @@ func TestALostFaultDomainIsHeldAndLetGo(t *testing.T) {
 	}
 }
 
+func TestAFleetMayStandStillWhileAFaultDomainIsLost(t *testing.T) {
+	w := sixClusters(t)
+	w.fleet.WhileLost = v1alpha1.WhileLostFreeze
+	w.silence("us")
+	w.later(time.Minute)
+	w.apply("shop")
+	w.settle()
+	paused := "shop-00000001-2 Paused []: fault domain us is lost, and the fleet is to stand still meanwhile"
+	w.is("ap1 shop 1", "ap2 shop 1", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", paused)
+	w.fleet.WhileLost = v1alpha1.WhileLostSurvivors
+	w.settle()
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 1", "us2 shop 1")
+	w.fleet.WhileLost = v1alpha1.WhileLostFreeze
+	w.apply("shop")
+	w.settle()
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 1", "us2 shop 1", "shop-00000001-3 Paused []: fault domain us is lost, and the fleet is to stand still meanwhile")
+	w.speak("us")
+	w.settle()
+	w.is("ap1 shop 3", "ap2 shop 3", "eu1 shop 3", "eu2 shop 3", "us1 shop 3", "us2 shop 3")
+}
+
 func TestARolloutThatBeganBeforeALossWaitsItOut(t *testing.T) {
 	w := sixClusters(t)
 	w.apply("shop")

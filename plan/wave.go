@@ -261,7 +261,7 @@ func (c *course) sum() {
 	case r.Status.Deletions != nil:
 		phase, message = v1alpha1.RolloutPaused, deletionsText(r)
 	case len(r.Status.Lost) > 0:
-		phase, message = v1alpha1.RolloutPaused, "it began before fault domain "+strings.Join(r.Status.Lost, ", ")+" was lost"
+		phase, message = v1alpha1.RolloutPaused, c.lostText()
 	case c.Fleet.Freeze != nil:
 		phase, message = v1alpha1.RolloutPaused, strings.TrimSuffix("the fleet is frozen: "+c.Fleet.Freeze.Reason, ": ")
 	case blocked != "":

@@ -101,6 +101,7 @@ func (f *FleetRollout) Resolved() FleetRollout {
 	}
 	setDefault(&resolved.Domain, LabelRegion)
 	setDefault(&resolved.MaxDomains, DefaultMaxDomains)
+	setDefault(&resolved.WhileLost, WhileLostSurvivors)
 	if resolved.Soak == nil {
 		resolved.Soak = &metav1.Duration{Duration: DefaultSoak}
 	}

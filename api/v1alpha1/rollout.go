@@ -24,10 +24,25 @@ type FleetRollout struct {
 	// deletions is how much a change may delete before a person has approved it.
 	// +optional
 	Deletions *DeletionCap `json:"deletions,omitempty"`
+	// whileLost is what becomes of changes that begin while a fault domain is lost: Survivors.
+	// +optional
+	WhileLost WhileLost `json:"whileLost,omitempty"`
 	// freeze stops all rollouts: nothing is granted as long as it is there. What was granted goes on.
 	// +optional
 	Freeze *Freeze `json:"freeze,omitempty"`
 }
+
+// WhileLost says what becomes of changes that begin while a fault domain is lost. What began before the loss waits in any case.
+// +enum
+type WhileLost string
+
+// The kinds of WhileLost.
+const (
+	// They go to the clusters that live; the lost ones are owed.
+	WhileLostSurvivors WhileLost = "Survivors"
+	// They wait until the fault domain is back, or a person lets them go on.
+	WhileLostFreeze WhileLost = "Freeze"
+)
 
 // Freeze says why nothing is to change.
 type Freeze struct {

@@ -38,6 +38,9 @@ func validateFleetRollout(at *field.Path, r *FleetRollout) (errs field.ErrorList
 		errs = append(errs, field.Invalid(at.Child("maxDomains"), r.MaxDomains, fmt.Sprintf("must be 1 to %d, or left out", maxDomainsAtOnce)))
 	}
 	errs = append(errs, validateDeletionCap(at.Child("deletions"), r.Deletions)...)
+	if r.WhileLost != "" {
+		errs = append(errs, validateEnum(at.Child("whileLost"), r.WhileLost, WhileLostSurvivors, WhileLostFreeze)...)
+	}
 	if r.Freeze != nil && (len(r.Freeze.Reason) > maxFreezeReason || strings.ContainsFunc(r.Freeze.Reason, unfit)) {
 		errs = append(errs, field.Invalid(at.Child("freeze", "reason"), r.Freeze.Reason, fmt.Sprintf("must be one line of at most %d bytes", maxFreezeReason)))
 	}

@@ -2194,6 +2194,14 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetRollout(ref common.ReferenceCall
 							Ref:         ref(v1alpha1.DeletionCap{}.OpenAPIModelName()),
 						},
 					},
+					"whileLost": {
+						SchemaProps: spec.SchemaProps{
+							Description: "whileLost is what becomes of changes that begin while a fault domain is lost: Survivors.\n\nPossible enum values:\n - `\"Freeze\"` They wait until the fault domain is back, or a person lets them go on.\n - `\"Survivors\"` They go to the clusters that live; the lost ones are owed.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Freeze", "Survivors"},
+						},
+					},
 					"freeze": {
 						SchemaProps: spec.SchemaProps{
 							Description: "freeze stops all rollouts: nothing is granted as long as it is there. What was granted goes on.",
