@@ -52,7 +52,7 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 	if kv, ok := v.Get(v1alpha1.KeyClusters + c.self.Cluster); ok {
 		var cluster v1alpha1.Cluster
 		if err := json.Unmarshal(kv.Value, &cluster); err != nil {
-			return txn, fmt.Errorf("read %s: %w", kv.Key, err)
+			return txn, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 		}
 		before := *cluster.DeepCopy()
 		told, now := &cluster.Status, c.ownStatus()

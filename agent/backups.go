@@ -35,7 +35,7 @@ func backupRecord(v *store.View) (r v1alpha1.BackupRecord, as store.Condition, e
 		return r, store.KeyAbsent(v1alpha1.KeyBackups), nil
 	}
 	if err := json.Unmarshal(kv.Value, &r); err != nil {
-		return r, as, fmt.Errorf("read %s: %w", kv.Key, err)
+		return r, as, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 	}
 	return r, store.KeyAt(kv.Key, kv.Modified), nil
 }

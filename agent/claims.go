@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -62,7 +63,7 @@ func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, err
 	}
 	var mine claimant
 	if err := json.Unmarshal(w.After, &mine); err != nil {
-		return nil, fmt.Errorf("read %s: %w", w.Key, err)
+		return nil, fmt.Errorf("read %s: %w", law.Thing(w.Key), err)
 	}
 	objects := mine.Spec.Manifests.refs()
 	before, err := bundleAt(v, w.Key)
@@ -93,7 +94,7 @@ func bundleAt(v *store.View, key string) (*v1alpha1.Bundle, error) {
 	}
 	var b v1alpha1.Bundle
 	if err := json.Unmarshal(kv.Value, &b); err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
+		return nil, fmt.Errorf("read %s: %w", law.Thing(key), err)
 	}
 	return &b, nil
 }

@@ -131,7 +131,7 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	}
 	var token law.Token
 	if err := json.Unmarshal(kv.Value, &token); err != nil {
-		return transport.JoinAnswer{}, fmt.Errorf("read %s: %w", key, err)
+		return transport.JoinAnswer{}, fmt.Errorf("read %s: %w", law.Thing(key), err)
 	}
 	if _, removed, known := v.FindPin(store.Pin(from)); known && removed {
 		return transport.JoinAnswer{}, epoch.Refuse("this member was removed from the fleet; join with a fresh --data-dir")

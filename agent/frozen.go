@@ -7,6 +7,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/render"
 )
@@ -72,7 +73,7 @@ func revisionIn(v *store.View, name string) (r v1alpha1.BundleRevision, err erro
 		return r, fmt.Errorf("revision %s is granted but not in the log", name)
 	}
 	if err := json.Unmarshal(kv.Value, &r); err != nil {
-		return r, fmt.Errorf("read %s: %w", kv.Key, err)
+		return r, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 	}
 	return r, nil
 }

@@ -73,7 +73,7 @@ func (g *grants) read(v *store.View, own string, stopped suspensions) ([]reconci
 	for _, kv := range v.List(own) {
 		var record v1alpha1.Grant
 		if err := json.Unmarshal(kv.Value, &record); err != nil {
-			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
+			return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 		}
 		if record.Held {
 			continue // as if there were none: nothing is touched
@@ -131,7 +131,7 @@ func (c *Core) Withdrawn(ctx context.Context, bundle, uid string) error {
 	}
 	var g v1alpha1.Grant
 	if err := json.Unmarshal(kv.Value, &g); err != nil {
-		return fmt.Errorf("read %s: %w", kv.Key, err)
+		return fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 	}
 	if !g.Withdraw || g.BundleUID != uid {
 		return nil // granted again meanwhile

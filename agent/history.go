@@ -9,6 +9,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -78,7 +79,7 @@ func remembered(v *store.View) (changes []plan.Remembered, there map[string]bool
 			} `json:"spec"`
 		}
 		if err := json.Unmarshal(kv.Value, &c); err != nil {
-			return nil, nil, fmt.Errorf("read %s: %w", kv.Key, err)
+			return nil, nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 		}
 		object := "/" + c.Spec.Resource + "/" + c.Spec.Name
 		if _, known := there[object]; !known {

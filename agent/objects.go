@@ -7,6 +7,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 // objects reads the objects under one prefix, decoding each only once per change: a bundle may be megabytes. All who read the
@@ -45,7 +46,7 @@ func (o *objects[T]) list(v *store.View) ([]object[T], error) {
 		}
 		obj := object[T]{key: kv.Key, modified: kv.Modified, value: new(T)}
 		if err := json.Unmarshal(kv.Value, obj.value); err != nil {
-			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
+			return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 		}
 		all = append(all, obj)
 	}

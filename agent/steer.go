@@ -199,7 +199,7 @@ func (c *Core) setPlace(ctx context.Context, asker apiserver.Asker, place *v1alp
 		}
 		var fleet v1alpha1.Fleet
 		if err := json.Unmarshal(kv.Value, &fleet); err != nil {
-			return fmt.Errorf("read %s: %w", key, err)
+			return fmt.Errorf("read %s: %w", law.Thing(key), err)
 		}
 		if samePlace(fleet.Spec.Leader, place) {
 			return nil

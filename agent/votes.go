@@ -24,7 +24,7 @@ func (c *Core) promiseVote(ctx context.Context, term uint64, id store.MemberID) 
 	kv, _ := v.Get(v1alpha1.KeyClusters + m.Cluster)
 	var before v1alpha1.Cluster
 	if err := json.Unmarshal(kv.Value, &before); err != nil {
-		return nil, fmt.Errorf("read %s: %w", kv.Key, err)
+		return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 	}
 	promised := before
 	promised.Status.Voter = v1alpha1.RoleVoter

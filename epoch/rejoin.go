@@ -215,7 +215,7 @@ func OnRecord(v *store.View, cluster string) (*v1alpha1.Cluster, store.KV, error
 	}
 	var c v1alpha1.Cluster
 	if err := json.Unmarshal(kv.Value, &c); err != nil {
-		return nil, kv, fmt.Errorf("read %s: %w", kv.Key, err)
+		return nil, kv, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 	}
 	return &c, kv, nil
 }

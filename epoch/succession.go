@@ -80,7 +80,7 @@ func (s Succession) clusters(v *store.View) (ops []store.Op, err error) {
 	for _, kv := range v.List(v1alpha1.KeyClusters) {
 		var before v1alpha1.Cluster
 		if err := json.Unmarshal(kv.Value, &before); err != nil {
-			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
+			return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 		}
 		op, err := law.Amend(kv, &before, s.after(before, own))
 		if err != nil {
@@ -113,7 +113,7 @@ func Renamed(v *store.View, fleet string) (ops []store.Op, err error) {
 	for _, kv := range v.List(v1alpha1.KeyFleets) {
 		var before v1alpha1.Fleet
 		if err := json.Unmarshal(kv.Value, &before); err != nil {
-			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
+			return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 		}
 		if before.Name == fleet {
 			continue

@@ -14,11 +14,11 @@ import (
 func Amend(kv store.KV, before, after any) (store.Op, error) {
 	was, err := json.Marshal(before)
 	if err != nil {
-		return store.Op{}, fmt.Errorf("amend %s: %w", kv.Key, err)
+		return store.Op{}, fmt.Errorf("amend %s: %w", Thing(kv.Key), err)
 	}
 	will, err := json.Marshal(after)
 	if err != nil {
-		return store.Op{}, fmt.Errorf("amend %s: %w", kv.Key, err)
+		return store.Op{}, fmt.Errorf("amend %s: %w", Thing(kv.Key), err)
 	}
 	return Put(kv.Key, amend(kv.Value, was, will))
 }

@@ -111,7 +111,7 @@ func (w write) brings() bool {
 
 func (w write) refused() error {
 	if may := rules[w.prefix]; may == nil || !may(w) {
-		return fmt.Errorf("%s may not %s %s: %s", w.asker, w.verb(), thing(w.op.Key), w.why())
+		return fmt.Errorf("%s may not %s %s: %s", w.asker, w.verb(), Thing(w.op.Key), w.why())
 	}
 	return nil
 }

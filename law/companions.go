@@ -121,7 +121,7 @@ type revision struct {
 func revisionOf(v *store.View, c Change, read bundles) ([]store.Op, error) {
 	b, ok := read.in(c.After)
 	if !ok {
-		return nil, fmt.Errorf("%s is no bundle", c.Key)
+		return nil, fmt.Errorf("%s is no bundle", Thing(c.Key))
 	}
 	r := revision{Kind: "BundleRevision", APIVersion: v1alpha1.SchemeGroupVersion.String(), Spec: maps.Clone(b.content)}
 	r.Metadata.Name = v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation)
@@ -196,7 +196,7 @@ func rolling(v *store.View, revision string) string {
 func bury(v *store.View, c Change, read bundles) ([]store.Condition, []store.Op, error) {
 	b, ok := read.in(c.Before)
 	if !ok {
-		return nil, nil, fmt.Errorf("%s is no bundle", c.Key)
+		return nil, nil, fmt.Errorf("%s is no bundle", Thing(c.Key))
 	}
 	grants, err := grantsOf(v, b.Name)
 	if err != nil {
@@ -309,7 +309,7 @@ func strikeAll(v *store.View, cluster string) ([]store.Op, error) {
 func Strike(tombstone store.KV, cluster string) (op store.Op, changed bool, err error) {
 	var t v1alpha1.Tombstone
 	if err := json.Unmarshal(tombstone.Value, &t); err != nil {
-		return op, false, fmt.Errorf("%s cannot be read", tombstone.Key)
+		return op, false, fmt.Errorf("%s cannot be read", Thing(tombstone.Key))
 	}
 	if !slices.Contains(t.Clusters, cluster) {
 		return op, false, nil
@@ -332,7 +332,7 @@ func grantsOf(v *store.View, bundle string) (map[string]v1alpha1.Grant, error) {
 		}
 		var g v1alpha1.Grant
 		if err := json.Unmarshal(kv.Value, &g); err != nil {
-			return nil, fmt.Errorf("%s cannot be read", kv.Key)
+			return nil, fmt.Errorf("%s cannot be read", Thing(kv.Key))
 		}
 		grants[cluster] = g
 	}
@@ -343,7 +343,7 @@ func grantsOf(v *store.View, bundle string) (map[string]v1alpha1.Grant, error) {
 func Put(key string, value any) (store.Op, error) {
 	data, err := json.Marshal(value)
 	if err != nil {
-		return store.Op{}, fmt.Errorf("encode %s: %w", key, err)
+		return store.Op{}, fmt.Errorf("encode %s: %w", Thing(key), err)
 	}
 	return store.Put(key, data), nil
 }

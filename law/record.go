@@ -79,7 +79,7 @@ func recordOf(v *store.View, c Change, read bundles) (record, error) {
 	}
 	before, after := read.parts(c.Key, c.Before), read.parts(c.Key, c.After)
 	if c.Before != nil && c.After != nil && after.uid() != before.uid() {
-		return record{}, fmt.Errorf("%s keeps its uid as long as it is there; delete it first", thing(c.Key))
+		return record{}, fmt.Errorf("%s keeps its uid as long as it is there; delete it first", Thing(c.Key))
 	}
 	r := record{Kind: "Change", APIVersion: v1alpha1.SchemeGroupVersion.String()}
 	r.Spec = v1alpha1.ChangeSpec{
@@ -87,7 +87,7 @@ func recordOf(v *store.View, c Change, read bundles) (record, error) {
 		By: c.Who.Person, ByUID: uidOf(v, c.Who.Person), Through: c.Who.Through, Size: int64(len(c.Before)),
 	}
 	if r.Spec.UID != "" && !soundUID.MatchString(r.Spec.UID) {
-		return record{}, fmt.Errorf("%s has a uid that is none; leave metadata.uid out", thing(c.Key))
+		return record{}, fmt.Errorf("%s has a uid that is none; leave metadata.uid out", Thing(c.Key))
 	}
 	if r.Spec.Verb == v1alpha1.ChangeUpdate {
 		r.Spec.Fields = changed(before, after)
@@ -97,7 +97,7 @@ func recordOf(v *store.View, c Change, read bundles) (record, error) {
 	r.Metadata.Name = v1alpha1.ChangeName(resource, name, r.Spec.UID, uint64(kv.Modified))
 	r.Metadata.UID = uuid.NewSHA1(uuid.NameSpaceOID, []byte(r.Metadata.Name)).String()
 	if _, there := v.Get(r.key()); there {
-		return record{}, fmt.Errorf("%s is there already", r.key())
+		return record{}, fmt.Errorf("the record of the change of %s is there already", Thing(c.Key))
 	}
 	return r, nil
 }
@@ -130,7 +130,7 @@ func Enrolment(v *store.View, c Change, token string) ([]store.Op, error) {
 	var made record
 	if kv, there := v.Get(v1alpha1.KeyChanges + v1alpha1.ChangeName(strings.Trim(KeyTokens, "/"), token, "", 0)); there {
 		if err := json.Unmarshal(kv.Value, &made); err != nil {
-			return nil, fmt.Errorf("read %s: %w", kv.Key, err)
+			return nil, fmt.Errorf("read %s: %w", Thing(kv.Key), err)
 		}
 	}
 	c.Who = Who{Person: made.Spec.By, Through: made.Spec.Through, Groups: made.Spec.Groups}
@@ -297,14 +297,14 @@ func (w write) record(proposed map[string]store.Op) error {
 	}
 	var said record
 	if json.Unmarshal(proposed[r.key()].Value, &said) != nil {
-		return fmt.Errorf("%s must be written with it", r.key())
+		return fmt.Errorf("the record of the change of %s must be written with it", Thing(w.op.Key))
 	}
 	at, err := time.Parse(time.RFC3339, said.Metadata.Created)
 	if err != nil {
-		return fmt.Errorf("%s does not say when", r.key())
+		return fmt.Errorf("the record of the change of %s does not say when", Thing(w.op.Key))
 	}
 	if off := at.Sub(w.view.Time()); off.Abs() > maxSkew {
-		return fmt.Errorf("the change of %s is of %s, and the leader's clock says %s: ask again, or set the clock of the member of %s", thing(w.op.Key),
+		return fmt.Errorf("the change of %s is of %s, and the leader's clock says %s: ask again, or set the clock of the member of %s", Thing(w.op.Key),
 			at.UTC().Format(time.RFC3339), w.view.Time().UTC().Format(time.RFC3339), w.asker.cluster)
 	}
 	told := Who{Groups: said.Spec.Groups, SourceIP: said.Spec.SourceIP, UserAgent: said.Spec.UserAgent}

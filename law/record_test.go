@@ -280,7 +280,7 @@ func TestAMemberWritesNothingOfPeoplesWithoutARecord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRealm(t)
 			ops := tt.ops(r)
-			if err := r.tryBare(tt.member, "", 0, ops...); err == nil || !strings.Contains(err.Error(), v1alpha1.KeyChanges) {
+			if err := r.tryBare(tt.member, "", 0, ops...); err == nil || !strings.Contains(err.Error(), "the record of the change of ") {
 				t.Errorf("without a record: %v", err)
 			}
 			if err := r.try(tt.member, "", 0, ops...); err != nil {

@@ -31,13 +31,13 @@ func (w write) unsound(proposed map[string]store.Op) error {
 	o := empty()
 	kind := reflect.TypeOf(o).Elem().Name()
 	if err := readAlike(w.op.Value, o, empty()); err != nil {
-		return fmt.Errorf("%s cannot be read as a %s: %w; write it with kubectl apply or hanse apply", thing(w.op.Key), kind, err)
+		return fmt.Errorf("%s cannot be read as a %s: %w; write it with kubectl apply or hanse apply", Thing(w.op.Key), kind, err)
 	}
 	if told := o.GetObjectKind().GroupVersionKind(); told != v1alpha1.SchemeGroupVersion.WithKind(kind) {
-		return fmt.Errorf("what is written as %s is no %s", thing(w.op.Key), kind)
+		return fmt.Errorf("what is written as %s is no %s", Thing(w.op.Key), kind)
 	}
 	if m, ok := o.(metav1.Object); !ok || m.GetName() != w.name {
-		return fmt.Errorf("what is written as %s is a %s of another name", thing(w.op.Key), kind)
+		return fmt.Errorf("what is written as %s is a %s of another name", Thing(w.op.Key), kind)
 	}
 	if u, ok := o.(*v1alpha1.User); ok {
 		return w.pinTaken(u.Spec.Pin, proposed)
@@ -68,12 +68,12 @@ func (w write) pinTaken(pin string, proposed map[string]store.Op) error {
 	}
 	for key := range w.view.Find(pin) {
 		if _, changes := proposed[key]; !changes {
-			return fmt.Errorf("%s has the pin of %s, and each needs a key of their own: hanse user create NAME --role ROLE makes one", thing(w.op.Key), thing(key))
+			return fmt.Errorf("%s has the pin of %s, and each needs a key of their own: hanse user create NAME --role ROLE makes one", Thing(w.op.Key), Thing(key))
 		}
 	}
 	for key, op := range proposed {
 		if key != w.op.Key && pinOf(key, op.Value) == pin {
-			return fmt.Errorf("%s has the pin of another that is written with it, and each needs a key of their own: hanse user create NAME --role ROLE makes one", thing(w.op.Key))
+			return fmt.Errorf("%s has the pin of another that is written with it, and each needs a key of their own: hanse user create NAME --role ROLE makes one", Thing(w.op.Key))
 		}
 	}
 	return nil

@@ -9,10 +9,11 @@ import (
 // spoken are the kinds that people know, by their prefix.
 var spoken = map[string]string{
 	v1alpha1.KeyBundles: "bundle", v1alpha1.KeyClusters: "cluster", v1alpha1.KeyFleets: "fleet", v1alpha1.KeyUsers: "user", v1alpha1.KeyRollouts: "rollout",
+	v1alpha1.KeyBundleRevisions: "bundle revision", v1alpha1.KeyChanges: "change",
 }
 
-// thing is what a key holds, as people call it; what they do not know is called by its key.
-func thing(key string) string {
+// Thing is what a key holds, as people call it; what they do not know is called by its key.
+func Thing(key string) string {
 	prefix, name := splitKey(key)
 	switch kind := spoken[prefix]; {
 	case kind != "":
@@ -23,6 +24,13 @@ func thing(key string) string {
 		return "what was before change " + name
 	case prefix == v1alpha1.KeyObserving:
 		return "that cluster " + name + " only looks"
+	case prefix == v1alpha1.KeyGrants:
+		cluster, bundle := v1alpha1.CutGrantKey(key)
+		return "the grant of bundle " + bundle + " to cluster " + cluster
+	case prefix == v1alpha1.KeyTombstones:
+		return "what is left of the deleted bundle with uid " + name
+	case key == v1alpha1.KeyBackups:
+		return "the record of backups"
 	}
 	return key
 }
