@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/reconcile"
 	"github.com/hanse-fleet/hanse/render"
 )
@@ -19,9 +22,10 @@ import (
 type grants struct {
 	core *Core
 	latest[[]reconcile.Grant]
-	// had is what they were made from last, and stopped what was suspended then. Only follow uses them.
+	// had is what they were made from last, stopped what was suspended then, and gates those to look at, by bundle. Only follow uses them.
 	had     string
 	stopped suspensions
+	gates   map[string][]v1alpha1.RolloutGate
 }
 
 func newGrants(c *Core) *grants { return &grants{core: c} }
@@ -29,7 +33,7 @@ func newGrants(c *Core) *grants { return &grants{core: c} }
 // follow keeps the grants as the log says, until ctx ends.
 func (g *grants) follow(ctx context.Context) error {
 	own := v1alpha1.KeyGrants + g.core.self.Cluster + "/"
-	from := []string{own, v1alpha1.KeyObserving + g.core.self.Cluster, v1alpha1.KeyBundles, v1alpha1.KeyClusters + g.core.self.Cluster}
+	from := []string{own, v1alpha1.KeyObserving + g.core.self.Cluster, v1alpha1.KeyBundles, v1alpha1.KeyRollouts, v1alpha1.KeyClusters + g.core.self.Cluster}
 	return g.core.follow(ctx, from, func(v *store.View) error {
 		if v.Revision() == 0 {
 			return nil
@@ -40,11 +44,17 @@ func (g *grants) follow(ctx context.Context) error {
 			stopped = g.stopped
 		}
 		g.stopped = stopped
-		has := g.madeFrom(v, own, stopped)
+		gates, err := g.core.gatesHere(v)
+		if err != nil {
+			g.core.log.Error("it is not known what rollouts ask of objects here; what they asked before is looked at", "err", err)
+			gates = g.gates
+		}
+		g.gates = gates
+		has := g.madeFrom(v, own)
 		if has == g.had { // a bundle changed, and nothing of it is granted here by that
 			return nil
 		}
-		next, err := g.read(v, own, stopped)
+		next, err := g.read(v, own)
 		if err != nil {
 			return err
 		}
@@ -58,15 +68,35 @@ func (g *grants) follow(ctx context.Context) error {
 }
 
 // madeFrom tells apart what grants are made from.
-func (g *grants) madeFrom(v *store.View, own string, stopped suspensions) string {
-	said := fmt.Appendf(nil, "%v %v %v", v.Epoch(), epoch.Looks(v, g.core.self.Cluster), stopped)
+func (g *grants) madeFrom(v *store.View, own string) string {
+	said := fmt.Appendf(nil, "%v %v %v", v.Epoch(), epoch.Looks(v, g.core.self.Cluster), g.stopped)
 	for _, kv := range v.List(own) {
 		said = fmt.Appendf(said, "\n%s %d", kv.Key, kv.Modified)
+	}
+	for _, bundle := range slices.Sorted(maps.Keys(g.gates)) {
+		for _, gate := range g.gates[bundle] {
+			said = fmt.Appendf(said, "\n%s %s %v %v", bundle, gate.Name, *gate.Object, *gate.Condition)
+		}
 	}
 	return string(said)
 }
 
-func (g *grants) read(v *store.View, own string, stopped suspensions) ([]reconcile.Grant, error) {
+// gatesHere are the gates by objects that rollouts have to pass in this member's cluster, by bundle.
+func (c *Core) gatesHere(v *store.View) (map[string][]v1alpha1.RolloutGate, error) {
+	rollouts, err := c.decoded.rollouts.list(v)
+	if err != nil {
+		return nil, err
+	}
+	gates := map[string][]v1alpha1.RolloutGate{}
+	for _, o := range rollouts {
+		if of := plan.ObjectGates(o.value, c.self.Cluster); len(of) > 0 {
+			gates[o.value.Spec.Bundle] = of
+		}
+	}
+	return gates, nil
+}
+
+func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 	e := v.Epoch()
 	observe := epoch.Looks(v, g.core.self.Cluster)
 	var all []reconcile.Grant
@@ -80,7 +110,7 @@ func (g *grants) read(v *store.View, own string, stopped suspensions) ([]reconci
 		}
 		grant := reconcile.Grant{
 			Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, Observe: observe, At: int64(kv.Modified),
-			Suspended: stopped.of(record.Bundle), StoreRevision: uint64(epoch.DecidedAt(v, kv.Modified, record)), Epoch: reconcile.Epoch{Number: e.Number, ID: e.ID, Began: uint64(e.Began)},
+			Suspended: g.stopped.of(record.Bundle), Gates: g.gates[record.Bundle], StoreRevision: uint64(epoch.DecidedAt(v, kv.Modified, record)), Epoch: reconcile.Epoch{Number: e.Number, ID: e.ID, Began: uint64(e.Began)},
 		}
 		grant.Observe = observe || grant.Suspended != ""
 		if !record.Withdraw {

@@ -105,6 +105,9 @@ func bare(r *v1alpha1.Rollout) *v1alpha1.Rollout {
 	for i := range b.Status.Waves {
 		b.Status.Waves[i].Waiting = nil
 	}
+	for i := range b.Status.Gates {
+		b.Status.Gates[i].Message = ""
+	}
 	return b
 }
 

@@ -99,6 +99,7 @@ func (w *world) order(t *rapid.T, r *v1alpha1.Rollout) {
 // heal lets everybody be heard, and a person let everything go on.
 func (w *world) heal() {
 	w.speak("")
+	w.passes = nil
 	for _, r := range w.rollouts {
 		r.Spec.Orders.Paused, r.Spec.Orders.Resumed = false, r.Status.Stops
 		approve(r)
@@ -138,6 +139,9 @@ func TestNoMoreFaultDomainsAreInChangeThanMayBe(t *testing.T) {
 		w := live(t, plan.Decide, inParts)
 		for _, wrong := range w.wrong {
 			t.Fatalf("%s\n%s", wrong, w)
+		}
+		if len(w.ungated) > 0 {
+			t.Fatalf("%s\n%s", w.ungated, w)
 		}
 	})
 }

@@ -34,6 +34,9 @@ func Asks(rollouts []*v1alpha1.Rollout, readings map[string]map[string]Reading, 
 		}
 		asked := map[string]bool{}
 		for _, g := range openGates(r, now) {
+			if g.Metric == nil {
+				continue // the members look
+			}
 			every, _ := g.Metric.Pace()
 			last := readings[r.Name][g.Name].At
 			if s := gateStatus(r, g.Name); s != nil && s.Asked.After(last) && !s.Asked.After(now) {
@@ -68,7 +71,9 @@ func gatesOf(r *v1alpha1.Rollout, w v1alpha1.Wave) []v1alpha1.RolloutGate {
 	if len(gates) == 0 {
 		gates = r.Spec.Gates
 	}
-	return slices.DeleteFunc(slices.Clone(gates), func(g v1alpha1.RolloutGate) bool { return g.Metric == nil })
+	return slices.DeleteFunc(slices.Clone(gates), func(g v1alpha1.RolloutGate) bool {
+		return g.Metric == nil && (!g.AsksObject() || forJoiners(w)) // the last good revision may not have the object
+	})
 }
 
 func gateStatus(r *v1alpha1.Rollout, name string) *v1alpha1.GateStatus {
@@ -83,17 +88,25 @@ func gateStatus(r *v1alpha1.Rollout, name string) *v1alpha1.GateStatus {
 // read takes down what gates have said since.
 func (c *course) read() {
 	r := c.active
+	c.readObjects()
 	for _, name := range sorted(c.Readings[r.Name]) {
 		said := c.Readings[r.Name][name]
 		now := v1alpha1.GateStatus{Name: name, Asked: metav1.Time{Time: said.At.Truncate(time.Second)}, Passes: said.Passes, Message: said.Message}
-		switch was := gateStatus(r, name); {
-		case was == nil:
-			r.Status.Gates = append(slices.Clone(r.Status.Gates), now)
-			slices.SortFunc(r.Status.Gates, func(a, b v1alpha1.GateStatus) int { return strings.Compare(a.Name, b.Name) })
-		case now.Asked.After(was.Asked.Time):
-			*was = now
+		if was := gateStatus(r, name); was == nil || now.Asked.After(was.Asked.Time) {
+			c.takeDown(now)
 		}
 	}
+}
+
+// takeDown is what a gate says now.
+func (c *course) takeDown(now v1alpha1.GateStatus) {
+	r := c.active
+	if was := gateStatus(r, now.Name); was != nil {
+		*was = now
+		return
+	}
+	r.Status.Gates = append(slices.Clone(r.Status.Gates), now)
+	slices.SortFunc(r.Status.Gates, func(a, b v1alpha1.GateStatus) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // pass says whether a wave passes its gates, and takes down since when they are asked: since all its clusters run the change.
@@ -121,6 +134,9 @@ func (c *course) barring(i int) *v1alpha1.RolloutGate {
 // said is what a gate said of a wave, nil for nothing: what it said before its clusters ran the change is of another one, and what it said
 // long ago may not be so any more.
 func (c *course) said(i int, g v1alpha1.RolloutGate) *v1alpha1.GateStatus {
+	if g.AsksObject() {
+		return c.saidThere(i, g)
+	}
 	s, ran := gateStatus(c.active, g.Name), c.active.Status.Waves[i].Ran
 	every, timeout := g.Metric.Pace()
 	if s == nil || ran == nil || !s.Asked.After(ran.Time) || c.Now.Sub(s.Asked.Time) > 2*every+timeout {

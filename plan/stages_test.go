@@ -324,8 +324,12 @@ func inOrder(t *rapid.T, r *v1alpha1.Rollout) {
 	}
 }
 
-// inParts lets rollouts of a life have stages, or windows, or both, or neither.
+// inParts lets rollouts of a life have stages, windows and gates, or not.
 func inParts(t *rapid.T, w *world) {
+	if rapid.Bool().Draw(t, "gates") {
+		w.rollout.Gates = []v1alpha1.RolloutGate{objectGate()}
+		w.passes = func(string) bool { return rapid.IntRange(0, 3).Draw(t, "the object says") > 0 }
+	}
 	if rapid.Bool().Draw(t, "stages") {
 		w.rollout.Stages = someStages(t)
 	}

@@ -52,6 +52,10 @@ type world struct {
 	failures int32
 	// rollout is what else a bundle that is applied says of its rollouts.
 	rollout v1alpha1.BundleRollout
+	// passes is what the object of the gate migrated says in a cluster, of bundles whose rollouts have it. nil: it passes.
+	passes func(cluster string) bool
+	// ungated are the waves that settled against the word of a cluster.
+	ungated []string
 	// drained is a cluster that an admin wants empty, and guest one that may write for itself alone.
 	drained, guest string
 	// decide is what decides.
@@ -130,7 +134,7 @@ func (w *world) apply(name string, to ...string) *v1alpha1.Bundle {
 	if len(to) > 0 {
 		b.Spec.Placement = v1alpha1.Placement{Clusters: to}
 	}
-	if rollout := w.rollout; w.failures > 0 || len(rollout.Stages)+len(rollout.Windows) > 0 {
+	if rollout := w.rollout; w.failures > 0 || len(rollout.Stages)+len(rollout.Windows)+len(rollout.Gates) > 0 {
 		rollout.MaxFailures = w.failures
 		b.Spec.Rollout = &rollout
 	}
@@ -181,6 +185,7 @@ func (w *world) obey(name, bundle string, health v1alpha1.Health) {
 	c.take(bundle, w.objects(g.Revision), health == v1alpha1.HealthReady)
 	c.did[bundle] = w.given[[2]string{bundle, name}]
 	c.runs[bundle] = v1alpha1.WorkStatus{Grant: int64(c.did[bundle]), Applied: g.Revision, Health: health}
+	w.lookAtGate(name, bundle)
 	if health == v1alpha1.HealthReady {
 		c.sound[bundle] = c.did[bundle]
 	}
@@ -300,6 +305,7 @@ func (w *world) writeRollouts(step plan.Step) {
 		if old := w.rollouts[r.Name]; old != nil && old.Status.Phase.Ended() {
 			w.t.Errorf("%s was %s, and is written again: %s", r.Name, old.Status.Phase, r.Status.Phase)
 		}
+		w.judgeGates(r)
 		w.rollouts[r.Name] = r.DeepCopy()
 	}
 	w.follow()

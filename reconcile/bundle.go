@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -49,6 +50,9 @@ type bundle struct {
 	withdraw withdrawal
 	retry    backoff   // after an error that is not about an object
 	lookAt   time.Time // when a bundle that is only observed is looked at next
+
+	gates    []v1alpha1.WorkGate // what the objects of the grant's gates said last
+	gatesDue time.Time           // when they are looked at next
 }
 
 // phase is where a grant is on its way.
@@ -64,7 +68,7 @@ const (
 
 // offer leaves a grant, unless it is the last one.
 func (b *bundle) offer(g Grant) {
-	if !b.offered.asks(g) || b.offered.At != g.At {
+	if !b.offered.asks(g) || !b.offered.sameGates(g) {
 		b.offered = g
 		b.mail.leave(g)
 	}
@@ -75,6 +79,11 @@ func (g Grant) asks(same Grant) bool {
 	return g.Bundle == same.Bundle && g.BundleUID == same.BundleUID && g.Revision == same.Revision && g.Withdraw == same.Withdraw && g.Observe == same.Observe && g.Suspended == same.Suspended &&
 		g.Frozen == same.Frozen && g.Fault == same.Fault &&
 		g.Drift == same.Drift && g.Deletion == same.Deletion && g.Adopt == same.Adopt
+}
+
+// sameGates says that what was seen of the gates of a grant is of another one, too.
+func (g Grant) sameGates(other Grant) bool {
+	return g.At == other.At && equality.Semantic.DeepEqual(g.Gates, other.Gates)
 }
 
 // run takes up grants and events until ctx ends.
@@ -122,7 +131,10 @@ func (b *bundle) sleep(ctx context.Context, d time.Duration, failed bool) {
 // take begins a grant, unless it is older than the one that is being carried out: that one is gone on with.
 func (b *bundle) take(g Grant) {
 	if b.phase != idle && b.refused == 0 && b.faulty == nil && b.grant.asks(g) {
-		b.grant.At = g.At // it is gone on with, and what is said from here on is of this one
+		if !b.grant.sameGates(g) {
+			b.gates, b.gatesDue = nil, time.Time{}
+		}
+		b.grant.At, b.grant.Gates = g.At, g.Gates // it is gone on with, and what is said from here on is of this one
 		return
 	}
 	if b.phase != idle && b.phase != observing && b.isOlder(g) {
@@ -149,6 +161,7 @@ func (b *bundle) begin(g Grant) {
 	b.withdraw = withdrawal{}
 	b.retry.reset()
 	b.lookAt = time.Time{}
+	b.gates, b.gatesDue = nil, time.Time{}
 	if g.Observe {
 		b.phase = observing
 	} else if g.Withdraw {
@@ -239,6 +252,7 @@ func (b *bundle) finish(ctx context.Context) error {
 	if err := b.save(ctx); err != nil {
 		return err
 	}
+	b.lookAtGates(ctx)
 	b.post("")
 	return nil
 }

@@ -38,6 +38,8 @@ type Grant struct {
 	Deletion  v1alpha1.DeletionPolicy
 	Adopt     v1alpha1.AdoptPolicy
 	Objects   []unstructured.Unstructured
+	// Gates are what to look at and report of, beside the objects, while a rollout waits for it. Each names an object and a condition.
+	Gates []v1alpha1.RolloutGate
 }
 
 // Grants is where the reconciler learns what it may run. It is asked from one goroutine and must not block.

@@ -12,7 +12,7 @@ import (
 
 // post puts the state of the bundle on the board. A reason other than "" says what goes on besides.
 func (b *bundle) post(reason string) {
-	st := v1alpha1.WorkStatus{Grant: b.grant.At, Applied: b.runs, Objects: int32(len(b.objects)), Health: v1alpha1.HealthReady}
+	st := v1alpha1.WorkStatus{Grant: b.grant.At, Applied: b.runs, Objects: int32(len(b.objects)), Health: v1alpha1.HealthReady, Gates: b.gates}
 	var problems []v1alpha1.Problem
 	uid := b.grant.BundleUID
 	if b.faulty != nil {

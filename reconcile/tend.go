@@ -83,6 +83,9 @@ func (b *bundle) nextDue() (at time.Time, any bool) {
 	if len(b.leaving.waiting) > 0 {
 		sooner(b.leaving.next)
 	}
+	if b.phase == tending && len(b.grant.Gates) > 0 {
+		sooner(b.gatesDue)
+	}
 	return at, any
 }
 

@@ -51,6 +51,9 @@ func (r Bundle) weight() int {
 	for _, p := range r.Status.Problems {
 		n += 128 + of(p.ObjectRef) + len(p.Reason) + len(p.Message)
 	}
+	for _, g := range r.Status.Gates {
+		n += 128 + len(g.Name) + len(g.Message)
+	}
 	for _, c := range r.Status.Conditions {
 		n += 128 + len(c.Type) + len(c.Status) + len(c.Reason) + len(c.Message)
 	}

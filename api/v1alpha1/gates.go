@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/url"
@@ -9,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -26,6 +29,9 @@ const (
 	maxGates     = 16
 	maxGateURL   = 1024
 	maxGateQuery = 4096
+	// as Kubernetes bounds names, and types of conditions
+	maxGateName      = 253
+	maxConditionType = 316
 )
 
 // RolloutGate is what must hold, beside the health of the clusters, for a wave to count as healthy: from when all its clusters run the change
@@ -34,8 +40,30 @@ type RolloutGate struct {
 	// name of the gate, for people. No two gates of a bundle have one.
 	Name string `json:"name"`
 	// metric is what a query of a Prometheus must yield.
+	// +optional
 	Metric *MetricGate `json:"metric,omitempty"`
+	// object, instead of a metric, is one in each cluster that changes, of the bundle or not. The member of the cluster reads it.
+	// +optional
+	Object *ObjectRef `json:"object,omitempty"`
+	// condition is what the object must have.
+	// +optional
+	Condition *GateCondition `json:"condition,omitempty"`
 }
+
+// GateCondition is a condition that the status of an object must have.
+type GateCondition struct {
+	// type of the condition: Complete.
+	Type string `json:"type"`
+	// status that it must have: True, False or Unknown. Left out: True.
+	// +optional
+	Status metav1.ConditionStatus `json:"status,omitempty"`
+}
+
+// Wanted is the status that the condition must have.
+func (c GateCondition) Wanted() metav1.ConditionStatus { return cmp.Or(c.Status, metav1.ConditionTrue) }
+
+// AsksObject says that the gate is about an object in the clusters.
+func (g RolloutGate) AsksObject() bool { return g.Object != nil && g.Condition != nil }
 
 // MetricGate is a query of a Prometheus. The leader asks, from its cluster; without an answer the gate does not pass.
 type MetricGate struct {
@@ -57,11 +85,22 @@ type MetricGate struct {
 type GateStatus struct {
 	// name of the gate.
 	Name string `json:"name"`
-	// asked is when.
+	// asked is when; of an object, since when it says so.
 	Asked metav1.Time `json:"asked"`
 	// passes says that what it must be is so.
 	Passes bool `json:"passes"`
 	// message is what it said, or why it said nothing.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// WorkGate is what an object of a gate says in a cluster.
+type WorkGate struct {
+	// name of the gate.
+	Name string `json:"name"`
+	// passes says that the object has the condition.
+	Passes bool `json:"passes"`
+	// message is what the object says, or why it says nothing.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
@@ -109,11 +148,50 @@ func validateGates(at *field.Path, gates []RolloutGate, names map[string]bool) (
 			errs = append(errs, field.Duplicate(at.Child("name"), g.Name))
 		}
 		names[g.Name] = true
-		if g.Metric == nil {
-			errs = append(errs, field.Required(at.Child("metric"), "must say what is asked"))
-			continue
+		errs = append(errs, validateGate(at, g)...)
+	}
+	return errs
+}
+
+func validateGate(at *field.Path, g RolloutGate) (errs field.ErrorList) {
+	switch {
+	case g.Metric == nil && g.Object == nil:
+		return field.ErrorList{field.Required(at, "must say what is asked: a metric, or an object and its condition")}
+	case g.Metric != nil && (g.Object != nil || g.Condition != nil):
+		return field.ErrorList{field.Forbidden(at.Child("metric"), "one gate asks a metric or an object; make two gates of it")}
+	case g.Metric != nil:
+		return validateMetric(at.Child("metric"), *g.Metric)
+	case g.Condition == nil:
+		errs = field.ErrorList{field.Required(at.Child("condition"), "must say what the object must have")}
+	default:
+		errs = validateGateCondition(at.Child("condition"), *g.Condition)
+	}
+	return append(errs, validateGateObject(at.Child("object"), *g.Object)...)
+}
+
+func validateGateObject(at *field.Path, o ObjectRef) (errs field.ErrorList) {
+	if gv, err := schema.ParseGroupVersion(o.APIVersion); err != nil || gv.Version == "" || len(o.APIVersion) > maxGateName {
+		errs = append(errs, field.Invalid(at.Child("apiVersion"), o.APIVersion, "must be as batch/v1, or v1"))
+	}
+	for _, part := range []struct{ child, value string }{{"kind", o.Kind}, {"name", o.Name}} {
+		if part.value == "" {
+			errs = append(errs, field.Required(at.Child(part.child), "must say which object"))
 		}
-		errs = append(errs, validateMetric(at.Child("metric"), *g.Metric)...)
+	}
+	for _, part := range []struct{ child, value string }{{"kind", o.Kind}, {"name", o.Name}, {"namespace", o.Namespace}} {
+		if why := path.IsValidPathSegmentName(part.value); part.value != "" && (len(why) > 0 || len(part.value) > maxGateName) {
+			errs = append(errs, field.Invalid(at.Child(part.child), part.value, fmt.Sprintf("must be a name of at most %d bytes, without / and %%", maxGateName)))
+		}
+	}
+	return errs
+}
+
+func validateGateCondition(at *field.Path, c GateCondition) (errs field.ErrorList) {
+	if c.Type == "" || len(c.Type) > maxConditionType || strings.ContainsFunc(c.Type, unfit) {
+		errs = append(errs, field.Invalid(at.Child("type"), c.Type, fmt.Sprintf("must be the type of a condition, as Complete, of at most %d bytes", maxConditionType)))
+	}
+	if c.Status != "" {
+		errs = append(errs, validateEnum(at.Child("status"), c.Status, metav1.ConditionTrue, metav1.ConditionFalse, metav1.ConditionUnknown)...)
 	}
 	return errs
 }

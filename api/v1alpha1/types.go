@@ -539,6 +539,11 @@ type WorkStatus struct {
 	// +optional
 	// +listType=atomic
 	Problems []Problem `json:"problems,omitempty"`
+	// gates are what the objects say that gates of the bundle's rollout name, while a wave with the cluster has to pass them.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Gates []WorkGate `json:"gates,omitempty"`
 	// seenAt is when the member that answers last heard of this from the cluster.
 	// +optional
 	SeenAt *metav1.Time `json:"seenAt,omitempty"`

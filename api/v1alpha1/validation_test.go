@@ -260,7 +260,15 @@ func TestRolloutSettings(t *testing.T) {
 		"a stage that waits for somebody":        {bundle: BundleRollout{Stages: []RolloutStage{{Name: "a", Approval: "Perhaps"}}}, want: "spec.rollout.stages[0].approval"},
 		"a window by the clocks of a place":      {bundle: BundleRollout{Windows: []RolloutWindow{{Days: []Day{Monday, Friday}, Start: "22:00", End: "06:00", TimeZone: "Europe/Berlin"}, {}}}},
 		"a gate":                                 {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors", Metric: &MetricGate{URL: "https://prometheus.example/prom", Query: "up", Must: "<= 1e-3"}}}}},
-		"a gate that asks nothing":               {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors"}}}, want: "spec.rollout.gates[0].metric"},
+		"a gate that asks nothing":               {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors"}}}, want: "spec.rollout.gates[0]"},
+		"a gate of an object and its condition":  {bundle: gateOf(ObjectRef{APIVersion: "batch/v1", Kind: "Job", Namespace: "shop", Name: "migrate"}, &GateCondition{Type: "Complete"})},
+		"a gate that asks two things":            {bundle: BundleRollout{Gates: []RolloutGate{{Name: "a", Metric: &MetricGate{URL: "http://prometheus", Query: "up", Must: "> 1"}, Condition: &GateCondition{Type: "Complete"}}}}, want: "spec.rollout.gates[0].metric"},
+		"an object without a condition":          {bundle: gateOf(ObjectRef{APIVersion: "batch/v1", Kind: "Job", Name: "migrate"}, nil), want: "spec.rollout.gates[0].condition"},
+		"a condition of no type":                 {bundle: gateOf(ObjectRef{APIVersion: "batch/v1", Kind: "Job", Name: "migrate"}, &GateCondition{}), want: "spec.rollout.gates[0].condition.type"},
+		"a status that no condition has":         {bundle: gateOf(ObjectRef{APIVersion: "batch/v1", Kind: "Job", Name: "migrate"}, &GateCondition{Type: "Complete", Status: "true"}), want: "spec.rollout.gates[0].condition.status"},
+		"an object without a name":               {bundle: gateOf(ObjectRef{APIVersion: "v1", Kind: "Pod"}, &GateCondition{Type: "Ready"}), want: "spec.rollout.gates[0].object.name"},
+		"an object of no version":                {bundle: gateOf(ObjectRef{APIVersion: "a/b/c", Kind: "Pod", Name: "a"}, &GateCondition{Type: "Ready"}), want: "spec.rollout.gates[0].object.apiVersion"},
+		"an object in a path":                    {bundle: gateOf(ObjectRef{APIVersion: "v1", Kind: "Pod", Namespace: "../x", Name: "a"}, &GateCondition{Type: "Ready"}), want: "spec.rollout.gates[0].object.namespace"},
 		"a gate that asks nobody":                {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors", Metric: &MetricGate{URL: "prometheus:9090", Query: "up", Must: "== 1"}}}}, want: "spec.rollout.gates[0].metric.url"},
 		"a password that everybody reads":        {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors", Metric: &MetricGate{URL: "http://a:b@prometheus", Query: "up", Must: "== 1"}}}}, want: "spec.rollout.gates[0].metric.url"},
 		"no query":                               {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors", Metric: &MetricGate{URL: "http://prometheus", Must: "== 1"}}}}, want: "spec.rollout.gates[0].metric.query"},
@@ -293,4 +301,8 @@ func TestRolloutSettings(t *testing.T) {
 			}
 		})
 	}
+}
+
+func gateOf(o ObjectRef, c *GateCondition) BundleRollout {
+	return BundleRollout{Gates: []RolloutGate{{Name: "migrated", Object: &o, Condition: c}}}
 }

@@ -241,6 +241,11 @@ func (in FrozenValue) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in GateCondition) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.GateCondition"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in GateStatus) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.GateStatus"
 }
@@ -513,6 +518,11 @@ func (in Weight) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Work) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Work"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in WorkGate) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.WorkGate"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -55,6 +55,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.Freeze{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Freeze(ref),
 		v1alpha1.Frozen{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Frozen(ref),
 		v1alpha1.FrozenValue{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_FrozenValue(ref),
+		v1alpha1.GateCondition{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_GateCondition(ref),
 		v1alpha1.GateStatus{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_GateStatus(ref),
 		v1alpha1.Grant{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Grant(ref),
 		v1alpha1.HistorySpec{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_HistorySpec(ref),
@@ -96,6 +97,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.WaveStatus{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_WaveStatus(ref),
 		v1alpha1.Weight{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Weight(ref),
 		v1alpha1.Work{}.OpenAPIModelName():                 schema_hanse_fleet_hanse_api_v1alpha1_Work(ref),
+		v1alpha1.WorkGate{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_WorkGate(ref),
 		v1alpha1.WorkList{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_WorkList(ref),
 		v1alpha1.WorkSpec{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_WorkSpec(ref),
 		v1alpha1.WorkStatus{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_WorkStatus(ref),
@@ -2404,6 +2406,35 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FrozenValue(ref common.ReferenceCallb
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_GateCondition(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "GateCondition is a condition that the status of an object must have.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type of the condition: Complete.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status that it must have: True, False or Unknown. Left out: True.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"type"},
+			},
+		},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_GateStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2421,7 +2452,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_GateStatus(ref common.ReferenceCallba
 					},
 					"asked": {
 						SchemaProps: spec.SchemaProps{
-							Description: "asked is when.",
+							Description: "asked is when; of an object, since when it says so.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -3364,12 +3395,24 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutGate(ref common.ReferenceCallb
 							Ref:         ref(v1alpha1.MetricGate{}.OpenAPIModelName()),
 						},
 					},
+					"object": {
+						SchemaProps: spec.SchemaProps{
+							Description: "object, instead of a metric, is one in each cluster that changes, of the bundle or not. The member of the cluster reads it.",
+							Ref:         ref(v1alpha1.ObjectRef{}.OpenAPIModelName()),
+						},
+					},
+					"condition": {
+						SchemaProps: spec.SchemaProps{
+							Description: "condition is what the object must have.",
+							Ref:         ref(v1alpha1.GateCondition{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"name"},
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.MetricGate{}.OpenAPIModelName()},
+			v1alpha1.GateCondition{}.OpenAPIModelName(), v1alpha1.MetricGate{}.OpenAPIModelName(), v1alpha1.ObjectRef{}.OpenAPIModelName()},
 	}
 }
 
@@ -4916,6 +4959,43 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Work(ref common.ReferenceCallback) co
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_WorkGate(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "WorkGate is what an object of a gate says in a cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the gate.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"passes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "passes says that the object has the condition.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is what the object says, or why it says nothing.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name", "passes"},
+			},
+		},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_WorkList(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -5103,6 +5183,27 @@ func schema_hanse_fleet_hanse_api_v1alpha1_WorkStatus(ref common.ReferenceCallba
 							},
 						},
 					},
+					"gates": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"name",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "gates are what the objects say that gates of the bundle's rollout name, while a wave with the cluster has to pass them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.WorkGate{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
 					"seenAt": {
 						SchemaProps: spec.SchemaProps{
 							Description: "seenAt is when the member that answers last heard of this from the cluster.",
@@ -5134,7 +5235,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_WorkStatus(ref common.ReferenceCallba
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.Drift{}.OpenAPIModelName(), v1alpha1.Foresight{}.OpenAPIModelName(), v1alpha1.Problem{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+			v1alpha1.Drift{}.OpenAPIModelName(), v1alpha1.Foresight{}.OpenAPIModelName(), v1alpha1.Problem{}.OpenAPIModelName(), v1alpha1.WorkGate{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
 	}
 }
 
