@@ -7,6 +7,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/render"
 )
 
 // contents are what revisions bring, those that somebody asked about. A revision never changes, so each is read once.
@@ -18,6 +19,7 @@ type brought struct {
 		BundleUID string                  `json:"bundleUID"`
 		Deletion  v1alpha1.DeletionPolicy `json:"deletion"`
 		Manifests heads                   `json:"manifests"`
+		Division  []struct{}              `json:"division"`
 	} `json:"spec"`
 }
 
@@ -56,6 +58,13 @@ func (c contents) of(v *store.View, revision string) (plan.Content, bool) {
 		return plan.Content{}, false
 	}
 	content := plan.Content{BundleUID: b.Spec.BundleUID, Deletion: b.Spec.Deletion, Objects: b.Spec.Manifests.refs()}
+	if len(b.Spec.Division) > 0 {
+		r, err := revisionIn(v, revision)
+		if err != nil {
+			return plan.Content{}, false
+		}
+		content.Wholes = render.Wholes(r.Spec.BundleContent)
+	}
 	c[revision] = content
 	return content, true
 }

@@ -41,6 +41,8 @@ type leader struct {
 	// saidAt is when any was written last, owed that there may be more to say than was said since.
 	saidAt time.Time
 	owed   bool
+	// evicted is when a cluster was evicted last, or when it began to lead.
+	evicted time.Time
 	// forgot is when old changes were looked for last, and how many were left.
 	forgot     time.Time
 	remembered int
@@ -75,7 +77,7 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 		now = logged
 	}
 	l := &leader{
-		Core: c, term: term, began: time.Now(), clock: now, logged: logged, statusWritten: map[string]time.Time{}, contents: contents{}, zones: zones{}, gates: newGateReadings(),
+		Core: c, term: term, began: time.Now(), clock: now, evicted: now, logged: logged, statusWritten: map[string]time.Time{}, contents: contents{}, zones: zones{}, gates: newGateReadings(),
 		revisions: newObjects[ofBundle](v1alpha1.KeyBundleRevisions),
 		tombs:     newObjects[v1alpha1.Tombstone](v1alpha1.KeyTombstones),
 		tokens:    newObjects[law.Token](law.KeyTokens),
@@ -231,7 +233,7 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 	for _, t := range s.tombs {
 		errs = append(errs, l.strikeAdopted(ctx, s, t))
 	}
-	errs = append(errs, l.roll(ctx, s))
+	errs = append(errs, l.arrange(ctx, s))
 	l.owed = time.Since(l.saidAt) < statusesPause
 	if !l.owed && l.store.View().Revision() == v.Revision() {
 		errs = append(errs, l.writeStatuses(ctx, s), l.collect(ctx, s), l.raise(ctx, s))

@@ -11,12 +11,20 @@ import (
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// roll decides about all rollouts together, and writes it.
-func (l *leader) roll(ctx context.Context, s scene) error {
+// arrange writes who is unreachable, and when there is nothing new of that, what follows for all rollouts.
+func (l *leader) arrange(ctx context.Context, s scene) error {
 	situation, err := l.situation(s)
 	if err != nil {
 		return err
 	}
+	if news, err := l.watch(ctx, s, situation); err != nil || news {
+		return err // what is placed where rests on it
+	}
+	return l.roll(ctx, s, situation)
+}
+
+// roll decides about all rollouts together, and writes it.
+func (l *leader) roll(ctx context.Context, s scene, situation plan.Situation) error {
 	w := l.newWriting(s)
 	for _, step := range l.sound(w, situation) {
 		if !l.due(s, step) {
@@ -26,7 +34,7 @@ func (l *leader) roll(ctx context.Context, s scene) error {
 			return err // what follows rests on it
 		}
 	}
-	_, err = w.flush(ctx)
+	_, err := w.flush(ctx)
 	return err
 }
 

@@ -59,6 +59,9 @@ func (w *writing) freeze(step plan.Step) error {
 		if err != nil {
 			return err
 		}
+		if g.Frozen != nil && frozen != nil {
+			frozen.Divided = g.Frozen.Divided
+		}
 		g.Frozen = frozen
 		step.Grants[cluster] = g
 		op, err := law.Put(v1alpha1.GrantKey(cluster, step.Bundle), g)

@@ -17,6 +17,8 @@ type need struct {
 	withdraw bool
 	// instead is a revision that it gets in place of the rollout's.
 	instead string
+	// parts are those of what is divided that it is to have of the revision that it has already; nil: it is to have the revision.
+	parts []int32
 }
 
 // plan begins rollouts, lets newer ones take the place of older ones, and gives running ones the waves of those that came later.
@@ -152,6 +154,10 @@ func (c *course) needs(h homes) (map[string]need, bool) {
 			needs[cluster] = need{withdraw: true}
 		}
 	}
+	parts, _ := c.redivide(h, picked, needs, revision)
+	for cluster, p := range parts {
+		needs[cluster] = need{parts: p}
+	}
 	return needs, true
 }
 
@@ -207,8 +213,8 @@ func (h homes) beyond(cluster string) bool {
 	return h.Looking[cluster] || h.isAway(cluster) && !h.dangles(cluster)
 }
 
-func (c *course) isAway(cluster string) bool {
-	p := c.presence(cluster)
+func (s *Situation) isAway(cluster string) bool {
+	p := s.presence(cluster)
 	return p == away || p == lost
 }
 

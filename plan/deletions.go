@@ -16,6 +16,8 @@ type Content struct {
 	Objects   []v1alpha1.ObjectRef
 	// Deletion is what becomes of objects that go.
 	Deletion v1alpha1.DeletionPolicy
+	// Wholes are the numbers that the bundle's divisions divide, one each.
+	Wholes []int32
 }
 
 // firstDeletions is how many objects are named that would go.
@@ -98,14 +100,14 @@ func (c *course) losses() map[string]loss {
 	return losses
 }
 
-// isDriven says that an admin wants the cluster empty.
+// isDriven says that an admin wants the cluster empty, or that others have what it lost while it was unreachable.
 func (c *course) isDriven(name string) bool {
 	cluster := c.cluster(name)
 	if cluster == nil || c.bundle == nil {
 		return false
 	}
 	d := door{placement: c.bundle.Spec.Placement}
-	return cluster.Spec.Availability == v1alpha1.AvailabilityDrained || slices.ContainsFunc(cluster.Spec.Taints, func(t v1alpha1.Taint) bool {
+	return cluster.Spec.Availability == v1alpha1.AvailabilityDrained || Evicted(d.placement, cluster) || slices.ContainsFunc(cluster.Spec.Taints, func(t v1alpha1.Taint) bool {
 		return t.Effect == v1alpha1.TaintNoExecute && !d.tolerates(t)
 	})
 }

@@ -10,7 +10,8 @@ import (
 
 // Parting is what the parts of a bundle's divisions are decided from.
 type Parting struct {
-	Division []v1alpha1.Division
+	Placement v1alpha1.Placement
+	Division  []v1alpha1.Division
 	// Wholes are the numbers that are divided, one a division.
 	Wholes []int32
 	// Revision that says so. What was granted of it stays.
@@ -30,11 +31,11 @@ func Parts(p Parting, cluster string) []int32 {
 	return parts
 }
 
-// claims are those of the picked clusters to a division.
+// claims are those of the picked clusters to a division. One that is gone for longer than the bundle tolerates has none.
 func (p Parting) claims(i int, d v1alpha1.Division) (all []Claim) {
 	for _, name := range p.Picked {
 		cluster := p.Ground.Cluster(name)
-		if cluster == nil {
+		if cluster == nil || Evicted(p.Placement, cluster) {
 			continue
 		}
 		c := Claim{Cluster: name, Weight: weightOf(d, cluster, p.Ground.Metrics[name])}

@@ -156,6 +156,9 @@ func (d door) lets(c *v1alpha1.Cluster, m v1alpha1.ClusterMetricsStatus, has boo
 		}
 		return fmt.Sprintf("its taint %s is not tolerated", taintName(t)), false
 	}
+	if not, reached := d.reaches(c, has); !reached {
+		return not, false
+	}
 	return why, true
 }
 
@@ -243,21 +246,24 @@ func (c *choice) limit() int {
 	return len(c.pool)
 }
 
-// pick takes those first that have the bundle, however they lie, and fills up with others as the spread allows.
+// pick takes those first that have the bundle, however they lie, then those that have it and are to lose it as soon as others do, and
+// fills up with others as the spread allows.
 func (c *choice) pick() {
-	var have, others []site
+	var have, lose, others []site
 	for _, one := range c.pool {
-		if one.has {
+		switch {
+		case one.has && one.evicted:
+			lose = append(lose, one)
+		case one.has:
 			have = append(have, one)
-		} else {
+		default:
 			others = append(others, one)
 		}
 	}
-	left := c.fill(have, false)
-	for _, one := range left {
+	for _, one := range append(c.fill(have, false), c.fill(lose, false)...) {
 		c.because(one.Name, c.enough)
 	}
-	left = c.fill(others, true)
+	left := c.fill(others, true)
 	for _, one := range left {
 		c.because(one.Name, func() string { return c.passed(one) })
 	}

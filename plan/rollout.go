@@ -55,7 +55,7 @@ type Step struct {
 	Bundle string
 	// Rollouts as they are to be; those that are not there yet have no UID.
 	Rollouts []*v1alpha1.Rollout
-	// Grants to be, by cluster.
+	// Grants to be, by cluster. One that says parts of what is divided already has these, and no others.
 	Grants map[string]v1alpha1.Grant
 }
 

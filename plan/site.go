@@ -15,14 +15,16 @@ import (
 type site struct {
 	*v1alpha1.Cluster
 	named, has bool
-	cost       float64
+	// evicted says that it was unreachable for longer than the bundle tolerates, and is back.
+	evicted bool
+	cost    float64
 	// free is how much of the cluster is free, in percent; !known: nobody said.
 	free  int64
 	known bool
 }
 
 func newSite(p v1alpha1.Placement, c *v1alpha1.Cluster, m v1alpha1.ClusterMetricsStatus, has bool) site {
-	one := site{Cluster: c, has: has, named: slices.Contains(p.Clusters, c.Name)}
+	one := site{Cluster: c, has: has, named: slices.Contains(p.Clusters, c.Name), evicted: Evicted(p, c)}
 	if cost := c.Labels[v1alpha1.LabelCost]; cost != "" {
 		one.cost, _ = strconv.ParseFloat(cost, 64)
 	}

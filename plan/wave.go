@@ -227,7 +227,11 @@ func (c *course) give(l *lease, i int) {
 	w, s := r.Spec.Waves[i], &r.Status.Waves[i]
 	r.Status.Deleted += c.lostWith(w)
 	for _, cluster := range w.Clusters {
-		c.granted[cluster] = v1alpha1.Grant{Bundle: c.name, BundleUID: r.Spec.BundleUID, Revision: c.revisionOf(w)}
+		g := v1alpha1.Grant{Bundle: c.name, BundleUID: r.Spec.BundleUID, Revision: c.revisionOf(w)}
+		if parts := c.wanted[cluster].parts; parts != nil && w.Revision == "" {
+			g.Frozen = &v1alpha1.Frozen{Divided: parts}
+		}
+		c.granted[cluster] = g
 	}
 	for _, cluster := range w.Withdraw {
 		g, _ := c.grantOf(cluster)

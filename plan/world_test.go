@@ -58,8 +58,19 @@ type world struct {
 	ungated []string
 	// drained is a cluster that an admin wants empty, and guest one that may write for itself alone.
 	drained, guest string
-	// decide is what decides.
+	// decide is what decides, and watch who is unreachable.
 	decide func(plan.Situation) []plan.Step
+	watch  func(plan.Situation, plan.Quorum) (map[string]*v1alpha1.Unreachable, bool)
+	// evicted is when the leader evicted a cluster last, evictions when all were, and deaf that it hears no majority of the voters.
+	evicted   time.Time
+	evictions []time.Time
+	deaf      bool
+	// place is what else a bundle that is applied everywhere says of where it goes.
+	place func(name string, b *v1alpha1.Bundle)
+	// wholes are what the divisions of bundles divide.
+	wholes map[string][]int32
+	// hasty are moves and returns before their time.
+	hasty []string
 	// wrong are the writes after which more fault domains were in change than may be.
 	wrong []string
 	// unasked are the writes with which more was deleted than may be without a person's word.
@@ -71,6 +82,12 @@ type cluster struct {
 	labels  map[string]string
 	heard   bool
 	silence time.Time // since when nothing is heard of it
+	since   time.Time // since when it is heard
+	// unreachable is what the log says of that, and gone when it was last silent for so long that it was evicted, as the judge sees it.
+	unreachable *v1alpha1.Unreachable
+	gone        map[string]time.Time // by bundle
+	// evicted are the bundles, by UID, that the log said do not tolerate it.
+	evicted map[string]bool
 	runs    map[string]v1alpha1.WorkStatus
 	// did is the grant of each bundle that it has carried out, and sound that it is healthy with it or has been.
 	did   map[string]int
@@ -85,7 +102,7 @@ func newWorld(t judge, clusters ...string) *world {
 	w := &world{
 		t: t, now: time.Unix(1_000_000, 0), fleet: v1alpha1.FleetRollout{Soak: &metav1.Duration{}},
 		bundles: map[string]*v1alpha1.Bundle{}, tombs: map[string]*v1alpha1.Tombstone{}, rollouts: map[string]*v1alpha1.Rollout{},
-		grants: map[string]map[string]v1alpha1.Grant{}, given: map[[2]string]int{}, lay: map[[2]string]map[string]string{}, clusters: map[string]*cluster{}, decide: plan.Decide,
+		grants: map[string]map[string]v1alpha1.Grant{}, given: map[[2]string]int{}, lay: map[[2]string]map[string]string{}, clusters: map[string]*cluster{}, decide: plan.Decide, watch: plan.Unreachables, wholes: map[string][]int32{},
 		brings: map[string][]string{}, contents: map[string]plan.Content{},
 	}
 	for _, c := range clusters {
@@ -97,7 +114,7 @@ func newWorld(t judge, clusters ...string) *world {
 // join adds a cluster, whose region is the first two letters of its name. Its zone is one of two of them.
 func (w *world) join(name string) {
 	labels := map[string]string{v1alpha1.LabelRegion: name[:2], v1alpha1.LabelZone: name[:2] + "-" + string('a'+name[len(name)-1]%2)}
-	w.clusters[name] = &cluster{labels: labels, heard: true, runs: map[string]v1alpha1.WorkStatus{}, told: map[string]v1alpha1.WorkStatus{}, did: map[string]int{}, sound: map[string]int{},
+	w.clusters[name] = &cluster{labels: labels, heard: true, gone: map[string]time.Time{}, evicted: map[string]bool{}, runs: map[string]v1alpha1.WorkStatus{}, told: map[string]v1alpha1.WorkStatus{}, did: map[string]int{}, sound: map[string]int{},
 		has: map[string]map[string]bool{}, doomed: map[string]map[string]bool{}}
 }
 
@@ -138,8 +155,11 @@ func (w *world) apply(name string, to ...string) *v1alpha1.Bundle {
 		rollout.MaxFailures = w.failures
 		b.Spec.Rollout = &rollout
 	}
+	if w.place != nil {
+		w.place(name, b)
+	}
 	w.bundles[name] = b
-	content := plan.Content{BundleUID: string(b.UID)}
+	content := plan.Content{BundleUID: string(b.UID), Wholes: w.wholes[name]}
 	for _, o := range w.brings[name] {
 		kind, object, _ := strings.Cut(o, "/")
 		content.Objects = append(content.Objects, v1alpha1.ObjectRef{APIVersion: "v1", Kind: kind, Name: object})
@@ -213,8 +233,10 @@ func (w *world) silence(beginning string) {
 
 func (w *world) speak(beginning string) {
 	for name, c := range w.clusters {
-		if strings.HasPrefix(name, beginning) {
-			c.heard = true
+		if strings.HasPrefix(name, beginning) && !c.heard {
+			if c.heard = true; min(w.now.Sub(c.silence), w.now.Sub(w.began)) >= 4*time.Second {
+				c.since = w.now // what is shorter nobody takes for more than a moment
+			}
 		}
 	}
 }
@@ -237,11 +259,12 @@ func (w *world) situation() plan.Situation {
 		if name == w.drained {
 			member.Spec.Availability = v1alpha1.AvailabilityDrained
 		}
+		member.Status.Unreachable = c.unreachable.DeepCopy()
 		s.Clusters = append(s.Clusters, member)
 		if c.heard {
 			c.told = maps.Clone(c.runs)
 		} else {
-			s.Silent[name] = w.now.Sub(c.silence)
+			s.Silent[name] = min(w.now.Sub(c.silence), w.now.Sub(w.began))
 		}
 		s.Sightings[name] = plan.Sighting{Fresh: c.heard, Works: c.told}
 	}
@@ -262,6 +285,7 @@ func (w *world) situation() plan.Situation {
 
 // pass lets the leader decide once, writes what it says, and looks at the world after each write. It says whether anything was written.
 func (w *world) pass() bool {
+	noted := w.note()
 	steps := w.decide(w.situation())
 	for _, step := range steps {
 		whole := w.write(step)
@@ -272,7 +296,7 @@ func (w *world) pass() bool {
 			return true // the next leader goes on
 		}
 	}
-	return len(steps) > 0
+	return len(steps) > 0 || noted
 }
 
 // write writes a step; false: it broke off. What holds clusters back may be written before all the rest, which is written at once.
@@ -313,6 +337,8 @@ func (w *world) writeRollouts(step plan.Step) {
 
 func (w *world) grant(bundle, cluster string, g v1alpha1.Grant) {
 	w.judgeDeletions(bundle, cluster, g)
+	g.Frozen = w.frozen(bundle, cluster, g)
+	w.judgeMove(bundle, cluster, g)
 	if w.grants[bundle] == nil {
 		w.grants[bundle] = map[string]v1alpha1.Grant{}
 	}

@@ -110,6 +110,8 @@ func (f *FleetRollout) Resolved() FleetRollout {
 	}
 	deletions := resolved.Deletions.Resolved()
 	resolved.Deletions = &deletions
+	eviction := resolved.Eviction.Resolved()
+	resolved.Eviction = &eviction
 	return resolved
 }
 

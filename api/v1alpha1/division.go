@@ -16,7 +16,7 @@ const (
 
 // Division divides the pods of one object among the clusters that the bundle is placed in: the number is that of the manifest,
 // and the parts add up to it. Each cluster's part is frozen when a revision is granted to it; what others have been granted of
-// that revision stays, so one that comes later gets what is left. An object that no division names has its number in each cluster.
+// that revision stays, so one that comes later gets what is left, and what one had that leaves is divided among the others. An object that no division names has its number in each cluster.
 type Division struct {
 	// target names one object, a Deployment, ReplicaSet, StatefulSet or Job.
 	Target Target `json:"target"`

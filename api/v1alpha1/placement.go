@@ -85,6 +85,10 @@ type Toleration struct {
 	// effect that is tolerated. Without it, both are.
 	// +optional
 	Effect TaintEffect `json:"effect,omitempty"`
+	// tolerationSeconds is for how long the taint fleet.hanse.dev/unreachable with effect NoExecute is tolerated, which the fleet puts on
+	// clusters of which nothing is heard. Without it, ever. A bundle that does not tolerate it at all does for 300 seconds.
+	// +optional
+	TolerationSeconds *int64 `json:"tolerationSeconds,omitempty"`
 }
 
 // Tolerates says whether the toleration is of the taint.

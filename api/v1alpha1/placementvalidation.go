@@ -73,8 +73,22 @@ func validateTolerations(at *field.Path, all []Toleration) (errs field.ErrorList
 		if t.Effect != "" {
 			errs = append(errs, validateEnum(at.Child("effect"), t.Effect, TaintNoSchedule, TaintNoExecute)...)
 		}
+		errs = append(errs, validateTolerationSeconds(at.Child("tolerationSeconds"), t)...)
 	}
 	return errs
+}
+
+// validateTolerationSeconds asks for the one taint whose time the fleet counts, and the effect that drives out.
+func validateTolerationSeconds(at *field.Path, t Toleration) field.ErrorList {
+	switch s := t.TolerationSeconds; {
+	case s == nil:
+		return nil
+	case t.Key != TaintUnreachable || t.Effect != TaintNoExecute:
+		return field.ErrorList{field.Forbidden(at, fmt.Sprintf("only of key %s with effect %s is the time counted; any other taint is tolerated, or not", TaintUnreachable, TaintNoExecute))}
+	case *s < 1:
+		return field.ErrorList{field.Invalid(at, *s, "must be 1 at least; without it, the taint is tolerated ever")}
+	}
+	return nil
 }
 
 // validateCost asks for a number that costs can be compared by.
@@ -94,6 +108,9 @@ func validateTaints(at *field.Path, all []Taint) (errs field.ErrorList) {
 	for i, t := range all {
 		at := at.Index(i)
 		errs = append(errs, validateLabelKey(at.Child("key"), t.Key)...)
+		if t.Key == TaintUnreachable {
+			errs = append(errs, field.Forbidden(at.Child("key"), "the fleet itself says which clusters are unreachable; for what is to leave, set spec.availability to Drained"))
+		}
 		errs = append(errs, validateLabelValue(at.Child("value"), t.Value)...)
 		errs = append(errs, validateEnum(at.Child("effect"), t.Effect, TaintNoSchedule, TaintNoExecute)...)
 		if id := t.Key + ":" + string(t.Effect); seen[id] {

@@ -12,7 +12,16 @@ func TestWhatAPlacementMaySay(t *testing.T) {
 		"a toleration of no key":    {func(p *Placement) { p.Tolerations = []Toleration{{Value: "a"}} }, []string{"spec.placement.tolerations[0].key"}},
 		"any value, and this one":   {func(p *Placement) { p.Tolerations = []Toleration{{Key: "a", Operator: TolerationExists, Value: "a"}} }, []string{"spec.placement.tolerations[0].value"}},
 		"an effect of another kind": {func(p *Placement) { p.Tolerations = []Toleration{{Key: "a", Effect: "PreferNoSchedule"}} }, []string{"spec.placement.tolerations[0].effect"}},
-		"a spread over nothing":     {func(p *Placement) { p.SpreadConstraints = []SpreadConstraint{{}} }, []string{"spec.placement.spreadConstraints[0].topologyKey"}},
+		"an unreachable cluster for a while": {func(p *Placement) {
+			p.Tolerations = []Toleration{{Key: TaintUnreachable, Operator: TolerationExists, Effect: TaintNoExecute, TolerationSeconds: new(int64(60))}}
+		}, nil},
+		"any taint for a while": {func(p *Placement) {
+			p.Tolerations = []Toleration{{Key: "a", Operator: TolerationExists, Effect: TaintNoExecute, TolerationSeconds: new(int64(60))}}
+		}, []string{"spec.placement.tolerations[0].tolerationSeconds"}},
+		"an unreachable cluster for no time": {func(p *Placement) {
+			p.Tolerations = []Toleration{{Key: TaintUnreachable, Operator: TolerationExists, Effect: TaintNoExecute, TolerationSeconds: new(int64)}}
+		}, []string{"spec.placement.tolerations[0].tolerationSeconds"}},
+		"a spread over nothing": {func(p *Placement) { p.SpreadConstraints = []SpreadConstraint{{}} }, []string{"spec.placement.spreadConstraints[0].topologyKey"}},
 		"a spread with its defaults": {func(p *Placement) {
 			p.SpreadConstraints = []SpreadConstraint{{TopologyKey: LabelRegion}}
 		}, nil},
@@ -47,6 +56,7 @@ func TestWhatKeepsBundlesOutOfACluster(t *testing.T) {
 		"one taint of each effect": {ClusterSpec{Taints: []Taint{{Key: "a", Effect: TaintNoExecute}, {Key: "a", Effect: TaintNoSchedule}}}, nil},
 		"a taint that is twice":    {ClusterSpec{Taints: []Taint{{Key: "a", Effect: TaintNoExecute}, {Key: "a", Value: "b", Effect: TaintNoExecute}}}, []string{"spec.taints[1]"}},
 		"a taint of no effect":     {ClusterSpec{Taints: []Taint{{Key: "a"}}}, []string{"spec.taints[0].effect"}},
+		"the fleet's own taint":    {ClusterSpec{Taints: []Taint{{Key: TaintUnreachable, Effect: TaintNoExecute}}}, []string{"spec.taints[0].key"}},
 		"a taint of no key":        {ClusterSpec{Taints: []Taint{{Effect: TaintNoExecute}}}, []string{"spec.taints[0].key"}},
 		"cordoned":                 {ClusterSpec{Availability: AvailabilityCordoned}, nil},
 		"half there":               {ClusterSpec{Availability: "Half"}, []string{"spec.availability"}},

@@ -27,6 +27,9 @@ type FleetRollout struct {
 	// whileLost is what becomes of changes that begin while a fault domain is lost: Survivors.
 	// +optional
 	WhileLost WhileLost `json:"whileLost,omitempty"`
+	// eviction is how bundles move away from clusters that are unreachable for longer than they tolerate.
+	// +optional
+	Eviction *Eviction `json:"eviction,omitempty"`
 	// freeze stops all rollouts: nothing is granted as long as it is there. What was granted goes on.
 	// +optional
 	Freeze *Freeze `json:"freeze,omitempty"`

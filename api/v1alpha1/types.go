@@ -228,6 +228,10 @@ type ClusterStatus struct {
 	// voter is the member's part in the consensus: Voter or Nonvoter. Written by the leader.
 	// +optional
 	Voter VoterRole `json:"voter,omitempty"`
+	// unreachable is there while nothing is heard of the member, and after its return until it may be given anything again. It is the
+	// taint fleet.hanse.dev/unreachable, with both effects. Written by the leader.
+	// +optional
+	Unreachable *Unreachable `json:"unreachable,omitempty"`
 	// conditions: Ready is written by the leader when the member has been reachable, or unreachable, for a while.
 	// +optional
 	// +listType=map

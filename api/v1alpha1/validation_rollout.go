@@ -41,6 +41,7 @@ func validateFleetRollout(at *field.Path, r *FleetRollout) (errs field.ErrorList
 	if r.WhileLost != "" {
 		errs = append(errs, validateEnum(at.Child("whileLost"), r.WhileLost, WhileLostSurvivors, WhileLostFreeze)...)
 	}
+	errs = append(errs, validateEviction(at.Child("eviction"), r.Eviction)...)
 	if r.Freeze != nil && (len(r.Freeze.Reason) > maxFreezeReason || strings.ContainsFunc(r.Freeze.Reason, unfit)) {
 		errs = append(errs, field.Invalid(at.Child("freeze", "reason"), r.Freeze.Reason, fmt.Sprintf("must be one line of at most %d bytes", maxFreezeReason)))
 	}

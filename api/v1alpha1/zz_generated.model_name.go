@@ -196,6 +196,11 @@ func (in Drift) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Eviction) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Eviction"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Fleet) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Fleet"
 }
@@ -478,6 +483,11 @@ func (in Toleration) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Tombstone) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Tombstone"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Unreachable) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Unreachable"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

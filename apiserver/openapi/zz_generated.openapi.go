@@ -47,6 +47,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.DiskReading{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_DiskReading(ref),
 		v1alpha1.Division{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_Division(ref),
 		v1alpha1.Drift{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Drift(ref),
+		v1alpha1.Eviction{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_Eviction(ref),
 		v1alpha1.Fleet{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Fleet(ref),
 		v1alpha1.FleetList{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_FleetList(ref),
 		v1alpha1.FleetRollout{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_FleetRollout(ref),
@@ -90,6 +91,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.Target{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Target(ref),
 		v1alpha1.Toleration{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_Toleration(ref),
 		v1alpha1.Tombstone{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_Tombstone(ref),
+		v1alpha1.Unreachable{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_Unreachable(ref),
 		v1alpha1.User{}.OpenAPIModelName():                 schema_hanse_fleet_hanse_api_v1alpha1_User(ref),
 		v1alpha1.UserList{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_UserList(ref),
 		v1alpha1.UserSpec{}.OpenAPIModelName():             schema_hanse_fleet_hanse_api_v1alpha1_UserSpec(ref),
@@ -1840,6 +1842,12 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref common.ReferenceCal
 							Enum:        []interface{}{"Nonvoter", "Voter"},
 						},
 					},
+					"unreachable": {
+						SchemaProps: spec.SchemaProps{
+							Description: "unreachable is there while nothing is heard of the member, and after its return until it may be given anything again. It is the taint fleet.hanse.dev/unreachable, with both effects. Written by the leader.",
+							Ref:         ref(v1alpha1.Unreachable{}.OpenAPIModelName()),
+						},
+					},
 					"conditions": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -1865,7 +1873,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref common.ReferenceCal
 			},
 		},
 		Dependencies: []string{
-			v1.Condition{}.OpenAPIModelName()},
+			v1alpha1.Unreachable{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName()},
 	}
 }
 
@@ -1963,7 +1971,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Division(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Division divides the pods of one object among the clusters that the bundle is placed in: the number is that of the manifest, and the parts add up to it. Each cluster's part is frozen when a revision is granted to it; what others have been granted of that revision stays, so one that comes later gets what is left. An object that no division names has its number in each cluster.",
+				Description: "Division divides the pods of one object among the clusters that the bundle is placed in: the number is that of the manifest, and the parts add up to it. Each cluster's part is frozen when a revision is granted to it; what others have been granted of that revision stays, so one that comes later gets what is left, and what one had that leaves is divided among the others. An object that no division names has its number in each cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"target": {
@@ -2065,6 +2073,41 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Drift(ref common.ReferenceCallback) c
 		},
 		Dependencies: []string{
 			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_Eviction(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Eviction is how what is placed by a number of clusters, or divided among them, moves away from clusters that are unreachable.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"perMinute": {
+						SchemaProps: spec.SchemaProps{
+							Description: "perMinute is how many clusters it moves away from in a minute, 60 at most: 6.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"maxPercent": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxPercent is how many of a hundred clusters may be unreachable; while more are, nothing moves: 34.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"holdDown": {
+						SchemaProps: spec.SchemaProps{
+							Description: "holdDown is for how long a cluster that something moved away from is reached again before anything new comes to it: 5m.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.Duration{}.OpenAPIModelName()},
 	}
 }
 
@@ -2204,6 +2247,12 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetRollout(ref common.ReferenceCall
 							Enum:        []interface{}{"Freeze", "Survivors"},
 						},
 					},
+					"eviction": {
+						SchemaProps: spec.SchemaProps{
+							Description: "eviction is how bundles move away from clusters that are unreachable for longer than they tolerate.",
+							Ref:         ref(v1alpha1.Eviction{}.OpenAPIModelName()),
+						},
+					},
 					"freeze": {
 						SchemaProps: spec.SchemaProps{
 							Description: "freeze stops all rollouts: nothing is granted as long as it is there. What was granted goes on.",
@@ -2214,7 +2263,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetRollout(ref common.ReferenceCall
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.DeletionCap{}.OpenAPIModelName(), v1alpha1.Freeze{}.OpenAPIModelName(), v1.Duration{}.OpenAPIModelName()},
+			v1alpha1.DeletionCap{}.OpenAPIModelName(), v1alpha1.Eviction{}.OpenAPIModelName(), v1alpha1.Freeze{}.OpenAPIModelName(), v1.Duration{}.OpenAPIModelName()},
 	}
 }
 
@@ -4508,6 +4557,13 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Toleration(ref common.ReferenceCallba
 							Enum:        []interface{}{"NoExecute", "NoSchedule"},
 						},
 					},
+					"tolerationSeconds": {
+						SchemaProps: spec.SchemaProps{
+							Description: "tolerationSeconds is for how long the taint fleet.hanse.dev/unreachable with effect NoExecute is tolerated, which the fleet puts on clusters of which nothing is heard. Without it, ever. A bundle that does not tolerate it at all does for 300 seconds.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
 				},
 			},
 		},
@@ -4552,6 +4608,80 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Tombstone(ref common.ReferenceCallbac
 				Required: []string{"bundle", "bundleUID", "clusters"},
 			},
 		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_Unreachable(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Unreachable is what the fleet has settled about a cluster that it did not hear. All of it is in the log, so no other leader, and no other clock, skips what was waited for, or waits for it anew.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"phase": {
+						SchemaProps: spec.SchemaProps{
+							Description: "phase is Gone, Back or Returning.\n\nPossible enum values:\n - `\"Back\"` It is heard again, something moved away from it, and nothing new comes to it before the hold-down is over.\n - `\"Gone\"` Nothing is heard of it.\n - `\"Returning\"` The hold-down is over, and it is about to get its part again of what is divided.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Back", "Gone", "Returning"},
+						},
+					},
+					"since": {
+						SchemaProps: spec.SchemaProps{
+							Description: "since is when it was settled that nothing is heard of it: for half a minute nothing was, by a majority of the voters.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"by": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "by are the clusters whose members said so; they vote.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"for": {
+						SchemaProps: spec.SchemaProps{
+							Description: "for is how long it has been gone, as far as it is written down.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"evicted": {
+						SchemaProps: spec.SchemaProps{
+							Description: "evicted is for how long it had been gone when something moved away from it: bundles that tolerate no more than that did, or are about to.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"back": {
+						SchemaProps: spec.SchemaProps{
+							Description: "back is for how long it is heard again.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"counted": {
+						SchemaProps: spec.SchemaProps{
+							Description: "counted is when for and back were written down, by the leader's clock.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"phase", "since", "for", "counted"},
+			},
+		},
+		Dependencies: []string{
+			v1.Duration{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
 	}
 }
 

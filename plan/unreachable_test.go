@@ -1,0 +1,392 @@
+package plan_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"pgregory.net/rapid"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// picks lets a bundle be in so many clusters.
+func picks(b *v1alpha1.Bundle, n int32) *v1alpha1.Bundle {
+	b.Spec.Placement.NumberOfClusters = &n
+	return b
+}
+
+// tolerates lets a bundle tolerate unreachable clusters for so long; a negative time is ever.
+func tolerates(b *v1alpha1.Bundle, seconds int64) *v1alpha1.Bundle {
+	t := v1alpha1.Toleration{Key: v1alpha1.TaintUnreachable, Operator: v1alpha1.TolerationExists, Effect: v1alpha1.TaintNoExecute}
+	if seconds > 0 {
+		t.TolerationSeconds = &seconds
+	}
+	b.Spec.Placement.Tolerations = []v1alpha1.Toleration{t}
+	return b
+}
+
+// divides lets a bundle divide a number by weight.
+func (w *world) divides(name string, whole int32) *v1alpha1.Bundle {
+	w.wholes[name] = []int32{whole}
+	b := w.apply(name)
+	b.Spec.Division = []v1alpha1.Division{{Target: v1alpha1.Target{Kind: "Deployment", Name: "web"}, By: v1alpha1.DivideByWeight}}
+	return b
+}
+
+// lives lets the world go on for a while, looked at each second.
+func (w *world) lives(d time.Duration) {
+	w.t.Helper()
+	for range d / time.Second {
+		w.rest()
+		w.obeyAll()
+		w.later(time.Second)
+	}
+	w.rest()
+}
+
+// parts are what each cluster has of the first division of a bundle.
+func (w *world) parts(bundle string) map[string]int32 {
+	parts := map[string]int32{}
+	for cluster, g := range w.grants[bundle] {
+		if g.Frozen != nil && !g.Withdraw {
+			parts[cluster] = g.Frozen.Divided[0]
+		}
+	}
+	return parts
+}
+
+func (w *world) fine() {
+	w.t.Helper()
+	for _, wrong := range append(w.wrong, w.hasty...) {
+		w.t.Error(wrong)
+	}
+}
+
+func TestWhatWasPickedMovesOnceItIsTooLong(t *testing.T) {
+	w := newWorld(t, "ap1", "ap2", "eu1", "eu2", "us1", "us2")
+	picks(w.apply("shop"), 2)
+	w.settle()
+	w.is("ap1 shop 1", "ap2 shop 1")
+	w.silence("ap1")
+	w.lives(5*time.Minute + 25*time.Second)
+	w.is("ap1 shop 1", "ap2 shop 1")
+	w.lives(time.Minute)
+	w.is("ap1 shop 1", "ap2 shop 1", "eu1 shop 1")
+	t.Run("who is back gives it up, and gets nothing new for a while", func(t *testing.T) {
+		w.speak("ap1")
+		w.lives(time.Minute)
+		w.is("ap2 shop 1", "eu1 shop 1")
+		w.silence("eu1")
+		w.lives(3 * time.Minute)
+		w.is("ap2 shop 1", "eu1 shop 1")
+		w.speak("eu1")
+		w.lives(3 * time.Minute)
+		if u := w.clusters["ap1"].unreachable; u != nil {
+			t.Errorf("the hold-down is over: %+v", u)
+		}
+		w.is("ap2 shop 1", "eu1 shop 1")
+	})
+	w.fine()
+}
+
+func TestWhoIsBackBeforeAnybodyElseHasItKeepsIt(t *testing.T) {
+	w := newWorld(t, "ap1", "eu1", "us1")
+	picks(w.apply("shop"), 1)
+	w.settle()
+	w.silence("ap1")
+	w.lives(5*time.Minute + 25*time.Second)
+	w.newest("shop") // complete
+	w.decide = func(plan.Situation) []plan.Step { return nil }
+	w.lives(time.Minute)
+	if u := w.clusters["ap1"].unreachable; u == nil || u.Evicted.Duration == 0 {
+		t.Fatalf("it is not evicted: %+v", u)
+	}
+	w.speak("ap1")
+	w.rest()
+	w.decide = plan.Decide
+	w.lives(10 * time.Minute)
+	w.is("ap1 shop 1")
+	w.fine()
+}
+
+func TestWhoToleratesItStays(t *testing.T) {
+	w := newWorld(t, "ap1", "eu1", "us1")
+	tolerates(picks(w.apply("ever"), 1), -1)
+	tolerates(picks(w.apply("soon"), 1), 60)
+	w.apply("all")
+	w.settle()
+	w.silence("ap1")
+	w.lives(2 * time.Minute)
+	w.is("ap1 all 1", "eu1 all 1", "us1 all 1", "ap1 ever 1", "ap1 soon 1", "eu1 soon 1")
+	w.fine()
+}
+
+func TestWhatIsDividedMovesToTheSurvivorsAndBack(t *testing.T) {
+	w := newWorld(t, "ap1", "eu1", "us1")
+	tolerates(w.divides("shop", 9), 60)
+	w.settle()
+	w.settle()
+	has := func(want map[string]int32) {
+		t.Helper()
+		if diff := cmp.Diff(want, w.parts("shop")); diff != "" {
+			t.Errorf("%s\n%s", diff, w)
+		}
+	}
+	has(map[string]int32{"ap1": 3, "eu1": 3, "us1": 3})
+	w.silence("eu1")
+	w.lives(80 * time.Second)
+	has(map[string]int32{"ap1": 3, "eu1": 3, "us1": 3})
+	w.lives(time.Minute)
+	has(map[string]int32{"ap1": 5, "eu1": 3, "us1": 4})
+	w.speak("eu1")
+	w.lives(time.Minute)
+	has(map[string]int32{"ap1": 5, "eu1": 0, "us1": 4})
+	w.lives(5 * time.Minute)
+	has(map[string]int32{"ap1": 3, "eu1": 3, "us1": 3})
+	if u := w.clusters["eu1"].unreachable; u != nil {
+		t.Errorf("it is as before, and the log says %+v", u)
+	}
+	t.Run("what a drained cluster had, too", func(t *testing.T) {
+		w.drained = "us1"
+		w.lives(time.Minute)
+		has(map[string]int32{"ap1": 5, "eu1": 4})
+	})
+	w.fine()
+}
+
+func TestARegionThatDiesMovesAtTheRate(t *testing.T) {
+	w := newWorld(t, "ap1", "ap2", "ap3", "eu1", "eu2", "eu3", "us1", "us2", "us3")
+	w.fleet.Eviction = &v1alpha1.Eviction{PerMinute: 2}
+	tolerates(picks(w.apply("shop"), 3), 60)
+	w.settle()
+	w.is("ap1 shop 1", "ap2 shop 1", "ap3 shop 1")
+	w.silence("ap")
+	w.lives(4 * time.Minute)
+	w.is("ap1 shop 1", "ap2 shop 1", "ap3 shop 1", "eu1 shop 1", "eu2 shop 1", "eu3 shop 1")
+	if n := len(w.evictions); n != 3 || w.evictions[2].Sub(w.evictions[0]) < time.Minute {
+		t.Errorf("evicted at %v", w.evictions)
+	}
+	w.speak("ap")
+	w.lives(time.Minute)
+	w.is("eu1 shop 1", "eu2 shop 1", "eu3 shop 1")
+	w.fine()
+}
+
+func TestNothingMovesWhileTooManyAreGone(t *testing.T) {
+	for name, loss := range map[string]func(w *world){
+		"more than a third":              func(w *world) { w.silence("ap"); w.silence("us1") },
+		"as no majority is heard":        func(w *world) { w.silence("ap"); w.deaf = true },
+		"as the fleet is frozen":         func(w *world) { w.silence("ap"); w.fleet.Freeze = &v1alpha1.Freeze{} },
+		"of what the fleet puts up with": func(w *world) { w.silence("ap1"); w.fleet.Eviction = &v1alpha1.Eviction{MaxPercent: 10} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "ap1", "ap2", "eu1", "eu2", "us1", "us2")
+			tolerates(picks(w.apply("shop"), 2), 60)
+			w.settle()
+			loss(w)
+			w.lives(10 * time.Minute)
+			w.is("ap1 shop 1", "ap2 shop 1")
+			w.fine()
+		})
+	}
+}
+
+func TestAnotherLeaderAndAnotherClockNeitherSkipNorForget(t *testing.T) {
+	w := newWorld(t, "ap1", "eu1", "us1")
+	picks(w.apply("shop"), 1)
+	w.settle()
+	w.silence("ap1")
+	w.lives(4 * time.Minute)
+	for _, hours := range []time.Duration{5, -7, 0} { // each leader's clock shows another time than that of the one before
+		jump := hours * time.Hour
+		w.now, w.clusters["ap1"].silence = w.now.Add(jump), w.clusters["ap1"].silence.Add(jump)
+		w.began, w.logged = w.now, w.now
+		w.rest()
+		w.is("ap1 shop 1")
+		w.later(time.Second)
+	}
+	w.lives(time.Minute)
+	w.is("ap1 shop 1")
+	w.lives(2 * time.Minute) // 30 s at most are counted again for each leader
+	w.is("ap1 shop 1", "eu1 shop 1")
+}
+
+// movable are bundles in some of the clusters, and divided ones.
+func movable(_ *rapid.T, w *world) {
+	w.fleet.Eviction = &v1alpha1.Eviction{PerMinute: 1, HoldDown: &metav1.Duration{Duration: 90 * time.Second}}
+	w.place = func(name string, b *v1alpha1.Bundle) {
+		switch name {
+		case "cart":
+			tolerates(picks(b, 2), 30)
+		case "shop":
+			tolerates(picks(b, 1), 60)
+		case "till":
+			b.Spec.Division = []v1alpha1.Division{{Target: v1alpha1.Target{Kind: "Deployment", Name: "web"}, By: v1alpha1.DivideByWeight}}
+			tolerates(b, 30)
+		}
+	}
+	w.wholes["till"] = []int32{10}
+	for _, name := range someBundles {
+		w.apply(name)
+	}
+}
+
+// unsteady is a life in which clusters come and go.
+func unsteady(t *rapid.T, watch func(plan.Situation, plan.Quorum) (map[string]*v1alpha1.Unreachable, bool), decide func(plan.Situation) []plan.Step) *world {
+	w := newWorld(t, "ap1", "ap2", "eu1", "eu2", "us1", "us2")
+	w.watch, w.decide = watch, decide
+	movable(t, w)
+	w.settle()
+	for range rapid.IntRange(1, 60).Draw(t, "things") {
+		cluster := rapid.SampledFrom(slices.Sorted(maps.Keys(w.clusters))).Draw(t, "cluster")
+		bundle := rapid.SampledFrom(someBundles).Draw(t, "bundle")
+		switch rapid.SampledFrom([]string{"silence", "silence", "region", "speak", "all speak", "wait", "wait long", "wait longer", "wait longer", "wait longer", "lead", "apply", "erase", "fail", "join", "remove", "deaf", "freeze", "order"}).Draw(t, "what") {
+		case "silence":
+			w.silence(cluster)
+		case "region":
+			w.silence(cluster[:2])
+		case "speak":
+			w.speak(cluster)
+		case "all speak":
+			w.speak("")
+		case "wait":
+			w.lives(7 * time.Second)
+		case "wait long":
+			w.lives(40 * time.Second)
+		case "wait longer":
+			w.lives(2 * time.Minute)
+		case "lead":
+			w.began, w.logged = w.now, w.now.Add(-time.Duration(rapid.IntRange(0, 20).Draw(t, "seconds ago"))*time.Second)
+		case "apply":
+			w.apply(bundle)
+		case "erase":
+			if w.bundles[bundle] != nil {
+				w.erase(bundle)
+			}
+		case "fail":
+			w.obey(cluster, bundle, v1alpha1.HealthFailed)
+		case "join":
+			if len(w.clusters) < 9 {
+				w.born++
+				w.join(fmt.Sprintf("%s%d", cluster[:2], 100+w.born))
+			}
+		case "remove":
+			if len(w.clusters) > 3 {
+				w.remove(cluster)
+			}
+		case "deaf":
+			w.deaf = !w.deaf
+		case "freeze":
+			w.fleet.Freeze = map[bool]*v1alpha1.Freeze{true: {}}[w.fleet.Freeze == nil]
+		case "order":
+			if r := w.newest(bundle); r != nil {
+				w.order(t, r)
+			}
+		}
+		w.pass()
+	}
+	return w
+}
+
+func TestNothingMovesTooEarlyOrTooFast(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := unsteady(t, plan.Unreachables, plan.Decide)
+		for _, wrong := range append(w.wrong, w.hasty...) {
+			t.Fatalf("%s\n%s", wrong, w)
+		}
+	})
+}
+
+func TestOnceAllAreBackEverythingIsWhereItShouldBe(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := unsteady(t, plan.Unreachables, plan.Decide)
+		w.deaf, w.fleet.Freeze = false, nil
+		for range 30 {
+			w.heal()
+			w.lives(10 * time.Second)
+		}
+		for _, wrong := range append(w.wrong, w.hasty...) {
+			t.Fatalf("%s\n%s", wrong, w)
+		}
+		for name, c := range w.clusters {
+			if c.unreachable != nil {
+				t.Fatalf("%s is back, and the log says %+v\n%s", name, c.unreachable, w)
+			}
+		}
+		for name, b := range w.bundles {
+			w.isWhole(t, name, b)
+		}
+	})
+}
+
+// isWhole says that a bundle is in as many clusters as it should be, and its parts add up, where no person has ended a rollout.
+func (w *world) isWhole(t *rapid.T, name string, b *v1alpha1.Bundle) {
+	for _, r := range w.rollouts {
+		if r.Spec.BundleUID == string(b.UID) && r.Status.Phase == v1alpha1.RolloutAborted {
+			return
+		}
+	}
+	sum := int32(0)
+	for _, part := range w.parts(name) {
+		sum += part
+	}
+	if whole := w.wholes[name]; whole != nil && sum != whole[0] {
+		t.Fatalf("the parts of %s are %v, and are to be %d\n%s", name, w.parts(name), whole[0], w)
+	}
+	if n := b.Spec.Placement.NumberOfClusters; n != nil && len(w.grants[name]) != int(*n) {
+		t.Fatalf("%s is in %d clusters, and should be in %d\n%s", name, len(w.grants[name]), *n, w)
+	}
+}
+
+// The bugs that moves are judged for. Each is put in the place of what finds out who is unreachable, and must be caught.
+func TestAMoveBeforeItsTimeIsCaught(t *testing.T) {
+	type watching = func(plan.Situation, plan.Quorum) (map[string]*v1alpha1.Unreachable, bool)
+	eviction := func(change func(*v1alpha1.Eviction)) watching {
+		return func(s plan.Situation, q plan.Quorum) (map[string]*v1alpha1.Unreachable, bool) {
+			e := *s.Fleet.Eviction
+			change(&e)
+			s.Fleet.Eviction = &e
+			return plan.Unreachables(s, q)
+		}
+	}
+	for name, watch := range map[string]watching{
+		"a new leader counts from the beginning of time": func(s plan.Situation, q plan.Quorum) (map[string]*v1alpha1.Unreachable, bool) {
+			s.Began = time.Time{}
+			for i := range s.Clusters {
+				if u := s.Clusters[i].Status.Unreachable; u != nil {
+					u.Counted = metav1.Time{}
+				}
+			}
+			return plan.Unreachables(s, q)
+		},
+		"all at once": func(s plan.Situation, q plan.Quorum) (map[string]*v1alpha1.Unreachable, bool) {
+			q.Evicted = time.Time{}
+			return plan.Unreachables(s, q)
+		},
+		"however many are gone": eviction(func(e *v1alpha1.Eviction) { e.MaxPercent = 100 }),
+		"back is back":          eviction(func(e *v1alpha1.Eviction) { e.HoldDown = &metav1.Duration{} }),
+		"one is enough to say so": func(s plan.Situation, q plan.Quorum) (map[string]*v1alpha1.Unreachable, bool) {
+			q.Voters = 1
+			return plan.Unreachables(s, q)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			caught := 0
+			for seed := range 40 {
+				life := rapid.Custom(func(t *rapid.T) bool { return len(unsteady(t, watch, plan.Decide).hasty) > 0 })
+				if life.Example(seed) {
+					caught++
+				}
+			}
+			if t.Logf("caught in %d of 40 lives", caught); caught == 0 {
+				t.Error("nothing caught it")
+			}
+		})
+	}
+}
