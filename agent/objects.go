@@ -3,6 +3,8 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -10,12 +12,15 @@ import (
 	"github.com/hanse-fleet/hanse/law"
 )
 
-// objects reads the objects under one prefix, decoding each only once per change: a bundle may be megabytes. All who read the
-// same kind on a member share one.
+// objects reads the objects under one prefix, decoding each only once per change: a bundle may be megabytes. Of thousands only those
+// are looked at that changed since the last look. All who read the same kind on a member share one.
 type objects[T any] struct {
 	prefix string
 	mu     sync.Mutex
 	last   []object[T]
+	// at and of are the revision and the epoch that last is of; 0: nothing was read.
+	at store.Revision
+	of store.Epoch
 }
 
 // object is one decoded value. It is shared: nobody changes it.
@@ -34,6 +39,31 @@ func newObjects[T any](prefix string) *objects[T] {
 func (o *objects[T]) list(v *store.View) ([]object[T], error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	read := o.whole
+	if o.follows(v) {
+		read = o.amended
+	}
+	all, err := read(v)
+	if err == nil && v.Revision() >= o.at { // of older views there are ever fewer
+		o.last, o.at, o.of = all, v.Revision(), v.Epoch()
+	}
+	return all, err
+}
+
+// someRevisions are no more work to go over than a few objects.
+const someRevisions = 64
+
+// follows says whether what changed between what was read last and a view is known, and worth going over.
+func (o *objects[T]) follows(v *store.View) bool {
+	if o.at == 0 || o.of != v.Epoch() || v.Revision() < o.at || v.Revision()-o.at > store.Revision(len(o.last)+someRevisions) {
+		return false
+	}
+	_, known := v.Changed(o.prefix, o.at)
+	return known
+}
+
+// whole goes over all that a view has.
+func (o *objects[T]) whole(v *store.View) ([]object[T], error) {
 	known := o.last
 	all := make([]object[T], 0, len(known)+1)
 	for kv := range v.Iterate(o.prefix, "") {
@@ -44,14 +74,46 @@ func (o *objects[T]) list(v *store.View) ([]object[T], error) {
 			all = append(all, known[0])
 			continue
 		}
-		obj := object[T]{key: kv.Key, modified: kv.Modified, value: new(T)}
-		if err := json.Unmarshal(kv.Value, obj.value); err != nil {
-			return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
+		obj, err := decode[T](kv)
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, obj)
 	}
-	o.last = all
 	return all, nil
+}
+
+// amended is what was read last, with what changed since as a view has it.
+func (o *objects[T]) amended(v *store.View) ([]object[T], error) {
+	changed, _ := v.Changed(o.prefix, o.at)
+	keys := slices.Compact(slices.Sorted(changed))
+	if len(keys) == 0 {
+		return o.last, nil
+	}
+	known, all := o.last, make([]object[T], 0, len(o.last)+len(keys))
+	for _, key := range keys {
+		i, there := slices.BinarySearchFunc(known, key, func(o object[T], key string) int { return strings.Compare(o.key, key) })
+		all, known = append(all, known[:i]...), known[i:]
+		if there {
+			known = known[1:]
+		}
+		if kv, stays := v.Get(key); stays {
+			obj, err := decode[T](kv)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, obj)
+		}
+	}
+	return append(all, known...), nil
+}
+
+func decode[T any](kv store.KV) (object[T], error) {
+	obj := object[T]{key: kv.Key, modified: kv.Modified, value: new(T)}
+	if err := json.Unmarshal(kv.Value, obj.value); err != nil {
+		return obj, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
+	}
+	return obj, nil
 }
 
 // values are objects without where they lie.

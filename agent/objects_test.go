@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -11,32 +13,67 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// TestObjects reads a store that changes: what is read is what is there, and what did not change is decoded once.
+// TestObjects reads a store that changes, is restored, forgets what changed and begins new epochs, and sometimes a view that is older
+// than the last: what is read is what is there, and what did not change is decoded once.
 func TestObjects(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		st, read := store.New(nil), newObjects[v1alpha1.Grant]("/grants/")
+		ahead, index := store.New(nil), uint64(0) // the leader's: the store may lag behind it, and catch up by a snapshot
+		var views []*store.View
 		before := map[string]object[v1alpha1.Grant]{}
-		index := uint64(0)
-		for range rapid.IntRange(1, 12).Draw(t, "rounds") {
+		for range rapid.IntRange(1, 16).Draw(t, "rounds") {
+			lags := rapid.IntRange(0, 3).Draw(t, "lags") == 0
 			for range rapid.IntRange(0, 4).Draw(t, "writes") {
 				index++
-				writeSome(t, st, index)
+				entry := someEntry(t, index)
+				applyEntry(t, ahead, index, entry)
+				if !lags {
+					applyEntry(t, st, index, entry)
+				}
 			}
-			v := st.View()
-			got, err := read.list(v)
+			what := rapid.SampledFrom([]string{"", "", "", "", "", "", "", "", "", "", "", "", "epoch", "epoch", "epoch of an older view", "epoch of an older view", "forget"}).Draw(t, "what")
+			switch from := ahead.View(); what {
+			case "forget":
+				for range store.MaxRecent/store.MaxOps + 1 {
+					index++
+					applyEntry(t, ahead, index, manyOthers(t))
+				}
+				lags = true
+			case "epoch of an older view":
+				// An epoch begins from the last one: two that began from one state are never seen by one life of a member.
+				same := slices.DeleteFunc(slices.Clone(views), func(v *store.View) bool { return v.Epoch() != from.Epoch() })
+				if len(same) > 0 {
+					from = same[rapid.IntRange(0, len(same)-1).Draw(t, "from")]
+				}
+				fallthrough
+			case "epoch":
+				index++
+				next, err := from.Succeed(store.Succession{ID: fmt.Sprint(index), Index: index, Ops: []store.Op{someOp(t, index)}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				restoreFrom(t, ahead, next)
+				lags = true
+			}
+			if lags {
+				restoreFrom(t, st, ahead.Snapshot())
+			}
+			views = append(views, st.View())
+			if rapid.IntRange(0, 3).Draw(t, "older") == 0 {
+				older := views[rapid.IntRange(0, len(views)-1).Draw(t, "view")]
+				got, err := read.list(older)
+				if err != nil {
+					t.Fatal(err)
+				}
+				asThere(t, got, older)
+			}
+			got, err := read.list(st.View())
 			if err != nil {
 				t.Fatal(err)
 			}
-			there := v.List("/grants/")
-			if len(got) != len(there) {
-				t.Fatalf("%d objects are read of %d", len(got), len(there))
-			}
+			asThere(t, got, st.View())
 			after := map[string]object[v1alpha1.Grant]{}
-			for i, kv := range there {
-				o := got[i]
-				if data, _ := json.Marshal(o.value); o.key != kv.Key || o.modified != kv.Modified || string(data) != string(kv.Value) {
-					t.Fatalf("read %s at %d: %s\nthere is %s at %d: %s", o.key, o.modified, data, kv.Key, kv.Modified, kv.Value)
-				}
+			for _, o := range got {
 				if old, was := before[o.key]; was && old.modified == o.modified && old.value != o.value {
 					t.Fatalf("%s is decoded again", o.key)
 				}
@@ -47,22 +84,99 @@ func TestObjects(t *testing.T) {
 	})
 }
 
-// writeSome puts or deletes one of a few keys, under the prefix and beside it.
-func writeSome(t *rapid.T, st *store.Store, index uint64) {
+// asThere fails unless what was read is what a view has.
+func asThere(t *rapid.T, got []object[v1alpha1.Grant], v *store.View) {
+	t.Helper()
+	there := v.List("/grants/")
+	if len(got) != len(there) {
+		t.Fatalf("%d objects are read of %d", len(got), len(there))
+	}
+	for i, kv := range there {
+		o := got[i]
+		if data, _ := json.Marshal(o.value); o.key != kv.Key || o.modified != kv.Modified || string(data) != string(kv.Value) {
+			t.Fatalf("read %s at %d: %s\nthere is %s at %d: %s", o.key, o.modified, data, kv.Key, kv.Modified, kv.Value)
+		}
+	}
+}
+
+// TestObjectsReadsOnlyWhatChanged looks twice at a view, and at one in which another kind changed: the same list comes again.
+func TestObjectsReadsOnlyWhatChanged(t *testing.T) {
+	st, read := store.New(nil), newObjects[v1alpha1.Grant]("/grants/")
+	putAlone(t, st, 1, "/grant")
+	write := func(index uint64, op store.Op) []object[v1alpha1.Grant] {
+		applyEntry(t, st, index, entryOf(t, op))
+		all, err := read.list(st.View())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	first := write(2, store.Put("/grants/a", []byte("{}")))
+	if again := write(3, store.Put("/other", []byte("{}"))); len(first) != 1 || &again[0] != &first[0] {
+		t.Errorf("%d objects are copied though none changed", len(again))
+	}
+	if more := write(4, store.Put("/grants/b", []byte("{}"))); len(first) != 1 || len(more) != 2 || more[0].value != first[0].value {
+		t.Errorf("%d objects", len(more))
+	}
+	broken := entryOf(t, store.Put("/grants/b", []byte("[")))
+	applyEntry(t, st, 5, broken)
+	for range 2 {
+		if _, err := read.list(st.View()); err == nil {
+			t.Error("what cannot be read is left out")
+		}
+	}
+	if all := write(6, store.Delete("/grants/b")); len(all) != 1 {
+		t.Errorf("%d objects once what could not be read is gone", len(all))
+	}
+}
+
+// someOp puts or deletes one of a few keys, under the prefix and beside it.
+func someOp(t *rapid.T, index uint64) store.Op {
 	key := rapid.SampledFrom([]string{"/grants/a", "/grants/b", "/grants/bb", "/grants/c", "/grant", "/grantz/a"}).Draw(t, "key")
 	value, err := json.Marshal(v1alpha1.Grant{Bundle: fmt.Sprint(index)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	op := store.Put(key, value)
+	return store.Put(key, value)
+}
+
+func someEntry(t *rapid.T, index uint64) []byte {
+	op := someOp(t, index)
 	if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
-		op = store.Delete(key)
+		op = store.Delete(op.Key)
 	}
-	data, err := store.EncodeEntry([]store.Command{{Version: store.Version, Txn: &store.Txn{Then: []store.Op{op}}}})
+	return entryOf(t, op)
+}
+
+// manyOthers writes as many keys beside the prefix as one transaction may.
+func manyOthers(t rapid.TB) []byte {
+	ops := make([]store.Op, store.MaxOps)
+	for i := range ops {
+		ops[i] = store.Put(fmt.Sprintf("/other/%d", i), nil)
+	}
+	return entryOf(t, ops...)
+}
+
+func entryOf(t rapid.TB, ops ...store.Op) []byte {
+	data, err := store.EncodeEntry([]store.Command{{Version: store.Version, Txn: &store.Txn{Then: ops}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := st.Apply(index, 1, data); err != nil {
+	return data
+}
+
+func applyEntry(t rapid.TB, st *store.Store, index uint64, entry []byte) {
+	if _, err := st.Apply(index, 1, entry); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func restoreFrom(t *rapid.T, st *store.Store, s *store.Snapshot) {
+	var b bytes.Buffer
+	if _, err := s.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Restore(&b); err != nil {
 		t.Fatal(err)
 	}
 }
