@@ -12,7 +12,10 @@ import (
 	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
-// computed offers a computed kind to apiserver: computed anew when the log or what members say has changed.
+// unseenPause is the least time between two computations that nobody looks at. Times of transitions are in seconds.
+const unseenPause = time.Second
+
+// computed offers a computed kind to apiserver: computed anew when the log or what members say has changed, seldom while nobody looks.
 type computed struct {
 	core *Core
 	kind string
@@ -29,6 +32,10 @@ type computed struct {
 	next chan struct{}
 	// hurry ends the rest before the next computation.
 	hurry func()
+	// looked says that somebody did since the last computation began, awaited that somebody may wait for changed to close.
+	looked, awaited bool
+	// owed closes when somebody looks while a computation is put off because nobody did; nil: none is.
+	owed chan struct{}
 }
 
 // computedKind makes one whose objects come from list, in the order of their names.
@@ -51,6 +58,7 @@ func computedKind[T any, P interface {
 func (k *computed) List() ([]apiserver.Object, uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.look()
 	return k.items, k.version
 }
 
@@ -58,14 +66,25 @@ func (k *computed) List() ([]apiserver.Object, uint64) {
 func (k *computed) Changed() <-chan struct{} {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.look()
+	k.awaited = true
 	return k.changed
+}
+
+// look needs the lock.
+func (k *computed) look() {
+	k.looked = true
+	if k.owed != nil {
+		close(k.owed)
+		k.owed = nil
+	}
 }
 
 // Reach implements apiserver.Computed.
 func (k *computed) Reach(ctx context.Context, rev store.Revision) store.Revision {
 	for {
 		of, next := k.ask(rev)
-		if of >= rev {
+		if next == nil {
 			return of
 		}
 		select {
@@ -76,11 +95,17 @@ func (k *computed) Reach(ctx context.Context, rev store.Revision) store.Revision
 	}
 }
 
-// ask is the revision that the items are of. If that is older than rev, they are soon computed anew.
-func (k *computed) ask(rev store.Revision) (store.Revision, <-chan struct{}) {
+// ask is the revision that the items are of. If that is older than rev, or they would be newer had anybody looked, they are soon
+// computed anew, and next closes then.
+func (k *computed) ask(rev store.Revision) (of store.Revision, next <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.of < rev && k.hurry != nil {
+	reached := k.of >= rev && k.owed == nil
+	k.look()
+	if reached {
+		return k.of, nil
+	}
+	if k.hurry != nil {
 		k.hurry()
 	}
 	return k.of, k.next
@@ -101,10 +126,37 @@ func (k *computed) follow(ctx context.Context) error {
 		worked := time.Since(begun)
 		k.core.await(rest, decidesOn, v.Revision(), news)
 		awake()
-		pause.For(ctx, k.pause)
-		breathe(ctx, worked)
+		k.putOff(ctx, worked)
 	}
 	return nil
+}
+
+// putOff waits with the next computation, which is due: as long as the work allows when somebody looks, else until somebody does.
+func (k *computed) putOff(ctx context.Context, worked time.Duration) {
+	owed := k.owe()
+	if owed == nil {
+		pause.For(ctx, k.pause)
+		breathe(ctx, worked)
+		return
+	}
+	late := time.NewTimer(unseenPause)
+	defer late.Stop()
+	select {
+	case <-owed:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+}
+
+// owe says until when a computation may be put off because nobody looks; nil when somebody does.
+func (k *computed) owe() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.looked || k.awaited {
+		return nil
+	}
+	k.owed = make(chan struct{})
+	return k.owed
 }
 
 // begin begins a computation. It returns the context of the rest after it, which ends when somebody asks meanwhile for what
@@ -113,7 +165,7 @@ func (k *computed) begin(ctx context.Context) (context.Context, context.CancelFu
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
-	k.hurry = cancel
+	k.hurry, k.looked, k.owed = cancel, false, nil
 	return ctx, cancel
 }
 
@@ -130,5 +182,5 @@ func (k *computed) put(items []apiserver.Object, of store.Revision) {
 	k.items = items
 	k.version++
 	close(k.changed)
-	k.changed = make(chan struct{})
+	k.changed, k.awaited = make(chan struct{}), false
 }

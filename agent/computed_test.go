@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,6 +53,67 @@ func TestAComputedKindIsSoonOfARevisionThatIsAskedFor(t *testing.T) {
 		broken = errors.New("broken")
 		if got := reach(write(4)); got != last {
 			t.Errorf("of revision %d, which cannot be computed", got)
+		}
+	})
+}
+
+// TestWhatNobodyLooksAtIsComputedSeldom changes the log a hundred times a second.
+func TestWhatNobodyLooksAtIsComputedSeldom(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		c := &Core{store: store.New(nil), reports: report.New(report.Config{}), log: slog.New(slog.DiscardHandler)}
+		var computations atomic.Int32
+		k := computedKind(c, "Work", 10*time.Millisecond, func(v *store.View) ([]v1alpha1.Work, error) {
+			computations.Add(1)
+			return []v1alpha1.Work{{ObjectMeta: metav1.ObjectMeta{Name: strconv.FormatUint(uint64(v.Revision()), 10)}}}, nil
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { _ = k.follow(ctx) })
+		defer all.Wait()
+		defer cancel()
+		index := uint64(0)
+		during := func(changes int) int32 {
+			before := computations.Load()
+			for range changes {
+				index++
+				putAlone(t, c.store, index, v1alpha1.KeyGrants+"a")
+				time.Sleep(10 * time.Millisecond)
+			}
+			return computations.Load() - before
+		}
+		during(100)
+		if n := during(1000); n > 11 {
+			t.Errorf("%d computations in 10 s that nobody looked at", n)
+		}
+		begun, rev := time.Now(), c.store.View().Revision()
+		if got := k.Reach(ctx, rev); got != rev || time.Since(begun) > 100*time.Millisecond {
+			t.Errorf("of revision %d, not %d, after %s", got, rev, time.Since(begun))
+		}
+		watching, stop := context.WithCancel(ctx)
+		var watch sync.WaitGroup
+		watch.Go(func() {
+			for watching.Err() == nil {
+				select {
+				case <-k.Changed():
+				case <-watching.Done():
+				}
+			}
+		})
+		if n := during(1000); n < 300 {
+			t.Errorf("%d computations in 10 s that somebody watches", n)
+		}
+		stop()
+		watch.Wait()
+		during(100)
+		if n := during(1000); n > 11 {
+			t.Errorf("%d computations in 10 s after the watch", n)
+		}
+		// What members say is no revision of the log, and is shown as soon as somebody looks, too.
+		time.Sleep(3 * time.Second)
+		during(2)
+		before := computations.Load()
+		if k.Reach(ctx, 1); computations.Load() == before {
+			t.Error("what is shown is older than what this member knows")
 		}
 	})
 }
