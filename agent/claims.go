@@ -31,6 +31,8 @@ type claims struct {
 	mu    sync.Mutex
 	at    store.Revision     // that known is of
 	known map[string]claimed // by the bundle's key
+	// by are the keys of the bundles that claim each digest.
+	by map[uint64][]string
 }
 
 // claimed are the claims of one generation of a bundle.
@@ -150,8 +152,8 @@ func (c *claims) rivals(v *store.View, key string, mine plan.Claims) (rivals []*
 	if err := c.follow(v); err != nil {
 		return nil, err
 	}
-	for other, has := range c.known {
-		if other == key || !mine.Meet(has.Claims) {
+	for _, other := range c.meet(mine) {
+		if other == key {
 			continue
 		}
 		b, err := bundleAt(v, other)
@@ -166,6 +168,34 @@ func (c *claims) rivals(v *store.View, key string, mine plan.Claims) (rivals []*
 	return rivals, nil
 }
 
+// meet are the keys of the bundles that claim something of these claims.
+func (c *claims) meet(mine plan.Claims) (keys []string) {
+	for _, digest := range mine {
+		keys = append(keys, c.by[digest]...)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// forget drops what a bundle claimed.
+func (c *claims) forget(key string) {
+	for _, digest := range c.known[key].Claims {
+		if c.by[digest] = slices.DeleteFunc(c.by[digest], func(k string) bool { return k == key }); len(c.by[digest]) == 0 {
+			delete(c.by, digest)
+		}
+	}
+	delete(c.known, key)
+}
+
+// learn takes over what a bundle claims.
+func (c *claims) learn(key string, b *v1alpha1.Bundle) {
+	has := claimed{b.UID, b.Generation, plan.ClaimsOf(brings(b.Spec.Manifests))}
+	c.known[key] = has
+	for _, digest := range has.Claims {
+		c.by[digest] = append(c.by[digest], key)
+	}
+}
+
 // follow takes over which bundles changed since, or all when nobody can tell any more. Thousands are not looked at for one that is written.
 func (c *claims) follow(v *store.View) error {
 	if c.known != nil && v.Revision() <= c.at {
@@ -173,7 +203,7 @@ func (c *claims) follow(v *store.View) error {
 	}
 	changed, known := v.Changed(v1alpha1.KeyBundles, c.at)
 	if c.known == nil || !known {
-		c.known, changed = map[string]claimed{}, keysOf(v.Iterate(v1alpha1.KeyBundles, ""))
+		c.known, c.by, changed = map[string]claimed{}, map[uint64][]string{}, keysOf(v.Iterate(v1alpha1.KeyBundles, ""))
 	}
 	for key := range changed {
 		b, err := bundleAt(v, key)
@@ -181,10 +211,11 @@ func (c *claims) follow(v *store.View) error {
 			c.known = nil // all are looked at again
 			return err
 		}
-		if b == nil {
-			delete(c.known, key)
-		} else if has := c.known[key]; has.uid != b.UID || has.generation != b.Generation {
-			c.known[key] = claimed{b.UID, b.Generation, plan.ClaimsOf(brings(b.Spec.Manifests))}
+		if has := c.known[key]; b != nil && has.uid == b.UID && has.generation == b.Generation {
+			continue
+		}
+		if c.forget(key); b != nil {
+			c.learn(key, b)
 		}
 	}
 	c.at = v.Revision()

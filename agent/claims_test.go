@@ -2,7 +2,9 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,10 +12,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/report"
 )
 
@@ -85,6 +90,41 @@ func TestTwoBundlesThatBringOneObjectIntoOneClusterAreRefused(t *testing.T) {
 	if conditions, err := c.claims.check(v, apiserver.Write{Key: v1alpha1.KeyBundles + "shop", Before: []byte("{}")}); err != nil || conditions != nil {
 		t.Errorf("a bundle that goes claims nothing: %v, %v", conditions, err)
 	}
+}
+
+// TestWhoseClaimsMeet writes and deletes bundles: who meets whom is the same for who followed all that and for who begins now.
+func TestWhoseClaimsMeet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		st, followed := store.New(nil), &claims{}
+		configs := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 0, 4)
+		for index := range rapid.Uint64Range(1, 20).Draw(t, "writes") {
+			b := claiming(rapid.SampledFrom([]string{"shop", "web", "base"}).Draw(t, "bundle"), "eu", configs.Draw(t, "configs")...)
+			b.UID, b.Generation = types.UID(rapid.SampledFrom([]string{"u1", "u2"}).Draw(t, "uid")), int64(index)
+			value, err := json.Marshal(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			op := store.Put(v1alpha1.KeyBundles+b.Name, value)
+			if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
+				op = store.Delete(op.Key)
+			}
+			applyEntry(t, st, index+1, entryOf(t, op))
+			if rapid.Bool().Draw(t, "unseen") {
+				continue
+			}
+			fresh := &claims{}
+			if err := errors.Join(followed.follow(st.View()), fresh.follow(st.View())); err != nil {
+				t.Fatal(err)
+			}
+			mine := plan.ClaimsOf(brings(claiming("mine", "eu", configs.Draw(t, "mine")...).Spec.Manifests))
+			if got, want := followed.meet(mine), fresh.meet(mine); !slices.Equal(got, want) {
+				t.Fatalf("%v meet it, not %v", got, want)
+			}
+			if len(followed.by) != len(fresh.by) {
+				t.Fatalf("%d objects are claimed, not %d", len(followed.by), len(fresh.by))
+			}
+		}
+	})
 }
 
 // What a write of a bundle costs beside 100 others of the same object that are placed elsewhere, in a fleet of 100 clusters.

@@ -8,8 +8,9 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
-// Claims are the objects that a bundle brings into each of its clusters, as sorted digests: eight bytes an object, for whoever keeps
-// those of thousands of bundles. No override changes which objects there are.
+// Claims are the objects that a bundle brings into each of its clusters, as sorted digests, one an object, for whoever keeps those of
+// thousands of bundles. Two bundles with one digest may bring one object; whether they do is for Shared to say. No override changes
+// which objects there are.
 type Claims []uint64
 
 // ClaimsOf digests objects.
@@ -24,22 +25,7 @@ func ClaimsOf(objects []v1alpha1.ObjectRef) Claims {
 		claims[i] = digest.Sum64()
 	}
 	slices.Sort(claims)
-	return claims
-}
-
-// Meet says whether two bundles may bring one object. Whether they do is for Shared to say.
-func (c Claims) Meet(other Claims) bool {
-	for len(c) > 0 && len(other) > 0 {
-		switch {
-		case c[0] == other[0]:
-			return true
-		case c[0] < other[0]:
-			c = c[1:]
-		default:
-			other = other[1:]
-		}
-	}
-	return false
+	return slices.Compact(claims)
 }
 
 // Shared is the first of some objects that is among others, too.
