@@ -224,14 +224,7 @@ func (c *course) begin(needs map[string]need, ch change) {
 	if len(needs) == 0 && old == nil {
 		return
 	}
-	policy := c.policy()
-	soak, deadline := timesOf(policy)
-	r := &v1alpha1.Rollout{TypeMeta: v1alpha1.TypeOf("Rollout")}
-	r.Spec = v1alpha1.RolloutSpec{
-		Bundle: c.name, BundleUID: ch.uid, Revision: ch.revision, Generation: ch.generation, Number: 1,
-		Domain: c.Fleet.Domain, Soak: soak, ProgressDeadline: deadline, MaxFailures: policy.MaxFailures, Approval: policy.Approval, Stages: policy.Stages,
-		Windows: policy.Windows, Gates: policy.Gates, Deletions: policy.Deletions,
-	}
+	r := c.fresh(ch)
 	if last := c.newest(ch); last != nil {
 		r.Spec.Number = last.Spec.Number + 1
 	}
@@ -239,7 +232,7 @@ func (c *course) begin(needs map[string]need, ch change) {
 	if old != nil {
 		if r.Status.InChange = old.Status.InChange; len(r.Status.InChange) > 0 {
 			r.Spec.Domain, r.Spec.Carried = old.Spec.Domain, c.homes().carried()
-			r.Status.Until = c.untilOf(old, deadline.Duration)
+			r.Status.Until = c.untilOf(old, r.Spec.ProgressDeadline.Duration)
 		}
 		c.supersede(old, r)
 	}
@@ -248,6 +241,34 @@ func (c *course) begin(needs map[string]need, ch change) {
 	r.Spec.Waves = c.cut(needs, r.Status.InChange)
 	r.Status.Waves = make([]v1alpha1.WaveStatus, len(r.Spec.Waves))
 	c.letGo()
+}
+
+// fresh is a rollout of a change, by what the bundle says, and without any wave.
+func (c *course) fresh(ch change) *v1alpha1.Rollout {
+	policy := c.policy()
+	soak, deadline := timesOf(policy)
+	r := &v1alpha1.Rollout{TypeMeta: v1alpha1.TypeOf("Rollout")}
+	r.Spec = v1alpha1.RolloutSpec{
+		Bundle: c.name, BundleUID: ch.uid, Revision: ch.revision, Generation: ch.generation, Number: 1,
+		Domain: c.Fleet.Domain, Soak: soak, ProgressDeadline: deadline, MaxFailures: policy.MaxFailures, Approval: policy.Approval, Stages: policy.Stages,
+		Windows: policy.Windows, Gates: policy.Gates, Deletions: policy.Deletions,
+	}
+	return r
+}
+
+// Waves are those in which a bundle, written as it is, would be given to some clusters of the fleet and taken from others, were it the only
+// one, and nothing of it in change.
+func Waves(fleet v1alpha1.FleetRollout, b *v1alpha1.Bundle, clusters []v1alpha1.Cluster, give, withdraw []string) []v1alpha1.Wave {
+	c := coursesOf(&Situation{Scene: Scene{Clusters: clusters}, Fleet: fleet.Resolved(), Bundles: []*v1alpha1.Bundle{b}})[0]
+	c.active = c.fresh(c.change())
+	needs := map[string]need{}
+	for _, cluster := range give {
+		needs[cluster] = need{}
+	}
+	for _, cluster := range withdraw {
+		needs[cluster] = need{withdraw: true}
+	}
+	return c.cut(needs, nil)
 }
 
 // supersede ends a rollout in favour of another, which has its fault domains from here on.

@@ -62,11 +62,6 @@ type Step struct {
 // Decide says what to write next for all rollouts: what was seen of the waves that are granted, which rollouts begin and end,
 // and which waves are granted now. It is empty when nothing is to be done.
 func Decide(s Situation) []Step {
-	s.byName = map[string]*v1alpha1.Cluster{}
-	for i := range s.Clusters {
-		s.byName[s.Clusters[i].Name] = &s.Clusters[i]
-	}
-	s.lostBy = map[string][]string{}
 	courses := coursesOf(&s)
 	for _, c := range courses {
 		c.observe()
@@ -113,6 +108,10 @@ type course struct {
 
 // coursesOf are all bundles that are there, leave, or are in change, by name.
 func coursesOf(s *Situation) []*course {
+	s.byName, s.lostBy = map[string]*v1alpha1.Cluster{}, map[string][]string{}
+	for i := range s.Clusters {
+		s.byName[s.Clusters[i].Name] = &s.Clusters[i]
+	}
 	by := map[string]*course{}
 	of := func(name string) *course {
 		if by[name] == nil {

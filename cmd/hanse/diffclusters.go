@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -39,7 +38,7 @@ func (d *differ) inClusters(ctx context.Context, b v1alpha1.Bundle, found *diffe
 		steps = append(steps, s)
 	}
 	found.Clusters = d.lookAll(ctx, steps, "compared with what it was granted")
-	found.waves, err = d.fleet.waves(ctx, w, found.Clusters)
+	found.waves, err = d.waves(ctx, w, found.Clusters)
 	return err
 }
 
@@ -166,40 +165,4 @@ func (p *prospect) letGo() {
 		}
 		return o.Fate == compare.Deleted
 	})
-}
-
-// waves says in which order fault domains would get the change, and how long each is looked at.
-func (f *fleet) waves(ctx context.Context, w whereabouts, clusters []prospect) (string, error) {
-	var fleets v1alpha1.FleetList
-	if _, err := f.read(ctx, request{path: mustKind("Fleet").path()}, &fleets); err != nil {
-		return "", err
-	}
-	var policy v1alpha1.FleetRollout
-	if len(fleets.Items) == 1 {
-		policy = fleets.Items[0].Spec.Rollout.Resolved()
-	} else {
-		policy = (*v1alpha1.FleetRollout)(nil).Resolved()
-	}
-	domains := map[string][]string{}
-	for _, p := range clusters {
-		if c := w.ground.Cluster(p.Cluster); p.differs() && c != nil {
-			domains[c.Labels[policy.Domain]] = append(domains[c.Labels[policy.Domain]], p.Cluster)
-		}
-	}
-	var words []string
-	for _, domain := range slices.Sorted(maps.Keys(domains)) {
-		names := few(domains[domain])
-		if domain != "" {
-			names = fmt.Sprintf("%s (%s)", domain, names)
-		}
-		words = append(words, names)
-	}
-	if len(words) == 0 {
-		return "", nil
-	}
-	said := "it would go: " + strings.Join(words, ", then ")
-	if soak := w.bundle.Spec.Rollout.Resolved(policy).Soak.Duration; soak > 0 {
-		said += "; soak " + span(soak) + " each"
-	}
-	return said, nil
 }
