@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"log/slog"
 	"time"
@@ -30,9 +29,9 @@ func (c *Core) aggregation(o Options, cluster *rest.Config) (a aggregation, err 
 	if cluster == nil || !o.Aggregate {
 		return a, nil
 	}
-	key, ok := c.identity.TLS().PrivateKey.(crypto.Signer)
-	if !ok {
-		return a, errors.New("the member's key cannot sign")
+	key, err := signer(c.identity)
+	if err != nil {
+		return a, err
 	}
 	a.keeps, err = aggregate.New(aggregate.Config{
 		REST: a.cluster, Fleet: c.self.Fleet, Cluster: c.self.Cluster, Address: c.self.Addresses.APIAdvertise, Key: key, Logger: a.log,

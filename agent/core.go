@@ -53,8 +53,8 @@ type Core struct {
 	now func() time.Time
 	// decideBy stands in the place of plan.Decide in a simulation.
 	decideBy func(plan.Situation) []plan.Step
-	// since is when this member began to listen.
-	since time.Time
+	// since is when this member began to listen, and read when it had read its log.
+	since, read time.Time
 	// kubernetes is the version of the member's own cluster, once it has answered.
 	kubernetes atomic.Pointer[string]
 	// controlPlane is how that cluster's is; nil: not known yet.
@@ -148,7 +148,7 @@ func (c *Core) open(cfg CoreConfig) error {
 	if err != nil {
 		return errors.Join(c.refused(err), endpoint.Close())
 	}
-	c.node = node
+	c.node, c.read = node, time.Now()
 	close(c.ready)
 	if err := c.node.Stopped(); err != nil && c.store.View().Revision() == 0 {
 		old := fmt.Errorf("this hanse is too old for the state in %s: %w; start a newer one on it", c.dir, err)

@@ -54,9 +54,14 @@ func Run(ctx context.Context, o Options) error {
 	if err := dir.write(fileMember, me); err != nil {
 		return errors.Join(err, doors.close())
 	}
+	relieve := attend(o, me, doors)
 	core, err := OpenCore(CoreConfig{DataDir: o.DataDir, Conn: doors.members, Version: o.Version, Logger: o.Logger, Fatal: endProcess(o.Logger)})
+	relieved := relieve()
 	if err != nil {
-		return errors.Join(parting(err, o, me), doors.close())
+		return errors.Join(parting(err, o, me), relieved, doors.close())
+	}
+	if relieved != nil {
+		return errors.Join(relieved, core.Close(), doors.close())
 	}
 	// The faces stop first, so that nothing new is asked of the core; then the core hands its leadership on and closes.
 	err = parting(core.runFaces(ctx, o, doors), o, me)

@@ -52,7 +52,7 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 	}
 	slices.SortFunc(s.Clusters, func(a, b v1alpha1.ClusterFleetStatus) int { return strings.Compare(a.Name, b.Name) })
 	s.Leader = names[raft.Leader]
-	s.Starting = starting(s, now.Sub(c.since))
+	s.Starting = starting(s, now.Sub(c.read))
 	s.VoterChange = council.change(func(id string) string { return names[store.MemberID(id)] })
 	s.Warnings = c.warnings(s)
 	var worry string

@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
 	"fmt"
 	"sync"
@@ -58,6 +59,12 @@ func newClient(c *rest.Config) (dynamic.Interface, error) {
 	c = rest.CopyConfig(c)
 	c.QPS, c.UserAgent, c.WarningHandler = -1, manager, rest.NoWarnings{}
 	return dynamic.NewForConfig(c)
+}
+
+// Certificate is what a member shows, with this key, to whoever asks for ServerName.
+func Certificate(key crypto.Signer, fleet, cluster string) (tls.Certificate, error) {
+	s, err := newServing(key, Config{Fleet: fleet, Cluster: cluster}.owner())
+	return s.Certificate, err
 }
 
 // Certificate is what the member shows to whoever asks for ServerName.

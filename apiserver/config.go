@@ -36,6 +36,7 @@ type (
 const (
 	CauseNoQuorum  = kvstorage.CauseNoQuorum
 	CauseUncertain = kvstorage.CauseUncertain
+	CauseStarting  = kvstorage.CauseStarting
 )
 
 // Endpoint is a path beside the Kubernetes API, behind the same authentication.

@@ -16,6 +16,8 @@ import (
 const (
 	// CauseNoQuorum marks a 503: surely not written.
 	CauseNoQuorum metav1.CauseType = "NoQuorum"
+	// CauseStarting marks a 503: the member does not know the fleet's state yet. Nothing was done.
+	CauseStarting metav1.CauseType = "Starting"
 	// CauseNotKnown marks a 503: not here, and without quorum nobody can say that it is nowhere.
 	CauseNotKnown metav1.CauseType = "NotKnown"
 	// CauseUncertain marks a 504: it may have been written; repeating is safe.
@@ -62,6 +64,13 @@ func (s *Storage) unknown(v sight, key string) error {
 		Group: s.Resource.Group, Kind: s.Resource.Resource, Name: s.name(key),
 		Causes: []metav1.StatusCause{{Type: CauseNotKnown, Message: v.stale.Error()}},
 	}
+	return status
+}
+
+// Starting says that the member does not know the fleet's state yet.
+func Starting(message string) *apierrors.StatusError {
+	status := apierrors.NewServiceUnavailable(message)
+	status.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: 1, Causes: []metav1.StatusCause{{Type: CauseStarting, Message: message}}}
 	return status
 }
 

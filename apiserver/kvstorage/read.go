@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	apirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/storage"
@@ -48,7 +47,7 @@ type sight struct {
 func (s *Storage) notOlderThan(ctx context.Context, resourceVersion string) (sight, error) {
 	v, err := s.byVersion(ctx, resourceVersion)
 	if err == nil && v.Revision() == 0 {
-		return sight{}, apierrors.NewServiceUnavailable("this member does not have the fleet's state yet; ask again in a moment, or another member")
+		return sight{}, Starting("this member does not have the fleet's state yet; ask again in a moment, or another member")
 	}
 	return v, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -163,20 +164,12 @@ func (f *fleet) backup(ctx context.Context, ask v1alpha1.BackupRequest) (*backup
 	if err != nil {
 		return nil, err
 	}
-	url := strings.TrimSuffix(f.config.Host, "/") + v1alpha1.PathBackup + "?timeout=" + left(ctx).String()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(string(body)))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", typeJSON)
-	req.Header.Set("User-Agent", f.config.UserAgent)
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, f.explain(ctx, request{verb: "GET"}, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		defer resp.Body.Close()
-		return nil, f.noBackup(ctx, resp)
+	var resp *http.Response
+	if err := f.onceStarted(ctx, func() (err error) {
+		resp, err = f.askBackup(ctx, client, body)
+		return err
+	}); err != nil {
+		return nil, f.noBackup(ctx, err)
 	}
 	b := &backupStream{body: resp.Body, size: func() string { return resp.Trailer.Get(v1alpha1.TrailerBackupSize) }, server: f.server}
 	if err := json.Unmarshal([]byte(resp.Header.Get(v1alpha1.HeaderBackup)), &b.header); err != nil {
@@ -194,19 +187,36 @@ func left(ctx context.Context) time.Duration {
 	return backupTimeout
 }
 
-// noBackup is why the member refuses.
-func (f *fleet) noBackup(ctx context.Context, resp *http.Response) error {
+// askBackup asks once. What the member refuses is a StatusError, if it says why.
+func (f *fleet) askBackup(ctx context.Context, client *http.Client, body []byte) (*http.Response, error) {
+	url := strings.TrimSuffix(f.config.Host, "/") + v1alpha1.PathBackup + "?timeout=" + left(ctx).String()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", typeJSON)
+	req.Header.Set("User-Agent", f.config.UserAgent)
+	resp, err := client.Do(req)
+	if err != nil || resp.StatusCode == http.StatusOK {
+		return resp, err
+	}
+	defer resp.Body.Close()
 	var status metav1.Status
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxToken)).Decode(&status); err != nil {
-		return fmt.Errorf("%s answers %s", f.server, resp.Status)
+		return nil, &failure{code: exitError, why: f.server + " answers " + resp.Status}
 	}
-	err := &apierrors.StatusError{ErrStatus: status}
-	if hasCause(err, causeNoQuorum) {
-		var out *failure
-		if errors.As(f.noQuorum(ctx, err), &out) {
-			out.hints = []hint{{words: "nothing was written; take what this member has with --stale, or ask again when a majority is back"}}
-			return out
-		}
+	return nil, &apierrors.StatusError{ErrStatus: status}
+}
+
+// noBackup is why there is none.
+func (f *fleet) noBackup(ctx context.Context, err error) error {
+	var out *failure
+	if errors.As(err, &out) {
+		return out
+	}
+	if hasCause(err, causeNoQuorum) && errors.As(f.noQuorum(ctx, err), &out) {
+		out.hints = []hint{{words: "nothing was written; take what this member has with --stale, or ask again when a majority is back"}}
+		return out
 	}
 	return f.explain(ctx, request{verb: "GET"}, err)
 }

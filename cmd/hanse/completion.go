@@ -136,6 +136,7 @@ func namesOf(c *cli.Context, k kind) []string {
 	if err != nil {
 		return nil
 	}
+	f.talk = nil
 	ctx, cancel := context.WithTimeout(c.Context, time.Second)
 	defer cancel()
 	body, err := f.read(ctx, request{path: k.path()}, nil)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -64,6 +65,9 @@ type fleet struct {
 	kubeconfig *clientcmdapi.Config
 	// again is the command that asks the same with more time.
 	again string
+	// talk is told, once, that the member is starting.
+	talk io.Writer
+	told sync.Once
 }
 
 // target says which member is meant: a flag wins over the environment, a server over the data directory.
@@ -91,7 +95,7 @@ func target(c *cli.Context) (server, config string) {
 // connect prepares to ask a member; nothing is sent yet. Warnings of the member go to warnings, if that is not nil.
 func connect(c *cli.Context, warnings io.Writer) (*fleet, error) {
 	server, config := target(c)
-	f := &fleet{server: server}
+	f := &fleet{server: server, talk: c.App.ErrWriter}
 	f.again, _ = c.App.Metadata[metaAgain].(string)
 	var err error
 	if path, ok := strings.CutPrefix(server, "unix://"); ok {

@@ -21,6 +21,7 @@ const (
 	causeNoQuorum  metav1.CauseType = "NoQuorum"
 	causeNotKnown  metav1.CauseType = "NotKnown" // not here, and without quorum nobody can say that it is nowhere
 	causeUncertain metav1.CauseType = "Uncertain"
+	causeStarting  metav1.CauseType = "Starting" // it does not know its own state yet; nothing was done
 )
 
 func hasCause(err error, cause metav1.CauseType) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"time"
@@ -51,12 +52,34 @@ func (f *fleet) prepare(r request) *rest.Request {
 	return req
 }
 
-func (f *fleet) send(ctx context.Context, r request) ([]byte, error) {
-	result := f.prepare(r).Do(ctx)
-	if err := result.Error(); err != nil { // unlike Raw's, with what the API said
-		return nil, err
+func (f *fleet) send(ctx context.Context, r request) (body []byte, err error) {
+	err = f.onceStarted(ctx, func() error {
+		result := f.prepare(r).Do(ctx)
+		if err := result.Error(); err != nil { // unlike Raw's, with what the API said
+			return err
+		}
+		body, err = result.Raw()
+		return err
+	})
+	return body, err
+}
+
+// onceStarted asks, and asks again as long as the member says that it is starting: then nothing was done.
+func (f *fleet) onceStarted(ctx context.Context, ask func() error) error {
+	for {
+		err := ask()
+		if !hasCause(err, causeStarting) {
+			return err
+		}
+		f.told.Do(func() {
+			if f.talk != nil {
+				fmt.Fprintf(f.talk, "the member at %s is starting; waiting for it\n", escaped(f.server))
+			}
+		})
+		if !wait(ctx, startingEvery) {
+			return err
+		}
 	}
-	return result.Raw()
 }
 
 // read asks for something, and decodes the answer's JSON unless into is nil. The JSON is returned as it came.
@@ -120,7 +143,11 @@ func wait(ctx context.Context, d time.Duration) bool {
 func (f *fleet) stream(ctx context.Context, r request) (io.ReadCloser, error) {
 	r.verb = "GET"
 	r.query.Set("watch", "true")
-	body, err := f.prepare(r).Stream(ctx)
+	var body io.ReadCloser
+	err := f.onceStarted(ctx, func() (err error) {
+		body, err = f.prepare(r).Stream(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, f.explain(ctx, r, err)
 	}
