@@ -19,13 +19,16 @@ func RevisionName(bundle, uid string, generation int64) string {
 	return fmt.Sprintf("%s-%.8s-%d", bundle, uid, generation)
 }
 
-// WorkName names the Work of a bundle in a cluster. Neither name holds a dot.
+// WorkName names the Work of a bundle in a cluster. No name of a cluster holds a dot.
 func WorkName(bundle, cluster string) string { return bundle + "." + cluster }
 
 // SplitWorkName undoes WorkName.
 func SplitWorkName(name string) (bundle, cluster string, ok bool) {
-	bundle, cluster, ok = strings.Cut(name, ".")
-	return bundle, cluster, ok && bundle != "" && cluster != "" && !strings.Contains(cluster, ".")
+	i := strings.LastIndexByte(name, '.')
+	if i <= 0 || i == len(name)-1 {
+		return "", "", false
+	}
+	return name[:i], name[i+1:], true
 }
 
 // PinOf is the pin of a public key: the SHA-256 of its SubjectPublicKeyInfo (DER) in lower-case hex.

@@ -10,7 +10,9 @@ const (
 	KeyClusters        = "/clusters/"
 	KeyUsers           = "/users/"
 	KeyBundles         = "/bundles/"
-	KeyBundleRevisions = "/bundlerevisions/"
+	KeyRecipientGroups = "/recipientgroups/"
+	KeyFleetSecrets    = "/fleetsecrets/"
+	KeyBundleRevisions = "/bundlerevisions/" // of bundles, and of secrets
 	KeyRollouts        = "/rollouts/"
 	KeyGrants          = "/grants/"     // /grants/<cluster>/<bundle> → Grant
 	KeyTombstones      = "/tombstones/" // /tombstones/<bundle UID> → Tombstone

@@ -24,6 +24,8 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&Work{}, &WorkList{},
 		&ClusterMetrics{}, &ClusterMetricsList{},
 		&Change{}, &ChangeList{},
+		&RecipientGroup{}, &RecipientGroupList{},
+		&FleetSecret{}, &FleetSecretList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion)
 	return addDefaults(scheme)

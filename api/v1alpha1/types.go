@@ -225,6 +225,9 @@ type ClusterStatus struct {
 	// kubernetesVersion is the version of the cluster's kube-apiserver, as the member last saw it.
 	// +optional
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
+	// recipient is the public key of the member's own age identity: what is for this cluster alone is encrypted to it.
+	// +optional
+	Recipient string `json:"recipient,omitempty"`
 	// voter is the member's part in the consensus: Voter or Nonvoter. Written by the leader.
 	// +optional
 	Voter VoterRole `json:"voter,omitempty"`

@@ -216,6 +216,21 @@ func (in FleetRollout) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FleetSecret) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.FleetSecret"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FleetSecretList) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.FleetSecretList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FleetSecretSpec) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.FleetSecretSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in FleetSpec) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.FleetSpec"
 }
@@ -273,6 +288,11 @@ func (in IgnoredFields) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ImageOverride) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.ImageOverride"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in KeyWrap) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.KeyWrap"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -358,6 +378,26 @@ func (in Quorum) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ReadingSource) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.ReadingSource"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RecipientGroup) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RecipientGroup"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RecipientGroupList) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RecipientGroupList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RecipientGroupSpec) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RecipientGroupSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RecipientGroupStatus) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RecipientGroupStatus"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -51,6 +51,9 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.Fleet{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Fleet(ref),
 		v1alpha1.FleetList{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_FleetList(ref),
 		v1alpha1.FleetRollout{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_FleetRollout(ref),
+		v1alpha1.FleetSecret{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_FleetSecret(ref),
+		v1alpha1.FleetSecretList{}.OpenAPIModelName():      schema_hanse_fleet_hanse_api_v1alpha1_FleetSecretList(ref),
+		v1alpha1.FleetSecretSpec{}.OpenAPIModelName():      schema_hanse_fleet_hanse_api_v1alpha1_FleetSecretSpec(ref),
 		v1alpha1.FleetSpec{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref),
 		v1alpha1.Foresight{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_Foresight(ref),
 		v1alpha1.Freeze{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Freeze(ref),
@@ -62,6 +65,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.HistorySpec{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_HistorySpec(ref),
 		v1alpha1.IgnoredFields{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_IgnoredFields(ref),
 		v1alpha1.ImageOverride{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_ImageOverride(ref),
+		v1alpha1.KeyWrap{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_KeyWrap(ref),
 		v1alpha1.KubernetesReading{}.OpenAPIModelName():    schema_hanse_fleet_hanse_api_v1alpha1_KubernetesReading(ref),
 		v1alpha1.LeaderPlace{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_LeaderPlace(ref),
 		v1alpha1.MetricGate{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_MetricGate(ref),
@@ -72,6 +76,10 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.Problem{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_Problem(ref),
 		v1alpha1.ProcessorReading{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_ProcessorReading(ref),
 		v1alpha1.ReadingSource{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_ReadingSource(ref),
+		v1alpha1.RecipientGroup{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroup(ref),
+		v1alpha1.RecipientGroupList{}.OpenAPIModelName():   schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupList(ref),
+		v1alpha1.RecipientGroupSpec{}.OpenAPIModelName():   schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupSpec(ref),
+		v1alpha1.RecipientGroupStatus{}.OpenAPIModelName(): schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupStatus(ref),
 		v1alpha1.ReplicasOverride{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_ReplicasOverride(ref),
 		v1alpha1.Rollout{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_Rollout(ref),
 		v1alpha1.RolloutDeletions{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_RolloutDeletions(ref),
@@ -1834,6 +1842,13 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref common.ReferenceCal
 							Format:      "",
 						},
 					},
+					"recipient": {
+						SchemaProps: spec.SchemaProps{
+							Description: "recipient is the public key of the member's own age identity: what is for this cluster alone is encrypted to it.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"voter": {
 						SchemaProps: spec.SchemaProps{
 							Description: "voter is the member's part in the consensus: Voter or Nonvoter. Written by the leader.\n\nPossible enum values:\n - `\"Nonvoter\"` It follows.\n - `\"Voter\"` It votes, and may lead.",
@@ -2267,6 +2282,159 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetRollout(ref common.ReferenceCall
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_FleetSecret(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FleetSecret is a Secret that is sealed for a group: the clusters of the group open it and keep it as a Secret, and nobody else can read it. `hanse seal` makes one.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1alpha1.FleetSecretSpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1alpha1.BundleStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.BundleStatus{}.OpenAPIModelName(), v1alpha1.FleetSecretSpec{}.OpenAPIModelName(), v1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_FleetSecretList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FleetSecretList is a list of FleetSecret.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Type: []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.FleetSecret{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.FleetSecret{}.OpenAPIModelName(), v1.ListMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_FleetSecretSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FleetSecretSpec is what is sealed, for whom, and the Secret that it becomes.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"group": {
+						SchemaProps: spec.SchemaProps{
+							Description: "group is the name of the RecipientGroup that can open it. Its clusters keep the Secret.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the Secret in the clusters. It must be there.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"secretName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "secretName is the name of the Secret in the clusters. Without it, that of this object.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type of the Secret: Opaque.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"immutable": {
+						SchemaProps: spec.SchemaProps{
+							Description: "immutable says that nobody in the cluster may change the Secret once it is there.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is what hanse seal made: an age file for the group's recipient, of this namespace and name of a Secret alone.",
+							Type:        []string{"string"},
+							Format:      "byte",
+						},
+					},
+				},
+				Required: []string{"group", "namespace", "data"},
+			},
+		},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2692,6 +2860,51 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ImageOverride(ref common.ReferenceCal
 						},
 					},
 				},
+			},
+		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_KeyWrap(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "KeyWrap is the private key of a group, readable by the member of one cluster alone.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"cluster": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cluster whose member can unwrap it.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"key": {
+						SchemaProps: spec.SchemaProps{
+							Description: "key tells which of the cluster's own keys it is wrapped to: the beginning of the SHA-256 of its status.recipient.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"epoch": {
+						SchemaProps: spec.SchemaProps{
+							Description: "epoch of the group's key that is wrapped.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"wrap": {
+						SchemaProps: spec.SchemaProps{
+							Description: "wrap is the private key as an age file.",
+							Type:        []string{"string"},
+							Format:      "byte",
+						},
+					},
+				},
+				Required: []string{"cluster", "key", "epoch", "wrap"},
 			},
 		},
 	}
@@ -3256,6 +3469,174 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ReadingSource(ref common.ReferenceCal
 		},
 		Dependencies: []string{
 			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroup(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RecipientGroup is the clusters that can open what is sealed for them. Its private key lies in the log only wrapped: once for each of these clusters, so that no other can unwrap it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1alpha1.RecipientGroupSpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1alpha1.RecipientGroupStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.RecipientGroupSpec{}.OpenAPIModelName(), v1alpha1.RecipientGroupStatus{}.OpenAPIModelName(), v1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RecipientGroupList is a list of RecipientGroup.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Default: map[string]interface{}{},
+							Ref:     ref(v1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Type: []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RecipientGroup{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.RecipientGroup{}.OpenAPIModelName(), v1.ListMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RecipientGroupSpec says who can read.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusterSelector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterSelector picks, by labels that only admins set, the clusters that can read. An empty selector ({}) picks every cluster.",
+							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"clusterSelector"},
+			},
+		},
+		Dependencies: []string{
+			v1.LabelSelector{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RecipientGroupStatus is the key of the group. Members that hold it write it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"recipient": {
+						SchemaProps: spec.SchemaProps{
+							Description: "recipient is the group's public key, an age recipient: what is sealed for the group is sealed to it. It is empty until a cluster of the group has made the key.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"epoch": {
+						SchemaProps: spec.SchemaProps{
+							Description: "epoch counts the keys that the group has had.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"wraps": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"cluster",
+									"key",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "wraps are the private key, wrapped to each cluster that holds it.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.KeyWrap{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.KeyWrap{}.OpenAPIModelName()},
 	}
 }
 

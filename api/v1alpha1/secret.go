@@ -1,0 +1,198 @@
+package v1alpha1
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// +genclient:nonNamespaced
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// RecipientGroup is the clusters that can open what is sealed for them. Its private key lies in the log only wrapped: once for each of
+// these clusters, so that no other can unwrap it.
+type RecipientGroup struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   RecipientGroupSpec   `json:"spec,omitempty"`
+	Status RecipientGroupStatus `json:"status,omitempty"`
+}
+
+// RecipientGroupSpec says who can read.
+type RecipientGroupSpec struct {
+	// clusterSelector picks, by labels that only admins set, the clusters that can read. An empty selector ({}) picks every cluster.
+	ClusterSelector *metav1.LabelSelector `json:"clusterSelector"`
+}
+
+// RecipientGroupStatus is the key of the group. Members that hold it write it.
+type RecipientGroupStatus struct {
+	// recipient is the group's public key, an age recipient: what is sealed for the group is sealed to it. It is empty until a
+	// cluster of the group has made the key.
+	// +optional
+	Recipient string `json:"recipient,omitempty"`
+	// epoch counts the keys that the group has had.
+	// +optional
+	Epoch int64 `json:"epoch,omitempty"`
+	// wraps are the private key, wrapped to each cluster that holds it.
+	// +optional
+	// +listType=map
+	// +listMapKey=cluster
+	// +listMapKey=key
+	Wraps []KeyWrap `json:"wraps,omitempty"`
+}
+
+// KeyWrap is the private key of a group, readable by the member of one cluster alone.
+type KeyWrap struct {
+	// cluster whose member can unwrap it.
+	Cluster string `json:"cluster"`
+	// key tells which of the cluster's own keys it is wrapped to: the beginning of the SHA-256 of its status.recipient.
+	Key string `json:"key"`
+	// epoch of the group's key that is wrapped.
+	Epoch int64 `json:"epoch"`
+	// wrap is the private key as an age file.
+	Wrap []byte `json:"wrap"`
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// RecipientGroupList is a list of RecipientGroup.
+type RecipientGroupList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []RecipientGroup `json:"items"`
+}
+
+// +genclient:nonNamespaced
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// FleetSecret is a Secret that is sealed for a group: the clusters of the group open it and keep it as a Secret, and nobody else
+// can read it. `hanse seal` makes one.
+type FleetSecret struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   FleetSecretSpec `json:"spec,omitempty"`
+	Status BundleStatus    `json:"status,omitempty"`
+}
+
+// FleetSecretSpec is what is sealed, for whom, and the Secret that it becomes.
+type FleetSecretSpec struct {
+	// group is the name of the RecipientGroup that can open it. Its clusters keep the Secret.
+	Group string `json:"group"`
+	// namespace of the Secret in the clusters. It must be there.
+	Namespace string `json:"namespace"`
+	// secretName is the name of the Secret in the clusters. Without it, that of this object.
+	// +optional
+	SecretName string `json:"secretName,omitempty"`
+	// type of the Secret: Opaque.
+	// +optional
+	Type string `json:"type,omitempty"`
+	// immutable says that nobody in the cluster may change the Secret once it is there.
+	// +optional
+	Immutable bool `json:"immutable,omitempty"`
+	// data is what hanse seal made: an age file for the group's recipient, of this namespace and name of a Secret alone.
+	Data []byte `json:"data"`
+}
+
+// Target is the Secret that it becomes in a cluster.
+func (s *FleetSecret) Target() ObjectRef {
+	name := s.Spec.SecretName
+	if name == "" {
+		name = s.Name
+	}
+	return ObjectRef{APIVersion: "v1", Kind: "Secret", Namespace: s.Spec.Namespace, Name: name}
+}
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// FleetSecretList is a list of FleetSecret.
+type FleetSecretList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []FleetSecret `json:"items"`
+}
+
+// secretPrefix begins the names under which secrets are rolled out. No Bundle has such a name: it is no DNS label.
+const secretPrefix = "secret."
+
+// SecretBundle is the name under which a FleetSecret is rolled out, as if it were a Bundle.
+func SecretBundle(secret string) string { return secretPrefix + secret }
+
+// BundleKey is where the log keeps what is rolled out under a name.
+func BundleKey(bundle string) string {
+	if secret, is := strings.CutPrefix(bundle, secretPrefix); is {
+		return KeyFleetSecrets + secret
+	}
+	return KeyBundles + bundle
+}
+
+// KeyID tells one recipient from another, in fewer letters.
+func KeyID(recipient string) string {
+	sum := sha256.Sum256([]byte(recipient))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Holds says whether a cluster whose own recipient is this has the group's present key.
+func (g *RecipientGroup) Holds(cluster, recipient string) bool {
+	return recipient != "" && g.WrapFor(cluster, recipient) != nil
+}
+
+// WrapFor is the present key, wrapped to that recipient of a cluster; nil when it is not.
+func (g *RecipientGroup) WrapFor(cluster, recipient string) []byte {
+	id := KeyID(recipient)
+	for _, w := range g.Status.Wraps {
+		if w.Cluster == cluster && w.Key == id && w.Epoch == g.Status.Epoch {
+			return w.Wrap
+		}
+	}
+	return nil
+}
+
+// AsBundle is a secret as the leader decides about it: like a bundle, in the clusters of its group, without the content, which the
+// revision has. Nil is no group: nowhere.
+func (s *FleetSecret) AsBundle(g *RecipientGroup) *Bundle {
+	b := &Bundle{TypeMeta: TypeOf("Bundle"), ObjectMeta: s.ObjectMeta, Status: s.Status}
+	b.Name = SecretBundle(s.Name)
+	if g != nil {
+		b.Spec.Placement.ClusterSelector = g.Spec.ClusterSelector
+	}
+	b.Spec.Drift, b.Spec.Deletion, b.Spec.Adopt = DriftCorrect, DeletionPrune, AdoptNever
+	return b
+}
+
+// ValidateRecipientGroup checks a group.
+func ValidateRecipientGroup(g *RecipientGroup) field.ErrorList {
+	errs := validateLabelName(pathName, g.Name)
+	at := pathSpec.Child("clusterSelector")
+	if g.Spec.ClusterSelector == nil {
+		return append(errs, field.Required(at, "say which clusters can read; {} is all of them"))
+	}
+	return append(errs, validateChosen(pathSpec, nil, g.Spec.ClusterSelector)...)
+}
+
+// maxSecretName is how long the name of a FleetSecret may be: it becomes part of the value of a label.
+const maxSecretName = validation.LabelValueMaxLength - len(secretPrefix)
+
+// ValidateFleetSecret checks a secret, all but whether it is sealed.
+func ValidateFleetSecret(s *FleetSecret) field.ErrorList {
+	errs := validateLabelName(pathName, s.Name)
+	if len(s.Name) > maxSecretName {
+		errs = append(errs, field.TooLong(pathName, "", maxSecretName))
+	}
+	errs = append(errs, validateLabelName(pathSpec.Child("group"), s.Spec.Group)...)
+	errs = append(errs, validateLabelName(pathSpec.Child("namespace"), s.Spec.Namespace)...)
+	if s.Spec.SecretName != "" {
+		for _, problem := range validation.IsDNS1123Subdomain(s.Spec.SecretName) {
+			errs = append(errs, field.Invalid(pathSpec.Child("secretName"), s.Spec.SecretName, problem))
+		}
+	}
+	if s.Spec.Namespace == MemberNamespace {
+		errs = append(errs, field.Forbidden(pathSpec.Child("namespace"), "it is what Hanse itself stands on in a cluster"))
+	}
+	return errs
+}
