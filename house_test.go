@@ -163,6 +163,16 @@ var rules = []rule{
 		reason:    "it finds out what a cluster and a machine can do, whoever is told",
 	},
 	{
+		room:      "./secrets",
+		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./backup", "./consensus", "./epoch", "./project", "./reconcile", "./report", "./transport", "./law", "./plan", "./render", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
+		reason:    "it knows keys and bytes, wherever they lie",
+	},
+	{
+		room: "./secrets", direct: true,
+		forbidden: []string{"os", "net", "io/fs", "os/exec", "syscall", "log", "log/slog", "math/rand", "math/rand/v2"},
+		reason:    "what is sealed or opened reaches no disk, no network and no log by it",
+	},
+	{
 		room:      "./report",
 		forbidden: slices.Concat([]string{"./agent", "./aggregate", "./apiserver", "./backup", "./epoch", "./reconcile", "./transport", "./law", "./plan", "./cmd", "./chaos", "k8s.io/client-go"}, raft, quic),
 		reason:    "it carries what members see of themselves, over streams that it is given",
@@ -195,7 +205,7 @@ var rules = []rule{
 }
 
 // noClock are the rooms to which time is an argument.
-var noClock = []string{"./plan", "./render", "./express", "./law", "./epoch", "./consensus/store"}
+var noClock = []string{"./plan", "./secrets", "./render", "./express", "./law", "./epoch", "./consensus/store"}
 
 // pkg is what `go list -json` says of a package.
 type pkg struct {

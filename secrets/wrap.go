@@ -1,0 +1,34 @@
+package secrets
+
+import "fmt"
+
+// Key names one of the private keys that a group has had.
+type Key struct {
+	Fleet, Group string
+	Epoch        int64
+}
+
+// String is the key as the first line of its wraps has it.
+func (k Key) String() string { return fmt.Sprintf("key %s/%s/%d", k.Fleet, k.Group, k.Epoch) }
+
+// Wrap encrypts the private key of a group to a member of it.
+func Wrap(to Recipient, k Key, key Identity) ([]byte, error) {
+	return encrypt(to, k.String(), []byte(key.Reveal()))
+}
+
+// Unwrap decrypts the private key of a group. It is the one of that recipient, or an error.
+func Unwrap(with Identity, k Key, recipient string, wrap []byte) (Identity, error) {
+	text, err := decrypt(with, k.String(), wrap)
+	if err != nil {
+		return Identity{}, err
+	}
+	defer clear(text)
+	key, err := ParseIdentity(string(text))
+	if err != nil {
+		return Identity{}, err
+	}
+	if key.Recipient().String() != recipient {
+		return Identity{}, fmt.Errorf("it is not the private key of the recipient of %s", k)
+	}
+	return key, nil
+}
