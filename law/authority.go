@@ -32,7 +32,7 @@ type write struct {
 	read   bundles
 	with   map[string]store.Op // the companions of the whole transaction, by key
 	law    Authority
-	// ofItself says that a member says of itself what nobody else may say.
+	// ofItself says that a member says of itself, or of keys that it holds, what nobody else may say.
 	ofItself bool
 }
 
@@ -74,7 +74,7 @@ func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
 		if kv, ok := v.Get(op.Key); ok {
 			w.before = kv.Value
 		}
-		w.ofItself = w.prefix == v1alpha1.KeyClusters && w.name == a.cluster && w.onlyOwnStatus()
+		w.ofItself = w.prefix == v1alpha1.KeyClusters && w.name == a.cluster && w.onlyOwnStatus() || w.prefix == v1alpha1.KeyRecipientGroups && w.keepsKeys()
 		if !w.brings() {
 			rest = append(rest, w)
 			continue

@@ -40,6 +40,17 @@ func (r bundles) in(value []byte) (b *bundle, ok bool) {
 	return b, ok
 }
 
+// rolled reads what is rolled out: a bundle, or a secret as one.
+func (r bundles) rolled(key string, value []byte) (b *bundle, ok bool) {
+	switch prefix, _ := splitKey(key); prefix {
+	case v1alpha1.KeyBundles:
+		return r.in(value)
+	case v1alpha1.KeyFleetSecrets:
+		return sealed(value)
+	}
+	return nil, false
+}
+
 func readBundle(value []byte) (*bundle, bool) {
 	b := &bundle{Bundle: &v1alpha1.Bundle{}}
 	if json.Unmarshal(value, b.Bundle) != nil {

@@ -46,11 +46,13 @@ func Companions(v *store.View, c Change) ([]store.Condition, []store.Op, error) 
 func companions(v *store.View, c Change, read bundles) ([]store.Condition, []store.Op, error) {
 	prefix, name := splitKey(c.Key)
 	switch {
-	case prefix == v1alpha1.KeyBundles && c.After != nil:
+	case (prefix == v1alpha1.KeyBundles || prefix == v1alpha1.KeyFleetSecrets) && c.After != nil:
 		ops, err := revisionOf(v, c, read)
 		return nil, ops, err
-	case prefix == v1alpha1.KeyBundles && c.Before != nil:
+	case (prefix == v1alpha1.KeyBundles || prefix == v1alpha1.KeyFleetSecrets) && c.Before != nil:
 		return bury(v, c, read)
+	case prefix == v1alpha1.KeyRecipientGroups && c.After == nil:
+		return unsealed(v, name)
 	case prefix == v1alpha1.KeyClusters && c.After != nil:
 		return trust(v, name, c.After)
 	case prefix == v1alpha1.KeyClusters:
@@ -119,9 +121,9 @@ type revision struct {
 
 // revisionOf writes the BundleRevision of a bundle's generation, unless it is there already.
 func revisionOf(v *store.View, c Change, read bundles) ([]store.Op, error) {
-	b, ok := read.in(c.After)
+	b, ok := read.rolled(c.Key, c.After)
 	if !ok {
-		return nil, fmt.Errorf("%s is no bundle", Thing(c.Key))
+		return nil, fmt.Errorf("%s is no bundle and no secret", Thing(c.Key))
 	}
 	r := revision{Kind: "BundleRevision", APIVersion: v1alpha1.SchemeGroupVersion.String(), Spec: maps.Clone(b.content)}
 	r.Metadata.Name = v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation)
@@ -147,10 +149,10 @@ func revisionOf(v *store.View, c Change, read bundles) ([]store.Op, error) {
 // somewhere stays: a member may have to read it again. What the bundle still says is in its present anyhow.
 func unwrite(v *store.View, change string, past []byte, read bundles) ([]store.Condition, []store.Op, error) {
 	var c v1alpha1.Change
-	if kv, there := v.Get(v1alpha1.KeyChanges + change); !there || json.Unmarshal(kv.Value, &c) != nil || "/"+c.Spec.Resource+"/" != v1alpha1.KeyBundles {
+	if kv, there := v.Get(v1alpha1.KeyChanges + change); !there || json.Unmarshal(kv.Value, &c) != nil {
 		return nil, nil, nil
 	}
-	was, ok := read.in(past)
+	was, ok := read.rolled("/"+c.Spec.Resource+"/"+c.Spec.Name, past)
 	if !ok {
 		return nil, nil, nil // it made no revision
 	}
@@ -158,8 +160,8 @@ func unwrite(v *store.View, change string, past []byte, read bundles) ([]store.C
 	if _, there := v.Get(v1alpha1.KeyBundleRevisions + name); !there {
 		return nil, nil, nil
 	}
-	kv, _ := v.Get(v1alpha1.KeyBundles + was.Name)
-	if is, ok := read.in(kv.Value); ok && v1alpha1.RevisionName(is.Name, string(is.UID), is.Generation) == name {
+	kv, _ := v.Get(v1alpha1.BundleKey(was.Name))
+	if is, ok := read.rolled(kv.Key, kv.Value); ok && v1alpha1.RevisionName(is.Name, string(is.UID), is.Generation) == name {
 		return []store.Condition{store.KeyAt(kv.Key, kv.Modified)}, nil, nil
 	}
 	grants, err := grantsOf(v, was.Name)
@@ -194,9 +196,9 @@ func rolling(v *store.View, revision string) string {
 // bury leaves a tombstone with every cluster that has a grant of the bundle. It holds only while no grant of any
 // bundle changes, so no cluster is missed.
 func bury(v *store.View, c Change, read bundles) ([]store.Condition, []store.Op, error) {
-	b, ok := read.in(c.Before)
+	b, ok := read.rolled(c.Key, c.Before)
 	if !ok {
-		return nil, nil, fmt.Errorf("%s is no bundle", Thing(c.Key))
+		return nil, nil, fmt.Errorf("%s is no bundle and no secret", Thing(c.Key))
 	}
 	grants, err := grantsOf(v, b.Name)
 	if err != nil {

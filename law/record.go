@@ -56,6 +56,7 @@ const (
 var remembered = map[string]remembrance{
 	v1alpha1.KeyFleets: theChangeAndThePast, v1alpha1.KeyUsers: theChangeAndThePast, v1alpha1.KeyBundles: theChangeAndThePast,
 	v1alpha1.KeyClusters: theChangeAndThePast, v1alpha1.KeyObserving: theChangeAndThePast,
+	v1alpha1.KeyRecipientGroups: theChangeAndThePast, v1alpha1.KeyFleetSecrets: theChangeAndThePast,
 	KeyTokens: theChange, v1alpha1.KeyPasts: theChange, v1alpha1.KeyRollouts: theChange,
 }
 

@@ -45,6 +45,9 @@ func (l Authority) ownPartSound(cluster map[string]any) bool {
 			return false
 		}
 	}
+	if text, ok := status[ownRecipient].(string); status[ownRecipient] != nil && (!ok || len(text) > maxRecipient) {
+		return false
+	}
 	if status[ownEndpoints] == nil {
 		return true
 	}
@@ -83,12 +86,16 @@ func (w write) onlyOwnAddresses() bool {
 // What a member says of itself in the status of its Cluster.
 var ownTexts = []string{"server", "version", "kubernetesVersion"}
 
-const ownEndpoints = "endpoints"
+const (
+	ownEndpoints = "endpoints"
+	ownRecipient = "recipient"
+)
 
 // othersPart drops from a Cluster what its own member may write.
 func othersPart(cluster map[string]any) map[string]any {
 	if status, ok := cluster["status"].(map[string]any); ok {
 		delete(status, ownEndpoints)
+		delete(status, ownRecipient)
 		for _, own := range ownTexts {
 			delete(status, own)
 		}

@@ -20,6 +20,9 @@ var written = map[string]func() runtime.Object{
 	v1alpha1.KeyFleets:   func() runtime.Object { return &v1alpha1.Fleet{} },
 	v1alpha1.KeyClusters: func() runtime.Object { return &v1alpha1.Cluster{} },
 	v1alpha1.KeyUsers:    func() runtime.Object { return &v1alpha1.User{} },
+
+	v1alpha1.KeyRecipientGroups: func() runtime.Object { return &v1alpha1.RecipientGroup{} },
+	v1alpha1.KeyFleetSecrets:    func() runtime.Object { return &v1alpha1.FleetSecret{} },
 }
 
 // unsound says why what is written is not the object that its key names.

@@ -10,6 +10,7 @@ import (
 var spoken = map[string]string{
 	v1alpha1.KeyBundles: "bundle", v1alpha1.KeyClusters: "cluster", v1alpha1.KeyFleets: "fleet", v1alpha1.KeyUsers: "user", v1alpha1.KeyRollouts: "rollout",
 	v1alpha1.KeyBundleRevisions: "bundle revision", v1alpha1.KeyChanges: "change",
+	v1alpha1.KeyRecipientGroups: "recipient group", v1alpha1.KeyFleetSecrets: "secret",
 }
 
 // Thing is what a key holds, as people call it; what they do not know is called by its key.
@@ -38,9 +39,9 @@ func Thing(key string) string {
 // least is the role that people need to write under a prefix; "" where they do not.
 func least(prefix string) v1alpha1.Role {
 	switch prefix {
-	case v1alpha1.KeyBundles, v1alpha1.KeyRollouts:
+	case v1alpha1.KeyBundles, v1alpha1.KeyRollouts, v1alpha1.KeyFleetSecrets:
 		return v1alpha1.RoleOperator
-	case v1alpha1.KeyFleets, v1alpha1.KeyUsers, v1alpha1.KeyClusters, v1alpha1.KeyPasts, v1alpha1.KeyObserving, KeyTokens:
+	case v1alpha1.KeyRecipientGroups, v1alpha1.KeyFleets, v1alpha1.KeyUsers, v1alpha1.KeyClusters, v1alpha1.KeyPasts, v1alpha1.KeyObserving, KeyTokens:
 		return v1alpha1.RoleAdmin
 	}
 	return ""
@@ -55,6 +56,8 @@ func (w write) why() string {
 	switch {
 	case role == "":
 		return "nobody but the leader writes that"
+	case a.person == "" && w.prefix == v1alpha1.KeyRecipientGroups:
+		return "only a member of the group that holds its present key adds wraps of it, for clusters of the group; the first key is made by one of them"
 	case a.person == "":
 		return "a member writes what it knows of its own cluster alone, in the form that all members read"
 	case a.rights == v1alpha1.RightsOwnObjects && w.prefix == v1alpha1.KeyBundles && a.role != v1alpha1.RoleViewer:
@@ -75,6 +78,10 @@ func (w write) misformed() string {
 	switch w.prefix {
 	case v1alpha1.KeyBundles:
 		return "it keeps its name and uid, and no field is there twice, in another case or of another type; use hanse apply or kubectl apply"
+	case v1alpha1.KeyFleetSecrets:
+		return "it keeps its name, uid and status, and no field is there twice, in another case or of another type; use hanse seal, and hanse apply or kubectl apply"
+	case v1alpha1.KeyRecipientGroups:
+		return "its status is for the members that hold its key; set its spec"
 	case v1alpha1.KeyRollouts:
 		return "people give it orders (spec.orders), let it delete what it says it would, and change nothing else; see hanse help rollout"
 	case v1alpha1.KeyClusters:

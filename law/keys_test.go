@@ -1,0 +1,233 @@
+package law
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// keyed is a realm whose clusters have recipients, with the group readers, of fra and iad, and the group empty, of sin alone, which has
+// no key yet.
+func keyed(t *testing.T) *realm {
+	r := newRealm(t)
+	for _, name := range []string{"fra", "iad", "sin"} {
+		op := r.cluster(name, func(c *v1alpha1.Cluster) {
+			c.Status.Recipient = "age of " + name
+			c.Labels["reads"] = map[bool]string{true: "yes", false: "no"}[name != "sin"]
+		})
+		if err := r.tryBare("id-fra", "", term, op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, reads := range map[string]string{"readers": "yes", "empty": "no"} {
+		if err := r.try("id-fra", "anna", 0, r.put(v1alpha1.KeyRecipientGroups+name, group(name, reads))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.tryBare("id-fra", "", 0, r.group("readers", made("fra"))); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func group(name, reads string) *v1alpha1.RecipientGroup {
+	return &v1alpha1.RecipientGroup{TypeMeta: v1alpha1.TypeOf("RecipientGroup"), ObjectMeta: named(name),
+		Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"reads": reads}}}}
+}
+
+// group is a stored group, changed as a member changes it.
+func (r *realm) group(name string, change func(*v1alpha1.RecipientGroup)) store.Op {
+	r.Helper()
+	kv, _ := r.store.View().Get(v1alpha1.KeyRecipientGroups + name)
+	var g v1alpha1.RecipientGroup
+	if err := json.Unmarshal(kv.Value, &g); err != nil {
+		r.Fatal(err)
+	}
+	before := g.DeepCopy()
+	change(&g)
+	op, err := Amend(kv, before, &g)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return op
+}
+
+func wrapOf(cluster string) v1alpha1.KeyWrap {
+	return v1alpha1.KeyWrap{Cluster: cluster, Key: v1alpha1.KeyID("age of " + cluster), Epoch: 1, Wrap: []byte("wrapped")}
+}
+
+// made is the first key, wrapped for some.
+func made(clusters ...string) func(*v1alpha1.RecipientGroup) {
+	return func(g *v1alpha1.RecipientGroup) {
+		g.Status.Recipient, g.Status.Epoch = "age1pq1", 1
+		wrapped(clusters...)(g)
+	}
+}
+
+func wrapped(clusters ...string) func(*v1alpha1.RecipientGroup) {
+	return func(g *v1alpha1.RecipientGroup) {
+		for _, c := range clusters {
+			g.Status.Wraps = append(g.Status.Wraps, wrapOf(c))
+		}
+	}
+}
+
+func TestWhoWritesTheKeysOfAGroup(t *testing.T) {
+	const yes, no = true, false
+	type change = func(*v1alpha1.RecipientGroup)
+	for name, c := range map[string]struct {
+		member store.MemberID
+		person string
+		group  string
+		change change
+		want   bool
+	}{
+		"a holder wraps the key for another of the group":     {"id-fra", "", "readers", wrapped("iad"), yes},
+		"who holds no key adds none, not for itself either":   {"id-iad", "", "readers", wrapped("iad"), no},
+		"nor one of the key of another":                       {"id-sin", "", "readers", wrapped("iad"), no},
+		"a holder wraps it for nobody outside":                {"id-fra", "", "readers", wrapped("sin"), no},
+		"nor for a cluster that is not there":                 {"id-fra", "", "readers", wrapped("mars"), no},
+		"nor twice for one":                                   {"id-fra", "", "readers", wrapped("iad", "iad"), no},
+		"nor again for one that has it":                       {"id-fra", "", "readers", wrapped("fra"), no},
+		"a person wraps nothing, an admin neither":            {"id-fra", "anna", "readers", wrapped("iad"), no},
+		"a member of the group makes its first key":           {"id-sin", "", "empty", made("sin"), yes},
+		"who is not of it does not":                           {"id-iad", "", "empty", made("iad"), no},
+		"nor for others, without holding it":                  {"id-iad", "", "empty", made("sin"), no},
+		"the first key is held by who makes it":               {"id-sin", "", "empty", made(), no},
+		"a holder takes no wrap away":                         {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = []v1alpha1.KeyWrap{wrapOf("iad")} }, no},
+		"nor changes one":                                     {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[0].Wrap = []byte("other") }, no},
+		"nor says that the group has another recipient":       {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Recipient = "mine" }, no},
+		"nor another epoch":                                   {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { made("iad")(g); g.Status.Epoch = 2 }, no},
+		"nor changes who is of the group":                     {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Spec.ClusterSelector = &metav1.LabelSelector{} }, no},
+		"a wrap is to the recipient that the cluster has":     {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].Key = v1alpha1.KeyID("other") }, no},
+		"a wrap has its bound":                                {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].Wrap = make([]byte, maxWrap+1) }, no},
+		"a wrap is not empty":                                 {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].Wrap = nil }, no},
+		"an admin changes who is of it, and not the keys":     {"id-fra", "anna", "readers", func(g *v1alpha1.RecipientGroup) { g.Spec.ClusterSelector = &metav1.LabelSelector{} }, yes},
+		"an operator does not":                                {"id-fra", "otto", "readers", func(g *v1alpha1.RecipientGroup) { g.Spec.ClusterSelector = &metav1.LabelSelector{} }, no},
+		"an admin through a member without rights does not":   {"id-sin", "anna", "readers", func(g *v1alpha1.RecipientGroup) { g.Spec.ClusterSelector = &metav1.LabelSelector{} }, no},
+		"a group is made without keys: nobody brings its own": {"id-fra", "anna", "new", made("fra"), no},
+		"a group is made by an admin":                         {"id-fra", "anna", "new", func(*v1alpha1.RecipientGroup) {}, yes},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := keyed(t)
+			var op store.Op
+			if c.group == "new" {
+				g := group("new", "yes")
+				c.change(g)
+				op = r.put(v1alpha1.KeyRecipientGroups+"new", g)
+			} else {
+				op = r.group(c.group, c.change)
+			}
+			ops := []store.Op{op}
+			if c.person != "" {
+				ops = append(ops, r.records(c.member, c.person, op)...)
+			}
+			if err := r.tryBare(c.member, c.person, 0, ops...); (err == nil) != c.want {
+				t.Errorf("it was written: %v: %v", err == nil, err)
+			}
+		})
+	}
+}
+
+func TestAMemberSaysOfItselfWhatItsRecipientIs(t *testing.T) {
+	r := keyed(t)
+	say := func(member store.MemberID, cluster, recipient string) error {
+		return r.tryBare(member, "", 0, r.cluster(cluster, func(c *v1alpha1.Cluster) { c.Status.Recipient = recipient }))
+	}
+	if err := say("id-sin", "sin", "age1pq1new"); err != nil {
+		t.Errorf("its own: %v", err)
+	}
+	if err := say("id-sin", "iad", "age1pq1mine"); err == nil {
+		t.Error("it says what another's is, and would get the keys that are for that one")
+	}
+	if err := say("id-sin", "sin", strings.Repeat("a", maxRecipient+1)); err == nil {
+		t.Error("it may be as long as it likes")
+	}
+}
+
+func secret(name string) *v1alpha1.FleetSecret {
+	return &v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), ObjectMeta: named(name),
+		Spec: v1alpha1.FleetSecretSpec{Group: "readers", Namespace: "shop", SecretName: "login", Data: []byte("sealed")}}
+}
+
+func TestASecretIsRolledOutLikeABundle(t *testing.T) {
+	r := keyed(t)
+	write := func(member store.MemberID, person string, s *v1alpha1.FleetSecret) error {
+		return r.try(member, person, 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+s.Name, s))...)
+	}
+	if err := write("id-fra", "otto", secret("db")); err != nil {
+		t.Fatal(err)
+	}
+	kv, there := r.store.View().Get(v1alpha1.KeyBundleRevisions + "secret.db-u-db-1")
+	if !there {
+		t.Fatal("it has no revision")
+	}
+	want := `{"kind":"BundleRevision","apiVersion":"fleet.hanse.dev/v1alpha1","metadata":{"name":"secret.db-u-db-1","uid":"` + uidIn(t, kv.Value) + `","generation":1},` +
+		`"spec":{"adopt":"Never","bundle":"secret.db","bundleUID":"u-db","deletion":"Prune","drift":"Correct","generation":1,` +
+		`"manifests":[{"apiVersion":"fleet.hanse.dev/v1alpha1","kind":"FleetSecret","metadata":{"name":"login","namespace":"shop"},` +
+		`"spec":{"group":"readers","namespace":"shop","secretName":"login","data":"c2VhbGVk"}}]}}`
+	if string(kv.Value) != want {
+		t.Errorf("its revision is\n%s\nand not\n%s", kv.Value, want)
+	}
+	if err := r.try("id-fra", "otto", 0, r.put(v1alpha1.KeyFleetSecrets+"bare", secret("bare"))); err == nil {
+		t.Error("it is written without its revision")
+	}
+	for who, member := range map[string]store.MemberID{"vera": "id-fra", "otto": "id-sin", "anna": "id-iad"} {
+		if err := write(member, who, secret("x")); err == nil {
+			t.Errorf("%s writes one through %s", who, member)
+		}
+	}
+	other := secret("db")
+	other.UID = "u-other"
+	if err := r.try("id-fra", "otto", 0, r.put(v1alpha1.KeyFleetSecrets+"db", other)); err == nil {
+		t.Error("another one takes its place")
+	}
+	lied := secret("db")
+	lied.Status.ReadyClusters = 7
+	if err := r.try("id-fra", "otto", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", lied))...); err == nil {
+		t.Error("an operator says where it is")
+	}
+
+	if err := r.tryBare("id-fra", "", term, r.put(v1alpha1.GrantKey("iad", "secret.db"), v1alpha1.Grant{Bundle: "secret.db", BundleUID: "u-db", Revision: "secret.db-u-db-1"})); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.try("id-fra", "otto", 0, r.whole(store.Delete(v1alpha1.KeyFleetSecrets+"db"))...); err != nil {
+		t.Fatal(err)
+	}
+	kv, there = r.store.View().Get(v1alpha1.KeyTombstones + "u-db")
+	if want := `{"bundle":"secret.db","bundleUID":"u-db","clusters":["iad"]}`; !there || string(kv.Value) != want {
+		t.Errorf("it leaves %s", kv.Value)
+	}
+}
+
+func uidIn(t *testing.T, revision []byte) string {
+	t.Helper()
+	var r record
+	if err := json.Unmarshal(revision, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r.Metadata.UID
+}
+
+func TestAGroupStaysAsLongAsSomethingIsSealedForIt(t *testing.T) {
+	r := keyed(t)
+	if err := r.try("id-fra", "otto", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", secret("db")))...); err != nil {
+		t.Fatal(err)
+	}
+	remove := store.Delete(v1alpha1.KeyRecipientGroups + "readers")
+	err := r.try("id-fra", "anna", 0, remove)
+	if err == nil || !strings.Contains(err.Error(), "secret db is sealed for it") {
+		t.Errorf("it goes: %v", err)
+	}
+	if err := r.try("id-fra", "anna", 0, store.Delete(v1alpha1.KeyFleetSecrets+"db")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.try("id-fra", "anna", 0, remove); err != nil {
+		t.Errorf("it stays: %v", err)
+	}
+}

@@ -1,0 +1,52 @@
+package plan
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// KeyDuty is what one member is to do about the key of a group.
+type KeyDuty struct {
+	// Make says that the group has no key, and this member makes it.
+	Make bool
+	// Wrap are the clusters that the key is to be wrapped for, this member's own among them when it makes the key, and their recipients.
+	Wrap []KeyReader
+	// Waits says that there is something to do, and that it is another member's turn: when that one falls silent, it is a third one's.
+	Waits bool
+}
+
+// KeyReader is a cluster that is to hold a key.
+type KeyReader struct{ Cluster, Recipient string }
+
+// Keys says what a cluster's member is to do about the key of a group. Of those that could do it, the first by name that is there does;
+// that two do at once is seen in the log, where only one of them is in time. The clusters are in the order of their names.
+func Keys(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, self string, there func(cluster string) bool) (duty KeyDuty, err error) {
+	selector, err := metav1.LabelSelectorAsSelector(g.Spec.ClusterSelector)
+	if err != nil {
+		return KeyDuty{}, err
+	}
+	mine := ""
+	for _, c := range clusters {
+		recipient := c.Status.Recipient
+		if recipient == "" || !selector.Matches(labels.Set(c.Labels)) {
+			continue
+		}
+		holds := g.Holds(c.Name, recipient)
+		if !holds {
+			duty.Wrap = append(duty.Wrap, KeyReader{c.Name, recipient})
+		}
+		if able := holds || g.Status.Epoch == 0; able && mine == "" && (c.Name == self || there(c.Name)) {
+			mine = c.Name
+		}
+	}
+	switch {
+	case len(duty.Wrap) == 0:
+		return KeyDuty{}, nil
+	case mine != self:
+		return KeyDuty{Waits: true}, nil
+	}
+	duty.Make = g.Status.Epoch == 0
+	return duty, nil
+}
