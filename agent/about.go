@@ -56,9 +56,9 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 		}
 		before := *cluster.DeepCopy()
 		told, now := &cluster.Status, c.ownStatus()
-		if !slices.Equal(told.Endpoints, now.Endpoints) || told.Server != now.Server || told.Version != now.Version ||
+		if !slices.Equal(told.Endpoints, now.Endpoints) || told.Server != now.Server || told.Version != now.Version || told.Recipient != now.Recipient ||
 			(now.KubernetesVersion != "" && told.KubernetesVersion != now.KubernetesVersion) {
-			told.Endpoints, told.Server, told.Version = now.Endpoints, now.Server, now.Version
+			told.Endpoints, told.Server, told.Version, told.Recipient = now.Endpoints, now.Server, now.Version, now.Recipient
 			if now.KubernetesVersion != "" {
 				told.KubernetesVersion = now.KubernetesVersion
 			}
@@ -73,7 +73,7 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 }
 
 func (c *Core) ownStatus() v1alpha1.ClusterStatus {
-	s := v1alpha1.ClusterStatus{Endpoints: c.self.Addresses.Advertise, Server: c.self.Addresses.server(), Version: c.version}
+	s := v1alpha1.ClusterStatus{Endpoints: c.self.Addresses.Advertise, Server: c.self.Addresses.server(), Version: c.version, Recipient: c.age.Recipient().String()}
 	if k := c.kubernetes.Load(); k != nil {
 		s.KubernetesVersion = *k
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -48,6 +49,7 @@ func newClaims(c *Core) *claims {
 
 // claimant is what is read of a bundle that is written: the rest may be megabytes.
 type claimant struct {
+	kind     string // empty: Bundle
 	Metadata struct {
 		Name string `json:"name"`
 	} `json:"metadata"`
@@ -60,12 +62,12 @@ type claimant struct {
 
 // check refuses a write of a bundle that does not get along with the others. What it returns must hold for the write to be right.
 func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, error) {
-	if !strings.HasPrefix(w.Key, v1alpha1.KeyBundles) || w.After == nil {
+	if !hasPrefix(w.Key, claimPrefixes) || w.After == nil {
 		return nil, nil
 	}
-	var mine claimant
-	if err := json.Unmarshal(w.After, &mine); err != nil {
-		return nil, fmt.Errorf("read %s: %w", law.Thing(w.Key), err)
+	mine, err := claimantOf(v, w.Key, w.After)
+	if err != nil {
+		return nil, err
 	}
 	objects := mine.Spec.Manifests.refs()
 	before, err := bundleAt(v, w.Key)
@@ -88,11 +90,66 @@ func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, err
 	return []store.Condition{store.PrefixUnchanged(v1alpha1.KeyBundleRevisions, v.Revision())}, nil
 }
 
-// bundleAt is the bundle of a key, nil when it is not there.
+// claimPrefixes are the prefixes of what brings objects into clusters.
+var claimPrefixes = []string{v1alpha1.KeyBundles, v1alpha1.KeyFleetSecrets}
+
+// claimantOf reads what is written. A secret is for a group that is there.
+func claimantOf(v *store.View, key string, value []byte) (mine claimant, err error) {
+	if strings.HasPrefix(key, v1alpha1.KeyBundles) {
+		if err := json.Unmarshal(value, &mine); err != nil {
+			return mine, fmt.Errorf("read %s: %w", law.Thing(key), err)
+		}
+		return mine, nil
+	}
+	var s v1alpha1.FleetSecret
+	if err := json.Unmarshal(value, &s); err != nil {
+		return mine, fmt.Errorf("read %s: %w", law.Thing(key), err)
+	}
+	if _, there := v.Get(v1alpha1.KeyRecipientGroups + s.Spec.Group); !there {
+		return mine, apierrors.NewInvalid(v1alpha1.SchemeGroupVersion.WithKind("FleetSecret").GroupKind(), s.Name, field.ErrorList{
+			field.Invalid(field.NewPath("spec", "group"), s.Spec.Group, "there is no such group; make it first, or see what there is: hanse get recipientgroups")})
+	}
+	b, err := secretAt(v, s)
+	if err != nil {
+		return mine, err
+	}
+	mine.kind, mine.Metadata.Name, mine.Spec.Placement = "FleetSecret", b.Name, b.Spec.Placement
+	target := s.Target()
+	mine.Spec.Manifests = heads{{APIVersion: target.APIVersion, Kind: target.Kind}}
+	mine.Spec.Manifests[0].Metadata.Namespace, mine.Spec.Manifests[0].Metadata.Name = target.Namespace, target.Name
+	return mine, nil
+}
+
+// secretAt is a secret as a bundle that brings the Secret.
+func secretAt(v *store.View, s v1alpha1.FleetSecret) (*v1alpha1.Bundle, error) {
+	var group *v1alpha1.RecipientGroup
+	if kv, there := v.Get(v1alpha1.KeyRecipientGroups + s.Spec.Group); there {
+		group = &v1alpha1.RecipientGroup{}
+		if err := json.Unmarshal(kv.Value, group); err != nil {
+			return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
+		}
+	}
+	b, target := s.AsBundle(group), s.Target()
+	raw, err := json.Marshal(map[string]any{"apiVersion": target.APIVersion, "kind": target.Kind, "metadata": map[string]string{"namespace": target.Namespace, "name": target.Name}})
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", target.Name, err)
+	}
+	b.Spec.Manifests = []runtime.RawExtension{{Raw: raw}}
+	return b, nil
+}
+
+// bundleAt is the bundle of a key, or the secret as one, nil when it is not there.
 func bundleAt(v *store.View, key string) (*v1alpha1.Bundle, error) {
 	kv, there := v.Get(key)
 	if !there {
 		return nil, nil
+	}
+	if strings.HasPrefix(key, v1alpha1.KeyFleetSecrets) {
+		var s v1alpha1.FleetSecret
+		if err := json.Unmarshal(kv.Value, &s); err != nil {
+			return nil, fmt.Errorf("read %s: %w", law.Thing(key), err)
+		}
+		return secretAt(v, s)
 	}
 	var b v1alpha1.Bundle
 	if err := json.Unmarshal(kv.Value, &b); err != nil {
@@ -130,7 +187,7 @@ func (c *claims) goesRound(v *store.View, m claimant) error {
 
 // invalid is what the API answers to a bundle that does not get along with others.
 func (m claimant) invalid(of, why string) error {
-	return apierrors.NewInvalid(v1alpha1.SchemeGroupVersion.WithKind("Bundle").GroupKind(), m.Metadata.Name,
+	return apierrors.NewInvalid(v1alpha1.SchemeGroupVersion.WithKind(cmp.Or(m.kind, "Bundle")).GroupKind(), m.Metadata.Name,
 		field.ErrorList{field.Forbidden(field.NewPath("spec", of), why)})
 }
 
@@ -201,14 +258,33 @@ func (c *claims) follow(v *store.View) error {
 	if c.known != nil && v.Revision() <= c.at {
 		return nil
 	}
-	changed, known := v.Changed(v1alpha1.KeyBundles, c.at)
-	if c.known == nil || !known {
-		c.known, c.by, changed = map[string]claimed{}, map[uint64][]string{}, keysOf(v.Iterate(v1alpha1.KeyBundles, ""))
+	var changes []iter.Seq[string]
+	all := c.known == nil
+	for _, prefix := range claimPrefixes {
+		changed, known := v.Changed(prefix, c.at)
+		changes, all = append(changes, changed), all || !known
 	}
+	if all {
+		c.known, c.by, changes = map[string]claimed{}, map[uint64][]string{}, nil
+		for _, prefix := range claimPrefixes {
+			changes = append(changes, keysOf(v.Iterate(prefix, "")))
+		}
+	}
+	for _, changed := range changes {
+		if err := c.renew(v, changed); err != nil {
+			c.known = nil // all are looked at again
+			return err
+		}
+	}
+	c.at = v.Revision()
+	return nil
+}
+
+// renew takes over what the bundles of these keys claim now.
+func (c *claims) renew(v *store.View, changed iter.Seq[string]) error {
 	for key := range changed {
 		b, err := bundleAt(v, key)
 		if err != nil {
-			c.known = nil // all are looked at again
 			return err
 		}
 		if has := c.known[key]; b != nil && has.uid == b.UID && has.generation == b.Generation {
@@ -218,7 +294,6 @@ func (c *claims) follow(v *store.View) error {
 			c.learn(key, b)
 		}
 	}
-	c.at = v.Revision()
 	return nil
 }
 

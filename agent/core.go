@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/report"
+	"github.com/hanse-fleet/hanse/secrets"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -27,6 +28,7 @@ import (
 type Core struct {
 	self      self
 	identity  transport.Identity
+	age       secrets.Identity
 	dir       dataDir
 	log       *slog.Logger
 	store     *store.Store
@@ -102,7 +104,11 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
-	c := &Core{self: me, identity: identity, dir: dir, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, since: time.Now(), ready: make(chan struct{})}
+	ageIdentity, err := dir.ageIdentity()
+	if err != nil {
+		return nil, err
+	}
+	c := &Core{self: me, identity: identity, age: ageIdentity, dir: dir, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, since: time.Now(), ready: make(chan struct{})}
 	if err := c.begin(); err != nil {
 		return nil, err
 	}
@@ -192,6 +198,7 @@ func (c *Core) Run(ctx context.Context) error {
 	g.Go(func() error { c.node.WhileLeading(ctx, c.lead); return nil })
 	g.Go(func() error { c.node.WhileLeading(ctx, c.steer); return nil })
 	g.Go(func() error { return c.tellAboutSelf(ctx) })
+	g.Go(func() error { return c.keepKeys(ctx) })
 	g.Go(func() error { return c.makeBackups(ctx) })
 	g.Go(func() error {
 		select {

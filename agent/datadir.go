@@ -19,6 +19,7 @@ import (
 //	member.json   who the member is: fleet, cluster, incarnation, the addresses that it was given
 //	peers.json    the members that the fleet named when this one joined; used until the log is here
 //	identity.*    the member's key and certificate (package transport)
+//	age.key       the member's age identity, to which the keys of its groups are wrapped (keys.go)
 //	admin.pem     the first admin's key and certificate (first member only)
 //	raft/         the replicated log and its snapshots (package consensus)
 //	raft.next/    the log of a new epoch that is being made (recover.go)

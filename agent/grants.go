@@ -26,14 +26,15 @@ type grants struct {
 	had     string
 	stopped suspensions
 	gates   map[string][]v1alpha1.RolloutGate
+	opening *opening
 }
 
-func newGrants(c *Core) *grants { return &grants{core: c} }
+func newGrants(c *Core) *grants { return &grants{core: c, opening: newOpening(c)} }
 
 // follow keeps the grants as the log says, until ctx ends.
 func (g *grants) follow(ctx context.Context) error {
 	own := v1alpha1.KeyGrants + g.core.self.Cluster + "/"
-	from := []string{own, v1alpha1.KeyObserving + g.core.self.Cluster, v1alpha1.KeyBundles, v1alpha1.KeyRollouts, v1alpha1.KeyClusters + g.core.self.Cluster}
+	from := []string{own, v1alpha1.KeyObserving + g.core.self.Cluster, v1alpha1.KeyBundles, v1alpha1.KeyFleetSecrets, v1alpha1.KeyRecipientGroups, v1alpha1.KeyRollouts, v1alpha1.KeyClusters + g.core.self.Cluster}
 	return g.core.follow(ctx, from, func(v *store.View) error {
 		if v.Revision() == 0 {
 			return nil
@@ -70,8 +71,10 @@ func (g *grants) follow(ctx context.Context) error {
 // madeFrom tells apart what grants are made from.
 func (g *grants) madeFrom(v *store.View, own string) string {
 	said := fmt.Appendf(nil, "%v %v %v", v.Epoch(), epoch.Looks(v, g.core.self.Cluster), g.stopped)
-	for _, kv := range v.List(own) {
-		said = fmt.Appendf(said, "\n%s %d", kv.Key, kv.Modified)
+	for _, prefix := range []string{own, v1alpha1.KeyRecipientGroups} {
+		for _, kv := range v.List(prefix) {
+			said = fmt.Appendf(said, "\n%s %d", kv.Key, kv.Modified)
+		}
 	}
 	for _, bundle := range slices.Sorted(maps.Keys(g.gates)) {
 		for _, gate := range g.gates[bundle] {
@@ -100,6 +103,8 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 	e := v.Epoch()
 	observe := epoch.Looks(v, g.core.self.Cluster)
 	var all []reconcile.Grant
+	g.opening.begin()
+	defer g.opening.end()
 	for _, kv := range v.List(own) {
 		var record v1alpha1.Grant
 		if err := json.Unmarshal(kv.Value, &record); err != nil {
@@ -114,7 +119,7 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 		}
 		grant.Observe = observe || grant.Suspended != ""
 		if !record.Withdraw {
-			if err := fill(v, &grant, record.Frozen); err != nil {
+			if err := g.fill(v, &grant, record.Frozen); err != nil {
 				// Without its content there is no such grant: what runs of it is left alone.
 				g.core.log.Error("grant cannot be carried out", "bundle", grant.Bundle, "revision", grant.Revision, "err", err)
 				continue
@@ -125,8 +130,8 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 	return all, nil
 }
 
-// fill puts the content of the granted revision into a grant, rendered for this cluster.
-func fill(v *store.View, g *reconcile.Grant, frozen *v1alpha1.Frozen) error {
+// fill puts the content of the granted revision into a grant, rendered for this cluster, and opened.
+func (gs *grants) fill(v *store.View, g *reconcile.Grant, frozen *v1alpha1.Frozen) error {
 	r, err := revisionIn(v, g.Revision)
 	if err != nil {
 		return err
@@ -142,7 +147,11 @@ func fill(v *store.View, g *reconcile.Grant, frozen *v1alpha1.Frozen) error {
 		}
 		g.Frozen = string(said)
 	}
-	if g.Objects, err = render.Render(r.Spec.BundleContent, frozen); err != nil {
+	objects, err := render.Render(r.Spec.BundleContent, frozen)
+	if err == nil {
+		objects, err = gs.opening.open(v, g.Revision, objects)
+	}
+	if g.Objects = objects; err != nil {
 		g.Fault = err.Error() // what runs stays, and the Work says why
 	}
 	return nil

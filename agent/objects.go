@@ -126,7 +126,8 @@ func values[T any](objects []object[T]) (all []*T) {
 
 // decoded are the kinds that several of a member's loops read.
 type decoded struct {
-	bundles  *objects[v1alpha1.Bundle]
+	bundles  *rolled
+	groups   *objects[v1alpha1.RecipientGroup]
 	clusters *objects[v1alpha1.Cluster]
 	grants   *objects[v1alpha1.Grant]
 	rollouts *objects[v1alpha1.Rollout]
@@ -147,8 +148,10 @@ func (d decoded) rolloutPolicy(v *store.View) (v1alpha1.FleetRollout, error) {
 }
 
 func newDecoded() decoded {
+	groups := newObjects[v1alpha1.RecipientGroup](v1alpha1.KeyRecipientGroups)
 	return decoded{
-		bundles:  newObjects[v1alpha1.Bundle](v1alpha1.KeyBundles),
+		bundles:  newRolled(groups),
+		groups:   groups,
 		clusters: newObjects[v1alpha1.Cluster](v1alpha1.KeyClusters),
 		grants:   newObjects[v1alpha1.Grant](v1alpha1.KeyGrants),
 		rollouts: newObjects[v1alpha1.Rollout](v1alpha1.KeyRollouts),

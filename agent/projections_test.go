@@ -39,8 +39,14 @@ func storeWith(t testing.TB, member store.Member, values map[string]any) *store.
 			t.Fatal(err)
 		}
 		index++
-		if _, err := s.Apply(index, 1, entry); err != nil {
+		results, err := s.Apply(index, 1, entry)
+		if err != nil {
 			t.Fatal(err)
+		}
+		for _, r := range results {
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
 		}
 	}
 	return s

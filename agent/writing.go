@@ -93,7 +93,7 @@ func (w *writing) add(ctx context.Context, step plan.Step) (written bool, err er
 		if written, err := w.room(ctx, cost(op)); err != nil || !written {
 			return false, err
 		}
-		w.expect(v1alpha1.KeyBundles + step.Bundle)
+		w.expect(v1alpha1.BundleKey(step.Bundle))
 		w.expect(op.Key)
 		w.put(op)
 	}
@@ -111,7 +111,7 @@ func (w *writing) add(ctx context.Context, step plan.Step) (written bool, err er
 	if written, err := w.room(ctx, need); err != nil || !written {
 		return false, err
 	}
-	w.expect(v1alpha1.KeyBundles + step.Bundle)
+	w.expect(v1alpha1.BundleKey(step.Bundle))
 	for _, op := range ops {
 		if strings.HasPrefix(op.Key, v1alpha1.KeyGrants) {
 			cluster, _ := v1alpha1.CutGrantKey(op.Key)

@@ -14,10 +14,10 @@ var clusterRoles = rbacv1.SchemeGroupVersion.WithResource("clusterroles")
 func roles(owner string) []object {
 	reads, all := []string{"get", "list", "watch"}, []string{"*"}
 	// Everything but users: who is let into the fleet is for admins to see.
-	visible := []string{"fleets", "clusters", "bundles", "bundlerevisions", "rollouts", "works", "clustermetrics", "changes", "changes/before"}
+	visible := []string{"fleets", "clusters", "bundles", "bundlerevisions", "rollouts", "works", "clustermetrics", "changes", "changes/before", "recipientgroups", "fleetsecrets"}
 	return []object{
 		role("viewer", owner, []string{"view", "edit", "admin"}, fleetRule(reads, visible)),
-		role("operator", owner, []string{"edit", "admin"}, fleetRule(reads, visible), fleetRule(all, []string{"bundles"})),
+		role("operator", owner, []string{"edit", "admin"}, fleetRule(reads, visible), fleetRule(all, []string{"bundles", "fleetsecrets"})),
 		role("admin", owner, []string{"admin"}, fleetRule(all, []string{"*"})),
 	}
 }

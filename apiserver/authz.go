@@ -96,7 +96,7 @@ func needed(resource, verb string) v1alpha1.Role {
 		return v1alpha1.RoleAdmin
 	case reads(verb):
 		return v1alpha1.RoleViewer
-	case resource == "bundles", resource == "rollouts":
+	case resource == "bundles", resource == "rollouts", resource == "fleetsecrets":
 		return v1alpha1.RoleOperator
 	}
 	return v1alpha1.RoleAdmin

@@ -43,7 +43,7 @@ type kind struct {
 
 // served is every kind that is served.
 func served() []kind {
-	return []kind{fleetKind(), clusterKind(), userKind(), bundleKind(), revisionKind(), rolloutKind(), workKind(), metricsKind(), changeKind()}
+	return []kind{fleetKind(), clusterKind(), userKind(), bundleKind(), revisionKind(), rolloutKind(), workKind(), metricsKind(), changeKind(), groupKind(), secretKind()}
 }
 
 func fleetKind() kind {

@@ -60,6 +60,13 @@ func (r clusterREST) Update(ctx context.Context, name string, obj rest.UpdatedOb
 type bundleREST struct {
 	storedREST
 	deleted func(ctx context.Context, bundle, uid string) string
+	as      func(name string) (bundle string) // what it is rolled out as
+}
+
+// rolledAs are the kinds that go through the fleet by rollouts, and the names under which they do.
+var rolledAs = map[string]func(name string) string{
+	"bundles":      func(name string) string { return name },
+	"fleetsecrets": v1alpha1.SecretBundle,
 }
 
 // Delete tells whoever deleted a bundle what is to be known of that: kubectl says "deleted", and shows warnings.
@@ -69,7 +76,7 @@ func (r bundleREST) Delete(ctx context.Context, name string, validate rest.Valid
 		return obj, gone, err
 	}
 	if done, ok := obj.(*metav1.Status); ok && done.Details != nil {
-		if said := r.deleted(ctx, name, string(done.Details.UID)); said != "" {
+		if said := r.deleted(ctx, r.as(name), string(done.Details.UID)); said != "" {
 			warning.AddWarning(ctx, "", said)
 		}
 	}
@@ -114,8 +121,8 @@ func (s *Server) resources() (map[string]rest.Storage, error) {
 		if k.plural == "clusters" {
 			all[k.plural] = clusterREST{storedREST{store, facade{k}}}
 		}
-		if k.plural == "bundles" && s.config.Deleted != nil {
-			all[k.plural] = bundleREST{storedREST{store, facade{k}}, s.config.Deleted}
+		if as := rolledAs[k.plural]; as != nil && s.config.Deleted != nil {
+			all[k.plural] = bundleREST{storedREST{store, facade{k}}, s.config.Deleted, as}
 		}
 		if k.keepStatus != nil {
 			all[k.plural+"/status"] = statusREST{store}

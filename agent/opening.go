@@ -1,0 +1,105 @@
+package agent
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/secrets"
+)
+
+// opening turns what is sealed into the Secrets that it is, for the reconciler, and keeps them no longer than they are granted: what was
+// opened is in memory, and nowhere else. It is used from one goroutine.
+type opening struct {
+	core *Core
+	// opened are the objects of revisions that were opened, with the key of that time; a revision never changes.
+	opened, next map[string]opened
+}
+
+type opened struct {
+	recipient string
+	objects   []unstructured.Unstructured
+}
+
+func newOpening(c *Core) *opening { return &opening{core: c} }
+
+// begin and end are around one reading of all grants: what none of them needs is dropped.
+func (o *opening) begin() { o.next = map[string]opened{} }
+func (o *opening) end()   { o.opened, o.next = o.next, nil }
+
+// open replaces what is sealed among the objects of a revision. The error has nothing of what is in it.
+func (o *opening) open(v *store.View, revision string, objects []unstructured.Unstructured) ([]unstructured.Unstructured, error) {
+	if len(objects) != 1 || !isSealed(&objects[0]) {
+		return objects, nil
+	}
+	var s v1alpha1.FleetSecret
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(objects[0].Object, &s); err != nil {
+		return nil, errors.New("the sealed secret cannot be read")
+	}
+	g, err := groupAt(v, s.Spec.Group)
+	if err != nil {
+		return nil, err
+	}
+	if known, ok := o.opened[revision]; ok && known.recipient == g.Status.Recipient && g.Holds(o.core.self.Cluster, o.core.age.Recipient().String()) {
+		o.next[revision] = known
+		return known.objects, nil
+	}
+	secret, err := o.core.openSecret(g, &s)
+	if err != nil {
+		return nil, err
+	}
+	o.next[revision] = opened{g.Status.Recipient, []unstructured.Unstructured{{Object: secret}}}
+	return o.next[revision].objects, nil
+}
+
+func isSealed(u *unstructured.Unstructured) bool {
+	return u.GroupVersionKind() == v1alpha1.SchemeGroupVersion.WithKind("FleetSecret")
+}
+
+func groupAt(v *store.View, name string) (*v1alpha1.RecipientGroup, error) {
+	kv, there := v.Get(v1alpha1.KeyRecipientGroups + name)
+	if !there {
+		return nil, fmt.Errorf("it is sealed for group %s, which is not there; seal it for another one", name)
+	}
+	g := &v1alpha1.RecipientGroup{}
+	if err := json.Unmarshal(kv.Value, g); err != nil {
+		return nil, fmt.Errorf("recipient group %s cannot be read", name)
+	}
+	return g, nil
+}
+
+// openSecret is the Secret that was sealed. The manifest in a revision has the name and the namespace of the Secret.
+func (c *Core) openSecret(g *v1alpha1.RecipientGroup, s *v1alpha1.FleetSecret) (map[string]any, error) {
+	key, err := c.groupKey(g)
+	if err != nil {
+		return nil, err
+	}
+	data, err := secrets.Open(key, secrets.Target{Namespace: s.Namespace, Name: s.Name}, s.Spec.Data)
+	if errors.Is(err, secrets.ErrWrongKey) {
+		return nil, fmt.Errorf("it is not sealed to the present recipient of group %s; seal it again: hanse seal --group %[1]s", g.Name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("what is sealed cannot be opened: %w", err)
+	}
+	defer secrets.Clear(data)
+	values := make(map[string]any, len(data))
+	for k, value := range data {
+		values[k] = base64.StdEncoding.EncodeToString(value)
+	}
+	secret := map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": s.Name, "namespace": s.Namespace}, "data": values, "type": "Opaque",
+	}
+	if s.Spec.Type != "" {
+		secret["type"] = s.Spec.Type
+	}
+	if s.Spec.Immutable {
+		secret["immutable"] = true
+	}
+	return secret, nil
+}

@@ -1,0 +1,77 @@
+package agent
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// rolled are what is rolled out: the bundles, and behind them the secrets, each as a bundle in the clusters of its group. What goes
+// through the fleet does so by the same rules, whatever it brings.
+type rolled struct {
+	bundles *objects[v1alpha1.Bundle]
+	secrets *objects[v1alpha1.FleetSecret]
+	groups  *objects[v1alpha1.RecipientGroup]
+
+	mu   sync.Mutex
+	last map[string]asBundle // by the secret's key
+}
+
+// asBundle is a secret as a bundle, and what it was made from.
+type asBundle struct {
+	object[v1alpha1.Bundle]
+	of    *v1alpha1.FleetSecret
+	group *v1alpha1.RecipientGroup
+}
+
+func newRolled(groups *objects[v1alpha1.RecipientGroup]) *rolled {
+	return &rolled{
+		bundles: newObjects[v1alpha1.Bundle](v1alpha1.KeyBundles),
+		secrets: newObjects[v1alpha1.FleetSecret](v1alpha1.KeyFleetSecrets),
+		groups:  groups,
+	}
+}
+
+// list returns what a view has; nobody changes what is returned.
+func (r *rolled) list(v *store.View) ([]object[v1alpha1.Bundle], error) {
+	all, err := r.bundles.list(v)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := r.secrets.list(v)
+	if err != nil || len(secrets) == 0 {
+		return all, err
+	}
+	groups, err := r.byName(v)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := make(map[string]asBundle, len(secrets))
+	both := append(make([]object[v1alpha1.Bundle], 0, len(all)+len(secrets)), all...)
+	for _, s := range secrets {
+		b, known := r.last[s.key]
+		if group := groups[s.value.Spec.Group]; !known || b.of != s.value || b.group != group {
+			b = asBundle{object[v1alpha1.Bundle]{s.key, s.modified, s.value.AsBundle(group)}, s.value, group}
+		}
+		next[s.key] = b
+		both = append(both, b.object)
+	}
+	r.last = next
+	return both, nil
+}
+
+func (r *rolled) byName(v *store.View) (map[string]*v1alpha1.RecipientGroup, error) {
+	groups, err := r.groups.list(v)
+	if err != nil {
+		return nil, err
+	}
+	by := make(map[string]*v1alpha1.RecipientGroup, len(groups))
+	for _, g := range groups {
+		by[strings.TrimPrefix(g.key, v1alpha1.KeyRecipientGroups)] = g.value
+	}
+	return by, nil
+}

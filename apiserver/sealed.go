@@ -1,0 +1,90 @@
+package apiserver
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/secrets"
+)
+
+func groupKind() kind {
+	type g = v1alpha1.RecipientGroup
+	return kind{
+		kind: "RecipientGroup", owns: true, plural: "recipientgroups", singular: "recipientgroup", short: []string{"rg"},
+		new: newOf[v1alpha1.RecipientGroup], newList: newOf[v1alpha1.RecipientGroupList], table: groupTable(),
+		spec: func(obj runtime.Object) any { return obj.(*g).Spec },
+		keepStatus: func(obj, old runtime.Object) {
+			obj.(*g).Status = statusOf(old, func(o *g) v1alpha1.RecipientGroupStatus { return o.Status })
+		},
+		validate: func(_ string, obj runtime.Object) field.ErrorList { return v1alpha1.ValidateRecipientGroup(obj.(*g)) },
+	}
+}
+
+func groupTable() table {
+	type g = v1alpha1.RecipientGroup
+	return table{
+		col("Readers", "which clusters can read what is sealed for it", func(g *g) string {
+			return where(v1alpha1.Placement{ClusterSelector: g.Spec.ClusterSelector})
+		}),
+		col("Holders", "clusters that hold its present key", func(g *g) string { return strings.Join(holders(g), ",") }),
+		num("Epoch", "how many keys it has had", func(g *g) int64 { return g.Status.Epoch }),
+		onlyWide(col("Recipient", "its public key", func(g *g) string { return g.Status.Recipient })),
+	}
+}
+
+// holders are the clusters that the present key is wrapped for.
+func holders(g *v1alpha1.RecipientGroup) (names []string) {
+	for _, w := range g.Status.Wraps {
+		if w.Epoch == g.Status.Epoch {
+			names = append(names, w.Cluster)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func secretKind() kind {
+	type s = v1alpha1.FleetSecret
+	return kind{
+		kind: "FleetSecret", owns: true, plural: "fleetsecrets", singular: "fleetsecret", short: []string{"fs"},
+		new: newOf[v1alpha1.FleetSecret], newList: newOf[v1alpha1.FleetSecretList], table: secretTable(),
+		spec: func(obj runtime.Object) any { return obj.(*s).Spec },
+		selectable: func(obj runtime.Object) map[string]string {
+			return map[string]string{"spec.group": obj.(*s).Spec.Group, "spec.namespace": obj.(*s).Spec.Namespace}
+		},
+		keepStatus: func(obj, old runtime.Object) {
+			obj.(*s).Status = statusOf(old, func(o *s) v1alpha1.BundleStatus { return o.Status })
+		},
+		validate: func(_ string, obj runtime.Object) field.ErrorList { return validateSecret(obj.(*s)) },
+	}
+}
+
+// validateSecret checks a secret, and that it is sealed: whoever writes it plainly by mistake must not have it in the log.
+func validateSecret(s *v1alpha1.FleetSecret) field.ErrorList {
+	errs := v1alpha1.ValidateFleetSecret(s)
+	if err := secrets.Check(s.Spec.Data); err != nil {
+		errs = append(errs, field.Invalid(field.NewPath("spec", "data"), field.OmitValueType{}, err.Error()))
+	}
+	return errs
+}
+
+func secretTable() table {
+	type s = v1alpha1.FleetSecret
+	return table{
+		col("Group", "who can open it", func(s *s) string { return s.Spec.Group }),
+		col("Secret", "the Secret that it becomes in their clusters", func(s *s) string { return s.Target().Namespace + "/" + s.Target().Name }),
+		col("Clusters", "clusters that have it, of those granted", func(s *s) string {
+			return fmt.Sprintf("%d/%d", s.Status.ReadyClusters, s.Status.Clusters)
+		}),
+		col("Ready", "whether every cluster of the group has it as it is", func(s *s) string {
+			return bundleReady(&v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Generation: s.Generation}, Status: s.Status})
+		}),
+		onlyWide(num("Generation", "how many times it was changed", func(s *s) int64 { return s.Generation })),
+	}
+}
