@@ -11,6 +11,7 @@ func TestAFleetOfThreeRegions(t *testing.T) {
 	t.Run("a member does not harm its cluster", func(t *testing.T) { unharmed(t, f) })
 	t.Run("a member needs no rights but those that are told", func(t *testing.T) { leastRights(t, f) })
 	t.Run("the fleet is taken out of a cluster", func(t *testing.T) { takenOut(t, f) })
+	t.Run("a sealed secret is where it may be read", func(t *testing.T) { aSealedSecret(t, f) })
 	t.Run("a large install comes and goes", func(t *testing.T) { aLargeInstall(t, f) })
 	t.Run("two of three regions die", func(t *testing.T) { losingTwoRegions(t, f) })
 	t.Run("a cluster refuses", func(t *testing.T) { refusingOne(t, f) })

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 func deleteVerb() *cli.Command {
@@ -57,9 +59,10 @@ func deleteAction(c *cli.Context) error {
 
 func deleteOne(ctx context.Context, c *cli.Context, f *fleet, k kind, name string) error {
 	begun := time.Now()
-	bundle := k.name == "Bundle" && !c.Bool("dry-run")
+	rolled, isRolled := rolledAs(k, name)
+	bundle := isRolled && !c.Bool("dry-run")
 	if bundle && !c.Bool("yes") && isTerminal(c.App.Reader) {
-		if err := typedName(c, "this deletes all that bundle "+name+" has in its clusters", name); err != nil {
+		if err := typedName(c, "this deletes all that "+k.singular()+" "+name+" has in its clusters", name); err != nil {
 			return err
 		}
 	}
@@ -82,7 +85,7 @@ func deleteOne(ctx context.Context, c *cli.Context, f *fleet, k kind, name strin
 	if !bundle {
 		return nil
 	}
-	err = f.withdrawAsSaid(ctx, name, uidIn(body), c.Bool("yes") || isTerminal(c.App.Reader))
+	err = f.withdrawAsSaid(ctx, rolled, uidIn(body), c.Bool("yes") || isTerminal(c.App.Reader))
 	if held := (*failure)(nil); !c.Bool("wait") && errors.As(err, &held) && held.code == exitDiffers {
 		held.print(c.App) // the bundle is deleted all the same
 		return nil
@@ -90,7 +93,18 @@ func deleteOne(ctx context.Context, c *cli.Context, f *fleet, k kind, name strin
 	if err != nil || !c.Bool("wait") {
 		return err
 	}
-	return f.reach(ctx, c.App.ErrWriter, begun, []goal{{bundle: name}})
+	return f.reach(ctx, c.App.ErrWriter, begun, []goal{{bundle: rolled}})
+}
+
+// rolledAs is the name under which an object is rolled out, if it is.
+func rolledAs(k kind, name string) (bundle string, is bool) {
+	switch k.name {
+	case "Bundle":
+		return name, true
+	case "FleetSecret":
+		return v1alpha1.SecretBundle(name), true
+	}
+	return "", false
 }
 
 // uidIn is of what an answer to a deletion tells.

@@ -32,6 +32,8 @@ func kinds() []kind {
 		{name: "Cluster", plural: "clusters", short: []string{"cl"}, example: func() any { return new(v1alpha1.Cluster) }},
 		{name: "ClusterMetrics", plural: "clustermetrics", short: []string{"clm"}, why: "it is computed, not stored"},
 		{name: "Fleet", plural: "fleets", short: []string{"fl"}, example: func() any { return new(v1alpha1.Fleet) }},
+		{name: "FleetSecret", plural: "fleetsecrets", short: []string{"fs"}, example: func() any { return new(v1alpha1.FleetSecret) }},
+		{name: "RecipientGroup", plural: "recipientgroups", short: []string{"rg"}, example: func() any { return new(v1alpha1.RecipientGroup) }},
 		{name: "Rollout", plural: "rollouts", short: []string{"ro"}, why: "the leader makes it; order it with hanse rollout"},
 		{name: "User", plural: "users", example: func() any { return new(v1alpha1.User) }},
 		{name: "Work", plural: "works", short: []string{"wk"}, why: "it is computed, not stored"},

@@ -1,0 +1,187 @@
+package sim_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/chaos/sim"
+	"github.com/hanse-fleet/hanse/internal/virtual"
+	"github.com/hanse-fleet/hanse/secrets"
+)
+
+const (
+	readersKey = v1alpha1.KeyRecipientGroups + "readers"
+	canary     = "canary-4711"
+)
+
+// readers makes the group of the clusters in the region eu.
+func readers(t *testing.T, m *sim.Member) {
+	t.Helper()
+	writeObject(t, m, readersKey, &v1alpha1.RecipientGroup{
+		TypeMeta: v1alpha1.TypeOf("RecipientGroup"), ObjectMeta: metav1.ObjectMeta{Name: "readers", UID: "u-readers", Generation: 1},
+		Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelRegion: "eu"}}},
+	})
+}
+
+func writeObject(t *testing.T, m *sim.Member, key string, object any) {
+	t.Helper()
+	value, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := sim.Propose(ctx, m.Core, key, value); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// keyOfReaders is what a member knows of the group.
+func keyOfReaders(t *testing.T, m *sim.Member) (g v1alpha1.RecipientGroup) {
+	t.Helper()
+	kv, _ := m.Core.Store().View().Get(readersKey)
+	if len(kv.Value) > 0 {
+		if err := json.Unmarshal(kv.Value, &g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return g
+}
+
+// heldBy says whether just these clusters have the group's key, as a member knows.
+func heldBy(t *testing.T, m *sim.Member, clusters ...string) bool {
+	t.Helper()
+	var holders []string
+	for _, w := range keyOfReaders(t, m).Status.Wraps {
+		holders = append(holders, w.Cluster)
+	}
+	slices.Sort(holders)
+	return slices.Equal(holders, clusters)
+}
+
+// ownKey is the private key in a member's data directory.
+func ownKey(t *testing.T, m *sim.Member) secrets.Identity {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(m.Dir(), "age.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := secrets.ParseIdentity(strings.TrimSpace(string(text[bytes.IndexByte(text, '\n'):])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// opensWithAllItHas is the group's key, if one who has a member's data directory can get at it: all that is in the log, and the member's own key.
+func opensWithAllItHas(t *testing.T, m *sim.Member) (key secrets.Identity, opens bool) {
+	t.Helper()
+	g, own := keyOfReaders(t, m), ownKey(t, m)
+	for _, w := range g.Status.Wraps {
+		of := secrets.Key{Fleet: "sim", Group: "readers", Epoch: w.Epoch}
+		if key, err := secrets.Unwrap(own, of, g.Status.Recipient, w.Wrap); err == nil {
+			return key, true
+		}
+	}
+	return key, false
+}
+
+// lackedByAll checks that a text is in no file of any member, in none of the encodings that it could be there in.
+func lackedByAll(t *testing.T, f *sim.Fleet, what, text string) {
+	t.Helper()
+	for _, m := range f.Members {
+		err := filepath.WalkDir(m.Dir(), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			for _, as := range []string{text, base64.StdEncoding.EncodeToString([]byte(text))} {
+				as = as[:len(as)-4] // whatever stands behind it
+				if bytes.Contains(data, []byte(as)) {
+					t.Errorf("%s of %s has %s", entry.Name(), m.Name, what)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTheKeyOfAGroupIsMadeOnceAndHeldByTheGroupAlone(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		readers(t, f.Members[1])
+		f.Await("fra and ams hold the key", time.Minute, func() bool {
+			return !slices.ContainsFunc(f.Members, func(m *sim.Member) bool { return !heldBy(t, m, "ams", "fra") })
+		})
+		first := keyOfReaders(t, f.Members[1]).Status.Recipient
+
+		s := &v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), ObjectMeta: metav1.ObjectMeta{Name: "db", UID: "u-db", Generation: 1},
+			Spec: v1alpha1.FleetSecretSpec{Group: "readers", Namespace: "shop"}}
+		to, err := secrets.ParseRecipient(first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		target := secrets.Target{Namespace: "shop", Name: "db"}
+		if s.Spec.Data, err = secrets.Seal(to, target, map[string][]byte{"password": []byte(canary)}); err != nil {
+			t.Fatal(err)
+		}
+		writeObject(t, f.Members[2], v1alpha1.KeyFleetSecrets+"db", s)
+		f.Await("the secret is granted to the group alone", 5*time.Minute, func() bool {
+			v := f.Members[2].Core.Store().View()
+			_, inSin := v.Get(v1alpha1.GrantKey("sin", "secret.db"))
+			if inSin {
+				t.Fatal("it is granted outside of the group")
+			}
+			ams, there := v.Get(v1alpha1.GrantKey("ams", "secret.db"))
+			return there && strings.Contains(string(ams.Value), "secret.db-u-db-1")
+		})
+
+		for _, m := range f.Members {
+			key, opens := opensWithAllItHas(t, m)
+			if want := m.Name == "fra" || m.Name == "ams"; opens != want {
+				t.Errorf("%s opens the group's key: %v", m.Name, opens)
+			}
+			if !opens {
+				if _, err := secrets.Open(ownKey(t, m), target, s.Spec.Data); err == nil {
+					t.Errorf("%s opens the secret with its own key", m.Name)
+				}
+				continue
+			}
+			data, err := secrets.Open(key, target, s.Spec.Data)
+			if err != nil || string(data["password"]) != canary {
+				t.Errorf("%s opens it as %d values: %v", m.Name, len(data), err)
+			}
+			lackedByAll(t, f, "the group's key", key.Reveal())
+		}
+		lackedByAll(t, f, "the secret", canary)
+
+		// Who joins the group gets the key from who holds it, and with the first holder dead, from the next one.
+		f.Members[3].Kill() // ams
+		cdg := f.Join("cdg", "eu")
+		f.Await("cdg holds the key, too", 2*time.Minute, func() bool { return heldBy(t, f.Members[1], "ams", "cdg", "fra") })
+		if now := keyOfReaders(t, f.Members[1]).Status; now.Recipient != first || now.Epoch != 1 {
+			t.Errorf("the key is another one now, of epoch %d", now.Epoch)
+		}
+		f.Await("cdg has read that", time.Minute, func() bool { return heldBy(t, cdg, "ams", "cdg", "fra") })
+		if _, opens := opensWithAllItHas(t, cdg); !opens {
+			t.Error("cdg does not open it")
+		}
+	})
+}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/secrets"
+)
+
+func sealVerb() *cli.Command {
+	return &cli.Command{
+		Name:  "seal",
+		Usage: "encrypt a Secret for a group of clusters, as a manifest that may lie in Git",
+		UsageText: `hanse seal --group G --name db --namespace shop --from-file password=FILE
+hanse seal --group G --name db --namespace shop --from-stdin password < FILE
+kubectl get secret db -n shop -o yaml | hanse seal --group G -f -
+hanse seal --group G --recipient age1pq1… …                without asking the fleet
+
+Then: hanse apply -f FILE, or kubectl apply --server-side -f FILE.`,
+		Flags: append(connectionFlags(defaultTimeout), outputFlag(formatYAML, formatJSON),
+			&cli.StringFlag{Name: "group", Usage: "the recipient GROUP that can open it"},
+			&cli.StringFlag{Name: "recipient", Usage: "the group's RECIPIENT, or a file that has it; without it the fleet is asked"},
+			&cli.StringFlag{Name: "name", Usage: "NAME of the secret in the fleet"},
+			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "NAMESPACE of the Secret in the clusters"},
+			&cli.StringFlag{Name: "secret-name", DefaultText: "NAME", Usage: "name of the SECRET in the clusters"},
+			&cli.StringFlag{Name: "type", DefaultText: "Opaque", Usage: "TYPE of the Secret"},
+			&cli.BoolFlag{Name: "immutable", Usage: "nobody may change the Secret in the clusters"},
+			&cli.StringSliceFlag{Name: "from-file", Usage: "a FILE, or KEY=FILE, with one value; repeatable"},
+			&cli.StringFlag{Name: "from-stdin", Usage: "the KEY whose value is stdin, to its last byte"},
+			&cli.StringFlag{Name: "filename", Aliases: []string{"f"}, Usage: "FILE with a manifest of the Secret; - is stdin"},
+		),
+		Action: sealAction,
+	}
+}
+
+func sealAction(c *cli.Context) error {
+	s, err := sealWanted(c)
+	if err != nil {
+		return during("seal", err)
+	}
+	defer secrets.Clear(s.data)
+	doing := "seal " + s.name
+	format, err := outputFormat(c, formatYAML, formatJSON)
+	if err != nil {
+		return during(doing, err)
+	}
+	to, err := s.recipientWanted(c)
+	if err != nil {
+		return during(doing, err)
+	}
+	manifest, err := s.sealed(to)
+	if err != nil {
+		return during(doing, usage(err.Error()))
+	}
+	if format == formatJSON {
+		return during(doing, printJSON(c.App.Writer, manifest))
+	}
+	return during(doing, printYAML(c.App.Writer, manifest))
+}
+
+// sealing is what is to be sealed.
+type sealing struct {
+	name, group string
+	spec        v1alpha1.FleetSecretSpec
+	data        map[string][]byte
+}
+
+// sealWanted checks all that can be checked before anybody is asked.
+func sealWanted(c *cli.Context) (s sealing, err error) {
+	if err := noNames(c); err != nil {
+		return s, err
+	}
+	if s, err = sealedFrom(c); err != nil {
+		return s, err
+	}
+	s.name, s.group = cmp.Or(c.String("name"), s.name), c.String("group")
+	s.spec.Group, s.spec.Namespace, s.spec.SecretName = s.group, cmp.Or(c.String("namespace"), s.spec.Namespace), c.String("secret-name")
+	s.spec.Type, s.spec.Immutable = cmp.Or(c.String("type"), s.spec.Type), s.spec.Immutable || c.Bool("immutable")
+	example := hint{"for example", "seal --group db-readers --name db --namespace shop --from-file password=FILE"}
+	for _, need := range []struct{ flag, value string }{{"group", s.group}, {"name", s.name}, {"namespace", s.spec.Namespace}} {
+		if need.value == "" {
+			return s, usagef("--%s is missing", need.flag)
+		}
+	}
+	if len(s.data) == 0 {
+		return s, usage("what is to be sealed? --from-file, --from-stdin or -f", example)
+	}
+	return s, nil
+}
+
+// sealedFrom reads the values, from where the flags say.
+func sealedFrom(c *cli.Context) (s sealing, err error) {
+	files, key, manifest := c.StringSlice("from-file"), c.String("from-stdin"), c.String("filename")
+	switch {
+	case manifest != "" && (key != "" || len(files) > 0):
+		return s, usage("-f has all values; leave --from-file and --from-stdin out")
+	case manifest != "":
+		return sealedManifest(manifest, c.App.Reader)
+	}
+	s.data = map[string][]byte{}
+	for _, said := range files {
+		name, file, has := strings.Cut(said, "=")
+		if !has {
+			name, file = filepath.Base(said), said
+		}
+		value, err := os.ReadFile(file)
+		if err != nil {
+			return s, usagef("--from-file %s: %s", said, innermost(err))
+		}
+		if _, twice := s.data[name]; twice {
+			return s, usagef("--from-file: key %s is there twice", name)
+		}
+		s.data[name] = value
+	}
+	if key == "" {
+		return s, nil
+	}
+	if _, twice := s.data[key]; twice {
+		return s, usagef("--from-stdin: key %s has a file already", key)
+	}
+	value, err := io.ReadAll(io.LimitReader(c.App.Reader, secrets.MaxData+1))
+	if err != nil {
+		return s, usagef("stdin: %s", innermost(err))
+	}
+	if len(value) == 0 {
+		return s, usage("stdin is empty; a value is not left out by mistake")
+	}
+	if bytes.HasSuffix(value, []byte("\n")) {
+		fmt.Fprintf(c.App.ErrWriter, "note: the value of %s ends with a line break, which is sealed with it; printf writes none\n", key)
+	}
+	s.data[key] = value
+	return s, nil
+}
+
+// sealedManifest reads a Secret as kubectl prints it.
+func sealedManifest(name string, stdin io.Reader) (s sealing, err error) {
+	all, err := readDocuments([]string{name}, false, stdin)
+	if err != nil {
+		return s, err
+	}
+	if len(all) != 1 || all[0].object["kind"] != "Secret" || all[0].object["apiVersion"] != "v1" {
+		return s, usagef("%s: not one Secret", name)
+	}
+	var secret struct {
+		Metadata   metav1.ObjectMeta `json:"metadata"`
+		Type       string            `json:"type"`
+		Immutable  bool              `json:"immutable"`
+		Data       map[string][]byte `json:"data"`
+		StringData map[string]string `json:"stringData"`
+	}
+	text, err := json.Marshal(all[0].object)
+	if err == nil {
+		err = json.Unmarshal(text, &secret)
+	}
+	defer clear(text)
+	if err != nil {
+		return s, usagef("%s: the Secret cannot be read: a field is not of its type, or a value is not base64", name)
+	}
+	s.name, s.spec.Namespace, s.spec.Type, s.spec.Immutable, s.data = secret.Metadata.Name, secret.Metadata.Namespace, secret.Type, secret.Immutable, secret.Data
+	if s.data == nil {
+		s.data = map[string][]byte{}
+	}
+	for key, text := range secret.StringData {
+		s.data[key] = []byte(text)
+	}
+	return s, nil
+}
+
+// recipientWanted is the group's recipient: as the flag has it, or as the fleet says.
+func (s sealing) recipientWanted(c *cli.Context) (secrets.Recipient, error) {
+	said := c.String("recipient")
+	if said == "" {
+		return s.askedRecipient(c)
+	}
+	if !strings.HasPrefix(said, "age1") && !strings.HasPrefix(said, "AGE-") {
+		text, err := os.ReadFile(said)
+		if err != nil {
+			return secrets.Recipient{}, usagef("--recipient %s: no recipient (age1pq1…), and no file that can be read: %s", shortened(said), innermost(err))
+		}
+		said = strings.TrimSpace(string(text))
+	}
+	to, err := secrets.ParseRecipient(said)
+	if err != nil {
+		return to, usage("--recipient: "+err.Error(), hint{"see that of the group", "get recipientgroup " + s.group + " -o yaml"})
+	}
+	return to, nil
+}
+
+func shortened(s string) string {
+	if len(s) > 20 {
+		return s[:20] + "…"
+	}
+	return s
+}
+
+func (s sealing) askedRecipient(c *cli.Context) (to secrets.Recipient, err error) {
+	f, err := connect(c, c.App.ErrWriter)
+	if err != nil {
+		return to, err
+	}
+	ctx, cancel := withTimeout(c)
+	defer cancel()
+	g, err := f.recipientGroup(ctx, s.group)
+	if err != nil {
+		return to, err
+	}
+	if to, err = secrets.ParseRecipient(g.Status.Recipient); err != nil {
+		return to, fmt.Errorf("the recipient of group %s: %w", s.group, err)
+	}
+	return to, nil
+}
+
+func (f *fleet) recipientGroup(ctx context.Context, name string) (g v1alpha1.RecipientGroup, err error) {
+	if _, err := f.read(ctx, request{path: mustKind("RecipientGroup").path(name)}, &g); err != nil {
+		return g, err
+	}
+	if g.Status.Recipient == "" {
+		why := fmt.Sprintf("group %s has no key yet: one of the clusters that its selector picks makes it, and none that does is there", name)
+		return g, &failure{code: exitError, why: why, hints: []hint{{"see what the selector says", "get recipientgroup " + name + " -o yaml"}, {"see the clusters' labels", "get clusters -o yaml"}}}
+	}
+	return g, nil
+}
+
+// sealed is the manifest.
+func (s sealing) sealed(to secrets.Recipient) ([]byte, error) {
+	o := v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), ObjectMeta: metav1.ObjectMeta{Name: s.name}, Spec: s.spec}
+	target := o.Target()
+	var err error
+	if o.Spec.Data, err = secrets.Seal(to, secrets.Target{Namespace: target.Namespace, Name: target.Name}, s.data); err != nil {
+		return nil, err
+	}
+	if errs := v1alpha1.ValidateFleetSecret(&o); len(errs) > 0 {
+		return nil, errs.ToAggregate()
+	}
+	text, err := json.Marshal(struct {
+		metav1.TypeMeta `json:",inline"`
+		Metadata        map[string]string        `json:"metadata"`
+		Spec            v1alpha1.FleetSecretSpec `json:"spec"`
+	}{o.TypeMeta, map[string]string{"name": o.Name}, o.Spec})
+	if err != nil {
+		return nil, fmt.Errorf("write manifest: %w", err)
+	}
+	return text, nil
+}
