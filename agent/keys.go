@@ -93,14 +93,14 @@ func (c *Core) groupKeys(ctx context.Context, v *store.View) (waits bool, err er
 	for _, g := range groups {
 		duty, err := plan.Keys(g.value, values(clusters), c.self.Cluster, there)
 		if err != nil {
-			return waits, fmt.Errorf("%s: %w", g.key, err)
+			return waits, fmt.Errorf("%s: %w", law.Thing(g.key), err)
 		}
 		waits = waits || duty.Waits
 		if len(duty.Wrap) == 0 {
 			continue
 		}
 		if err := c.wrapKey(ctx, v, g, duty); err != nil {
-			return waits, fmt.Errorf("%s: %w", g.key, err)
+			return waits, fmt.Errorf("%s: %w", law.Thing(g.key), err)
 		}
 	}
 	return waits, nil
