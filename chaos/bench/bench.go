@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hanse-fleet/hanse/chaos/testbed"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -20,6 +21,8 @@ type Options struct {
 	// Program is this program, which becomes a member of ours with the verb "member"; Etcd is the peer's. Hanse and APIServer
 	// are what the rows of the API start.
 	Program, Etcd, Hanse, APIServer string
+	// Binaries are what the rows with real clusters start.
+	Binaries testbed.Binaries
 	// Dir is where the data lies while the run lasts: on the disk to be measured.
 	Dir string
 	// Rounds of ours and the peer in turn; each takes Measured.
@@ -59,6 +62,10 @@ var groups = []group{
 	{"idle", "what rest costs", (*bed).idle},
 	{"scale", "fleets of many members", (*bed).scale},
 	{"objects", "the fleet's API beside a kube-apiserver", (*bed).objects},
+	{"apply", "hanse apply, until it is live in three real clusters", (*bed).applies},
+	{"bulk", "a thousand objects into one real cluster, beside kubectl", (*bed).bulk},
+	{"drift", "what somebody changes by hand, put right", (*bed).drift},
+	{"steady", "a thousand objects in one real cluster at rest", (*bed).steady},
 }
 
 // Groups are the names that Options.Only takes.

@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,8 @@ type Options struct {
 	Site Site
 	// Tethered clusters end with this process, however it ends. Others go on until they are killed.
 	Tethered bool
+	// AuditPolicy is what the kube-apiserver writes down of requests; "": who looked into pods.
+	AuditPolicy string
 
 	lock *os.File // the testbed's
 }
@@ -82,7 +85,7 @@ func openCluster(dir string, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("open cluster %s: %w", o.Site.Name, err)
 	}
 	err = errors.Join(
-		writeFile(c.path(fileAuditPolicy), []byte(auditPolicy)),
+		writeFile(c.path(fileAuditPolicy), []byte(cmp.Or(o.AuditPolicy, auditPolicy))),
 		writeKubeconfig(c.Kubeconfig(), c.path("pki"), c.site.Name, c.Server(), fileAdmin, fileAdminKey),
 		writeKubeconfig(c.path(fileControllersKubeconfig), c.path("pki"), c.site.Name, c.Server(), fileControllers, fileControllersKey),
 	)

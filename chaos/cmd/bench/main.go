@@ -69,7 +69,7 @@ func measure(c *cli.Context, out, talk io.Writer) error {
 	defer os.RemoveAll(dir)
 	o := bench.Options{
 		Program: program, Hanse: filepath.Join(filepath.Dir(program), "hanse"),
-		Etcd: binaries.Path(testbed.Etcd), APIServer: binaries.Path(testbed.APIServer), Dir: dir, Rounds: c.Int("rounds"), Measured: c.Duration("measured"),
+		Etcd: binaries.Path(testbed.Etcd), APIServer: binaries.Path(testbed.APIServer), Binaries: binaries, Dir: dir, Rounds: c.Int("rounds"), Measured: c.Duration("measured"),
 		Kills: c.Int("kills"), Moves: c.Int("moves"), RoundTrip: c.Duration("rtt"), EtcdElection: c.Duration("etcd-election"),
 		Profile: c.String("profile"), Only: c.StringSlice("only"),
 	}
