@@ -31,7 +31,7 @@ type Object struct {
 // Objects compares two sets of objects, each of which holds an object once. What changes comes first, then what is added, then what
 // is deleted, each in the order in which it is applied.
 func Objects(before, after []unstructured.Unstructured) (all []Object) {
-	had := byIdentity(before)
+	had := ByIdentity(before)
 	for _, o := range inOrder(after) {
 		old, there := had[plan.Identify(plan.Ref(o))]
 		if !there {
@@ -55,14 +55,15 @@ func fated(objects []unstructured.Unstructured, fate Fate) (all []Object) {
 
 // Without are the objects that are not among others, in the order in which they are applied.
 func Without(objects, others []unstructured.Unstructured) []unstructured.Unstructured {
-	there := byIdentity(others)
+	there := ByIdentity(others)
 	return slices.DeleteFunc(inOrder(objects), func(o unstructured.Unstructured) bool {
 		_, is := there[plan.Identify(plan.Ref(o))]
 		return is
 	})
 }
 
-func byIdentity(objects []unstructured.Unstructured) map[plan.Identity]unstructured.Unstructured {
+// ByIdentity are objects by what they are called in a cluster.
+func ByIdentity(objects []unstructured.Unstructured) map[plan.Identity]unstructured.Unstructured {
 	by := map[plan.Identity]unstructured.Unstructured{}
 	for _, o := range objects {
 		by[plan.Identify(plan.Ref(o))] = o

@@ -122,6 +122,19 @@ func (f *field) drifts(t *testing.T, admin viaHTTPS) {
 	said := ended(t, 3, admin.tell(t, "drift", "reported"), nil)
 	mentions(t, said.Out, "reported: not as granted in 1 cluster; drift: Report", "iad\n  ~ configmap default/reported\n", "data.greeting   hi → welcome")
 	ended(t, 0, admin.tell(t, "drift", "reported", "--cluster", "fra"), nil)
+	said = ended(t, 0, admin.tell(t, "drift", "reported", "--ignore", "--dry-run"), nil)
+	mentions(t, said.Out, "ignore:", "- /data/greeting", "name: reported")
+	said = ended(t, 0, admin.tell(t, "drift", "reported", "configmap/reported", "--accept"), nil)
+	mentions(t, said.Out, "overrides:", "- iad\n", "greeting: hi")
+	mentions(t, said.Talk, "bundle reported says so at revision")
+	until(t, 30*time.Second, func(context.Context) error {
+		if said := admin.tell(t, "drift", "reported"); said.Code != 0 {
+			return errors.New(said.String())
+		}
+		return nil
+	})
+	mentions(t, ended(t, 0, admin.kubectl(t, "iad", "get", "configmap", "reported", "-o", "jsonpath={.data.greeting}"), nil).Out, "hi")
+	mentions(t, ended(t, 0, admin.tell(t, "drift", "reported", "--accept"), nil).Talk, "nothing differs that could be taken over")
 	f.must(t, "iad", nil, "delete", "bundle", "reported", "--yes", "--wait")
 }
 

@@ -22,28 +22,29 @@ func driftVerb() *cli.Command {
 		Usage: "say what in the clusters is not as it was granted, field by field; exits 3 when that is anything",
 		UsageText: `hanse drift                            of all bundles, in all clusters
 hanse drift shop --cluster iad
+hanse drift shop --accept                        take over what somebody changed, as overrides of these clusters
+hanse drift shop deployment/web --ignore         leave the fields that differ there to others, in all clusters
 
 Every cluster is asked, as you, what applying would change back: a dry run there. What was put right by itself since the
 member started stands below. A bundle with drift: Report is left as it is; drift: Correct puts it right.`,
 		Flags: append(connectionFlags(defaultTimeout),
-			&cli.StringSliceFlag{Name: "cluster", Usage: "in the cluster NAME only; may be repeated"}),
+			&cli.StringSliceFlag{Name: "cluster", Usage: "in the cluster NAME only; may be repeated"},
+			&cli.BoolFlag{Name: "accept", Usage: "let the bundle say what is there, by overrides"},
+			&cli.BoolFlag{Name: "ignore", Usage: "let the bundle leave these fields to others"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "with --accept or --ignore: show what would be written, and write nothing"}),
 		Action: driftAction,
 	}
 }
 
 func driftAction(c *cli.Context) error {
 	doing := strings.TrimRight("drift "+c.Args().First(), " ")
-	if c.NArg() > 1 {
-		return during(doing, usage("one bundle at a time, or all"))
-	}
-	f, err := connect(c, nil)
-	if err != nil {
+	if err := driftUsage(c); err != nil {
 		return during(doing, err)
 	}
 	ctx, cancel := withTimeout(c)
 	defer cancel()
-	d := drifting{differ: differ{c: c, applier: applier{c: c, fleet: f}}, unknown: map[string]bool{}, asked: map[string]bool{}}
-	if d.reach, err = reachClusters(ctx, c); err != nil {
+	d, err := newDrifting(ctx, c)
+	if err != nil {
 		return during(doing, err)
 	}
 	bundles, err := d.bundles(ctx, c.Args().First())
@@ -54,9 +55,12 @@ func driftAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
-	works, err := f.works(ctx)
+	works, err := d.fleet.works(ctx)
 	if err != nil {
 		return during(doing, err)
+	}
+	if c.Bool("accept") || c.Bool("ignore") {
+		return during(doing, d.settle(ctx, bundles[0], works[bundles[0].Name], named))
 	}
 	for _, b := range bundles {
 		if err := d.look(ctx, b, works[b.Name], named); err != nil {
@@ -81,6 +85,31 @@ type drift struct {
 	clusters []prospect
 }
 
+func driftUsage(c *cli.Context) error {
+	settles := c.Bool("accept") || c.Bool("ignore")
+	switch {
+	case c.Bool("accept") && c.Bool("ignore"):
+		return usage("--accept or --ignore, not both")
+	case settles && c.NArg() == 0:
+		return usage("of which bundle?", hint{"see what differs", "drift"})
+	case !settles && c.NArg() > 1:
+		return usage("one bundle at a time, or all")
+	case !settles && c.Bool("dry-run"):
+		return usage("--dry-run goes with --accept or --ignore: without them nothing is written")
+	}
+	return nil
+}
+
+func newDrifting(ctx context.Context, c *cli.Context) (*drifting, error) {
+	f, err := connect(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	d := &drifting{differ: differ{c: c, applier: applier{c: c, fleet: f}}, unknown: map[string]bool{}, asked: map[string]bool{}}
+	d.reach, err = reachClusters(ctx, c)
+	return d, err
+}
+
 func (d *drifting) bundles(ctx context.Context, name string) ([]v1alpha1.Bundle, error) {
 	if name != "" {
 		var one v1alpha1.Bundle
@@ -94,8 +123,16 @@ func (d *drifting) bundles(ctx context.Context, name string) ([]v1alpha1.Bundle,
 
 // look compares what clusters have of a bundle with what they were granted of it.
 func (d *drifting) look(ctx context.Context, b v1alpha1.Bundle, works map[string]v1alpha1.Work, named []string) error {
+	steps, err := d.granted(ctx, b, works, named)
+	if err == nil {
+		d.note(b, d.lookAll(ctx, steps, "not known"))
+	}
+	return err
+}
+
+// granted is what clusters were granted of a bundle.
+func (d *drifting) granted(ctx context.Context, b v1alpha1.Bundle, works map[string]v1alpha1.Work, named []string) (steps []step, err error) {
 	contents := contents{fleet: d.fleet, had: map[string]v1alpha1.BundleContent{}}
-	var steps []step
 	for _, cluster := range slices.Sorted(maps.Keys(works)) {
 		work := works[cluster]
 		if !slices.Contains(named, cluster) || work.Spec.Granted == "" {
@@ -106,14 +143,13 @@ func (d *drifting) look(ctx context.Context, b v1alpha1.Bundle, works map[string
 		}
 		content, err := contents.get(ctx, work.Spec.Granted)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		s := step{bundle: b.Name, cluster: cluster, adopts: v1alpha1.AdoptAlways}
 		s.after, s.err = render.Render(content, work.Spec.Frozen)
 		steps = append(steps, s)
 	}
-	d.note(b, d.lookAll(ctx, steps, "not known"))
-	return nil
+	return steps, nil
 }
 
 func (d *drifting) note(b v1alpha1.Bundle, all []prospect) {

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/compare"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// taken is an object of a bundle that a cluster has otherwise than it was granted.
+type taken struct {
+	ref v1alpha1.ObjectRef
+	// patch makes of what was granted what is there; paths are the fields of the manifest in which they differ.
+	patch string
+	paths []string
+}
+
+// settle lets a bundle agree with what its clusters have: by overrides that say the same, or by leaving the fields to others.
+func (d *drifting) settle(ctx context.Context, b v1alpha1.Bundle, works map[string]v1alpha1.Work, named []string) error {
+	steps, err := d.granted(ctx, b, works, named)
+	if err != nil {
+		return err
+	}
+	found, err := d.takeAll(ctx, steps)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		d.say("nothing differs that could be taken over; nothing was written")
+		return nil
+	}
+	field, all := "overrides", any(append(slices.Clone(b.Spec.Overrides), overridesOf(found)...))
+	added := any(overridesOf(found))
+	if d.c.Bool("ignore") {
+		field, all, added = "ignore", append(slices.Clone(b.Spec.Ignore), ignoring(found)...), ignoring(found)
+	}
+	shown, err := yaml.Marshal(map[string]any{field: added})
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(d.c.App.Writer, escapedLines(string(shown)))
+	if d.c.Bool("dry-run") {
+		return nil
+	}
+	return d.writeSpec(ctx, b, field, all)
+}
+
+// writeSpec writes one field of the bundle as it was looked at. The leader writes its status meanwhile, which is no reason to give up;
+// what people write is.
+func (d *drifting) writeSpec(ctx context.Context, b v1alpha1.Bundle, field string, value any) error {
+	patch, err := json.Marshal([]map[string]any{
+		{"op": "test", "path": "/metadata/generation", "value": b.Generation},
+		{"op": "add", "path": "/spec/" + field, "value": value},
+	})
+	if err != nil {
+		return err
+	}
+	body, err := d.fleet.write(ctx, request{verb: "PATCH", path: mustKind("Bundle").path(b.Name), body: patch, bodyType: "application/json-patch+json"})
+	if err != nil {
+		return err
+	}
+	d.say(fmt.Sprintf("bundle %s says so%s; if its file lies elsewhere, write it there too, or the next apply takes it back", b.Name, atRevision(body)))
+	return nil
+}
+
+// takeAll asks the clusters what they have. What cannot be taken over is said.
+func (d *drifting) takeAll(ctx context.Context, steps []step) (map[string][]taken, error) {
+	var mu sync.Mutex
+	found := map[string][]taken{}
+	wanted, err := wantedObjects(d.c.Args().Tail())
+	if err != nil {
+		return nil, err
+	}
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for _, s := range steps {
+		group.Go(func() error {
+			all, notes := d.take(ctx, s, wanted)
+			mu.Lock()
+			defer mu.Unlock()
+			for _, note := range notes {
+				d.say(s.cluster + ": " + note)
+			}
+			if len(all) > 0 {
+				found[s.cluster] = all
+			}
+			return nil
+		})
+	}
+	return found, group.Wait()
+}
+
+// take finds what one cluster has otherwise.
+func (d *drifting) take(ctx context.Context, s step, wanted func(v1alpha1.ObjectRef) bool) (all []taken, notes []string) {
+	if s.err != nil {
+		return nil, []string{s.err.Error()}
+	}
+	live, after, _, err := d.reach.foresee(ctx, s)
+	if err != nil {
+		return nil, []string{"not known: " + innermost(err)}
+	}
+	is, would := compare.ByIdentity(live), compare.ByIdentity(after)
+	for _, o := range s.after {
+		ref := plan.Ref(o)
+		there, would := is[plan.Identify(ref)], would[plan.Identify(ref)]
+		if would.Object == nil || !wanted(ref) {
+			continue
+		}
+		t, note := takeOne(ref, o, there, would)
+		switch {
+		case note != "":
+			notes = append(notes, plan.Name(ref)+": "+note)
+		case len(t.paths) > 0:
+			all = append(all, t)
+		}
+	}
+	return all, notes
+}
+
+// takeOne finds how an object differs. The note says why that cannot be taken over.
+func takeOne(ref v1alpha1.ObjectRef, manifest, live, after unstructured.Unstructured) (t taken, note string) {
+	if live.Object == nil {
+		return t, "it is not there; if it is to stay away, take it out of the bundle"
+	}
+	said, paths := compare.Taken(manifest, live, after)
+	if len(paths) == 0 {
+		return t, ""
+	}
+	if ref.Kind == "Secret" {
+		return t, "values of a Secret are not copied into the fleet's log"
+	}
+	before, err := manifest.MarshalJSON()
+	if err != nil {
+		return t, err.Error()
+	}
+	now, err := said.MarshalJSON()
+	if err != nil {
+		return t, err.Error()
+	}
+	patch, err := jsonpatch.CreateMergePatch(before, now)
+	if err != nil {
+		return t, err.Error()
+	}
+	if strings.Contains(string(patch), "${") && strings.Contains(string(patch), "cluster.") {
+		return t, "what is there would be read as an expression; write the override by hand"
+	}
+	return taken{ref: ref, patch: string(patch), paths: paths}, ""
+}
+
+// wantedObjects are those that a person named, as KIND/NAME or KIND/NAMESPACE/NAME; without names, all.
+func wantedObjects(names []string) (func(v1alpha1.ObjectRef) bool, error) {
+	for _, name := range names {
+		if n := strings.Count(name, "/"); n < 1 || n > 2 {
+			return nil, usagef("%s: name objects as KIND/NAME, or KIND/NAMESPACE/NAME", name)
+		}
+	}
+	return func(ref v1alpha1.ObjectRef) bool {
+		is := func(name string) bool {
+			return strings.EqualFold(name, ref.Kind+"/"+ref.Name) || strings.EqualFold(name, ref.Kind+"/"+ref.Namespace+"/"+ref.Name)
+		}
+		return len(names) == 0 || slices.ContainsFunc(names, is)
+	}, nil
+}
+
+// overridesOf are overrides that say what was found; clusters that have the same share one.
+func overridesOf(found map[string][]taken) (all []v1alpha1.Override) {
+	at := map[string]int{}
+	for _, cluster := range slices.Sorted(maps.Keys(found)) {
+		var patches []v1alpha1.Patch
+		key := ""
+		for _, t := range found[cluster] {
+			patches = append(patches, v1alpha1.Patch{Target: targetOf(t.ref), Merge: &runtime.RawExtension{Raw: []byte(t.patch)}})
+			key += fmt.Sprint(t.ref, t.patch)
+		}
+		i, known := at[key]
+		if !known {
+			i = len(all)
+			at[key], all = i, append(all, v1alpha1.Override{Patches: patches})
+		}
+		all[i].Clusters = append(all[i].Clusters, cluster)
+	}
+	return all
+}
+
+// ignoring are rules for the fields that were found, an object each.
+func ignoring(found map[string][]taken) (all []v1alpha1.IgnoredFields) {
+	at := map[v1alpha1.ObjectRef]int{}
+	for _, cluster := range slices.Sorted(maps.Keys(found)) {
+		for _, t := range found[cluster] {
+			i, known := at[t.ref]
+			if !known {
+				i = len(all)
+				at[t.ref], all = i, append(all, v1alpha1.IgnoredFields{Target: targetOf(t.ref)})
+			}
+			for _, path := range t.paths {
+				if !slices.Contains(all[i].Paths, path) {
+					all[i].Paths = append(all[i].Paths, path)
+				}
+			}
+		}
+	}
+	return all
+}
+
+func targetOf(ref v1alpha1.ObjectRef) v1alpha1.Target {
+	return v1alpha1.Target{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
+}
