@@ -26,15 +26,19 @@ func clusterTable() table {
 		onlyWide(col("Zone", "zone in the region", func(c *c) string { return c.Spec.Zone })),
 		onlyWide(col("Voting", "whether the member may vote", func(c *c) string { return string(c.Spec.Voting) })),
 		onlyWide(col("Rights", "what the member may write", func(c *c) string { return string(c.Spec.Rights) })),
-		onlyWide(col("Takes", "what is given to the cluster: everything when empty", func(c *c) string { return takes(c.Spec) })),
+		onlyWide(col("Takes", "what is given to the cluster: everything when empty", func(c *c) string { return takes(c) })),
 		onlyWide(col("Endpoints", "where other members reach it", func(c *c) string { return strings.Join(c.Status.Endpoints, ",") })),
 		onlyWide(col("Incarnation", "id of the member's data directory", func(c *c) string { return c.Status.Incarnation })),
 	}
 }
 
 // takes is what keeps bundles out of a cluster, in a word.
-func takes(s v1alpha1.ClusterSpec) string {
+func takes(c *v1alpha1.Cluster) string {
 	var words []string
+	s := c.Spec
+	if u := c.Status.Unreachable; u != nil {
+		words = append(words, "Unreachable: "+string(u.Phase))
+	}
 	if s.Availability != v1alpha1.AvailabilityActive && s.Availability != "" {
 		words = append(words, string(s.Availability))
 	}

@@ -146,9 +146,9 @@ func (d door) lets(c *v1alpha1.Cluster, m v1alpha1.ClusterMetricsStatus, has boo
 	}
 	switch a := c.Spec.Availability; {
 	case a == v1alpha1.AvailabilityDrained:
-		return "it is drained", false
+		return "it is drained" + c.WhyAvailable(), false
 	case a == v1alpha1.AvailabilityCordoned && !has:
-		return "it is cordoned: nothing new comes to it", false
+		return "it is cordoned: nothing new comes to it" + c.WhyAvailable(), false
 	}
 	for _, t := range c.Spec.Taints {
 		if has && t.Effect != v1alpha1.TaintNoExecute || d.tolerates(t) {

@@ -1,6 +1,10 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // LabelCost is a number that admins give a cluster: of two that would do, a placement takes the cheaper one.
 const LabelCost = "fleet.hanse.dev/cost"
@@ -124,6 +128,18 @@ type SpreadConstraint struct {
 	// whenUnsatisfiable says what happens to a cluster that would break the spread: DoNotPlace, or ScheduleAnyway: DoNotPlace.
 	// +optional
 	WhenUnsatisfiable Unsatisfiable `json:"whenUnsatisfiable,omitempty"`
+}
+
+// AnnotationAvailability on a Cluster is why it takes on less than others, for people.
+const AnnotationAvailability = "fleet.hanse.dev/availability-reason"
+
+// WhyAvailable is what people said of why a cluster takes on what it does, in brackets; empty when they said nothing.
+func (c *Cluster) WhyAvailable() string {
+	reason := c.Annotations[AnnotationAvailability]
+	if reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], ""); reason != "" && Showable(reason) {
+		return " (" + reason + ")"
+	}
+	return ""
 }
 
 // Availability says what a cluster takes on and keeps.

@@ -109,7 +109,7 @@ func completeName(c *cli.Context, verb string, names []string) []string {
 	switch verb {
 	case "completion":
 		return []string{"bash", "fish", "zsh"}
-	case "remove", "lead", "resume":
+	case "remove", "lead", "resume", "cordon", "uncordon", "drain":
 		return namesOf(c, mustKind("Cluster"))
 	case "explain", "render":
 		return namesOf(c, mustKind("Bundle"))

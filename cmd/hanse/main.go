@@ -67,7 +67,7 @@ func newApp(name string, in io.Reader, out, talk io.Writer) *cli.App {
 		Commands: verbs(
 			initVerb(), tokenVerb(), joinVerb(), agentVerb(), userVerb(),
 			applyVerb(), diffVerb(), driftVerb(), getVerb(), labelVerb(), deleteVerb(), statusVerb(), leadVerb(), removeVerb(), logsVerb(), kubectlVerb(),
-			rolloutVerb(), freezeVerb(), unfreezeVerb(), suspendVerb(), unsuspendVerb(),
+			rolloutVerb(), freezeVerb(), unfreezeVerb(), suspendVerb(), unsuspendVerb(), cordonVerb(), uncordonVerb(), drainVerb(),
 			historyVerb(), rollbackVerb(), explainVerb(), renderVerb(), sealVerb(),
 			backupVerb(), restoreVerb(), recoverVerb(), resumeVerb(),
 			kubeconfigVerb(), credentialVerb(), versionVerb(), completionVerb(), completeVerb(), helpVerb(),

@@ -189,7 +189,8 @@ func (m *member) serveObject(w http.ResponseWriter, r *http.Request, name string
 	case r.Method == "PATCH" && plural == "rollouts":
 		m.order(w, r, old)
 	case r.Method == "PATCH" && r.Header.Get("Content-Type") == typeMerge && old != nil:
-		if m.relabel(w, r, old) {
+		body, _ := io.ReadAll(r.Body)
+		if m.relabel(w, r, body, old) || m.avail(w, body, old) {
 			return
 		}
 		m.revision++
@@ -219,14 +220,13 @@ func (m *member) serveObject(w http.ResponseWriter, r *http.Request, name string
 }
 
 // relabel merges labels; false when the patch has none.
-func (m *member) relabel(w http.ResponseWriter, r *http.Request, old map[string]any) bool {
+func (m *member) relabel(w http.ResponseWriter, r *http.Request, body []byte, old map[string]any) bool {
 	var patch metav1.PartialObjectMetadata
 	var said struct {
 		Metadata struct {
 			Labels map[string]*string `json:"labels"`
 		} `json:"metadata"`
 	}
-	body, _ := io.ReadAll(r.Body)
 	if json.Unmarshal(body, &patch) != nil || json.Unmarshal(body, &said) != nil || said.Metadata.Labels == nil {
 		return false
 	}
@@ -256,6 +256,29 @@ func (m *member) relabel(w http.ResponseWriter, r *http.Request, old map[string]
 		m.objects["clusters/"+nameOf(old)] = dressed
 	}
 	answer(w, 200, dressed)
+	return true
+}
+
+// avail says what a cluster takes on; false when the patch does not.
+func (m *member) avail(w http.ResponseWriter, body []byte, old map[string]any) bool {
+	var c v1alpha1.Cluster
+	if json.Unmarshal(body, &c) != nil || c.Spec.Availability == "" {
+		return false
+	}
+	metadata := old["metadata"].(map[string]any)
+	if m.mode == "raced" { // somebody else was quicker, once
+		m.mode = "ok"
+		m.revision++
+		metadata["resourceVersion"] = strconv.Itoa(m.revision)
+	}
+	if c.ResourceVersion != metadata["resourceVersion"] {
+		refuse(w, 409, "Conflict", "the object has been modified", nil)
+		return true
+	}
+	m.revision++
+	metadata["resourceVersion"], metadata["annotations"] = strconv.Itoa(m.revision), map[string]any{v1alpha1.AnnotationAvailability: c.Annotations[v1alpha1.AnnotationAvailability]}
+	old["spec"].(map[string]any)["availability"] = c.Spec.Availability
+	answer(w, 200, old)
 	return true
 }
 

@@ -112,6 +112,16 @@ func (f *fleet) whereabouts(ctx context.Context, bundle string) (w whereabouts, 
 
 // ground is what a bundle's placement is decided on, as the member knows it that is asked, and its works by cluster.
 func (f *fleet) ground(ctx context.Context, b v1alpha1.Bundle) (g plan.Ground, works map[string]v1alpha1.Work, err error) {
+	g, all, err := f.everywhere(ctx)
+	if err != nil {
+		return g, nil, err
+	}
+	g.Has = grantedIn(all[b.Name])
+	return g, all[b.Name], nil
+}
+
+// everywhere is what placements are decided on, whatever the bundle, and the works of all bundles by cluster.
+func (f *fleet) everywhere(ctx context.Context) (g plan.Ground, works map[string]map[string]v1alpha1.Work, err error) {
 	var clusters v1alpha1.ClusterList
 	if _, err := f.read(ctx, request{path: mustKind("Cluster").path()}, &clusters); err != nil {
 		return g, nil, err
@@ -120,19 +130,21 @@ func (f *fleet) ground(ctx context.Context, b v1alpha1.Bundle) (g plan.Ground, w
 	if _, err := f.read(ctx, request{path: mustKind("ClusterMetrics").path()}, &metrics); err != nil {
 		return g, nil, err
 	}
-	all, err := f.works(ctx)
-	if err != nil {
-		return g, nil, err
-	}
-	g = plan.Ground{Clusters: clusters.Items, Metrics: map[string]v1alpha1.ClusterMetricsStatus{}, Has: map[string]bool{}}
+	g = plan.Ground{Clusters: clusters.Items, Metrics: map[string]v1alpha1.ClusterMetricsStatus{}}
 	for _, m := range metrics.Items {
 		g.Metrics[m.Name] = m.Status
 	}
-	works = all[b.Name]
+	works, err = f.works(ctx)
+	return g, works, err
+}
+
+// grantedIn are the clusters that are granted a bundle.
+func grantedIn(works map[string]v1alpha1.Work) map[string]bool {
+	has := map[string]bool{}
 	for cluster, w := range works {
-		g.Has[cluster] = w.Spec.Granted != ""
+		has[cluster] = w.Spec.Granted != ""
 	}
-	return g, works, nil
+	return has
 }
 
 // works are what there is in clusters, by bundle and cluster.
