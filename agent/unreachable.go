@@ -56,8 +56,10 @@ func (l *leader) tellUnreachable(c *v1alpha1.Cluster, u *v1alpha1.Unreachable) {
 	switch {
 	case u == nil:
 		l.log.Info("cluster is reachable", "cluster", c.Name)
-	case was == nil || was.Phase != u.Phase:
-		l.log.Info("cluster is unreachable", "cluster", c.Name, "phase", u.Phase, "by", u.By)
+	case u.Phase == v1alpha1.UnreachableGone && (was == nil || was.Phase != u.Phase):
+		l.log.Info("cluster is unreachable", "cluster", c.Name, "by", u.By)
+	case u.Phase == v1alpha1.UnreachableBack && was.Phase != u.Phase:
+		l.log.Info("cluster is back, and held down", "cluster", c.Name)
 	case u.Evicted != was.Evicted:
 		l.log.Info("cluster is evicted", "cluster", c.Name, "gone", u.Evicted.Duration)
 	}

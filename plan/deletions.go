@@ -31,6 +31,8 @@ type loss struct {
 	granted bool
 	// asked for by an admin who drains the cluster.
 	asked bool
+	// moved says that others have it, as the cluster was unreachable for too long.
+	moved bool
 }
 
 // drop is what goes between revisions, however many clusters go that way.
@@ -76,7 +78,7 @@ func (c *course) losses() map[string]loss {
 			return
 		}
 		if d := c.dropIn(cluster, revision); d != nil && (len(d.objects) > 0 || d.unknown) {
-			losses[cluster] = loss{drop: d, withdrawn: revision == "", granted: granted, asked: c.isDriven(cluster)}
+			losses[cluster] = loss{drop: d, withdrawn: revision == "", granted: granted, asked: c.isDriven(cluster), moved: c.movedFrom(cluster)}
 		}
 	}
 	for i, w := range c.active.Spec.Waves {
@@ -100,14 +102,20 @@ func (c *course) losses() map[string]loss {
 	return losses
 }
 
-// isDriven says that an admin wants the cluster empty, or that others have what it lost while it was unreachable.
+// movedFrom says that the bundle has moved away from a cluster.
+func (c *course) movedFrom(name string) bool {
+	cluster := c.cluster(name)
+	return cluster != nil && c.bundle != nil && Evicted(c.bundle.Spec.Placement, cluster)
+}
+
+// isDriven says that an admin wants the cluster empty.
 func (c *course) isDriven(name string) bool {
 	cluster := c.cluster(name)
 	if cluster == nil || c.bundle == nil {
 		return false
 	}
 	d := door{placement: c.bundle.Spec.Placement}
-	return cluster.Spec.Availability == v1alpha1.AvailabilityDrained || Evicted(d.placement, cluster) || slices.ContainsFunc(cluster.Spec.Taints, func(t v1alpha1.Taint) bool {
+	return cluster.Spec.Availability == v1alpha1.AvailabilityDrained || slices.ContainsFunc(cluster.Spec.Taints, func(t v1alpha1.Taint) bool {
 		return t.Effect == v1alpha1.TaintNoExecute && !d.tolerates(t)
 	})
 }
@@ -204,7 +212,7 @@ func (c *course) beyondCap(losses map[string]loss) (reason string, asking map[st
 	for _, cluster := range sorted(losses) {
 		l := losses[cluster]
 		total += len(l.objects)
-		if l.asked {
+		if l.asked || l.moved && l.worst == nil && !l.unknown {
 			continue
 		}
 		if why := l.beyond(*limits.PerCluster, "in "+cluster); why != "" {

@@ -115,6 +115,32 @@ func TestWhoIsBackBeforeAnybodyElseHasItKeepsIt(t *testing.T) {
 	w.fine()
 }
 
+func TestWhatMovedIsDeletedUnaskedUnlessItTakesOthersWithIt(t *testing.T) {
+	for _, brings := range [][]string{{"ConfigMap/a", "Service/a"}, {"ConfigMap/a", "Namespace/a"}} {
+		t.Run(brings[1], func(t *testing.T) {
+			w := newWorld(t, "ap1", "eu1", "us1")
+			w.brings["shop"] = brings
+			tolerates(picks(w.apply("shop"), 1), 60)
+			w.settle()
+			w.silence("ap1")
+			w.lives(3 * time.Minute)
+			w.speak("ap1")
+			w.lives(time.Minute)
+			if brings[1] == "Service/a" {
+				w.is("eu1 shop 1")
+				return
+			}
+			r := w.newest("shop")
+			if r.Status.Deletions == nil || w.grants["shop"]["ap1"].Withdraw {
+				t.Errorf("a namespace goes, and nobody is asked: %s", w)
+			}
+			approve(r)
+			w.lives(time.Minute)
+			w.is("eu1 shop 1")
+		})
+	}
+}
+
 func TestWhoToleratesItStays(t *testing.T) {
 	w := newWorld(t, "ap1", "eu1", "us1")
 	tolerates(picks(w.apply("ever"), 1), -1)
