@@ -50,6 +50,17 @@ func (w *world) lives(d time.Duration) {
 	w.rest()
 }
 
+// strides lets the world go on for a while, looked at now and then.
+func (w *world) strides(n int, each time.Duration) {
+	w.t.Helper()
+	for range n {
+		w.later(each)
+		w.rest()
+		w.obeyAll()
+	}
+	w.rest()
+}
+
 // parts are what each cluster has of the first division of a bundle.
 func (w *world) parts(bundle string) map[string]int32 {
 	parts := map[string]int32{}
@@ -268,8 +279,8 @@ func unsteady(t *rapid.T, watch func(plan.Situation, plan.Quorum) (map[string]*v
 	w := newWorld(t, "ap1", "ap2", "eu1", "eu2", "us1", "us2")
 	w.watch, w.decide = watch, decide
 	movable(t, w)
-	w.settle()
-	for range rapid.IntRange(1, 60).Draw(t, "things") {
+	w.strides(8, time.Second)
+	for range rapid.IntRange(1, 40).Draw(t, "things") {
 		cluster := rapid.SampledFrom(slices.Sorted(maps.Keys(w.clusters))).Draw(t, "cluster")
 		bundle := rapid.SampledFrom(someBundles).Draw(t, "bundle")
 		switch rapid.SampledFrom([]string{"silence", "silence", "region", "speak", "all speak", "wait", "wait long", "wait longer", "wait longer", "wait longer", "lead", "apply", "erase", "fail", "join", "remove", "deaf", "freeze", "order"}).Draw(t, "what") {
@@ -282,11 +293,11 @@ func unsteady(t *rapid.T, watch func(plan.Situation, plan.Quorum) (map[string]*v
 		case "all speak":
 			w.speak("")
 		case "wait":
-			w.lives(7 * time.Second)
+			w.strides(1, 7*time.Second)
 		case "wait long":
-			w.lives(40 * time.Second)
+			w.strides(4, 10*time.Second)
 		case "wait longer":
-			w.lives(2 * time.Minute)
+			w.strides(8, 15*time.Second)
 		case "lead":
 			w.began, w.logged = w.now, w.now.Add(-time.Duration(rapid.IntRange(0, 20).Draw(t, "seconds ago"))*time.Second)
 		case "apply":
@@ -335,7 +346,7 @@ func TestOnceAllAreBackEverythingIsWhereItShouldBe(t *testing.T) {
 		w.deaf, w.fleet.Freeze = false, nil
 		for range 30 {
 			w.heal()
-			w.lives(10 * time.Second)
+			w.strides(1, 10*time.Second)
 		}
 		for _, wrong := range append(w.wrong, w.hasty...) {
 			t.Fatalf("%s\n%s", wrong, w)
