@@ -29,7 +29,7 @@ func TestSoftwareOfOthers(t *testing.T) {
 }
 
 // everything types testdata/kubectl.txtar, with stock kubectl: at a member, and at each cluster's own API. With -v the
-// transcript is shown. It leaves no bundles.
+// transcript is shown. [cluster] stands before what only a cluster's own API has. It leaves no bundles.
 func everything(t *testing.T, f *field) {
 	kubernetes, err := testbed.FindBinaries()
 	if err != nil {
@@ -59,6 +59,11 @@ func everything(t *testing.T, f *field) {
 				env.Setenv("KUBECONFIG", kubeconfig)
 				env.Setenv("HOME", env.WorkDir)
 				return nil
+			}, Condition: func(word string) (bool, error) {
+				if word != "cluster" {
+					return false, fmt.Errorf("unknown condition %q", word)
+				}
+				return kubeconfig != direct, nil
 			}, Deadline: time.Now().Add(10 * time.Minute)})
 		})
 	}
