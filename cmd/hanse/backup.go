@@ -165,7 +165,7 @@ func (f *fleet) backup(ctx context.Context, ask v1alpha1.BackupRequest) (*backup
 		return nil, err
 	}
 	var resp *http.Response
-	if err := f.onceStarted(ctx, func() (err error) {
+	if err := f.patiently(ctx, func() (err error) {
 		resp, err = f.askBackup(ctx, client, body)
 		return err
 	}); err != nil {

@@ -65,7 +65,7 @@ type fleet struct {
 	kubeconfig *clientcmdapi.Config
 	// again is the command that asks the same with more time.
 	again string
-	// talk is told, once, that the member is starting.
+	// talk is told, once, that the member is waited for.
 	talk io.Writer
 	told sync.Once
 }

@@ -26,12 +26,13 @@ import (
 // faults that they must tell apart.
 type member struct {
 	mu       sync.Mutex
-	mode     string            // ok, noquorum, uncertain, hang, deaf, votes, asks (before what is deleted goes)
+	mode     string            // ok, noquorum, uncertain, hang, deaf, votes, asks (before what is deleted goes), busy
 	clusters map[string]string // name → ready, refuses, silent, away
 	objects  map[string]map[string]any
 	works    map[string]v1alpha1.Work
 	revision int
 	looks    int           // at a member that starts
+	turns    int           // at one that is busy
 	changed  chan struct{} // closed and replaced at every change
 	stop     chan struct{}
 	asked    []string // what came in, for scripts to look at
@@ -78,6 +79,11 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mode := m.mode
 	m.asked = append(m.asked, r.Method+" "+r.URL.Path)
 	m.mu.Unlock()
+	if mode == "busy" && m.crowded() {
+		w.Header().Set("Retry-After", "1")
+		refuse(w, 429, "TooManyRequests", "hanse:local asks the member of sin for more at once than its share; ask less at once, or wait", &metav1.StatusDetails{RetryAfterSeconds: 1})
+		return
+	}
 	if r.Method != "GET" && m.fault(w, r, mode) {
 		return
 	}
@@ -159,6 +165,14 @@ func (m *member) fault(w http.ResponseWriter, r *http.Request, mode string) bool
 		return false
 	}
 	return true
+}
+
+// crowded refuses every other request.
+func (m *member) crowded() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.turns++
+	return m.turns%2 == 1
 }
 
 func (m *member) hang(r *http.Request) {

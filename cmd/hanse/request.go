@@ -53,7 +53,7 @@ func (f *fleet) prepare(r request) *rest.Request {
 }
 
 func (f *fleet) send(ctx context.Context, r request) (body []byte, err error) {
-	err = f.onceStarted(ctx, func() error {
+	err = f.patiently(ctx, func() error {
 		result := f.prepare(r).Do(ctx)
 		if err := result.Error(); err != nil { // unlike Raw's, with what the API said
 			return err
@@ -64,22 +64,34 @@ func (f *fleet) send(ctx context.Context, r request) (body []byte, err error) {
 	return body, err
 }
 
-// onceStarted asks, and asks again as long as the member says that it is starting: then nothing was done.
-func (f *fleet) onceStarted(ctx context.Context, ask func() error) error {
+// patiently asks, and asks again as long as the member is not ready for it: then nothing was done. It says once what is waited for.
+func (f *fleet) patiently(ctx context.Context, ask func() error) error {
 	for {
 		err := ask()
-		if !hasCause(err, causeStarting) {
+		words, pause := f.notYet(err)
+		if pause == 0 {
 			return err
 		}
 		f.told.Do(func() {
 			if f.talk != nil {
-				fmt.Fprintf(f.talk, "the member at %s is starting; waiting for it\n", escaped(f.server))
+				fmt.Fprintln(f.talk, escaped(words))
 			}
 		})
-		if !wait(ctx, startingEvery) {
+		if !wait(ctx, pause) {
 			return err
 		}
 	}
+}
+
+// notYet says of a refusal that it may be over in a moment: in which words, and after what time to ask again; 0 when it is final.
+func (f *fleet) notYet(err error) (words string, pause time.Duration) {
+	switch {
+	case hasCause(err, causeStarting):
+		return "the member at " + f.server + " is starting; waiting for it", startingEvery
+	case apierrors.IsTooManyRequests(err):
+		return "the member at " + f.server + " is asked for more at once than it gives one; waiting for a turn", between
+	}
+	return "", 0
 }
 
 // read asks for something, and decodes the answer's JSON unless into is nil. The JSON is returned as it came.
@@ -144,7 +156,7 @@ func (f *fleet) stream(ctx context.Context, r request) (io.ReadCloser, error) {
 	r.verb = "GET"
 	r.query.Set("watch", "true")
 	var body io.ReadCloser
-	err := f.onceStarted(ctx, func() (err error) {
+	err := f.patiently(ctx, func() (err error) {
 		body, err = f.prepare(r).Stream(ctx)
 		return err
 	})
