@@ -25,7 +25,8 @@ type Aggregation struct {
 	client      dynamic.Interface
 	changed     chan struct{} // wakes keep
 	standing    atomic.Pointer[Standing]
-	life        life // keep's
+	life        life  // keep's
+	rival       rival // keep's
 }
 
 // requestTimeout bounds each request to the cluster, but no watch.

@@ -22,7 +22,7 @@ type serving struct {
 // before vouches for it too, so that a registration stays good over restarts.
 func newServing(key crypto.Signer, owner string) (serving, error) {
 	authority, err := issue(key, nil, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "hanse " + owner}, KeyUsage: x509.KeyUsageCertSign, IsCA: true,
+		Subject: pkix.Name{CommonName: authorityName(owner)}, KeyUsage: x509.KeyUsageCertSign, IsCA: true,
 	})
 	if err != nil {
 		return serving{}, fmt.Errorf("make serving certificate: %w", err)
@@ -39,6 +39,9 @@ func newServing(key crypto.Signer, owner string) (serving, error) {
 		bundle:      pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Raw}),
 	}, nil
 }
+
+// authorityName says whose key an authority is of.
+func authorityName(owner string) string { return "hanse " + owner }
 
 // issue signs one certificate that never expires: what ends it is another registration. No parent: it signs itself.
 func issue(key crypto.Signer, parent, template *x509.Certificate) (*x509.Certificate, error) {

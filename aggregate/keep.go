@@ -101,6 +101,9 @@ func (a *Aggregation) stand(now Standing) {
 // that may not make the one may make the other.
 func (a *Aggregation) register(ctx context.Context) (registered *unstructured.Unstructured, outlives, err error) {
 	owner := a.config.owner()
+	if err := a.contested(ctx); err != nil {
+		return nil, nil, &objectError{registration(a.backend, owner, nil), err}
+	}
 	if _, err := a.ensure(ctx, home(owner)); err != nil {
 		return nil, nil, &objectError{home(owner), err}
 	}
@@ -123,6 +126,7 @@ func (a *Aggregation) register(ctx context.Context) (registered *unstructured.Un
 	if registered, err = a.ensure(ctx, last); err != nil {
 		return nil, nil, &objectError{last, err}
 	}
+	a.rival = rival{had: true}
 	if last.keepsOwner && len(registered.GetOwnerReferences()) > 0 {
 		outlives = nil // the next round renews the life, long before it ends
 	}

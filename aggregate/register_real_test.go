@@ -170,6 +170,44 @@ func TestARegistrationFollowsItsMember(t *testing.T) {
 	})
 }
 
+// TestTwoIncarnationsDoNotFight needs a real cluster. One was replaced, and does not know it.
+func TestTwoIncarnationsDoNotFight(t *testing.T) {
+	c, err := testbedtest.Cluster(t).REST()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := kube{t, c, dynamic.NewForConfigOrDie(c)}
+	registered := registration(backend{}, "acme/fra", nil)
+	incarnation := func() (a *Aggregation, vouched func(*unstructured.Unstructured) bool) {
+		key := newKey(t)
+		a, err := New(Config{REST: c, Fleet: "acme", Cluster: "fra", Address: "10.1.2.3:7947", Key: key, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() { _ = a.Run(ctx) })
+		t.Cleanup(func() { cancel(); running.Wait() })
+		return a, func(o *unstructured.Unstructured) bool {
+			bundle, _ := base64.StdEncoding.DecodeString(says(o, "spec", "caBundle"))
+			return vouches(bundle, served(t, key).Leaf)
+		}
+	}
+	old, oldVouched := incarnation()
+	k.eventually("the first's registration", registered, oldVouched)
+	_, newVouched := incarnation()
+	k.eventually("the second's", registered, newVouched)
+	k.eventually("that the first gives way", registered, func(*unstructured.Unstructured) bool { return old.Standing().Reason == ReasonForeignAPIService })
+	k.edit(registered, `{"metadata":{"annotations":{"somebody":"wakes both"}}}`)
+	k.eventually("that the second puts it right, and the first lets it", registered, func(o *unstructured.Unstructured) bool {
+		return newVouched(o) && old.Standing().Reason == ReasonForeignAPIService
+	})
+	if err := registered.in(k.client).Delete(t.Context(), registered.wanted.GetName(), metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	k.eventually("that it is made again, by whoever is first", registered, func(o *unstructured.Unstructured) bool { return newVouched(o) || oldVouched(o) })
+}
+
 // TestAMemberThatIsNotReachedLetsItsRealClusterGo needs a real cluster, whose kube-apiserver does not reach the address.
 func TestAMemberThatIsNotReachedLetsItsRealClusterGo(t *testing.T) {
 	c, err := testbedtest.Cluster(t).REST()
