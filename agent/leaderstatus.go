@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/plan"
 )
 
 // statusesAtOnce is how many statuses are under way to the log. One after the other each would be a write of its own, and
@@ -30,8 +31,12 @@ type round struct {
 func (l *leader) writeStatuses(ctx context.Context, s scene) error {
 	r := &round{leader: l, scene: s}
 	r.writes.SetLimit(statusesAtOnce)
+	back := plan.RolledBack(values(s.bundles), values(s.rollouts))
 	for _, b := range s.bundles {
 		next := s.BundleStatus(b.value)
+		if failed := back[b.value.UID]; failed != nil {
+			plan.SetRolledBack(&next, failed, s.Now)
+		}
 		writeStatus(ctx, r, b, b.value.Status, next, func(o *v1alpha1.Bundle) { o.Status = next })
 	}
 	voters := l.voters()

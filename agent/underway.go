@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
 )
 
-// underWay are the rollouts that have not ended, those first that need a person, and why the fleet is frozen, if it is.
+// underWay are the rollouts that have not ended, or were taken back, those first that need a person, and why the fleet is frozen, if it is.
 func (c *Core) underWay(v *store.View) (frozen *v1alpha1.Freeze, all []v1alpha1.RolloutFleetStatus, err error) {
 	policy, err := c.decoded.rolloutPolicy(v)
 	if err != nil {
@@ -18,8 +21,13 @@ func (c *Core) underWay(v *store.View) (frozen *v1alpha1.Freeze, all []v1alpha1.
 	if err != nil {
 		return nil, nil, err
 	}
+	bundles, err := c.decoded.bundles.list(v)
+	if err != nil {
+		return nil, nil, err
+	}
+	back := plan.RolledBack(values(bundles), values(rollouts))
 	for _, r := range rollouts {
-		if s := r.value.Status; !s.Phase.Ended() {
+		if s := r.value.Status; !s.Phase.Ended() || back[types.UID(r.value.Spec.BundleUID)] == r.value {
 			all = append(all, v1alpha1.RolloutFleetStatus{
 				Name: r.value.Name, Bundle: r.value.Spec.Bundle, Phase: s.Phase, Message: s.Message,
 				Wave: s.Wave, Waves: int32(len(r.value.Spec.Waves)),
@@ -35,7 +43,7 @@ func urgency(p v1alpha1.RolloutPhase) int {
 	switch p {
 	case v1alpha1.RolloutFailed:
 		return 0
-	case v1alpha1.RolloutPaused:
+	case v1alpha1.RolloutPaused, v1alpha1.RolloutRolledBack:
 		return 1
 	case v1alpha1.RolloutRunning:
 		return 2

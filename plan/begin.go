@@ -26,16 +26,21 @@ func (c *course) plan() {
 	if c.wanted, c.known = c.needs(c.homes()); !c.known {
 		return
 	}
-	over := c.isOver()
-	if over {
+	over, failed := c.isOver(), c.takenBack()
+	switch {
+	case failed != nil:
+		over, c.wanted = true, c.needsBack(failed)
+	case over:
 		maps.DeleteFunc(c.wanted, c.hasJoinedNot)
 	}
 	switch {
 	case c.bundle == nil && len(c.tombstones) == 0: // what still runs ends by itself: nobody has anything of it
 		c.trim()
-	case c.running() != nil && c.keeps(over):
+	case c.running() != nil && c.running() != failed && c.keeps(over):
 		c.trim()
 		c.addLate()
+	case failed != nil:
+		c.beginBack(failed)
 	case over:
 		c.beginForJoiners()
 	default:
@@ -47,6 +52,8 @@ func (c *course) plan() {
 type change struct {
 	uid, revision string
 	generation    int64
+	// undoes is the rollout of a change that failed, which this one takes back.
+	undoes *v1alpha1.Rollout
 }
 
 func (c *course) change() change {
@@ -158,7 +165,19 @@ func (c *course) needs(h homes) (map[string]need, bool) {
 	for cluster, p := range parts {
 		needs[cluster] = need{parts: p}
 	}
+	c.needUnsettled(h, picked, needs)
 	return needs, true
+}
+
+// needUnsettled lets clusters need what they were granted already, until it has settled: a change that was taken back, and then goes on, finds
+// them with it, in a fault domain that is in change.
+func (c *course) needUnsettled(h homes, picked []string, needs map[string]need) {
+	for _, cluster := range picked {
+		g, _ := c.grantOf(cluster)
+		if _, there := needs[cluster]; !there && !g.Withdraw && h.dangles(cluster) {
+			needs[cluster] = need{}
+		}
+	}
 }
 
 // among says that a name is among others, which are sorted.
@@ -251,7 +270,10 @@ func (c *course) fresh(ch change) *v1alpha1.Rollout {
 	r.Spec = v1alpha1.RolloutSpec{
 		Bundle: c.name, BundleUID: ch.uid, Revision: ch.revision, Generation: ch.generation, Number: 1,
 		Domain: c.Fleet.Domain, Soak: soak, ProgressDeadline: deadline, MaxFailures: policy.MaxFailures, Approval: policy.Approval, Stages: policy.Stages,
-		Windows: policy.Windows, Gates: policy.Gates, Deletions: policy.Deletions,
+		Windows: policy.Windows, Gates: policy.Gates, Deletions: policy.Deletions, OnFailure: policy.OnFailure,
+	}
+	if ch.undoes != nil {
+		undoing(&r.Spec, ch.undoes.Name)
 	}
 	return r
 }
@@ -278,7 +300,11 @@ func (c *course) supersede(old, by *v1alpha1.Rollout) {
 			s.Released, s.Waiting = c.stamp(), nil
 		}
 	}
-	c.end(v1alpha1.RolloutSuperseded, "by "+by.Name)
+	if by.Spec.Undoes == old.Name {
+		c.end(v1alpha1.RolloutRolledBack, fmt.Sprintf("back to %s: %s", by.Spec.Revision, old.Status.Stopped))
+	} else {
+		c.end(v1alpha1.RolloutSuperseded, "by "+by.Name)
+	}
 	c.before = old
 }
 
@@ -300,7 +326,7 @@ func (c *course) policy() v1alpha1.BundleRollout {
 	if r == nil {
 		return (*v1alpha1.BundleRollout)(nil).Resolved(c.Fleet)
 	}
-	return v1alpha1.BundleRollout{Soak: &r.Spec.Soak, ProgressDeadline: &r.Spec.ProgressDeadline, MaxFailures: r.Spec.MaxFailures, Approval: r.Spec.Approval, Stages: r.Spec.Stages, Windows: r.Spec.Windows, Gates: r.Spec.Gates, Deletions: r.Spec.Deletions}
+	return v1alpha1.BundleRollout{Soak: &r.Spec.Soak, ProgressDeadline: &r.Spec.ProgressDeadline, MaxFailures: r.Spec.MaxFailures, OnFailure: r.Spec.OnFailure, Approval: r.Spec.Approval, Stages: r.Spec.Stages, Windows: r.Spec.Windows, Gates: r.Spec.Gates, Deletions: r.Spec.Deletions}
 }
 
 // end ends the rollout that runs.

@@ -26,7 +26,7 @@ func (c *course) addLate() {
 			delete(late, cluster)
 			continue
 		}
-		if _, has := c.grantOf(cluster); !has && !n.withdraw && good != nil {
+		if _, has := c.grantOf(cluster); !has && !n.withdraw && good != nil && c.change().is(r) {
 			late[cluster] = need{instead: good.Spec.Revision}
 		}
 	}

@@ -326,6 +326,13 @@ func inOrder(t *rapid.T, r *v1alpha1.Rollout) {
 
 // inParts lets rollouts of a life have stages, windows and gates, or not.
 func inParts(t *rapid.T, w *world) {
+	if rapid.Bool().Draw(t, "back") {
+		w.rollout.OnFailure = v1alpha1.OnFailureRollback
+		for _, name := range someBundles { // something good to go back to
+			w.apply(name)
+		}
+		w.settle()
+	}
 	if rapid.Bool().Draw(t, "gates") {
 		w.rollout.Gates = []v1alpha1.RolloutGate{objectGate()}
 		w.passes = func(string) bool { return rapid.IntRange(0, 3).Draw(t, "the object says") > 0 }

@@ -54,6 +54,8 @@ type world struct {
 	rollout v1alpha1.BundleRollout
 	// passes is what the object of the gate migrated says in a cluster, of bundles whose rollouts have it. nil: it passes.
 	passes func(cluster string) bool
+	// again are rollouts that took a change back, and were taken back themselves.
+	again []string
 	// ungated are the waves that settled against the word of a cluster.
 	ungated []string
 	// drained is a cluster that an admin wants empty, and guest one that may write for itself alone.
@@ -151,7 +153,7 @@ func (w *world) apply(name string, to ...string) *v1alpha1.Bundle {
 	if len(to) > 0 {
 		b.Spec.Placement = v1alpha1.Placement{Clusters: to}
 	}
-	if rollout := w.rollout; w.failures > 0 || len(rollout.Stages)+len(rollout.Windows)+len(rollout.Gates) > 0 {
+	if rollout := w.rollout; w.failures > 0 || len(rollout.Stages)+len(rollout.Windows)+len(rollout.Gates) > 0 || rollout.OnFailure != "" {
 		rollout.MaxFailures = w.failures
 		b.Spec.Rollout = &rollout
 	}
@@ -330,6 +332,7 @@ func (w *world) writeRollouts(step plan.Step) {
 			w.t.Errorf("%s was %s, and is written again: %s", r.Name, old.Status.Phase, r.Status.Phase)
 		}
 		w.judgeGates(r)
+		w.judgeBack(r)
 		w.rollouts[r.Name] = r.DeepCopy()
 	}
 	w.follow()

@@ -102,6 +102,7 @@ func (f *FleetRollout) Resolved() FleetRollout {
 	setDefault(&resolved.Domain, LabelRegion)
 	setDefault(&resolved.MaxDomains, DefaultMaxDomains)
 	setDefault(&resolved.WhileLost, WhileLostSurvivors)
+	setDefault(&resolved.OnFailure, OnFailurePause)
 	if resolved.Soak == nil {
 		resolved.Soak = &metav1.Duration{Duration: DefaultSoak}
 	}
@@ -128,6 +129,7 @@ func (b *BundleRollout) Resolved(f FleetRollout) BundleRollout {
 		resolved.ProgressDeadline = f.Resolved().ProgressDeadline
 	}
 	setDefault(&resolved.Approval, ApprovalNever)
+	setDefault(&resolved.OnFailure, f.Resolved().OnFailure)
 	return resolved
 }
 

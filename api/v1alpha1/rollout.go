@@ -21,6 +21,9 @@ type FleetRollout struct {
 	// then counts as failed.
 	// +optional
 	ProgressDeadline *metav1.Duration `json:"progressDeadline,omitempty"`
+	// onFailure is what happens when a change fails, of bundles that do not say: Pause, until a person decides, or Rollback.
+	// +optional
+	OnFailure OnFailure `json:"onFailure,omitempty"`
 	// deletions is how much a change may delete before a person has approved it.
 	// +optional
 	Deletions *DeletionCap `json:"deletions,omitempty"`
@@ -69,6 +72,10 @@ type BundleRollout struct {
 	// maxFailures is in how many clusters the change may fail before the rollout stops.
 	// +optional
 	MaxFailures int32 `json:"maxFailures,omitempty"`
+	// onFailure is what happens when the change fails: Pause leaves all as it is until a person decides, Rollback gives the clusters that have
+	// the change the last good revision again. Without it, what the fleet says.
+	// +optional
+	OnFailure OnFailure `json:"onFailure,omitempty"`
 	// canary is how many clusters of each fault domain go before its others: a number, or a share as "10%".
 	// +optional
 	Canary *intstr.IntOrString `json:"canary,omitempty"`
@@ -114,6 +121,18 @@ type DeletionBound struct {
 	// +optional
 	Percent *int32 `json:"percent,omitempty"`
 }
+
+// OnFailure says what happens when a change fails.
+// +enum
+type OnFailure string
+
+// What may happen when a change fails.
+const (
+	// The rollout stops, and a person decides.
+	OnFailurePause OnFailure = "Pause"
+	// The clusters that have the change get the last good revision again.
+	OnFailureRollback OnFailure = "Rollback"
+)
 
 // Approval says which waves wait for a person.
 // +enum
@@ -162,6 +181,12 @@ type RolloutSpec struct {
 	// maxFailures is in how many clusters the change may fail.
 	// +optional
 	MaxFailures int32 `json:"maxFailures,omitempty"`
+	// onFailure is what happens when the change fails: Pause, or Rollback.
+	// +optional
+	OnFailure OnFailure `json:"onFailure,omitempty"`
+	// undoes is the rollout that failed, and whose change this one takes back.
+	// +optional
+	Undoes string `json:"undoes,omitempty"`
 	// approval says which waves wait for a person.
 	// +optional
 	Approval Approval `json:"approval,omitempty"`
@@ -271,18 +296,20 @@ const (
 	RolloutAborted RolloutPhase = "Aborted"
 	// Every wave is settled.
 	RolloutComplete RolloutPhase = "Complete"
+	// The change failed, and the clusters that had it get the last good revision again.
+	RolloutRolledBack RolloutPhase = "RolledBack"
 	// A newer rollout of the bundle took its place.
 	RolloutSuperseded RolloutPhase = "Superseded"
 )
 
 // Ended says that a rollout in the phase does nothing any more.
 func (p RolloutPhase) Ended() bool {
-	return p == RolloutAborted || p == RolloutComplete || p == RolloutSuperseded
+	return p == RolloutAborted || p == RolloutComplete || p == RolloutSuperseded || p == RolloutRolledBack
 }
 
 // RolloutStatus is how far the rollout is.
 type RolloutStatus struct {
-	// phase is Pending, Running, Paused, Failed, Aborted, Complete, or Superseded by a newer one.
+	// phase is Pending, Running, Paused, Failed, Aborted, RolledBack, Complete, or Superseded by a newer one.
 	// +optional
 	Phase RolloutPhase `json:"phase,omitempty"`
 	// wave is the number of the wave that was granted last, from 1.
@@ -298,6 +325,9 @@ type RolloutStatus struct {
 	// stopped says why it stopped last, in a fault domain or another.
 	// +optional
 	Stopped string `json:"stopped,omitempty"`
+	// back is the revision that the clusters get again, as the change has failed.
+	// +optional
+	Back string `json:"back,omitempty"`
 	// lost are fault domains that were lost since it began: it waits until they are back, or a person says to go on without them.
 	// +optional
 	// +listType=set

@@ -37,6 +37,7 @@ func validateFleetRollout(at *field.Path, r *FleetRollout) (errs field.ErrorList
 	if r.MaxDomains < 0 || r.MaxDomains > maxDomainsAtOnce {
 		errs = append(errs, field.Invalid(at.Child("maxDomains"), r.MaxDomains, fmt.Sprintf("must be 1 to %d, or left out", maxDomainsAtOnce)))
 	}
+	errs = append(errs, validateOnFailure(at.Child("onFailure"), r.OnFailure)...)
 	errs = append(errs, validateDeletionCap(at.Child("deletions"), r.Deletions)...)
 	if r.WhileLost != "" {
 		errs = append(errs, validateEnum(at.Child("whileLost"), r.WhileLost, WhileLostSurvivors, WhileLostFreeze)...)
@@ -60,6 +61,7 @@ func validateBundleRollout(at *field.Path, r *BundleRollout) (errs field.ErrorLi
 	if r.MaxFailures < 0 {
 		errs = append(errs, field.Invalid(at.Child("maxFailures"), r.MaxFailures, "must be 0 or more"))
 	}
+	errs = append(errs, validateOnFailure(at.Child("onFailure"), r.OnFailure)...)
 	if r.Canary != nil {
 		if n, err := CanaryOf(*r.Canary, 100); err != nil || n < 1 {
 			errs = append(errs, field.Invalid(at.Child("canary"), r.Canary.String(), "must be a number from 1, or a share from 1% to 100%"))
@@ -74,6 +76,13 @@ func validateBundleRollout(at *field.Path, r *BundleRollout) (errs field.ErrorLi
 		errs = append(errs, validateEnum(at.Child("approval"), r.Approval, ApprovalNever, ApprovalDomain)...)
 	}
 	return errs
+}
+
+func validateOnFailure(at *field.Path, f OnFailure) field.ErrorList {
+	if f == "" {
+		return nil
+	}
+	return validateEnum(at, f, OnFailurePause, OnFailureRollback)
 }
 
 func validateDeletionCap(at *field.Path, d *DeletionCap) (errs field.ErrorList) {

@@ -263,6 +263,7 @@ func TestRolloutSettings(t *testing.T) {
 		"a gate that asks nothing":               {bundle: BundleRollout{Gates: []RolloutGate{{Name: "errors"}}}, want: "spec.rollout.gates[0]"},
 		"a gate of an object and its condition":  {bundle: gateOf(ObjectRef{APIVersion: "batch/v1", Kind: "Job", Namespace: "shop", Name: "migrate"}, &GateCondition{Type: "Complete"})},
 		"a gate that asks two things":            {bundle: BundleRollout{Gates: []RolloutGate{{Name: "a", Metric: &MetricGate{URL: "http://prometheus", Query: "up", Must: "> 1"}, Condition: &GateCondition{Type: "Complete"}}}}, want: "spec.rollout.gates[0].metric"},
+		"a failure that is survived":             {bundle: BundleRollout{OnFailure: "Continue"}, want: "spec.rollout.onFailure"},
 		"an object without a condition":          {bundle: gateOf(ObjectRef{APIVersion: "batch/v1", Kind: "Job", Name: "migrate"}, nil), want: "spec.rollout.gates[0].condition"},
 		"a condition of no type":                 {bundle: gateOf(ObjectRef{APIVersion: "batch/v1", Kind: "Job", Name: "migrate"}, &GateCondition{}), want: "spec.rollout.gates[0].condition.type"},
 		"a status that no condition has":         {bundle: gateOf(ObjectRef{APIVersion: "batch/v1", Kind: "Job", Name: "migrate"}, &GateCondition{Type: "Complete", Status: "true"}), want: "spec.rollout.gates[0].condition.status"},

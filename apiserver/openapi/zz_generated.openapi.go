@@ -819,6 +819,14 @@ func schema_hanse_fleet_hanse_api_v1alpha1_BundleRollout(ref common.ReferenceCal
 							Format:      "int32",
 						},
 					},
+					"onFailure": {
+						SchemaProps: spec.SchemaProps{
+							Description: "onFailure is what happens when the change fails: Pause leaves all as it is until a person decides, Rollback gives the clusters that have the change the last good revision again. Without it, what the fleet says.\n\nPossible enum values:\n - `\"Pause\"` The rollout stops, and a person decides.\n - `\"Rollback\"` The clusters that have the change get the last good revision again.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Pause", "Rollback"},
+						},
+					},
 					"canary": {
 						SchemaProps: spec.SchemaProps{
 							Description: "canary is how many clusters of each fault domain go before its others: a number, or a share as \"10%\".",
@@ -2246,6 +2254,14 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetRollout(ref common.ReferenceCall
 						SchemaProps: spec.SchemaProps{
 							Description: "progressDeadline is how long after its grant a wave may take to be healthy, for bundles that do not say: 10m. What is not healthy by then counts as failed.",
 							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
+					"onFailure": {
+						SchemaProps: spec.SchemaProps{
+							Description: "onFailure is what happens when a change fails, of bundles that do not say: Pause, until a person decides, or Rollback.\n\nPossible enum values:\n - `\"Pause\"` The rollout stops, and a person decides.\n - `\"Rollback\"` The clusters that have the change get the last good revision again.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Pause", "Rollback"},
 						},
 					},
 					"deletions": {
@@ -4098,6 +4114,21 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutSpec(ref common.ReferenceCallb
 							Format:      "int32",
 						},
 					},
+					"onFailure": {
+						SchemaProps: spec.SchemaProps{
+							Description: "onFailure is what happens when the change fails: Pause, or Rollback.\n\nPossible enum values:\n - `\"Pause\"` The rollout stops, and a person decides.\n - `\"Rollback\"` The clusters that have the change get the last good revision again.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Pause", "Rollback"},
+						},
+					},
+					"undoes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "undoes is the rollout that failed, and whose change this one takes back.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"approval": {
 						SchemaProps: spec.SchemaProps{
 							Description: "approval says which waves wait for a person.\n\nPossible enum values:\n - `\"Domain\"` The first wave in each fault domain does.\n - `\"Never\"` None does.",
@@ -4345,10 +4376,10 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutStatus(ref common.ReferenceCal
 				Properties: map[string]spec.Schema{
 					"phase": {
 						SchemaProps: spec.SchemaProps{
-							Description: "phase is Pending, Running, Paused, Failed, Aborted, Complete, or Superseded by a newer one.\n\nPossible enum values:\n - `\"Aborted\"` A person ended it.\n - `\"Complete\"` Every wave is settled.\n - `\"Failed\"` The change failed, and a person must say how to go on.\n - `\"Paused\"` No further wave is granted, until a person says so, or a fault domain is back.\n - `\"Pending\"` No wave is granted yet.\n - `\"Running\"` Waves are granted, one after the other.\n - `\"Superseded\"` A newer rollout of the bundle took its place.",
+							Description: "phase is Pending, Running, Paused, Failed, Aborted, RolledBack, Complete, or Superseded by a newer one.\n\nPossible enum values:\n - `\"Aborted\"` A person ended it.\n - `\"Complete\"` Every wave is settled.\n - `\"Failed\"` The change failed, and a person must say how to go on.\n - `\"Paused\"` No further wave is granted, until a person says so, or a fault domain is back.\n - `\"Pending\"` No wave is granted yet.\n - `\"RolledBack\"` The change failed, and the clusters that had it get the last good revision again.\n - `\"Running\"` Waves are granted, one after the other.\n - `\"Superseded\"` A newer rollout of the bundle took its place.",
 							Type:        []string{"string"},
 							Format:      "",
-							Enum:        []interface{}{"Aborted", "Complete", "Failed", "Paused", "Pending", "Running", "Superseded"},
+							Enum:        []interface{}{"Aborted", "Complete", "Failed", "Paused", "Pending", "RolledBack", "Running", "Superseded"},
 						},
 					},
 					"wave": {
@@ -4387,6 +4418,13 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutStatus(ref common.ReferenceCal
 					"stopped": {
 						SchemaProps: spec.SchemaProps{
 							Description: "stopped says why it stopped last, in a fault domain or another.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"back": {
+						SchemaProps: spec.SchemaProps{
+							Description: "back is the revision that the clusters get again, as the change has failed.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

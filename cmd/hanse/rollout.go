@@ -33,9 +33,9 @@ hanse rollout approve BUNDLE --deletions`,
 				return nil
 			})},
 			{
-				Name: "resume", Usage: "go on after a pause, a failure, a loss, or an abort", UsageText: "hanse rollout resume BUNDLE [--despite CLUSTER]",
+				Name: "resume", Usage: "go on after a pause, a failure, a loss, or an abort", UsageText: "hanse rollout resume BUNDLE|ROLLOUT [--despite CLUSTER]",
 				Flags:  flags(&cli.StringSliceFlag{Name: "despite", Usage: "whatever becomes of CLUSTER; repeatable"}),
-				Action: ordering("resume", resumeRollout, v1alpha1.RolloutAborted),
+				Action: ordering("resume", resumeRollout, v1alpha1.RolloutAborted, v1alpha1.RolloutRolledBack),
 			},
 			{
 				Name: "approve", Usage: "let it into a stage or a fault domain, or delete what it says it would",

@@ -40,8 +40,12 @@ func rolloutRollbackAction(c *cli.Context) error {
 	return nil
 }
 
-// lastGood is the newest revision of the bundle before a rollout's that went through.
+// lastGood is the newest revision of the bundle before a rollout's that went through; of one that took a change back, its own, as that is what
+// the bundle does not say.
 func lastGood(all []v1alpha1.Rollout, than *v1alpha1.Rollout) (revision string) {
+	if than.Spec.Undoes != "" && than.Status.Phase == v1alpha1.RolloutComplete {
+		return than.Spec.Revision
+	}
 	best := int64(0)
 	for _, r := range all {
 		sound := r.Status.Phase == v1alpha1.RolloutComplete && r.Spec.BundleUID == than.Spec.BundleUID

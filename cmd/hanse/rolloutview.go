@@ -25,13 +25,14 @@ func rolloutStatusAction(c *cli.Context) error {
 	var shown []byte
 	for {
 		ctx, cancel := context.WithTimeout(c.Context, defaultTimeout)
-		r, _, err := f.rolloutOf(ctx, c.Args().First())
+		r, all, err := f.rolloutOf(ctx, c.Args().First())
 		cancel()
 		if err != nil {
 			return during(doing, err)
 		}
 		var text bytes.Buffer
 		rolloutText(&text, r)
+		fmt.Fprint(&text, undoneText(r, all))
 		if !bytes.Equal(text.Bytes(), shown) {
 			shown = text.Bytes()
 			if _, err := c.App.Writer.Write(shown); err != nil {
@@ -76,6 +77,17 @@ func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout) {
 	if next := rolloutNext(r); next != "" {
 		fmt.Fprintf(out, "\nnext: %s\n", next)
 	}
+}
+
+// undoneText says of a rollout that takes a change back which one, why it failed, and what to do; empty for others.
+func undoneText(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
+	for _, failed := range all {
+		if r.Spec.Undoes == failed.Name {
+			return fmt.Sprintf("\n%s failed: %s; it is taken back, and the bundle still says what it said\nnext: apply what is better; or hanse rollout rollback %s, so that the bundle says what runs; or hanse rollout resume %s, to try again\n",
+				failed.Name, failed.Status.Stopped, r.Spec.Bundle, failed.Name)
+		}
+	}
+	return ""
 }
 
 // waveLines are the table of a rollout's waves; it tells their stages, where there are any.

@@ -344,6 +344,8 @@ func (v statusView) rollouts() (notes [][]string) {
 			word = v.paint.red("stopped")
 		case v1alpha1.RolloutPaused:
 			word = v.paint.yellow("paused")
+		case v1alpha1.RolloutRolledBack:
+			word = v.paint.red("went back")
 		}
 		notes = append(notes, []string{word, r.Bundle + ": " + r.Message + "   " + v.paint.dim("hanse rollout status "+r.Bundle)})
 	}

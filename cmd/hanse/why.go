@@ -57,9 +57,13 @@ func explainAction(c *cli.Context) error {
 
 // explainRollout says what the change that is on its way waits for, and what to do.
 func (f *fleet) explainRollout(c *cli.Context, bundle string) error {
-	r, _, err := f.newestRollout(c.Context, bundle)
-	if err != nil || r == nil || r.Status.Phase.Ended() {
+	r, all, err := f.newestRollout(c.Context, bundle)
+	if err != nil || r == nil {
 		return err
+	}
+	defer func() { fmt.Fprint(c.App.Writer, undoneText(r, all)) }()
+	if r.Status.Phase.Ended() {
+		return nil
 	}
 	fmt.Fprintf(c.App.Writer, "\nrollout %s is %s: %s\n", r.Name, strings.ToLower(string(r.Status.Phase)), r.Status.Message)
 	for _, said := range []string{rolloutHolds(r), rolloutWaits(r)} {

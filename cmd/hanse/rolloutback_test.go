@@ -1,0 +1,46 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+func rolloutNamed(name, revision string, generation int64, phase v1alpha1.RolloutPhase, undoes string) v1alpha1.Rollout {
+	return v1alpha1.Rollout{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       v1alpha1.RolloutSpec{Bundle: "shop", BundleUID: "u", Revision: revision, Generation: generation, Undoes: undoes},
+		Status:     v1alpha1.RolloutStatus{Phase: phase, Stopped: "it fails in fra"},
+	}
+}
+
+func TestRollbackAfterTheFleetWentBackByItself(t *testing.T) {
+	all := []v1alpha1.Rollout{
+		rolloutNamed("shop-1", "shop-1", 1, v1alpha1.RolloutComplete, ""),
+		rolloutNamed("shop-2", "shop-2", 2, v1alpha1.RolloutComplete, ""),
+		rolloutNamed("shop-3", "shop-3", 3, v1alpha1.RolloutRolledBack, ""),
+		rolloutNamed("shop-2.2", "shop-2", 2, v1alpha1.RolloutComplete, "shop-3"),
+	}
+	if got := lastGood(all, &all[3]); got != "shop-2" {
+		t.Errorf("the bundle is to say what runs, and not %q", got)
+	}
+	if got := lastGood(all, &all[2]); got != "shop-2" {
+		t.Errorf("what was good before shop-3 is %q", got)
+	}
+	all[3].Status.Phase = v1alpha1.RolloutFailed
+	if got := lastGood(all, &all[3]); got != "shop-1" {
+		t.Errorf("shop-2 fails, too, and %q is said to be good", got)
+	}
+	text := undoneText(&all[3], all)
+	for _, want := range []string{"shop-3 failed: it fails in fra", "hanse rollout rollback shop", "hanse rollout resume shop-3"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not said: %s", want, text)
+		}
+	}
+	if text := undoneText(&all[2], all); text != "" {
+		t.Errorf("of one that takes nothing back it is said: %s", text)
+	}
+}

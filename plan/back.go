@@ -1,0 +1,113 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// fail stops the rollout because its change fails. Where the bundle says so, the fleet goes back to the last good revision by itself: once, as a
+// rollout that takes a change back only stops.
+func (c *course) fail(why string) {
+	r, back := c.active, ""
+	if r.Spec.OnFailure == v1alpha1.OnFailureRollback && r.Spec.Undoes == "" && c.bundle != nil && c.change().is(r) {
+		if good := c.lastGood(r.Spec.Generation); good != nil {
+			back = good.Spec.Revision
+		} else {
+			why += "; no revision before it went through that it could go back to"
+		}
+	}
+	c.stop(why)
+	r.Status.Back = back
+}
+
+// takenBack is the rollout of what is to be rolled out when it has failed and the fleet goes, or went, back to the revision before: until the
+// bundle changes, or a person lets the rollout go on. nil: there is none.
+func (c *course) takenBack() *v1alpha1.Rollout {
+	if c.bundle == nil {
+		return nil
+	}
+	r := c.last()
+	if r == nil || r.Status.Back == "" || r.Status.Stops <= r.Spec.Orders.Resumed || r.Status.Phase.Ended() && r.Status.Phase != v1alpha1.RolloutRolledBack {
+		return nil
+	}
+	return r
+}
+
+// needsBack are the clusters that get the revision that the fleet goes back to: those that have the change, or something older, and those that
+// join. What is withdrawn already goes on. After a person has aborted that, only those that join.
+func (c *course) needsBack(failed *v1alpha1.Rollout) map[string]need {
+	needs, h := map[string]need{}, c.homes()
+	ended := aborted(c.newest(c.changeBack(failed)))
+	for cluster, n := range c.wanted {
+		g, has := c.grantOf(cluster)
+		switch {
+		case !has, n.withdraw && g.Withdraw:
+			needs[cluster] = n
+		case !n.withdraw && !ended && (g.Revision != failed.Status.Back || g.Held || h.dangles(cluster)):
+			needs[cluster] = need{}
+		}
+	}
+	for cluster := range c.Grants[c.name] {
+		g, has := c.grantOf(cluster)
+		if has && !ended && !g.Withdraw && g.Revision == failed.Spec.Revision && c.cluster(cluster) != nil {
+			needs[cluster] = need{}
+		}
+	}
+	return needs
+}
+
+// changeBack is what takes the change of a rollout back; it has no revision when nobody remembers it.
+func (c *course) changeBack(failed *v1alpha1.Rollout) change {
+	for _, r := range c.rollouts {
+		if r.Spec.Revision == failed.Status.Back && (c.Revisions == nil || c.Revisions[r.Spec.Revision]) {
+			return change{uid: r.Spec.BundleUID, revision: r.Spec.Revision, generation: r.Spec.Generation, undoes: failed}
+		}
+	}
+	return change{}
+}
+
+func (c *course) beginBack(failed *v1alpha1.Rollout) {
+	if ch := c.changeBack(failed); ch.revision != "" {
+		c.begin(c.reachable(c.wanted), ch)
+	}
+}
+
+// undoing makes a rollout one that takes a change back: it asks nobody, waits for no window, and its clusters need not pass gates, which are
+// about what changes bring.
+func undoing(s *v1alpha1.RolloutSpec, failed string) {
+	s.Undoes, s.OnFailure, s.Approval, s.Windows, s.Gates = failed, v1alpha1.OnFailurePause, v1alpha1.ApprovalNever, nil, nil
+	s.Stages = slices.Clone(s.Stages)
+	for i := range s.Stages {
+		s.Stages[i].Approval, s.Stages[i].Windows, s.Stages[i].Gates = "", nil, nil
+	}
+}
+
+// RolledBack are, by the UID of its bundle, the newest rollouts of bundles as they are now that have failed, and whose clusters have the
+// revision before again.
+func RolledBack(bundles []*v1alpha1.Bundle, rollouts []*v1alpha1.Rollout) map[types.UID]*v1alpha1.Rollout {
+	now, newest := map[types.UID]int64{}, map[types.UID]*v1alpha1.Rollout{}
+	for _, b := range bundles {
+		now[b.UID] = b.Generation
+	}
+	for _, r := range rollouts {
+		uid := types.UID(r.Spec.BundleUID)
+		if now[uid] == r.Spec.Generation && (newest[uid] == nil || r.Spec.Number > newest[uid].Spec.Number) {
+			newest[uid] = r
+		}
+	}
+	maps.DeleteFunc(newest, func(_ types.UID, r *v1alpha1.Rollout) bool {
+		return r.Status.Phase != v1alpha1.RolloutRolledBack || r.Status.Stops <= r.Spec.Orders.Resumed
+	})
+	return newest
+}
+
+// SetRolledBack says of a bundle that it is not rolled out because that has failed.
+func SetRolledBack(s *v1alpha1.BundleStatus, r *v1alpha1.Rollout, now time.Time) {
+	SetReady(&s.Conditions, metav1.ConditionFalse, string(v1alpha1.RolloutRolledBack), r.Status.Message, s.ObservedGeneration, now)
+}
