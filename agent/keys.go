@@ -117,7 +117,7 @@ func (c *Core) wrapKey(ctx context.Context, v *store.View, g object[v1alpha1.Rec
 	for _, reader := range duty.Wrap {
 		to, err := secrets.ParseRecipient(reader.Recipient)
 		if err != nil {
-			c.log.Warn("a cluster of a group gets no key", "cluster", reader.Cluster, "err", err)
+			c.log.Warn("a reader of a group gets no key", "cluster", reader.Cluster, "err", err)
 			continue
 		}
 		wrap, err := secrets.Wrap(to, c.keyOf(next), key)
@@ -127,6 +127,9 @@ func (c *Core) wrapKey(ctx context.Context, v *store.View, g object[v1alpha1.Rec
 		next.Status.Wraps = append(next.Status.Wraps, v1alpha1.KeyWrap{
 			Cluster: reader.Cluster, Key: v1alpha1.KeyID(reader.Recipient), Epoch: next.Status.Epoch, Wrap: wrap,
 		})
+	}
+	if len(next.Status.Wraps) == len(g.value.Status.Wraps) {
+		return nil // nobody has a recipient that is one
 	}
 	kv, _ := v.Get(g.key)
 	op, err := law.Amend(kv, g.value, next)

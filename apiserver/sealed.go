@@ -22,8 +22,24 @@ func groupKind() kind {
 		keepStatus: func(obj, old runtime.Object) {
 			obj.(*g).Status = statusOf(old, func(o *g) v1alpha1.RecipientGroupStatus { return o.Status })
 		},
-		validate: func(_ string, obj runtime.Object) field.ErrorList { return v1alpha1.ValidateRecipientGroup(obj.(*g)) },
+		validate: func(_ string, obj runtime.Object) field.ErrorList { return validateGroup(obj.(*g)) },
 	}
+}
+
+// validateGroup checks a group, and that people can read only by keys that are safe.
+func validateGroup(g *v1alpha1.RecipientGroup) field.ErrorList {
+	errs := v1alpha1.ValidateRecipientGroup(g)
+	at := field.NewPath("spec", "recoveryRecipients")
+	for i, text := range g.Spec.RecoveryRecipients {
+		to, err := secrets.ParseRecipient(text)
+		switch {
+		case err != nil:
+			errs = append(errs, field.Invalid(at.Index(i), field.OmitValueType{}, err.Error()))
+		case to.String() != text:
+			errs = append(errs, field.Invalid(at.Index(i), field.OmitValueType{}, "must be the recipient as age-keygen wrote it, with no space around it"))
+		}
+	}
+	return errs
 }
 
 func groupTable() table {
@@ -33,6 +49,7 @@ func groupTable() table {
 			return where(v1alpha1.Placement{ClusterSelector: g.Spec.ClusterSelector})
 		}),
 		col("Holders", "clusters that hold its present key", func(g *g) string { return strings.Join(holders(g), ",") }),
+		num("Recovery", "people who can read as well, by keys that lie offline", func(g *g) int64 { return int64(len(g.Spec.RecoveryRecipients)) }),
 		num("Epoch", "how many keys it has had", func(g *g) int64 { return g.Status.Epoch }),
 		onlyWide(col("Recipient", "its public key", func(g *g) string { return g.Status.Recipient })),
 	}
@@ -41,7 +58,7 @@ func groupTable() table {
 // holders are the clusters that the present key is wrapped for.
 func holders(g *v1alpha1.RecipientGroup) (names []string) {
 	for _, w := range g.Status.Wraps {
-		if w.Epoch == g.Status.Epoch {
+		if w.Epoch == g.Status.Epoch && w.Cluster != "" {
 			names = append(names, w.Cluster)
 		}
 	}

@@ -60,14 +60,18 @@ func (w write) keepsKeys() bool {
 	if !maps.EqualFunc(was, is, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
 		return false
 	}
-	picked, recipients, ok := w.group(before.Spec.ClusterSelector)
-	mine := recipients[w.asker.cluster]
-	if !ok || !picked[w.asker.cluster] || mine == "" {
+	r, ok := w.readers(before.Spec)
+	mine := r[w.asker.cluster]
+	if !ok || len(mine) == 0 {
 		return false
 	}
-	return w.makesKey(before, after, mine) && wrapsSound(nil, after.Status, picked, recipients) ||
-		before.Holds(w.asker.cluster, mine) && addsWraps(before.Status, after.Status, picked, recipients)
+	return w.makesKey(before, after, mine[0]) && r.wrapped(nil, after.Status) ||
+		before.Holds(w.asker.cluster, mine[0]) && r.added(before.Status, after.Status)
 }
+
+// readers are who may have the key of a group: the recipient of each cluster that its selector picks and that has one, and under no
+// cluster's name those of its recovery.
+type readers map[string][]string
 
 // makesKey says that the group had no key, and the asker makes one and keeps it for itself, at least.
 func (w write) makesKey(before, after v1alpha1.RecipientGroup, mine string) bool {
@@ -76,15 +80,13 @@ func (w write) makesKey(before, after v1alpha1.RecipientGroup, mine string) bool
 		recipient != "" && len(recipient) <= maxRecipient && after.Holds(w.asker.cluster, mine)
 }
 
-// addsWraps says that the key stays, and that it is wrapped for others of the group.
-func addsWraps(before, after v1alpha1.RecipientGroupStatus, picked map[string]bool, recipients map[string]string) bool {
-	return before.Epoch == after.Epoch && before.Recipient == after.Recipient && len(after.Wraps) > len(before.Wraps) &&
-		wrapsSound(before.Wraps, after, picked, recipients)
+// added says that the key stays, and that it is wrapped for others of the group.
+func (r readers) added(before, after v1alpha1.RecipientGroupStatus) bool {
+	return before.Epoch == after.Epoch && before.Recipient == after.Recipient && len(after.Wraps) > len(before.Wraps) && r.wrapped(before.Wraps, after)
 }
 
-// wrapsSound says that the wraps are those that were there, and behind them new ones of the present key: one for each of some clusters
-// of the group, to the recipient that the cluster has.
-func wrapsSound(before []v1alpha1.KeyWrap, after v1alpha1.RecipientGroupStatus, picked map[string]bool, recipients map[string]string) bool {
+// wrapped says that the wraps are those that were there, and behind them new ones of the present key: one for each of some readers.
+func (r readers) wrapped(before []v1alpha1.KeyWrap, after v1alpha1.RecipientGroupStatus) bool {
 	if len(after.Wraps) < len(before) || !slices.EqualFunc(before, after.Wraps[:len(before)], sameWrap) {
 		return false
 	}
@@ -94,7 +96,7 @@ func wrapsSound(before []v1alpha1.KeyWrap, after v1alpha1.RecipientGroupStatus, 
 	}
 	for _, wrap := range after.Wraps[len(before):] {
 		id := wrap.Cluster + "/" + wrap.Key
-		if seen[id] || !picked[wrap.Cluster] || recipients[wrap.Cluster] == "" || wrap.Key != v1alpha1.KeyID(recipients[wrap.Cluster]) ||
+		if seen[id] || !slices.ContainsFunc(r[wrap.Cluster], func(to string) bool { return wrap.Key == v1alpha1.KeyID(to) }) ||
 			wrap.Epoch != after.Epoch || len(wrap.Wrap) == 0 || len(wrap.Wrap) > maxWrap {
 			return false
 		}
@@ -107,22 +109,23 @@ func sameWrap(a, b v1alpha1.KeyWrap) bool {
 	return a.Cluster == b.Cluster && a.Key == b.Key && a.Epoch == b.Epoch && bytes.Equal(a.Wrap, b.Wrap)
 }
 
-// group are the clusters that a selector picks, and the recipients of all.
-func (w write) group(s *metav1.LabelSelector) (picked map[string]bool, recipients map[string]string, ok bool) {
-	selector, err := metav1.LabelSelectorAsSelector(s)
+// readers of a group, as its spec and the clusters say.
+func (w write) readers(s v1alpha1.RecipientGroupSpec) (r readers, ok bool) {
+	selector, err := metav1.LabelSelectorAsSelector(s.ClusterSelector)
 	if err != nil {
-		return nil, nil, false
+		return nil, false
 	}
-	picked, recipients = map[string]bool{}, map[string]string{}
+	r = readers{"": s.RecoveryRecipients}
 	for _, kv := range w.view.List(v1alpha1.KeyClusters) {
 		var c v1alpha1.Cluster
 		if json.Unmarshal(kv.Value, &c) != nil {
-			return nil, nil, false
+			return nil, false
 		}
-		name := strings.TrimPrefix(kv.Key, v1alpha1.KeyClusters)
-		picked[name], recipients[name] = selector.Matches(labels.Set(c.Labels)), c.Status.Recipient
+		if selector.Matches(labels.Set(c.Labels)) && c.Status.Recipient != "" {
+			r[strings.TrimPrefix(kv.Key, v1alpha1.KeyClusters)] = []string{c.Status.Recipient}
+		}
 	}
-	return picked, recipients, true
+	return r, true
 }
 
 // sealed is a FleetSecret as it is rolled out: a bundle of one manifest, the secret itself as it was written, under the name of the

@@ -37,7 +37,7 @@ func keyed(t *testing.T) *realm {
 
 func group(name, reads string) *v1alpha1.RecipientGroup {
 	return &v1alpha1.RecipientGroup{TypeMeta: v1alpha1.TypeOf("RecipientGroup"), ObjectMeta: named(name),
-		Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"reads": reads}}}}
+		Spec: v1alpha1.RecipientGroupSpec{RecoveryRecipients: []string{"of anna"}, ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"reads": reads}}}}
 }
 
 // group is a stored group, changed as a member changes it.
@@ -66,6 +66,13 @@ func made(clusters ...string) func(*v1alpha1.RecipientGroup) {
 	return func(g *v1alpha1.RecipientGroup) {
 		g.Status.Recipient, g.Status.Epoch = "age1pq1", 1
 		wrapped(clusters...)(g)
+	}
+}
+
+// recovering is the key wrapped for a person.
+func recovering(recipient string) func(*v1alpha1.RecipientGroup) {
+	return func(g *v1alpha1.RecipientGroup) {
+		g.Status.Wraps = append(g.Status.Wraps, v1alpha1.KeyWrap{Key: v1alpha1.KeyID(recipient), Epoch: 1, Wrap: []byte("wrapped")})
 	}
 }
 
@@ -110,6 +117,8 @@ func TestWhoWritesTheKeysOfAGroup(t *testing.T) {
 		"an admin changes who is of it, and not the keys":     {"id-fra", "anna", "readers", func(g *v1alpha1.RecipientGroup) { g.Spec.ClusterSelector = &metav1.LabelSelector{} }, yes},
 		"an operator does not":                                {"id-fra", "otto", "readers", func(g *v1alpha1.RecipientGroup) { g.Spec.ClusterSelector = &metav1.LabelSelector{} }, no},
 		"an admin through a member without rights does not":   {"id-sin", "anna", "readers", func(g *v1alpha1.RecipientGroup) { g.Spec.ClusterSelector = &metav1.LabelSelector{} }, no},
+		"a holder wraps it for who recovers":                  {"id-fra", "", "readers", recovering("of anna"), yes},
+		"and for no other person":                             {"id-fra", "", "readers", recovering("of otto"), no},
 		"a group is made without keys: nobody brings its own": {"id-fra", "anna", "new", made("fra"), no},
 		"a group is made by an admin":                         {"id-fra", "anna", "new", func(*v1alpha1.RecipientGroup) {}, yes},
 	} {

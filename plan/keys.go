@@ -17,7 +17,7 @@ type KeyDuty struct {
 	Waits bool
 }
 
-// KeyReader is a cluster that is to hold a key.
+// KeyReader is a cluster that is to hold a key, or, without a cluster, a recovery recipient.
 type KeyReader struct{ Cluster, Recipient string }
 
 // Keys says what a cluster's member is to do about the key of a group. Of those that could do it, the first by name that is there does;
@@ -26,6 +26,11 @@ func Keys(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, self string,
 	selector, err := metav1.LabelSelectorAsSelector(g.Spec.ClusterSelector)
 	if err != nil {
 		return KeyDuty{}, err
+	}
+	for _, recipient := range g.Spec.RecoveryRecipients {
+		if !g.Holds("", recipient) {
+			duty.Wrap = append(duty.Wrap, KeyReader{Recipient: recipient})
+		}
 	}
 	mine := ""
 	for _, c := range clusters {

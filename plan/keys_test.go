@@ -26,21 +26,25 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 		want  KeyDuty
 	}{
 		"the first of the group makes the key, for all of it that have a recipient": {0, nil, "ams", "", KeyDuty{Make: true, Wrap: all}},
-		"the second waits for it":                                {0, nil, "fra", "", KeyDuty{Waits: true}},
-		"and does it when the first is away":                     {0, nil, "fra", "ams", KeyDuty{Make: true, Wrap: all}},
-		"who is not of the group never does":                     {0, nil, "iad", "ams", KeyDuty{Waits: true}},
-		"the first that holds it wraps it for the others":        {1, []v1alpha1.KeyWrap{wrap("fra", "F", 1)}, "fra", "", KeyDuty{Wrap: []KeyReader{{"ams", "A"}, {"sin", "S"}}}},
-		"who does not hold it waits, the first by name too":      {1, []v1alpha1.KeyWrap{wrap("fra", "F", 1)}, "ams", "", KeyDuty{Waits: true}},
-		"with all wraps there is nothing to do":                  {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "", KeyDuty{}},
-		"a wrap of an older key is none":                         {2, []v1alpha1.KeyWrap{wrap("ams", "A", 2), wrap("fra", "F", 1), wrap("sin", "S", 2)}, "ams", "", KeyDuty{Wrap: []KeyReader{{"fra", "F"}}}},
-		"nor one to a recipient that a cluster has no more":      {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "lost", 1), wrap("sin", "S", 1)}, "ams", "", KeyDuty{Wrap: []KeyReader{{"fra", "F"}}}},
-		"who held it and lost its own key makes no other one":    {1, []v1alpha1.KeyWrap{wrap("ams", "lost", 1)}, "ams", "", KeyDuty{Waits: true}},
-		"who left the group keeps nothing for those that stay":   {1, []v1alpha1.KeyWrap{wrap("iad", "I", 1)}, "iad", "", KeyDuty{Waits: true}},
-		"when the first holder is away, the next one that is in": {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1)}, "fra", "ams", KeyDuty{Wrap: []KeyReader{{"sin", "S"}}}},
+		"a recovery recipient is given it, too":                                     {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1), wrap("", "lost", 1)}, "ams", "recovery", KeyDuty{Wrap: []KeyReader{{"", "R"}}}},
+		"the second waits for it":                                                   {0, nil, "fra", "", KeyDuty{Waits: true}},
+		"and does it when the first is away":                                        {0, nil, "fra", "ams", KeyDuty{Make: true, Wrap: all}},
+		"who is not of the group never does":                                        {0, nil, "iad", "ams", KeyDuty{Waits: true}},
+		"the first that holds it wraps it for the others":                           {1, []v1alpha1.KeyWrap{wrap("fra", "F", 1)}, "fra", "", KeyDuty{Wrap: []KeyReader{{"ams", "A"}, {"sin", "S"}}}},
+		"who does not hold it waits, the first by name too":                         {1, []v1alpha1.KeyWrap{wrap("fra", "F", 1)}, "ams", "", KeyDuty{Waits: true}},
+		"with all wraps there is nothing to do":                                     {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "", KeyDuty{}},
+		"a wrap of an older key is none":                                            {2, []v1alpha1.KeyWrap{wrap("ams", "A", 2), wrap("fra", "F", 1), wrap("sin", "S", 2)}, "ams", "", KeyDuty{Wrap: []KeyReader{{"fra", "F"}}}},
+		"nor one to a recipient that a cluster has no more":                         {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "lost", 1), wrap("sin", "S", 1)}, "ams", "", KeyDuty{Wrap: []KeyReader{{"fra", "F"}}}},
+		"who held it and lost its own key makes no other one":                       {1, []v1alpha1.KeyWrap{wrap("ams", "lost", 1)}, "ams", "", KeyDuty{Waits: true}},
+		"who left the group keeps nothing for those that stay":                      {1, []v1alpha1.KeyWrap{wrap("iad", "I", 1)}, "iad", "", KeyDuty{Waits: true}},
+		"when the first holder is away, the next one that is in":                    {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1)}, "fra", "ams", KeyDuty{Wrap: []KeyReader{{"sin", "S"}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := &v1alpha1.RecipientGroup{Status: v1alpha1.RecipientGroupStatus{Epoch: c.epoch, Wraps: c.wraps},
 				Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "prod"}}}}
+			if c.away == "recovery" {
+				g.Spec.RecoveryRecipients = []string{"R"}
+			}
 			got, err := Keys(g, fleet, c.self, func(cluster string) bool { return cluster != c.away })
 			if err != nil {
 				t.Fatal(err)

@@ -27,6 +27,11 @@ type RecipientGroup struct {
 type RecipientGroupSpec struct {
 	// clusterSelector picks, by labels that only admins set, the clusters that can read. An empty selector ({}) picks every cluster.
 	ClusterSelector *metav1.LabelSelector `json:"clusterSelector"`
+	// recoveryRecipients are age recipients (age1pq1…) of people who can read as well: their keys lie offline, for the day on which no
+	// cluster of the group has its key any more. Taken out again, one can still read what was sealed until then.
+	// +optional
+	// +listType=set
+	RecoveryRecipients []string `json:"recoveryRecipients,omitempty"`
 }
 
 // RecipientGroupStatus is the key of the group. Members that hold it write it.
@@ -38,7 +43,7 @@ type RecipientGroupStatus struct {
 	// epoch counts the keys that the group has had.
 	// +optional
 	Epoch int64 `json:"epoch,omitempty"`
-	// wraps are the private key, wrapped to each cluster that holds it.
+	// wraps are the private key, wrapped to each cluster that holds it, and to each recovery recipient.
 	// +optional
 	// +listType=map
 	// +listMapKey=cluster
@@ -46,11 +51,12 @@ type RecipientGroupStatus struct {
 	Wraps []KeyWrap `json:"wraps,omitempty"`
 }
 
-// KeyWrap is the private key of a group, readable by the member of one cluster alone.
+// KeyWrap is the private key of a group, readable by the member of one cluster, or by the owner of one recovery key, alone.
 type KeyWrap struct {
-	// cluster whose member can unwrap it.
+	// cluster whose member can unwrap it. Empty for a recovery recipient.
 	Cluster string `json:"cluster"`
-	// key tells which of the cluster's own keys it is wrapped to: the beginning of the SHA-256 of its status.recipient.
+	// key tells which recipient it is wrapped to: the beginning of the SHA-256 of the cluster's status.recipient, or of the recovery
+	// recipient.
 	Key string `json:"key"`
 	// epoch of the group's key that is wrapped.
 	Epoch int64 `json:"epoch"`
@@ -172,8 +178,14 @@ func ValidateRecipientGroup(g *RecipientGroup) field.ErrorList {
 	if g.Spec.ClusterSelector == nil {
 		return append(errs, field.Required(at, "say which clusters can read; {} is all of them"))
 	}
+	if n := len(g.Spec.RecoveryRecipients); n > MaxRecoveryRecipients {
+		errs = append(errs, field.TooMany(pathSpec.Child("recoveryRecipients"), n, MaxRecoveryRecipients))
+	}
 	return append(errs, validateChosen(pathSpec, nil, g.Spec.ClusterSelector)...)
 }
+
+// MaxRecoveryRecipients is how many people can read what is sealed for a group, beside its clusters.
+const MaxRecoveryRecipients = 8
 
 // maxSecretName is how long the name of a FleetSecret may be: it becomes part of the value of a label.
 const maxSecretName = validation.LabelValueMaxLength - len(secretPrefix)

@@ -1590,6 +1590,11 @@ func (in *RecipientGroupSpec) DeepCopyInto(out *RecipientGroupSpec) {
 		*out = new(v1.LabelSelector)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.RecoveryRecipients != nil {
+		in, out := &in.RecoveryRecipients, &out.RecoveryRecipients
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	return
 }
 

@@ -2885,12 +2885,12 @@ func schema_hanse_fleet_hanse_api_v1alpha1_KeyWrap(ref common.ReferenceCallback)
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "KeyWrap is the private key of a group, readable by the member of one cluster alone.",
+				Description: "KeyWrap is the private key of a group, readable by the member of one cluster, or by the owner of one recovery key, alone.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cluster": {
 						SchemaProps: spec.SchemaProps{
-							Description: "cluster whose member can unwrap it.",
+							Description: "cluster whose member can unwrap it. Empty for a recovery recipient.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -2898,7 +2898,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_KeyWrap(ref common.ReferenceCallback)
 					},
 					"key": {
 						SchemaProps: spec.SchemaProps{
-							Description: "key tells which of the cluster's own keys it is wrapped to: the beginning of the SHA-256 of its status.recipient.",
+							Description: "key tells which recipient it is wrapped to: the beginning of the SHA-256 of the cluster's status.recipient, or of the recovery recipient.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -3596,6 +3596,25 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupSpec(ref common.Referen
 							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
+					"recoveryRecipients": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "recoveryRecipients are age recipients (age1pq1…) of people who can read as well: their keys lie offline, for the day on which no cluster of the group has its key any more. Taken out again, one can still read what was sealed until then.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
 				},
 				Required: []string{"clusterSelector"},
 			},
@@ -3637,7 +3656,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupStatus(ref common.Refer
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "wraps are the private key, wrapped to each cluster that holds it.",
+							Description: "wraps are the private key, wrapped to each cluster that holds it, and to each recovery recipient.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

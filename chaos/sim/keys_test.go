@@ -26,12 +26,12 @@ const (
 	canary     = "canary-4711"
 )
 
-// readers makes the group of the clusters in the region eu.
-func readers(t *testing.T, m *sim.Member) {
+// readers makes the group of the clusters in the region eu, and of a person who recovers.
+func readers(t *testing.T, m *sim.Member, recovery secrets.Identity) {
 	t.Helper()
 	writeObject(t, m, readersKey, &v1alpha1.RecipientGroup{
 		TypeMeta: v1alpha1.TypeOf("RecipientGroup"), ObjectMeta: metav1.ObjectMeta{Name: "readers", UID: "u-readers", Generation: 1},
-		Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelRegion: "eu"}}},
+		Spec: v1alpha1.RecipientGroupSpec{RecoveryRecipients: []string{recovery.Recipient().String()}, ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelRegion: "eu"}}},
 	})
 }
 
@@ -60,7 +60,7 @@ func keyOfReaders(t *testing.T, m *sim.Member) (g v1alpha1.RecipientGroup) {
 	return g
 }
 
-// heldBy says whether just these clusters have the group's key, as a member knows.
+// heldBy says whether just these clusters, and the person, have the group's key, as a member knows.
 func heldBy(t *testing.T, m *sim.Member, clusters ...string) bool {
 	t.Helper()
 	var holders []string
@@ -68,7 +68,7 @@ func heldBy(t *testing.T, m *sim.Member, clusters ...string) bool {
 		holders = append(holders, w.Cluster)
 	}
 	slices.Sort(holders)
-	return slices.Equal(holders, clusters)
+	return slices.Equal(holders, append([]string{""}, clusters...))
 }
 
 // ownKey is the private key in a member's data directory.
@@ -88,7 +88,12 @@ func ownKey(t *testing.T, m *sim.Member) secrets.Identity {
 // opensWithAllItHas is the group's key, if one who has a member's data directory can get at it: all that is in the log, and the member's own key.
 func opensWithAllItHas(t *testing.T, m *sim.Member) (key secrets.Identity, opens bool) {
 	t.Helper()
-	g, own := keyOfReaders(t, m), ownKey(t, m)
+	return opensWith(t, m, ownKey(t, m))
+}
+
+func opensWith(t *testing.T, m *sim.Member, own secrets.Identity) (key secrets.Identity, opens bool) {
+	t.Helper()
+	g := keyOfReaders(t, m)
 	for _, w := range g.Status.Wraps {
 		of := secrets.Key{Fleet: "sim", Group: "readers", Epoch: w.Epoch}
 		if key, err := secrets.Unwrap(own, of, g.Status.Recipient, w.Wrap); err == nil {
@@ -126,7 +131,11 @@ func TestTheKeyOfAGroupIsMadeOnceAndHeldByTheGroupAlone(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
 		five(f)
-		readers(t, f.Members[1])
+		recovery, err := secrets.NewIdentity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		readers(t, f.Members[1], recovery)
 		f.Await("fra and ams hold the key", time.Minute, func() bool {
 			return !slices.ContainsFunc(f.Members, func(m *sim.Member) bool { return !heldBy(t, m, "ams", "fra") })
 		})
@@ -171,6 +180,13 @@ func TestTheKeyOfAGroupIsMadeOnceAndHeldByTheGroupAlone(t *testing.T) {
 			lackedByAll(t, f, "the group's key", key.Reveal())
 		}
 		lackedByAll(t, f, "the secret", canary)
+		key, opens := opensWith(t, f.Members[2], recovery)
+		if !opens {
+			t.Fatal("the recovery key does not open the group's key")
+		}
+		if data, err := secrets.Open(key, target, s.Spec.Data); err != nil || string(data["password"]) != canary {
+			t.Errorf("with the recovery key it opens as %d values: %v", len(data), err)
+		}
 
 		// Who joins the group gets the key from who holds it, and with the first holder dead, from the next one.
 		f.Members[3].Kill() // ams
