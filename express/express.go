@@ -23,6 +23,10 @@ const (
 	MaxResult = 16 << 10
 )
 
+// MaxExpressions is how many a bundle's overrides may have, beside the one of its placement. As each has its own cost at most, all of
+// them together have a bound, too, for each cluster.
+const MaxExpressions = 64
+
 // maxKept is how many compiled expressions are kept.
 const maxKept = 1024
 
@@ -134,6 +138,9 @@ func evaluate(expression string, of Subject) (ref.Val, error) {
 		return nil, c.err
 	}
 	v, _, err := c.program.Eval(map[string]any{"cluster": &of})
+	if err != nil && strings.Contains(err.Error(), "cost limit exceeded") {
+		return nil, fmt.Errorf("it costs more than %d units of CEL; look at fewer things in it", MaxCost)
+	}
 	if err != nil {
 		return nil, errors.New(strings.ReplaceAll(err.Error(), "no such key: ", "there is no "))
 	}

@@ -57,7 +57,7 @@ func TestAnExpressionFailsOfOneCluster(t *testing.T) {
 	for expression, want := range map[string]string{
 		`cluster.labels["absent"]`: "there is no absent",
 		`int(cluster.name)`:        "type conversion error",
-		`[0,1,2,3,4,5,6,7,8,9].map(a, [0,1,2,3,4,5,6,7,8,9].map(b, [0,1,2,3,4,5,6,7,8,9].map(c, [0,1,2,3,4,5,6,7,8,9].map(d, [0,1,2,3,4,5,6,7,8,9].map(e, a+b+c+d+e)))))`: "cost",
+		`[0,1,2,3,4,5,6,7,8,9].map(a, [0,1,2,3,4,5,6,7,8,9].map(b, [0,1,2,3,4,5,6,7,8,9].map(c, [0,1,2,3,4,5,6,7,8,9].map(d, [0,1,2,3,4,5,6,7,8,9].map(e, a+b+c+d+e)))))`: "it costs more than 100000 units of CEL",
 	} {
 		if got, err := express.JSON(expression, subject()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40s: %s, %v; want %s", expression, got, err, want)

@@ -2,6 +2,7 @@ package render
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -39,6 +40,9 @@ func Check(c v1alpha1.BundleContent) (errs field.ErrorList) {
 	if len(errs) > 0 {
 		return errs
 	}
+	if err := tooMany(c.Overrides); err != nil {
+		return field.ErrorList{err}
+	}
 	all.values = map[string]v1alpha1.FrozenValue{}
 	trials := 0
 	for i, o := range c.Overrides {
@@ -55,6 +59,19 @@ func Check(c v1alpha1.BundleContent) (errs field.ErrorList) {
 		}
 	}
 	return errs
+}
+
+// tooMany says which expression is one too many, nil when none is.
+func tooMany(overrides []v1alpha1.Override) *field.Error {
+	seen := map[string]bool{}
+	for i, o := range overrides {
+		for _, expression := range expressions(o) {
+			if seen[expression] = true; len(seen) > express.MaxExpressions {
+				return field.Invalid(pathOverrides.Index(i), "${"+expression+"}", fmt.Sprintf("the overrides of a bundle may have %d different expressions, and this is one more; divide the bundle, or say it with labels", express.MaxExpressions))
+			}
+		}
+	}
+	return nil
 }
 
 // stand lets the expressions of an override stand for their values, and says which are none.

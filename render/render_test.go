@@ -164,6 +164,23 @@ func TestOverridesOfTwoRegionsMayContradictEachOther(t *testing.T) {
 	}
 }
 
+func TestTheOverridesOfABundleHaveABoundOfExpressions(t *testing.T) {
+	of := func(n int) v1alpha1.BundleContent {
+		var overrides strings.Builder
+		for i := range n {
+			fmt.Fprintf(&overrides, "\n- patches: [{target: {kind: ConfigMap}, merge: {data: {greeting: '${cluster.name + \"%d\"}'}}}]", i)
+		}
+		return content(t, overrides.String()+"\n- patches: [{target: {kind: ConfigMap}, merge: {data: {colour: '${cluster.name + \"0\"}'}}}]")
+	}
+	if errs := render.Check(of(64)); len(errs) > 0 {
+		t.Errorf("64 of them, one twice: %v", errs)
+	}
+	want := `spec.overrides[64]: Invalid value: "${cluster.name + \"64\"}": the overrides of a bundle may have 64 different expressions, and this is one more`
+	if errs := render.Check(of(65)); len(errs) != 1 || !strings.Contains(errs[0].Error(), want) {
+		t.Errorf("65 of them: %v", errs)
+	}
+}
+
 func TestALabelThatChangesLaterChangesNothingThatRuns(t *testing.T) {
 	c := content(t, `
 - patches: [{target: {kind: ConfigMap}, merge: {data: {greeting: '${cluster.labels["tier"]}'}}}]
