@@ -182,10 +182,7 @@ func (w *writing) flush(ctx context.Context) (written bool, err error) {
 	if len(w.ops) == 0 {
 		return true, nil
 	}
-	seen := w.scene.view.Revision()
-	conditions := append(w.conditions, store.PrefixUnchanged(v1alpha1.KeyRollouts, w.rollouts),
-		store.PrefixUnchanged(v1alpha1.KeyFleets, seen), store.PrefixUnchanged(store.KeyRemoved, seen))
-	result, err := w.node.Propose(ctx, consensus.Proposal{Term: w.term, Txn: store.Txn{If: conditions, Then: w.ops}})
+	result, err := w.node.Propose(ctx, consensus.Proposal{Term: w.term, Txn: w.txn()})
 	var overtaken *store.Conflict
 	if errors.As(err, &overtaken) {
 		return false, nil
@@ -199,4 +196,11 @@ func (w *writing) flush(ctx context.Context) (written bool, err error) {
 	w.rollouts, w.conditions, w.ops, w.bytes = result.Revision, nil, nil, 0
 	w.at, w.expected = map[string]int{}, map[string]bool{}
 	return true, nil
+}
+
+// txn is what was added, and what it rests on.
+func (w *writing) txn() store.Txn {
+	seen := w.scene.view.Revision()
+	return store.Txn{If: append(slices.Clone(w.conditions), store.PrefixUnchanged(v1alpha1.KeyRollouts, w.rollouts),
+		store.PrefixUnchanged(v1alpha1.KeyFleets, seen), store.PrefixUnchanged(store.KeyRemoved, seen)), Then: w.ops}
 }

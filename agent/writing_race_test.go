@@ -1,0 +1,94 @@
+package agent
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// log is a store that is written to by hand.
+type log struct {
+	*testing.T
+	*store.Store
+	index uint64
+}
+
+func (l *log) apply(txn store.Txn) error {
+	l.Helper()
+	l.index++
+	c := store.Command{ID: store.CommandID{Incarnation: "m", Seq: l.index}, Proposer: "m", Time: time.Unix(int64(l.index), 0).UnixNano(), Txn: &txn}
+	entry, err := store.EncodeEntry([]store.Command{c})
+	if err != nil {
+		l.Fatal(err)
+	}
+	results, err := l.Apply(l.index, 1, entry)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return results[0].Err
+}
+
+func (l *log) put(key string, value any) {
+	l.Helper()
+	op, err := law.Put(key, value)
+	if err == nil {
+		err = l.apply(store.Txn{Then: []store.Op{op}})
+	}
+	if err != nil {
+		l.Fatal(err)
+	}
+}
+
+// What is decided for a cluster in one fault domain is not written once it is in another: nobody holds the lease there.
+func TestAGrantRestsOnWhatItWasDecidedFrom(t *testing.T) {
+	fra := v1alpha1.Cluster{TypeMeta: v1alpha1.TypeOf("Cluster")}
+	fra.Name, fra.Labels = "fra", map[string]string{v1alpha1.LabelRegion: "eu"}
+	iad := *fra.DeepCopy()
+	iad.Name = "iad"
+	for name, row := range map[string]struct {
+		meanwhile func(l *log)
+		overtaken bool
+	}{
+		"nothing": {func(*log) {}, false},
+		"its cluster is relabelled": {func(l *log) {
+			moved := fra.DeepCopy()
+			moved.Labels[v1alpha1.LabelRegion] = "us"
+			l.put(v1alpha1.KeyClusters+"fra", moved)
+		}, true},
+		"another cluster is relabelled": {func(l *log) {
+			moved := iad.DeepCopy()
+			moved.Labels[v1alpha1.LabelRegion] = "us"
+			l.put(v1alpha1.KeyClusters+"iad", moved)
+		}, false},
+		"its bundle is changed":    {func(l *log) { l.put(v1alpha1.KeyBundles+"shop", &v1alpha1.Bundle{}) }, true},
+		"it was granted something": {func(l *log) { l.put(v1alpha1.GrantKey("fra", "shop"), v1alpha1.Grant{}) }, true},
+		"a rollout is written":     {func(l *log) { l.put(v1alpha1.KeyRollouts+"cart", &v1alpha1.Rollout{}) }, true},
+		"the fleet is frozen":      {func(l *log) { l.put(v1alpha1.KeyFleets+"acme", &v1alpha1.Fleet{}) }, true},
+		"a user is let in":         {func(l *log) { l.put(v1alpha1.KeyUsers+"anna", &v1alpha1.User{}) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &log{T: t, Store: store.New(nil)}
+			l.put(v1alpha1.KeyClusters+"fra", &fra)
+			l.put(v1alpha1.KeyClusters+"iad", &iad)
+			l.put(v1alpha1.KeyBundles+"shop", &v1alpha1.Bundle{})
+			w := (&leader{statusWritten: map[string]time.Time{}}).newWriting(scene{view: l.View()})
+			grant := v1alpha1.Grant{Bundle: "shop", Revision: "shop-00000001-1"}
+			if written, err := w.add(t.Context(), plan.Step{Bundle: "shop", Grants: map[string]v1alpha1.Grant{"fra": grant}}); err != nil || !written {
+				t.Fatal(written, err)
+			}
+			row.meanwhile(l)
+			var overtaken *store.Conflict
+			switch err := l.apply(w.txn()); {
+			case row.overtaken && !errors.As(err, &overtaken):
+				t.Errorf("it was written: %v", err)
+			case !row.overtaken && err != nil:
+				t.Error(err)
+			}
+		})
+	}
+}
