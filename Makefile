@@ -56,7 +56,7 @@ sim: ## play fresh seeds on simulated fleets (SEEDS=1000, or SEED=n for one)
 sim-bugs: ## put each known bug back, and see how long it takes to be caught (RUNS=20 seeds at most)
 	$(GO) test ./chaos/sim -run '^TestBugTable$$' -v -count 1 -timeout 0 -bug all -runs $(or $(RUNS),20)
 
-bench: build ## measure the store beside etcd (BENCHFLAGS='--only write'; bin/bench --help)
+bench: build ## measure the store beside etcd, and changes beside kubectl (BENCHFLAGS='--only write'; bin/bench --help)
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/bench ./chaos/cmd/bench
 	KUBEBUILDER_ASSETS="$$(bin/testbed build)" bin/bench $(BENCHFLAGS)
 

@@ -34,6 +34,8 @@ type Options struct {
 	RoundTrip time.Duration
 	// Members of the fleets that the rows of many members measure.
 	Members []int
+	// Clusters are those of the fleet that rollouts go over, simulated.
+	Clusters int
 	// EtcdElection gives etcd another election timeout than its default of a second; its heartbeat is a tenth of it.
 	EtcdElection time.Duration
 	// Profile, when set, is a folder for processor profiles of our leader.
@@ -42,9 +44,9 @@ type Options struct {
 	Only []string
 }
 
-// DefaultOptions fit a run into twelve minutes on two cores.
+// DefaultOptions fit a run into twenty minutes on two cores.
 func DefaultOptions() Options {
-	return Options{Rounds: 3, Measured: 3 * time.Second, Kills: 50, Moves: 10, RoundTrip: 80 * time.Millisecond, Members: []int{100, 300}}
+	return Options{Rounds: 3, Measured: 3 * time.Second, Kills: 50, Moves: 10, RoundTrip: 80 * time.Millisecond, Members: []int{100, 300}, Clusters: 100}
 }
 
 // group is some rows that are measured together.
@@ -63,6 +65,7 @@ var groups = []group{
 	{"scale", "fleets of many members", (*bed).scale},
 	{"objects", "the fleet's API beside a kube-apiserver", (*bed).objects},
 	{"apply", "hanse apply, until it is live in three real clusters", (*bed).applies},
+	{"hundred", "hanse apply, to a hundred simulated clusters", (*bed).hundreds},
 	{"bulk", "a thousand objects into one real cluster, beside kubectl", (*bed).bulk},
 	{"drift", "what somebody changes by hand, put right", (*bed).drift},
 	{"steady", "a thousand objects in one real cluster at rest", (*bed).steady},

@@ -69,7 +69,7 @@ func (b *bed) realClusters(ctx context.Context, name string, n int, o testbed.Op
 			first = s.member
 		}
 	}
-	return all, until(ctx, func() error { return all.whole(ctx) })
+	return all, until(ctx, func() error { return reaches(ctx, first, n) })
 }
 
 func (b *bed) startSite(ctx context.Context, dir, name string, o testbed.Options) (*site, error) {
@@ -94,24 +94,6 @@ func (b *bed) startSite(ctx context.Context, dir, name string, o testbed.Options
 }
 
 func (s *site) start() error { return s.member.Start("--kubeconfig", s.cluster.Kubeconfig()) }
-
-// whole fails unless the first member reaches all, and all that may vote do.
-func (s sites) whole(ctx context.Context) error {
-	status, err := s[0].member.Status(ctx)
-	if err != nil {
-		return err
-	}
-	reached := 0
-	for _, c := range status.Clusters {
-		if c.Reachable {
-			reached++
-		}
-	}
-	if voters := votersOf(len(s)); reached != len(s) || status.Quorum.Voters != voters || !status.Quorum.Have {
-		return fmt.Errorf("%d of %d are reached, %d vote", reached, len(s), status.Quorum.Voters)
-	}
-	return nil
-}
 
 // votersOf are how many of so many members vote.
 func votersOf(members int) int {

@@ -44,6 +44,7 @@ func app(out, talk io.Writer) *cli.App {
 			&cli.IntFlag{Name: "kills", Usage: "`N` leaders killed at each distance", Value: d.Kills},
 			&cli.IntFlag{Name: "moves", Usage: "`N` planned changes of leader", Value: d.Moves},
 			&cli.IntSliceFlag{Name: "members", Usage: "`N` members of a fleet, again for each fleet [100, 300]"},
+			&cli.IntFlag{Name: "clusters", Usage: "`N` simulated clusters that a rollout goes over", Value: d.Clusters},
 			&cli.DurationFlag{Name: "rtt", Usage: "round trip of the distant rows", Value: d.RoundTrip},
 			&cli.DurationFlag{Name: "etcd-election", Usage: "election timeout of etcd, with a heartbeat of a tenth [its default, 1s]"},
 			&cli.StringFlag{Name: "profile", Usage: "`FOLDER` for processor profiles of our leader under 256 writers"},
@@ -70,7 +71,7 @@ func measure(c *cli.Context, out, talk io.Writer) error {
 	o := bench.Options{
 		Program: program, Hanse: filepath.Join(filepath.Dir(program), "hanse"),
 		Etcd: binaries.Path(testbed.Etcd), APIServer: binaries.Path(testbed.APIServer), Binaries: binaries, Dir: dir, Rounds: c.Int("rounds"), Measured: c.Duration("measured"),
-		Kills: c.Int("kills"), Moves: c.Int("moves"), RoundTrip: c.Duration("rtt"), EtcdElection: c.Duration("etcd-election"),
+		Clusters: c.Int("clusters"), Kills: c.Int("kills"), Moves: c.Int("moves"), RoundTrip: c.Duration("rtt"), EtcdElection: c.Duration("etcd-election"),
 		Profile: c.String("profile"), Only: c.StringSlice("only"),
 	}
 	if o.Members = c.IntSlice("members"); len(o.Members) == 0 {

@@ -1,0 +1,234 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hanse-fleet/hanse/chaos/drill"
+)
+
+const (
+	// regions of the fleet, which are the waves of a rollout.
+	regions = 3
+	// toldTo and rolled are how many changes are followed: to all at once, and in waves.
+	toldTo, rolled = 40, 10
+)
+
+// crowded is a fleet of a hundred members, each a process of its own beside a simulated kube-apiserver in this process.
+type crowded struct {
+	members []*drill.Daemon
+	planes  []*pretender
+
+	mu   sync.Mutex
+	seen map[string][]time.Time // by version, when each cluster had it
+	last string
+	all  chan struct{}
+}
+
+func (c *crowded) close() {
+	for _, m := range c.members {
+		_ = m.Kill()
+	}
+	for _, p := range c.planes {
+		p.close()
+	}
+}
+
+// saw is called when the settings of a cluster are written.
+func (c *crowded) saw(cluster int, u *unstructured.Unstructured) {
+	version, _, _ := unstructured.NestedString(u.Object, "data", "version")
+	if u.GetName() != "settings" || version == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.seen[version]
+	if at == nil {
+		at = make([]time.Time, len(c.members))
+		c.seen[version] = at
+	}
+	if at[cluster].IsZero() {
+		at[cluster] = time.Now()
+	}
+	for _, t := range at {
+		if t.IsZero() {
+			return
+		}
+	}
+	if version == c.last {
+		close(c.all)
+		c.last = ""
+	}
+}
+
+// hundreds measures changes to a hundred clusters, to all at once and in waves, from the start of the command to the object in the last of them.
+func (b *bed) hundreds(ctx context.Context) (rows []Row, err error) {
+	c, err := b.crowd(ctx)
+	if c != nil {
+		defer c.close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.say("%d changes to all at once", toldTo)
+	took, err := c.changes(ctx, unfollowed+toldTo, func([]time.Time) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	rows = percentiles(fmt.Sprintf("hanse apply → live in %d simulated clusters", b.Clusters), took[unfollowed:], nil, atMost(500, inMilliseconds))
+	fleet := "apiVersion: fleet.hanse.dev/v1alpha1\nkind: Fleet\nmetadata: {name: bench}\nspec: {rollout: {maxDomains: 1, soak: 0s}}\n"
+	if _, err := typed(ctx, c.members[0].Person(), fleet, "apply", "--force-conflicts", "-f", "-"); err != nil {
+		return rows, err
+	}
+	b.say("%d rollouts in %d waves", rolled, regions)
+	if took, err = c.changes(ctx, rolled, inWaves); err != nil {
+		return rows, err
+	}
+	return append(rows, newRow(fmt.Sprintf("a rollout in 3 waves over %d clusters, no soak, p90", b.Clusters), inMilliseconds, []float64{sorted(took).at(0.9)}, nil, atMost(10_000, inMilliseconds))), nil
+}
+
+// inWaves fails when two regions had been in change at once.
+func inWaves(at []time.Time) error {
+	var begun, ended [regions]time.Time
+	for i, t := range at {
+		r := i % regions
+		if begun[r].IsZero() || t.Before(begun[r]) {
+			begun[r] = t
+		}
+		if t.After(ended[r]) {
+			ended[r] = t
+		}
+	}
+	for i := range regions {
+		for j := range i {
+			if begun[i].Before(ended[j]) && begun[j].Before(ended[i]) {
+				return fmt.Errorf("regions %d and %d were in change at once", i, j)
+			}
+		}
+	}
+	return nil
+}
+
+// changes makes one change after the other, each with --wait, and returns how long each took to the last cluster.
+func (c *crowded) changes(ctx context.Context, n int, right func([]time.Time) error) (took []time.Duration, err error) {
+	for range n {
+		version := strconv.Itoa(len(c.seen) + 1)
+		c.mu.Lock()
+		c.last, c.all = version, make(chan struct{})
+		c.mu.Unlock()
+		begun := time.Now()
+		if _, err := typed(ctx, c.members[0].Person(), string(settings(version)), "apply", "--bundle", spread, "--to", "all", "-f", "-", "--wait"); err != nil {
+			return nil, err
+		}
+		select {
+		case <-c.all:
+		case <-time.After(seenIn):
+			return nil, errUnseen
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		c.mu.Lock()
+		at, last := c.seen[version], begun
+		c.mu.Unlock()
+		for _, t := range at {
+			if t.After(last) {
+				last = t
+			}
+		}
+		if err := right(at); err != nil {
+			return nil, err
+		}
+		took = append(took, last.Sub(begun))
+	}
+	return took, nil
+}
+
+// crowd starts the hundred, and waits until the first reaches all.
+func (b *bed) crowd(ctx context.Context) (*crowded, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*gathered)
+	defer cancel()
+	dir := b.folder("hundred")
+	c := &crowded{seen: map[string][]time.Time{}}
+	taken := map[string]bool{}
+	for len(c.members) < b.Clusters {
+		i := len(c.members)
+		m, err := drill.NewDaemon(b.Hanse, dir, fmt.Sprintf("c%d", i+1), fmt.Sprintf("region-%d", i%regions))
+		if err != nil {
+			return c, err
+		}
+		if taken[m.Members()] {
+			continue
+		}
+		p, err := pretend(func(u *unstructured.Unstructured) { c.saw(i, u) })
+		if err != nil {
+			return c, err
+		}
+		taken[m.Members()] = true
+		c.members, c.planes = append(c.members, m), append(c.planes, p)
+		if err := os.WriteFile(filepath.Join(dir, m.Cluster+".kubeconfig"), []byte(p.kubeconfig()), 0o600); err != nil {
+			return c, err
+		}
+	}
+	b.say("%d members join", b.Clusters)
+	first := c.members[0]
+	if err := enrol(ctx, first, nil); err != nil {
+		return c, err
+	}
+	if err := begin(dir, first); err != nil {
+		return c, err
+	}
+	if err := until(ctx, func() error { _, err := first.Status(ctx); return err }); err != nil {
+		return c, err
+	}
+	joining, jctx := errgroup.WithContext(ctx)
+	joining.SetLimit(8)
+	for _, m := range c.members[1:] {
+		joining.Go(func() error { return enrol(jctx, m, first) })
+	}
+	if err := joining.Wait(); err != nil {
+		return c, err
+	}
+	b.say("%d members start", b.Clusters)
+	for _, m := range c.members[1:] {
+		if err := begin(dir, m); err != nil {
+			return c, err
+		}
+	}
+	return c, until(ctx, func() error {
+		if err := rest(ctx, time.Second); err != nil {
+			return err
+		}
+		return reaches(ctx, first, b.Clusters)
+	})
+}
+
+// begin starts a member without what it shows of the fleet in its cluster: a simulated one has nobody who would look.
+func begin(dir string, m *drill.Daemon) error {
+	return m.Start("--kubeconfig", filepath.Join(dir, m.Cluster+".kubeconfig"), "--aggregate=false", "--project=false", "--cluster-api=false")
+}
+
+// reaches fails unless the member reaches so many, and all that may vote do.
+func reaches(ctx context.Context, m *drill.Daemon, members int) error {
+	status, err := m.Status(ctx)
+	if err != nil {
+		return err
+	}
+	reached := 0
+	for _, c := range status.Clusters {
+		if c.Reachable {
+			reached++
+		}
+	}
+	if reached != members || status.Quorum.Voters != votersOf(members) || !status.Quorum.Have {
+		return fmt.Errorf("%d of %d are reached, %d vote", reached, members, status.Quorum.Voters)
+	}
+	return nil
+}
