@@ -19,7 +19,7 @@ const (
 	// regions of the fleet, which are the waves of a rollout.
 	regions = 3
 	// toldTo and rolled are how many changes are followed: to all at once, and in waves.
-	toldTo, rolled = 40, 10
+	toldTo, rolled = 30, 10
 )
 
 // crowded is a fleet of a hundred members, each a process of its own beside a simulated kube-apiserver in this process.
