@@ -152,6 +152,55 @@ func TestAnotherVersionOrKindIsRefused(t *testing.T) {
 	}
 }
 
+func TestWhatIsMalformedIsRefused(t *testing.T) {
+	const all, shop = "/apis/fleet.hanse.dev/v1alpha1/bundles", "/apis/fleet.hanse.dev/v1alpha1/bundles/shop"
+	const head = `{"apiVersion":"fleet.hanse.dev/v1alpha1","kind":"Bundle","metadata":{"name":"shop"},`
+	l := start(t, nil)
+	if _, err := client(t, l.local(), "bundles").Create(t.Context(), bundle("shop"), metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	before := l.View().Revision()
+	for name, row := range map[string]struct {
+		contentType, body string
+	}{
+		"nothing":                   {"application/json", ""},
+		"half of an object":         {"application/json", head},
+		"no JSON":                   {"application/json", "<bundle/>"},
+		"a list":                    {"application/json", "[]"},
+		"a text for an object":      {"application/json", head + `"spec":"all"}`},
+		"a number for a text":       {"application/json", head + `"spec":{"drift":7}}`},
+		"a map for a list":          {"application/json", head + `"spec":{"manifests":{}}}`},
+		"a manifest of no kind":     {"application/json", head + `"spec":{"manifests":[{"apiVersion":"v1","metadata":{"name":"x"}}]}}`},
+		"nested for ever":           {"application/json", head + `"spec":{"manifests":[` + strings.Repeat(`{"a":`, 20000) + "1" + strings.Repeat("}", 20000) + "]}}"},
+		"YAML that is none":         {"application/yaml", "apiVersion: [fleet"},
+		"YAML that grows":           {"application/yaml", "a: &a [x,x,x,x,x,x,x,x,x]\n" + strings.Repeat("b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n", 9)},
+		"protobuf that is none":     {"application/vnd.kubernetes.protobuf", "k8s\x00garbage"},
+		"a form of no API's":        {"text/plain", "shop"},
+		"another name than the URL": {"application/json", strings.Replace(head, "shop", "Shop!", 1) + `"spec":{}}`},
+	} {
+		for method, path := range map[string]string{"POST": all, "PUT": shop} {
+			status, _ := l.do(t, method, path, row.contentType, row.body)
+			if status.Code < 400 || status.Code >= 500 || status.Message == "" {
+				t.Errorf("%s of %s: %+v", method, name, status)
+			}
+		}
+	}
+	for contentType, body := range map[string]string{
+		"application/json-patch+json":            `[{"op":"move"`,
+		"application/merge-patch+json":           `{"spec":`,
+		"application/strategic-merge-patch+json": `{"spec":"all"}`,
+		"application/apply-patch+yaml":           "spec: [",
+		"application/x-patch":                    "{}",
+	} {
+		if status, _ := l.do(t, "PATCH", shop+"?fieldManager=t", contentType, body); status.Code < 400 || status.Code >= 500 || status.Message == "" {
+			t.Errorf("patch of %s: %+v", contentType, status)
+		}
+	}
+	if after := l.View().Revision(); after != before {
+		t.Errorf("revision %d became %d", before, after)
+	}
+}
+
 func TestStatusIsNotWrittenByPeople(t *testing.T) {
 	l := start(t, nil)
 	bundles, ctx := client(t, l.local(), "bundles"), t.Context()
