@@ -172,3 +172,23 @@ func (c *Core) groupKey(g *v1alpha1.RecipientGroup) (secrets.Identity, error) {
 	}
 	return key, nil
 }
+
+// groupsAtRisk are a line each for groups that nobody may be able to open for, now or soon.
+func (c *Core) groupsAtRisk(v *store.View) (lines []string) {
+	groups, err := c.decoded.groups.list(v)
+	if err != nil || len(groups) == 0 {
+		return nil // who decides by them says what is wrong
+	}
+	clusters, err := c.decoded.clusters.list(v)
+	if err != nil {
+		return nil
+	}
+	seen, now := c.sightings(v), time.Now()
+	there := func(cluster string) bool { return cluster == c.self.Cluster || seen[cluster].Fresh(now) }
+	for _, g := range groups {
+		if said := plan.GroupAtRisk(g.value, values(clusters), there); said != "" {
+			lines = append(lines, said)
+		}
+	}
+	return lines
+}

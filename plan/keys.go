@@ -7,6 +7,32 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
+// GroupAtRisk says why nobody may be able to open what is sealed for a group, now or after one more loss, and what to do; "" when
+// nothing is to be said. present are the clusters that are there now.
+func GroupAtRisk(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, present func(cluster string) bool) string {
+	holders, here := 0, 0
+	for _, c := range clusters {
+		if !g.Holds(c.Name, c.Status.Recipient) {
+			continue
+		}
+		if holders++; present(c.Name) {
+			here++
+		}
+	}
+	edit := "kubectl edit recipientgroups." + v1alpha1.GroupName + " " + g.Name
+	switch {
+	case g.Status.Epoch == 0:
+		return "group " + g.Name + " has no key yet, and nothing can be sealed for it: a cluster that its selector picks makes one; " + edit
+	case here == 0 && len(g.Spec.RecoveryRecipients) == 0:
+		return "no cluster that holds the key of group " + g.Name + " is there, and nobody else can open what is sealed for it; bring one back"
+	case here == 0:
+		return "no cluster that holds the key of group " + g.Name + " is there; bring one back, or open what is sealed for it with a recovery key, and seal it for another group"
+	case holders == 1 && len(g.Spec.RecoveryRecipients) == 0:
+		return "only one cluster holds the key of group " + g.Name + ", and with it what is sealed for the group is lost; name a recovery recipient: " + edit
+	}
+	return ""
+}
+
 // KeyDuty is what one member is to do about the key of a group.
 type KeyDuty struct {
 	// Make says that the group has no key, and this member makes it.

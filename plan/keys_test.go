@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -53,5 +54,39 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestAGroupThatMayBeLostIsTold(t *testing.T) {
+	cluster := func(name string) *v1alpha1.Cluster {
+		return &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name}}
+	}
+	held := func(by ...string) (wraps []v1alpha1.KeyWrap) {
+		for _, name := range by {
+			wraps = append(wraps, v1alpha1.KeyWrap{Cluster: name, Key: v1alpha1.KeyID("of " + name), Epoch: 1, Wrap: []byte("wrapped")})
+		}
+		return wraps
+	}
+	for name, c := range map[string]struct {
+		epoch    int64
+		wraps    []v1alpha1.KeyWrap
+		recovery []string
+		away     bool
+		want     string
+	}{
+		"two hold the key":                    {1, held("fra", "iad"), nil, false, ""},
+		"one does, and a person":              {1, held("fra"), []string{"R"}, false, ""},
+		"one does, and nobody else":           {1, held("fra"), nil, false, "only one cluster holds the key of group g"},
+		"nobody has made it":                  {0, nil, []string{"R"}, false, "group g has no key yet"},
+		"all that hold it are away":           {1, held("fra", "iad"), nil, true, "nobody else can open"},
+		"all are away, and there is a person": {1, held("fra", "iad"), []string{"R"}, true, "with a recovery key"},
+		"who held it is in the fleet no more": {1, held("gone"), nil, false, "nobody else can open"},
+	} {
+		g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Status: v1alpha1.RecipientGroupStatus{Epoch: c.epoch, Wraps: c.wraps}}
+		g.Spec.RecoveryRecipients = c.recovery
+		got := GroupAtRisk(g, []*v1alpha1.Cluster{cluster("fra"), cluster("iad")}, func(string) bool { return !c.away })
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }
