@@ -215,7 +215,10 @@ func TestNamesOfRevisionsAndWorks(t *testing.T) {
 	if b, c, ok := SplitWorkName(WorkName("shop", "fra")); b != "shop" || c != "fra" || !ok {
 		t.Error(b, c, ok)
 	}
-	for _, bad := range []string{"", "shop", ".fra", "shop.", "a.b.c"} {
+	if b, c, ok := SplitWorkName(WorkName(SecretBundle("db"), "fra")); b != "secret.db" || c != "fra" || !ok {
+		t.Error(b, c, ok)
+	}
+	for _, bad := range []string{"", "shop", ".fra", "shop."} {
 		if _, _, ok := SplitWorkName(bad); ok {
 			t.Errorf("%q is taken for a work's name", bad)
 		}
