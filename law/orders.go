@@ -37,7 +37,7 @@ func bounded(r v1alpha1.Rollout) bool {
 	if o.Resumed < 0 || o.Resumed > r.Status.Stops {
 		return false
 	}
-	for _, list := range [][]string{o.Despite, o.Without, o.Approved, o.Stages} {
+	for _, list := range [][]string{o.Despite, o.DespiteGates, o.Without, o.Approved, o.Stages} {
 		seen := map[string]bool{}
 		for _, name := range list {
 			if len(name) > maxOrderName || seen[name] {

@@ -21,6 +21,7 @@ func TestOrdersAreWithinBounds(t *testing.T) {
 		"clusters, and no domain":  {func(o *v1alpha1.RolloutOrders) { o.Despite, o.Approved = []string{"a", "b"}, []string{""} }, true},
 		"a stage twice":            {func(o *v1alpha1.RolloutOrders) { o.Stages = []string{"prod", "prod"} }, false},
 		"one twice":                {func(o *v1alpha1.RolloutOrders) { o.Despite = []string{"a", "b", "a"} }, false},
+		"a gate twice":             {func(o *v1alpha1.RolloutOrders) { o.DespiteGates = []string{"errors", "errors"} }, false},
 		"a name without end":       {func(o *v1alpha1.RolloutOrders) { o.Without = []string{strings.Repeat("x", 254)} }, false},
 		"more than a fleet can be": {func(o *v1alpha1.RolloutOrders) { o.Approved = many(maxOrdered + 1) }, false},
 	} {

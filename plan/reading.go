@@ -62,7 +62,8 @@ func openGates(r *v1alpha1.Rollout, now time.Time) (gates []v1alpha1.RolloutGate
 	return gates
 }
 
-// gatesOf are those that a wave has to pass. Who only loses the bundle has none: they judge what the change brings.
+// gatesOf are those that a wave has to pass, without those that a person goes on despite. Who only loses the bundle has none: they judge what the
+// change brings.
 func gatesOf(r *v1alpha1.Rollout, w v1alpha1.Wave) []v1alpha1.RolloutGate {
 	if len(w.Clusters) == 0 {
 		return nil
@@ -72,7 +73,7 @@ func gatesOf(r *v1alpha1.Rollout, w v1alpha1.Wave) []v1alpha1.RolloutGate {
 		gates = r.Spec.Gates
 	}
 	return slices.DeleteFunc(slices.Clone(gates), func(g v1alpha1.RolloutGate) bool {
-		return g.Metric == nil && (!g.AsksObject() || forJoiners(w)) // the last good revision may not have the object
+		return slices.Contains(r.Spec.Orders.DespiteGates, g.Name) || g.Metric == nil && (!g.AsksObject() || forJoiners(w)) // the last good revision may not have the object
 	})
 }
 

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +123,31 @@ func TestAGateThatDoesNotPassInTimeStopsTheRollout(t *testing.T) {
 	}
 }
 
+func TestAPersonGoesOnDespiteAGate(t *testing.T) {
+	w := sixClusters(t)
+	p := w.gated(map[string]bool{"wrong": false, "errors": false})
+	w.apply("shop").Spec.Rollout = &v1alpha1.BundleRollout{Gates: []v1alpha1.RolloutGate{gate("errors"), gate("wrong")}, ProgressDeadline: &metav1.Duration{Duration: time.Minute}}
+	p.wait(70 * time.Second)
+	r := w.newest("shop")
+	if r.Status.Phase != v1alpha1.RolloutFailed {
+		t.Fatalf("%s", w)
+	}
+	r.Spec.Orders.Resumed, r.Spec.Orders.DespiteGates = 1, []string{"wrong"}
+	p.wait(40 * time.Second)
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1",
+		"shop-00000001-2 Running [ap]: wave 1 of 3, ap: gate errors does not pass: 0.5, must be < 1")
+	p.passes["errors"] = true
+	p.wait(3 * time.Minute)
+	if r := w.newest("shop"); r.Status.Phase != v1alpha1.RolloutComplete || len(w.wrong) > 0 {
+		t.Errorf("%s\n%v", w, w.wrong)
+	}
+	w.apply("shop").Spec.Rollout = &v1alpha1.BundleRollout{Gates: []v1alpha1.RolloutGate{gate("wrong")}}
+	p.wait(time.Minute)
+	if r := w.newest("shop"); !strings.HasSuffix(r.Status.Message, "gate wrong does not pass: 0.5, must be < 1") {
+		t.Errorf("the order was for one change, and the next goes by it: %s", w)
+	}
+}
+
 func TestWhatAGateSaidOfAnotherWaveIsNotOfThisOne(t *testing.T) {
 	w := sixClusters(t)
 	p := w.gated(map[string]bool{"errors": true})
@@ -205,6 +231,9 @@ func TestNoWaveSettlesThatNoGateLetPass(t *testing.T) {
 				p.passes[g] = rapid.IntRange(0, 4).Draw(rt, g) > 0
 			}
 			w.obey(rapid.SampledFrom(names).Draw(rt, "cluster"), "shop", rapid.SampledFrom([]v1alpha1.Health{v1alpha1.HealthReady, v1alpha1.HealthReady, v1alpha1.HealthInProgress}).Draw(rt, "health"))
+			if r := w.newest("shop"); r != nil && rapid.IntRange(0, 60).Draw(rt, "despite") == 0 {
+				r.Spec.Orders.DespiteGates = []string{"a"}
+			}
 			w.rest()
 			w.later(time.Duration(rapid.IntRange(1, 40).Draw(rt, "seconds")) * time.Second)
 			p.ask()
@@ -215,6 +244,9 @@ func TestNoWaveSettlesThatNoGateLetPass(t *testing.T) {
 				}
 				settled[i] = true
 				for _, g := range r.Status.Gates {
+					if slices.Contains(r.Spec.Orders.DespiteGates, g.Name) {
+						continue
+					}
 					if !g.Passes || s.Ran == nil || !g.Asked.After(s.Ran.Time) {
 						rt.Fatalf("wave %d settled, and gate %s said %v at %s: %+v", i+1, g.Name, g.Passes, g.Asked, s)
 					}

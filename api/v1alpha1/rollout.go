@@ -261,6 +261,10 @@ type RolloutOrders struct {
 	// +optional
 	// +listType=set
 	Despite []string `json:"despite,omitempty"`
+	// despiteGates are gates that no wave has to pass any more, whatever they say. The other gates, and health, count as before.
+	// +optional
+	// +listType=set
+	DespiteGates []string `json:"despiteGates,omitempty"`
 	// without are fault domains whose loss stops it no more.
 	// +optional
 	// +listType=set

@@ -1774,6 +1774,11 @@ func (in *RolloutOrders) DeepCopyInto(out *RolloutOrders) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.DespiteGates != nil {
+		in, out := &in.DespiteGates, &out.DespiteGates
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Without != nil {
 		in, out := &in.Without, &out.Without
 		*out = make([]string, len(*in))

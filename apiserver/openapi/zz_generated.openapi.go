@@ -3983,6 +3983,25 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutOrders(ref common.ReferenceCal
 							},
 						},
 					},
+					"despiteGates": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "despiteGates are gates that no wave has to pass any more, whatever they say. The other gates, and health, count as before.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
 					"without": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{

@@ -33,8 +33,9 @@ hanse rollout approve BUNDLE --deletions`,
 				return nil
 			})},
 			{
-				Name: "resume", Usage: "go on after a pause, a failure, a loss, or an abort", UsageText: "hanse rollout resume BUNDLE|ROLLOUT [--despite CLUSTER]",
-				Flags:  flags(&cli.StringSliceFlag{Name: "despite", Usage: "whatever becomes of CLUSTER; repeatable"}),
+				Name: "resume", Usage: "go on after a pause, a failure, a loss, or an abort", UsageText: "hanse rollout resume BUNDLE|ROLLOUT [--despite CLUSTER] [--despite-gate GATE]",
+				Flags: flags(&cli.StringSliceFlag{Name: "despite", Usage: "whatever becomes of CLUSTER; repeatable"},
+					&cli.StringSliceFlag{Name: "despite-gate", Usage: "whatever GATE says from now on; repeatable"}),
 				Action: ordering("resume", resumeRollout, v1alpha1.RolloutAborted, v1alpha1.RolloutRolledBack),
 			},
 			{
@@ -153,11 +154,37 @@ func ordersPatch(r *v1alpha1.Rollout) ([]byte, error) {
 
 // resumeRollout says that what stopped it until now stops it no more.
 func resumeRollout(c *cli.Context, r *v1alpha1.Rollout) error {
+	for _, name := range c.StringSlice("despite-gate") {
+		if !slices.Contains(gatesIn(r), name) {
+			return noGate(r, name)
+		}
+	}
 	o := &r.Spec.Orders
 	o.Paused, o.Aborted, o.Resumed = false, false, r.Status.Stops
 	o.Without = union(o.Without, r.Status.Lost)
 	o.Despite = union(o.Despite, c.StringSlice("despite"))
+	o.DespiteGates = union(o.DespiteGates, c.StringSlice("despite-gate"))
 	return nil
+}
+
+// gatesIn are the names of a rollout's gates, those of its stages too.
+func gatesIn(r *v1alpha1.Rollout) (names []string) {
+	gates := r.Spec.Gates
+	for _, s := range r.Spec.Stages {
+		gates = slices.Concat(gates, s.Gates)
+	}
+	for _, g := range gates {
+		names = append(names, g.Name)
+	}
+	return names
+}
+
+func noGate(r *v1alpha1.Rollout, name string) error {
+	why := fmt.Sprintf("%s has no gate %s, and no other", r.Name, name)
+	if gates := gatesIn(r); len(gates) > 0 {
+		why = fmt.Sprintf("%s has no gate %s; it has %s", r.Name, name, few(gates))
+	}
+	return &failure{code: exitError, why: why, hints: []hint{{"see what they say", "rollout status " + r.Spec.Bundle}}}
 }
 
 // approveRollout lets a rollout into the stage, or the fault domain, of that name; without one, into the stage that waits.

@@ -65,7 +65,13 @@ func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout) {
 	if holds := rolloutHolds(r); holds != "" {
 		fmt.Fprintf(out, "\n%s\n", holds)
 	}
+	if despite := rolloutDespite(r); despite != "" {
+		fmt.Fprintf(out, "\n%s\n", despite)
+	}
 	for _, g := range r.Status.Gates {
+		if slices.Contains(r.Spec.Orders.DespiteGates, g.Name) {
+			continue
+		}
 		fmt.Fprintf(out, "\ngate %s %s: %s   asked %s\n", g.Name, map[bool]string{true: "passes", false: "does not pass"}[g.Passes], g.Message, moment(g.Asked))
 	}
 	if waits := rolloutWaits(r); waits != "" {
@@ -110,6 +116,15 @@ func waveLines(r *v1alpha1.Rollout) [][]string {
 			[]string{dash(w.Domain), clusters, waveState(s), strings.Join(s.Waiting, " ")}))
 	}
 	return lines
+}
+
+// rolloutDespite says which gates a person goes on despite; empty when there are none.
+func rolloutDespite(r *v1alpha1.Rollout) string {
+	gates := r.Spec.Orders.DespiteGates
+	if len(gates) == 0 {
+		return ""
+	}
+	return "whatever they say, a person goes on despite these gates: " + few(gates)
 }
 
 // rolloutWaits says what a stage waits for, and since when; empty when none does.
@@ -169,6 +184,8 @@ func waveState(s v1alpha1.WaveStatus) string {
 func rolloutNext(r *v1alpha1.Rollout) string {
 	name := r.Spec.Bundle
 	switch phase := r.Status.Phase; {
+	case phase == v1alpha1.RolloutFailed && gateInTheWay(r) != "":
+		return fmt.Sprintf("hanse rollout rollback %s; or resume, if need be with --despite-gate %s, or abort", name, gateInTheWay(r))
 	case phase == v1alpha1.RolloutFailed:
 		return fmt.Sprintf("hanse rollout rollback %s; or resume, or abort", name)
 	case strings.HasPrefix(r.Status.Message, "the bundle is suspended"):
@@ -181,6 +198,16 @@ func rolloutNext(r *v1alpha1.Rollout) string {
 		return "hanse rollout resume " + name
 	case phase == v1alpha1.RolloutAborted:
 		return fmt.Sprintf("hanse rollout rollback %s; or resume, to take the abort back", name)
+	}
+	return ""
+}
+
+// gateInTheWay is a gate that did not pass when it was asked last; empty when there is none.
+func gateInTheWay(r *v1alpha1.Rollout) string {
+	for _, g := range r.Status.Gates {
+		if !g.Passes && !slices.Contains(r.Spec.Orders.DespiteGates, g.Name) {
+			return g.Name
+		}
 	}
 	return ""
 }

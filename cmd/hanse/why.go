@@ -66,7 +66,7 @@ func (f *fleet) explainRollout(c *cli.Context, bundle string) error {
 		return nil
 	}
 	fmt.Fprintf(c.App.Writer, "\nrollout %s is %s: %s\n", r.Name, strings.ToLower(string(r.Status.Phase)), r.Status.Message)
-	for _, said := range []string{rolloutHolds(r), rolloutWaits(r)} {
+	for _, said := range []string{rolloutHolds(r), rolloutWaits(r), rolloutDespite(r)} {
 		if said != "" {
 			fmt.Fprintln(c.App.Writer, said)
 		}
