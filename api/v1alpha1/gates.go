@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -179,7 +179,7 @@ func validateGateObject(at *field.Path, o ObjectRef) (errs field.ErrorList) {
 		}
 	}
 	for _, part := range []struct{ child, value string }{{"kind", o.Kind}, {"name", o.Name}, {"namespace", o.Namespace}} {
-		if why := path.IsValidPathSegmentName(part.value); part.value != "" && (len(why) > 0 || len(part.value) > maxGateName) {
+		if why := content.IsPathSegmentName(part.value); part.value != "" && (len(why) > 0 || len(part.value) > maxGateName) {
 			errs = append(errs, field.Invalid(at.Child(part.child), part.value, fmt.Sprintf("must be a name of at most %d bytes, without / and %%", maxGateName)))
 		}
 	}

@@ -356,7 +356,7 @@ func ownFields(u *unstructured.Unstructured, manager string) {
 	raw, _ := json.Marshal(set) // of strings and maps
 	now := metav1.NewTime(time.Now())
 	u.SetManagedFields([]metav1.ManagedFieldsEntry{{
-		Manager: manager, Operation: metav1.ManagedFieldsOperationApply, APIVersion: u.GetAPIVersion(), Time: &now, FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: raw},
+		Manager: manager, Operation: metav1.ManagedFieldsOperationApply, APIVersion: u.GetAPIVersion(), Time: &now, FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(string(raw)),
 	}})
 }
 

@@ -182,7 +182,7 @@ func overridesOf(found map[string][]taken) (all []v1alpha1.Override) {
 		var patches []v1alpha1.Patch
 		key := ""
 		for _, t := range found[cluster] {
-			patches = append(patches, v1alpha1.Patch{Target: targetOf(t.ref), Merge: &runtime.RawExtension{Raw: []byte(t.patch)}})
+			patches = append(patches, v1alpha1.Patch{Target: v1alpha1.Target(t.ref), Merge: &runtime.RawExtension{Raw: []byte(t.patch)}})
 			key += fmt.Sprint(t.ref, t.patch)
 		}
 		i, known := at[key]
@@ -203,7 +203,7 @@ func ignoring(found map[string][]taken) (all []v1alpha1.IgnoredFields) {
 			i, known := at[t.ref]
 			if !known {
 				i = len(all)
-				at[t.ref], all = i, append(all, v1alpha1.IgnoredFields{Target: targetOf(t.ref)})
+				at[t.ref], all = i, append(all, v1alpha1.IgnoredFields{Target: v1alpha1.Target(t.ref)})
 			}
 			for _, path := range t.paths {
 				if !slices.Contains(all[i].Paths, path) {
@@ -213,8 +213,4 @@ func ignoring(found map[string][]taken) (all []v1alpha1.IgnoredFields) {
 		}
 	}
 	return all
-}
-
-func targetOf(ref v1alpha1.ObjectRef) v1alpha1.Target {
-	return v1alpha1.Target{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
 }
