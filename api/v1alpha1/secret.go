@@ -129,9 +129,12 @@ const secretPrefix = "secret."
 // SecretBundle is the name under which a FleetSecret is rolled out, as if it were a Bundle.
 func SecretBundle(secret string) string { return secretPrefix + secret }
 
+// SecretOf undoes SecretBundle; false: it is the name of a Bundle.
+func SecretOf(bundle string) (secret string, is bool) { return strings.CutPrefix(bundle, secretPrefix) }
+
 // BundleKey is where the log keeps what is rolled out under a name.
 func BundleKey(bundle string) string {
-	if secret, is := strings.CutPrefix(bundle, secretPrefix); is {
+	if secret, is := SecretOf(bundle); is {
 		return KeyFleetSecrets + secret
 	}
 	return KeyBundles + bundle

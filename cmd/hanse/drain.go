@@ -77,15 +77,15 @@ func (f *fleet) leavings(ctx context.Context, cluster string) (all []leaving, er
 	if _, err := f.read(ctx, request{path: mustKind("Cluster").path(cluster)}, nil); err != nil {
 		return nil, err
 	}
-	var bundles v1alpha1.BundleList
-	if _, err := f.read(ctx, request{path: mustKind("Bundle").path()}, &bundles); err != nil {
+	bundles, err := f.allRolledOut(ctx)
+	if err != nil {
 		return nil, err
 	}
 	ground, works, err := f.everywhere(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, b := range bundles.Items {
+	for _, b := range bundles {
 		ground.Has = grantedIn(works[b.Name])
 		if !ground.Has[cluster] {
 			continue

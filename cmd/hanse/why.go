@@ -104,9 +104,11 @@ type whereabouts struct {
 }
 
 func (f *fleet) whereabouts(ctx context.Context, bundle string) (w whereabouts, err error) {
-	if _, err := f.read(ctx, request{path: mustKind("Bundle").path(bundle)}, &w.bundle); err != nil {
+	b, err := f.rolledOut(ctx, bundle)
+	if err != nil {
 		return w, err
 	}
+	w.bundle = *b
 	if w.ground, w.works, err = f.ground(ctx, w.bundle); err != nil {
 		return w, err
 	}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// rolledOut is what goes through the fleet under a name: a bundle, or a secret as if it were one.
+func (f *fleet) rolledOut(ctx context.Context, name string) (*v1alpha1.Bundle, error) {
+	secret, is := v1alpha1.SecretOf(name)
+	if !is {
+		b := &v1alpha1.Bundle{}
+		_, err := f.read(ctx, request{path: mustKind("Bundle").path(name)}, b)
+		return b, err
+	}
+	var s v1alpha1.FleetSecret
+	if _, err := f.read(ctx, request{path: mustKind("FleetSecret").path(secret)}, &s); err != nil {
+		return nil, err
+	}
+	var g v1alpha1.RecipientGroup
+	_, err := f.read(ctx, request{path: mustKind("RecipientGroup").path(s.Spec.Group)}, &g)
+	if isReason(err, metav1.StatusReasonNotFound) {
+		return s.AsBundle(nil), nil
+	}
+	return s.AsBundle(&g), err
+}
+
+// allRolledOut are the bundles, and behind them the secrets.
+func (f *fleet) allRolledOut(ctx context.Context) ([]v1alpha1.Bundle, error) {
+	var bundles v1alpha1.BundleList
+	if _, err := f.read(ctx, request{path: mustKind("Bundle").path()}, &bundles); err != nil {
+		return nil, err
+	}
+	var secrets v1alpha1.FleetSecretList
+	if _, err := f.read(ctx, request{path: mustKind("FleetSecret").path()}, &secrets); err != nil {
+		return nil, err
+	}
+	all := bundles.Items
+	for _, s := range secrets.Items {
+		b, err := f.rolledOut(ctx, v1alpha1.SecretBundle(s.Name))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, *b)
+	}
+	return all, nil
+}
