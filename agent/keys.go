@@ -91,19 +91,16 @@ func (c *Core) groupKeys(ctx context.Context, v *store.View) (waits bool, err er
 	seen, now := c.sightings(v), time.Now()
 	there := func(cluster string) bool { return seen[cluster].Fresh(now) }
 	for _, g := range groups {
-		duty, err := plan.Keys(g.value, values(clusters), c.self.Cluster, there)
-		if err != nil {
-			return waits, fmt.Errorf("%s: %w", law.Thing(g.key), err)
-		}
+		duty, why := plan.Keys(g.value, values(clusters), c.self.Cluster, there)
 		waits = waits || duty.Waits
-		if len(duty.Wrap) == 0 {
-			continue
+		if why == nil && len(duty.Wrap) > 0 {
+			why = c.wrapKey(ctx, v, g, duty)
 		}
-		if err := c.wrapKey(ctx, v, g, duty); err != nil {
-			return waits, fmt.Errorf("%s: %w", law.Thing(g.key), err)
+		if why != nil { // the other groups are not to wait for it
+			err = errors.Join(err, fmt.Errorf("%s: %w", law.Thing(g.key), why))
 		}
 	}
-	return waits, nil
+	return waits, err
 }
 
 // wrapKey makes the group's key, or takes the one that there is, and wraps it for others. Only one write of a group is in time: what was

@@ -107,6 +107,9 @@ func (w write) soundBundle() bool {
 	if w.op.Delete {
 		return true
 	}
+	if _, secret := v1alpha1.SecretOf(w.name); secret {
+		return false // it would speak for that secret
+	}
 	b, ok := w.read.in(w.op.Value)
 	if !ok || b.Name != w.name || b.Kind != "Bundle" || b.APIVersion != v1alpha1.SchemeGroupVersion.String() || b.UID == "" {
 		return false

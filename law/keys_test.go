@@ -240,3 +240,13 @@ func TestAGroupStaysAsLongAsSomethingIsSealedForIt(t *testing.T) {
 		t.Errorf("it stays: %v", err)
 	}
 }
+
+// TestNoBundleSpeaksForASecret: what is rolled out under the name of a secret is that secret, whoever writes past the API.
+func TestNoBundleSpeaksForASecret(t *testing.T) {
+	for name, want := range map[string]bool{"shop": true, "secret.db": false} {
+		r := newRealm(t)
+		if err := r.try("id-fra", "anna", 0, r.whole(r.put(v1alpha1.KeyBundles+name, r.bundle(name, "sin")))...); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

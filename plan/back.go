@@ -15,6 +15,10 @@ import (
 // rollout that takes a change back only stops.
 func (c *course) fail(why string) {
 	r, back := c.active, ""
+	if c.wentThrough(r.Spec.Generation) {
+		c.stop(why) // it is what the fleet runs: who comes to it later and fails takes it from nobody
+		return
+	}
 	if r.Spec.OnFailure == v1alpha1.OnFailureRollback && r.Spec.Undoes == "" && c.bundle != nil && c.change().is(r) {
 		if good := c.lastGood(r.Spec.Generation); good != nil {
 			back = good.Spec.Revision
@@ -24,6 +28,11 @@ func (c *course) fail(why string) {
 	}
 	c.stop(why)
 	r.Status.Back = back
+}
+
+// wentThrough says that a generation of the bundle went through already: what is rolled out of it is for those that came later.
+func (c *course) wentThrough(generation int64) bool {
+	return slices.ContainsFunc(c.rollouts, func(r *v1alpha1.Rollout) bool { return c.good(r) && r.Spec.Generation == generation })
 }
 
 // takenBack is the rollout of what is to be rolled out when it has failed and the fleet goes, or went, back to the revision before: until the

@@ -218,3 +218,29 @@ func TestAPersonLetsWhatWasTakenBackGoOn(t *testing.T) {
 		t.Error(w.again)
 	}
 }
+
+func TestWhatWentThroughIsTakenFromNobody(t *testing.T) {
+	w := fallsBack(t, v1alpha1.BundleRollout{})
+	w.settle()
+	w.join("ap3")
+	w.fail("ap3")
+	w.is("ap1 shop 2", "ap2 shop 2", "ap3 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2",
+		"shop-00000001-2.2 Failed [ap]: it fails in ap3: its objects are not healthy")
+}
+
+func TestWhatIsDeletedAfterARollbackWaitsAsTheBundleSaid(t *testing.T) {
+	w := fallsBack(t, v1alpha1.BundleRollout{Approval: v1alpha1.ApprovalDomain})
+	w.rest()
+	w.rollouts["shop-00000001-2"].Spec.Orders.Approved = []string{"ap"}
+	w.fail("ap1")
+	w.settle()
+	if r := w.newest("shop"); r.Spec.Undoes == "" || r.Status.Phase != v1alpha1.RolloutComplete {
+		t.Fatal(r.Name, r.Status.Phase)
+	}
+	w.later(time.Second)
+	w.erase("shop")
+	w.rest()
+	if r := w.newest("shop"); r.Spec.Revision != "" || r.Spec.Approval != v1alpha1.ApprovalDomain {
+		t.Errorf("%s waits for %q", r.Name, r.Spec.Approval)
+	}
+}

@@ -326,6 +326,11 @@ func (c *course) policy() v1alpha1.BundleRollout {
 	if r == nil {
 		return (*v1alpha1.BundleRollout)(nil).Resolved(c.Fleet)
 	}
+	for failed := range c.all() {
+		if failed.Name == r.Spec.Undoes { // what takes a change back waits for nobody; that is not what the bundle said
+			r = failed
+		}
+	}
 	return v1alpha1.BundleRollout{Soak: &r.Spec.Soak, ProgressDeadline: &r.Spec.ProgressDeadline, MaxFailures: r.Spec.MaxFailures, OnFailure: r.Spec.OnFailure, Approval: r.Spec.Approval, Stages: r.Spec.Stages, Windows: r.Spec.Windows, Gates: r.Spec.Gates, Deletions: r.Spec.Deletions}
 }
 

@@ -11,8 +11,12 @@ import (
 // nothing is to be said. present are the clusters that are there now.
 func GroupAtRisk(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, present func(cluster string) bool) string {
 	holders, here := 0, 0
-	for _, c := range clusters {
-		if !g.Holds(c.Name, c.Status.Recipient) {
+	selector, err := metav1.LabelSelectorAsSelector(g.Spec.ClusterSelector)
+	if err != nil {
+		return "the selector of group " + g.Name + " cannot be read: " + err.Error()
+	}
+	for _, c := range clusters { // who is picked no more wraps the key for nobody
+		if !g.Holds(c.Name, c.Status.Recipient) || !selector.Matches(labels.Set(c.Labels)) {
 			continue
 		}
 		if holders++; present(c.Name) {

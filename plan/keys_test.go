@@ -74,16 +74,20 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 		away     bool
 		want     string
 	}{
-		"two hold the key":                    {1, held("fra", "iad"), nil, false, ""},
-		"one does, and a person":              {1, held("fra"), []string{"R"}, false, ""},
-		"one does, and nobody else":           {1, held("fra"), nil, false, "only one cluster holds the key of group g"},
-		"nobody has made it":                  {0, nil, []string{"R"}, false, "group g has no key yet"},
-		"all that hold it are away":           {1, held("fra", "iad"), nil, true, "nobody else can open"},
-		"all are away, and there is a person": {1, held("fra", "iad"), []string{"R"}, true, "with a recovery key"},
-		"who held it is in the fleet no more": {1, held("gone"), nil, false, "nobody else can open"},
+		"two hold the key":                      {1, held("fra", "iad"), nil, false, ""},
+		"one does, and a person":                {1, held("fra"), []string{"R"}, false, ""},
+		"one does, and nobody else":             {1, held("fra"), nil, false, "only one cluster holds the key of group g"},
+		"nobody has made it":                    {0, nil, []string{"R"}, false, "group g has no key yet"},
+		"all that hold it are away":             {1, held("fra", "iad"), nil, true, "nobody else can open"},
+		"all are away, and there is a person":   {1, held("fra", "iad"), []string{"R"}, true, "with a recovery key"},
+		"those that hold it are picked no more": {1, held("fra", "iad"), nil, false, "nobody else can open"},
+		"who held it is in the fleet no more":   {1, held("gone"), nil, false, "nobody else can open"},
 	} {
 		g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Status: v1alpha1.RecipientGroupStatus{Epoch: c.epoch, Wraps: c.wraps}}
-		g.Spec.RecoveryRecipients = c.recovery
+		g.Spec.RecoveryRecipients, g.Spec.ClusterSelector = c.recovery, &metav1.LabelSelector{}
+		if strings.Contains(name, "picked") {
+			g.Spec.ClusterSelector.MatchLabels = map[string]string{"tier": "moon"}
+		}
 		got := GroupAtRisk(g, []*v1alpha1.Cluster{cluster("fra"), cluster("iad")}, func(string) bool { return !c.away })
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q", name, got)

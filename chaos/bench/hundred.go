@@ -120,8 +120,8 @@ func inWaves(at []time.Time) error {
 // changes makes one change after the other, each with --wait, and returns how long each took to the last cluster.
 func (c *crowded) changes(ctx context.Context, n int, right func([]time.Time) error) (took []time.Duration, err error) {
 	for range n {
-		version := strconv.Itoa(len(c.seen) + 1)
 		c.mu.Lock()
+		version := strconv.Itoa(len(c.seen) + 1)
 		c.last, c.all = version, make(chan struct{})
 		c.mu.Unlock()
 		begun := time.Now()

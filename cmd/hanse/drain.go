@@ -32,7 +32,9 @@ hanse uncordon CLUSTER ends it.`,
 
 func drainAction(c *cli.Context) error {
 	return eachCluster(c, "drain", func(f *fleet, cluster string) error {
-		leave, err := f.leavings(c.Context, cluster)
+		look, enough := withTimeout(c) // a person has longer
+		leave, err := f.leavings(look, cluster)
+		enough()
 		if err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ func rolloutStatusAction(c *cli.Context) error {
 			return during(doing, err)
 		}
 		var text bytes.Buffer
-		rolloutText(&text, r)
+		rolloutText(&text, r, all)
 		fmt.Fprint(&text, undoneText(r, all))
 		if !bytes.Equal(text.Bytes(), shown) {
 			shown = text.Bytes()
@@ -49,7 +49,7 @@ func rolloutStatusAction(c *cli.Context) error {
 }
 
 // rolloutText is a rollout, a line a wave.
-func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout) {
+func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout, all []v1alpha1.Rollout) {
 	message := r.Status.Message
 	switch { // what stands in the way is told below
 	case r.Status.Deletions != nil:
@@ -80,7 +80,7 @@ func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout) {
 	if d := r.Status.Deletions; d != nil {
 		fmt.Fprintf(out, "\n%s\n", strings.Join(deletionsText(d), "\n  "))
 	}
-	if next := rolloutNext(r); next != "" {
+	if next := rolloutNext(r, all); next != "" {
 		fmt.Fprintf(out, "\nnext: %s\n", next)
 	}
 }
@@ -181,13 +181,13 @@ func waveState(s v1alpha1.WaveStatus) string {
 }
 
 // rolloutNext is what a person may do.
-func rolloutNext(r *v1alpha1.Rollout) string {
+func rolloutNext(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
 	name := r.Spec.Bundle
 	switch phase := r.Status.Phase; {
 	case phase == v1alpha1.RolloutFailed && gateInTheWay(r) != "":
-		return fmt.Sprintf("hanse rollout rollback %s; or resume, if need be with --despite-gate %s, or abort", name, gateInTheWay(r))
+		return fmt.Sprintf("%s; or resume, if need be with --despite-gate %s, or abort", wayBack(r, all), gateInTheWay(r))
 	case phase == v1alpha1.RolloutFailed:
-		return fmt.Sprintf("hanse rollout rollback %s; or resume, or abort", name)
+		return wayBack(r, all) + "; or resume, or abort"
 	case strings.HasPrefix(r.Status.Message, "the bundle is suspended"):
 		return "hanse unsuspend bundle " + name
 	case r.Status.Deletions != nil:
@@ -197,9 +197,20 @@ func rolloutNext(r *v1alpha1.Rollout) string {
 	case phase == v1alpha1.RolloutPaused:
 		return "hanse rollout resume " + name
 	case phase == v1alpha1.RolloutAborted:
-		return fmt.Sprintf("hanse rollout rollback %s; or resume, to take the abort back", name)
+		return wayBack(r, all) + "; or resume, to take the abort back"
 	}
 	return ""
+}
+
+// wayBack is how to get what ran before: by hand, where no revision went through or what is rolled out is a secret.
+func wayBack(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
+	if secret, is := v1alpha1.SecretOf(r.Spec.Bundle); is {
+		return "seal the value that secret " + secret + " is to have, and apply it"
+	}
+	if lastGood(all, r) == "" {
+		return "apply what is better"
+	}
+	return "hanse rollout rollback " + r.Spec.Bundle
 }
 
 // gateInTheWay is a gate that did not pass when it was asked last; empty when there is none.

@@ -37,9 +37,11 @@ func explainAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
-	w, err := f.whereabouts(c.Context, c.Args().First())
+	ctx, cancel := withTimeout(c)
+	defer cancel()
+	w, err := f.whereabouts(ctx, c.Args().First())
 	if isReason(err, metav1.StatusReasonNotFound) {
-		return during(doing, f.explainDeleted(c, c.Args().First(), err))
+		return during(doing, f.explainDeleted(ctx, c, c.Args().First(), err))
 	}
 	if err != nil {
 		return during(doing, err)
@@ -52,12 +54,12 @@ func explainAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
-	return during(doing, f.explainRollout(c, w.bundle.Name))
+	return during(doing, f.explainRollout(ctx, c, w.bundle.Name))
 }
 
 // explainRollout says what the change that is on its way waits for, and what to do.
-func (f *fleet) explainRollout(c *cli.Context, bundle string) error {
-	r, all, err := f.newestRollout(c.Context, bundle)
+func (f *fleet) explainRollout(ctx context.Context, c *cli.Context, bundle string) error {
+	r, all, err := f.newestRollout(ctx, bundle)
 	if err != nil || r == nil {
 		return err
 	}
@@ -71,15 +73,15 @@ func (f *fleet) explainRollout(c *cli.Context, bundle string) error {
 			fmt.Fprintln(c.App.Writer, said)
 		}
 	}
-	if next := rolloutNext(r); next != "" {
+	if next := rolloutNext(r, all); next != "" {
 		fmt.Fprintf(c.App.Writer, "  next: %s\n", next)
 	}
 	return nil
 }
 
 // explainDeleted says where a bundle still is that the fleet has no more, and what that waits for; notFound when it is nowhere.
-func (f *fleet) explainDeleted(c *cli.Context, bundle string, notFound error) error {
-	all, err := f.works(c.Context)
+func (f *fleet) explainDeleted(ctx context.Context, c *cli.Context, bundle string, notFound error) error {
+	all, err := f.works(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,7 +94,7 @@ func (f *fleet) explainDeleted(c *cli.Context, bundle string, notFound error) er
 	for _, cluster := range slices.Sorted(maps.Keys(there)) {
 		fmt.Fprintf(c.App.Writer, "  %s%s\n", cluster, leaving.stands(cluster))
 	}
-	return f.explainRollout(c, bundle)
+	return f.explainRollout(ctx, c, bundle)
 }
 
 // whereabouts is a bundle, where it is placed, and how it is there.
