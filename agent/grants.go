@@ -114,7 +114,7 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 			continue // as if there were none: nothing is touched
 		}
 		grant := reconcile.Grant{
-			Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, Observe: observe, At: int64(kv.Modified),
+			Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, At: int64(kv.Modified),
 			Suspended: g.stopped.of(record.Bundle), Gates: g.gates[record.Bundle], StoreRevision: uint64(epoch.DecidedAt(v, kv.Modified, record)), Epoch: reconcile.Epoch{Number: e.Number, ID: e.ID, Began: uint64(e.Began)},
 		}
 		grant.Observe = observe || grant.Suspended != ""

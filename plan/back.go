@@ -75,7 +75,9 @@ func (c *course) needsBack(failed *v1alpha1.Rollout) map[string]need {
 func (c *course) changeBack(failed *v1alpha1.Rollout) change {
 	for _, r := range c.rollouts {
 		if r.Spec.Revision == failed.Status.Back && (c.Revisions == nil || c.Revisions[r.Spec.Revision]) {
-			return change{uid: r.Spec.BundleUID, revision: r.Spec.Revision, generation: r.Spec.Generation, undoes: failed}
+			ch := changeOf(r)
+			ch.undoes = failed
+			return ch
 		}
 	}
 	return change{}

@@ -64,6 +64,11 @@ func (c *course) change() change {
 	return change{uid: string(b.UID), revision: v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation), generation: b.Generation}
 }
 
+// changeOf is what a rollout rolls out.
+func changeOf(r *v1alpha1.Rollout) change {
+	return change{uid: r.Spec.BundleUID, revision: r.Spec.Revision, generation: r.Spec.Generation}
+}
+
 func (ch change) is(r *v1alpha1.Rollout) bool {
 	return r.Spec.BundleUID == ch.uid && r.Spec.Generation == ch.generation // that of a withdrawal is 0
 }
@@ -281,7 +286,9 @@ func (c *course) fresh(ch change) *v1alpha1.Rollout {
 // Waves are those in which a bundle, written as it is, would be given to some clusters of the fleet and taken from others, were it the only
 // one, and nothing of it in change.
 func Waves(fleet v1alpha1.FleetRollout, b *v1alpha1.Bundle, clusters []v1alpha1.Cluster, give, withdraw []string) []v1alpha1.Wave {
-	c := coursesOf(&Situation{Scene: Scene{Clusters: clusters}, Fleet: fleet.Resolved(), Bundles: []*v1alpha1.Bundle{b}})[0]
+	s := Situation{Scene: Scene{Clusters: clusters}, Fleet: fleet.Resolved(), Bundles: []*v1alpha1.Bundle{b}}
+	s.index()
+	c := coursesOf(&s)[0]
 	c.active = c.fresh(c.change())
 	needs := map[string]need{}
 	for _, cluster := range give {

@@ -51,8 +51,9 @@ func (c *course) readyIn(cluster string) bool {
 // despite it, or its change is complete and could bear that it failed.
 func (c *course) wentOnWithout(cluster string) bool {
 	g, has := c.grantOf(cluster)
+	now := c.change()
 	for r := range c.all() {
-		if r.Spec.BundleUID != string(c.bundle.UID) || r.Spec.Generation != c.bundle.Generation || !has || g.Revision != r.Spec.Revision {
+		if !has || !now.is(r) || g.Revision != r.Spec.Revision {
 			continue
 		}
 		failed := func(s v1alpha1.WaveStatus) bool { return slices.Contains(s.Failed, cluster) }

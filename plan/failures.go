@@ -47,8 +47,9 @@ func (c *course) failures() failures {
 
 // failedBefore are the clusters that waves of this change were settled without, and that are not healthy by now.
 func (c *course) failedBefore() (clusters []string) {
+	same := changeOf(c.active)
 	for r := range c.all() {
-		if r.Spec.BundleUID != c.active.Spec.BundleUID || r.Spec.Generation != c.active.Spec.Generation {
+		if !same.is(r) {
 			continue
 		}
 		for _, s := range r.Status.Waves {

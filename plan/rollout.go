@@ -62,6 +62,7 @@ type Step struct {
 // Decide says what to write next for all rollouts: what was seen of the waves that are granted, which rollouts begin and end,
 // and which waves are granted now. It is empty when nothing is to be done.
 func Decide(s Situation) []Step {
+	s.index()
 	courses := coursesOf(&s)
 	for _, c := range courses {
 		c.observe()
@@ -106,12 +107,16 @@ type course struct {
 	drops map[way]*drop
 }
 
-// coursesOf are all bundles that are there, leave, or are in change, by name.
-func coursesOf(s *Situation) []*course {
+// index makes what is looked up while it is decided.
+func (s *Situation) index() {
 	s.byName, s.lostBy = map[string]*v1alpha1.Cluster{}, map[string][]string{}
 	for i := range s.Clusters {
 		s.byName[s.Clusters[i].Name] = &s.Clusters[i]
 	}
+}
+
+// coursesOf are all bundles that are there, leave, or are in change, by name.
+func coursesOf(s *Situation) []*course {
 	by := map[string]*course{}
 	of := func(name string) *course {
 		if by[name] == nil {

@@ -165,12 +165,13 @@ func (c *course) stageWaits(stage v1alpha1.RolloutStage) *v1alpha1.RolloutWait {
 
 // letBegin says that a person let a stage begin, in this rollout or in one of the same change before it.
 func (c *course) letBegin(stage string) bool {
-	for r := range c.all() {
-		if r.Spec.BundleUID == c.active.Spec.BundleUID && r.Spec.Generation == c.active.Spec.Generation && slices.Contains(r.Spec.Orders.Stages, stage) {
+	same := changeOf(c.active)
+	for r := range c.all() { // one that has just begun has no orders yet
+		if same.is(r) && slices.Contains(r.Spec.Orders.Stages, stage) {
 			return true
 		}
 	}
-	return slices.Contains(c.active.Spec.Orders.Stages, stage)
+	return false
 }
 
 // keepsWaiting says that the rollout keeps a fault domain that it found unsettled, and waits for a person before it goes on there.

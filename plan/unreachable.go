@@ -28,10 +28,7 @@ type Quorum struct {
 // Unreachables are the clusters of which the log is to say something else about how they are heard; nil: nothing any more. Evicts says
 // that one of them is evicted now. A leader that hears no majority of the voters finds nobody gone.
 func Unreachables(s Situation, q Quorum) (next map[string]*v1alpha1.Unreachable, evicts bool) {
-	s.byName, s.lostBy = map[string]*v1alpha1.Cluster{}, map[string][]string{}
-	for i := range s.Clusters {
-		s.byName[s.Clusters[i].Name] = &s.Clusters[i]
-	}
+	s.index()
 	w := watch{Situation: &s, Quorum: q, courses: sync.OnceValue(func() []*course { return coursesOf(&s) }), next: map[string]*v1alpha1.Unreachable{}}
 	all := sorted(s.byName)
 	for _, name := range all {

@@ -1,8 +1,9 @@
 package v1alpha1
 
-import "time"
-
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Where the log keeps what. Kinds lie at /<resource>/<name>; the rest are records of the leader and the members.
 const (

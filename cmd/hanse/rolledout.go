@@ -38,13 +38,17 @@ func (f *fleet) allRolledOut(ctx context.Context) ([]v1alpha1.Bundle, error) {
 	if _, err := f.read(ctx, request{path: mustKind("FleetSecret").path()}, &secrets); err != nil {
 		return nil, err
 	}
+	var groups v1alpha1.RecipientGroupList
+	if _, err := f.read(ctx, request{path: mustKind("RecipientGroup").path()}, &groups); err != nil {
+		return nil, err
+	}
+	by := map[string]*v1alpha1.RecipientGroup{}
+	for i := range groups.Items {
+		by[groups.Items[i].Name] = &groups.Items[i]
+	}
 	all := bundles.Items
 	for _, s := range secrets.Items {
-		b, err := f.rolledOut(ctx, v1alpha1.SecretBundle(s.Name))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, *b)
+		all = append(all, *s.AsBundle(by[s.Spec.Group]))
 	}
 	return all, nil
 }
