@@ -125,18 +125,18 @@ func (m modules) build(ctx context.Context, dir string, progress func(BuildProgr
 	if _, err := exec.LookPath("go"); err != nil {
 		return fmt.Errorf("needs Go: %w", err)
 	}
-	part := dir + ".part"
-	if err := errors.Join(os.RemoveAll(part), os.RemoveAll(dir), os.Mkdir(part, 0o755)); err != nil {
+	made := part(dir)
+	if err := errors.Join(os.RemoveAll(made), os.RemoveAll(dir), os.Mkdir(made, 0o755)); err != nil {
 		return err
 	}
-	defer os.RemoveAll(part)
-	if err := m.compile(ctx, part, progress); err != nil {
+	defer os.RemoveAll(made)
+	if err := m.compile(ctx, made, progress); err != nil {
 		return err
 	}
-	if err := (Binaries{dir: part}).complete(); err != nil {
+	if err := (Binaries{dir: made}).complete(); err != nil {
 		return err
 	}
-	return os.Rename(part, dir)
+	return os.Rename(made, dir)
 }
 
 // compile runs go build for each target, after it has counted what there is to do.

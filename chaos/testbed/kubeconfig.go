@@ -54,13 +54,15 @@ func saveKubeconfig(path string, config *api.Config) error {
 
 // writeFile replaces a file: a reader sees the old content or the new.
 func writeFile(path string, data []byte) error {
-	part := path + ".part"
-	err := os.WriteFile(part, data, 0o600)
+	err := os.WriteFile(part(path), data, 0o600)
 	if err == nil {
-		err = os.Rename(part, path)
+		err = os.Rename(part(path), path)
 	}
 	if err != nil {
 		return fmt.Errorf("write %q: %w", path, err)
 	}
 	return nil
 }
+
+// part is the name of a file, or a folder, that is being written.
+func part(path string) string { return path + ".part" }

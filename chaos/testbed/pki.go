@@ -43,39 +43,38 @@ const proxyName = "front-proxy-client"
 
 // makePKI makes the cluster's certificates.
 func makePKI(dir string, address netip.Addr) error {
-	return makeCertificates(dir, func(part string) error { return writePKI(part, address) })
+	return makeCertificates(dir, func(dir string) error { return writePKI(dir, address) })
 }
 
 // makeFrontProxy makes the certificate by which extension API servers know the cluster's kube-apiserver.
 func makeFrontProxy(dir string) error {
-	return makeCertificates(dir, func(part string) error {
+	return makeCertificates(dir, func(dir string) error {
 		ca, err := newAuthority()
 		if err != nil {
 			return err
 		}
 		client := x509.Certificate{Subject: pkix.Name{CommonName: proxyName}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 		return errors.Join(
-			os.WriteFile(filepath.Join(part, fileCA), pemBlock("CERTIFICATE", ca.cert.Raw), 0o600),
-			ca.issue(part, fileProxy, fileProxyKey, client),
+			os.WriteFile(filepath.Join(dir, fileCA), pemBlock("CERTIFICATE", ca.cert.Raw), 0o600),
+			ca.issue(dir, fileProxy, fileProxyKey, client),
 		)
 	})
 }
 
 // makeCertificates fills a folder, whole or not at all; one that is there already stays.
-func makeCertificates(dir string, write func(part string) error) error {
+func makeCertificates(dir string, write func(dir string) error) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("make certificates: %w", err)
 	}
-	part := dir + ".part"
-	if err := errors.Join(os.RemoveAll(part), os.MkdirAll(part, 0o700)); err != nil {
+	if err := errors.Join(os.RemoveAll(part(dir)), os.MkdirAll(part(dir), 0o700)); err != nil {
 		return fmt.Errorf("make certificates: %w", err)
 	}
-	if err := write(part); err != nil {
+	if err := write(part(dir)); err != nil {
 		return fmt.Errorf("make certificates: %w", err)
 	}
-	if err := os.Rename(part, dir); err != nil {
+	if err := os.Rename(part(dir), dir); err != nil {
 		return fmt.Errorf("make certificates: %w", err)
 	}
 	return nil

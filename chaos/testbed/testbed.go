@@ -327,14 +327,7 @@ func down(dir string) error {
 	if err := stop(dir); err != nil {
 		return err
 	}
-	var names []string
-	if s, err := readState(dir); err == nil {
-		names = slices.DeleteFunc(s.Extras, func(name string) bool { return !filepath.IsLocal(name) })
-	}
-	names = append(names, fileMerged, fileState) // the state last: until then another down finds what is left
-	for _, cluster := range clusterDirs(dir) {
-		names = slices.Insert(names, 0, filepath.Base(cluster))
-	}
+	names := kept(dir)
 	var errs []error
 	for _, name := range names {
 		errs = append(errs, os.RemoveAll(filepath.Join(dir, name)))
@@ -344,6 +337,23 @@ func down(dir string) error {
 		return fmt.Errorf("delete testbed: %w", err)
 	}
 	return nil
+}
+
+// kept are the names of all that testbeds keep in a folder, however far they came. The state is the last: until it is
+// deleted another down finds what is left.
+func kept(dir string) []string {
+	var names []string
+	for _, cluster := range clusterDirs(dir) {
+		names = append(names, filepath.Base(cluster))
+	}
+	if s, err := readState(dir); err == nil {
+		names = append(names, s.Extras...)
+		for _, site := range s.Sites {
+			names = append(names, site.Name) // of one that was killed early there is the folder, without a place for programs
+		}
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !filepath.IsLocal(name) })
+	return append(names, part(fileMerged), fileMerged, part(fileState), fileState)
 }
 
 func stop(dir string) error {
@@ -357,7 +367,7 @@ func stop(dir string) error {
 	return nil
 }
 
-// clusterDirs are the folders that clusters were made in, whatever became of the state file.
+// clusterDirs are the folders that programs may have been started from, whatever became of the state file.
 func clusterDirs(dir string) []string {
 	entries, _ := os.ReadDir(dir) // none, when it cannot be read
 	var dirs []string
