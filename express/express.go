@@ -8,8 +8,10 @@ import (
 	"sync"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/ext"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -39,30 +41,32 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	)
 })
 
-// compiled remembers programs by their expression. They depend on nothing else.
-var compiled struct {
-	sync.Mutex
-	by map[string]compilation
-}
+// compiled are the expressions that were asked for last. What one comes to depends on nothing else; whoever asks for one while it is compiled
+// waits for that, and for no other.
+var compiled = sync.OnceValue(func() *lru.Cache[string, func() compilation] {
+	kept, err := lru.New[string, func() compilation](maxKept)
+	if err != nil {
+		panic(err) // only a size that is not positive is refused
+	}
+	return kept
+})
 
 type compilation struct {
 	program cel.Program
 	result  *cel.Type
+	facts   bool
 	err     error
 }
 
 func compile(expression string) compilation {
-	compiled.Lock()
-	defer compiled.Unlock()
-	c, known := compiled.by[expression]
-	if known {
-		return c
+	if c, known := compiled().Get(expression); known {
+		return c()
 	}
-	if c = compileAnew(expression); compiled.by == nil || len(compiled.by) >= maxKept {
-		compiled.by = map[string]compilation{}
+	c := sync.OnceValue(func() compilation { return compileAnew(expression) })
+	if first, known, _ := compiled().PeekOrAdd(expression, c); known {
+		c = first
 	}
-	compiled.by[expression] = c
-	return c
+	return c()
 }
 
 func compileAnew(expression string) (c compilation) {
@@ -73,12 +77,12 @@ func compileAnew(expression string) (c compilation) {
 	if err != nil {
 		return compilation{err: err}
 	}
-	ast, issues := env.Compile(expression)
+	checked, issues := env.Compile(expression)
 	if issues.Err() != nil {
 		return compilation{err: errors.New(firstIssue(issues))}
 	}
-	c.result = ast.OutputType()
-	c.program, c.err = env.Program(ast, cel.CostLimit(MaxCost))
+	c.result, c.facts = checked.OutputType(), looksAtFacts(checked.NativeRep())
+	c.program, c.err = env.Program(checked, cel.CostLimit(MaxCost))
 	return c
 }
 
@@ -100,6 +104,20 @@ func CheckCondition(expression string) error {
 		return fmt.Errorf("it comes to %s, and is to be true or false", c.result)
 	}
 	return c.err
+}
+
+// LooksAtFacts says that what an expression comes to may depend on the cluster's facts, which come and go. One that is wrong looks at nothing.
+func LooksAtFacts(expression string) bool { return compile(expression).facts }
+
+// looksAtFacts says that an expression uses the cluster otherwise than by another of its fields: by its facts, or as a whole.
+func looksAtFacts(checked *ast.AST) bool {
+	return len(ast.MatchDescendants(ast.NavigateAST(checked), func(e ast.NavigableExpr) bool {
+		if e.Kind() != ast.IdentKind || e.AsIdent() != "cluster" {
+			return false
+		}
+		parent, has := e.Parent()
+		return !has || parent.Kind() != ast.SelectKind || parent.AsSelect().FieldName() == "facts"
+	})) > 0
 }
 
 // Holds says whether an expression is true of a cluster.

@@ -1,7 +1,10 @@
 package express_test
 
 import (
+	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -63,4 +66,66 @@ func TestAnExpressionFailsOfOneCluster(t *testing.T) {
 			t.Errorf("%.40s: %s, %v; want %s", expression, got, err, want)
 		}
 	}
+}
+
+func TestAnExpressionLooksAtFacts(t *testing.T) {
+	for expression, want := range map[string]bool{
+		`cluster.facts.cpuFree > 9.0`:                                 true,
+		`cluster.labels.tier == "prod" && cluster.facts.nodes > 3`:    true,
+		`.cluster.facts.nodes > 3`:                                    true,
+		`has(cluster.facts.nodes)`:                                    true,
+		`cluster.taints.exists(t, cluster.facts.nodes > 3)`:           true,
+		`[cluster].exists(c, c.facts.nodes > 3)`:                      true,
+		`dyn(cluster).facts.nodes > 3`:                                true,
+		`{"a": cluster}["a"].facts.nodes > 3`:                         true,
+		`(cluster.name == "fra" ? cluster : cluster).facts.nodes > 3`: true,
+		`cluster.labels["tier"] == "prod"`:                            false,
+		`cluster.labels["artifacts"] == "yes"`:                        false,
+		`cluster.labels.artifacts == "yes"`:                           false,
+		`cluster.labels.facts == "yes"`:                               false,
+		`cluster.labels["facts"] == "yes"`:                            false,
+		`has(cluster.labels.facts)`:                                   false,
+		`cluster.name == "cluster.facts.nodes"`:                       false,
+		`cluster.taints.exists(facts, facts.key == "facts")`:          false,
+		`true // as long as no facts are known`:                       false,
+		`cluster.facts.cpuFree >`:                                     false,
+	} {
+		if got := express.LooksAtFacts(expression); got != want {
+			t.Errorf("%s: looks at facts: %t, want %t", expression, got, want)
+		}
+	}
+}
+
+// Whoever asks for many expressions, more than are kept, at once gets each right.
+func TestManyExpressionsAtOnce(t *testing.T) {
+	var asking sync.WaitGroup
+	for asker := range 4 {
+		asking.Go(func() {
+			for i := range 1500 {
+				n := (i + 300*asker) % 1500
+				if got, err := express.JSON(fmt.Sprintf(`%d + size(cluster.name)`, n), subject()); err != nil || string(got) != fmt.Sprint(n+3) {
+					t.Errorf("%d and 3: got %s, %v", n, got, err)
+					return
+				}
+			}
+		})
+	}
+	asking.Wait()
+}
+
+// A fleet's expressions are asked for again and again; new ones come and go beside them, more than are kept.
+func BenchmarkExpressions(b *testing.B) {
+	var last atomic.Int64
+	of := subject()
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			expression := fmt.Sprintf(`cluster.labels["tier"] == "prod" && size(cluster.name) + %d > 0`, i%500)
+			if i%100 == 0 {
+				expression = fmt.Sprintf(`size(cluster.name) + %d > 0`, 1000+last.Add(1))
+			}
+			if holds, err := express.Holds(expression, of); err != nil || !holds {
+				b.Fatal(holds, err)
+			}
+		}
+	})
 }

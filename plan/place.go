@@ -191,7 +191,7 @@ func (d door) meant(c *v1alpha1.Cluster, m v1alpha1.ClusterMetricsStatus, has bo
 // and neither does one that fails.
 func (d door) expressed(c *v1alpha1.Cluster, m v1alpha1.ClusterMetricsStatus, has bool) (why string, may bool) {
 	expression := d.placement.Expression
-	if has && strings.Contains(expression, "facts") {
+	if has && express.LooksAtFacts(expression) {
 		return "the expression let it in", true
 	}
 	switch holds, err := express.Holds(expression, express.About(c, m)); {

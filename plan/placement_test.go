@@ -111,6 +111,8 @@ func TestAPlacementPicksAsItSays(t *testing.T) {
 			placement: v1alpha1.Placement{Expression: `cluster.facts.cpuFree > 4.0`}, clusters: towns, metrics: map[string]v1alpha1.ClusterMetricsStatus{"ams": free(3), "iad": free(7)}, has: []string{"ams"}, want: "ams,iad"},
 		"an expression over labels does": {
 			placement: v1alpha1.Placement{Expression: `cluster.labels["tier"] == "prod"`}, clusters: []v1alpha1.Cluster{town("ams", "eu", labelled("tier", "edge"))}, has: []string{"ams"}},
+		"an expression over a label with facts in its name does": {
+			placement: v1alpha1.Placement{Expression: `cluster.labels["artifacts"] == "yes"`}, clusters: []v1alpha1.Cluster{town("ams", "eu", labelled("artifacts", "no"))}, has: []string{"ams"}},
 		"an expression that fails drives none out": {
 			placement: v1alpha1.Placement{Expression: `cluster.labels["tier"] == "prod"`}, clusters: towns, has: []string{"ams"}, want: "ams"},
 		"an expression that fails of one cluster is of the others": {
