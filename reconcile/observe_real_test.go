@@ -43,6 +43,36 @@ func TestASuspendedBundleIsLookedAtAndNotTouched(t *testing.T) {
 	}
 }
 
+func TestWhatIsOnlyObservedForetellsWhatItWouldTakeOver(t *testing.T) {
+	k := connect(t)
+	m := start(t, k)
+	g := bundle(t, namespaceYAML+sep+settingsYAML)
+	k.create(strings.ReplaceAll(namespaceYAML, "NS", g.Bundle))
+	k.create(strings.ReplaceAll(strings.ReplaceAll(settingsYAML, "blue", "red"), "NS", g.Bundle))
+	g.Observe = true
+	for _, c := range []struct {
+		adopt   v1alpha1.AdoptPolicy
+		changes int32
+	}{
+		{v1alpha1.AdoptNever, 0},
+		{v1alpha1.AdoptIfEqual, 1}, // the namespace alone is as the bundle says
+		{v1alpha1.AdoptAlways, 2},
+	} {
+		g.Adopt = c.adopt
+		g.StoreRevision++
+		g.Revision = g.Bundle + "-" + string(c.adopt)
+		g.At++
+		m.grant(g)
+		s := m.await(t, g.Bundle, "observed", func(s v1alpha1.WorkStatus) bool { return s.Grant == g.At && s.Foreseen != nil })
+		if s.Foreseen.Changes != c.changes {
+			t.Errorf("adopt %s: %d changes are foretold, not %d", c.adopt, s.Foreseen.Changes, c.changes)
+		}
+	}
+	if u := k.must(k.get("ConfigMap", g.Bundle, "settings")); u.Object["data"].(map[string]any)["color"] != "red" || len(u.GetLabels()) != 0 {
+		t.Errorf("it was touched: %v", u.Object)
+	}
+}
+
 func TestABundleThatIsOnlyObservedIsLeftAsItIs(t *testing.T) {
 	k := connect(t)
 	const sep = "\n---\n"

@@ -125,7 +125,9 @@ func (b *bundle) checks(o *object) bool {
 func (b *bundle) check(ctx context.Context, o *object, live *unstructured.Unstructured) outcome {
 	seen := sight(live)
 	if b.claimOf(o, &seen) == foreign {
-		return outcome{problem: problem{ReasonConflict, conflictMessage(seen, b.label)}}
+		if why, err := b.mayTake(ctx, o, seen); err != nil || why.reason != "" {
+			return outcome{problem: why, err: err}
+		}
 	}
 	if seen.deleting {
 		return outcome{seen: &seen, leaving: true}
