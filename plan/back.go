@@ -85,7 +85,7 @@ func (c *course) changeBack(failed *v1alpha1.Rollout) change {
 
 func (c *course) beginBack(failed *v1alpha1.Rollout) {
 	if ch := c.changeBack(failed); ch.revision != "" {
-		c.begin(c.reachable(c.wanted), ch)
+		c.begin(ch)
 	}
 }
 

@@ -44,7 +44,7 @@ func (c *course) plan() {
 	case over:
 		c.beginForJoiners()
 	default:
-		c.begin(c.reachable(c.wanted), c.change())
+		c.begin(c.change())
 	}
 }
 
@@ -242,9 +242,14 @@ func (s *Situation) isAway(cluster string) bool {
 	return p == away || p == lost
 }
 
-// begin begins a rollout. It takes the place of the one that runs, and goes on in the fault domains that this one is changing.
-func (c *course) begin(needs map[string]need, ch change) {
+// begin begins a rollout. It takes the place of the one that runs, and goes on in the fault domains that this one is changing. Those of one that
+// a person let in all at once are more than may be: they are given up.
+func (c *course) begin(ch change) {
 	old := c.running()
+	if old != nil && old.Spec.Orders.AllAtOnce {
+		c.holdAll()
+	}
+	needs := c.reachable(c.wanted)
 	if len(needs) == 0 && old == nil {
 		return
 	}

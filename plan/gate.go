@@ -146,6 +146,13 @@ func (c *course) hold(domain string) {
 	r.Status.InChange = slices.DeleteFunc(slices.Clone(r.Status.InChange), func(d string) bool { return d == domain })
 }
 
+// holdAll gives up all fault domains that the rollout changes.
+func (c *course) holdAll() {
+	for _, domain := range c.active.Status.InChange {
+		c.hold(domain)
+	}
+}
+
 // takeBack holds what a cluster was granted.
 func (c *course) takeBack(cluster string) {
 	g, _ := c.grantOf(cluster)
@@ -165,9 +172,7 @@ func (c *course) holdDespite(w v1alpha1.Wave) {
 
 // abort ends the rollout where it is. What is not healthy is left as it is: nobody touches it until the next change.
 func (c *course) abort() {
-	for _, domain := range c.active.Status.InChange {
-		c.hold(domain)
-	}
+	c.holdAll()
 	c.end(v1alpha1.RolloutAborted, "a person ended it")
 }
 

@@ -1,7 +1,9 @@
 package plan_test
 
 import (
+	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -53,6 +55,52 @@ func (w *world) unsound(bundle, cluster string) bool {
 	return there && !g.Held && (g.Withdraw || w.clusters[cluster].sound[bundle] != w.given[[2]string{bundle, cluster}])
 }
 
+// exempt says that a person let a cluster do what it was granted, whatever else is in change: all at once, or as a wave that has settled went on
+// despite it. It is the word for the very rollout that granted it.
+func (w *world) exempt(bundle, cluster string) bool {
+	at := [2]string{bundle, cluster}
+	r := w.rollouts[w.by[at]]
+	if r == nil || r.Spec.Orders.AllAtOnce {
+		return r != nil
+	}
+	taken := w.despite[at] == w.given[at] || w.clusters[cluster].told[bundle].Grant == w.grants[bundle][cluster].At
+	return slices.Contains(r.Spec.Orders.Despite, cluster) && taken && !w.inWave(bundle, cluster)
+}
+
+// goOnDespite takes down which clusters a wave does not wait for that settles: who is heard then may do later what it was granted; of others it
+// is to be taken back.
+func (w *world) goOnDespite(r *v1alpha1.Rollout) {
+	for i, v := range r.Spec.Waves {
+		if !w.settles(r, i) {
+			continue
+		}
+		for _, name := range r.Spec.Orders.Despite {
+			if c := w.clusters[name]; c != nil && c.heard && (slices.Contains(v.Clusters, name) || slices.Contains(v.Withdraw, name)) {
+				at := [2]string{r.Spec.Bundle, name}
+				w.despite[at] = w.given[at]
+			}
+		}
+	}
+}
+
+// settles says that a wave of a rollout that is to be written has settled since it was written last.
+func (w *world) settles(r *v1alpha1.Rollout, i int) bool {
+	old := w.rollouts[r.Name]
+	was := old != nil && i < len(old.Status.Waves) && old.Status.Waves[i].Settled != nil
+	return r.Status.Waves[i].Settled != nil && !was
+}
+
+// judgeOrders looks at a rollout that is written: its orders are those that people gave to it, and a new one has none.
+func (w *world) judgeOrders(r *v1alpha1.Rollout) {
+	said := v1alpha1.RolloutOrders{}
+	if old := w.rollouts[r.Name]; old != nil {
+		said = old.Spec.Orders
+	}
+	if !reflect.DeepEqual(r.Spec.Orders, said) {
+		w.unsaid = append(w.unsaid, fmt.Sprintf("%s is written with the orders %+v, and people said %+v", r.Name, r.Spec.Orders, said))
+	}
+}
+
 // mayAct says that a cluster may do, or be doing, what it was granted, for all that the leader has heard.
 func (w *world) mayAct(bundle, cluster string) bool {
 	g, there := w.grants[bundle][cluster]
@@ -65,17 +113,17 @@ func (w *world) mayAct(bundle, cluster string) bool {
 // those of the label that makes them fewer count. Where a change may fail in some clusters, so many that are known to have taken it and are
 // not healthy do not count, those by whose leave the domains are fewest.
 func (w *world) changing() (fewest []string) {
-	if now := w.fleet.Resolved().Domain; !slices.Contains(w.by, now) {
-		w.by = append(w.by, now)
+	if now := w.fleet.Resolved().Domain; !slices.Contains(w.labels, now) {
+		w.labels = append(w.labels, now)
 	}
-	for i, label := range w.by {
+	for i, label := range w.labels {
 		if domains := w.changingBy(label); i == 0 || len(domains) < len(fewest) {
 			fewest = domains
 		}
 	}
 	inChange := func(r *v1alpha1.Rollout) bool { return len(r.Status.InChange) > 0 }
 	if !slices.ContainsFunc(slices.Collect(maps.Values(w.rollouts)), inChange) {
-		w.by = nil // a fault domain that is in change ends as it began
+		w.labels = nil // a fault domain that is in change ends as it began
 	}
 	return fewest
 }
@@ -86,7 +134,7 @@ func (w *world) changingBy(label string) []string {
 	home := func(bundle, cluster string) string { return w.lay[[2]string{bundle, cluster}][label] }
 	for bundle, grants := range w.grants {
 		for name := range grants {
-			if w.unsound(bundle, name) {
+			if w.unsound(bundle, name) && !w.exempt(bundle, name) {
 				all[home(bundle, name)] = true
 			}
 		}
@@ -115,7 +163,7 @@ func (w *world) allElseMayFail(counted func(bundle, cluster string) bool) bool {
 	failed := map[string]int{}
 	for bundle, grants := range w.grants {
 		for name, g := range grants {
-			if !w.unsound(bundle, name) || counted(bundle, name) {
+			if !w.unsound(bundle, name) || w.exempt(bundle, name) || counted(bundle, name) {
 				continue
 			}
 			failed[bundle+g.Revision]++

@@ -38,7 +38,7 @@ func (c *course) addLate() {
 // beginForJoiners gives the last good revision to clusters that join while the newest one is aborted. The others keep what they have.
 func (c *course) beginForJoiners() {
 	if good := c.lastGood(c.change().generation); good != nil {
-		c.begin(c.reachable(c.wanted), change{uid: good.Spec.BundleUID, revision: good.Spec.Revision, generation: good.Spec.Generation})
+		c.begin(change{uid: good.Spec.BundleUID, revision: good.Spec.Revision, generation: good.Spec.Generation})
 	}
 }
 

@@ -13,6 +13,9 @@ type lease struct {
 	// holders of each fault domain in change, and those that hold it and do not go on by themselves. Where rollouts go by two labels, of a
 	// fleet whose label was changed meanwhile, those of one wait until nobody holds a domain of the other.
 	holders, stuck map[place][]string
+	// turns are the fault domains in change by those that wait for their turn: all but what a person let in all at once. That takes others
+	// nowhere with it.
+	turns map[place]bool
 	// queue says that an older rollout waits for a fault domain: younger ones do not keep others in change for ever.
 	queue bool
 }
@@ -21,14 +24,14 @@ type lease struct {
 type place struct{ label, domain string }
 
 func leaseOf(f v1alpha1.FleetRollout, courses []*course) *lease {
-	l := &lease{most: int(f.MaxDomains), holders: map[place][]string{}, stuck: map[place][]string{}}
+	l := &lease{most: int(f.MaxDomains), holders: map[place][]string{}, stuck: map[place][]string{}, turns: map[place]bool{}}
 	for _, c := range courses {
 		if c.active == nil {
 			continue
 		}
 		for _, domain := range c.active.Status.InChange {
 			at := place{c.label(), domain}
-			l.take(at, c.name)
+			l.take(at, c)
 			if c.held() || c.blocked() != "" || c.keepsWaiting() {
 				l.stuck[at] = append(l.stuck[at], c.name)
 			}
@@ -37,9 +40,12 @@ func leaseOf(f v1alpha1.FleetRollout, courses []*course) *lease {
 	return l
 }
 
-func (l *lease) take(at place, bundle string) {
-	if !slices.Contains(l.holders[at], bundle) {
-		l.holders[at] = append(l.holders[at], bundle)
+func (l *lease) take(at place, c *course) {
+	if !slices.Contains(l.holders[at], c.name) {
+		l.holders[at] = append(l.holders[at], c.name)
+	}
+	if !c.active.Spec.Orders.AllAtOnce {
+		l.turns[at] = true
 	}
 }
 
@@ -49,6 +55,8 @@ func (l *lease) admits(at place, bundle string) bool {
 	case slices.Contains(holders, bundle):
 		return true
 	case l.others(at.label):
+		return false
+	case !l.turns[at] && len(l.turns) >= l.most:
 		return false
 	case len(holders) > 0:
 		return !l.queue || len(l.stuck[at]) > 0

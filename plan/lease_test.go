@@ -16,6 +16,8 @@ import (
 
 var someBundles = []string{"cart", "shop", "till"}
 
+var someOrders = []string{"pause", "go on", "resume", "abort", "without", "approve", "despite", "despite gate", "all at once"}
+
 // disturb does one thing to the world that may happen to a fleet.
 func (w *world) disturb(t *rapid.T) {
 	bundle := rapid.SampledFrom(someBundles).Draw(t, "bundle")
@@ -79,7 +81,7 @@ func (w *world) disturb(t *rapid.T) {
 
 func (w *world) order(t *rapid.T, r *v1alpha1.Rollout) {
 	o := &r.Spec.Orders
-	switch rapid.SampledFrom([]string{"pause", "go on", "resume", "abort", "without", "approve"}).Draw(t, "order") {
+	switch rapid.SampledFrom(w.orders).Draw(t, "order") {
 	case "pause":
 		o.Paused = true
 	case "go on":
@@ -93,6 +95,12 @@ func (w *world) order(t *rapid.T, r *v1alpha1.Rollout) {
 	case "approve":
 		approve(r)
 		letAllStages(r)
+	case "despite":
+		o.Resumed, o.Despite = r.Status.Stops, slices.Sorted(maps.Keys(w.clusters))[:1]
+	case "despite gate":
+		o.Resumed, o.DespiteGates = r.Status.Stops, []string{objectGate().Name}
+	case "all at once":
+		o.AllAtOnce = true
 	}
 }
 
@@ -140,8 +148,8 @@ func TestNoMoreFaultDomainsAreInChangeThanMayBe(t *testing.T) {
 		for _, wrong := range w.wrong {
 			t.Fatalf("%s\n%s", wrong, w)
 		}
-		if len(w.ungated)+len(w.again) > 0 {
-			t.Fatalf("%s %s\n%s", w.ungated, w.again, w)
+		if len(w.ungated)+len(w.again)+len(w.unsaid) > 0 {
+			t.Fatalf("%s %s %s\n%s", w.ungated, w.again, w.unsaid, w)
 		}
 	})
 }
@@ -258,6 +266,85 @@ var leaseBugs = map[string]func(plan.Situation) []plan.Step{
 		}
 		return steps
 	},
+}
+
+// forAll lets an order of one rollout be for all of its bundle.
+func forAll(copied func(from, to *v1alpha1.RolloutOrders)) func(plan.Situation) []plan.Step {
+	return func(s plan.Situation) []plan.Step {
+		said := map[string]v1alpha1.RolloutOrders{}
+		for _, r := range s.Rollouts {
+			said[r.Name] = r.Spec.Orders
+		}
+		for _, r := range s.Rollouts {
+			for _, other := range s.Rollouts {
+				if from := said[other.Name]; other.Spec.Bundle == r.Spec.Bundle {
+					copied(&from, &r.Spec.Orders)
+				}
+			}
+		}
+		steps := plan.Decide(s)
+		for _, step := range steps {
+			for _, r := range step.Rollouts {
+				r.Spec.Orders = said[r.Name]
+			}
+		}
+		return steps
+	}
+}
+
+// ordering lets people give no order but one, and often.
+func ordering(order string) func(*rapid.T, *world) {
+	return func(_ *rapid.T, w *world) { w.orders = []string{order} }
+}
+
+// The bugs that let an order do more than was said. In each life every bundle has been everywhere once, with the order, and changes now.
+func TestAnOrderThatIsForMoreThanItsRolloutIsCaught(t *testing.T) {
+	for name, c := range map[string]struct {
+		order  v1alpha1.RolloutOrders
+		decide func(plan.Situation) []plan.Step
+		found  func(*world) []string
+	}{
+		"all at once": {
+			v1alpha1.RolloutOrders{AllAtOnce: true},
+			forAll(func(from, to *v1alpha1.RolloutOrders) { to.AllAtOnce = to.AllAtOnce || from.AllAtOnce }),
+			func(w *world) []string { return w.wrong },
+		},
+		"a gate that does not count": {
+			v1alpha1.RolloutOrders{DespiteGates: []string{objectGate().Name}},
+			forAll(func(from, to *v1alpha1.RolloutOrders) {
+				to.DespiteGates = slices.Concat(to.DespiteGates, from.DespiteGates)
+			}),
+			func(w *world) []string { return w.ungated },
+		},
+		"a cluster that does not count": {
+			v1alpha1.RolloutOrders{Despite: []string{"ap1", "eu1"}},
+			forAll(func(from, to *v1alpha1.RolloutOrders) { to.Despite = slices.Concat(to.Despite, from.Despite) }),
+			func(w *world) []string { return w.wrong },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ordered := func(_ *rapid.T, w *world) {
+				for _, bundle := range someBundles {
+					w.apply(bundle)
+				}
+				w.settle()
+				for _, r := range w.rollouts {
+					r.Spec.Orders = c.order
+				}
+				w.rollout.Gates, w.passes = []v1alpha1.RolloutGate{objectGate()}, func(string) bool { return len(c.order.DespiteGates) == 0 }
+			}
+			caught := 0
+			for seed := range 100 {
+				life := rapid.Custom(func(t *rapid.T) bool { return len(c.found(live(t, c.decide, ordered))) > 0 })
+				if life.Example(seed) {
+					caught++
+				}
+			}
+			if t.Logf("caught in %d of 100 lives", caught); caught == 0 {
+				t.Error("nothing caught it")
+			}
+		})
+	}
 }
 
 func TestEachBugOfTheLeaseIsCaught(t *testing.T) {

@@ -41,12 +41,11 @@ func (w *world) lookAtGate(name, bundle string) {
 // judgeGates looks at the waves that a write settles: of no cluster of theirs that is healthy with the change, and that a person has not given
 // up on, the gate may have been heard not to pass. Waves of clusters that join have the last good revision, and no gate.
 func (w *world) judgeGates(r *v1alpha1.Rollout) {
-	if len(r.Spec.Gates) == 0 {
+	if len(r.Spec.Gates) == 0 || slices.Contains(r.Spec.Orders.DespiteGates, objectGate().Name) {
 		return
 	}
-	old := w.rollouts[r.Name]
 	for i, v := range r.Spec.Waves {
-		if r.Status.Waves[i].Settled == nil || v.Revision != "" || old != nil && i < len(old.Status.Waves) && old.Status.Waves[i].Settled != nil {
+		if v.Revision != "" || !w.settles(r, i) {
 			continue
 		}
 		for _, name := range v.Clusters {

@@ -196,6 +196,42 @@ func TestAPersonDecidesAboutARolloutThatFailed(t *testing.T) {
 	})
 }
 
+func TestWhatGoesAllAtOnceTakesNothingWithIt(t *testing.T) {
+	hurried := func(w *world) {
+		w.apply("shop")
+		w.rest()
+		w.orderTo("shop", func(o *v1alpha1.RolloutOrders) { o.AllAtOnce = true })
+		w.rest()
+	}
+	t.Run("another bundle waits for its turn", func(t *testing.T) {
+		w := sixClusters(t)
+		hurried(w)
+		w.apply("cart")
+		w.rest()
+		if in := w.newest("cart").Status.InChange; !cmp.Equal(in, []string{"ap"}) {
+			t.Errorf("cart is in change in %v", in)
+		}
+		w.settle()
+		w.is("ap1 cart 1", "ap2 cart 1", "eu1 cart 1", "eu2 cart 1", "us1 cart 1", "us2 cart 1", "ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2")
+		if len(w.wrong) > 0 {
+			t.Error(w.wrong)
+		}
+	})
+	t.Run("a newer change goes in turn, and the other stays where it is", func(t *testing.T) {
+		w := sixClusters(t)
+		hurried(w)
+		w.obey("us1", "shop", v1alpha1.HealthReady)
+		w.apply("shop")
+		w.rest()
+		w.is("ap1 shop 3", "ap2 shop 3", "eu1 shop 2 held", "eu2 shop 2 held", "us1 shop 2", "us2 shop 2 held", "shop-00000001-3 Running [ap]: wave 1 of 3, ap: waits for ap1, ap2")
+		w.settle()
+		w.is("ap1 shop 3", "ap2 shop 3", "eu1 shop 3", "eu2 shop 3", "us1 shop 3", "us2 shop 3")
+		if len(w.wrong) > 0 {
+			t.Error(w.wrong)
+		}
+	})
+}
+
 func TestWhoIsAwayIsOwedAndBlocksNothing(t *testing.T) {
 	w := sixClusters(t)
 	w.silence("eu1")

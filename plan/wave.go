@@ -239,7 +239,7 @@ func (c *course) give(l *lease, i int) {
 	}
 	s.Granted, s.Waiting = c.stamp(), slices.Sorted(slices.Values(slices.Concat(w.Clusters, w.Withdraw)))
 	r.Status.Wave = int32(i + 1)
-	l.take(place{r.Spec.Domain, w.Domain}, c.name)
+	l.take(place{r.Spec.Domain, w.Domain}, c)
 	if !slices.Contains(r.Status.InChange, w.Domain) {
 		r.Status.InChange = append(slices.Clone(r.Status.InChange), w.Domain)
 		slices.Sort(r.Status.InChange)

@@ -36,10 +36,13 @@ type world struct {
 	rollouts map[string]*v1alpha1.Rollout
 	grants   map[string]map[string]v1alpha1.Grant // by bundle and cluster
 	given    map[[2]string]int
+	// by are the rollouts that gave the grants, and despite those grants of clusters that were heard when a wave settled that went on despite them.
+	by      map[[2]string]string
+	despite map[[2]string]int
 	// lay is what labels each cluster had when the change that it is in began.
 	lay map[[2]string]map[string]string
-	// by are the labels of fault domains that were the fleet's while something was in change.
-	by       []string
+	// labels of fault domains that were the fleet's while something was in change.
+	labels   []string
 	index    int
 	clusters map[string]*cluster
 	born     int
@@ -56,6 +59,10 @@ type world struct {
 	passes func(cluster string) bool
 	// again are rollouts that took a change back, and were taken back themselves.
 	again []string
+	// orders are those that people give in a life.
+	orders []string
+	// unsaid are orders that no person gave.
+	unsaid []string
 	// ungated are the waves that settled against the word of a cluster.
 	ungated []string
 	// drained is a cluster that an admin wants empty, and guest one that may write for itself alone.
@@ -102,9 +109,9 @@ type cluster struct {
 
 func newWorld(t judge, clusters ...string) *world {
 	w := &world{
-		t: t, now: time.Unix(1_000_000, 0), fleet: v1alpha1.FleetRollout{Soak: &metav1.Duration{}},
+		t: t, orders: someOrders, now: time.Unix(1_000_000, 0), fleet: v1alpha1.FleetRollout{Soak: &metav1.Duration{}},
 		bundles: map[string]*v1alpha1.Bundle{}, tombs: map[string]*v1alpha1.Tombstone{}, rollouts: map[string]*v1alpha1.Rollout{},
-		grants: map[string]map[string]v1alpha1.Grant{}, given: map[[2]string]int{}, lay: map[[2]string]map[string]string{}, clusters: map[string]*cluster{}, decide: plan.Decide, watch: plan.Unreachables, wholes: map[string][]int32{},
+		grants: map[string]map[string]v1alpha1.Grant{}, given: map[[2]string]int{}, by: map[[2]string]string{}, despite: map[[2]string]int{}, lay: map[[2]string]map[string]string{}, clusters: map[string]*cluster{}, decide: plan.Decide, watch: plan.Unreachables, wholes: map[string][]int32{},
 		brings: map[string][]string{}, contents: map[string]plan.Content{},
 	}
 	for _, c := range clusters {
@@ -331,8 +338,10 @@ func (w *world) writeRollouts(step plan.Step) {
 		if old := w.rollouts[r.Name]; old != nil && old.Status.Phase.Ended() {
 			w.t.Errorf("%s was %s, and is written again: %s", r.Name, old.Status.Phase, r.Status.Phase)
 		}
+		w.judgeOrders(r)
 		w.judgeGates(r)
 		w.judgeBack(r)
+		w.goOnDespite(r)
 		w.rollouts[r.Name] = r.DeepCopy()
 	}
 	w.follow()
@@ -351,6 +360,9 @@ func (w *world) grant(bundle, cluster string, g v1alpha1.Grant) {
 	g.At = int64(w.index)
 	w.grants[bundle][cluster] = g
 	w.given[[2]string{bundle, cluster}] = w.index
+	if r := w.running(bundle); r != nil {
+		w.by[[2]string{bundle, cluster}] = r.Name
+	}
 }
 
 // relabel puts a cluster into another region.
@@ -412,6 +424,16 @@ func grantText(g v1alpha1.Grant) string {
 		text += " held"
 	}
 	return text
+}
+
+// running is the rollout of a bundle that has not ended, nil when there is none.
+func (w *world) running(bundle string) *v1alpha1.Rollout {
+	for _, r := range w.rollouts {
+		if r.Spec.Bundle == bundle && !r.Status.Phase.Ended() {
+			return r
+		}
+	}
+	return nil
 }
 
 // newest is the rollout of a bundle that has not ended; the last one when all have.
