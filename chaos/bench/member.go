@@ -56,7 +56,7 @@ func RunMember(ctx context.Context, config string) error {
 	if err != nil {
 		return err
 	}
-	m, err := openMember(c, identity, nil)
+	m, err := openMember(c, identity, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -87,8 +87,8 @@ type member struct {
 	endpoint *transport.Endpoint
 }
 
-// openMember starts a member on the files in its directory, or on the stores.
-func openMember(c MemberConfig, identity transport.Identity, stores *consensus.Stores) (*member, error) {
+// openMember starts a member on the files in its directory, or on the stores. Whoever has one that was a daemon's holds it to the law.
+func openMember(c MemberConfig, identity transport.Identity, stores *consensus.Stores, auth store.Authorizer) (*member, error) {
 	address, err := net.ResolveUDPAddr("udp", c.Listen)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func openMember(c MemberConfig, identity transport.Identity, stores *consensus.S
 	}
 	timing := consensus.DefaultTiming().WithTimeout(c.Timeout)
 	timing.Stable = 500 * time.Millisecond // the fleet is of full strength sooner; nothing is measured until it is
-	m := &member{store: store.New(nil), endpoint: endpoint}
+	m := &member{store: store.New(auth), endpoint: endpoint}
 	m.node, err = consensus.Open(consensus.Config{
 		ID: c.ID, Dir: filepath.Join(c.Dir, "raft"), Stores: stores, Store: m.store, Network: network{endpoint},
 		Timing: timing, Logger: log, Seeds: func() []consensus.MemberID { return ids(c.Members[:3]) },

@@ -163,7 +163,7 @@ func (b *bed) fleetOf(ctx context.Context, members int) (*trio, audience, error)
 	for i := 3; i < members; i++ {
 		c, memory := configs[i], raft.NewInmemStore()
 		c.Members = companions
-		m, err := openMember(c, identities[i], &consensus.Stores{Log: memory, Stable: memory, Snapshots: raft.NewInmemSnapshotStore()})
+		m, err := openMember(c, identities[i], &consensus.Stores{Log: memory, Stable: memory, Snapshots: raft.NewInmemSnapshotStore()}, nil)
 		if err != nil {
 			all.close()
 			return t, nil, err
