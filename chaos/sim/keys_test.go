@@ -3,9 +3,7 @@ package sim_test
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/chaos/canary"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/internal/virtual"
 	"github.com/hanse-fleet/hanse/secrets"
@@ -23,7 +22,7 @@ import (
 
 const (
 	readersKey = v1alpha1.KeyRecipientGroups + "readers"
-	canary     = "canary-4711"
+	password   = "canary-4711-of-the-database"
 )
 
 // readers makes the group of the clusters in the region eu, and of a person who recovers.
@@ -103,33 +102,36 @@ func opensWith(t *testing.T, m *sim.Member, own secrets.Identity) (key secrets.I
 	return key, false
 }
 
-// lackedByAll checks that a text is in no file of any member, in none of the encodings that it could be there in.
-func lackedByAll(t *testing.T, f *sim.Fleet, what, text string) {
+// lackedByAll checks that values are in no file of any member, its snapshots among them.
+func lackedByAll(t *testing.T, f *sim.Fleet, values map[string][]byte) {
 	t.Helper()
+	finder := canary.New(values)
 	for _, m := range f.Members {
-		err := filepath.WalkDir(m.Dir(), func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || !entry.Type().IsRegular() {
-				return err
-			}
-			data, err := os.ReadFile(path)
-			for _, as := range []string{text, base64.StdEncoding.EncodeToString([]byte(text))} {
-				as = as[:len(as)-4] // whatever stands behind it
-				if bytes.Contains(data, []byte(as)) {
-					t.Errorf("%s of %s has %s", entry.Name(), m.Name, what)
-				}
-			}
-			return err
-		})
+		found, err := finder.Files(m.Dir())
 		if err != nil {
 			t.Fatal(err)
 		}
+		for _, what := range found {
+			t.Errorf("%s has %s", m.Name, what)
+		}
 	}
+}
+
+// inASnapshotOf says whether a value is in a snapshot that a member keeps.
+func inASnapshotOf(t *testing.T, m *sim.Member, value []byte) bool {
+	t.Helper()
+	found, err := canary.New(map[string][]byte{"it": value}).Files(filepath.Join(m.Dir(), "raft", "snapshots"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(found) > 0
 }
 
 func TestTheKeyOfAGroupIsMadeOnceAndHeldByTheGroupAlone(t *testing.T) {
 	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
+		f.Timing.Snapshot, f.Seams.SnapshotThreshold = 2*time.Second, 1
 		five(f)
 		recovery, err := secrets.NewIdentity()
 		if err != nil {
@@ -148,7 +150,7 @@ func TestTheKeyOfAGroupIsMadeOnceAndHeldByTheGroupAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		target := secrets.Target{Namespace: "shop", Name: "db"}
-		if s.Spec.Data, err = secrets.Seal(to, target, map[string][]byte{"password": []byte(canary)}); err != nil {
+		if s.Spec.Data, err = secrets.Seal(to, target, map[string][]byte{"password": []byte(password)}); err != nil {
 			t.Fatal(err)
 		}
 		writeObject(t, f.Members[2], v1alpha1.KeyFleetSecrets+"db", s)
@@ -174,17 +176,24 @@ func TestTheKeyOfAGroupIsMadeOnceAndHeldByTheGroupAlone(t *testing.T) {
 				continue
 			}
 			data, err := secrets.Open(key, target, s.Spec.Data)
-			if err != nil || string(data["password"]) != canary {
+			if err != nil || string(data["password"]) != password {
 				t.Errorf("%s opens it as %d values: %v", m.Name, len(data), err)
 			}
-			lackedByAll(t, f, "the group's key", key.Reveal())
 		}
-		lackedByAll(t, f, "the secret", canary)
+		for _, m := range f.Members {
+			f.Await("what is sealed is in a snapshot of "+m.Name, 5*time.Minute, func() bool { return inASnapshotOf(t, m, s.Spec.Data[len(s.Spec.Data)-64:]) })
+		}
 		key, opens := opensWith(t, f.Members[2], recovery)
 		if !opens {
 			t.Fatal("the recovery key does not open the group's key")
 		}
-		if data, err := secrets.Open(key, target, s.Spec.Data); err != nil || string(data["password"]) != canary {
+		values, err := canary.Identity("the group's key", key.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		values["the secret"] = []byte(password)
+		lackedByAll(t, f, values)
+		if data, err := secrets.Open(key, target, s.Spec.Data); err != nil || string(data["password"]) != password {
 			t.Errorf("with the recovery key it opens as %d values: %v", len(data), err)
 		}
 

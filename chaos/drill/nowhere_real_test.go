@@ -1,0 +1,183 @@
+package drill
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/chaos/canary"
+	"github.com/hanse-fleet/hanse/secrets"
+)
+
+// mustBeNowhere are the sealed value and the key of its group, which one who has fra's data directory can get at.
+func (f *field) mustBeNowhere(t *testing.T) map[string][]byte {
+	t.Helper()
+	var g v1alpha1.RecipientGroup
+	if err := json.Unmarshal([]byte(f.must(t, "fra", nil, "get", "recipientgroup", "readers", "-o", "json").Out), &g); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(f.cluster(t, "fra").DataDir(), "age.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := secrets.ParseIdentity(strings.TrimSpace(string(text[bytes.IndexByte(text, '\n'):])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := secrets.Key{Fleet: "acme", Group: g.Name, Epoch: g.Status.Epoch}
+	key, err := secrets.Unwrap(own, of, g.Status.Recipient, g.WrapFor("fra", own.Recipient().String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := canary.Identity("the group's key", key.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	values["the value"] = []byte(password)
+	return values
+}
+
+// nowhere searches all that the programs of the fleet and its clusters have written or say: all but etcd of the group's clusters, where
+// the value must be. That snapshots have nothing of it is chaos/sim's to try, where they are made early.
+func (f *field) nowhere(t *testing.T, finder *canary.Finder) {
+	t.Helper()
+	begun := time.Now()
+	var keep []string
+	for _, name := range []string{"fra", "iad"} {
+		etcd := filepath.Join(f.bed.Dir(), name, "etcd")
+		found, err := finder.Files(etcd)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("it is not even found in etcd of %s, where it must be: %v", name, err)
+		}
+		if bad := slices.DeleteFunc(found, func(what string) bool { return strings.Contains(what, "the value") }); len(bad) > 0 {
+			t.Errorf("etcd of %s has more than the value: %q", name, bad)
+		}
+		keep = append(keep, etcd)
+	}
+	found, err := finder.Files(f.bed.Dir(), keep...) // data directories, snapshots in them, all logs, etcd outside of the group
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string][]byte{"a backup": f.opened(t)}
+	for _, c := range f.bed.Clusters() {
+		events, err := f.kubernetes(t, c.Name()).CoreV1().Events("").List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said["events in "+c.Name()], err = json.Marshal(events); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, member := range []string{"iad", "sin"} { // of the group, and not
+		maps.Copy(said, f.answers(t, member))
+	}
+	for what, text := range said {
+		for _, how := range finder.In(text) {
+			found = append(found, what+": "+how)
+		}
+	}
+	for _, what := range found {
+		t.Error(what)
+	}
+	t.Logf("all files, and %d answers, events and backups, were searched in %s", len(said), round(time.Since(begun)))
+}
+
+// opened is the fleet's state as a backup has it, for who has the backup's key.
+func (f *field) opened(t *testing.T) []byte {
+	t.Helper()
+	dir := folder(t)
+	key, recipients := ageKey(t, dir)
+	file := filepath.Join(dir, "acme.hanse.age")
+	f.must(t, "iad", nil, "backup", "-R", recipients, "-o", file)
+	sealed, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sealed.Close()
+	text, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	identities, err := age.ParseIdentities(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := age.Decrypt(sealed, identities...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := io.ReadAll(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(state, []byte("fleetsecrets")) {
+		t.Errorf("a backup of %d bytes has no word of secrets", len(state))
+	}
+	return state
+}
+
+// answers are all that a member answers: each kind, in each form, and what is beside the kinds.
+func (f *field) answers(t *testing.T, member string) map[string][]byte {
+	t.Helper()
+	config := f.seat(t, member).rest()
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := client.ServerResourcesForGroupVersion(v1alpha1.SchemeGroupVersion.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := []string{v1alpha1.PathStatus, v1alpha1.PathMembers, v1alpha1.PathSurvivor, v1alpha1.PathResume, "/metrics", "/openapi/v2", "/openapi/v3", "/version", "/healthz", "/readyz?verbose", "/livez?verbose"}
+	for _, r := range all.APIResources {
+		if !strings.Contains(r.Name, "/") && slices.Contains(r.Verbs, "list") {
+			paths = append(paths, "/apis/"+v1alpha1.SchemeGroupVersion.String()+"/"+r.Name)
+		}
+	}
+	said := map[string][]byte{}
+	for _, path := range paths {
+		for _, form := range []string{"application/json", "application/yaml", "application/cbor", "application/json;as=Table;v=v1;g=meta.k8s.io"} {
+			said[member+" "+path+" "+form] = f.ask(t, config.Dial, path, form)
+		}
+	}
+	if told := said[member+" /apis/fleet.hanse.dev/v1alpha1/fleetsecrets application/yaml"]; !bytes.Contains(told, []byte("namespace: vault")) {
+		t.Errorf("%s tells of no secret: %s", member, told)
+	}
+	return said
+}
+
+// ask is what a member answers to one question, whatever it thinks of it.
+func (f *field) ask(t *testing.T, dial func(context.Context, string, string) (net.Conn, error), path, form string) []byte {
+	t.Helper()
+	client := http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
+	question, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://member.hanse"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	question.Header.Set("Accept", form)
+	answer, err := client.Do(question)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
