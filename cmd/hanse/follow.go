@@ -11,7 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
-// How often a wait asks which clusters are away, and how soon a broken watch is begun again.
+// How often a wait asks which clusters are away and how the rollouts stand, and how soon a broken watch is begun again.
 const (
 	askEvery = 500 * time.Millisecond
 	retryIn  = 300 * time.Millisecond
@@ -35,6 +35,7 @@ func (f *fleet) follow(ctx context.Context, p *progress, show func([]standing)) 
 	listed := make(chan struct{})
 	group.Go(func() { f.watchWorks(inner, sync.OnceFunc(func() { close(listed) }), tell) })
 	group.Go(func() { f.watchReach(inner, tell) })
+	group.Go(func() { f.watchRollouts(inner, p.goals, tell) })
 
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
@@ -118,6 +119,25 @@ func (f *fleet) watchReach(ctx context.Context, tell func(func(*progress)) error
 				}
 			})
 			if err != nil {
+				return
+			}
+		}
+		wait(ctx, askEvery)
+	}
+}
+
+// watchRollouts tells, from time to time, how the rollouts stand that bring the goals about.
+func (f *fleet) watchRollouts(ctx context.Context, goals []goal, tell func(func(*progress)) error) {
+	for ctx.Err() == nil {
+		for _, g := range goals {
+			var r v1alpha1.Rollout
+			if g.revision == "" {
+				continue
+			}
+			if _, err := f.read(ctx, request{path: mustKind("Rollout").path(g.revision)}, &r); err != nil {
+				continue // it has not begun, or is asked for again
+			}
+			if tell(func(p *progress) { p.rollouts[g.bundle] = r }) != nil {
 				return
 			}
 		}

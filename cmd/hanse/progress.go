@@ -25,13 +25,15 @@ type place struct{ bundle, cluster string }
 // state is how far a place is.
 //
 //	pending ──► failing ──► (pending again, or the wait ends)
-//	   │└────────► owed         its cluster is away; it gets there on its return
+//	   │├────────► owed         its cluster is away; it gets there on its return
+//	   │└────────► held         it is not granted there, or not carried out, before a person says how to go on
 //	   └─► arrived / withdrawn  there, and healthy / gone, as it should be
 type state int
 
 const (
 	pending state = iota
 	failing
+	held
 	owed
 	withdrawn
 	arrived
@@ -44,6 +46,8 @@ const settled = 10 * time.Second
 type progress struct {
 	goals []goal
 	works map[place]v1alpha1.Work
+	// rollouts are those of the goals' bundles that have begun.
+	rollouts map[string]v1alpha1.Rollout
 	// away are clusters that the member asked does not reach.
 	away map[string]bool
 	// entered is when each place came into the state that it is in.
@@ -63,7 +67,7 @@ type standing struct {
 }
 
 func newProgress(goals ...goal) *progress {
-	return &progress{goals: goals, works: map[place]v1alpha1.Work{}, away: map[string]bool{}, entered: map[place]entry{}}
+	return &progress{goals: goals, works: map[place]v1alpha1.Work{}, rollouts: map[string]v1alpha1.Rollout{}, away: map[string]bool{}, entered: map[place]entry{}}
 }
 
 // look takes in what has changed, at a time, and returns every place, in order.
@@ -114,6 +118,8 @@ func (p *progress) stateOf(g goal, at place) state {
 		return owed
 	case there && !should && onlyLeaving(work):
 		return pending // however long finalizers and pods that end in peace take
+	case should && (suspension(work) != "" || work.Spec.Granted != g.revision && stands(p.rollouts[g.bundle])):
+		return held
 	case there && len(work.Status.Problems) > 0:
 		return failing
 	case there && work.Status.Health == v1alpha1.HealthFailed && work.Status.Applied == g.revision:
@@ -129,6 +135,27 @@ func onlyLeaving(w v1alpha1.Work) bool {
 
 func runs(w v1alpha1.Work, revision string) bool {
 	return w.Spec.Granted == revision && w.Status.Applied == revision && w.Status.Health == v1alpha1.HealthReady
+}
+
+// stands says that a rollout grants nothing more before a person says how to go on; who has said so since is heard.
+func stands(r v1alpha1.Rollout) bool {
+	switch r.Status.Phase {
+	case v1alpha1.RolloutFailed, v1alpha1.RolloutRolledBack:
+		return r.Spec.Orders.Resumed < r.Status.Stops
+	case v1alpha1.RolloutAborted:
+		return r.Spec.Orders.Aborted
+	}
+	return false
+}
+
+// suspension says since when and by whom a bundle is suspended where it is; empty when it is not.
+func suspension(w v1alpha1.Work) string {
+	for _, c := range w.Status.Conditions {
+		if c.Type == v1alpha1.ConditionReady && c.Reason == v1alpha1.ReasonSuspended {
+			return c.Message
+		}
+	}
+	return ""
 }
 
 // over says whether there is nothing more to wait for.
@@ -183,8 +210,9 @@ func trouble(all []standing) []hint {
 	const few = 8
 	var lines []hint
 	for _, s := range all {
-		if len(s.work.Status.Problems) == 0 {
-			lines = append(lines, hint{words: s.cluster + ": " + soFar(s.work)})
+		if len(s.work.Status.Problems) == 0 || s.state == held {
+			lines = append(lines, hint{words: s.cluster + ": " + soFar(s)})
+			continue
 		}
 		for _, p := range s.work.Status.Problems {
 			lines = append(lines, hint{words: s.cluster + ": " + plan.Name(p.ObjectRef) + ": " + strings.ToLower(p.Reason) + ": " + p.Message})
@@ -197,9 +225,14 @@ func trouble(all []standing) []hint {
 }
 
 // soFar: 3 of 5 objects healthy.
-func soFar(w v1alpha1.Work) string {
+func soFar(s standing) string {
+	w := s.work
 	switch {
-	case w.Spec.Granted == "" && w.Spec.Wanted != "":
+	case suspension(w) != "":
+		return suspension(w)
+	case s.state == held:
+		return "not granted"
+	case w.Spec.Granted != w.Spec.Wanted && w.Spec.Wanted != "":
 		return "not granted yet"
 	case w.Status.Objects == 0:
 		return "nothing reported yet"

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
@@ -83,6 +84,52 @@ func TestProgressKnowsWhenThereIsNothingMoreToWaitFor(t *testing.T) {
 			}
 			if got := len(unfinished(all)); got != test.left {
 				t.Errorf("%d places are unfinished, want %d", got, test.left)
+			}
+		})
+	}
+}
+
+// Of a rollout that stands, what is not granted is not waited for; what is granted may still get there.
+func TestProgressWaitsForNoGrantOfARolloutThatStands(t *testing.T) {
+	begun := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	const rev, old = "shop-01234567-2", "shop-01234567-1"
+	suspended := workOf("iad", rev, "InProgress")
+	suspended.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonSuspended, Message: "the cluster is suspended"}}
+	in := func(phase v1alpha1.RolloutPhase, orders v1alpha1.RolloutOrders) v1alpha1.Rollout {
+		return v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Orders: orders}, Status: v1alpha1.RolloutStatus{Phase: phase, Stops: 1, Stopped: "it fails in fra", Message: "it fails in fra"}}
+	}
+	none := v1alpha1.RolloutOrders{}
+	for _, test := range []struct {
+		name    string
+		iad     v1alpha1.Work
+		rollout v1alpha1.Rollout
+		over    bool
+		says    string // of iad, and of the rollout
+	}{
+		{"it runs", workOf("iad", old, "Ready"), in(v1alpha1.RolloutRunning, none), false, "not granted yet; it is written, and goes on; see"},
+		{"it failed", workOf("iad", old, "Ready"), in(v1alpha1.RolloutFailed, none), true, "not granted; it is written, and shop-01234567-2 has stopped: it fails in fra; see"},
+		{"it failed, and was resumed", workOf("iad", old, "Ready"), in(v1alpha1.RolloutFailed, v1alpha1.RolloutOrders{Resumed: 1}), false, "not granted yet; it is written, and goes on; see"},
+		{"it failed, and iad is granted it", workOf("iad", rev, "InProgress"), in(v1alpha1.RolloutFailed, none), false, "1 of 3 objects healthy; it is written, and shop-01234567-2 has stopped: it fails in fra; see"},
+		{"it was taken back", workOf("iad", old, "Ready"), in(v1alpha1.RolloutRolledBack, none), true, "not granted; it is written, and shop-01234567-2 was taken back: it fails in fra; see"},
+		{"it was aborted", workOf("iad", old, "Ready"), in(v1alpha1.RolloutAborted, v1alpha1.RolloutOrders{Aborted: true}), true, "not granted; it is written, and shop-01234567-2 was aborted; see"},
+		{"the cluster is suspended", suspended, in(v1alpha1.RolloutRunning, none), true, "the cluster is suspended; it is written, and goes on; see"},
+		{"a person is to approve", workOf("iad", old, "Ready"), in(v1alpha1.RolloutPaused, none), false, "not granted yet; it is written, and shop-01234567-2 waits: it fails in fra; see"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newProgress(goal{bundle: "shop", revision: rev, clusters: []string{"fra", "iad"}})
+			test.iad.Spec.Wanted = rev
+			p.replace([]v1alpha1.Work{workOf("fra", rev, "Ready"), test.iad})
+			p.rollouts["shop"] = test.rollout
+			all := p.look(begun)
+			if got := over(all, begun.Add(time.Hour)); got != test.over {
+				t.Errorf("over is %v, want %v", got, test.over)
+			}
+			left := unfinished(all)
+			if len(left) != 1 {
+				t.Fatalf("unfinished are %v", left)
+			}
+			if says := soFar(left[0]) + "; " + p.goesOn(left)[0].words; says != test.says {
+				t.Errorf("it says\n%s, want\n%s", says, test.says)
 			}
 		})
 	}

@@ -52,7 +52,7 @@ func (l *progressLine) finish(all []standing) {
 		if l.said[s.place] {
 			continue
 		}
-		l.say(s, map[state]string{owed: "owed", failing: "failed", pending: "not yet"}[s.state])
+		l.say(s, map[state]string{owed: "owed", failing: "failed", held: "held", pending: "not yet"}[s.state])
 	}
 	if l.open {
 		fmt.Fprintln(l.out)
@@ -89,7 +89,7 @@ func (l *progressLine) count(all []standing) {
 	for _, rest := range []struct {
 		state state
 		words string
-	}{{owed, "owed"}, {failing, "failed"}, {pending, "not yet"}} {
+	}{{owed, "owed"}, {failing, "failed"}, {held, "held"}, {pending, "not yet"}} {
 		if n := counts[rest.state]; n > 0 {
 			fmt.Fprintf(l.out, "   %d %s", n, rest.words)
 		}

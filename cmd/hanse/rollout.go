@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -74,17 +75,30 @@ func (f *fleet) newestRollout(ctx context.Context, name string) (newest *v1alpha
 	if _, err := f.read(ctx, request{path: mustKind("Rollout").path()}, &list); err != nil {
 		return nil, nil, err
 	}
-	for i := range list.Items {
-		r := &list.Items[i]
-		if r.Name != name && r.Spec.Bundle != name {
-			continue
-		}
-		all = append(all, *r)
-		if newest == nil || newest.Status.Phase.Ended() && (!r.Status.Phase.Ended() || newest.CreationTimestamp.Before(&r.CreationTimestamp)) {
-			newest = r
+	for _, r := range list.Items {
+		if r.Name == name || r.Spec.Bundle == name {
+			all = append(all, r)
 		}
 	}
-	return newest, all, nil
+	return newestOf(all), all, nil
+}
+
+// newestOf is the one that has not ended, or else the newest; nil when there is none.
+func newestOf(all []v1alpha1.Rollout) *v1alpha1.Rollout {
+	if len(all) == 0 {
+		return nil
+	}
+	newest := slices.MaxFunc(all, func(a, b v1alpha1.Rollout) int {
+		runs := func(r v1alpha1.Rollout) int {
+			if r.Status.Phase.Ended() {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(runs(a), runs(b)), a.CreationTimestamp.Compare(b.CreationTimestamp.Time), // which is of whole seconds
+			cmp.Compare(a.Spec.Generation, b.Spec.Generation), cmp.Compare(a.Spec.Number, b.Spec.Number))
+	})
+	return &newest
 }
 
 // ordering is the action of a verb that changes the orders of a rollout, one that has not ended, or has in one of those phases also.

@@ -44,3 +44,29 @@ func TestRollbackAfterTheFleetWentBackByItself(t *testing.T) {
 		t.Errorf("of one that takes nothing back it is said: %s", text)
 	}
 }
+
+func TestTheNewestRolloutOfABundle(t *testing.T) {
+	at := func(second int64, r v1alpha1.Rollout) v1alpha1.Rollout {
+		r.CreationTimestamp = metav1.Unix(second, 0)
+		return r
+	}
+	first, second := rolloutNamed("shop-2", "shop-2", 2, v1alpha1.RolloutComplete, ""), rolloutNamed("shop-10", "shop-10", 10, v1alpha1.RolloutComplete, "")
+	runs := rolloutNamed("shop-1", "shop-1", 1, v1alpha1.RolloutRunning, "")
+	for _, test := range []struct {
+		what string
+		all  []v1alpha1.Rollout
+		want string
+	}{
+		{"of another second", []v1alpha1.Rollout{at(7, first), at(6, second)}, "shop-2"},
+		{"of the same second", []v1alpha1.Rollout{at(7, first), at(7, second)}, "shop-10"},
+		{"of the same second, told the other way round", []v1alpha1.Rollout{at(7, second), at(7, first)}, "shop-10"},
+		{"of which one runs", []v1alpha1.Rollout{at(7, second), at(5, runs)}, "shop-1"},
+	} {
+		if got := newestOf(test.all).Name; got != test.want {
+			t.Errorf("%s: %s, want %s", test.what, got, test.want)
+		}
+	}
+	if newestOf(nil) != nil {
+		t.Error("none has a newest")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,8 +73,39 @@ func (f *fleet) reach(ctx context.Context, talk io.Writer, begun time.Time, goal
 	if ctx.Err() != nil {
 		why += " after " + span(time.Since(begun))
 	}
-	hints := append(trouble(left), hint{"it is written, and goes on; see", "get works"})
+	hints := append(trouble(left), p.goesOn(left)...)
 	return &failure{code: exitDiffers, why: why, hints: hints}
+}
+
+// goesOn says of each bundle that is not where it should be how its rollout stands, when that does not go on by itself.
+func (p *progress) goesOn(left []standing) []hint {
+	var all []hint
+	for _, g := range p.goals {
+		here := slices.ContainsFunc(left, func(s standing) bool { return s.bundle == g.bundle })
+		if why := standsBecause(p.rollouts[g.bundle]); here && why != "" {
+			all = append(all, hint{fmt.Sprintf("it is written, and %s %s; see", g.revision, why), "rollout status " + g.bundle})
+		}
+	}
+	if len(all) == 0 {
+		all = append(all, hint{"it is written, and goes on; see", "get works"})
+	}
+	return all
+}
+
+// standsBecause: has stopped: it fails in sin. It is empty of a rollout that goes on by itself.
+func standsBecause(r v1alpha1.Rollout) string {
+	switch s := r.Status; {
+	case s.Phase == v1alpha1.RolloutPending, s.Phase == v1alpha1.RolloutPaused:
+		return "waits: " + s.Message
+	case !stands(r):
+		return ""
+	case s.Phase == v1alpha1.RolloutRolledBack:
+		return "was taken back: " + s.Stopped
+	case s.Phase == v1alpha1.RolloutAborted:
+		return "was aborted"
+	default:
+		return "has stopped: " + s.Message
+	}
 }
 
 // missed: not there in iad; not gone from sin.
