@@ -162,3 +162,27 @@ func TestAMembersAgeIdentityIsMadeOnceAndReadableByItsOwnerAlone(t *testing.T) {
 		t.Errorf("one that is cut: %v", err)
 	}
 }
+
+// FuzzAgeKey: whatever the file has, it is the identity that it says, or an error that does not tell it.
+func FuzzAgeKey(f *testing.F) {
+	id, err := secrets.NewIdentity()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{"", "\n", "# a\n", id.Reveal(), "# recipient: x\r\n" + id.Reveal() + "\r\n", "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX", "\x00"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		dir := dataDir(t.TempDir())
+		if err := os.WriteFile(dir.path(fileKey), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		read, err := dir.ageIdentity()
+		switch {
+		case err == nil && !strings.Contains(strings.ToUpper(string(text)), read.Reveal()):
+			t.Error("it is another identity")
+		case err != nil && strings.Contains(err.Error(), "AGE-SECRET-KEY-1"):
+			t.Errorf("the error tells it: %v", err)
+		}
+	})
+}

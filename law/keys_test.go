@@ -1,6 +1,7 @@
 package law
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -249,4 +250,33 @@ func TestNoBundleSpeaksForASecret(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// FuzzSealed: whatever is written as a secret is refused, or is rolled out as one manifest, which has its content and its place.
+func FuzzSealed(f *testing.F) {
+	whole, err := json.Marshal(secret("db"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{string(whole), "", "null", "{}", "[]", `{"metadata":{"name":"a"},"spec":{"data":1}}`, `{"metadata":{"name":"a","uid":"\""},"spec":{}}`, `{"metadata":{},"spec":{},"spec":null}`, `{"Spec":{}}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		b, ok := sealed(value)
+		if !ok {
+			return
+		}
+		var said v1alpha1.FleetSecret
+		if err := json.Unmarshal(value, &said); err != nil {
+			t.Fatalf("what cannot be read is rolled out: %v", err)
+		}
+		var all []v1alpha1.FleetSecret
+		if err := json.Unmarshal(b.content["manifests"], &all); err != nil || len(all) != 1 {
+			t.Fatalf("%d manifests: %v", len(all), err)
+		}
+		target, one := said.Target(), all[0]
+		if one.Namespace != target.Namespace || one.Name != target.Name || one.Spec.Group != said.Spec.Group || !bytes.Equal(one.Spec.Data, said.Spec.Data) {
+			t.Errorf("%s is rolled out as %s", value, b.content["manifests"])
+		}
+	})
 }

@@ -90,7 +90,7 @@ func sealWanted(c *cli.Context) (s sealing, err error) {
 	example := hint{"for example", "seal --group db-readers --name db --namespace shop --from-file password=FILE"}
 	for _, need := range []struct{ flag, value string }{{"group", s.group}, {"name", s.name}, {"namespace", s.spec.Namespace}} {
 		if need.value == "" {
-			return s, usagef("--%s is missing", need.flag)
+			return s, usage("--"+need.flag+" is missing", example)
 		}
 	}
 	if len(s.data) == 0 {
@@ -114,7 +114,7 @@ func sealedFrom(c *cli.Context) (s sealing, err error) {
 		if !has {
 			name, file = filepath.Base(said), said
 		}
-		value, err := os.ReadFile(file)
+		value, err := valueIn(file)
 		if err != nil {
 			return s, usagef("--from-file %s: %s", said, innermost(err))
 		}
@@ -141,6 +141,20 @@ func sealedFrom(c *cli.Context) (s sealing, err error) {
 	}
 	s.data[key] = value
 	return s, nil
+}
+
+// valueIn is what a file has, which is no more than a secret may hold.
+func valueIn(name string) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	value, err := io.ReadAll(io.LimitReader(file, secrets.MaxData+1))
+	if err == nil && len(value) > secrets.MaxData {
+		err = fmt.Errorf("it has more than %d bytes, and no Secret of Kubernetes holds more", secrets.MaxData)
+	}
+	return value, err
 }
 
 // sealedManifest reads a Secret as kubectl prints it.

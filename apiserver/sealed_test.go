@@ -1,0 +1,137 @@
+package apiserver
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/secrets"
+)
+
+func ageFile(t *testing.T, to ...age.Recipient) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := age.Encrypt(&b, to...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestWhatIsNoSealedSecretIsRefused(t *testing.T) {
+	id, err := secrets.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := secrets.Seal(id.Recipient(), secrets.Target{Namespace: "shop", Name: "db"}, map[string][]byte{"password": []byte("canary-4711")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := age.GenerateHybridIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var armored bytes.Buffer
+	w := armor.NewWriter(&armored)
+	if _, err := w.Write(good); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data := func(b []byte) func(*v1alpha1.FleetSecret) {
+		return func(s *v1alpha1.FleetSecret) { s.Spec.Data = b }
+	}
+	turned := slices.Clone(good)
+	turned[3] ^= 1
+	for name, tt := range map[string]struct {
+		change func(*v1alpha1.FleetSecret)
+		why    string
+	}{
+		"as hanse seals it":    {func(*v1alpha1.FleetSecret) {}, ""},
+		"plain":                {data([]byte("canary-4711")), "spec.data: Invalid value: it is no age file"},
+		"nothing":              {data(nil), "spec.data: Invalid value: it is empty"},
+		"its first bytes":      {data(good[:100]), "spec.data: Invalid value: it is no age file"},
+		"a bit turned":         {data(turned), "spec.data: Invalid value: it is no age file"},
+		"armored":              {data(armored.Bytes()), "armored"},
+		"too much":             {data(append(slices.Clone(good), make([]byte, secrets.MaxSealed)...)), "more than the limit of"},
+		"not post-quantum":     {data(ageFile(t, x.Recipient())), "alone, which begins with age1pq1"},
+		"for two":              {data(ageFile(t, one.Recipient(), one.Recipient())), "alone, which begins with age1pq1"},
+		"no group":             {func(s *v1alpha1.FleetSecret) { s.Spec.Group = "" }, "spec.group"},
+		"a group with a slash": {func(s *v1alpha1.FleetSecret) { s.Spec.Group = "../clusters" }, "spec.group"},
+		"a namespace":          {func(s *v1alpha1.FleetSecret) { s.Spec.Namespace = "a.b" }, "spec.namespace"},
+		"Hanse's namespace":    {func(s *v1alpha1.FleetSecret) { s.Spec.Namespace = v1alpha1.MemberNamespace }, "spec.namespace: Forbidden"},
+		"a Secret's name":      {func(s *v1alpha1.FleetSecret) { s.Spec.SecretName = "DB" }, "spec.secretName"},
+		"a name":               {func(s *v1alpha1.FleetSecret) { s.Name = "d_b" }, "metadata.name"},
+		"a long name":          {func(s *v1alpha1.FleetSecret) { s.Name = strings.Repeat("a", 60) }, "metadata.name: Too long"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &v1alpha1.FleetSecret{ObjectMeta: metav1.ObjectMeta{Name: "db"}, Spec: v1alpha1.FleetSecretSpec{Group: "readers", Namespace: "shop", Data: good}}
+			tt.change(s)
+			told := ""
+			if errs := validateSecret(s); len(errs) > 0 {
+				told = errs.ToAggregate().Error()
+			}
+			if (tt.why == "") != (told == "") || !strings.Contains(told, tt.why) {
+				t.Errorf("it says %q", told)
+			}
+			if strings.Contains(told, "canary") {
+				t.Errorf("it tells the value: %s", told)
+			}
+		})
+	}
+}
+
+func TestWhatIsNoGroupIsRefused(t *testing.T) {
+	id, err := secrets.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	everybody := &metav1.LabelSelector{}
+	good := id.Recipient().String()
+	for name, tt := range map[string]struct {
+		selector   *metav1.LabelSelector
+		recipients []string
+		why        string
+	}{
+		"everybody, and a person": {everybody, []string{good}, ""},
+		"nobody":                  {nil, nil, "spec.clusterSelector: Required value: say which clusters can read"},
+		"an operator":             {&metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Likes"}}}, nil, "spec.clusterSelector"},
+		"a label":                 {&metav1.LabelSelector{MatchLabels: map[string]string{"a b": "c"}}, nil, "spec.clusterSelector"},
+		"a private key":           {everybody, []string{id.Reveal()}, "spec.recoveryRecipients[0]: Invalid value: that is a secret key"},
+		"of X25519":               {everybody, []string{good, "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"}, "spec.recoveryRecipients[1]: Invalid value: that recipient is not safe from quantum"},
+		"of a plugin":             {everybody, []string{"age1yubikey1qwertyuiop"}, "needs a plugin"},
+		"of SSH":                  {everybody, []string{"ssh-ed25519 AAAA anna"}, "not safe from quantum"},
+		"empty":                   {everybody, []string{""}, "there is no recipient"},
+		"a letter less":           {everybody, []string{good[:len(good)-1]}, "damaged"},
+		"with a line break":       {everybody, []string{good + "\n"}, "no space around it"},
+		"too many":                {everybody, slices.Repeat([]string{good}, v1alpha1.MaxRecoveryRecipients+1), "spec.recoveryRecipients: Too many"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			told := ""
+			g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "readers"}, Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: tt.selector, RecoveryRecipients: tt.recipients}}
+			if errs := validateGroup(g); len(errs) > 0 {
+				told = errs.ToAggregate().Error()
+			}
+			if (tt.why == "") != (told == "") || !strings.Contains(told, tt.why) {
+				t.Errorf("it says %q", told)
+			}
+			if strings.Contains(told, id.Reveal()) {
+				t.Error("it tells the key")
+			}
+		})
+	}
+}
