@@ -13,8 +13,8 @@ type lease struct {
 	// holders of each fault domain in change, and those that hold it and do not go on by themselves. Where rollouts go by two labels, of a
 	// fleet whose label was changed meanwhile, those of one wait until nobody holds a domain of the other.
 	holders, stuck map[place][]string
-	// turns are the fault domains in change by those that wait for their turn: all but what a person let in all at once. That takes others
-	// nowhere with it.
+	// turns are the fault domains in change by those that wait for their turn: all but what a person let in all at once, without what an earlier
+	// rollout left there. That takes others nowhere with it.
 	turns map[place]bool
 	// queue says that an older rollout waits for a fault domain: younger ones do not keep others in change for ever.
 	queue bool
@@ -44,7 +44,8 @@ func (l *lease) take(at place, c *course) {
 	if !slices.Contains(l.holders[at], c.name) {
 		l.holders[at] = append(l.holders[at], c.name)
 	}
-	if !c.active.Spec.Orders.AllAtOnce {
+	carried := func(w v1alpha1.Wave) bool { return w.Domain == at.domain }
+	if !c.active.Spec.Orders.AllAtOnce || slices.ContainsFunc(c.active.Spec.Carried, carried) {
 		l.turns[at] = true
 	}
 }
