@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -62,6 +63,19 @@ func (r *rolled) list(v *store.View) ([]object[v1alpha1.Bundle], error) {
 	}
 	r.last = next
 	return both, nil
+}
+
+// groupOf is the group of the secret that is rolled out under a name, in a view; "" when it is no secret, or not there.
+func (r *rolled) groupOf(v *store.View, name string) (string, error) {
+	if _, is := v1alpha1.SecretOf(name); !is {
+		return "", nil
+	}
+	secrets, err := r.secrets.list(v)
+	i, there := slices.BinarySearchFunc(secrets, v1alpha1.BundleKey(name), func(s object[v1alpha1.FleetSecret], key string) int { return strings.Compare(s.key, key) })
+	if err != nil || !there {
+		return "", err
+	}
+	return secrets[i].value.Spec.Group, nil
 }
 
 func (r *rolled) byName(v *store.View) (map[string]*v1alpha1.RecipientGroup, error) {

@@ -26,7 +26,7 @@ const (
 
 // writing writes steps, as many at once as there is room for. Each holds only while what it was decided from is as it was: the
 // rollouts, all of them, who was removed, what the fleet says, the bundle, the grants that it replaces and their clusters. So no two leaders, and no
-// two decisions, open a fault domain each that the other did not know of.
+// two decisions, open a fault domain each that the other did not know of. A secret's group says where that goes.
 type writing struct {
 	*leader
 	scene scene
@@ -93,7 +93,9 @@ func (w *writing) add(ctx context.Context, step plan.Step) (written bool, err er
 		if written, err := w.room(ctx, cost(op)); err != nil || !written {
 			return false, err
 		}
-		w.expect(v1alpha1.BundleKey(step.Bundle))
+		if err := w.expectRolled(step.Bundle); err != nil {
+			return false, err
+		}
 		w.expect(op.Key)
 		w.put(op)
 	}
@@ -111,7 +113,9 @@ func (w *writing) add(ctx context.Context, step plan.Step) (written bool, err er
 	if written, err := w.room(ctx, need); err != nil || !written {
 		return false, err
 	}
-	w.expect(v1alpha1.BundleKey(step.Bundle))
+	if err := w.expectRolled(step.Bundle); err != nil {
+		return false, err
+	}
 	for _, op := range ops {
 		if strings.HasPrefix(op.Key, v1alpha1.KeyGrants) {
 			cluster, _ := v1alpha1.CutGrantKey(op.Key)
@@ -146,6 +150,16 @@ func (w *writing) expect(key string) {
 	} else {
 		w.conditions = append(w.conditions, store.KeyAbsent(key))
 	}
+}
+
+// expectRolled wants what is rolled out under a name to be as it was, and where.
+func (w *writing) expectRolled(name string) error {
+	w.expect(v1alpha1.BundleKey(name))
+	group, err := w.decoded.bundles.groupOf(w.scene.view, name)
+	if group != "" {
+		w.expect(v1alpha1.KeyRecipientGroups + group)
+	}
+	return err
 }
 
 // put writes a key once, as the last step says.

@@ -50,6 +50,7 @@ func TestAGrantRestsOnWhatItWasDecidedFrom(t *testing.T) {
 	fra.Name, fra.Labels = "fra", map[string]string{v1alpha1.LabelRegion: "eu"}
 	iad := *fra.DeepCopy()
 	iad.Name = "iad"
+	db := v1alpha1.FleetSecret{Spec: v1alpha1.FleetSecretSpec{Group: "prod"}}
 	for name, row := range map[string]struct {
 		meanwhile func(l *log)
 		overtaken bool
@@ -69,6 +70,9 @@ func TestAGrantRestsOnWhatItWasDecidedFrom(t *testing.T) {
 		"it was granted something": {func(l *log) { l.put(v1alpha1.GrantKey("fra", "shop"), v1alpha1.Grant{}) }, true},
 		"a rollout is written":     {func(l *log) { l.put(v1alpha1.KeyRollouts+"cart", &v1alpha1.Rollout{}) }, true},
 		"the fleet is frozen":      {func(l *log) { l.put(v1alpha1.KeyFleets+"acme", &v1alpha1.Fleet{}) }, true},
+		"its group is of others":   {func(l *log) { l.put(v1alpha1.KeyRecipientGroups+"prod", &v1alpha1.RecipientGroup{}) }, true},
+		"its secret is changed":    {func(l *log) { l.put(v1alpha1.KeyFleetSecrets+"db", &db) }, true},
+		"another group is changed": {func(l *log) { l.put(v1alpha1.KeyRecipientGroups+"edge", &v1alpha1.RecipientGroup{}) }, false},
 		"a user is let in":         {func(l *log) { l.put(v1alpha1.KeyUsers+"anna", &v1alpha1.User{}) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,10 +80,14 @@ func TestAGrantRestsOnWhatItWasDecidedFrom(t *testing.T) {
 			l.put(v1alpha1.KeyClusters+"fra", &fra)
 			l.put(v1alpha1.KeyClusters+"iad", &iad)
 			l.put(v1alpha1.KeyBundles+"shop", &v1alpha1.Bundle{})
-			w := (&leader{statusWritten: map[string]time.Time{}}).newWriting(scene{view: l.View()})
-			grant := v1alpha1.Grant{Bundle: "shop", Revision: "shop-00000001-1"}
-			if written, err := w.add(t.Context(), plan.Step{Bundle: "shop", Grants: map[string]v1alpha1.Grant{"fra": grant}}); err != nil || !written {
-				t.Fatal(written, err)
+			l.put(v1alpha1.KeyRecipientGroups+"prod", &v1alpha1.RecipientGroup{})
+			l.put(v1alpha1.KeyFleetSecrets+"db", &db)
+			w := (&leader{Core: &Core{decoded: newDecoded()}, statusWritten: map[string]time.Time{}}).newWriting(scene{view: l.View()})
+			for _, bundle := range []string{"shop", v1alpha1.SecretBundle("db")} {
+				grant := v1alpha1.Grant{Bundle: bundle, Revision: bundle + "-00000001-1"}
+				if written, err := w.add(t.Context(), plan.Step{Bundle: bundle, Grants: map[string]v1alpha1.Grant{"fra": grant}}); err != nil || !written {
+					t.Fatal(written, err)
+				}
 			}
 			row.meanwhile(l)
 			var overtaken *store.Conflict

@@ -108,6 +108,56 @@ func TestAClusterActsAgainAsItWasShown(t *testing.T) {
 	}
 }
 
+// What a person let go on is not written once something that says what would happen has changed, be it the group of a secret.
+func TestAResumeRestsOnWhatItWasShownFrom(t *testing.T) {
+	fra, shop := memberOf("fra"), v1alpha1.KeyBundles+"shop"
+	for name, tt := range map[string]struct {
+		meanwhile store.Op
+		overtaken bool
+	}{
+		"a user is let in":           {put(t, v1alpha1.KeyUsers+"anna", v1alpha1.User{}), false},
+		"a bundle changes":           {put(t, shop, v1alpha1.Bundle{}), true},
+		"a secret changes":           {put(t, v1alpha1.KeyFleetSecrets+"db", v1alpha1.FleetSecret{}), true},
+		"a group is of others":       {put(t, v1alpha1.KeyRecipientGroups+"prod", v1alpha1.RecipientGroup{}), true},
+		"a cluster is relabelled":    {put(t, v1alpha1.KeyClusters+"iad", clusterOf("iad")), true},
+		"a grant is given":           {put(t, v1alpha1.GrantKey("iad", "shop"), v1alpha1.Grant{}), true},
+		"a bundle leaves a deletion": {put(t, v1alpha1.KeyTombstones+"u", v1alpha1.Tombstone{}), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, index := store.New(nil), uint64(0)
+			write := func(txn store.Txn) error {
+				index++
+				c := store.Command{ID: store.CommandID{Incarnation: fra.ID, Seq: index}, Proposer: fra.ID, Txn: &txn}
+				entry, err := store.EncodeEntry([]store.Command{c})
+				if err != nil {
+					t.Fatal(err)
+				}
+				results, err := s.Apply(index, 1, entry)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return results[0].Err
+			}
+			looks := put(t, v1alpha1.KeyObserving+"fra", v1alpha1.Observing{Reason: v1alpha1.ReasonRecovered})
+			if err := write(store.Txn{Then: []store.Op{store.PutMember(fra), put(t, v1alpha1.KeyClusters+"fra", clusterOf("fra")), looks}}); err != nil {
+				t.Fatal(err)
+			}
+			shown := []v1alpha1.Work{work("fra", 1, 0)}
+			txn, err := Resume(s.View(), shown, Go(Prospect(s.View(), shown)), v1alpha1.Resumption{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := write(store.Txn{Then: []store.Op{tt.meanwhile}}); err != nil {
+				t.Fatal(err)
+			}
+			last := write(txn)
+			if overtaken := errors.As(last, new(*store.Conflict)); overtaken != tt.overtaken || last != nil && !overtaken {
+				t.Errorf("after it: %v", last)
+			}
+		})
+	}
+}
+
 func TestWhoOnlyLooksIsSaid(t *testing.T) {
 	for name, tt := range map[string]struct {
 		v    *store.View
