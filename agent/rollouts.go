@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"strings"
 
@@ -17,10 +18,11 @@ func (l *leader) arrange(ctx context.Context, s scene) error {
 	if err != nil {
 		return err
 	}
-	if news, err := l.watch(ctx, s, situation); err != nil || news {
+	news, err := l.watch(ctx, s, situation)
+	if news {
 		return err // what is placed where rests on it
 	}
-	return l.roll(ctx, s, situation)
+	return errors.Join(err, l.roll(ctx, s, situation)) // who cannot be written down stops nothing else
 }
 
 // roll decides about all rollouts together, and writes it.

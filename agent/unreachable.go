@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// watch writes down which clusters are unreachable, for how long, and which are back. News says that there was anything to write.
+// watch writes down which clusters are unreachable, for how long, and which are back. News says that something was written: what cannot be of
+// one cluster is not of the others, and what the log says of it stays.
 func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (news bool, err error) {
 	next, evicts := plan.Unreachables(situation, l.quorum())
 	if len(next) == 0 {
@@ -19,6 +21,7 @@ func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (
 	}
 	var conditions []store.Condition
 	var ops []store.Op
+	var errs []error
 	for _, c := range s.clusters {
 		u, changes := next[c.value.Name]
 		if !changes {
@@ -29,7 +32,8 @@ func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (
 		kv, _ := s.view.Get(c.key)
 		op, err := law.Amend(kv, c.value, &changed)
 		if err != nil {
-			return true, err
+			errs = append(errs, err)
+			continue
 		}
 		conditions, ops = append(conditions, store.KeyAt(c.key, c.modified)), append(ops, op)
 		l.tellUnreachable(c.value, u)
@@ -39,12 +43,11 @@ func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (
 	}
 	for len(ops) > 0 {
 		n := min(len(ops), clustersAtOnce)
-		if err := l.write(ctx, conditions[:n], ops[:n]...); err != nil {
-			return true, err
-		}
+		err := l.write(ctx, conditions[:n], ops[:n]...)
+		news, errs = news || err == nil, append(errs, err)
 		conditions, ops = conditions[n:], ops[n:]
 	}
-	return true, nil
+	return news, errors.Join(errs...)
 }
 
 // clustersAtOnce is how many clusters are written in one entry of the log: each may be of some kilobytes.

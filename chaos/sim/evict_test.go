@@ -83,3 +83,27 @@ func TestWhatWasPickedMovesAwayFromARegionThatDies(t *testing.T) {
 		t.Error(w)
 	}
 }
+
+// What cannot be written of one cluster that is gone holds no rollout up.
+func TestAClusterThatCannotBeWrittenDownHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	wrong := rolling(t, *seed, nil, func(ctx context.Context, w *waves) {
+		w.keepQuiet("sin")
+		w.all["sin"].Isolate()
+		time.Sleep(45 * time.Second) // it is lost, and to be written down every time
+		w.apply(ctx, "shop", false)
+		time.Sleep(30 * time.Second)
+		if got := strings.Join(w.holders("shop"), " "); got != "ams fra iad nrt pdx" {
+			t.Errorf("%s have it", got)
+		}
+		v := w.f.Leader().Core.Store().View()
+		kv, _ := v.Get(v1alpha1.KeyClusters + "sin")
+		var c v1alpha1.Cluster
+		if err := json.Unmarshal(kv.Value, &c); err != nil || c.Status.Unreachable != nil {
+			t.Errorf("it was written down: %v %+v", err, c.Status.Unreachable)
+		}
+	})
+	for _, w := range wrong {
+		t.Error(w)
+	}
+}

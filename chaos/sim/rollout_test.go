@@ -3,6 +3,7 @@ package sim_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -43,6 +44,24 @@ type waves struct {
 	wrong  []string
 	phases map[string]v1alpha1.RolloutPhase
 	most   int
+	// quiet is a cluster of which the log is not told that it is unreachable.
+	quiet string
+}
+
+// keepQuiet lets the log refuse that a cluster is unreachable; nothing says so before.
+func (w *waves) keepQuiet(cluster string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.quiet = cluster
+}
+
+func (w *waves) refused(txn store.Txn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(txn.Then, func(op store.Op) bool {
+		var c v1alpha1.Cluster
+		return op.Key == v1alpha1.KeyClusters+w.quiet && json.Unmarshal(op.Value, &c) == nil && c.Status.Unreachable != nil
+	})
 }
 
 const soundAt = "%s@%d"
@@ -57,6 +76,9 @@ type judged struct {
 // Authorize implements store.Authorizer.
 func (j judged) Authorize(v *store.View, who store.Asker, txn store.Txn) error {
 	j.w.look(v)
+	if j.w.refused(txn) {
+		return errors.New("it cannot be written")
+	}
 	return j.Authority.Authorize(v, who, txn)
 }
 
