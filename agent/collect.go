@@ -6,6 +6,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -27,7 +28,12 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 		kept = append(kept, plan.Kept{Name: name, BundleUID: r.value.Spec.BundleUID, Written: uint64(r.modified)})
 	}
 	for _, name := range plan.Surplus(kept, use.Revisions, use.Alive) {
-		ops = append(ops, store.Delete(v1alpha1.KeyBundleRevisions+name))
+		ops = append(append(ops, store.Delete(v1alpha1.KeyBundleRevisions+name)), law.Unseal(s.view, name)...)
+	}
+	for kv := range s.view.Iterate(v1alpha1.KeySealings, "") { // written while the revision was deleted
+		if _, there := s.view.Get(v1alpha1.KeyBundleRevisions + strings.TrimPrefix(kv.Key, v1alpha1.KeySealings)); !there {
+			ops = append(ops, store.Delete(kv.Key))
+		}
 	}
 	kept = kept[:0]
 	for _, r := range s.rollouts {

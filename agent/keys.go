@@ -1,13 +1,17 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
@@ -54,15 +58,33 @@ func (d dataDir) newAgeIdentity() (secrets.Identity, error) {
 	return id, d.writeBytes(fileKey, text)
 }
 
-// keyed are the prefixes that keys of groups follow from.
-var keyed = []string{v1alpha1.KeyRecipientGroups, v1alpha1.KeyClusters, store.KeyMembers}
+// keyed are the prefixes that keys of groups, and how secrets are sealed, follow from.
+var keyed = []string{v1alpha1.KeyRecipientGroups, v1alpha1.KeyClusters, store.KeyMembers, sealedRevisions, v1alpha1.KeySealings}
 
-// keepKeys makes the keys of groups that this member's cluster is of, and wraps them for others of the group, when it is this member's
-// turn.
+// forAge is the least time between two keys that a member makes for a group because of their age: whether that is reached is judged by
+// the leader's clock.
+const forAge = time.Minute
+
+// keyKeeper keeps the keys of groups that its member's cluster is of, and what is sealed for them. It is used from one goroutine.
+type keyKeeper struct {
+	*Core
+	sealings  *objects[v1alpha1.Sealing]
+	revisions *objects[v1alpha1.SealedRevision]
+	// opened are the wraps for this member that were opened, and tried when it made a key for its age last; by group.
+	opened map[string][]byte
+	tried  map[string]time.Time
+}
+
+// keepKeys makes the keys of groups that this member's cluster is of, wraps them for others of the group, makes others in their place, and
+// seals again what was sealed to a former one: when it is this member's turn.
 func (c *Core) keepKeys(ctx context.Context) error {
+	k := &keyKeeper{
+		Core: c, opened: map[string][]byte{}, tried: map[string]time.Time{},
+		sealings: newObjects[v1alpha1.Sealing](v1alpha1.KeySealings), revisions: newObjects[v1alpha1.SealedRevision](sealedRevisions),
+	}
 	for ctx.Err() == nil {
 		v := c.store.View()
-		waits, err := c.groupKeys(ctx, v)
+		waits, err := k.keep(ctx, v)
 		switch {
 		case err != nil:
 			c.log.Warn("could not keep the keys of groups", "err", err)
@@ -78,24 +100,26 @@ func (c *Core) keepKeys(ctx context.Context) error {
 	return nil
 }
 
-// groupKeys does what is this member's to do now, and says whether something waits for others.
-func (c *Core) groupKeys(ctx context.Context, v *store.View) (waits bool, err error) {
-	groups, err := c.decoded.groups.list(v)
+// keep does what is this member's to do now, and says whether something waits for others.
+func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err error) {
+	groups, err := k.decoded.groups.list(v)
 	if err != nil || len(groups) == 0 {
 		return false, err
 	}
-	clusters, err := c.decoded.clusters.list(v)
+	clusters, err := k.decoded.clusters.list(v)
 	if err != nil {
 		return false, err
 	}
-	seen, now := c.sightings(v), time.Now()
+	seen, now := k.sightings(v), time.Now()
 	there := func(cluster string) bool { return seen[cluster].Fresh(now) }
 	for _, g := range groups {
-		duty, why := plan.Keys(g.value, values(clusters), c.self.Cluster, there)
-		waits = waits || duty.Waits
-		if why == nil && len(duty.Wrap) > 0 {
-			why = c.wrapKey(ctx, v, g, duty)
+		more, why := k.keepKey(ctx, v, g, values(clusters), there)
+		if why == nil {
+			var later bool
+			later, why = k.keepSealed(ctx, v, g, values(clusters), there)
+			more = more || later
 		}
+		waits = waits || more
 		if why != nil { // the other groups are not to wait for it
 			err = errors.Join(err, fmt.Errorf("%s: %w", law.Thing(g.key), why))
 		}
@@ -103,21 +127,77 @@ func (c *Core) groupKeys(ctx context.Context, v *store.View) (waits bool, err er
 	return waits, err
 }
 
-// wrapKey makes the group's key, or takes the one that there is, and wraps it for others. Only one write of a group is in time: what was
-// overtaken was done by somebody else.
-func (c *Core) wrapKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], duty plan.KeyDuty) error {
+// keepKey does what is this member's to do about the key of one group. What is written is seen in the next look.
+func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], clusters []*v1alpha1.Cluster, there func(string) bool) (waits bool, err error) {
+	if err := k.provesOpen(ctx, v, g); err != nil {
+		return false, err
+	}
+	duty, err := plan.Keys(g.value, clusters, k.self.Cluster, k.now(), there)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case duty.Why == v1alpha1.KeyIsOld && !k.mayTry(g.value.Name):
+		return true, nil
+	case len(duty.Wrap) > 0:
+		err = k.wrapKey(ctx, v, g, duty)
+	}
+	if err == nil && duty.Prove && k.opened[g.value.Name] != nil {
+		next := g.value.DeepCopy()
+		next.Status = law.Proven(next.Status)
+		err = k.amendGroup(ctx, v, g, next)
+	}
+	return duty.Waits, err
+}
+
+// mayTry bounds how often a key is made for its age, as the leader's clock judges that.
+func (k *keyKeeper) mayTry(group string) bool {
+	if last, tried := k.tried[group]; tried && time.Since(last) < forAge {
+		return false
+	}
+	k.tried[group] = time.Now()
+	return true
+}
+
+// provesOpen opens this member's wrap of a key once. One that does not open is struck, so that another holder wraps the key anew, and does
+// meanwhile what would be this one's turn.
+func (k *keyKeeper) provesOpen(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup]) error {
+	mine := k.age.Recipient().String()
+	wrap := g.value.WrapFor(k.self.Cluster, mine)
+	if wrap == nil || bytes.Equal(wrap, k.opened[g.value.Name]) {
+		return nil
+	}
+	delete(k.opened, g.value.Name)
+	if _, err := k.groupKey(g.value); err != nil {
+		k.log.Error("the key of a group cannot be opened; another cluster is to wrap it anew", "group", g.value.Name, "err", err)
+		next := g.value.DeepCopy()
+		next.Status = law.Unopened(next.Status, k.self.Cluster, mine, k.second(v))
+		return k.amendGroup(ctx, v, g, next)
+	}
+	k.opened[g.value.Name] = wrap
+	return nil
+}
+
+// second is the time as the log has it, unless the log's shows that it is wrong.
+func (k *keyKeeper) second(v *store.View) metav1.Time {
+	return metav1.Time{Time: law.Plausible(k.now(), v.Time()).Truncate(time.Second)}
+}
+
+// wrapKey makes the group's key, or takes the one that there is, and wraps it for others.
+func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], duty plan.KeyDuty) error {
 	next := g.value.DeepCopy()
-	key, err := c.keyFor(next, duty.Make)
+	key, err := k.keyFor(next, duty, k.second(v))
 	if err != nil {
 		return err
 	}
+	had := len(next.Status.Wraps)
 	for _, reader := range duty.Wrap {
 		to, err := secrets.ParseRecipient(reader.Recipient)
 		if err != nil {
-			c.log.Warn("a reader of a group gets no key", "cluster", reader.Cluster, "err", err)
+			k.log.Warn("a reader of a group gets no key", "cluster", reader.Cluster, "err", err)
 			continue
 		}
-		wrap, err := secrets.Wrap(to, c.keyOf(next), key)
+		wrap, err := secrets.Wrap(to, k.keyOf(next, next.Status.Epoch), key)
 		if err != nil {
 			return err
 		}
@@ -125,36 +205,61 @@ func (c *Core) wrapKey(ctx context.Context, v *store.View, g object[v1alpha1.Rec
 			Cluster: reader.Cluster, Key: v1alpha1.KeyID(reader.Recipient), Epoch: next.Status.Epoch, Wrap: wrap,
 		})
 	}
-	if len(next.Status.Wraps) == len(g.value.Status.Wraps) {
+	if len(next.Status.Wraps) == had {
 		return nil // nobody has a recipient that is one
 	}
+	if duty.Why != "" {
+		k.log.Info("a group gets another key", "group", next.Name, "epoch", next.Status.Epoch, "because", duty.Why)
+	}
+	return k.amendGroup(ctx, v, g, next)
+}
+
+// amendGroup writes the keys of a group. Only one write of a group is in time: what was overtaken was done by somebody else, or is done
+// after the next look.
+func (k *keyKeeper) amendGroup(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], next *v1alpha1.RecipientGroup) error {
 	kv, _ := v.Get(g.key)
 	op, err := law.Amend(kv, g.value, next)
 	if err != nil {
 		return err
 	}
-	_, err = c.node.Propose(ctx, consensus.Proposal{Txn: store.Txn{If: []store.Condition{store.KeyAt(g.key, g.modified)}, Then: []store.Op{op}}})
+	_, err = k.node.Propose(ctx, consensus.Proposal{Txn: store.Txn{If: []store.Condition{store.KeyAt(g.key, g.modified)}, Then: []store.Op{op}}})
 	if errors.As(err, new(*store.Conflict)) {
 		return nil
 	}
 	return err
 }
 
-// keyFor is the group's key: a new one, which it writes down, or the one that this member holds.
-func (c *Core) keyFor(g *v1alpha1.RecipientGroup, makes bool) (secrets.Identity, error) {
-	if !makes {
-		return c.groupKey(g)
+// keyFor is the group's key: the one that this member holds, or a new one, which it writes down without a wrap.
+func (k *keyKeeper) keyFor(g *v1alpha1.RecipientGroup, duty plan.KeyDuty, now metav1.Time) (secrets.Identity, error) {
+	if !duty.Make {
+		return k.groupKey(g)
 	}
 	key, err := secrets.NewIdentity()
 	if err != nil {
 		return key, err
 	}
-	g.Status.Recipient, g.Status.Epoch = key.Recipient().String(), g.Status.Epoch+1
+	recipient := key.Recipient().String()
+	if duty.Why == "" {
+		g.Status = v1alpha1.RecipientGroupStatus{Recipient: recipient, Epoch: 1, Begun: &now, By: k.self.Cluster, Rotated: g.Spec.Rotate}
+		return key, nil
+	}
+	present, err := k.groupKey(g)
+	if err != nil {
+		return key, err
+	}
+	former, err := secrets.Wrap(key.Recipient(), k.keyOf(g, g.Status.Epoch), present)
+	if err != nil {
+		return key, err
+	}
+	may := func(cluster, id string) bool {
+		return slices.ContainsFunc(duty.Wrap, func(r plan.KeyReader) bool { return r.Cluster == cluster && v1alpha1.KeyID(r.Recipient) == id })
+	}
+	g.Status = law.Rotated(g, may, law.NewKey{By: k.self.Cluster, Recipient: recipient, Begun: now, Former: former})
 	return key, nil
 }
 
-func (c *Core) keyOf(g *v1alpha1.RecipientGroup) secrets.Key {
-	return secrets.Key{Fleet: c.self.Fleet, Group: g.Name, Epoch: g.Status.Epoch}
+func (c *Core) keyOf(g *v1alpha1.RecipientGroup, epoch int64) secrets.Key {
+	return secrets.Key{Fleet: c.self.Fleet, Group: g.Name, Epoch: epoch}
 }
 
 // groupKey unwraps the present key of a group.
@@ -163,7 +268,7 @@ func (c *Core) groupKey(g *v1alpha1.RecipientGroup) (secrets.Identity, error) {
 	if wrap == nil {
 		return secrets.Identity{}, fmt.Errorf("cluster %s has no key of group %s; a member of the group wraps it for clusters that the group's selector picks: hanse get recipientgroup %[2]s -o yaml", c.self.Cluster, g.Name)
 	}
-	key, err := secrets.Unwrap(c.age, c.keyOf(g), g.Status.Recipient, wrap)
+	key, err := secrets.Unwrap(c.age, c.keyOf(g, g.Status.Epoch), g.Status.Recipient, wrap)
 	if err != nil {
 		return key, fmt.Errorf("the key of group %s cannot be unwrapped: %w", g.Name, err)
 	}

@@ -18,19 +18,14 @@ import (
 // opened is in memory, and nowhere else. It is used from one goroutine.
 type opening struct {
 	core *Core
-	// opened are the objects of revisions that were opened, with the key of that time; a revision never changes.
-	opened, next map[string]opened
-}
-
-type opened struct {
-	recipient string
-	objects   []unstructured.Unstructured
+	// opened are the objects of revisions that were opened; a revision never changes.
+	opened, next map[string][]unstructured.Unstructured
 }
 
 func newOpening(c *Core) *opening { return &opening{core: c} }
 
 // begin and end are around one reading of all grants: what none of them needs is dropped.
-func (o *opening) begin() { o.next = map[string]opened{} }
+func (o *opening) begin() { o.next = map[string][]unstructured.Unstructured{} }
 func (o *opening) end()   { o.opened, o.next = o.next, nil }
 
 // open replaces what is sealed among the objects of a revision. The error has nothing of what is in it.
@@ -46,16 +41,16 @@ func (o *opening) open(v *store.View, revision string, objects []unstructured.Un
 	if err != nil {
 		return nil, err
 	}
-	if known, ok := o.opened[revision]; ok && known.recipient == g.Status.Recipient && g.Holds(o.core.self.Cluster, o.core.age.Recipient().String()) {
+	if known, ok := o.opened[revision]; ok && g.Holds(o.core.self.Cluster, o.core.age.Recipient().String()) {
 		o.next[revision] = known
-		return known.objects, nil
+		return known, nil
 	}
-	secret, err := o.core.openSecret(g, &s)
+	secret, err := o.core.openSecret(g, &s, sealingAt(v, revision))
 	if err != nil {
 		return nil, err
 	}
-	o.next[revision] = opened{g.Status.Recipient, []unstructured.Unstructured{{Object: secret}}}
-	return o.next[revision].objects, nil
+	o.next[revision] = []unstructured.Unstructured{{Object: secret}}
+	return o.next[revision], nil
 }
 
 func isSealed(u *unstructured.Unstructured) bool {
@@ -74,15 +69,30 @@ func groupAt(v *store.View, name string) (*v1alpha1.RecipientGroup, error) {
 	return g, nil
 }
 
-// openSecret is the Secret that was sealed. The manifest in a revision has the name and the namespace of the Secret.
-func (c *Core) openSecret(g *v1alpha1.RecipientGroup, s *v1alpha1.FleetSecret) (map[string]any, error) {
-	key, err := c.groupKey(g)
+// sealingAt is what is known of how a revision is sealed; nil for nothing.
+func sealingAt(v *store.View, revision string) *v1alpha1.Sealing {
+	kv, there := v.Get(v1alpha1.KeySealings + revision)
+	s := &v1alpha1.Sealing{}
+	if !there || json.Unmarshal(kv.Value, s) != nil {
+		return nil
+	}
+	return s
+}
+
+// openSecret is the Secret that was sealed, and again what was sealed again of it, nil for nothing. The manifest in a revision has the name and
+// the namespace of the Secret.
+func (c *Core) openSecret(g *v1alpha1.RecipientGroup, s *v1alpha1.FleetSecret, again *v1alpha1.Sealing) (map[string]any, error) {
+	ring, err := c.keyring(g)
 	if err != nil {
 		return nil, err
 	}
-	data, err := secrets.Open(key, secrets.Target{Namespace: s.Namespace, Name: s.Name}, s.Spec.Data)
+	var data map[string][]byte
+	_, err = ring.open(s.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {
+		data, err = secrets.Open(key, targetOf(s), sealed)
+		return err
+	})
 	if errors.Is(err, secrets.ErrWrongKey) {
-		return nil, fmt.Errorf("it is not sealed to the present recipient of group %s; seal it again: hanse seal --group %[1]s", g.Name)
+		return nil, fmt.Errorf("it is sealed to no recipient that group %s has or had; seal it again: hanse seal --group %[1]s", g.Name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("what is sealed cannot be opened: %w", err)

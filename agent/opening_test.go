@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/reconcile"
 	"github.com/hanse-fleet/hanse/secrets"
 )
@@ -38,7 +40,7 @@ func sealedState(t *testing.T, reader *Core, change func(*v1alpha1.FleetSecret))
 	}
 	g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "readers"}}
 	g.Status = v1alpha1.RecipientGroupStatus{Recipient: key.Recipient().String(), Epoch: 1}
-	wrap, err := secrets.Wrap(reader.age.Recipient(), reader.keyOf(g), key)
+	wrap, err := secrets.Wrap(reader.age.Recipient(), reader.keyOf(g, 1), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +104,7 @@ func TestAMemberOutsideOfTheGroupOpensNothing(t *testing.T) {
 	if _, err := sin.groupKey(group); err == nil {
 		t.Error("under another's name it has the key")
 	}
-	if _, err := secrets.Unwrap(sin.age, sin.keyOf(group), group.Status.Recipient, group.Status.Wraps[0].Wrap); err == nil {
+	if _, err := secrets.Unwrap(sin.age, sin.keyOf(group, 1), group.Status.Recipient, group.Status.Wraps[0].Wrap); err == nil {
 		t.Error("it unwraps what is wrapped for another")
 	}
 	for kv := range v.Iterate("/", "") {
@@ -129,7 +131,7 @@ func TestWhatCannotBeOpenedIsAFaultThatTellsNothing(t *testing.T) {
 			if err != nil {
 				panic(err)
 			}
-		}, "not sealed to the present recipient of group readers; seal it again"},
+		}, "sealed to no recipient that group readers has or had; seal it again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fra := keyHolder(t, "fra")
@@ -138,6 +140,87 @@ func TestWhatCannotBeOpenedIsAFaultThatTellsNothing(t *testing.T) {
 				t.Errorf("it has %d objects, and says %q", len(g.Objects), g.Fault)
 			}
 		})
+	}
+}
+
+// What is sealed to a former key is opened with it, until it is sealed again, and whether that was done well or not.
+func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
+	fra := keyHolder(t, "fra")
+	old := sealedState(t, fra, func(*v1alpha1.FleetSecret) {})
+	g, err := groupAt(old, "readers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := sealedIn(old, "secret.db-u-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &keyKeeper{Core: fra}
+	for range 2 {
+		duty := plan.KeyDuty{Make: true, Why: "asked for", Wrap: []plan.KeyReader{{Cluster: "fra", Recipient: fra.age.Recipient().String()}}}
+		key, err := k.keyFor(g, duty, metav1.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrap, err := secrets.Wrap(fra.age.Recipient(), fra.keyOf(g, g.Status.Epoch), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Status.Wraps = append(g.Status.Wraps, v1alpha1.KeyWrap{Cluster: "fra", Key: v1alpha1.KeyID(duty.Wrap[0].Recipient), Epoch: g.Status.Epoch, Wrap: wrap})
+	}
+	ring, err := fra.keyring(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := sealing{keyKeeper: k, group: object[v1alpha1.RecipientGroup]{value: g}, ring: ring}
+	record, err := s.again(nil, sealed)
+	if err != nil || record.Found != 1 || record.Epoch != 3 || !record.Again() {
+		t.Fatalf("it is sealed to %d, again to %d: %v", record.Found, record.Epoch, err)
+	}
+	opens := func(again *v1alpha1.Sealing) error {
+		secret, err := fra.openSecret(g, &sealed, again)
+		if err == nil && !cmp.Equal(secret["data"], map[string]any{"password": "Y2FuYXJ5LTQ3MTE="}) {
+			return errors.New("it holds something else")
+		}
+		return err
+	}
+	bad := record
+	bad.Data = record.Data[:len(record.Data)-9]
+	for name, again := range map[string]*v1alpha1.Sealing{"as it was": nil, "sealed again": &record, "sealed again badly": &bad} {
+		if err := opens(again); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	confirmed, err := s.confirmed(record, sealed)
+	if err != nil || confirmed.Confirmed != "fra" {
+		t.Errorf("another does not confirm it: %v", err)
+	}
+	other := record
+	if other.Data, err = secrets.Seal(ring.keys[0].Recipient(), targetOf(&sealed), map[string][]byte{"password": []byte("other")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.confirmed(other, sealed); err == nil || strings.Contains(err.Error(), "canary") {
+		t.Errorf("what holds something else is confirmed: %v", err)
+	}
+
+	// Of a key that is long gone, what was sealed again serves; without that nothing is opened, and told so.
+	g.Status.Former = g.Status.Former[1:]
+	if s.ring, err = fra.keyring(g); err != nil {
+		t.Fatal(err)
+	}
+	for name, again := range map[string]*v1alpha1.Sealing{"confirmed": &confirmed, "not yet": &record, "badly, and well before": {Found: 1, Epoch: 3, Data: bad.Data, Was: confirmed.Proven()}} {
+		if err := opens(again); err != nil {
+			t.Errorf("sealed again, %s: %v", name, err)
+		}
+	}
+	if next, err := s.again(&confirmed, sealed); err != nil || next.Found != 1 || len(next.Data) == 0 || next.Was == nil {
+		t.Errorf("it is sealed again from what was sealed again to %d bytes: %v", len(next.Data), err)
+	}
+	if none, err := s.again(nil, sealed); err != nil || none.Found != 0 || len(none.Data) > 0 {
+		t.Errorf("it is sealed to %d, and %d bytes were sealed again: %v", none.Found, len(none.Data), err)
+	}
+	if err := opens(nil); err == nil || !strings.Contains(err.Error(), "has or had; seal it again") {
+		t.Errorf("it is opened: %v", err)
 	}
 }
 

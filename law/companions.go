@@ -39,7 +39,7 @@ func Companions(v *store.View, c Change) ([]store.Condition, []store.Op, error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	recorded, err := r.testified(c.Who, plausible(c.At, v.Time())).ops(c)
+	recorded, err := r.testified(c.Who, Plausible(c.At, v.Time())).ops(c)
 	return conditions, append(ops, recorded...), err
 }
 
@@ -176,7 +176,8 @@ func unwrite(v *store.View, change string, past []byte, read bundles) ([]store.C
 	if rollout := rolling(v, name); rollout != "" {
 		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("rollout %s is still to grant it; wait until it has ended, or write a later version of bundle %s", rollout, was.Name)}
 	}
-	return []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, v.Revision())}, []store.Op{store.Delete(v1alpha1.KeyBundleRevisions + name)}, nil
+	conditions := []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, v.Revision()), store.PrefixUnchanged(v1alpha1.KeySealings+name, v.Revision())}
+	return conditions, append(Unseal(v, name), store.Delete(v1alpha1.KeyBundleRevisions+name)), nil
 }
 
 // rolling is a rollout that has not ended and may still grant a revision: its own, or the last good one in its place.

@@ -43,8 +43,9 @@ func statusIn(value []byte) (status map[string]any, ok bool) {
 	return status, err == nil && len(twice) == 0
 }
 
-// keepsKeys says that a member of a group writes its keys, in its own name, and changes nothing else: it makes the first one, or wraps
-// the present one for others of the group, and takes nothing away.
+// keepsKeys says that a member of a group writes its keys, in its own name, and changes nothing else: it makes the first one, or another
+// one in place of the present when that is due; wraps the present one for others of the group; says that the present one opens, so that
+// those before it go; or that its own wrap does not.
 func (w write) keepsKeys() bool {
 	var before, after v1alpha1.RecipientGroup
 	if w.op.Delete || w.before == nil || w.asker.person != "" || json.Unmarshal(w.before, &before) != nil {
@@ -66,23 +67,36 @@ func (w write) keepsKeys() bool {
 		return false
 	}
 	return w.makesKey(before, after, mine[0]) && r.wrapped(nil, after.Status) ||
-		before.Holds(w.asker.cluster, mine[0]) && r.added(before.Status, after.Status)
+		before.Holds(w.asker.cluster, mine[0]) &&
+			(r.added(before.Status, after.Status) || w.rotates(r, before, after) || w.opens(r, before, after) || w.failsToOpen(before, after, mine[0]))
 }
 
 // readers are who may have the key of a group: the recipient of each cluster that its selector picks and that has one, and under no
 // cluster's name those of its recovery.
 type readers map[string][]string
 
+// reads says whether a cluster may have the key, by a recipient of its own.
+func (r readers) reads(cluster, key string) bool {
+	return slices.ContainsFunc(r[cluster], func(to string) bool { return key == v1alpha1.KeyID(to) })
+}
+
 // makesKey says that the group had no key, and the asker makes one and keeps it for itself, at least.
 func (w write) makesKey(before, after v1alpha1.RecipientGroup, mine string) bool {
-	recipient := after.Status.Recipient
-	return before.Status.Epoch == 0 && len(before.Status.Wraps) == 0 && after.Status.Epoch == 1 &&
-		recipient != "" && len(recipient) <= maxRecipient && after.Holds(w.asker.cluster, mine)
+	s := after.Status
+	rest := v1alpha1.RecipientGroupStatus{Recipient: s.Recipient, Epoch: 1, Begun: s.Begun, By: w.asker.cluster, Rotated: before.Spec.Rotate, Wraps: s.Wraps}
+	return reflect.DeepEqual(before.Status, v1alpha1.RecipientGroupStatus{}) && reflect.DeepEqual(s, rest) && w.soundKey(s) && after.Holds(w.asker.cluster, mine)
+}
+
+// soundKey says that a new key has a public part, and is of about now.
+func (w write) soundKey(s v1alpha1.RecipientGroupStatus) bool {
+	return s.Recipient != "" && len(s.Recipient) <= maxRecipient && s.Begun != nil && s.Begun.Sub(w.view.Time()).Abs() <= maxSkew
 }
 
 // added says that the key stays, and that it is wrapped for others of the group.
 func (r readers) added(before, after v1alpha1.RecipientGroupStatus) bool {
-	return before.Epoch == after.Epoch && before.Recipient == after.Recipient && len(after.Wraps) > len(before.Wraps) && r.wrapped(before.Wraps, after)
+	rest := after
+	rest.Wraps = before.Wraps
+	return reflect.DeepEqual(rest, before) && len(after.Wraps) > len(before.Wraps) && r.wrapped(before.Wraps, after)
 }
 
 // wrapped says that the wraps are those that were there, and behind them new ones of the present key: one for each of some readers.
@@ -92,12 +106,13 @@ func (r readers) wrapped(before []v1alpha1.KeyWrap, after v1alpha1.RecipientGrou
 	}
 	seen := map[string]bool{}
 	for _, wrap := range before {
-		seen[wrap.Cluster+"/"+wrap.Key] = true
+		if wrap.Epoch == after.Epoch {
+			seen[wrap.Cluster+"/"+wrap.Key] = true
+		}
 	}
 	for _, wrap := range after.Wraps[len(before):] {
 		id := wrap.Cluster + "/" + wrap.Key
-		if seen[id] || !slices.ContainsFunc(r[wrap.Cluster], func(to string) bool { return wrap.Key == v1alpha1.KeyID(to) }) ||
-			wrap.Epoch != after.Epoch || len(wrap.Wrap) == 0 || len(wrap.Wrap) > maxWrap {
+		if seen[id] || !r.reads(wrap.Cluster, wrap.Key) || wrap.Epoch != after.Epoch || len(wrap.Wrap) == 0 || len(wrap.Wrap) > maxWrap {
 			return false
 		}
 		seen[id] = true
@@ -107,6 +122,122 @@ func (r readers) wrapped(before []v1alpha1.KeyWrap, after v1alpha1.RecipientGrou
 
 func sameWrap(a, b v1alpha1.KeyWrap) bool {
 	return a.Cluster == b.Cluster && a.Key == b.Key && a.Epoch == b.Epoch && bytes.Equal(a.Wrap, b.Wrap)
+}
+
+// rotates says that the group is to have another key by now, and the asker makes it, so that nobody has it who may not read, and nobody
+// lacks it who had the one before and may.
+func (w write) rotates(r readers, before, after v1alpha1.RecipientGroup) bool {
+	s := after.Status
+	if before.AnotherKey(r.reads, w.view.Time()) == "" || !w.soundKey(s) || len(s.Former) == 0 || s.Recipient == before.Status.Recipient {
+		return false
+	}
+	made := NewKey{By: w.asker.cluster, Recipient: s.Recipient, Begun: *s.Begun, Former: s.Former[len(s.Former)-1].Key}
+	if len(made.Former) == 0 || len(made.Former) > maxWrap {
+		return false
+	}
+	next := Rotated(&before, r.reads, made)
+	if kept := len(next.Wraps); kept <= len(s.Wraps) {
+		made.Wraps = s.Wraps[kept:]
+	}
+	if !r.wrapped(next.Wraps, s) || !reflect.DeepEqual(s, Rotated(&before, r.reads, made)) {
+		return false
+	}
+	for _, wrap := range before.Status.Wraps {
+		has := func(now v1alpha1.KeyWrap) bool { return now.Cluster == wrap.Cluster && now.Key == wrap.Key }
+		if wrap.Epoch == before.Status.Epoch && r.reads(wrap.Cluster, wrap.Key) && !slices.ContainsFunc(made.Wraps, has) {
+			return false
+		}
+	}
+	return true
+}
+
+// NewKey is what the maker of a group's next key knows.
+type NewKey struct {
+	By        string // its cluster
+	Recipient string
+	Begun     metav1.Time
+	// Former is the key that it takes the place of, for the new recipient; Wraps the new key, for who may read.
+	Former []byte
+	Wraps  []v1alpha1.KeyWrap
+}
+
+// Rotated is the status of a group with another key. The wraps of a key that a second cluster has opened stay until one has opened the new
+// one, but only for those who may read.
+func Rotated(g *v1alpha1.RecipientGroup, reads func(cluster, key string) bool, to NewKey) v1alpha1.RecipientGroupStatus {
+	was := &g.Status
+	next := v1alpha1.RecipientGroupStatus{Recipient: to.Recipient, Epoch: was.Epoch + 1, Begun: &to.Begun, By: to.By, Rotated: g.Spec.Rotate, Left: slices.Clone(was.Left)}
+	next.Former = append(slices.Clone(was.Former), v1alpha1.FormerKey{Epoch: was.Epoch, Recipient: was.Recipient, Begun: was.Begun, Key: to.Former})
+	next.Former = next.Former[max(0, len(next.Former)-v1alpha1.MaxFormerKeys):]
+	proven := !was.Unproven()
+	for _, wrap := range was.Wraps {
+		switch {
+		case !reads(wrap.Cluster, wrap.Key):
+			next.Left = leaves(next.Left, wrap, to.Begun)
+		case proven || wrap.Epoch < was.Epoch:
+			next.Wraps = append(next.Wraps, wrap)
+		}
+	}
+	next.Wraps = append(next.Wraps, to.Wraps...)
+	return next
+}
+
+// leaves adds one that held a key to those that may read it no more.
+func leaves(left []v1alpha1.FormerReader, w v1alpha1.KeyWrap, at metav1.Time) []v1alpha1.FormerReader {
+	one := v1alpha1.FormerReader{Cluster: w.Cluster, Key: w.Key, Epoch: w.Epoch, Until: at}
+	i := slices.IndexFunc(left, func(l v1alpha1.FormerReader) bool { return l.Cluster == w.Cluster && l.Key == w.Key })
+	if i < 0 {
+		return append(left, one)
+	}
+	one.Epoch = max(one.Epoch, left[i].Epoch)
+	left[i] = one
+	return left
+}
+
+// opens says that somebody else than the maker of the present key has opened it, or the maker when nobody else holds it: what is left of
+// the key before goes.
+func (w write) opens(r readers, before, after v1alpha1.RecipientGroup) bool {
+	return before.Status.Unproven() && reflect.DeepEqual(after.Status, Proven(before.Status)) && r.another(before.Status, w.asker.cluster, before.Status.By)
+}
+
+// Proven is the status of a group whose present key somebody has opened.
+func Proven(s v1alpha1.RecipientGroupStatus) v1alpha1.RecipientGroupStatus {
+	s.Wraps = slices.DeleteFunc(slices.Clone(s.Wraps), func(w v1alpha1.KeyWrap) bool { return w.Epoch < s.Epoch })
+	return s
+}
+
+// another says that a cluster may bear witness to what one of them did: it is another one, or no other cluster holds the key.
+func (r readers) another(s v1alpha1.RecipientGroupStatus, cluster, than string) bool {
+	return cluster != than || !slices.ContainsFunc(s.Wraps, func(w v1alpha1.KeyWrap) bool {
+		return w.Epoch == s.Epoch && w.Cluster != "" && w.Cluster != than && r.reads(w.Cluster, w.Key)
+	})
+}
+
+// failsToOpen says that the asker strikes its own wrap, and only if another one holds the key: it is wrapped anew for it.
+func (w write) failsToOpen(before, after v1alpha1.RecipientGroup, mine string) bool {
+	s := before.Status
+	if len(after.Status.Left) == 0 {
+		return false
+	}
+	at := after.Status.Left[max(0, slices.IndexFunc(after.Status.Left, func(l v1alpha1.FormerReader) bool {
+		return l.Cluster == w.asker.cluster && l.Key == v1alpha1.KeyID(mine)
+	}))].Until
+	others := slices.ContainsFunc(s.Wraps, func(o v1alpha1.KeyWrap) bool {
+		return o.Epoch == s.Epoch && o.Cluster != "" && o.Cluster != w.asker.cluster
+	})
+	return others && at.Sub(w.view.Time()).Abs() <= maxSkew && reflect.DeepEqual(after.Status, Unopened(s, w.asker.cluster, mine, at))
+}
+
+// Unopened is the status of a group without the wrap of its present key that a cluster cannot open.
+func Unopened(s v1alpha1.RecipientGroupStatus, cluster, recipient string, at metav1.Time) v1alpha1.RecipientGroupStatus {
+	s.Left = slices.Clone(s.Left)
+	s.Wraps = slices.DeleteFunc(slices.Clone(s.Wraps), func(w v1alpha1.KeyWrap) bool {
+		own := w.Epoch == s.Epoch && w.Cluster == cluster && w.Key == v1alpha1.KeyID(recipient)
+		if own {
+			s.Left = leaves(s.Left, w, at)
+		}
+		return own
+	})
+	return s
 }
 
 // readers of a group, as its spec and the clusters say.

@@ -3,8 +3,11 @@ package law
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -65,7 +68,10 @@ func wrapOf(cluster string) v1alpha1.KeyWrap {
 // made is the first key, wrapped for some.
 func made(clusters ...string) func(*v1alpha1.RecipientGroup) {
 	return func(g *v1alpha1.RecipientGroup) {
-		g.Status.Recipient, g.Status.Epoch = "age1pq1", 1
+		g.Status.Recipient, g.Status.Epoch, g.Status.Begun, g.Status.By = "age1pq1", 1, &metav1.Time{Time: time.Unix(9, 0)}, ""
+		if len(clusters) > 0 {
+			g.Status.By = clusters[0]
+		}
 		wrapped(clusters...)(g)
 	}
 }
@@ -106,6 +112,9 @@ func TestWhoWritesTheKeysOfAGroup(t *testing.T) {
 		"a member of the group makes its first key":           {"id-sin", "", "empty", made("sin"), yes},
 		"who is not of it does not":                           {"id-iad", "", "empty", made("iad"), no},
 		"nor for others, without holding it":                  {"id-iad", "", "empty", made("sin"), no},
+		"nor does anybody say that another made it":           {"id-sin", "", "empty", func(g *v1alpha1.RecipientGroup) { made("sin")(g); g.Status.By = "fra" }, no},
+		"a key is made about now":                             {"id-sin", "", "empty", func(g *v1alpha1.RecipientGroup) { made("sin")(g); g.Status.Begun.Time = time.Unix(9e5, 0) }, no},
+		"no other key is made as long as all may read":        {"id-fra", "", "readers", rotated("fra"), no},
 		"the first key is held by who makes it":               {"id-sin", "", "empty", made(), no},
 		"a holder takes no wrap away":                         {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = []v1alpha1.KeyWrap{wrapOf("iad")} }, no},
 		"nor changes one":                                     {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[0].Wrap = []byte("other") }, no},
@@ -279,4 +288,263 @@ func FuzzSealed(f *testing.F) {
 			t.Errorf("%s is rolled out as %s", value, b.content["manifests"])
 		}
 	})
+}
+
+// reads says who may have the key of the group readers.
+func (r *realm) reads(group string) func(cluster, key string) bool {
+	r.Helper()
+	w := write{view: r.store.View()}
+	kv, _ := r.store.View().Get(v1alpha1.KeyRecipientGroups + group)
+	var g v1alpha1.RecipientGroup
+	if err := json.Unmarshal(kv.Value, &g); err != nil {
+		r.Fatal(err)
+	}
+	all, ok := w.readers(g.Spec)
+	if !ok {
+		r.Fatal("nobody knows who reads")
+	}
+	return all.reads
+}
+
+// rotated is another key of the group, made by the first of these clusters and wrapped for all of them, when fra and anna may read.
+func rotated(clusters ...string) func(*v1alpha1.RecipientGroup) {
+	return func(g *v1alpha1.RecipientGroup) {
+		may := func(cluster, key string) bool {
+			return cluster == "" && key == v1alpha1.KeyID("of anna") || slices.Contains(clusters, cluster) && key == v1alpha1.KeyID("age of "+cluster)
+		}
+		to := NewKey{By: clusters[0], Recipient: fmt.Sprintf("age1pq%d", g.Status.Epoch+1), Begun: metav1.Time{Time: time.Unix(9, 0)}, Former: []byte("former")}
+		for _, c := range clusters {
+			w := wrapOf(c)
+			w.Epoch = g.Status.Epoch + 1
+			to.Wraps = append(to.Wraps, w)
+		}
+		g.Status = Rotated(g, may, to)
+	}
+}
+
+// leave has a cluster leave the group readers, as an admin says.
+func (r *realm) leave(cluster string) {
+	r.Helper()
+	if err := r.try("id-fra", "anna", 0, r.cluster(cluster, func(c *v1alpha1.Cluster) { c.Labels["reads"] = "left" })); err != nil {
+		r.Fatal(err)
+	}
+}
+
+func TestAGroupGetsAnotherKeyWhenItIsDue(t *testing.T) {
+	type change = func(*v1alpha1.RecipientGroup)
+	leaves := func(r *realm) { r.leave("iad") }
+	asked := func(r *realm) {
+		if err := r.try("id-fra", "anna", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate = 1 })); err != nil {
+			r.Fatal(err)
+		}
+	}
+	aged := func(after time.Duration) func(r *realm) {
+		return func(r *realm) {
+			r.index += uint64(2 * time.Hour / time.Second) // the time of the log, as the realm counts it
+			if err := r.try("id-fra", "", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.RotateAfter = &metav1.Duration{Duration: after} })); err != nil {
+				r.Fatal(err)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		when   func(*realm)
+		member store.MemberID
+		change change
+		want   bool
+	}{
+		"one of it left":                     {leaves, "id-fra", rotated("fra"), true},
+		"an admin asks":                      {asked, "id-fra", rotated("fra", "iad"), true},
+		"the key is old":                     {aged(time.Hour), "id-fra", rotated("fra", "iad"), true},
+		"it is not as old as it may be":      {aged(3 * time.Hour), "id-fra", rotated("fra", "iad"), false},
+		"who left makes none":                {leaves, "id-iad", rotated("iad"), false},
+		"nor is it wrapped for who left":     {leaves, "id-fra", rotated("fra", "iad"), false},
+		"nobody who may read is left out":    {asked, "id-fra", rotated("fra"), false},
+		"it is the next one":                 {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Epoch++ }, false},
+		"it has another recipient":           {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Recipient = "age1pq1" }, false},
+		"the key before can be read with it": {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Former[0].Key = nil }, false},
+		"and is told as what it was":         {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Former[0].Recipient = "x" }, false},
+		"who left is told":                   {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Left = nil }, false},
+		"its maker is told":                  {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.By = "iad" }, false},
+		"wraps of the key before stay":       {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Wraps = g.Status.Wraps[1:] }, false},
+		"but none of who left": {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) {
+			rotated("fra")(g)
+			g.Status.Wraps = append([]v1alpha1.KeyWrap{wrapOf("iad")}, g.Status.Wraps...)
+		}, false},
+		"a person asks for it, and does not say that it is": {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate, g.Status.Rotated = 1, 1 }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := keyed(t)
+			if err := r.tryBare("id-fra", "", 0, r.group("readers", wrapped("iad"))); err != nil {
+				t.Fatal(err)
+			}
+			c.when(r)
+			op := r.group("readers", c.change)
+			if err := r.tryBare(c.member, "", 0, op); (err == nil) != c.want {
+				t.Errorf("it was written: %v: %v", err == nil, err)
+			}
+			if !c.want {
+				return
+			}
+			if err := r.tryBare(c.member, "", 0, r.group("readers", rotated("fra"))); err == nil {
+				t.Error("and once more, though nothing calls for it")
+			}
+		})
+	}
+}
+
+func TestTheWrapsOfTheKeyBeforeGoWhenASecondClusterOpensTheNewOne(t *testing.T) {
+	r := keyed(t)
+	write := func(member store.MemberID, change func(*v1alpha1.RecipientGroup)) error {
+		return r.tryBare(member, "", 0, r.group("readers", change))
+	}
+	proven := func(g *v1alpha1.RecipientGroup) { g.Status = Proven(g.Status) }
+	if err := write("id-fra", wrapped("iad")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.try("id-fra", "anna", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate++ })); err != nil {
+		t.Fatal(err)
+	}
+	if err := write("id-fra", rotated("fra", "iad")); err != nil {
+		t.Fatal(err)
+	}
+	if err := write("id-fra", proven); err == nil {
+		t.Error("its maker says so")
+	}
+	if err := write("id-iad", func(g *v1alpha1.RecipientGroup) { proven(g); g.Status.Wraps = g.Status.Wraps[:1] }); err == nil {
+		t.Error("a wrap of the new one goes with them")
+	}
+	unopened := func(cluster string) func(*v1alpha1.RecipientGroup) {
+		return func(g *v1alpha1.RecipientGroup) {
+			g.Status = Unopened(g.Status, cluster, "age of "+cluster, metav1.Time{Time: time.Unix(9, 0)})
+		}
+	}
+	if err := write("id-iad", unopened("fra")); err == nil {
+		t.Error("iad strikes the wrap of fra")
+	}
+	if err := write("id-iad", unopened("iad")); err != nil {
+		t.Errorf("iad cannot say that it does not open: %v", err)
+	}
+	if err := write("id-fra", unopened("fra")); err == nil {
+		t.Error("the last wrap goes")
+	}
+	if err := write("id-fra", func(g *v1alpha1.RecipientGroup) {
+		w := wrapOf("iad")
+		w.Epoch = 2
+		g.Status.Wraps = append(g.Status.Wraps, w)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := write("id-iad", proven); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhoSealsAgain(t *testing.T) {
+	const found, revision = 1, "secret.db-u-db-1"
+	again := func(by string) v1alpha1.Sealing {
+		return v1alpha1.Sealing{Group: "readers", Found: found, Epoch: 3, Data: []byte("again"), By: by}
+	}
+	// was is sealed again to the key before.
+	was := func(confirmed string) v1alpha1.Sealing {
+		return v1alpha1.Sealing{Group: "readers", Found: found, Epoch: 2, Data: []byte("first"), By: "fra", Confirmed: confirmed}
+	}
+	confirmed := func(by, cluster string) v1alpha1.Sealing { s := again(by); s.Confirmed = cluster; return s }
+	with := func(s v1alpha1.Sealing, change func(*v1alpha1.Sealing)) v1alpha1.Sealing { change(&s); return s }
+	for name, c := range map[string]struct {
+		before *v1alpha1.Sealing
+		member store.MemberID
+		person string
+		after  v1alpha1.Sealing
+		want   bool
+	}{
+		"a holder, once":                  {nil, "id-fra", "", again("fra"), true},
+		"another holder as well":          {nil, "id-iad", "", again("iad"), true},
+		"who holds no key does not":       {nil, "id-sin", "", again("sin"), false},
+		"nor a person":                    {nil, "id-fra", "anna", again("fra"), false},
+		"nor in another's name":           {nil, "id-fra", "", again("iad"), false},
+		"to the present key":              {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Epoch = 2 }), false},
+		"for the group that it is of":     {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Group = "empty" }), false},
+		"and is confirmed by another":     {nil, "id-fra", "", confirmed("fra", "iad"), false},
+		"what is sealed to it is not":     {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Found = 3 }), false},
+		"it is only told":                 {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Found: 3, Epoch: 3, By: "fra"}, true},
+		"as what no key opens":            {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Epoch: 3, By: "fra"}, true},
+		"twice by nobody":                 {ptr(again("fra")), "id-iad", "", again("iad"), false},
+		"by the same neither":             {ptr(again("fra")), "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Data = []byte("other") }), false},
+		"another confirms":                {ptr(again("fra")), "id-iad", "", confirmed("fra", "iad"), true},
+		"not the one who did it":          {ptr(again("fra")), "id-fra", "", confirmed("fra", "fra"), false},
+		"nor with other data":             {ptr(again("fra")), "id-iad", "", with(confirmed("fra", "iad"), func(s *v1alpha1.Sealing) { s.Data = nil }), false},
+		"nor twice":                       {ptr(confirmed("fra", "iad")), "id-iad", "", confirmed("fra", "iad"), false},
+		"after another key it is again":   {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 1, 1, nil })), "id-iad", "", again("iad"), true},
+		"and what was confirmed stays":    {ptr(was("iad")), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")} }), true},
+		"it does not go":                  {ptr(was("iad")), "id-iad", "", again("iad"), false},
+		"nor does what was not stay":      {ptr(was("")), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")} }), false},
+		"until the next is":               {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2} })), "id-iad", "", confirmed("fra", "iad"), true},
+		"and what was found stays so":     {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 0, 1, nil })), "id-iad", "", again("iad"), false},
+		"a revision that is not there no": {nil, "id-fra", "", again("fra"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := keyed(t)
+			must := func(err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !strings.Contains(name, "not there") {
+				must(r.try("id-fra", "otto", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", secret("db")))...))
+			}
+			must(r.tryBare("id-fra", "", 0, r.group("readers", wrapped("iad"))))
+			for range 2 {
+				must(r.try("id-fra", "anna", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate++ })))
+				must(r.tryBare("id-fra", "", 0, r.group("readers", rotated("fra", "iad"))))
+			}
+			key := v1alpha1.KeySealings + revision
+			if c.before != nil {
+				must(r.tryBare("id-fra", "", term, r.put(key, c.before)))
+			}
+			if err := r.tryBare(c.member, c.person, 0, r.put(key, c.after)); (err == nil) != c.want {
+				t.Fatalf("it was written: %v: %v", err == nil, err)
+			}
+			if !c.want {
+				return
+			}
+			// Once somebody holds the key who may not read, nothing is sealed to it any more, nor confirmed.
+			must(r.tryBare("id-fra", "", term, store.Delete(key)))
+			r.leave("iad")
+			if err := r.tryBare("id-fra", "", 0, r.put(key, again("fra"))); err == nil {
+				t.Error("it is sealed to a key that iad holds, which left")
+			}
+		})
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// TestAPastThatIsStruckOffTakesWhatWasSealedAgain: with the revision goes what was made of it.
+func TestAPastThatIsStruckOffTakesWhatWasSealedAgain(t *testing.T) {
+	r := keyed(t)
+	write := func(s *v1alpha1.FleetSecret) {
+		t.Helper()
+		if err := r.try("id-fra", "otto", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", s))...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(secret("db"))
+	next := secret("db")
+	next.Generation, next.Spec.Data = 2, []byte("other")
+	write(next)
+	key := v1alpha1.KeySealings + "secret.db-u-db-1"
+	if err := r.tryBare("id-fra", "", term, r.put(key, v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 1, By: "fra"})); err != nil {
+		t.Fatal(err)
+	}
+	pasts := r.store.View().List(v1alpha1.KeyPasts + "fleetsecrets")
+	if len(pasts) != 1 {
+		t.Fatalf("%d pasts", len(pasts))
+	}
+	if err := r.try("id-fra", "anna", 0, r.whole(store.Delete(pasts[0].Key))...); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := r.store.View().Get(key); there {
+		t.Error("what was sealed again stays")
+	}
 }

@@ -16,7 +16,7 @@ import (
 
 // The law decodes these while it applies the log. A field that is added to one is read by newer programs and not by
 // older ones, so whether a value can be decoded, or what is judged, may differ between them.
-var decoded = []any{v1alpha1.Bundle{}, v1alpha1.Cluster{}, v1alpha1.Fleet{}, v1alpha1.User{}, v1alpha1.Rollout{}, v1alpha1.Grant{}, v1alpha1.Tombstone{}, v1alpha1.Observing{}, v1alpha1.ChangeSpec{}, v1alpha1.RecipientGroup{}, v1alpha1.FleetSecret{}, store.Member{}, store.Removed{}}
+var decoded = []any{v1alpha1.Bundle{}, v1alpha1.Cluster{}, v1alpha1.Fleet{}, v1alpha1.User{}, v1alpha1.Rollout{}, v1alpha1.Grant{}, v1alpha1.Tombstone{}, v1alpha1.Observing{}, v1alpha1.ChangeSpec{}, v1alpha1.RecipientGroup{}, v1alpha1.FleetSecret{}, v1alpha1.Sealing{}, v1alpha1.SealedRevision{}, store.Member{}, store.Removed{}}
 
 func TestTheKindsAreAsTheVersionOfTheLogHasThem(t *testing.T) {
 	var lines []string

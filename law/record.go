@@ -112,8 +112,8 @@ func uidOf(v *store.View, person string) string {
 	return ""
 }
 
-// plausible is a member's time, if the log's does not show that it is wrong.
-func plausible(at, log time.Time) time.Time {
+// Plausible is a member's time, if the log's does not show that it is wrong.
+func Plausible(at, log time.Time) time.Time {
 	switch latest := log.Add(maxSkew / 2); {
 	case log.IsZero():
 		return at

@@ -29,6 +29,7 @@ var rules = map[string]func(write) bool{
 	},
 	v1alpha1.KeyFleetSecrets:    func(w write) bool { return w.asker.operator() && w.statusKept() && w.soundSecret() },
 	v1alpha1.KeyRecipientGroups: func(w write) bool { return w.asker.admin() && w.statusKept() || w.ofItself },
+	v1alpha1.KeySealings:        func(w write) bool { return w.keepsSealing() || w.accompanies() },
 	v1alpha1.KeyRollouts:        write.orders,
 	v1alpha1.KeyBundleRevisions: write.accompanies,
 	v1alpha1.KeyGrants:          func(w write) bool { return w.strikesGrant() || w.accompanies() },

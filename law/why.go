@@ -21,6 +21,8 @@ func Thing(key string) string {
 		return kind + " " + name
 	case prefix == KeyTokens:
 		return "a token"
+	case prefix == v1alpha1.KeySealings:
+		return "how revision " + name + " is sealed"
 	case prefix == v1alpha1.KeyPasts:
 		return "what was before change " + name
 	case prefix == v1alpha1.KeyObserving:
@@ -54,10 +56,12 @@ const whoMay = "ask in one that has Admin: hanse get clusters -o wide"
 func (w write) why() string {
 	a, role := w.asker, least(w.prefix)
 	switch {
+	case w.prefix == v1alpha1.KeySealings:
+		return "a member that holds the group's present key writes it, once for each key, as long as all that hold the key may read; another one confirms it"
 	case role == "":
 		return "nobody but the leader writes that"
 	case a.person == "" && w.prefix == v1alpha1.KeyRecipientGroups:
-		return "only a member of the group that holds its present key adds wraps of it, for clusters of the group; the first key is made by one of them"
+		return "only a member of the group that holds its present key adds wraps of it, for clusters of the group, and makes another key when that is due; the first key is made by one of them"
 	case a.person == "":
 		return "a member writes what it knows of its own cluster alone, in the form that all members read"
 	case a.rights == v1alpha1.RightsOwnObjects && w.prefix == v1alpha1.KeyBundles && a.role != v1alpha1.RoleViewer:

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"slices"
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -39,49 +42,153 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, prese
 
 // KeyDuty is what one member is to do about the key of a group.
 type KeyDuty struct {
-	// Make says that the group has no key, and this member makes it.
+	// Make says that the group is to have a key, and this member makes it: the first one when Why is empty, else another one.
 	Make bool
+	Why  string
 	// Wrap are the clusters that the key is to be wrapped for, this member's own among them when it makes the key, and their recipients.
 	Wrap []KeyReader
-	// Waits says that there is something to do, and that it is another member's turn: when that one falls silent, it is a third one's.
+	// Prove says that nobody has opened the present key yet but who made it, and this member is to.
+	Prove bool
+	// Waits says that there is something to do, and that it is another member's turn, or not time yet: when that one falls silent, it is a
+	// third one's.
 	Waits bool
 }
 
 // KeyReader is a cluster that is to hold a key, or, without a cluster, a recovery recipient.
 type KeyReader struct{ Cluster, Recipient string }
 
+// readers are who may have a group's key: first the people, then the clusters by name.
+type readers []KeyReader
+
+func readersOf(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster) (all readers, err error) {
+	selector, err := metav1.LabelSelectorAsSelector(g.Spec.ClusterSelector)
+	if err != nil {
+		return nil, err
+	}
+	for _, recipient := range g.Spec.RecoveryRecipients {
+		all = append(all, KeyReader{Recipient: recipient})
+	}
+	for _, c := range clusters {
+		if c.Status.Recipient != "" && selector.Matches(labels.Set(c.Labels)) {
+			all = append(all, KeyReader{c.Name, c.Status.Recipient})
+		}
+	}
+	return all, nil
+}
+
+func (all readers) reads(cluster, key string) bool {
+	return slices.ContainsFunc(all, func(r KeyReader) bool { return r.Cluster == cluster && v1alpha1.KeyID(r.Recipient) == key })
+}
+
+// holders are the clusters that hold the present key and may.
+func (all readers) holders(g *v1alpha1.RecipientGroup) (names []string) {
+	for _, r := range all {
+		if r.Cluster != "" && g.Holds(r.Cluster, r.Recipient) {
+			names = append(names, r.Cluster)
+		}
+	}
+	return names
+}
+
+// turn is the first of some clusters that is there.
+func turn(of []string, self string, there func(cluster string) bool) string {
+	for _, name := range of {
+		if name == self || there(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// witnesses are those of the holders who may say that what one of them did is right: the others, or that one when there are none.
+func witnesses(holders []string, than string) []string {
+	others := slices.DeleteFunc(slices.Clone(holders), func(name string) bool { return name == than })
+	if len(others) == 0 {
+		return holders
+	}
+	return others
+}
+
 // Keys says what a cluster's member is to do about the key of a group. Of those that could do it, the first by name that is there does;
 // that two do at once is seen in the log, where only one of them is in time. The clusters are in the order of their names.
-func Keys(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, self string, there func(cluster string) bool) (duty KeyDuty, err error) {
-	selector, err := metav1.LabelSelectorAsSelector(g.Spec.ClusterSelector)
+func Keys(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, self string, now time.Time, there func(cluster string) bool) (duty KeyDuty, err error) {
+	all, err := readersOf(g, clusters)
 	if err != nil {
 		return KeyDuty{}, err
 	}
-	for _, recipient := range g.Spec.RecoveryRecipients {
-		if !g.Holds("", recipient) {
-			duty.Wrap = append(duty.Wrap, KeyReader{Recipient: recipient})
+	holders := all.holders(g)
+	able, first := holders, g.Status.Epoch == 0
+	why := g.AnotherKey(all.reads, now)
+	for _, r := range all {
+		if first && r.Cluster != "" {
+			able = append(able, r.Cluster)
+		}
+		if why != "" || !g.Holds(r.Cluster, r.Recipient) {
+			duty.Wrap = append(duty.Wrap, r)
 		}
 	}
-	mine := ""
-	for _, c := range clusters {
-		recipient := c.Status.Recipient
-		if recipient == "" || !selector.Matches(labels.Set(c.Labels)) {
-			continue
-		}
-		holds := g.Holds(c.Name, recipient)
-		if !holds {
-			duty.Wrap = append(duty.Wrap, KeyReader{c.Name, recipient})
-		}
-		if able := holds || g.Status.Epoch == 0; able && mine == "" && (c.Name == self || there(c.Name)) {
-			mine = c.Name
-		}
+	if why == "" && g.Status.Unproven() {
+		duty.Prove = turn(witnesses(holders, g.Status.By), self, there) == self
+		duty.Waits = !duty.Prove
 	}
 	switch {
 	case len(duty.Wrap) == 0:
-		return KeyDuty{}, nil
-	case mine != self:
-		return KeyDuty{Waits: true}, nil
+	case turn(able, self, there) != self:
+		duty.Wrap, duty.Waits = nil, true
+	default:
+		duty.Make, duty.Why = first || why != "", why
 	}
-	duty.Make = g.Status.Epoch == 0
+	duty.Waits = duty.Waits || g.Spec.RotateAfter != nil && len(holders) > 0
 	return duty, nil
+}
+
+// SealWork is what is to be done about one revision of a secret.
+type SealWork int
+
+// What a member does: nothing; look how a revision is sealed, and seal it again if need be; open what another one sealed again; or nothing yet.
+const (
+	SealKept SealWork = iota
+	SealAgain
+	SealConfirm
+	SealWaits
+)
+
+// Sealers are who keeps what is sealed for a group sealed to its present key.
+type Sealers struct {
+	epoch   int64
+	holders []string
+	// held up says that somebody holds the present key who may not read: nothing is sealed to that any more.
+	heldUp bool
+	self   string
+	there  func(cluster string) bool
+}
+
+// SealersOf a group. The clusters are in the order of their names.
+func SealersOf(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, self string, there func(cluster string) bool) (Sealers, error) {
+	all, err := readersOf(g, clusters)
+	if err != nil {
+		return Sealers{}, err
+	}
+	return Sealers{epoch: g.Status.Epoch, holders: all.holders(g), heldUp: g.Lost(all.reads) != "", self: self, there: there}, nil
+}
+
+// Work is what the member is to do about a revision, by what is known of how that is sealed, nil for nothing. A group that has had one key
+// only has nothing that is sealed to another.
+func (s Sealers) Work(known *v1alpha1.Sealing) SealWork {
+	var work SealWork
+	var of []string
+	switch {
+	case s.epoch < 2:
+		return SealKept
+	case known == nil || known.Epoch < s.epoch:
+		work, of = SealAgain, s.holders
+	case known.Again() && known.Confirmed == "":
+		work, of = SealConfirm, witnesses(s.holders, known.By)
+	default:
+		return SealKept
+	}
+	if s.heldUp || turn(of, s.self, s.there) != s.self {
+		return SealWaits
+	}
+	return work
 }

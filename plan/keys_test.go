@@ -3,6 +3,7 @@ package plan
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,16 +28,26 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 		want  KeyDuty
 	}{
 		"the first of the group makes the key, for all of it that have a recipient": {0, nil, "ams", "", KeyDuty{Make: true, Wrap: all}},
-		"a recovery recipient is given it, too":                                     {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1), wrap("", "lost", 1)}, "ams", "recovery", KeyDuty{Wrap: []KeyReader{{"", "R"}}}},
+		"a recovery recipient is given it, too":                                     {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "recovery", KeyDuty{Wrap: []KeyReader{{"", "R"}}}},
+		"one that is taken out makes for another key":                               {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1), wrap("", "lost", 1)}, "ams", "", KeyDuty{Make: true, Why: "a recovery recipient may not read any more", Wrap: all}},
 		"the second waits for it":                                                   {0, nil, "fra", "", KeyDuty{Waits: true}},
 		"and does it when the first is away":                                        {0, nil, "fra", "ams", KeyDuty{Make: true, Wrap: all}},
 		"who is not of the group never does":                                        {0, nil, "iad", "ams", KeyDuty{Waits: true}},
 		"the first that holds it wraps it for the others":                           {1, []v1alpha1.KeyWrap{wrap("fra", "F", 1)}, "fra", "", KeyDuty{Wrap: []KeyReader{{"ams", "A"}, {"sin", "S"}}}},
 		"who does not hold it waits, the first by name too":                         {1, []v1alpha1.KeyWrap{wrap("fra", "F", 1)}, "ams", "", KeyDuty{Waits: true}},
 		"with all wraps there is nothing to do":                                     {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "", KeyDuty{}},
-		"a wrap of an older key is none":                                            {2, []v1alpha1.KeyWrap{wrap("ams", "A", 2), wrap("fra", "F", 1), wrap("sin", "S", 2)}, "ams", "", KeyDuty{Wrap: []KeyReader{{"fra", "F"}}}},
-		"nor one to a recipient that a cluster has no more":                         {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "lost", 1), wrap("sin", "S", 1)}, "ams", "", KeyDuty{Wrap: []KeyReader{{"fra", "F"}}}},
-		"who held it and lost its own key makes no other one":                       {1, []v1alpha1.KeyWrap{wrap("ams", "lost", 1)}, "ams", "", KeyDuty{Waits: true}},
+		"a wrap of an older key is none":                                            {2, []v1alpha1.KeyWrap{wrap("ams", "A", 2), wrap("fra", "F", 1), wrap("sin", "S", 2)}, "ams", "", KeyDuty{Wrap: []KeyReader{{"fra", "F"}}, Prove: true}},
+		"nor one to a recipient that a cluster has no more: another key is due":     {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "lost", 1), wrap("sin", "S", 1)}, "ams", "", KeyDuty{Make: true, Why: "cluster fra may not read any more, or has another key of its own", Wrap: all}},
+		"the second waits for that, too":                                            {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("iad", "I", 1), wrap("sin", "S", 1)}, "sin", "", KeyDuty{Waits: true}},
+		"and makes it when the first is away":                                       {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "lost", 1), wrap("sin", "S", 1)}, "sin", "ams", KeyDuty{Make: true, Why: "cluster fra may not read any more, or has another key of its own", Wrap: all}},
+		"who has another key of its own does not":                                   {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "lost", 1), wrap("sin", "S", 1)}, "fra", "ams", KeyDuty{Waits: true}},
+		"the first by name that did not make the key says that it opens":            {2, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("ams", "A", 2), wrap("fra", "F", 2), wrap("sin", "S", 2)}, "fra", "made by ams", KeyDuty{Prove: true}},
+		"who made it does not":                                                      {2, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("ams", "A", 2), wrap("fra", "F", 2), wrap("sin", "S", 2)}, "ams", "made by ams", KeyDuty{Waits: true}},
+		"but for a key that nobody else holds":                                      {2, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("ams", "A", 2)}, "ams", "made by ams", KeyDuty{Wrap: []KeyReader{{"fra", "F"}, {"sin", "S"}}, Prove: true}},
+		"an admin asks for another key":                                             {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "asked", KeyDuty{Make: true, Why: "it was asked for", Wrap: all}},
+		"a key is as old as it may be":                                              {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "old", KeyDuty{Make: true, Why: v1alpha1.KeyIsOld, Wrap: all, Waits: true}},
+		"it is not yet, and time passes":                                            {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "young", KeyDuty{Waits: true}},
+		"who alone held it and lost its own key makes no other one":                 {1, []v1alpha1.KeyWrap{wrap("ams", "lost", 1)}, "ams", "", KeyDuty{Waits: true}},
 		"who left the group keeps nothing for those that stay":                      {1, []v1alpha1.KeyWrap{wrap("iad", "I", 1)}, "iad", "", KeyDuty{Waits: true}},
 		"when the first holder is away, the next one that is in":                    {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1)}, "fra", "ams", KeyDuty{Wrap: []KeyReader{{"sin", "S"}}}},
 	} {
@@ -46,7 +57,18 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 			if c.away == "recovery" {
 				g.Spec.RecoveryRecipients = []string{"R"}
 			}
-			got, err := Keys(g, fleet, c.self, func(cluster string) bool { return cluster != c.away })
+			now := time.Unix(9000, 0)
+			switch c.away {
+			case "made by ams":
+				g.Status.By = "ams"
+			case "asked":
+				g.Spec.Rotate = 1
+			case "old":
+				g.Spec.RotateAfter, g.Status.Begun = &metav1.Duration{Duration: 2 * time.Hour}, &metav1.Time{Time: now.Add(-2 * time.Hour)}
+			case "young":
+				g.Spec.RotateAfter, g.Status.Begun = &metav1.Duration{Duration: 2 * time.Hour}, &metav1.Time{Time: now.Add(-time.Hour)}
+			}
+			got, err := Keys(g, fleet, c.self, now, func(cluster string) bool { return cluster != c.away })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,6 +113,55 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 		got := GroupAtRisk(g, []*v1alpha1.Cluster{cluster("fra"), cluster("iad")}, func(string) bool { return !c.away })
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func TestWhoSealsAgain(t *testing.T) {
+	fleet := []*v1alpha1.Cluster{}
+	for _, name := range []string{"ams", "fra", "sin"} {
+		fleet = append(fleet, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name}})
+	}
+	held := func(epoch int64, by ...string) (wraps []v1alpha1.KeyWrap) {
+		for _, name := range by {
+			wraps = append(wraps, v1alpha1.KeyWrap{Cluster: name, Key: v1alpha1.KeyID("of " + name), Epoch: epoch, Wrap: []byte("wrapped")})
+		}
+		return wraps
+	}
+	all := held(2, "ams", "fra", "sin")
+	sealed := func(found, epoch int64, by, confirmed string) *v1alpha1.Sealing {
+		return &v1alpha1.Sealing{Found: found, Epoch: epoch, By: by, Confirmed: confirmed}
+	}
+	for name, c := range map[string]struct {
+		epoch int64
+		wraps []v1alpha1.KeyWrap
+		known *v1alpha1.Sealing
+		self  string
+		away  string
+		want  SealWork
+	}{
+		"to the only key that there was, nobody":                     {1, held(1, "ams", "fra", "sin"), nil, "ams", "", SealKept},
+		"what nobody has looked at, the first":                       {2, all, nil, "ams", "", SealAgain},
+		"not the second":                                             {2, all, nil, "fra", "", SealWaits},
+		"but when the first is away":                                 {2, all, nil, "fra", "ams", SealAgain},
+		"what was sealed again to the key before, the first":         {3, held(3, "ams", "fra", "sin"), sealed(1, 2, "fra", "ams"), "ams", "", SealAgain},
+		"what was sealed again is for another to confirm":            {2, all, sealed(1, 2, "ams", ""), "fra", "", SealConfirm},
+		"not for who did it":                                         {2, all, sealed(1, 2, "ams", ""), "ams", "", SealWaits},
+		"nor for a third one":                                        {2, all, sealed(1, 2, "ams", ""), "sin", "", SealWaits},
+		"but when the second is away":                                {2, all, sealed(1, 2, "ams", ""), "sin", "fra", SealConfirm},
+		"and for who did it, when nobody else holds the key":         {2, held(2, "ams"), sealed(1, 2, "ams", ""), "ams", "", SealConfirm},
+		"what is sealed to the present key needs no other's word":    {2, all, sealed(2, 2, "ams", ""), "fra", "", SealKept},
+		"nor what no key opens":                                      {2, all, sealed(0, 2, "ams", ""), "fra", "", SealKept},
+		"what is confirmed is kept":                                  {2, all, sealed(1, 2, "ams", "fra"), "ams", "", SealKept},
+		"nothing is sealed to a key that one holds who may not read": {2, append(held(2, "gone"), all...), nil, "ams", "", SealWaits},
+	} {
+		g := &v1alpha1.RecipientGroup{Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}}, Status: v1alpha1.RecipientGroupStatus{Epoch: c.epoch, Wraps: c.wraps}}
+		sealers, err := SealersOf(g, fleet, c.self, func(cluster string) bool { return cluster != c.away })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sealers.Work(c.known); got != c.want {
+			t.Errorf("%s: %v instead of %v", name, got, c.want)
 		}
 	}
 }

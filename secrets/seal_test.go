@@ -315,3 +315,34 @@ func FuzzParseKeys(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatIsSealedAgainIsTheSameForAnotherKey(t *testing.T) {
+	first, second := newIdentity(t), newIdentity(t)
+	sealed := seal(t, first, map[string][]byte{"password": []byte(canary), "key": {0xff, 0}})
+	again, err := Again(first, second.Recipient(), target, sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := Open(second, target, again)
+	if err != nil || string(data["password"]) != canary {
+		t.Errorf("it has %d values: %v", len(data), err)
+	}
+	if err := Same(target, Sealed{first, sealed}, Sealed{second, again}); err != nil {
+		t.Errorf("they are not the same: %v", err)
+	}
+	if _, err := Again(second, first.Recipient(), target, sealed); !errors.Is(err, ErrWrongKey) {
+		t.Errorf("with another key: %v", err)
+	}
+	if _, err := Again(first, second.Recipient(), Target{Namespace: "mine", Name: "db"}, sealed); err == nil {
+		t.Error("it is sealed again for another place")
+	}
+	other := seal(t, second, map[string][]byte{"password": []byte("other")})
+	if err := Same(target, Sealed{first, sealed}, Sealed{second, other}); err == nil || strings.Contains(err.Error(), canary) {
+		t.Errorf("others are the same: %v", err)
+	}
+	for _, wrong := range []Sealed{{first, again}, {second, again[:len(again)-9]}} {
+		if Same(target, Sealed{first, sealed}, wrong) == nil {
+			t.Error("what does not open is the same")
+		}
+	}
+}

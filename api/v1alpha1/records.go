@@ -14,6 +14,7 @@ const (
 	KeyRecipientGroups = "/recipientgroups/"
 	KeyFleetSecrets    = "/fleetsecrets/"
 	KeyBundleRevisions = "/bundlerevisions/" // of bundles, and of secrets
+	KeySealings        = "/sealings/"        // /sealings/<revision> → Sealing, of revisions of secrets
 	KeyRollouts        = "/rollouts/"
 	KeyGrants          = "/grants/"     // /grants/<cluster>/<bundle> → Grant
 	KeyTombstones      = "/tombstones/" // /tombstones/<bundle UID> → Tombstone
@@ -50,6 +51,70 @@ type Grant struct {
 	Frozen *Frozen `json:"frozen,omitempty"`
 	// At is the revision of the log that wrote the grant; 0 as long as it is not written. It is not part of what is stored.
 	At int64 `json:"-"`
+}
+
+// Sealing is what those who hold a group's key know of how a revision of a FleetSecret is sealed, and what they sealed again. Until its
+// group has had a second key, a revision has none. Stored as JSON.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type Sealing struct {
+	Group string `json:"group"`
+	// Found is the epoch of the key that the revision itself is sealed to; 0: no key that the group keeps opens it.
+	Found int64 `json:"found"`
+	// Epoch is that of the group's key when a holder looked at it last.
+	Epoch int64 `json:"epoch"`
+	// Data is the revision's data, sealed to the key of Epoch: only if the revision itself is sealed to an earlier one.
+	Data []byte `json:"data,omitempty"`
+	// Was is Data as another cluster confirmed it last, until one confirms the present one.
+	Was *SealedBefore `json:"was,omitempty"`
+	// By is the cluster of that holder, and Confirmed another one that opened Data and found in it what the revision has.
+	By        string `json:"by"`
+	Confirmed string `json:"confirmed,omitempty"`
+}
+
+// SealedBefore is what was sealed again to a former key.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type SealedBefore struct {
+	Epoch int64  `json:"epoch"`
+	Data  []byte `json:"data"`
+}
+
+// Proven is what was sealed again and is confirmed, nil for nothing.
+func (s *Sealing) Proven() *SealedBefore {
+	if s.Again() && s.Confirmed != "" {
+		return &SealedBefore{Epoch: s.Epoch, Data: s.Data}
+	}
+	return s.Was
+}
+
+// Again says that it has data that was sealed again.
+func (s *Sealing) Again() bool { return s.Found > 0 && s.Found < s.Epoch }
+
+// SealedRevision is what is read of the BundleRevision of a secret to know what it is sealed for.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type SealedRevision struct {
+	Spec struct {
+		Bundle    string `json:"bundle"`
+		BundleUID string `json:"bundleUID"`
+		Manifests []struct {
+			Spec struct {
+				Group string `json:"group"`
+			} `json:"spec"`
+		} `json:"manifests"`
+	} `json:"spec"`
+}
+
+// Group is the group that can open it; "" when it is of no secret.
+func (r *SealedRevision) Group() string {
+	if _, secret := SecretOf(r.Spec.Bundle); !secret || len(r.Spec.Manifests) != 1 {
+		return ""
+	}
+	return r.Spec.Manifests[0].Spec.Group
 }
 
 // Tombstone is what a deleted bundle leaves: the clusters that were granted it and have not yet struck

@@ -3,7 +3,9 @@ package v1alpha1
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -32,7 +34,17 @@ type RecipientGroupSpec struct {
 	// +optional
 	// +listType=set
 	RecoveryRecipients []string `json:"recoveryRecipients,omitempty"`
+	// rotate asks for another key: each time that it is changed the group gets one, and what is sealed for the group is sealed again.
+	// hanse secret rotate raises it.
+	// +optional
+	Rotate int64 `json:"rotate,omitempty"`
+	// rotateAfter is how old a key of the group may be, an hour at least; then the group gets another one. Without it a key has no age.
+	// +optional
+	RotateAfter *metav1.Duration `json:"rotateAfter,omitempty"`
 }
+
+// MinRotateAfter is the shortest spec.rotateAfter.
+const MinRotateAfter = time.Hour
 
 // RecipientGroupStatus is the key of the group. Members that hold it write it.
 type RecipientGroupStatus struct {
@@ -43,12 +55,63 @@ type RecipientGroupStatus struct {
 	// epoch counts the keys that the group has had.
 	// +optional
 	Epoch int64 `json:"epoch,omitempty"`
-	// wraps are the private key, wrapped to each cluster that holds it, and to each recovery recipient.
+	// begun is when the present key was made.
+	// +optional
+	Begun *metav1.Time `json:"begun,omitempty"`
+	// by is the cluster whose member made the present key.
+	// +optional
+	By string `json:"by,omitempty"`
+	// rotated is what spec.rotate was when the present key was made.
+	// +optional
+	Rotated int64 `json:"rotated,omitempty"`
+	// wraps are the private key, wrapped to each cluster that holds it, and to each recovery recipient. Those of the key before stay until
+	// a second cluster has opened the present one.
 	// +optional
 	// +listType=map
 	// +listMapKey=cluster
 	// +listMapKey=key
+	// +listMapKey=epoch
 	Wraps []KeyWrap `json:"wraps,omitempty"`
+	// former are the keys that the group had before, oldest first. Each can be read with the one that came after it, so who holds the
+	// present key opens what was sealed to any of them.
+	// +optional
+	// +listType=map
+	// +listMapKey=epoch
+	Former []FormerKey `json:"former,omitempty"`
+	// left are those that held a key and may not read any more. They can read what was sealed to that key, and to those before it.
+	// +optional
+	// +listType=map
+	// +listMapKey=cluster
+	// +listMapKey=key
+	Left []FormerReader `json:"left,omitempty"`
+}
+
+// MaxFormerKeys is how many former keys a group keeps. What is sealed to an older one is refused.
+const MaxFormerKeys = 64
+
+// FormerKey is a private key that a group had before.
+type FormerKey struct {
+	// epoch of the key.
+	Epoch int64 `json:"epoch"`
+	// recipient is its public key.
+	Recipient string `json:"recipient"`
+	// begun is when it was made.
+	// +optional
+	Begun *metav1.Time `json:"begun,omitempty"`
+	// key is the private key as an age file, for the recipient that came after this one.
+	Key []byte `json:"key"`
+}
+
+// FormerReader is a cluster, or a recovery recipient, that held a key of the group and may not read any more.
+type FormerReader struct {
+	// cluster that it was. Empty for a recovery recipient.
+	Cluster string `json:"cluster"`
+	// key tells which recipient the group's key was wrapped to: the beginning of its SHA-256.
+	Key string `json:"key"`
+	// epoch of the last key that it held.
+	Epoch int64 `json:"epoch"`
+	// until is when that key was replaced.
+	Until metav1.Time `json:"until"`
 }
 
 // KeyWrap is the private key of a group, readable by the member of one cluster, or by the owner of one recovery key, alone.
@@ -162,6 +225,49 @@ func (g *RecipientGroup) WrapFor(cluster, recipient string) []byte {
 	return nil
 }
 
+// Unproven says that no second cluster has opened the present key yet, so that wraps of the one before are still there.
+func (s *RecipientGroupStatus) Unproven() bool {
+	return slices.ContainsFunc(s.Wraps, func(w KeyWrap) bool { return w.Epoch < s.Epoch })
+}
+
+// KeyIsOld is why a group gets another key that has spec.rotateAfter.
+const KeyIsOld = "the present one is as old as a key may be"
+
+// AnotherKey says why the group is to have another key by now; "" when it is not. reads says who may have its key.
+func (g *RecipientGroup) AnotherKey(reads func(cluster, key string) bool, now time.Time) string {
+	if lost := g.Lost(reads); lost != "" || g.Status.Epoch == 0 {
+		return lost
+	}
+	switch after := g.Spec.RotateAfter; {
+	case g.Spec.Rotate != g.Status.Rotated:
+		return "it was asked for"
+	case after != nil && (g.Status.Begun == nil || now.Sub(g.Status.Begun.Time) >= max(after.Duration, MinRotateAfter)):
+		return KeyIsOld
+	}
+	return ""
+}
+
+// Lost says who holds the present key and may not read any more; "" for nobody. Nothing is sealed to such a key any more.
+func (g *RecipientGroup) Lost(reads func(cluster, key string) bool) string {
+	switch lost := g.lost(reads); {
+	case lost == nil:
+		return ""
+	case lost.Cluster == "":
+		return "a recovery recipient may not read any more"
+	default:
+		return "cluster " + lost.Cluster + " may not read any more, or has another key of its own"
+	}
+}
+
+func (g *RecipientGroup) lost(reads func(cluster, key string) bool) *KeyWrap {
+	for i, w := range g.Status.Wraps {
+		if w.Epoch == g.Status.Epoch && !reads(w.Cluster, w.Key) {
+			return &g.Status.Wraps[i]
+		}
+	}
+	return nil
+}
+
 // AsBundle is a secret as the leader decides about it: like a bundle, in the clusters of its group, without the content, which the
 // revision has. Nil is no group: nowhere.
 func (s *FleetSecret) AsBundle(g *RecipientGroup) *Bundle {
@@ -183,6 +289,12 @@ func ValidateRecipientGroup(g *RecipientGroup) field.ErrorList {
 	}
 	if n := len(g.Spec.RecoveryRecipients); n > MaxRecoveryRecipients {
 		errs = append(errs, field.TooMany(pathSpec.Child("recoveryRecipients"), n, MaxRecoveryRecipients))
+	}
+	if after := g.Spec.RotateAfter; after != nil && after.Duration < MinRotateAfter {
+		errs = append(errs, field.Invalid(pathSpec.Child("rotateAfter"), after.Duration.String(), "must be an hour at least: everything that is sealed for the group is sealed again each time"))
+	}
+	if g.Spec.Rotate < 0 {
+		errs = append(errs, field.Invalid(pathSpec.Child("rotate"), g.Spec.Rotate, "must not be negative; raise it by one for another key"))
 	}
 	return append(errs, validateChosen(pathSpec, nil, g.Spec.ClusterSelector)...)
 }

@@ -246,6 +246,16 @@ func (in Foresight) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FormerKey) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.FormerKey"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FormerReader) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.FormerReader"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Freeze) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Freeze"
 }
@@ -478,6 +488,11 @@ func (in RolloutWindow) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RoundTripReading) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.RoundTripReading"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Sealing) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Sealing"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

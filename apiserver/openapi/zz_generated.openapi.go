@@ -56,6 +56,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.FleetSecretSpec{}.OpenAPIModelName():      schema_hanse_fleet_hanse_api_v1alpha1_FleetSecretSpec(ref),
 		v1alpha1.FleetSpec{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref),
 		v1alpha1.Foresight{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_Foresight(ref),
+		v1alpha1.FormerKey{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_FormerKey(ref),
+		v1alpha1.FormerReader{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_FormerReader(ref),
 		v1alpha1.Freeze{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Freeze(ref),
 		v1alpha1.Frozen{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Frozen(ref),
 		v1alpha1.FrozenValue{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_FrozenValue(ref),
@@ -2525,6 +2527,97 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Foresight(ref common.ReferenceCallbac
 	}
 }
 
+func schema_hanse_fleet_hanse_api_v1alpha1_FormerKey(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FormerKey is a private key that a group had before.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"epoch": {
+						SchemaProps: spec.SchemaProps{
+							Description: "epoch of the key.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"recipient": {
+						SchemaProps: spec.SchemaProps{
+							Description: "recipient is its public key.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"begun": {
+						SchemaProps: spec.SchemaProps{
+							Description: "begun is when it was made.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"key": {
+						SchemaProps: spec.SchemaProps{
+							Description: "key is the private key as an age file, for the recipient that came after this one.",
+							Type:        []string{"string"},
+							Format:      "byte",
+						},
+					},
+				},
+				Required: []string{"epoch", "recipient", "key"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_FormerReader(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FormerReader is a cluster, or a recovery recipient, that held a key of the group and may not read any more.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"cluster": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cluster that it was. Empty for a recovery recipient.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"key": {
+						SchemaProps: spec.SchemaProps{
+							Description: "key tells which recipient the group's key was wrapped to: the beginning of its SHA-256.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"epoch": {
+						SchemaProps: spec.SchemaProps{
+							Description: "epoch of the last key that it held.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"until": {
+						SchemaProps: spec.SchemaProps{
+							Description: "until is when that key was replaced.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"cluster", "key", "epoch", "until"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
 func schema_hanse_fleet_hanse_api_v1alpha1_Freeze(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -3615,12 +3708,25 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupSpec(ref common.Referen
 							},
 						},
 					},
+					"rotate": {
+						SchemaProps: spec.SchemaProps{
+							Description: "rotate asks for another key: each time that it is changed the group gets one, and what is sealed for the group is sealed again. hanse secret rotate raises it.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"rotateAfter": {
+						SchemaProps: spec.SchemaProps{
+							Description: "rotateAfter is how old a key of the group may be, an hour at least; then the group gets another one. Without it a key has no age.",
+							Ref:         ref(v1.Duration{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"clusterSelector"},
 			},
 		},
 		Dependencies: []string{
-			v1.LabelSelector{}.OpenAPIModelName()},
+			v1.Duration{}.OpenAPIModelName(), v1.LabelSelector{}.OpenAPIModelName()},
 	}
 }
 
@@ -3645,18 +3751,39 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupStatus(ref common.Refer
 							Format:      "int64",
 						},
 					},
+					"begun": {
+						SchemaProps: spec.SchemaProps{
+							Description: "begun is when the present key was made.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"by": {
+						SchemaProps: spec.SchemaProps{
+							Description: "by is the cluster whose member made the present key.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"rotated": {
+						SchemaProps: spec.SchemaProps{
+							Description: "rotated is what spec.rotate was when the present key was made.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
 					"wraps": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
 								"x-kubernetes-list-map-keys": []interface{}{
 									"cluster",
 									"key",
+									"epoch",
 								},
 								"x-kubernetes-list-type": "map",
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "wraps are the private key, wrapped to each cluster that holds it, and to each recovery recipient.",
+							Description: "wraps are the private key, wrapped to each cluster that holds it, and to each recovery recipient. Those of the key before stay until a second cluster has opened the present one.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -3667,11 +3794,54 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupStatus(ref common.Refer
 							},
 						},
 					},
+					"former": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"epoch",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "former are the keys that the group had before, oldest first. Each can be read with the one that came after it, so who holds the present key opens what was sealed to any of them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.FormerKey{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"left": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"cluster",
+									"key",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "left are those that held a key and may not read any more. They can read what was sealed to that key, and to those before it.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.FormerReader{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
 				},
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.KeyWrap{}.OpenAPIModelName()},
+			v1alpha1.FormerKey{}.OpenAPIModelName(), v1alpha1.FormerReader{}.OpenAPIModelName(), v1alpha1.KeyWrap{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
 	}
 }
 

@@ -1,0 +1,188 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/secrets"
+)
+
+// sealedRevisions begins the keys of the revisions of secrets.
+var sealedRevisions = v1alpha1.KeyBundleRevisions + v1alpha1.SecretBundle("")
+
+// Bounds of one transaction that seals again: the log is for others as well.
+const (
+	sealedAtOnce = 32
+	sealedBytes  = 256 << 10
+)
+
+// keepSealed seals again what is sealed to a former key of a group, and confirms what others sealed again, as much as is this member's turn.
+func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], clusters []*v1alpha1.Cluster, there func(string) bool) (waits bool, err error) {
+	sealers, err := plan.SealersOf(g.value, clusters, k.self.Cluster, there)
+	if err != nil || g.value.Status.Epoch < 2 {
+		return false, err
+	}
+	revisions, err := k.revisions.list(v)
+	if err != nil {
+		return false, err
+	}
+	sealings, err := k.sealings.list(v)
+	if err != nil {
+		return false, err
+	}
+	known := make(map[string]object[v1alpha1.Sealing], len(sealings))
+	for _, s := range sealings {
+		known[strings.TrimPrefix(s.key, v1alpha1.KeySealings)] = s
+	}
+	work := sealing{keyKeeper: k, group: g, view: v}
+	for _, r := range revisions {
+		name := strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)
+		if r.value.Group() != g.value.Name {
+			continue
+		}
+		switch of := sealers.Work(known[name].value); of {
+		case plan.SealWaits:
+			waits = true
+		case plan.SealAgain, plan.SealConfirm:
+			if why := work.do(ctx, name, known[name], of); why != nil { // the others are not to wait for it
+				err = errors.Join(err, fmt.Errorf("revision %s: %w", name, why))
+			}
+		}
+	}
+	return waits, errors.Join(err, work.write(ctx))
+}
+
+// sealing is one go at what is sealed for a group.
+type sealing struct {
+	*keyKeeper
+	group object[v1alpha1.RecipientGroup]
+	view  *store.View
+	ring  *keyring
+	txn   store.Txn
+	size  int
+}
+
+// do adds what is to be done about one revision to what is written next.
+func (s *sealing) do(ctx context.Context, name string, known object[v1alpha1.Sealing], work plan.SealWork) error {
+	if s.ring == nil {
+		ring, err := s.keyring(s.group.value)
+		if err != nil {
+			return err
+		}
+		s.ring = ring
+	}
+	sealed, err := sealedIn(s.view, name)
+	if err != nil {
+		return err
+	}
+	var next v1alpha1.Sealing
+	if work == plan.SealConfirm {
+		next, err = s.confirmed(*known.value, sealed)
+	} else {
+		next, err = s.again(known.value, sealed)
+	}
+	if err != nil {
+		return err
+	}
+	op, err := law.Put(v1alpha1.KeySealings+name, next)
+	if err != nil {
+		return err
+	}
+	as := store.KeyAbsent(op.Key)
+	if known.value != nil {
+		as = store.KeyAt(op.Key, known.modified)
+	}
+	if s.size+len(op.Value) > sealedBytes || len(s.txn.Then) == sealedAtOnce {
+		if err := s.write(ctx); err != nil {
+			return err
+		}
+	}
+	s.txn.If, s.txn.Then, s.size = append(s.txn.If, as), append(s.txn.Then, op), s.size+len(op.Value)
+	return nil
+}
+
+// sealedIn is the secret in a revision. Its manifest has the name and the namespace of the Secret.
+func sealedIn(v *store.View, revision string) (s v1alpha1.FleetSecret, err error) {
+	kv, _ := v.Get(v1alpha1.KeyBundleRevisions + revision)
+	var r struct {
+		Spec struct {
+			Manifests []v1alpha1.FleetSecret `json:"manifests"`
+		} `json:"spec"`
+	}
+	if err := json.Unmarshal(kv.Value, &r); err != nil || len(r.Spec.Manifests) != 1 {
+		return s, errors.New("it cannot be read as a secret's")
+	}
+	return r.Spec.Manifests[0], nil
+}
+
+func targetOf(s *v1alpha1.FleetSecret) secrets.Target {
+	return secrets.Target{Namespace: s.Namespace, Name: s.Name}
+}
+
+// again finds the key that a secret is sealed to, and seals it to the present one if that is a former one. What no key opens is told as such:
+// so it is for all who hold them. What was sealed again before serves when the key that the secret is sealed to is long gone.
+func (s *sealing) again(was *v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
+	g := s.group.value
+	to, err := secrets.ParseRecipient(g.Status.Recipient)
+	if err != nil {
+		return next, err
+	}
+	next = v1alpha1.Sealing{Group: g.Name, Epoch: g.Status.Epoch, By: s.self.Cluster}
+	found, err := s.ring.open(of.Spec.Data, was, func(key secrets.Identity, sealed []byte) (err error) {
+		next.Data, err = secrets.Again(key, to, targetOf(&of), sealed)
+		return err
+	})
+	if was != nil {
+		next.Found, next.Was = was.Found, was.Proven()
+	} else if err == nil {
+		next.Found = found
+	}
+	if !next.Again() {
+		next.Data = nil
+		if found > 0 || errors.Is(err, secrets.ErrWrongKey) {
+			err = nil
+		}
+	}
+	return next, err
+}
+
+// confirmed says that what was sealed again opens, and holds what was sealed before.
+func (s *sealing) confirmed(was v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
+	present, err := s.ring.at(was.Epoch)
+	if err != nil {
+		return was, err
+	}
+	before := was
+	before.Data = nil
+	_, err = s.ring.open(of.Spec.Data, &before, func(key secrets.Identity, sealed []byte) error {
+		return secrets.Same(targetOf(&of), secrets.Sealed{Key: key, Data: sealed}, secrets.Sealed{Key: present, Data: was.Data})
+	})
+	if err != nil {
+		return was, fmt.Errorf("what cluster %s sealed again: %w", was.By, err)
+	}
+	was.Confirmed, was.Was = s.self.Cluster, nil
+	return was, nil
+}
+
+// write writes what was added since the last time. What was overtaken is looked at again.
+func (s *sealing) write(ctx context.Context) error {
+	if len(s.txn.Then) == 0 {
+		return nil
+	}
+	txn := s.txn
+	txn.If = append(txn.If, store.KeyAt(s.group.key, s.group.modified))
+	s.txn, s.size = store.Txn{}, 0
+	_, err := s.node.Propose(ctx, consensus.Proposal{Txn: txn})
+	if errors.As(err, new(*store.Conflict)) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,78 @@
+package law
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// maxSealed is how long what is sealed may be: secrets.MaxSealed, which is no word of the law.
+const maxSealed = 2 << 20
+
+// keepsSealing says that a member that holds a group's present key writes, in its own name, how a revision of a secret is sealed: once for
+// each of the group's keys; or that it opened what another one sealed again. Nothing is sealed again to a key that somebody holds who may
+// not read: the group is to have another one first.
+func (w write) keepsSealing() bool {
+	var after v1alpha1.Sealing
+	if w.op.Delete || w.asker.person != "" || json.Unmarshal(w.op.Value, &after) != nil {
+		return false
+	}
+	if as, err := json.Marshal(after); err != nil || !bytes.Equal(as, w.op.Value) {
+		return false // others might read it differently
+	}
+	g, r, ok := w.groupHeld(after.Group)
+	if !ok || after.Epoch != g.Status.Epoch || g.Lost(r.reads) != "" {
+		return false
+	}
+	if w.before == nil {
+		return w.sealsAgain(after, nil) && groupOf(w.view, w.name) == after.Group
+	}
+	var before v1alpha1.Sealing
+	if json.Unmarshal(w.before, &before) != nil || before.Group != after.Group || before.Found != after.Found {
+		return false
+	}
+	if before.Epoch < after.Epoch {
+		return w.sealsAgain(after, before.Proven())
+	}
+	confirmed := before
+	confirmed.Confirmed, confirmed.Was = w.asker.cluster, nil
+	as, err := json.Marshal(confirmed)
+	return err == nil && bytes.Equal(as, w.op.Value) && before.Again() && before.Confirmed == "" && r.another(g.Status, w.asker.cluster, before.By)
+}
+
+// sealsAgain says that the asker tells what it found, and has what was sealed to another key with it, sealed again. What was confirmed stays.
+func (w write) sealsAgain(s v1alpha1.Sealing, was *v1alpha1.SealedBefore) bool {
+	return reflect.DeepEqual(s.Was, was) && s.By == w.asker.cluster && s.Confirmed == "" && s.Found >= 0 && s.Found <= s.Epoch && s.Again() == (len(s.Data) > 0) && len(s.Data) <= maxSealed
+}
+
+// groupHeld is a group whose present key the asker holds, and its readers.
+func (w write) groupHeld(name string) (g v1alpha1.RecipientGroup, r readers, ok bool) {
+	kv, _ := w.view.Get(v1alpha1.KeyRecipientGroups + name)
+	if json.Unmarshal(kv.Value, &g) != nil {
+		return g, nil, false
+	}
+	r, ok = w.readers(g.Spec)
+	mine := r[w.asker.cluster]
+	return g, r, ok && len(mine) > 0 && g.Holds(w.asker.cluster, mine[0])
+}
+
+// groupOf is the group that a revision is sealed for, "" when it is not there or of no secret.
+func groupOf(v *store.View, revision string) string {
+	kv, _ := v.Get(v1alpha1.KeyBundleRevisions + revision)
+	var r v1alpha1.SealedRevision
+	if json.Unmarshal(kv.Value, &r) != nil {
+		return ""
+	}
+	return r.Group()
+}
+
+// Unseal is what is to be deleted with a revision: what is known of how it is sealed.
+func Unseal(v *store.View, revision string) []store.Op {
+	if _, there := v.Get(v1alpha1.KeySealings + revision); !there {
+		return nil
+	}
+	return []store.Op{store.Delete(v1alpha1.KeySealings + revision)}
+}
