@@ -40,7 +40,7 @@ func (v *vault) seal(through *sim.Member, name, recipient string, generation int
 	if err != nil {
 		v.Fatal(err)
 	}
-	value := fmt.Sprintf("%s-%s-%d", canary, name, generation)
+	value := fmt.Sprintf("%s-%s-%d", password, name, generation)
 	data, err := secrets.Seal(to, targetOf(name), map[string][]byte{"password": []byte(value)})
 	if err != nil {
 		v.Fatal(err)
