@@ -290,22 +290,6 @@ func FuzzSealed(f *testing.F) {
 	})
 }
 
-// reads says who may have the key of the group readers.
-func (r *realm) reads(group string) func(cluster, key string) bool {
-	r.Helper()
-	w := write{view: r.store.View()}
-	kv, _ := r.store.View().Get(v1alpha1.KeyRecipientGroups + group)
-	var g v1alpha1.RecipientGroup
-	if err := json.Unmarshal(kv.Value, &g); err != nil {
-		r.Fatal(err)
-	}
-	all, ok := w.readers(g.Spec)
-	if !ok {
-		r.Fatal("nobody knows who reads")
-	}
-	return all.reads
-}
-
 // rotated is another key of the group, made by the first of these clusters and wrapped for all of them, when fra and anna may read.
 func rotated(clusters ...string) func(*v1alpha1.RecipientGroup) {
 	return func(g *v1alpha1.RecipientGroup) {
