@@ -130,17 +130,25 @@ func (f *fleet) watchReach(ctx context.Context, tell func(func(*progress)) error
 func (f *fleet) watchRollouts(ctx context.Context, goals []goal, tell func(func(*progress)) error) {
 	for ctx.Err() == nil {
 		for _, g := range goals {
-			var r v1alpha1.Rollout
-			if g.revision == "" {
-				continue
-			}
-			if _, err := f.read(ctx, request{path: mustKind("Rollout").path(g.revision)}, &r); err != nil {
+			r, err := f.rolloutTo(ctx, g)
+			if err != nil || r == nil {
 				continue // it has not begun, or is asked for again
 			}
-			if tell(func(p *progress) { p.rollouts[g.bundle] = r }) != nil {
+			if tell(func(p *progress) { p.rollouts[g.bundle] = *r }) != nil {
 				return
 			}
 		}
 		wait(ctx, askEvery)
 	}
+}
+
+// rolloutTo is the rollout that brings a goal about, nil when none does.
+func (f *fleet) rolloutTo(ctx context.Context, g goal) (*v1alpha1.Rollout, error) {
+	if g.revision == "" { // it is taken away, by a rollout of no revision
+		newest, _, err := f.newestRollout(ctx, g.bundle)
+		return newest, err
+	}
+	var r v1alpha1.Rollout
+	_, err := f.read(ctx, request{path: mustKind("Rollout").path(g.revision)}, &r)
+	return &r, err
 }

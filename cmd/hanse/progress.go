@@ -140,7 +140,9 @@ func runs(w v1alpha1.Work, revision string) bool {
 // stands says that a rollout grants nothing more before a person says how to go on; who has said so since is heard.
 func stands(r v1alpha1.Rollout) bool {
 	switch r.Status.Phase {
-	case v1alpha1.RolloutFailed, v1alpha1.RolloutRolledBack:
+	case v1alpha1.RolloutFailed:
+		return r.Status.Back == "" && r.Spec.Orders.Resumed < r.Status.Stops // or else it is about to be taken back
+	case v1alpha1.RolloutRolledBack:
 		return r.Spec.Orders.Resumed < r.Status.Stops
 	case v1alpha1.RolloutAborted:
 		return r.Spec.Orders.Aborted

@@ -96,9 +96,11 @@ func TestProgressWaitsForNoGrantOfARolloutThatStands(t *testing.T) {
 	suspended := workOf("iad", rev, "InProgress")
 	suspended.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonSuspended, Message: "the cluster is suspended"}}
 	in := func(phase v1alpha1.RolloutPhase, orders v1alpha1.RolloutOrders) v1alpha1.Rollout {
-		return v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Orders: orders}, Status: v1alpha1.RolloutStatus{Phase: phase, Stops: 1, Stopped: "it fails in fra", Message: "it fails in fra"}}
+		return v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Name: rev}, Spec: v1alpha1.RolloutSpec{Orders: orders}, Status: v1alpha1.RolloutStatus{Phase: phase, Stops: 1, Stopped: "it fails in fra", Message: "it fails in fra"}}
 	}
 	none := v1alpha1.RolloutOrders{}
+	about := in(v1alpha1.RolloutFailed, none)
+	about.Status.Back = old
 	for _, test := range []struct {
 		name    string
 		iad     v1alpha1.Work
@@ -110,6 +112,7 @@ func TestProgressWaitsForNoGrantOfARolloutThatStands(t *testing.T) {
 		{"it failed", workOf("iad", old, "Ready"), in(v1alpha1.RolloutFailed, none), true, "not granted; it is written, and shop-01234567-2 has stopped: it fails in fra; see"},
 		{"it failed, and was resumed", workOf("iad", old, "Ready"), in(v1alpha1.RolloutFailed, v1alpha1.RolloutOrders{Resumed: 1}), false, "not granted yet; it is written, and goes on; see"},
 		{"it failed, and iad is granted it", workOf("iad", rev, "InProgress"), in(v1alpha1.RolloutFailed, none), false, "1 of 3 objects healthy; it is written, and shop-01234567-2 has stopped: it fails in fra; see"},
+		{"it is about to be taken back", workOf("iad", old, "Ready"), about, false, "not granted yet; it is written, and shop-01234567-2 is about to be taken back: it fails in fra; see"},
 		{"it was taken back", workOf("iad", old, "Ready"), in(v1alpha1.RolloutRolledBack, none), true, "not granted; it is written, and shop-01234567-2 was taken back: it fails in fra; see"},
 		{"it was aborted", workOf("iad", old, "Ready"), in(v1alpha1.RolloutAborted, v1alpha1.RolloutOrders{Aborted: true}), true, "not granted; it is written, and shop-01234567-2 was aborted; see"},
 		{"the cluster is suspended", suspended, in(v1alpha1.RolloutRunning, none), true, "the cluster is suspended; it is written, and goes on; see"},

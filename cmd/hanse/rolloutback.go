@@ -40,10 +40,11 @@ func rolloutRollbackAction(c *cli.Context) error {
 	return nil
 }
 
-// lastGood is the newest revision of the bundle before a rollout's that went through; of one that took a change back, its own, as that is what
-// the bundle does not say.
+// lastGood is the newest revision of the bundle before a rollout's that went through; of one that takes a change back, unless it fails too, its
+// own: that went through once, and is what the bundle does not say.
 func lastGood(all []v1alpha1.Rollout, than *v1alpha1.Rollout) (revision string) {
-	if than.Spec.Undoes != "" && than.Status.Phase == v1alpha1.RolloutComplete {
+	stopped := than.Status.Phase == v1alpha1.RolloutFailed || than.Status.Phase == v1alpha1.RolloutAborted
+	if than.Spec.Undoes != "" && !stopped {
 		return than.Spec.Revision
 	}
 	best := int64(0)

@@ -24,8 +24,11 @@ func TestRollbackAfterTheFleetWentBackByItself(t *testing.T) {
 		rolloutNamed("shop-3", "shop-3", 3, v1alpha1.RolloutRolledBack, ""),
 		rolloutNamed("shop-2.2", "shop-2", 2, v1alpha1.RolloutComplete, "shop-3"),
 	}
-	if got := lastGood(all, &all[3]); got != "shop-2" {
-		t.Errorf("the bundle is to say what runs, and not %q", got)
+	for _, phase := range []v1alpha1.RolloutPhase{v1alpha1.RolloutPending, v1alpha1.RolloutRunning, v1alpha1.RolloutPaused, v1alpha1.RolloutComplete} {
+		all[3].Status.Phase = phase
+		if got := lastGood(all, &all[3]); got != "shop-2" {
+			t.Errorf("%s: the bundle is to say what runs, and not %q", phase, got)
+		}
 	}
 	if got := lastGood(all, &all[2]); got != "shop-2" {
 		t.Errorf("what was good before shop-3 is %q", got)

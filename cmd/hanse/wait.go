@@ -82,8 +82,9 @@ func (p *progress) goesOn(left []standing) []hint {
 	var all []hint
 	for _, g := range p.goals {
 		here := slices.ContainsFunc(left, func(s standing) bool { return s.bundle == g.bundle })
-		if why := standsBecause(p.rollouts[g.bundle]); here && why != "" {
-			all = append(all, hint{fmt.Sprintf("it is written, and %s %s; see", g.revision, why), "rollout status " + g.bundle})
+		r := p.rollouts[g.bundle]
+		if why := standsBecause(r); here && why != "" {
+			all = append(all, hint{fmt.Sprintf("it is written, and %s %s; see", r.Name, why), "rollout status " + g.bundle})
 		}
 	}
 	if len(all) == 0 {
@@ -97,6 +98,8 @@ func standsBecause(r v1alpha1.Rollout) string {
 	switch s := r.Status; {
 	case s.Phase == v1alpha1.RolloutPending, s.Phase == v1alpha1.RolloutPaused:
 		return "waits: " + s.Message
+	case s.Back != "" && s.Phase == v1alpha1.RolloutFailed:
+		return "is about to be taken back: " + s.Stopped
 	case !stands(r):
 		return ""
 	case s.Phase == v1alpha1.RolloutRolledBack:
