@@ -74,7 +74,7 @@ func acrossClusters(t *testing.T, f *field) {
 	t.Run("the cluster's own admins may say otherwise", func(t *testing.T) { f.bindings(t, vera) })
 	t.Run("a consumer of ClusterProfiles reaches a cluster by its own library", func(t *testing.T) { vera.consumes(t) })
 	t.Run("the cluster writes down who it was", func(t *testing.T) {
-		until(t, 30*time.Second, func(context.Context) error { return f.audited(t, "iad", "hanse:vera", "web", "log") })
+		until(t, 2*time.Minute, func(context.Context) error { return f.audited(t, "iad", "hanse:vera", "web", "log") })
 	})
 	t.Run("a dead cluster is named and not waited for", func(t *testing.T) {
 		f.kill(t, "eu") // the first by name: the others do not wait behind it either
@@ -88,7 +88,7 @@ func acrossClusters(t *testing.T, f *field) {
 	t.Run("who is let go is nobody there at once, and hears no more", func(t *testing.T) {
 		ended := vera.follows(t, kubelet)
 		f.must(t, "fra", nil, "delete", "user", "vera")
-		until(t, 10*time.Second, func(context.Context) error {
+		until(t, 2*time.Minute, func(context.Context) error {
 			if said := vera.tell(t, "get", "pods", "--all-clusters"); said.Code == 0 {
 				return errors.New(said.String())
 			}
@@ -127,7 +127,7 @@ func (f *field) drifts(t *testing.T, admin viaHTTPS) {
 	said = ended(t, 0, admin.tell(t, "drift", "reported", "configmap/reported", "--accept"), nil)
 	mentions(t, said.Out, "overrides:", "- iad\n", "greeting: hi")
 	mentions(t, said.Talk, "bundle reported says so at revision")
-	until(t, 30*time.Second, func(context.Context) error {
+	until(t, 2*time.Minute, func(context.Context) error {
 		if said := admin.tell(t, "drift", "reported"); said.Code != 0 {
 			return errors.New(said.String())
 		}
@@ -310,7 +310,7 @@ func (f *field) bindings(t *testing.T, viewer viaHTTPS) {
 	f.mustKubectl(t, "sin", "", "patch", binding, "--type=merge", "-p", `{"subjects":[]}`)
 	subjects("sin", 1)
 	f.mustKubectl(t, "sin", "", "patch", binding, "--type=merge", "-p", `{"metadata":{"annotations":{"rbac.authorization.kubernetes.io/autoupdate":"false"}},"subjects":[]}`)
-	until(t, 10*time.Second, looks(false))
+	until(t, 2*time.Minute, looks(false))
 	f.mustKubectl(t, "sin", "", "delete", "clusterrolebinding/hanse:acme:role:Operator")
 	until(t, 2*time.Minute, func(ctx context.Context) error { // then the round is over that has seen both
 		_, err := f.kubectl(ctx, "sin", "", "get", "clusterrolebinding/hanse:acme:role:Operator")
@@ -475,7 +475,7 @@ func (f *field) podIn(t *testing.T, cluster string) chan<- string {
 		ObjectMeta: metav1.ObjectMeta{Name: "web", Labels: map[string]string{"app": "web"}},
 		Spec:       corev1.PodSpec{NodeName: "worker", AutomountServiceAccountToken: &no, Containers: []corev1.Container{{Name: "app", Image: "app"}}},
 	}
-	until(t, 30*time.Second, func(ctx context.Context) error { // the namespace's service account comes a moment after it
+	until(t, 2*time.Minute, func(ctx context.Context) error { // the namespace's service account comes a moment after it
 		_, err := client.CoreV1().Pods("default").Create(ctx, pod, metav1.CreateOptions{})
 		return err
 	})

@@ -64,7 +64,7 @@ spec:
 `
 	t.Run("each cluster's own API shows the whole fleet", func(t *testing.T) {
 		for _, c := range f.bed.Clusters() {
-			took := until(t, 30*time.Second, func(ctx context.Context) error {
+			took := until(t, 2*time.Minute, func(ctx context.Context) error {
 				said, err := f.kubectl(ctx, c.Name(), "", "get", "clusters.fleet.hanse.dev", "-o", "name")
 				want := "cluster.fleet.hanse.dev/fra\ncluster.fleet.hanse.dev/iad\ncluster.fleet.hanse.dev/sin\n"
 				if diff := cmp.Diff(want, said); err == nil && diff != "" {
@@ -79,12 +79,12 @@ spec:
 		t.Log(f.mustKubectl(t, "iad", fmt.Sprintf(bundle, "a"), "apply", "--server-side", "-f", "-"))
 		t.Log(f.mustKubectl(t, "sin", "", "wait", "--for=condition=Ready", "--timeout=60s", "bundle/anywhere"))
 		for _, c := range f.bed.Clusters() {
-			until(t, 30*time.Second, settings(f.kubernetes(t, c.Name()), "default", "anywhere", "text", "a"))
+			until(t, 2*time.Minute, settings(f.kubernetes(t, c.Name()), "default", "anywhere", "text", "a"))
 		}
 	})
 	t.Run("what the member does is told in its cluster", func(t *testing.T) {
 		f.mustKubectl(t, "sin", "", "patch", "configmap", "anywhere", "--type=merge", "-p", `{"data":{"text":"edited"}}`)
-		until(t, 30*time.Second, settings(f.kubernetes(t, "sin"), "default", "anywhere", "text", "a"))
+		until(t, 2*time.Minute, settings(f.kubernetes(t, "sin"), "default", "anywhere", "text", "a"))
 		until(t, time.Minute, f.kubectlSays("sin", "configmap default/anywhere was changed by kubectl-patch: it is put right", "describe", "bundle", "anywhere"))
 		f.mustKubectl(t, "iad", fmt.Sprintf(bundle, "a2"), "apply", "--server-side", "-f", "-")
 		until(t, time.Minute, f.kubectlSays("sin", "is applied in this cluster", "get", "events.events.k8s.io"))
@@ -92,7 +92,7 @@ spec:
 	t.Run("the cluster's own rules say who may do what there", func(t *testing.T) {
 		may := func(word string, args ...string) {
 			t.Helper()
-			until(t, 30*time.Second, f.kubectlSays("sin", word, append([]string{"--as", "jane"}, args...)...))
+			until(t, 2*time.Minute, f.kubectlSays("sin", word, append([]string{"--as", "jane"}, args...)...))
 		}
 		may("is forbidden", "get", "bundles")
 		f.mustKubectl(t, "sin", "", "create", "clusterrolebinding", "jane", "--clusterrole=view", "--user=jane")
@@ -109,12 +109,12 @@ spec:
 			f.mustKubectl(t, "fra", "", "patch", "cluster.fleet.hanse.dev", "sin", "--type=merge", "-p", `{"spec":{"rights":"`+r+`"}}`)
 		}
 		rights("ReadOnly")
-		until(t, 30*time.Second, f.kubectlSays("sin", "rights ReadOnly", "label", "bundle", "anywhere", "by=root", "--overwrite"))
+		until(t, 2*time.Minute, f.kubectlSays("sin", "rights ReadOnly", "label", "bundle", "anywhere", "by=root", "--overwrite"))
 		for _, dry := range [][]string{{"label", "bundle", "anywhere", "by=root", "--overwrite"}, {"delete", "bundle", "anywhere"}} { // and says it before
-			until(t, 30*time.Second, f.kubectlSays("sin", "rights ReadOnly", append(dry, "--dry-run=server")...))
+			until(t, 2*time.Minute, f.kubectlSays("sin", "rights ReadOnly", append(dry, "--dry-run=server")...))
 		}
 		rights("OwnObjects")
-		until(t, 30*time.Second, f.kubectlSays("sin", "rights OwnObjects", "label", "bundle", "anywhere", "by=root", "--overwrite"))
+		until(t, 2*time.Minute, f.kubectlSays("sin", "rights OwnObjects", "label", "bundle", "anywhere", "by=root", "--overwrite"))
 		own := func(clusters string) string {
 			return "{apiVersion: fleet.hanse.dev/v1alpha1, kind: Bundle, metadata: {name: own}, spec: {placement: {clusters: [" + clusters + "]}}}"
 		}
@@ -135,14 +135,14 @@ spec:
 		}
 		f.mustKubectl(t, "sin", "", "delete", "bundle", "own")
 		rights("Admin")
-		until(t, 30*time.Second, f.kubectlSays("sin", "labeled", "label", "bundle", "anywhere", "by=root", "--overwrite"))
+		until(t, 2*time.Minute, f.kubectlSays("sin", "labeled", "label", "bundle", "anywhere", "by=root", "--overwrite"))
 	})
 	t.Run("one that watches and does not read is hung up on", func(t *testing.T) { unread(t, f) })
 	t.Run("one that floods waits for itself alone", func(t *testing.T) { flooded(t, f) })
 	t.Run("and what another's deletes is gone", func(t *testing.T) {
 		t.Log(f.mustKubectl(t, "fra", "", "delete", "bundle", "anywhere"))
 		f.letGo(t, "iad", "anywhere")
-		until(t, 30*time.Second, func(ctx context.Context) error {
+		until(t, 2*time.Minute, func(ctx context.Context) error {
 			said, err := f.kubectl(ctx, "sin", "", "get", "works")
 			if err == nil && strings.Contains(said, "anywhere") {
 				err = errors.New(said)
@@ -179,7 +179,7 @@ func takenOut(t *testing.T, f *field) {
 		defer bury(t, sin)
 		until(t, time.Minute, f.hanseSays(t, "fra", "does not serve its cluster's API: it runs with --cluster-api=false", "get", "pods", "--cluster", "sin"))
 		for _, gone := range [][]string{{"clusterrolebinding", v1alpha1.ClusterGroup("acme", v1alpha1.RoleViewer)}, {"clusterrolebinding", v1alpha1.ClusterGroup("acme", v1alpha1.RoleAdmin)}, {"apiservice", registered}, {"service", "hanse", "-n", "hanse-system"}, {"service", "hanse-alive", "-n", "hanse-system"}, {"clusterrole", "hanse:viewer"}} {
-			until(t, 30*time.Second, f.kubectlSays("sin", "NotFound", append([]string{"get"}, gone...)...))
+			until(t, 2*time.Minute, f.kubectlSays("sin", "NotFound", append([]string{"get"}, gone...)...))
 		}
 	})
 	t.Run("a member that may do too little says what it may not", func(t *testing.T) {
@@ -198,7 +198,7 @@ metadata: {name: v1alpha1.fleet.hanse.dev}
 spec: {group: fleet.hanse.dev, version: v1alpha1, groupPriorityMinimum: 10, versionPriority: 10, insecureSkipTLSVerify: true, service: {name: other, namespace: default, port: 443}}
 `, "create", "-f", "-")
 		f.heal(t)
-		until(t, 30*time.Second, func(context.Context) error {
+		until(t, 2*time.Minute, func(context.Context) error {
 			if log := string(f.log(t, "sin")); !strings.Contains(log, "not this member's and is left alone") {
 				return errors.New("the log does not say it")
 			}
@@ -230,7 +230,7 @@ func (f *field) hanseSays(t *testing.T, member, word string, args ...string) fun
 // letGo lets what a bundle has in its clusters go, as somebody must when it was deleted with kubectl.
 func (f *field) letGo(t *testing.T, member, bundle string) {
 	t.Helper()
-	until(t, 30*time.Second, func(ctx context.Context) error {
+	until(t, 2*time.Minute, func(ctx context.Context) error {
 		said, err := Person{Hanse: f.hanse, Server: f.cluster(t, member).HanseServer()}.Type(ctx, nil, "rollout", "approve", bundle, "--deletions", "--yes")
 		if err == nil && said.Code != 0 {
 			err = errors.New(said.String())

@@ -77,15 +77,15 @@ func refusingOne(t *testing.T, f *field) {
 		t.Logf("%s", said)
 		mentions(t, said.Talk, "not there in iad", "configmap default/unwanted", "nobody wants this here")
 		for _, c := range []string{"fra", "sin"} {
-			until(t, 10*time.Second, f.standing("fra", "mixed", c, "Ready"))
+			until(t, 2*time.Minute, f.standing("fra", "mixed", c, "Ready"))
 		}
-		until(t, 10*time.Second, f.standing("fra", "mixed", "iad", "Refused", "nobody wants this here"))
-		until(t, 10*time.Second, settings(f.kubernetes(t, "iad"), "default", "wanted", "greeting", "welcome"))
+		until(t, 2*time.Minute, f.standing("fra", "mixed", "iad", "Refused", "nobody wants this here"))
+		until(t, 2*time.Minute, settings(f.kubernetes(t, "iad"), "default", "wanted", "greeting", "welcome"))
 		status := ended(t, 3, f.tell(t, "fra", nil, "status"), []string{"status"})
 		mentions(t, status.Out, "failed")
 		t.Logf("%s", status)
 		lift()
-		took := until(t, 90*time.Second, f.standing("fra", "mixed", "iad", "Ready"))
+		took := until(t, 2*time.Minute, f.standing("fra", "mixed", "iad", "Ready"))
 		t.Logf("ready %s after the cluster stopped refusing", round(took))
 		f.must(t, "fra", nil, "delete", "bundle", "mixed", "--yes", "--wait")
 	})
@@ -95,7 +95,7 @@ func refusingOne(t *testing.T, f *field) {
 		said := ended(t, 3, f.tell(t, "fra", manifests, args...), args)
 		t.Logf("%s", said)
 		mentions(t, said.Talk, "not there in sin", "gizmo default/g", "unknownkind")
-		until(t, 10*time.Second, settings(f.kubernetes(t, "sin"), "default", "known", "greeting", "welcome"))
+		until(t, 2*time.Minute, settings(f.kubernetes(t, "sin"), "default", "known", "greeting", "welcome"))
 		f.must(t, "fra", nil, "delete", "bundle", "odd", "--yes", "--wait")
 	})
 }
@@ -122,7 +122,7 @@ func (f *field) forbid(t *testing.T, cluster, name string) (lift func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, 30*time.Second, func(ctx context.Context) error {
+	until(t, 2*time.Minute, func(ctx context.Context) error {
 		dryRun := metav1.PatchOptions{FieldManager: "drill", DryRun: []string{metav1.DryRunAll}}
 		_, err := client.CoreV1().ConfigMaps("default").Patch(ctx, name, types.ApplyYAMLPatchType, settingsNamed(name), dryRun)
 		if !apierrors.IsInvalid(err) && !apierrors.IsForbidden(err) {
@@ -190,7 +190,7 @@ func removingOne(t *testing.T, f *field) {
 	sin := f.cluster(t, "sin")
 
 	t.Run("its daemon says so and stops", func(t *testing.T) {
-		took := until(t, 30*time.Second, func(context.Context) error {
+		took := until(t, 2*time.Minute, func(context.Context) error {
 			if pid, runs := sin.Pids()[testbed.Member]; runs {
 				return fmt.Errorf("still runs as %d", pid)
 			}
@@ -212,7 +212,7 @@ func removingOne(t *testing.T, f *field) {
 	})
 	t.Run("the others no longer know it, and go on", func(t *testing.T) {
 		for _, asked := range []string{"fra", "iad"} {
-			until(t, 10*time.Second, func(context.Context) error {
+			until(t, 2*time.Minute, func(context.Context) error {
 				for _, c := range f.status(t, asked).Clusters {
 					if c.Name == "sin" {
 						return fmt.Errorf("%s still knows it", asked)
@@ -227,7 +227,7 @@ func removingOne(t *testing.T, f *field) {
 		}
 	})
 	t.Run("its workloads stay as they were", func(t *testing.T) {
-		until(t, time.Second, settings(f.kubernetes(t, "sin"), "shop", "settings", "version", "1"))
+		until(t, time.Minute, settings(f.kubernetes(t, "sin"), "shop", "settings", "version", "1"))
 		if _, err := f.kubernetes(t, "sin").CoreV1().Services("shop").Get(t.Context(), "web", metav1.GetOptions{}); err != nil {
 			t.Error(err)
 		}

@@ -83,7 +83,7 @@ func sameEverywhere(t *testing.T, f *field) {
 		want := f.mustKubectl(t, "fra", "", "get", "--raw", path)
 		mentions(t, want, `"uid":`)
 		for _, c := range f.bed.Clusters() {
-			until(t, 30*time.Second, func(ctx context.Context) error {
+			until(t, 2*time.Minute, func(ctx context.Context) error {
 				said, err := f.kubectl(ctx, c.Name(), "", "get", "--raw", path)
 				if diff := cmp.Diff(want, said); err == nil && diff != "" {
 					err = errors.New(diff)

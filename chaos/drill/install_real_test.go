@@ -73,7 +73,7 @@ func (f *field) surveys(t *testing.T) map[string]Survey {
 // being furnished by its controllers.
 func (f *field) atRest(t *testing.T, cluster string) (s Survey) {
 	t.Helper()
-	until(t, 30*time.Second, func(context.Context) error {
+	until(t, 2*time.Minute, func(context.Context) error {
 		first := f.survey(t, cluster)
 		if s = f.survey(t, cluster); len(s.Beyond(first))+len(first.Beyond(s)) > 0 {
 			return fmt.Errorf("%s changes: %q came, %q went", cluster, s.Beyond(first), first.Beyond(s))

@@ -54,12 +54,12 @@ spec:
 	})
 	t.Run("it patches, and the clusters follow", func(t *testing.T) {
 		kubectl(t, "", `patch bundle byhand --type=json -p '[{"op":"replace","path":"/spec/manifests/0/data/text","value":"c"}]'`)
-		until(t, 30*time.Second, settings(f.kubernetes(t, "sin"), "default", "byhand", "text", "c"))
+		until(t, 2*time.Minute, settings(f.kubernetes(t, "sin"), "default", "byhand", "text", "c"))
 	})
 	t.Run("it deletes, and the clusters follow", func(t *testing.T) {
 		mentions(t, kubectl(t, "", "delete bundle byhand"), "deleted")
 		f.letGo(t, "fra", "byhand")
-		until(t, 30*time.Second, func(context.Context) error {
+		until(t, 2*time.Minute, func(context.Context) error {
 			if out := f.must(t, "fra", nil, "get", "works").Out; strings.Contains(out, "byhand") {
 				return fmt.Errorf("works:\n%s", out)
 			}

@@ -87,7 +87,7 @@ func (f *field) isOwned(t *testing.T) func(context.Context) error {
 }
 
 func manyLives(t *testing.T, f *field) {
-	const life, lives = 6 * time.Second, 2
+	const life, lives = 9 * time.Second, 2
 	uid := func() string {
 		return f.mustKubectl(t, "fra", "", "get", "apiservice", registeredName, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
 	}

@@ -23,7 +23,7 @@ func (r *realm) writeThrough(t *testing.T, names ...string) *load {
 	t.Cleanup(l.stop)
 	for _, name := range names {
 		config := r.seat(t, name).rest()
-		config.Timeout = goesOn - 5*time.Second
+		config.Timeout = goesOn / 2
 		w, err := newWriter(name, config, 500*time.Millisecond)
 		if err != nil {
 			t.Fatal(err)

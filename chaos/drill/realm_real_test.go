@@ -18,9 +18,9 @@ const (
 	// product promises less, 30 s after the judgement: chaos/sim holds it to that in virtual time, which no other work
 	// of the machine can stretch. Here the members share few processors with whole control planes, so how long it took
 	// is printed, and not judged.
-	replaced = 90 * time.Second
-	// goesOn is how long writes may pause when a leader's region dies.
-	goesOn = 30 * time.Second
+	replaced = 3 * time.Minute
+	// goesOn is how long a drill waits until writes go on when a leader's region has died; how long it took is printed.
+	goesOn = 2 * time.Minute
 )
 
 // seat is a member, with a cluster or without, as the drills of dying regions see it.

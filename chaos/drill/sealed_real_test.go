@@ -33,7 +33,7 @@ func aSealedSecret(t *testing.T, f *field) {
 	}
 	f.must(t, "sin", []byte(readersGroup), "apply", "-f", "-")
 	var recipient string
-	until(t, 30*time.Second, func(context.Context) error {
+	until(t, 2*time.Minute, func(context.Context) error {
 		said := f.must(t, "iad", nil, "get", "recipientgroup", "readers", "-o", "yaml").Out
 		_, after, _ := strings.Cut(said, "recipient: ")
 		recipient, _, _ = strings.Cut(after, "\n")
@@ -64,13 +64,13 @@ func aSealedSecret(t *testing.T, f *field) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, 30*time.Second, has(fra, password))
+	until(t, 2*time.Minute, has(fra, password))
 
 	_, err = sin.CoreV1().Secrets("vault").Get(t.Context(), "db", metav1.GetOptions{})
 	if !apierrors.IsNotFound(err) {
 		t.Errorf("it is outside of its group: %v", err)
 	}
-	until(t, 30*time.Second, func(context.Context) error {
+	until(t, 2*time.Minute, func(context.Context) error {
 		if told := f.must(t, "sin", nil, "get", "fleetsecrets").Out; !strings.Contains(told, "vault/db") || !strings.Contains(told, "2/2") {
 			return fmt.Errorf("it is told as %s", told)
 		}

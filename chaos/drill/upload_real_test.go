@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 )
+
+// leastPatience is how long a follower waits for its leader at least. A machine that is late by more has silenced it itself.
+const leastPatience = 250 * time.Millisecond
 
 func TestALargeApplyCostsNoElection(t *testing.T) {
 	daemons := company(t, hanseBinary(t), "acme", "fra", "iad", "sin")
@@ -13,6 +17,7 @@ func TestALargeApplyCostsNoElection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pulse := feel(t)
 	before := elections(t, daemons)
 	if before == 0 {
 		t.Error("no log tells of an election, the first one included")
@@ -27,7 +32,9 @@ func TestALargeApplyCostsNoElection(t *testing.T) {
 	}
 	again := ended(t, 0, tell(t, daemons[2].Person(), version, apply...), apply)
 	mentions(t, again.Out, "bundle stack unchanged")
-	if after := elections(t, daemons); after != before {
+	late, disk := pulse.Worst()
+	t.Logf("this machine was late by %s at the worst, and took %s to sync a few bytes", round(late), round(disk))
+	if after := elections(t, daemons); after != before && late+disk < leastPatience {
 		t.Errorf("%d elections before, %d after", before, after)
 	}
 }
