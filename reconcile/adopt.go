@@ -13,9 +13,8 @@ import (
 // mayTake says what speaks against taking over an object of somebody else; nothing does when that is zero. It is taken only
 // once: a bundle that had an object and lost it to another bundle does not take it back, or the two would go on for ever.
 func (b *bundle) mayTake(ctx context.Context, o *object, live sighting) (problem, error) {
-	had := b.inv.entries[o.key].uid != "" || o.applied != nil
 	switch {
-	case had:
+	case b.had(o):
 	case b.grant.Adopt == v1alpha1.AdoptAlways:
 		return problem{}, nil
 	case b.grant.Adopt == v1alpha1.AdoptIfEqual && !b.s.isGranted(live.bundle):
@@ -23,6 +22,9 @@ func (b *bundle) mayTake(ctx context.Context, o *object, live sighting) (problem
 	}
 	return problem{ReasonConflict, conflictMessage(live, b.label)}, nil
 }
+
+// had says that the bundle applied the object before.
+func (b *bundle) had(o *object) bool { return b.inv.entries[o.key].uid != "" || o.applied != nil }
 
 // mustEqual lets the cluster say what applying would make of an object, and refuses to when that changes a field. Should the
 // object change before it is applied, then the version that is written is not the one that is there.

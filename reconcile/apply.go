@@ -57,9 +57,14 @@ func (b *bundle) tryOnce(ctx context.Context, o *object) outcome {
 	ctx, cancel := context.WithTimeout(ctx, b.s.timing.Request)
 	defer cancel()
 	var out outcome
-	if live := b.s.tracker.get(o.key); live != nil && !b.checks(o) {
+	switch live := b.s.tracker.get(o.key); {
+	case live != nil && !b.checks(o):
 		out = b.bring(ctx, o, live)
-	} else {
+	case b.isNew(o):
+		if out = b.create(ctx, o); apierrors.IsConflict(out.err) { // it is there
+			out = b.look(ctx, o)
+		}
+	default:
 		out = b.look(ctx, o)
 	}
 	// Whose an object is, is decided about one version of it, and only that version is written.
@@ -70,6 +75,12 @@ func (b *bundle) tryOnce(ctx context.Context, o *object) outcome {
 		out = b.look(ctx, o)
 	}
 	return out.asProblem(o)
+}
+
+// isNew says that an object which the watch does not know is expected not to be there, so that looking for it first would
+// tell nothing: making it fails when it is.
+func (b *bundle) isNew(o *object) bool {
+	return !b.checks(o) && o.problem.reason == "" && (b.grant.Adopt == v1alpha1.AdoptNever || b.had(o))
 }
 
 // look reads the object, and then applies or checks it.
@@ -126,8 +137,8 @@ func (b *bundle) claimOf(o *object, live *sighting) claim {
 	return whose(live, listed, b.label, b.s.isGranted)
 }
 
-// create applies an object that is not there. Should it come into being at this moment, then nothing of it is
-// overwritten, and it is let go of again.
+// create applies an object that is not there. Should there be one, then the server refuses it, a conflict. Of a server that does not,
+// nothing is overwritten, and the object is let go of again.
 func (b *bundle) create(ctx context.Context, o *object) outcome {
 	u, err := b.patch(ctx, o, nil, metav1.PatchOptions{Force: new(false)})
 	if err != nil {

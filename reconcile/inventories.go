@@ -24,8 +24,10 @@ type stored struct {
 	inventory
 	// version is the head's resourceVersion; empty when there is no head. It makes two writers exclude each other.
 	version string
-	// parts are the names of all chunks that are there, of any generation.
+	// parts are the names of all chunks that are there, of any generation, and sum what those of the inventory's add up to; empty
+	// when that is not known.
 	parts []string
+	sum   string
 }
 
 const chunkKey = "objects"
@@ -69,7 +71,7 @@ func (s *inventories) load(ctx context.Context, bundle string) (stored, error) {
 	if err != nil {
 		return out, err
 	}
-	out.inventory = inv
+	out.inventory, out.sum = inv, maps[headName(bundle)]["sha256"]
 	return out, nil
 }
 
@@ -84,14 +86,24 @@ func generationOf(chunk string) uint64 {
 }
 
 // save replaces what lies in the cluster by inv, and is the only way there: chunks of a new generation first, then
-// the head, then the old chunks go. have is what was loaded or saved before.
+// the head, then the old chunks go. Where the list is the same, its chunks stay, and the head alone is written. have is what was
+// loaded or saved before.
 func (s *inventories) save(ctx context.Context, have stored, inv inventory) (stored, error) {
 	inv.generation = have.generation + 1
 	head, chunks, err := inv.encode(maxChunk)
 	if err != nil {
 		return have, err
 	}
-	out := stored{inventory: inv}
+	out := stored{sum: head["sha256"]}
+	var old []string
+	if out.sum == have.sum {
+		inv.generation, chunks = have.generation, nil
+		head["generation"] = strconv.FormatUint(inv.generation, 10)
+		out.parts = have.parts
+	} else {
+		old = have.parts
+	}
+	out.inventory = inv
 	for i, data := range chunks {
 		cm := s.configMap(inv.bundle, chunkName(inv.bundle, inv.generation, i), map[string]string{chunkKey: data})
 		if err := s.put(ctx, cm); err != nil {
@@ -105,8 +117,8 @@ func (s *inventories) save(ctx context.Context, have stored, inv inventory) (sto
 	}
 	out.version = written.ResourceVersion
 	// What cannot be deleted now is found by the next load.
-	if err := s.drop(ctx, have.parts); err != nil {
-		out.parts = append(out.parts, have.parts...)
+	if err := s.drop(ctx, old); err != nil {
+		out.parts = append(out.parts, old...)
 	}
 	return out, nil
 }

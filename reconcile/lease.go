@@ -23,6 +23,8 @@ type lease struct {
 	member string
 	timing Timing
 
+	// mine is the Lease as this member wrote it last; nil when it did not, or somebody else may have since.
+	mine *coordinationv1.Lease
 	// last is the version of another's Lease that was seen last, and when it was first seen.
 	last   string
 	lastAt time.Time
@@ -32,12 +34,23 @@ type lease struct {
 func (l *lease) attempt(ctx context.Context) (holder string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timing.RenewDeadline/2)
 	defer cancel()
+	if mine := l.mine; mine != nil {
+		l.mine = nil
+		switch renewed, err := l.client.Update(ctx, l.ours(mine), metav1.UpdateOptions{}); {
+		case err == nil:
+			l.mine = renewed
+			return l.member, nil
+		case !apierrors.IsConflict(err) && !apierrors.IsNotFound(err):
+			return "", fmt.Errorf("write lease: %w", err)
+		}
+	}
 	have, err := l.client.Get(ctx, LeaseName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		have, err = l.client.Create(ctx, l.ours(&coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: LeaseName, Namespace: Namespace}}), metav1.CreateOptions{})
 		if err != nil {
 			return "", fmt.Errorf("create lease: %w", err)
 		}
+		l.mine = have
 		return holderOf(have), nil
 	}
 	if err != nil {
@@ -46,7 +59,8 @@ func (l *lease) attempt(ctx context.Context) (holder string, err error) {
 	if !l.free(have, time.Now()) {
 		return holderOf(have), nil
 	}
-	if _, err = l.client.Update(ctx, l.ours(have), metav1.UpdateOptions{}); err != nil {
+	if l.mine, err = l.client.Update(ctx, l.ours(have), metav1.UpdateOptions{}); err != nil {
+		l.mine = nil
 		return "", fmt.Errorf("write lease: %w", err)
 	}
 	return l.member, nil

@@ -113,8 +113,11 @@ func namespaceFor(named string, namespaced bool) string {
 // serverSet are the fields of metadata that only the kube-apiserver sets; manifests taken from a cluster carry them.
 var serverSet = []string{"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"}
 
+// nowhere is a version that no object has. An apply that demands it makes an object, and is refused when there is one.
+const nowhere = "9223372036854775807"
+
 // body is what is sent to apply the object: the manifest, without what only the server sets, with our labels. The
-// server refuses it unless the object is still the one that was seen, unchanged; seen may be nil.
+// server refuses it unless the object is still the one that was seen, unchanged; nil: unless there is none.
 func (o *object) body(bundle string, seen *sighting) ([]byte, error) {
 	meta := maps.Clone(o.manifest.Object["metadata"].(map[string]any))
 	for _, field := range serverSet {
@@ -130,6 +133,7 @@ func (o *object) body(bundle string, seen *sighting) ([]byte, error) {
 	if o.key.namespace != "" {
 		meta["namespace"] = o.key.namespace
 	}
+	meta["resourceVersion"] = nowhere
 	if seen != nil {
 		meta["uid"], meta["resourceVersion"] = string(seen.uid), seen.version
 	}

@@ -223,6 +223,9 @@ func (p *pretender) one(r *http.Request, a ask, given *unstructured.Unstructured
 		if r.Header.Get("Content-Type") != "application/apply-patch+yaml" {
 			return nil, apierrors.NewBadRequest("only applies are simulated")
 		}
+		if v := given.GetResourceVersion(); have != nil && v != "" && v != have.GetResourceVersion() {
+			return nil, apierrors.NewConflict(schema.GroupResource{Group: a.gv.Group, Resource: a.plural}, a.name, errors.New("another version"))
+		}
 		ownFields(given, r.URL.Query().Get("fieldManager"))
 		return p.put(a, have, given), nil
 	}

@@ -1,0 +1,170 @@
+package reconcile_test
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/reconcile"
+)
+
+// asked counts the requests of a member, by method and path; those that failed are counted once more, by an exclamation mark.
+type asked struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func listen(c *reconcile.Config) *asked {
+	a := &asked{n: map[string]int{}}
+	c.REST = rest.CopyConfig(c.REST)
+	c.REST.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			answer, err := next.RoundTrip(r)
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.n[r.Method+" "+r.URL.Path]++
+			if err != nil || answer.StatusCode >= http.StatusBadRequest {
+				a.n[r.Method+" "+r.URL.Path+"!"]++
+			}
+			return answer, err
+		})
+	})
+	return a
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func (a *asked) count(request string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.n[request]
+}
+
+func (a *asked) about(part string) (all []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range slices.Sorted(maps.Keys(a.n)) {
+		if strings.Contains(r, part) {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func TestNothingIsAskedThatIsKnown(t *testing.T) {
+	k := connect(t)
+	var requests *asked
+	m := start(t, k, func(c *reconcile.Config) { requests = listen(c) })
+
+	t.Run("an object that is new is made, and not looked for", func(t *testing.T) {
+		g := bundle(t, namespaceYAML+sep+settingsYAML)
+		m.grant(g)
+		m.awaitReady(t, g)
+		if all := requests.about("/configmaps/settings"); len(all) != 1 || !strings.HasPrefix(all[0], "PATCH ") {
+			t.Errorf("asked: %v", all)
+		}
+		k.remove("ConfigMap", g.Bundle, "settings")
+		eventually(t, "it is made again", func() bool { return k.exists("ConfigMap", g.Bundle, "settings") })
+		if all := requests.about("/configmaps/settings"); len(all) != 1 {
+			t.Errorf("asked: %v", all)
+		}
+	})
+
+	t.Run("an object of somebody else is not touched for a moment, though no field of it is in the way", func(t *testing.T) {
+		g := bundle(t, namespaceYAML+sep+settingsYAML)
+		k.create(strings.ReplaceAll(namespaceYAML, "NS", g.Bundle))
+		k.create(strings.ReplaceAll("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: NS}\ndata: {owner: somebody}\n", "NS", g.Bundle))
+		before := k.must(k.get("ConfigMap", g.Bundle, "settings")).GetResourceVersion()
+		m.grant(g)
+		m.awaitProblem(t, g.Bundle, reconcile.ReasonConflict, "settings")
+		if after := k.must(k.get("ConfigMap", g.Bundle, "settings")); after.GetResourceVersion() != before {
+			t.Errorf("it was written: %v", after.Object)
+		}
+	})
+
+	t.Run("an object that a bundle may take is looked at first", func(t *testing.T) {
+		g := bundle(t, namespaceYAML+sep+settingsYAML)
+		g.Adopt = v1alpha1.AdoptAlways
+		k.create(strings.ReplaceAll(namespaceYAML, "NS", g.Bundle))
+		k.create(strings.ReplaceAll(settingsYAML, "NS", g.Bundle))
+		m.grant(g)
+		m.awaitReady(t, g)
+		path := "/api/v1/namespaces/" + g.Bundle + "/configmaps/settings"
+		if requests.count("GET "+path) == 0 || requests.count("PATCH "+path+"!") > 0 {
+			t.Errorf("asked: %v", requests.about(path))
+		}
+	})
+
+	t.Run("an object that lost its label, and is still ours, is applied again", func(t *testing.T) {
+		g := bundle(t, namespaceYAML+sep+settingsYAML)
+		m.grant(g)
+		m.awaitReady(t, g)
+		k.edit("ConfigMap", g.Bundle, "settings", func(u *unstructured.Unstructured) {
+			u.SetLabels(nil)
+			u.Object["data"] = map[string]any{"color": "red"}
+		})
+		eventually(t, "it is put right", func() bool { return color(k, g.Bundle) == "blue" })
+	})
+
+	t.Run("the lease is not read before it is renewed", func(t *testing.T) {
+		lease := "/apis/coordination.k8s.io/v1/namespaces/" + reconcile.Namespace + "/leases/" + reconcile.LeaseName
+		eventually(t, "it is renewed some times", func() bool { return requests.count("PUT "+lease) > 5 })
+		if read, failed := requests.count("GET "+lease), requests.count("PUT "+lease+"!"); read > 2+failed {
+			t.Errorf("read %d times, of %v", read, requests.about(lease))
+		}
+	})
+}
+
+func TestTheListIsWrittenWhenItChanges(t *testing.T) {
+	k := connect(t)
+	m := start(t, k)
+	parts := func(bundle string) (versions map[string]string) {
+		versions = map[string]string{}
+		list, err := k.typed.CoreV1().ConfigMaps(reconcile.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: reconcile.LabelInventory + "=" + bundle})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, cm := range list.Items {
+			if strings.HasPrefix(cm.Name, "objects.") {
+				versions[cm.Name] = cm.ResourceVersion
+			}
+		}
+		return versions
+	}
+	g := bundle(t, namespaceYAML+sep+settingsYAML)
+	m.grant(g)
+	m.awaitReady(t, g)
+	first := parts(g.Bundle)
+	g = next(t, g, namespaceYAML+sep+strings.ReplaceAll(settingsYAML, "blue", "green"))
+	m.grant(g)
+	m.awaitReady(t, g)
+	eventually(t, "the change is carried out", func() bool { return color(k, g.Bundle) == "green" })
+	if second := parts(g.Bundle); len(first) != 1 || !maps.Equal(first, second) {
+		t.Errorf("the same list lies in %v, then in %v", first, second)
+	}
+	g = next(t, g, namespaceYAML+sep+settingsYAML+sep+extraYAML)
+	m.grant(g)
+	m.awaitReady(t, g)
+	third := parts(g.Bundle)
+	for name := range first {
+		if _, there := third[name]; there || len(third) != 1 {
+			t.Errorf("another list lies in %v, the one before in %v", third, first)
+		}
+	}
+	m.stop()
+	again := start(t, k)
+	again.grant(next(t, g, namespaceYAML))
+	eventually(t, "what a restarted member finds on the list is pruned", func() bool {
+		return !k.exists("ConfigMap", g.Bundle, "settings") && !k.exists("ConfigMap", g.Bundle, "extra")
+	})
+}
