@@ -20,7 +20,7 @@ type computed struct {
 	core *Core
 	kind string
 	list func(*store.View) ([]apiserver.Object, error)
-	// pause is the least time between two computations.
+	// pause is the least time between two computations, unless somebody asks for what is newer.
 	pause time.Duration
 
 	mu      sync.Mutex
@@ -30,7 +30,7 @@ type computed struct {
 	// of is the revision of the log that the items were computed from last; next closes when they are again.
 	of   store.Revision
 	next chan struct{}
-	// hurry ends the rest before the next computation.
+	// hurry ends the rest before the next computation, whatever it is for.
 	hurry func()
 	// looked says that somebody did since the last computation began, awaited that somebody may wait for changed to close.
 	looked, awaited bool
@@ -125,17 +125,18 @@ func (k *computed) follow(ctx context.Context) error {
 		}
 		worked := time.Since(begun)
 		k.core.await(rest, decidesOn, v.Revision(), news)
+		k.putOff(ctx, rest, worked)
 		awake()
-		k.putOff(ctx, worked)
 	}
 	return nil
 }
 
-// putOff waits with the next computation, which is due: as long as the work allows when somebody looks, else until somebody does.
-func (k *computed) putOff(ctx context.Context, worked time.Duration) {
+// putOff waits with the next computation, which is due: when somebody looks for the pause, or until rest ends, and as long as the work
+// allows; else until somebody does.
+func (k *computed) putOff(ctx, rest context.Context, worked time.Duration) {
 	owed := k.owe()
 	if owed == nil {
-		pause.For(ctx, k.pause)
+		pause.For(rest, k.pause)
 		breathe(ctx, worked)
 		return
 	}

@@ -17,6 +17,8 @@ import (
 const (
 	// applied is how many changes are followed, after some that only warm up.
 	applied, unfollowed = 100, 5
+	// waited are how many changes more are made by a command that waits for them.
+	waited = 20
 	// spread is a namespace of the rows, and of nobody else.
 	spread = "spread"
 )
@@ -46,12 +48,21 @@ func (b *bed) applies(ctx context.Context) ([]Row, error) {
 			live, command = append(live, all), append(command, own)
 		}
 	}
+	b.say("%d changes by a command that waits", waited)
+	var late []time.Duration
+	for i := range waited {
+		all, own, err := s.applyOnce(ctx, fmt.Sprintf("waited-%d", i), "--wait")
+		if err != nil {
+			return nil, err
+		}
+		late = append(late, own-all)
+	}
 	rows := percentiles("hanse apply → live in 3 real clusters", live, atMost(60, inMilliseconds), atMost(250, inMilliseconds))
-	return append(rows, percentiles("of that, the command itself", command, nil, nil)[0]), nil
+	return append(rows, percentiles("of that, the command itself", command, nil, nil)[0], percentiles("hanse apply --wait, after it is live in all", late, nil, nil)[0]), nil
 }
 
 // applyOnce is how long one change took to the last cluster, and how long its command.
-func (s sites) applyOnce(ctx context.Context, version string) (live, command time.Duration, err error) {
+func (s sites) applyOnce(ctx context.Context, version string, flags ...string) (live, command time.Duration, err error) {
 	var sights []sight
 	for _, one := range s {
 		seen, err := one.follow(ctx, spread, func(_ watch.EventType, c *corev1.ConfigMap) bool { return c.Data["version"] == version })
@@ -61,7 +72,7 @@ func (s sites) applyOnce(ctx context.Context, version string) (live, command tim
 		sights = append(sights, seen)
 	}
 	begun := time.Now()
-	if _, err := typed(ctx, s[0].member.Person(), string(settings(version)), "apply", "--bundle", spread, "--to", "all", "-f", "-"); err != nil {
+	if _, err := typed(ctx, s[0].member.Person(), string(settings(version)), append([]string{"apply", "--bundle", spread, "--to", "all", "-f", "-"}, flags...)...); err != nil {
 		return 0, 0, err
 	}
 	command = time.Since(begun)
