@@ -27,6 +27,8 @@ type Aggregation struct {
 	standing    atomic.Pointer[Standing]
 	life        life  // keep's
 	rival       rival // keep's
+	// left is how the last apply left each object: keep's.
+	left map[string]applyLeft
 }
 
 // requestTimeout bounds each request to the cluster, but no watch.
@@ -37,7 +39,7 @@ func New(c Config) (*Aggregation, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("configure aggregation: %w", err)
 	}
-	a := &Aggregation{config: c, frontProxy: new(frontProxy), changed: make(chan struct{}, 1)}
+	a := &Aggregation{config: c, frontProxy: new(frontProxy), changed: make(chan struct{}, 1), left: map[string]applyLeft{}}
 	var err error
 	if a.backend, err = parseBackend(c.Address); err != nil {
 		return nil, fmt.Errorf("configure aggregation: %w", err)

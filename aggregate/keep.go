@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -165,6 +166,11 @@ func (a *Aggregation) ensure(ctx context.Context, o object) (*unstructured.Unstr
 			wanted.SetOwnerReferences(found.GetOwnerReferences())
 		}
 	}
+	where := fmt.Sprintf("%v %s/%s", o.resource, wanted.GetNamespace(), wanted.GetName())
+	if found != nil && a.left[where].is(wanted) {
+		return found, nil
+	}
+	delete(a.left, where)
 	made, err := applied(ctx, client, wanted)
 	if apierrors.IsInvalid(err) && found != nil && o.remakes {
 		if _, err := o.remove(ctx, a.client, a.config.owner()); err != nil {
@@ -172,7 +178,20 @@ func (a *Aggregation) ensure(ctx context.Context, o object) (*unstructured.Unstr
 		}
 		return applied(ctx, client, o.wanted)
 	}
+	if err == nil {
+		wanted.SetUID(made.GetUID())
+		wanted.SetResourceVersion(made.GetResourceVersion())
+		a.left[where] = applyLeft{wanted}
+	}
 	return made, err
+}
+
+// applyLeft is what an apply asked for, with the UID and version in which that left the object.
+type applyLeft struct{ *unstructured.Unstructured }
+
+// is says that the same is wanted of the same version: nobody has written to it since.
+func (l applyLeft) is(wanted *unstructured.Unstructured) bool {
+	return l.Unstructured != nil && equality.Semantic.DeepEqual(l.Object, wanted.Object)
 }
 
 // applied writes an object, in the version that it says, or anew when it says none.

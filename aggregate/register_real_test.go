@@ -122,7 +122,7 @@ func TestARegistrationFollowsItsMember(t *testing.T) {
 
 	t.Run("and keeps its owner while a life cannot be renewed", func(t *testing.T) {
 		var failing atomic.Bool
-		var patched atomic.Int32
+		var looked atomic.Int32
 		slow := kube{t, rest.CopyConfig(c), k.client}
 		slow.rest.Wrap(func(next http.RoundTripper) http.RoundTripper {
 			return tripper(func(r *http.Request) (*http.Response, error) {
@@ -130,8 +130,8 @@ func TestARegistrationFollowsItsMember(t *testing.T) {
 					return nil, errors.New("the cluster is slow")
 				}
 				answer, err := next.RoundTrip(r)
-				if failing.Load() && r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/apiservices/") {
-					patched.Add(1)
+				if failing.Load() && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/apiservices/"+apiServiceName) {
+					looked.Add(1)
 				}
 				return answer, err
 			})
@@ -141,7 +141,7 @@ func TestARegistrationFollowsItsMember(t *testing.T) {
 		k.eventually("an owner", registered, owned)
 		failing.Store(true)
 		k.edit(registered, `{"metadata":{"annotations":{"somebody":"wakes it"}}}`)
-		k.eventually("two rounds in which the life could not be looked at", registered, func(*unstructured.Unstructured) bool { return patched.Load() > 1 })
+		k.eventually("two rounds in which the life could not be looked at", registered, func(*unstructured.Unstructured) bool { return looked.Load() > 3 })
 		if o, err := registered.in(k.client).Get(t.Context(), registered.wanted.GetName(), metav1.GetOptions{}); err != nil || !owned(o) {
 			t.Errorf("nothing owns it any more: %v (%v)", o, err)
 		}
@@ -149,6 +149,44 @@ func TestARegistrationFollowsItsMember(t *testing.T) {
 
 	fresh := newKey(t)
 	defer k.member("10.1.2.3:7947", fresh)()
+	t.Run("and is not written while it is as it was left", func(t *testing.T) {
+		writes := 0
+		watched := rest.CopyConfig(k.rest)
+		watched.Wrap(func(next http.RoundTripper) http.RoundTripper {
+			return tripper(func(r *http.Request) (*http.Response, error) {
+				if r.Method == http.MethodPatch {
+					writes++
+				}
+				return next.RoundTrip(r)
+			})
+		})
+		a, err := New(Config{REST: watched, Fleet: "acme", Cluster: "fra", Address: "10.1.2.3:7947", Key: key, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ensure := func(want int) *unstructured.Unstructured {
+			t.Helper()
+			now, err := a.ensure(t.Context(), route(a.backend, "acme/fra")[0])
+			if err != nil || writes != want {
+				t.Fatalf("%d writes, not %d: %v", writes, want, err)
+			}
+			return now
+		}
+		ensure(1)
+		ensure(1)
+		k.edit(service, `{"spec":{"sessionAffinity":"ClientIP"}}`)
+		ensure(2)
+		ensure(2)
+		a.backend.port = 7999
+		if now := ensure(3); !strings.Contains(fmt.Sprint(now.Object["spec"]), "7999") {
+			t.Errorf("another port is wanted: %v", now.Object["spec"])
+		}
+		if err := service.in(k.client).Delete(t.Context(), service.wanted.GetName(), metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		ensure(4)
+	})
+
 	t.Run("to a new key", func(t *testing.T) {
 		leaf := served(t, fresh).Leaf
 		k.eventually("a caBundle that vouches", registered, func(o *unstructured.Unstructured) bool {
