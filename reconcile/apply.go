@@ -18,13 +18,14 @@ import (
 
 // outcome is what came of applying, or checking, one object.
 type outcome struct {
-	seen    *sighting // the object afterwards; nil when it is not there
-	problem problem
-	leaving bool   // it is being deleted, so nothing was done
-	differs bool   // it was not as wanted before
-	left    bool   // and was left so
-	manager string // who had last written it
-	err     error  // the way to kube-apiserver failed
+	seen     *sighting // the object afterwards; nil when it is not there
+	problem  problem
+	leaving  bool   // it is being deleted, so nothing was done
+	replaced bool   // by us, to be made anew
+	differs  bool   // it was not as wanted before
+	left     bool   // and was left so
+	manager  string // who had last written it
+	err      error  // the way to kube-apiserver failed
 }
 
 func (b *bundle) resource(o *object) dynamic.ResourceInterface {
@@ -123,7 +124,7 @@ func (b *bundle) bring(ctx context.Context, o *object, live *sighting) outcome {
 	}
 	u, err := b.patch(ctx, o, live, metav1.PatchOptions{Force: new(true)})
 	if err != nil {
-		return outcome{err: err}
+		return b.refusedChange(ctx, o, err)
 	}
 	seen := sight(u)
 	return outcome{seen: &seen, differs: seen.version != live.version, manager: live.manager}
@@ -313,11 +314,11 @@ func (b *bundle) settle(o *object, out outcome) {
 	case out.problem.reason != "":
 		b.fail(o, out.problem)
 		return
-	case out.leaving: // its end is an event; should that not come, it is looked at again
-		o.todo, o.retryAt = again, time.Now().Add(o.retry.next())
+	case out.leaving:
+		b.awaitEnd(o, out.replaced)
 		return
 	}
-	o.todo, o.problem = nothing, problem{}
+	o.todo, o.problem, o.going, o.stuck = nothing, problem{}, time.Time{}, false
 	o.retry.reset()
 	if out.seen == nil {
 		o.applied = &applied{drifted: out.left}
@@ -353,6 +354,22 @@ func (b *bundle) fail(o *object, p problem) {
 		b.s.kinds.forget()
 	}
 	o.problem, o.todo, o.retryAt = p, again, time.Now().Add(o.retry.next())
+	o.going, o.stuck = time.Time{}, false
+}
+
+// awaitEnd notes that an object is being deleted, and is to be made once it is gone. Its end is an event; should that not come, it is
+// looked at again. Until there is another, the inventory lists one that waits for its UID.
+func (b *bundle) awaitEnd(o *object, replaced bool) {
+	now := time.Now()
+	if replaced {
+		b.inv.entries[o.key] = entry{version: o.gvk.Version}
+		b.unsaved, o.applied = true, nil
+	}
+	if o.going.IsZero() {
+		o.going = now
+	}
+	o.stuck = now.Sub(o.going) > b.s.timing.Leave
+	o.problem, o.todo, o.retryAt = problem{}, again, now.Add(o.retry.next())
 }
 
 // isUnreachable says that a look for a kind failed for another reason than that it is not served.

@@ -95,6 +95,9 @@ type Timing struct {
 	// Patience is how long objects that are being deleted may take before that is a problem, and before a withdrawal
 	// goes on to what is deleted after them.
 	Patience time.Duration
+	// Leave is how long an object that is to be made anew may take to go before that is a problem. Pods may end slowly, and a problem
+	// stops a rollout at once.
+	Leave time.Duration
 	// Coalesce is the least time between two reports.
 	Coalesce time.Duration
 }
@@ -110,6 +113,7 @@ func DefaultTiming() Timing {
 		Retry:         500 * time.Millisecond,
 		RetryMax:      60 * time.Second,
 		Patience:      15 * time.Second,
+		Leave:         5 * time.Minute,
 		Coalesce:      100 * time.Millisecond,
 	}
 }
@@ -122,7 +126,7 @@ func (t Timing) completed() Timing {
 	for _, f := range []struct{ have, fallback *time.Duration }{
 		{&t.LeaseDuration, &d.LeaseDuration}, {&t.RenewDeadline, &d.RenewDeadline}, {&t.RenewPeriod, &d.RenewPeriod},
 		{&t.Request, &d.Request}, {&t.Establish, &d.Establish}, {&t.Retry, &d.Retry}, {&t.RetryMax, &d.RetryMax},
-		{&t.Patience, &d.Patience}, {&t.Coalesce, &d.Coalesce},
+		{&t.Patience, &d.Patience}, {&t.Leave, &d.Leave}, {&t.Coalesce, &d.Coalesce},
 	} {
 		if *f.have == 0 {
 			*f.have = *f.fallback

@@ -115,7 +115,7 @@ func (e eraser) erase(ctx context.Context, k key, listed entry) (problem, error)
 	case e.policy == v1alpha1.DeletionOrphan || k == key{kindNamespace, "", Namespace}:
 		return problem{}, ignoreGone(e.s.release(ctx, resource, live))
 	case live.GetDeletionTimestamp() != nil:
-		return problem{ReasonPruneFailed, leavingMessage(live)}, nil
+		return problem{ReasonPruneFailed, leavingMessage(live.GetFinalizers())}, nil
 	}
 	return e.delete(ctx, resource, live)
 }
@@ -139,7 +139,7 @@ func (e eraser) delete(ctx context.Context, resource dynamic.ResourceInterface, 
 	case after.GetUID() != uid:
 		return problem{}, nil
 	}
-	return problem{ReasonPruneFailed, leavingMessage(after)}, nil
+	return problem{ReasonPruneFailed, leavingMessage(after.GetFinalizers())}, nil
 }
 
 // unserved decides about an object whose kind is not served. It is gone if no definition of the kind is left.
@@ -178,9 +178,9 @@ func ignoreGone(err error) error {
 	return err
 }
 
-func leavingMessage(u *unstructured.Unstructured) string {
-	if f := u.GetFinalizers(); len(f) > 0 {
-		return fmt.Sprintf("it is being deleted and waits for its finalizers %s; whatever handles them must remove them", strings.Join(f, ", "))
+func leavingMessage(finalizers []string) string {
+	if len(finalizers) > 0 {
+		return fmt.Sprintf("it is being deleted and waits for its finalizers %s; whatever handles them must remove them", strings.Join(finalizers, ", "))
 	}
 	return "it is being deleted"
 }

@@ -92,6 +92,10 @@ var resources = map[string]schema.GroupVersionResource{
 	"Secret": {Version: "v1", Resource: "secrets"}, "Service": {Version: "v1", Resource: "services"},
 	"EndpointSlice":            {Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"},
 	"Deployment":               {Group: "apps", Version: "v1", Resource: "deployments"},
+	"StatefulSet":              {Group: "apps", Version: "v1", Resource: "statefulsets"},
+	"Job":                      {Group: "batch", Version: "v1", Resource: "jobs"},
+	"RoleBinding":              {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "rolebindings"},
+	"PersistentVolumeClaim":    {Version: "v1", Resource: "persistentvolumeclaims"},
 	"CustomResourceDefinition": {Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"},
 }
 

@@ -27,7 +27,9 @@ type object struct {
 
 	applied *applied
 	problem problem
-	late    bool // is a definition that did not become usable in time
+	late    bool      // is a definition that did not become usable in time
+	going   time.Time // since when what is there is seen to be on its way out; zero when it is not
+	stuck   bool      // and it does not go in time
 
 	// Why and when it is to be applied next.
 	todo    todo
@@ -144,6 +146,20 @@ func (o *object) body(bundle string, seen *sighting) ([]byte, error) {
 		return nil, fmt.Errorf("encode manifest: %w", err)
 	}
 	return data, nil
+}
+
+// trial is the object under another name: what the server says of making it is what it would say of making the object, were it not there.
+func (o *object) trial(bundle string) (*unstructured.Unstructured, error) {
+	body, err := o.body(bundle, nil)
+	if err != nil {
+		return nil, err
+	}
+	u := &unstructured.Unstructured{}
+	if err := u.UnmarshalJSON(body); err != nil {
+		return nil, fmt.Errorf("decode manifest: %w", err)
+	}
+	plan.Rename(u)
+	return u, nil
 }
 
 // definedKinds are the kinds that the definitions among the objects bring, and whether their objects have namespaces.

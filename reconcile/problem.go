@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/plan"
 )
 
 // Reasons of a v1alpha1.Problem.
@@ -68,8 +69,7 @@ func isKindGone(err error) bool {
 	})
 }
 
-// problemOf says what an error of kube-apiserver means for the object. What a Secret holds must not get into a
-// message, so of Secrets only the names of fields are told.
+// problemOf says what an error of kube-apiserver means for the object.
 func problemOf(kind schema.GroupKind, err error) problem {
 	var status apierrors.APIStatus
 	switch {
@@ -78,31 +78,32 @@ func problemOf(kind schema.GroupKind, err error) problem {
 	case isKindGone(err):
 		return problem{ReasonUnknownKind, fmt.Sprintf("the cluster does not serve the kind %s now", kind)}
 	}
-	reason, message := ReasonRefused, status.Status().Message
+	reason, message := ReasonRefused, problemText(kind, err)
 	if isFieldConflict(err) {
 		reason = ReasonConflict
 	}
-	if kind == kindSecret {
-		message = refusedSecret(status.Status())
-	}
-	if isImmutable(err) {
+	if fields, _ := plan.Immutable(err); len(fields) > 0 {
 		message = clip(message, maxMessage-len(immutableHint)) + immutableHint
 	}
 	return problem{reason, message}
 }
 
-// immutableHint is the way on from a field that the cluster lets nobody change.
-const immutableHint = "; take the change back, or delete the object in the cluster: it is made anew"
-
-// isImmutable says that an object is refused for a field that cannot be changed. The API has no word of its own for that.
-func isImmutable(err error) bool {
+// problemText is what kube-apiserver says of an object. What a Secret holds must not get into a message, so of Secrets only the names
+// of fields are told.
+func problemText(kind schema.GroupKind, err error) string {
 	var status apierrors.APIStatus
-	if !apierrors.IsInvalid(err) || !errors.As(err, &status) {
-		return false
+	switch {
+	case !errors.As(err, &status):
+		return err.Error()
+	case kind == kindSecret:
+		return refusedSecret(status.Status())
 	}
-	said := status.Status().Message
-	return strings.Contains(said, "immutable") || strings.Contains(said, "updates to statefulset spec for fields other than")
+	return status.Status().Message
 }
+
+// immutableHint is the way on from a field that the cluster lets nobody change.
+const immutableHint = "; take the change back, or delete the object in the cluster: it is made anew. With the annotation " +
+	v1alpha1.AnnotationReplace + ": " + v1alpha1.ReplaceWhenImmutable + " that happens by itself, unless data would go with it"
 
 func isFieldConflict(err error) bool {
 	return apierrors.IsConflict(err) && apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict)

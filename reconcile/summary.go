@@ -78,6 +78,8 @@ func standing(o *object, seen *sighting) (v1alpha1.Health, problem) {
 	switch {
 	case o.problem.reason != "":
 		return v1alpha1.HealthFailed, o.problem
+	case o.stuck && seen != nil && seen.deleting:
+		return v1alpha1.HealthFailed, problem{ReasonPruneFailed, leavingMessage(seen.finalizers)}
 	case o.applied != nil && o.applied.drifted && o.applied.uid == "":
 		return v1alpha1.HealthFailed, problem{ReasonUnhealthy, "it was deleted, and the drift policy Report leaves it so"}
 	case o.applied == nil || seen == nil:

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/plan"
 )
 
 // heed judges the objects that events spoke of.
@@ -21,6 +22,9 @@ func (b *bundle) heed() {
 			continue
 		}
 		seen := b.s.tracker.get(k)
+		if seen == nil && !o.going.IsZero() {
+			o.retryAt = time.Time{}
+		}
 		switch judge(o.applied, seen, b.label, b.s.isGranted) {
 		case repair:
 			o.todo = putBack
@@ -133,6 +137,9 @@ func (b *bundle) check(ctx context.Context, o *object, live *unstructured.Unstru
 		return outcome{seen: &seen, leaving: true}
 	}
 	dry, err := b.patch(ctx, o, &seen, metav1.PatchOptions{Force: new(true), DryRun: []string{metav1.DryRunAll}})
+	if plan.Replaces(o.manifest) && plan.WhyKept(o.manifest, live, err) == "" {
+		return outcome{seen: &seen, differs: true, left: true, manager: seen.manager}
+	}
 	if err != nil {
 		return outcome{err: err}
 	}

@@ -203,5 +203,8 @@ func validateObjectName(at *field.Path, head manifestHead) field.ErrorList {
 			errs = append(errs, field.Invalid(at.Child("annotations").Key(AnnotationOrder), text, err.Error()))
 		}
 	}
+	if text, there := meta.Annotations[AnnotationReplace]; there && text != ReplaceWhenImmutable {
+		errs = append(errs, field.NotSupported(at.Child("annotations").Key(AnnotationReplace), text, []string{ReplaceWhenImmutable}))
+	}
 	return errs
 }

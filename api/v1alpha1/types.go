@@ -24,6 +24,12 @@ const LabelPartOf = "applyset.kubernetes.io/part-of"
 // lower one are applied first. Those without are 0.
 const AnnotationOrder = "fleet.hanse.dev/order"
 
+// AnnotationReplace on an object of a bundle says when it may be deleted and made anew. Without it, it never is.
+const AnnotationReplace = "fleet.hanse.dev/replace"
+
+// ReplaceWhenImmutable is the one value of AnnotationReplace: when the cluster refuses a change of a field that nobody may change.
+const ReplaceWhenImmutable = "WhenImmutable"
+
 // FieldManager is the owner of the fields that bundles set in clusters.
 const FieldManager = "hanse"
 

@@ -141,6 +141,12 @@ func TestPlacementAndPolicies(t *testing.T) {
 		"an order that is none": {func(b *Bundle) {
 			b.Spec.Manifests = []runtime.RawExtension{{Raw: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","annotations":{"fleet.hanse.dev/order":"first"}}}`)}}
 		}, []string{"spec.manifests[0].metadata.annotations[fleet.hanse.dev/order]"}},
+		"a way to replace that is none": {func(b *Bundle) {
+			b.Spec.Manifests = []runtime.RawExtension{
+				{Raw: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","annotations":{"fleet.hanse.dev/replace":"true"}}}`)},
+				{Raw: []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","annotations":{"fleet.hanse.dev/replace":"WhenImmutable"}}}`)},
+			}
+		}, []string{"spec.manifests[0].metadata.annotations[fleet.hanse.dev/replace]"}},
 		"policies of no name": {func(b *Bundle) { b.Spec.Drift, b.Spec.Deletion, b.Spec.Adopt = "a", "b", "c" }, []string{"spec.drift", "spec.deletion", "spec.adopt"}},
 	} {
 		t.Run(what, func(t *testing.T) {
