@@ -18,6 +18,8 @@ const (
 	Added   Fate = "Added"
 	Changed Fate = "Changed"
 	Deleted Fate = "Deleted"
+	// Replaced is deleted and made anew, as its cluster lets nobody change it so.
+	Replaced Fate = "Replaced"
 )
 
 // Object is one that is not the same before and after.
@@ -26,6 +28,8 @@ type Object struct {
 	Fate Fate `json:"fate"`
 	// Fields are those that are different, of one that changes.
 	Fields []Field `json:"fields,omitempty"`
+	// Immutable are those that cannot be changed, of one that is replaced.
+	Immutable []string `json:"immutable,omitempty"`
 }
 
 // Objects compares two sets of objects, each of which holds an object once. What changes comes first, then what is added, then what

@@ -66,6 +66,7 @@ func acrossClusters(t *testing.T, f *field) {
 	})
 	t.Run("clusters say what a change would come to, to those who may make it there", func(t *testing.T) { f.foresees(t, admin, vera) })
 	t.Run("what somebody changed is told, field by field", func(t *testing.T) { f.drifts(t, admin) })
+	t.Run("what nobody can change is made anew where its manifest says so, and nowhere else", func(t *testing.T) { f.replaces(t, admin) })
 	t.Run("a log that is followed comes as it is written", func(t *testing.T) { vera.follows(t, kubelet) })
 	t.Run("what is upgraded goes both ways", func(t *testing.T) { admin.shell(t) })
 	for protocol, webSockets := range map[string]string{"by WebSocket": "true", "by SPDY": "false"} {
@@ -156,6 +157,44 @@ const foreseen = `
 {apiVersion: example.com/v1, kind: Nothing, metadata: {name: x}}
 ---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: good}, data: {a: b}}
+`
+
+// replaces changes what clusters let nobody change.
+func (f *field) replaces(t *testing.T, admin viaHTTPS) {
+	f.must(t, "iad", []byte(fixed), "apply", "-f", "-", "--wait")
+	uid := func() string {
+		return ended(t, 0, admin.kubectl(t, "iad", "get", "configmap", "fixed", "-o", "jsonpath={.metadata.uid}"), nil).Out
+	}
+	before := uid()
+	changed := strings.ReplaceAll(fixed, "blue", "green")
+	file := filepath.Join(t.TempDir(), "fixed.yaml")
+	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said := ended(t, 3, admin.tell(t, "diff", "-f", file), nil)
+	mentions(t, said.Out, "fixed: 2 clusters change, 2 cannot take it, 1 object is deleted and made anew", "iad\n", "± configmap default/fixed   deleted and made anew: nobody can change data\n",
+		"data.color   blue → green", "! configmap default/firm", "with the annotation fleet.hanse.dev/replace: WhenImmutable it would be deleted and made anew")
+	f.must(t, "iad", []byte(strings.ReplaceAll(changed, "firm: green", "firm: blue")), "apply", "-f", "-", "--wait")
+	if after := uid(); after == before {
+		t.Error("it is the same object")
+	}
+	f.must(t, "iad", nil, "delete", "bundle", "fixed", "--yes", "--wait")
+}
+
+// fixed is to be made anew in iad alone, by an override.
+const fixed = `
+apiVersion: fleet.hanse.dev/v1alpha1
+kind: Bundle
+metadata: {name: fixed}
+spec:
+  placement: {clusters: [fra, iad]}
+  overrides:
+  - clusters: [iad]
+    patches:
+    - {target: {kind: ConfigMap, name: fixed}, merge: {metadata: {annotations: {fleet.hanse.dev/replace: WhenImmutable}}, data: {color: blue}, immutable: true}}
+  manifests:
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: fixed, namespace: default}, data: {color: red}}
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: firm, namespace: default}, data: {firm: blue}, immutable: true}
 `
 
 // viaHTTPS is a person with a kubeconfig that hanse wrote.

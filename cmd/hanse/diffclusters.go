@@ -144,13 +144,13 @@ func (d *differ) look(ctx context.Context, s step) (prospect, error) {
 		return p, nil
 	}
 	var err error
-	before, after := s.before, s.after
+	seen := outlook{before: s.before, after: s.after}
 	if d.reach != nil {
-		if before, after, p.Refused, err = d.reach.foresee(ctx, s); err != nil {
-			before, after, p.Granted = s.before, s.after, true
+		if seen, err = d.reach.foresee(ctx, s); err != nil {
+			seen, p.Granted = outlook{before: s.before, after: s.after}, true
 		}
 	}
-	p.Objects = compare.Objects(before, after)
+	p.Refused, p.Objects = seen.refused, append(compare.Objects(seen.before, seen.after), seen.replaced...)
 	if s.orphan {
 		p.letGo()
 	}

@@ -37,31 +37,38 @@ type foresight struct {
 	brings     map[schema.GroupKind]bool
 	bundle     string
 	adopts     v1alpha1.AdoptPolicy
+	granted    map[plan.Identity]unstructured.Unstructured
 
-	mu            sync.Mutex
+	mu sync.Mutex
+	outlook
+}
+
+// outlook is what a cluster says of a step.
+type outlook struct {
 	before, after []unstructured.Unstructured
+	replaced      []compare.Object
 	refused       []refusal
 }
 
 // foresee asks a cluster what of a step is there, and lets it try the rest, as the person who asks. An error says why it was not
 // asked, or does not let the person ask.
-func (r *reach) foresee(ctx context.Context, s step) (before, after []unstructured.Unstructured, refused []refusal, err error) {
+func (r *reach) foresee(ctx context.Context, s step) (outlook, error) {
 	line, err := r.open(ctx, s.cluster)
 	if err != nil {
-		return nil, nil, nil, err
+		return outlook{}, err
 	}
 	defer line.hangUp()
 	carrier := &http.Client{Transport: line.Transport}
 	asks, err := discovery.NewDiscoveryClientForConfigAndClient(line.Config, carrier)
 	if err != nil {
-		return nil, nil, nil, err
+		return outlook{}, err
 	}
-	f := &foresight{bundle: s.bundle, adopts: s.adopts, namespaces: map[string]bool{}, brings: map[schema.GroupKind]bool{}}
+	f := &foresight{bundle: s.bundle, adopts: s.adopts, granted: compare.ByIdentity(s.before), namespaces: map[string]bool{}, brings: map[schema.GroupKind]bool{}}
 	if f.Interface, err = dynamic.NewForConfigAndClient(line.Config, carrier); err != nil {
-		return nil, nil, nil, err
+		return outlook{}, err
 	}
 	if f.kinds, err = kindsOf(ctx, asks); err != nil {
-		return nil, nil, nil, err
+		return outlook{}, err
 	}
 	for _, o := range s.after {
 		f.learn(o)
@@ -69,7 +76,7 @@ func (r *reach) foresee(ctx context.Context, s step) (before, after []unstructur
 	if err = each(ctx, s.after, f.try); err == nil {
 		err = each(ctx, compare.Without(s.before, s.after), f.find)
 	}
-	return f.before, f.after, f.refusals(), err
+	return f.sorted(), err
 }
 
 // learn notes what an object brings that others may need.
@@ -165,11 +172,44 @@ func (f *foresight) try(ctx context.Context, o unstructured.Unstructured) error 
 		f.note(live, after)
 	case apierrors.IsNotFound(err) && f.namespaces[o.GetNamespace()]:
 		f.note(nil, &o)
+	case apierrors.IsInvalid(err) && live != nil:
+		return f.tryAnew(ctx, resource, o, live, err)
 	case apierrors.IsNotFound(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		f.refuse(o, err.Error())
 	default:
 		return err
 	}
+	return nil
+}
+
+// tryAnew finds out whether an object that the cluster does not let be changed would be replaced.
+func (f *foresight) tryAnew(ctx context.Context, resource dynamic.ResourceInterface, o unstructured.Unstructured, live *unstructured.Unstructured, refused error) error {
+	why := plan.WhyKept(&o, live, refused)
+	if !plan.Replaces(&o) {
+		hint := ""
+		if why == "" {
+			hint = "; with the annotation " + v1alpha1.AnnotationReplace + ": " + v1alpha1.ReplaceWhenImmutable + " it would be deleted and made anew"
+		}
+		f.refuse(o, refused.Error()+hint)
+		return nil
+	}
+	if why == "" && live.GetLabels()[v1alpha1.LabelBundle] == "" {
+		why = "it is not of this bundle"
+	}
+	if why == "" {
+		trial := o.DeepCopy()
+		plan.Rename(trial)
+		_, err := resource.Create(ctx, trial, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager, DryRun: []string{metav1.DryRunAll}})
+		switch {
+		case err == nil || plan.HeldByItself(err):
+			f.replace(o, refused)
+			return nil
+		case !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err):
+			return err
+		}
+		why = "the cluster would not take it: " + err.Error()
+	}
+	f.refuse(o, refused.Error()+"; it would not be deleted to be made anew: "+why)
 	return nil
 }
 
@@ -234,10 +274,25 @@ func (f *foresight) refuse(o unstructured.Unstructured, why string) {
 	f.refused = append(f.refused, refusal{plan.Ref(o), why})
 }
 
-// refusals are in an order that is not that of the answers, so that clusters that refuse alike are told together.
-func (f *foresight) refusals() []refusal {
-	slices.SortFunc(f.refused, func(a, b refusal) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.APIVersion, b.APIVersion))
-	})
-	return f.refused
+// replace notes an object that would be replaced.
+func (f *foresight) replace(o unstructured.Unstructured, refused error) {
+	fields, _ := plan.Immutable(refused)
+	found := compare.Object{ObjectRef: plan.Ref(o), Fate: compare.Replaced, Immutable: fields}
+	if granted, was := f.granted[plan.Identify(found.ObjectRef)]; was {
+		found.Fields = compare.Fields(granted, o)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.replaced = append(f.replaced, found)
+}
+
+// sorted is in an order that is not that of the answers, so that clusters that answer alike are told together.
+func (f *foresight) sorted() outlook {
+	slices.SortFunc(f.refused, func(a, b refusal) int { return compareRefs(a.ObjectRef, b.ObjectRef) })
+	slices.SortFunc(f.replaced, func(a, b compare.Object) int { return compareRefs(a.ObjectRef, b.ObjectRef) })
+	return f.outlook
+}
+
+func compareRefs(a, b v1alpha1.ObjectRef) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.APIVersion, b.APIVersion))
 }

@@ -68,7 +68,7 @@ func (v diffView) one(d difference) {
 
 // summary: 2 clusters change, 1 stays, nothing is deleted.
 func (d difference) summary() string {
-	var change, lose, refuse, deleted int
+	var change, lose, refuse, deleted, replaced int
 	for _, p := range d.Clusters {
 		if p.Loses {
 			lose++
@@ -78,7 +78,8 @@ func (d difference) summary() string {
 		if len(p.Refused) > 0 || p.Error != "" {
 			refuse++
 		}
-		deleted += p.deletes()
+		deleted += p.count(compare.Deleted)
+		replaced += p.count(compare.Replaced)
 	}
 	switch {
 	case len(d.Clusters) == 0:
@@ -96,17 +97,18 @@ func (d difference) summary() string {
 	add(lose, "1 cluster loses it", "%d clusters lose it")
 	add(len(d.Clusters)-change-lose, "1 stays", "%d stay")
 	add(refuse, "1 cannot take it", "%d cannot take it")
-	if deleted == 0 {
+	add(replaced, "1 object is deleted and made anew", "%d objects are deleted and made anew")
+	if deleted+replaced == 0 {
 		return strings.Join(append(words, "nothing is deleted"), ", ")
 	}
 	add(deleted, "1 object is deleted", "%d objects are deleted")
 	return strings.Join(words, ", ")
 }
 
-// deletes counts the objects that would go.
-func (p prospect) deletes() (n int) {
+// count is of the objects of one fate.
+func (p prospect) count(fate compare.Fate) (n int) {
 	for _, o := range p.Objects {
-		if o.Fate == compare.Deleted {
+		if o.Fate == fate {
 			n++
 		}
 	}
@@ -181,6 +183,9 @@ func (v diffView) object(o compare.Object) {
 		v.line("  + " + name)
 	case compare.Deleted:
 		v.line(v.paint.red("  - ") + name)
+	case compare.Replaced:
+		v.line(v.paint.red("  ± ") + name + "   deleted and made anew: nobody can change " + strings.Join(o.Immutable, ", "))
+		v.fields("      ", o.Fields)
 	default:
 		v.line("  ~ " + name)
 		v.fields("      ", o.Fields)

@@ -108,11 +108,11 @@ func (d *drifting) take(ctx context.Context, s step, wanted func(v1alpha1.Object
 	if s.err != nil {
 		return nil, []string{s.err.Error()}
 	}
-	live, after, _, err := d.reach.foresee(ctx, s)
+	seen, err := d.reach.foresee(ctx, s)
 	if err != nil {
 		return nil, []string{"not known: " + innermost(err)}
 	}
-	is, would := compare.ByIdentity(live), compare.ByIdentity(after)
+	is, would := compare.ByIdentity(seen.before), compare.ByIdentity(seen.after)
 	for _, o := range s.after {
 		ref := plan.Ref(o)
 		there, would := is[plan.Identify(ref)], would[plan.Identify(ref)]
