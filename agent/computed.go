@@ -12,8 +12,13 @@ import (
 	"github.com/hanse-fleet/hanse/internal/pause"
 )
 
-// unseenPause is the least time between two computations that nobody looks at. Times of transitions are in seconds.
-const unseenPause = time.Second
+const (
+	// unseenPause is the least time between two computations that nobody looks at. Times of transitions are in seconds.
+	unseenPause = time.Second
+	// unseenShare bounds what they take of a processor: they rest so many times as long as they work, and unseenMost at most.
+	unseenShare = 50
+	unseenMost  = time.Minute
+)
 
 // computed offers a computed kind to apiserver: computed anew when the log or what members say has changed, seldom while nobody looks.
 type computed struct {
@@ -140,13 +145,18 @@ func (k *computed) putOff(ctx, rest context.Context, worked time.Duration) {
 		breathe(ctx, worked)
 		return
 	}
-	late := time.NewTimer(unseenPause)
+	late := time.NewTimer(unseenRest(worked))
 	defer late.Stop()
 	select {
 	case <-owed:
 	case <-late.C:
 	case <-ctx.Done():
 	}
+}
+
+// unseenRest is how long a computation that took so long, and at which nobody looks, is not made again.
+func unseenRest(worked time.Duration) time.Duration {
+	return min(max(unseenShare*worked, unseenPause), unseenMost)
 }
 
 // owe says until when a computation may be put off because nobody looks; nil when somebody does.

@@ -118,6 +118,33 @@ func TestWhatNobodyLooksAtIsComputedSeldom(t *testing.T) {
 	})
 }
 
+// TestWhatIsMuchWorkAndUnseenIsComputedMoreSeldom has a fleet of which a computation takes a second.
+func TestWhatIsMuchWorkAndUnseenIsComputedMoreSeldom(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		c := &Core{store: store.New(nil), reports: report.New(report.Config{}), log: slog.New(slog.DiscardHandler)}
+		var computations atomic.Int32
+		k := computedKind(c, "Work", 10*time.Millisecond, func(v *store.View) ([]v1alpha1.Work, error) {
+			computations.Add(1)
+			time.Sleep(time.Second)
+			return nil, nil
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { _ = k.follow(ctx) })
+		defer all.Wait()
+		defer cancel()
+		time.Sleep(10 * time.Minute)
+		if n := computations.Load(); n < 10 || n > 13 {
+			t.Errorf("%d computations in 10 minutes that nobody looked at, of a second each", n)
+		}
+		putAlone(t, c.store, 1, v1alpha1.KeyGrants+"a")
+		begun, rev := time.Now(), c.store.View().Revision()
+		if got := k.Reach(ctx, rev); got != rev || time.Since(begun) > 5*time.Second {
+			t.Errorf("of revision %d, not %d, after %s", got, rev, time.Since(begun))
+		}
+	})
+}
+
 // putAlone writes one key of a store.
 func putAlone(t *testing.T, s *store.Store, index uint64, key string) {
 	t.Helper()
