@@ -50,6 +50,7 @@ func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 		})},
 		{Path: v1alpha1.PathResume, Role: v1alpha1.RoleAdmin, Handler: c.serveResume(w)},
 		{Path: v1alpha1.PathLead, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveLead)},
+		{Path: v1alpha1.PathSecret, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveSecret)},
 		{Path: v1alpha1.PathTokens, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveTokens)},
 	}
 }

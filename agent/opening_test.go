@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/reconcile"
@@ -55,7 +56,10 @@ func sealedState(t *testing.T, reader *Core, change func(*v1alpha1.FleetSecret))
 	if err != nil {
 		t.Fatal(err)
 	}
+	stored := s.DeepCopy()
+	stored.Namespace = ""
 	values := map[string]any{
+		v1alpha1.KeyFleetSecrets + "db":         stored,
 		v1alpha1.KeyRecipientGroups + "readers": g,
 		v1alpha1.KeyBundleRevisions + "secret.db-u-1": map[string]any{"spec": map[string]any{
 			"bundle": "secret.db", "bundleUID": "u", "manifests": []json.RawMessage{manifest}}},
@@ -243,6 +247,22 @@ func TestAMembersAgeIdentityIsMadeOnceAndReadableByItsOwnerAlone(t *testing.T) {
 	}
 	if _, err := dir.ageIdentity(); err == nil || strings.Contains(err.Error(), first.Reveal()[:70]) {
 		t.Errorf("one that is cut: %v", err)
+	}
+}
+
+func TestWhoCannotOpenASecretSaysWhoCan(t *testing.T) {
+	fra, sin := keyHolder(t, "fra"), keyHolder(t, "sin")
+	v := sealedState(t, fra, func(*v1alpha1.FleetSecret) {})
+	_, _, err := sin.revealing(v, "db", apiserver.Asker{})
+	if !errors.Is(err, errNotOurs) || !strings.Contains(err.Error(), "cluster sin has no key of group readers") || !strings.HasSuffix(err.Error(), "members that hold the key: fra") {
+		t.Errorf("the error is %v", err)
+	}
+	gone := sealedState(t, fra, func(s *v1alpha1.FleetSecret) { s.Spec.Group = "gone" })
+	if _, _, err := fra.revealing(gone, "db", apiserver.Asker{}); !errors.Is(err, errNotOurs) || !strings.Contains(err.Error(), "group gone, which is not there") {
+		t.Errorf("for a group that is gone: %v", err)
+	}
+	if _, _, err := fra.revealing(v, "api", apiserver.Asker{}); !errors.Is(err, errNoSecret) {
+		t.Errorf("one that is not there: %v", err)
 	}
 }
 

@@ -11,6 +11,7 @@ const (
 	PathSurvivor = "/hanse/v1/survivor" // GET → what this member would say in a recovery
 	PathResume   = "/hanse/v1/resume"   // GET → Prospect; POST ResumeRequest → Resumed
 	PathBackup   = "/hanse/v1/backup"   // POST BackupRequest → a backup, as bytes
+	PathSecret   = "/hanse/v1/secret"   // POST SecretRequest → the Secret of Kubernetes that was sealed
 	PathTunnel   = "/hanse/v1/tunnel/"  // GET …CLUSTER, Upgrade: UpgradeTunnel → a connection to that cluster's member
 	PathCluster  = "/cluster/"          // the API of the member's own cluster, for people in their own name
 )
@@ -34,6 +35,15 @@ type BackupRequest struct {
 	Recipients []string `json:"recipients"`
 	// Stale takes the member's own state, without asking the leader for the newest: it works without quorum.
 	Stale bool `json:"stale,omitempty"`
+}
+
+// SecretRequest asks for what is sealed, opened. That it was asked for is written into the log first.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type SecretRequest struct {
+	// Name of the FleetSecret.
+	Name string `json:"name"`
 }
 
 // MemberList tells where each member serves its API, and how to know it.

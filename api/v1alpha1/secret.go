@@ -186,6 +186,9 @@ type FleetSecretList struct {
 	Items           []FleetSecret `json:"items"`
 }
 
+// AnnotationRevealed on a FleetSecret is when somebody was told the value, by hanse secret get. Who it was, the Change says.
+const AnnotationRevealed = GroupName + "/revealed"
+
 // secretPrefix begins the names under which secrets are rolled out. No Bundle has such a name: it is no DNS label.
 const secretPrefix = "secret."
 

@@ -77,6 +77,15 @@ func aSealedSecret(t *testing.T, f *field) {
 		return nil
 	})
 
+	// An admin is told it where it can be opened, and the history has who was.
+	if said := f.must(t, "fra", nil, "secret", "get", "db", "--key", "password").Out; said != password {
+		t.Errorf("it is told as %d bytes", len(said))
+	}
+	mentions(t, f.must(t, "iad", nil, "secret", "get", "db").Out, "kind: Secret", "namespace: vault", "password: ")
+	args := []string{"secret", "get", "db"}
+	mentions(t, ended(t, 1, f.tell(t, "sin", nil, args...), args).Talk, "cluster sin has no key of group readers", "members that hold the key: fra, iad")
+	mentions(t, f.must(t, "sin", nil, "history", "fleetsecret/db").Out, "hanse:local", "metadata.annotations", " fra ", " iad ")
+
 	// Another value goes the same way, and what is deleted is pruned.
 	f.must(t, "iad", seal(password+"-2"), "apply", "-f", "-")
 	until(t, time.Minute, has(iad, password+"-2"))

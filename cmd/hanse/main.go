@@ -68,7 +68,7 @@ func newApp(name string, in io.Reader, out, talk io.Writer) *cli.App {
 			initVerb(), tokenVerb(), joinVerb(), agentVerb(), userVerb(),
 			applyVerb(), diffVerb(), driftVerb(), getVerb(), labelVerb(), deleteVerb(), statusVerb(), leadVerb(), removeVerb(), logsVerb(), kubectlVerb(),
 			rolloutVerb(), freezeVerb(), unfreezeVerb(), suspendVerb(), unsuspendVerb(), cordonVerb(), uncordonVerb(), drainVerb(),
-			historyVerb(), rollbackVerb(), explainVerb(), renderVerb(), sealVerb(),
+			historyVerb(), rollbackVerb(), explainVerb(), renderVerb(), sealVerb(), secretVerb(),
 			backupVerb(), restoreVerb(), recoverVerb(), resumeVerb(),
 			kubeconfigVerb(), credentialVerb(), versionVerb(), completionVerb(), completeVerb(), helpVerb(),
 		),

@@ -114,6 +114,17 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.asked = append(m.asked, fmt.Sprint(asked))
 		m.mu.Unlock()
 		answer(w, 200, map[string]any{"token": "hanse1-abc", "id": "f00", "expires": "2030-01-02T03:04:05Z"})
+	case r.URL.Path == v1alpha1.PathSecret:
+		var ask v1alpha1.SecretRequest
+		json.NewDecoder(r.Body).Decode(&ask)
+		switch ask.Name {
+		case "db":
+			answer(w, 200, map[string]any{"apiVersion": "v1", "kind": "Secret", "data": map[string]any{"password": "Y2FuYXJ5LTQ3MTE=", "user": "YQ=="}})
+		case "far":
+			refuse(w, 409, "Conflict", "fleetsecret far cannot be opened by the member of sin: cluster sin has no key of group readers; members that hold the key: fra, iad", nil)
+		default:
+			refuse(w, 404, "NotFound", "the fleet has no such secret: "+strconv.Quote(ask.Name), nil)
+		}
 	case r.URL.Path == v1alpha1.PathLead:
 		var ask v1alpha1.LeadRequest
 		json.NewDecoder(r.Body).Decode(&ask)

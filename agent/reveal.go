@@ -1,0 +1,131 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/apiserver"
+	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
+)
+
+// errNoSecret means that there is no secret of that name.
+var errNoSecret = errors.New("the fleet has no such secret")
+
+// errNotOurs means that this member cannot open a secret, and may say who can.
+var errNotOurs = errors.New("cannot be opened")
+
+// serveSecret answers with the Secret that was sealed, opened.
+func (c *Core) serveSecret(w http.ResponseWriter, r *http.Request) {
+	ask, ok := posted[v1alpha1.SecretRequest](w, r, "ask for a secret with POST", "what secret is asked for")
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), within(r, quorumWait))
+	defer cancel()
+	secret, err := c.reveal(ctx, ask.Name, apiserver.Asking(r.Context()))
+	switch {
+	case errors.Is(err, errNoSecret):
+		fail(w, http.StatusNotFound, err)
+	case errors.Is(err, errNotOurs):
+		fail(w, http.StatusConflict, err)
+	case err != nil:
+		fail(w, codeOf(err), err)
+	default:
+		answer(w, http.StatusOK, secret)
+	}
+}
+
+// reveal opens a secret for a person. Nobody is told it before the log has who asked. It tries again while the secret changes under it.
+func (c *Core) reveal(ctx context.Context, name string, asker apiserver.Asker) (map[string]any, error) {
+	for {
+		if _, err := c.node.Read(ctx); err != nil {
+			return nil, err
+		}
+		secret, p, err := c.revealing(c.store.View(), name, asker)
+		if err != nil {
+			return nil, err
+		}
+		_, err = c.node.Propose(ctx, p)
+		switch {
+		case err == nil:
+			return secret, nil
+		case !errors.As(err, new(*store.Conflict)) || ctx.Err() != nil:
+			return nil, err
+		}
+	}
+}
+
+// revealing is a secret, opened, and the change that says that it was: a note on it, with its record.
+func (c *Core) revealing(v *store.View, name string, asker apiserver.Asker) (secret map[string]any, p consensus.Proposal, err error) {
+	kv, there := v.Get(v1alpha1.KeyFleetSecrets + name)
+	if !there {
+		return nil, p, fmt.Errorf("%w: %q", errNoSecret, name)
+	}
+	s := &v1alpha1.FleetSecret{}
+	if err := json.Unmarshal(kv.Value, s); err != nil {
+		return nil, p, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
+	}
+	if secret, err = c.openedNow(v, s); err != nil {
+		return nil, p, fmt.Errorf("%s %w by the member of %s: %w; members that hold the key: %s", law.Thing(kv.Key), errNotOurs, c.self.Cluster, err, holders(v, s.Spec.Group, c.self.Cluster))
+	}
+	next := s.DeepCopy()
+	if next.Annotations == nil {
+		next.Annotations = map[string]string{}
+	}
+	next.Annotations[v1alpha1.AnnotationRevealed] = c.now().UTC().Format(time.RFC3339)
+	op, err := law.Amend(kv, s, next)
+	if err == nil {
+		// As it was when it was opened: one that was sealed meanwhile must not go back.
+		p, err = c.recorded(asker, store.Txn{If: []store.Condition{store.KeyAt(kv.Key, kv.Modified)}, Then: []store.Op{op}})
+	}
+	return secret, p, err
+}
+
+// openedNow is a secret as the cluster would be given it.
+func (c *Core) openedNow(v *store.View, s *v1alpha1.FleetSecret) (map[string]any, error) {
+	sealed := &v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), Spec: s.Spec}
+	sealed.Namespace, sealed.Name = s.Target().Namespace, s.Target().Name
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(sealed)
+	if err != nil {
+		return nil, errors.New("the sealed secret cannot be read")
+	}
+	o := newOpening(c)
+	o.begin()
+	b := s.AsBundle(nil)
+	opened, err := o.open(v, v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation), []unstructured.Unstructured{{Object: object}})
+	if err != nil {
+		return nil, err
+	}
+	return opened[0].Object, nil
+}
+
+// holders are the other clusters that the present key of a group is wrapped for, in words.
+func holders(v *store.View, group, self string) string {
+	g, err := groupAt(v, group)
+	if err != nil {
+		return "none"
+	}
+	var names []string
+	for _, w := range g.Status.Wraps {
+		if w.Epoch == g.Status.Epoch && w.Cluster != "" && w.Cluster != self {
+			names = append(names, w.Cluster)
+		}
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ", ")
+}
