@@ -44,6 +44,9 @@ type waves struct {
 	wrong  []string
 	phases map[string]v1alpha1.RolloutPhase
 	most   int
+	// gated says that changes have to pass a gate, green are the grants since which its object has, and over the waves that have settled.
+	gated       bool
+	green, over map[string]bool
 	// quiet is a cluster of which the log is not told that it is unreachable.
 	quiet string
 }
@@ -139,6 +142,7 @@ func (w *waves) look(v *store.View) {
 			w.wrong = append(w.wrong, kv.Key+" is garbled")
 			continue
 		}
+		w.judgeGates(v, r)
 		id := kv.Key + string(r.UID)
 		if ended := w.phases[id]; ended.Ended() && r.Status.Phase != ended && v.Revision() > 0 {
 			if !r.Status.Phase.Ended() { // a member that is behind sees the past: only the leader's own copy counts
@@ -148,6 +152,42 @@ func (w *waves) look(v *store.View) {
 		}
 		w.phases[id] = r.Status.Phase
 	}
+}
+
+// redGate is a gate by an object that every cluster has, and that is red there for a while.
+var redGate = v1alpha1.RolloutGate{
+	Name: "migrated", Object: &v1alpha1.ObjectRef{APIVersion: "batch/v1", Kind: "Job", Namespace: "shop", Name: "migrate"},
+	Condition: &v1alpha1.GateCondition{Type: "Complete"},
+}
+
+// judgeGates looks at the waves of a rollout that have settled: in each of their clusters that has what the rollout granted, the object of
+// the gate has passed since.
+func (w *waves) judgeGates(v *store.View, r v1alpha1.Rollout) {
+	for i, wave := range r.Spec.Waves {
+		id := fmt.Sprintf("%s %s %d", r.Name, r.UID, i)
+		if len(r.Spec.Gates) == 0 || wave.Revision != "" || r.Status.Waves[i].Settled == nil || w.over[id] {
+			continue
+		}
+		w.over[id] = true
+		for _, cluster := range wave.Clusters {
+			kv, _ := v.Get(v1alpha1.GrantKey(cluster, r.Spec.Bundle))
+			var g v1alpha1.Grant
+			has := json.Unmarshal(kv.Value, &g) == nil && g.Revision == r.Spec.Revision && !g.Held && !g.Withdraw
+			if has && !w.green[fmt.Sprintf(soundAt, kv.Key, kv.Modified)] {
+				w.wrong = append(w.wrong, fmt.Sprintf("wave %d of %s settled at revision %d, and the gate is red in %s", i+1, r.Name, v.Revision(), cluster))
+			}
+		}
+	}
+}
+
+// lookAtGate is what a cluster says of the gate of something that it was granted: it is red until the cluster has had that for a while.
+func (w *waves) lookAtGate(id string, since, slow time.Duration) []v1alpha1.WorkGate {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if since >= 2*slow {
+		w.green[id] = true
+	}
+	return []v1alpha1.WorkGate{{Name: redGate.Name, Passes: w.green[id]}}
 }
 
 // clusterWork does what a cluster would, after a while, for what its own member's copy of the log grants it.
@@ -168,7 +208,11 @@ func (w *waves) clusterWork(ctx context.Context, m *sim.Member, slow time.Durati
 				due[id] = time.Now().Add(slow)
 			}
 			switch {
-			case done[g.Bundle] == kv.Modified || time.Now().Before(due[id]):
+			case done[g.Bundle] == kv.Modified:
+				work := runs[g.Bundle]
+				work.Gates = w.lookAtGate(id, time.Since(due[id]), slow)
+				runs[g.Bundle] = work
+			case time.Now().Before(due[id]):
 			case g.Withdraw:
 				try, cancel := context.WithTimeout(ctx, time.Second)
 				_ = core.Withdrawn(try, g.Bundle, g.BundleUID) // the next round tries again
@@ -188,7 +232,7 @@ func (w *waves) clusterWork(ctx context.Context, m *sim.Member, slow time.Durati
 // rolling plays a life of a fleet of six clusters in three regions, with decisions by decide, and returns what went wrong.
 func rolling(t *testing.T, seed uint64, decide func(plan.Situation) []plan.Step, play func(ctx context.Context, w *waves)) (wrong []string) {
 	virtual.Test(t, func(t *testing.T) {
-		w := &waves{t: t, rng: rand.New(rand.NewPCG(seed, 7)), sound: map[string]bool{}, placed: map[string]string{}, given: map[string]store.Revision{}, phases: map[string]v1alpha1.RolloutPhase{}, all: map[string]*sim.Member{}}
+		w := &waves{t: t, rng: rand.New(rand.NewPCG(seed, 7)), sound: map[string]bool{}, placed: map[string]string{}, given: map[string]store.Revision{}, phases: map[string]v1alpha1.RolloutPhase{}, green: map[string]bool{}, over: map[string]bool{}, all: map[string]*sim.Member{}}
 		w.f = sim.New(t, wide)
 		defer w.f.Close()
 		w.f.Tune = func(_ *sim.Member, c *agent.CoreConfig) {
@@ -246,6 +290,9 @@ func (w *waves) apply(ctx context.Context, name string, erase bool) {
 	}
 	b.Generation++
 	b.Spec.Placement = v1alpha1.Placement{ClusterSelector: &metav1.LabelSelector{}}
+	if w.gated {
+		b.Spec.Rollout = &v1alpha1.BundleRollout{Gates: []v1alpha1.RolloutGate{redGate}}
+	}
 	value, err := json.Marshal(b)
 	if err != nil {
 		w.t.Error(err)
@@ -391,12 +438,13 @@ func (w *waves) join(ctx context.Context) *sim.Member {
 
 // rollingLife is a random life, after which all is healed.
 func rollingLife(ctx context.Context, w *waves) {
+	w.gated = w.rng.IntN(3) == 0
 	for range 8 + w.rng.IntN(8) {
 		w.disturb(ctx)
 	}
 	w.f.Net.Heal()
 	last := "not looked at"
-	for range 20 * 60 {
+	for range 40 * 60 { // three bundles in three regions, each as long as its gates are red
 		w.resume(ctx)
 		if last = w.settled(); last == "" {
 			return
@@ -405,7 +453,7 @@ func rollingLife(ctx context.Context, w *waves) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.wrong = append(w.wrong, "two minutes after all is whole: "+last)
+	w.wrong = append(w.wrong, "four minutes after all is whole: "+last)
 }
 
 func TestNoRevisionOfTheLogHasTwoFaultDomainsInChange(t *testing.T) {
@@ -419,7 +467,7 @@ func TestNoRevisionOfTheLogHasTwoFaultDomainsInChange(t *testing.T) {
 	}
 }
 
-// TestTheLeaseOfAFleetIsCaughtBroken puts two bugs back into a whole fleet: the reader of the log must see each.
+// TestTheLeaseOfAFleetIsCaughtBroken puts three bugs back into a whole fleet: the reader of the log must see each.
 func TestTheLeaseOfAFleetIsCaughtBroken(t *testing.T) {
 	long(t)
 	for name, decide := range map[string]func(plan.Situation) []plan.Step{
@@ -433,6 +481,19 @@ func TestTheLeaseOfAFleetIsCaughtBroken(t *testing.T) {
 				s.Sightings[cluster] = seen
 			}
 			return plan.Decide(s)
+		},
+		"settled with a red gate": func(s plan.Situation) []plan.Step {
+			for i := range s.Rollouts {
+				s.Rollouts[i] = s.Rollouts[i].DeepCopy()
+				s.Rollouts[i].Spec.Gates = nil
+			}
+			steps := plan.Decide(s)
+			for _, step := range steps {
+				for _, r := range step.Rollouts {
+					r.Spec.Gates = []v1alpha1.RolloutGate{redGate}
+				}
+			}
+			return steps
 		},
 		"a lease for each bundle": func(s plan.Situation) (steps []plan.Step) {
 			all := s.Rollouts
@@ -449,6 +510,7 @@ func TestTheLeaseOfAFleetIsCaughtBroken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			wrong := rolling(t, *seed, decide, func(ctx context.Context, w *waves) {
+				w.gated = name == "settled with a red gate"
 				for range 6 {
 					w.apply(ctx, "shop", false)
 					time.Sleep(1500 * time.Millisecond)
