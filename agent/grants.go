@@ -22,10 +22,12 @@ import (
 type grants struct {
 	core *Core
 	latest[[]reconcile.Grant]
-	// had is what they were made from last, stopped what was suspended then, and gates those to look at, by bundle. Only follow uses them.
+	// had is what they were made from last, stopped what was suspended then, gates those to look at, by bundle, and correct what is to
+	// be put right. Only follow uses them.
 	had     string
 	stopped suspensions
 	gates   map[string][]v1alpha1.RolloutGate
+	correct map[string]v1alpha1.Correction
 	opening *opening
 }
 
@@ -51,6 +53,12 @@ func (g *grants) follow(ctx context.Context) error {
 			gates = g.gates
 		}
 		g.gates = gates
+		correct, err := g.core.corrections(v)
+		if err != nil {
+			g.core.log.Error("it is not known what is to be put right once; what was, is", "err", err)
+			correct = g.correct
+		}
+		g.correct = correct
 		has := g.madeFrom(v, own)
 		if has == g.had { // a bundle changed, and nothing of it is granted here by that
 			return nil
@@ -80,6 +88,9 @@ func (g *grants) madeFrom(v *store.View, own string) string {
 		for _, gate := range g.gates[bundle] {
 			said = fmt.Appendf(said, "\n%s %s %v %v", bundle, gate.Name, *gate.Object, *gate.Condition)
 		}
+	}
+	for _, bundle := range slices.Sorted(maps.Keys(g.correct)) {
+		said = fmt.Appendf(said, "\n%s %s", bundle, g.correct[bundle].ID)
 	}
 	return string(said)
 }
@@ -115,7 +126,7 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 		}
 		grant := reconcile.Grant{
 			Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, At: int64(kv.Modified),
-			Suspended: g.stopped.of(record.Bundle), Gates: g.gates[record.Bundle], StoreRevision: uint64(epoch.DecidedAt(v, kv.Modified, record)), Epoch: reconcile.Epoch{Number: e.Number, ID: e.ID, Began: uint64(e.Began)},
+			Suspended: g.stopped.of(record.Bundle), Gates: g.gates[record.Bundle], Correct: g.correct[record.Bundle], StoreRevision: uint64(epoch.DecidedAt(v, kv.Modified, record)), Epoch: reconcile.Epoch{Number: e.Number, ID: e.ID, Began: uint64(e.Began)},
 		}
 		grant.Observe = observe || grant.Suspended != ""
 		if !record.Withdraw {

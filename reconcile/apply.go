@@ -318,7 +318,7 @@ func (b *bundle) settle(o *object, out outcome) {
 		b.awaitEnd(o, out.replaced)
 		return
 	}
-	o.todo, o.problem, o.going, o.stuck = nothing, problem{}, time.Time{}, false
+	o.todo, o.problem, o.going, o.stuck, o.correct = nothing, problem{}, time.Time{}, false, false
 	o.retry.reset()
 	if out.seen == nil {
 		o.applied = &applied{drifted: out.left}

@@ -51,6 +51,8 @@ type bundle struct {
 	retry    backoff   // after an error that is not about an object
 	lookAt   time.Time // when a bundle that is only observed is looked at next
 
+	correcting string // the correction that is being carried out
+
 	gates    []v1alpha1.WorkGate // what the objects of the grant's gates said last
 	gatesDue time.Time           // when they are looked at next
 }
@@ -68,7 +70,7 @@ const (
 
 // offer leaves a grant, unless it is the last one.
 func (b *bundle) offer(g Grant) {
-	if !b.offered.asks(g) || !b.offered.sameGates(g) {
+	if !b.offered.asks(g) || !b.offered.sameGates(g) || b.offered.Correct.ID != g.Correct.ID {
 		b.offered = g
 		b.mail.leave(g)
 	}
@@ -134,7 +136,7 @@ func (b *bundle) take(g Grant) {
 		if !b.grant.sameGates(g) {
 			b.gates, b.gatesDue = nil, time.Time{}
 		}
-		b.grant.At, b.grant.Gates = g.At, g.Gates // it is gone on with, and what is said from here on is of this one
+		b.grant.At, b.grant.Gates, b.grant.Correct = g.At, g.Gates, g.Correct // it is gone on with, and what is said from here on is of this one
 		return
 	}
 	if b.phase != idle && b.phase != observing && b.isOlder(g) {
@@ -161,7 +163,7 @@ func (b *bundle) begin(g Grant) {
 	b.withdraw = withdrawal{}
 	b.retry.reset()
 	b.lookAt = time.Time{}
-	b.gates, b.gatesDue = nil, time.Time{}
+	b.gates, b.gatesDue, b.correcting = nil, time.Time{}, ""
 	if g.Observe {
 		b.phase = observing
 	} else if g.Withdraw {
@@ -230,6 +232,9 @@ func (b *bundle) rollIn(ctx context.Context) error {
 		b.s.board.carriedOut(b.name, b.grant.BundleUID, b.grant.Revision)
 	}
 	b.inv.revision, b.runs = b.grant.Revision, b.grant.Revision
+	if !b.resumed { // all of it was applied
+		b.noteCorrected(b.grant.Correct.ID)
+	}
 	b.mail.ring() // events that came meanwhile are heeded now
 	b.logger.Info("carried out", logRevision, b.grant.Revision, logCount, len(b.objects))
 	return b.finish(ctx)
@@ -238,9 +243,11 @@ func (b *bundle) rollIn(ctx context.Context) error {
 // tend looks after what was carried out.
 func (b *bundle) tend(ctx context.Context) error {
 	b.heed()
+	b.takeCorrection()
 	if err := b.carryOut(ctx, b.due(time.Now()), false); err != nil {
 		return err
 	}
+	b.endCorrection()
 	return b.finish(ctx)
 }
 

@@ -38,6 +38,8 @@ type Grant struct {
 	Deletion  v1alpha1.DeletionPolicy
 	Adopt     v1alpha1.AdoptPolicy
 	Objects   []unstructured.Unstructured
+	// Correct is what of them to put right once, though Drift says Report.
+	Correct v1alpha1.Correction
 	// Gates are what to look at and report of, beside the objects, while a rollout waits for it. Each names an object and a condition.
 	Gates []v1alpha1.RolloutGate
 }

@@ -192,6 +192,29 @@ func TestDriftIsOnlyReportedByPolicy(t *testing.T) {
 			t.Error("put right on start")
 		}
 	})
+	t.Run("what a person orders to be put right is, once, and no other", func(t *testing.T) {
+		g.Correct = v1alpha1.Correction{ID: "first", Objects: []v1alpha1.ObjectRef{{APIVersion: "v1", Kind: "ConfigMap", Namespace: g.Bundle, Name: "settings"}}}
+		m.grant(g)
+		s := m.await(t, g.Bundle, "less drifted", drifted(1))
+		if color(k, g.Bundle) != "blue" || k.exists("ConfigMap", g.Bundle, "extra") || s.DriftCorrected != 1 {
+			t.Errorf("color %v, status %+v", color(k, g.Bundle), s)
+		}
+		k.edit("ConfigMap", g.Bundle, "settings", setColor("red"))
+		m.await(t, g.Bundle, "drifted again", drifted(2))
+		m.stop()
+		m = start(whole, k)
+		m.grant(g)
+		m.await(t, g.Bundle, "still drifted", drifted(2))
+		g.Correct = v1alpha1.Correction{ID: "second"}
+		m.stop() // the order comes while no member runs
+		m = start(whole, k)
+		m.grant(g)
+		m.await(t, g.Bundle, "put right", drifted(0))
+		eventually(t, "it is put right", func() bool { return color(k, g.Bundle) == "blue" && k.exists("ConfigMap", g.Bundle, "extra") })
+		k.edit("ConfigMap", g.Bundle, "settings", setColor("red"))
+		k.remove("ConfigMap", g.Bundle, "extra")
+		m.await(t, g.Bundle, "drifted once more", drifted(2))
+	})
 	t.Run("a change that is taken back is no longer counted", func(t *testing.T) {
 		k.edit("ConfigMap", g.Bundle, "settings", setColor("blue"))
 		m.await(t, g.Bundle, "less drifted", drifted(1))

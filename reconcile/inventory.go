@@ -23,7 +23,7 @@ import (
 // and what they add up to. So a list that was half written is one that no head speaks of, and a list that lost a
 // chunk does not add up: it is damaged, and nothing is deleted.
 //
-//	head   data: format, generation, chunks, sha256, fleet, cluster, bundle, bundleUID, revision, storeRevision, epoch, epochID, deletion
+//	head   data: format, generation, chunks, sha256, fleet, cluster, bundle, bundleUID, revision, storeRevision, epoch, epochID, deletion, corrected
 //	chunk  data: objects = lines of JSON ["group","version","kind","namespace","name","uid"], sorted
 type inventory struct {
 	bundle, bundleUID string
@@ -35,6 +35,8 @@ type inventory struct {
 	epoch    uint64
 	epochID  string
 	deletion v1alpha1.DeletionPolicy
+	// corrected is the ID of the correction that was carried out last.
+	corrected string
 	// entries by key. A UID is empty until the object was applied.
 	entries map[key]entry
 
@@ -71,12 +73,16 @@ func (inv inventory) encode(limit int) (head map[string]string, chunks []string,
 		chunk.WriteString(line)
 	}
 	chunks = append(chunks, chunk.String())
-	return map[string]string{
+	head = map[string]string{
 		"format": inventoryFormat, "bundle": inv.bundle, "bundleUID": inv.bundleUID, "revision": inv.revision,
 		"storeRevision": strconv.FormatUint(inv.storeRevision, 10), "deletion": string(inv.deletion),
 		"epoch": strconv.FormatUint(inv.epoch, 10), "epochID": inv.epochID,
 		"generation": strconv.FormatUint(inv.generation, 10), "chunks": strconv.Itoa(len(chunks)), "sha256": sumOf(chunks),
-	}, chunks, nil
+	}
+	if inv.corrected != "" {
+		head["corrected"] = inv.corrected
+	}
+	return head, chunks, nil
 }
 
 func (inv inventory) lines() ([]string, error) {
@@ -130,7 +136,7 @@ func decode(head map[string]string, chunk func(generation uint64, i int) (string
 	}
 	inv := inventory{
 		bundle: head["bundle"], bundleUID: head["bundleUID"], revision: head["revision"], storeRevision: store,
-		epoch: epoch, epochID: head["epochID"],
+		epoch: epoch, epochID: head["epochID"], corrected: head["corrected"],
 		deletion: v1alpha1.DeletionPolicy(head["deletion"]), generation: generation, entries: map[key]entry{},
 	}
 	for _, c := range chunks {

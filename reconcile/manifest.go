@@ -30,6 +30,7 @@ type object struct {
 	late    bool      // is a definition that did not become usable in time
 	going   time.Time // since when what is there is seen to be on its way out; zero when it is not
 	stuck   bool      // and it does not go in time
+	correct bool      // a person ordered it to be put right, and it was not yet
 
 	// Why and when it is to be applied next.
 	todo    todo

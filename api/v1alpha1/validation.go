@@ -82,6 +82,9 @@ func ValidateBundle(b *Bundle) field.ErrorList {
 	errs = append(errs, validateEnum(pathSpec.Child("deletion"), b.Spec.Deletion, DeletionPrune, DeletionOrphan)...)
 	errs = append(errs, validateEnum(pathSpec.Child("adopt"), b.Spec.Adopt, AdoptNever, AdoptIfEqual, AdoptAlways)...)
 	errs = append(errs, validateDependsOn(pathSpec.Child("dependsOn"), b)...)
+	if text, there := b.Annotations[AnnotationCorrect]; there {
+		errs = append(errs, validateCorrection(field.NewPath("metadata", "annotations").Key(AnnotationCorrect), text)...)
+	}
 	errs = append(errs, validateIgnore(pathSpec.Child("ignore"), b.Spec.Ignore)...)
 	if b.Spec.PlainSecrets != "" {
 		errs = append(errs, validateEnum(pathSpec.Child("plainSecrets"), b.Spec.PlainSecrets, PlainSecretsAllow)...)

@@ -123,6 +123,18 @@ func (f *field) drifts(t *testing.T, admin viaHTTPS) {
 	said := ended(t, 3, admin.tell(t, "drift", "reported"), nil)
 	mentions(t, said.Out, "reported: not as granted in 1 cluster; drift: Report", "iad\n  ~ configmap default/reported\n", "data.greeting   hi → welcome")
 	ended(t, 0, admin.tell(t, "drift", "reported", "--cluster", "fra"), nil)
+	said = ended(t, 0, admin.tell(t, "drift", "reported", "--correct", "--dry-run"), nil)
+	mentions(t, said.Out, "~ configmap default/reported\n", "data.greeting   hi → welcome")
+	mentions(t, ended(t, 0, admin.tell(t, "drift", "reported", "--cluster", "fra", "--correct"), nil).Talk, "nothing differs; nothing was written")
+	mentions(t, ended(t, 0, f.tell(t, "sin", nil, "drift", "reported", "configmap/reported", "--correct"), nil).Talk, "bundle reported has it put right once at revision")
+	until(t, time.Minute, func(context.Context) error {
+		if said := admin.tell(t, "drift", "reported"); said.Code != 0 {
+			return errors.New(said.String())
+		}
+		return nil
+	})
+	ended(t, 0, admin.kubectl(t, "iad", "patch", "configmap", "reported", "-p", `{"data":{"greeting":"hi"}}`), nil)
+	ended(t, 3, admin.tell(t, "drift", "reported"), nil)
 	said = ended(t, 0, admin.tell(t, "drift", "reported", "--ignore", "--dry-run"), nil)
 	mentions(t, said.Out, "ignore:", "- /data/greeting", "name: reported")
 	said = ended(t, 0, admin.tell(t, "drift", "reported", "configmap/reported", "--accept"), nil)

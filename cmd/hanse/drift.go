@@ -24,6 +24,7 @@ func driftVerb() *cli.Command {
 hanse drift shop --cluster iad
 hanse drift shop --accept                        take over what somebody changed, as overrides of these clusters
 hanse drift shop deployment/web --ignore         leave the fields that differ there to others, in all clusters
+hanse drift shop --cluster iad --correct         put it right there, once, though the bundle's drift is Report
 
 Every cluster is asked, as you, what applying would change back: a dry run there. What was put right by itself since the
 member started stands below. A bundle with drift: Report is left as it is; drift: Correct puts it right.`,
@@ -31,7 +32,8 @@ member started stands below. A bundle with drift: Report is left as it is; drift
 			&cli.StringSliceFlag{Name: "cluster", Usage: "in the cluster NAME only; may be repeated"},
 			&cli.BoolFlag{Name: "accept", Usage: "let the bundle say what is there, by overrides"},
 			&cli.BoolFlag{Name: "ignore", Usage: "let the bundle leave these fields to others"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "with --accept or --ignore: show what would be written, and write nothing"}),
+			&cli.BoolFlag{Name: "correct", Usage: "have the members put right, once, what differs now"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "with --accept, --ignore or --correct: show what would be done, and write nothing"}),
 		Action: driftAction,
 	}
 }
@@ -62,6 +64,9 @@ func driftAction(c *cli.Context) error {
 	if c.Bool("accept") || c.Bool("ignore") {
 		return during(doing, d.settle(ctx, bundles[0], works[bundles[0].Name], named))
 	}
+	if c.Bool("correct") {
+		return during(doing, d.correct(ctx, bundles[0], works[bundles[0].Name], named))
+	}
 	for _, b := range bundles {
 		if err := d.look(ctx, b, works[b.Name], named); err != nil {
 			return during("drift "+b.Name, err)
@@ -86,16 +91,22 @@ type drift struct {
 }
 
 func driftUsage(c *cli.Context) error {
-	settles := c.Bool("accept") || c.Bool("ignore")
+	said := 0
+	for _, way := range []string{"accept", "ignore", "correct"} {
+		if c.Bool(way) {
+			said++
+		}
+	}
+	settles := said > 0
 	switch {
-	case c.Bool("accept") && c.Bool("ignore"):
-		return usage("--accept or --ignore, not both")
+	case said > 1:
+		return usage("one of --accept, --ignore and --correct")
 	case settles && c.NArg() == 0:
 		return usage("of which bundle?", hint{"see what differs", "drift"})
 	case !settles && c.NArg() > 1:
 		return usage("one bundle at a time, or all")
 	case !settles && c.Bool("dry-run"):
-		return usage("--dry-run goes with --accept or --ignore: without them nothing is written")
+		return usage("--dry-run goes with --accept, --ignore or --correct: without them nothing is written")
 	}
 	return nil
 }

@@ -1,0 +1,24 @@
+package agent
+
+import (
+	"slices"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// corrections are what is to be put right once in this member's cluster, by bundle.
+func (c *Core) corrections(v *store.View) (map[string]v1alpha1.Correction, error) {
+	bundles, err := c.decoded.bundles.list(v)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]v1alpha1.Correction{}
+	for _, b := range bundles {
+		order := v1alpha1.CorrectionOf(b.value)
+		if order.ID != "" && (len(order.Clusters) == 0 || slices.Contains(order.Clusters, c.self.Cluster)) {
+			all[b.value.Name] = order
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/compare"
+)
+
+func TestOnlyObjectsThatWereNamedAreCorrected(t *testing.T) {
+	named := func(namespace, name string) unstructured.Unstructured {
+		return unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"namespace": namespace, "name": name}}}
+	}
+	ref := func(namespace, name string) v1alpha1.ObjectRef {
+		return v1alpha1.ObjectRef{APIVersion: "v1", Kind: "ConfigMap", Namespace: namespace, Name: name}
+	}
+	steps := []step{
+		{cluster: "fra", after: []unstructured.Unstructured{named("a", "one"), named("b", "one"), named("a", "two")}},
+		{cluster: "iad", after: []unstructured.Unstructured{named("a", "one"), named("a", "three")}},
+	}
+	for name, c := range map[string]struct {
+		names []string
+		want  []v1alpha1.ObjectRef
+	}{
+		"none: all are meant":      {nil, nil},
+		"of a name":                {[]string{"configmap/one"}, []v1alpha1.ObjectRef{ref("a", "one"), ref("b", "one")}},
+		"of a namespace":           {[]string{"configmap/b/one"}, []v1alpha1.ObjectRef{ref("b", "one")}},
+		"that one cluster has":     {[]string{"configmap/three", "configmap/two"}, []v1alpha1.ObjectRef{ref("a", "three"), ref("a", "two")}},
+		"that were named together": {[]string{"configmap/a/one", "configmap/one"}, []v1alpha1.ObjectRef{ref("a", "one"), ref("b", "one")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := objectsIn(steps, c.names)
+			if diff := cmp.Diff(c.want, got); diff != "" || err != nil {
+				t.Errorf("%v; %s", err, diff)
+			}
+		})
+	}
+	for _, wrong := range []string{"one", "configmap/four"} {
+		if got, err := objectsIn(steps, []string{wrong}); err == nil {
+			t.Errorf("%s: %v", wrong, got)
+		}
+	}
+	p := prospect{Objects: []compare.Object{{ObjectRef: ref("a", "one")}, {ObjectRef: ref("a", "two")}}, Refused: []refusal{{ObjectRef: ref("b", "one")}}}
+	p.only([]v1alpha1.ObjectRef{ref("a", "two")})
+	if len(p.Objects) != 1 || p.Objects[0].Name != "two" || len(p.Refused) != 0 {
+		t.Errorf("left: %+v", p)
+	}
+}
