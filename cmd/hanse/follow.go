@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -126,19 +127,28 @@ func (f *fleet) watchReach(ctx context.Context, tell func(func(*progress)) error
 	}
 }
 
+// askedAtOnce is of how many rollouts a wait asks at once: a member with a thousand has other things to do.
+const askedAtOnce = 16
+
 // watchRollouts tells, from time to time, how the rollouts stand that bring the goals about.
 func (f *fleet) watchRollouts(ctx context.Context, goals []goal, tell func(func(*progress)) error) {
-	for ctx.Err() == nil {
-		for _, g := range goals {
-			r, err := f.rolloutTo(ctx, g)
-			if err != nil || r == nil {
-				continue // it has not begun, or is asked for again
-			}
-			if tell(func(p *progress) { p.rollouts[g.bundle] = *r }) != nil {
-				return
-			}
+	for ctx.Err() == nil && len(goals) > 0 {
+		for some := range slices.Chunk(goals, askedAtOnce) {
+			f.askRollouts(ctx, some, tell)
+			wait(ctx, askEvery)
 		}
-		wait(ctx, askEvery)
+	}
+}
+
+func (f *fleet) askRollouts(ctx context.Context, goals []goal, tell func(func(*progress)) error) {
+	for _, g := range goals {
+		r, err := f.rolloutTo(ctx, g)
+		if err != nil || r == nil {
+			continue // it has not begun, or is asked for again
+		}
+		if tell(func(p *progress) { p.rollouts[g.bundle] = *r }) != nil {
+			return
+		}
 	}
 }
 
