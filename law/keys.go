@@ -309,11 +309,8 @@ func (w write) soundSecret() bool {
 
 // unsealed refuses that a group goes for which something is sealed: nobody could open it any more.
 func unsealed(v *store.View, group string) ([]store.Condition, []store.Op, error) {
-	for kv := range v.Iterate(v1alpha1.KeyFleetSecrets, "") {
-		var s v1alpha1.FleetSecret
-		if json.Unmarshal(kv.Value, &s) == nil && s.Spec.Group == group {
-			return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("%s is sealed for it, and nobody could open it any more; delete that first, or seal it for another group: hanse seal", Thing(kv.Key))}
-		}
+	if sealed := sealedFor(v, group); sealed != "" {
+		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("%s is sealed for it, and nobody could open it any more; delete that first, or seal it for another group: hanse seal", sealed)}
 	}
 	return []store.Condition{store.PrefixUnchanged(v1alpha1.KeyFleetSecrets, v.Revision())}, nil, nil
 }

@@ -251,6 +251,64 @@ func TestAGroupStaysAsLongAsSomethingIsSealedForIt(t *testing.T) {
 	}
 }
 
+func TestASecretIsNotStranded(t *testing.T) {
+	relabel := func(cluster string) func(*realm) []store.Op {
+		return func(r *realm) []store.Op {
+			return []store.Op{r.cluster(cluster, func(c *v1alpha1.Cluster) { c.Labels["reads"] = "left" })}
+		}
+	}
+	remove := func(cluster string) func(*realm) []store.Op {
+		return func(*realm) []store.Op { return []store.Op{store.Delete(v1alpha1.KeyClusters + cluster)} }
+	}
+	reselect := func(reads string) func(*realm) []store.Op {
+		return func(r *realm) []store.Op {
+			return []store.Op{r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.ClusterSelector.MatchLabels["reads"] = reads })}
+		}
+	}
+	plain := func(*v1alpha1.RecipientGroup) {}
+	// iads is held by iad alone.
+	iads := func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[0] = wrapOf("iad") }
+	unrecovered := func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); g.Spec.RecoveryRecipients = nil }
+	for name, c := range map[string]struct {
+		held   func(*v1alpha1.RecipientGroup)
+		change func(*realm) []store.Op
+		want   bool
+	}{
+		"the selector picks nobody who holds the key": {plain, reselect("no"), false},
+		"nor anybody":                                        {plain, reselect("mars"), false},
+		"the label of the only holder":                       {plain, relabel("fra"), false},
+		"the only holder is removed":                         {iads, remove("iad"), false},
+		"that of one who does not hold it":                   {plain, relabel("iad"), true},
+		"one who does not hold it is removed":                {plain, remove("iad"), true},
+		"another one holds it, too":                          {wrapped("iad"), relabel("fra"), true},
+		"a person holds it, too":                             {recovering("of anna"), reselect("no"), true},
+		"a person did who may not read any more":             {unrecovered, reselect("no"), false},
+		"nothing is sealed: the selector picks nobody":       {plain, reselect("mars"), true},
+		"nothing is sealed: the label of the only holder":    {plain, relabel("fra"), true},
+		"the key was lost before: the selector picks others": {func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[0].Key = "lost" }, reselect("no"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := keyed(t)
+			if err := r.tryBare("id-fra", "", term, r.group("readers", c.held)); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(name, "nothing") {
+				if err := r.try("id-fra", "otto", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", secret("db")))...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ops := c.change(r)
+			if c.want {
+				ops = r.whole(ops...)
+			}
+			err := r.try("id-fra", "anna", 0, ops...)
+			if (err == nil) != c.want || err != nil && !strings.Contains(err.Error(), "key of recipient group readers, for which secret db is sealed") {
+				t.Errorf("it was written: %v: %v", err == nil, err)
+			}
+		})
+	}
+}
+
 // TestNoBundleSpeaksForASecret: what is rolled out under the name of a secret is that secret, whoever writes past the API.
 func TestNoBundleSpeaksForASecret(t *testing.T) {
 	for name, want := range map[string]bool{"shop": true, "secret.db": false} {

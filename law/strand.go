@@ -1,0 +1,76 @@
+package law
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// strands refuses a change of a group, or of a cluster, after which nobody could open what is sealed for a group: none that holds its key
+// may read any more, be it a cluster or a recovery recipient.
+func strands(v *store.View, c Change) error {
+	for kv := range v.Iterate(v1alpha1.KeyRecipientGroups, "") {
+		var before v1alpha1.RecipientGroup
+		if c.Key != kv.Key && strings.HasPrefix(c.Key, v1alpha1.KeyRecipientGroups) || json.Unmarshal(kv.Value, &before) != nil {
+			continue
+		}
+		var after v1alpha1.RecipientGroup
+		next := kv.Value
+		if c.Key == kv.Key {
+			next = c.After
+		}
+		if json.Unmarshal(next, &after) != nil || !keptBy(v, before.Spec, before.Status, Change{}) || keptBy(v, after.Spec, before.Status, c) {
+			continue
+		}
+		if sealed := sealedFor(v, strings.TrimPrefix(kv.Key, v1alpha1.KeyRecipientGroups)); sealed != "" {
+			return &store.Forbidden{Reason: fmt.Sprintf("nobody who may read would hold the key of %s, for which %s is sealed; have another cluster hold it first (hanse get recipientgroups), name a recovery recipient, or delete what is sealed",
+				Thing(kv.Key), sealed)}
+		}
+	}
+	return nil
+}
+
+// keptBy says whether somebody holds the present key of a group, and may read after a change.
+func keptBy(v *store.View, s v1alpha1.RecipientGroupSpec, status v1alpha1.RecipientGroupStatus, change Change) bool {
+	selector, err := metav1.LabelSelectorAsSelector(s.ClusterSelector)
+	if err != nil {
+		return true // whoever reads the spec says what is wrong
+	}
+	for _, w := range status.Wraps {
+		if w.Epoch != status.Epoch {
+			continue
+		}
+		if w.Cluster == "" {
+			if (readers{"": s.RecoveryRecipients}).reads("", w.Key) {
+				return true
+			}
+			continue
+		}
+		kv, _ := v.Get(v1alpha1.KeyClusters + w.Cluster)
+		if kv.Key != "" && kv.Key == change.Key {
+			kv.Value = change.After
+		}
+		var c v1alpha1.Cluster
+		if json.Unmarshal(kv.Value, &c) == nil && selector.Matches(labels.Set(c.Labels)) && w.Key == v1alpha1.KeyID(c.Status.Recipient) {
+			return true
+		}
+	}
+	return false
+}
+
+// sealedFor is a secret that is sealed for a group, "" for none.
+func sealedFor(v *store.View, group string) string {
+	for kv := range v.Iterate(v1alpha1.KeyFleetSecrets, "") {
+		var s v1alpha1.FleetSecret
+		if json.Unmarshal(kv.Value, &s) == nil && s.Spec.Group == group {
+			return Thing(kv.Key)
+		}
+	}
+	return ""
+}
