@@ -8,54 +8,130 @@ import (
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
-// keyring are the keys of a group, the present one first, and behind it those that it had before, as far as somebody asked for them: each is
-// read with the one that came after it.
+// keyring are the keys of a group that this member gets at, by epoch, as far as somebody asked for them: by its own wraps, or read with the one
+// that came after it.
 type keyring struct {
 	core  *Core
 	group *v1alpha1.RecipientGroup
-	keys  []secrets.Identity
+	keys  map[int64]secrets.Identity
 }
 
-// keyring has the present key of a group, at least.
+// keyring has a key, at least: the present one, or, as long as that does not open, the latest before it.
 func (c *Core) keyring(g *v1alpha1.RecipientGroup) (*keyring, error) {
-	present, err := c.groupKey(g)
-	if err != nil {
+	r := &keyring{core: c, group: g, keys: map[int64]secrets.Identity{}}
+	if _, err := r.at(g.Status.Epoch); err != nil {
+		if _, epoch := g.ProvenWrap(c.self.Cluster, c.age.Recipient().String()); epoch > 0 {
+			if _, older := r.at(epoch); older == nil {
+				return r, nil
+			}
+		}
 		return nil, err
 	}
-	return &keyring{core: c, group: g, keys: []secrets.Identity{present}}, nil
+	return r, nil
 }
 
-// errNoKey means that the group does not keep that key any more.
+// errNoKey means that the group does not keep that key any more, or that this member does not get at it.
 var errNoKey = errors.New("the key is gone")
 
 // at is the key of an epoch.
 func (r *keyring) at(epoch int64) (secrets.Identity, error) {
-	back := r.group.Status.Epoch - epoch
-	for int64(len(r.keys)) <= back {
-		former := r.group.Status.Former
-		i := len(former) - len(r.keys)
-		if i < 0 {
-			return secrets.Identity{}, errNoKey
-		}
-		f := former[i]
-		key, err := secrets.Unwrap(r.keys[len(r.keys)-1], r.core.keyOf(r.group, f.Epoch), f.Recipient, f.Key)
-		if err != nil {
-			return secrets.Identity{}, fmt.Errorf("the former key %d of group %s cannot be opened: %w", f.Epoch, r.group.Name, err)
-		}
-		r.keys = append(r.keys, key)
+	if key, known := r.keys[epoch]; known {
+		return key, nil
 	}
-	return r.keys[back], nil
+	var key secrets.Identity
+	var err error
+	if epoch == r.group.Status.Epoch {
+		key, err = r.core.groupKey(r.group)
+	} else if key, err = r.passedOn(epoch); err != nil {
+		if own, unwrapped := r.own(epoch); unwrapped {
+			key, err = own, nil
+		}
+	}
+	if err == nil {
+		r.keys[epoch] = key
+	}
+	return key, err
+}
+
+// passedOn is a former key, read with the one that came after it.
+func (r *keyring) passedOn(epoch int64) (key secrets.Identity, err error) {
+	after := r.group.Status.Epoch
+	former := r.group.Status.Former
+	for i := len(former) - 1; i >= 0; i-- {
+		f := former[i]
+		if f.Epoch != epoch {
+			after = f.Epoch
+			continue
+		}
+		with, err := r.at(after)
+		if err != nil {
+			return key, err
+		}
+		if key, err = secrets.Unwrap(with, r.core.keyOf(r.group, epoch), f.Recipient, f.Key); err != nil {
+			return key, fmt.Errorf("the former key %d of group %s cannot be opened: %w", epoch, r.group.Name, err)
+		}
+		return key, nil
+	}
+	return key, errNoKey
+}
+
+// own is a former key by this member's own wrap of it, which is there until a second cluster has opened the present one.
+func (r *keyring) own(epoch int64) (key secrets.Identity, is bool) {
+	recipient := ""
+	for _, f := range r.group.Status.Former {
+		if f.Epoch == epoch {
+			recipient = f.Recipient
+		}
+	}
+	mine := v1alpha1.KeyID(r.core.age.Recipient().String())
+	for _, w := range r.group.Status.Wraps {
+		if w.Epoch != epoch || w.Cluster != r.core.self.Cluster || w.Key != mine {
+			continue
+		}
+		if key, err := secrets.Unwrap(r.core.age, r.core.keyOf(r.group, epoch), recipient, w.Wrap); err == nil {
+			return key, true
+		}
+	}
+	return key, false
+}
+
+// proves opens the present key and all that were passed on since the last proven one, each with the one that came after it.
+func (r *keyring) proves() error {
+	strict := &keyring{core: r.core, group: r.group, keys: map[int64]secrets.Identity{}}
+	present, err := r.core.groupKey(r.group)
+	if err != nil {
+		return err
+	}
+	strict.keys[r.group.Status.Epoch] = present
+	lowest := r.group.Status.Epoch
+	for _, w := range r.group.Status.Wraps {
+		lowest = min(lowest, w.Epoch)
+	}
+	for i := len(r.group.Status.Former) - 1; i >= 0 && r.group.Status.Former[i].Epoch >= lowest; i-- {
+		epoch := r.group.Status.Former[i].Epoch
+		key, err := strict.passedOn(epoch)
+		if err != nil {
+			return err
+		}
+		strict.keys[epoch] = key
+	}
+	if _, there := strict.keys[lowest]; !there {
+		return fmt.Errorf("the former key %d of group %s was not passed on", lowest, r.group.Name)
+	}
+	return nil
 }
 
 // open uses what is sealed first, with the key that it is sealed to, the present one tried first, and says of which epoch that is; 0: none.
 // If that cannot be, it uses what was sealed again, that which was confirmed before that which was not. What use returns tells:
 // secrets.ErrWrongKey has the next key tried.
 func (r *keyring) open(first []byte, again *v1alpha1.Sealing, use func(with secrets.Identity, sealed []byte) error) (epoch int64, err error) {
-	for epoch := r.group.Status.Epoch; epoch > 0; epoch-- {
+	err = secrets.ErrWrongKey
+	var unread error
+	for epoch := r.group.Status.Epoch; epoch > 0 && epoch >= r.oldest(); epoch-- {
 		key, why := r.at(epoch)
 		if why != nil {
-			err = why
-			break
+			unread = why
+			continue
 		}
 		if err = use(key, first); err == nil || !errors.Is(err, secrets.ErrWrongKey) {
 			return epoch, err
@@ -68,18 +144,26 @@ func (r *keyring) open(first []byte, again *v1alpha1.Sealing, use func(with secr
 			}
 		}
 	}
-	if errors.Is(err, errNoKey) {
-		err = secrets.ErrWrongKey
+	if unread != nil && !errors.Is(unread, errNoKey) {
+		return 0, unread // it may be sealed to that one
 	}
 	return 0, err
 }
 
+// oldest is the epoch of the oldest key that the group keeps.
+func (r *keyring) oldest() int64 {
+	if former := r.group.Status.Former; len(former) > 0 {
+		return former[0].Epoch
+	}
+	return r.group.Status.Epoch
+}
+
 // later is what was sealed again of a revision, the surest first.
 func later(s *v1alpha1.Sealing) (all []v1alpha1.SealedBefore) {
-	if proven := s.Proven(); proven != nil {
-		all = append(all, *proven)
+	if source := s.Source(); source != nil {
+		all = append(all, *source)
 	}
-	if s.Again() && s.Confirmed == "" && len(s.Data) > 0 {
+	if s.Again() && s.Confirmed == "" && s.Was != nil && len(s.Data) > 0 {
 		all = append(all, v1alpha1.SealedBefore{Epoch: s.Epoch, Data: s.Data})
 	}
 	return all

@@ -70,16 +70,17 @@ type keyKeeper struct {
 	*Core
 	sealings  *objects[v1alpha1.Sealing]
 	revisions *objects[v1alpha1.SealedRevision]
-	// opened are the wraps for this member that were opened, and tried when it made a key for its age last; by group.
-	opened map[string][]byte
-	tried  map[string]time.Time
+	// opened are the wraps for this member that were opened, shut those that could not be, and tried is when it made a key for its age last; by
+	// group.
+	opened, shut map[string][]byte
+	tried        map[string]time.Time
 }
 
 // keepKeys makes the keys of groups that this member's cluster is of, wraps them for others of the group, makes others in their place, and
 // seals again what was sealed to a former one: when it is this member's turn.
 func (c *Core) keepKeys(ctx context.Context) error {
 	k := &keyKeeper{
-		Core: c, opened: map[string][]byte{}, tried: map[string]time.Time{},
+		Core: c, opened: map[string][]byte{}, shut: map[string][]byte{}, tried: map[string]time.Time{},
 		sealings: newObjects[v1alpha1.Sealing](v1alpha1.KeySealings), revisions: newObjects[v1alpha1.SealedRevision](sealedRevisions),
 	}
 	for ctx.Err() == nil {
@@ -114,12 +115,8 @@ func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err er
 	there := func(cluster string) bool { return seen[cluster].Fresh(now) }
 	for _, g := range groups {
 		more, why := k.keepKey(ctx, v, g, values(clusters), there)
-		if why == nil {
-			var later bool
-			later, why = k.keepSealed(ctx, v, g, values(clusters), there)
-			more = more || later
-		}
-		waits = waits || more
+		later, whyNot := k.keepSealed(ctx, v, g, values(clusters), there)
+		waits, why = waits || more || later, errors.Join(why, whyNot)
 		if why != nil { // the other groups are not to wait for it
 			err = errors.Join(err, fmt.Errorf("%s: %w", law.Thing(g.key), why))
 		}
@@ -129,12 +126,12 @@ func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err er
 
 // keepKey does what is this member's to do about the key of one group. What is written is seen in the next look.
 func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], clusters []*v1alpha1.Cluster, there func(string) bool) (waits bool, err error) {
-	if err := k.provesOpen(ctx, v, g); err != nil {
-		return false, err
-	}
 	duty, err := plan.Keys(g.value, clusters, k.self.Cluster, k.now(), there)
 	if err != nil {
 		return false, err
+	}
+	if opens, err := k.opensOwn(ctx, v, g, duty.Others); err != nil || !opens && duty.From == 0 {
+		return true, err
 	}
 	switch {
 	case duty.Why == v1alpha1.KeyIsOld && !k.mayTry(g.value.Name):
@@ -142,10 +139,8 @@ func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha
 	case len(duty.Wrap) > 0:
 		err = k.wrapKey(ctx, v, g, duty)
 	}
-	if err == nil && duty.Prove && k.opened[g.value.Name] != nil {
-		next := g.value.DeepCopy()
-		next.Status = law.Proven(next.Status)
-		err = k.amendGroup(ctx, v, g, next)
+	if err == nil && duty.Prove {
+		err = k.prove(ctx, v, g)
 	}
 	return duty.Waits, err
 }
@@ -159,28 +154,50 @@ func (k *keyKeeper) mayTry(group string) bool {
 	return true
 }
 
-// provesOpen opens this member's wrap of a key once. One that does not open is struck, so that another holder wraps the key anew, and does
-// meanwhile what would be this one's turn.
-func (k *keyKeeper) provesOpen(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup]) error {
+// opensOwn opens this member's wrap of a key once, and says whether it opens, or there is none. One that does not is struck if another cluster
+// holds the key, so that the key is wrapped anew, and others do meanwhile what would be this one's turn.
+func (k *keyKeeper) opensOwn(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], others bool) (opens bool, err error) {
 	mine := k.age.Recipient().String()
 	wrap := g.value.WrapFor(k.self.Cluster, mine)
 	if wrap == nil || bytes.Equal(wrap, k.opened[g.value.Name]) {
-		return nil
+		return true, nil
 	}
-	delete(k.opened, g.value.Name)
-	if _, err := k.groupKey(g.value); err != nil {
-		k.log.Error("the key of a group cannot be opened; another cluster is to wrap it anew", "group", g.value.Name, "err", err)
-		next := g.value.DeepCopy()
-		next.Status = law.Unopened(next.Status, k.self.Cluster, mine, k.second(v))
-		return k.amendGroup(ctx, v, g, next)
+	if _, err := k.groupKey(g.value); err == nil {
+		k.opened[g.value.Name] = wrap
+		return true, nil
+	} else if !bytes.Equal(wrap, k.shut[g.value.Name]) {
+		k.shut[g.value.Name] = wrap
+		k.log.Error("the key of a group cannot be opened; another cluster that holds it is to wrap it anew", "group", g.value.Name, "err", err)
 	}
-	k.opened[g.value.Name] = wrap
-	return nil
+	if !others {
+		return false, nil
+	}
+	next := g.value.DeepCopy()
+	next.Status = law.Unopened(next.Status, k.self.Cluster, mine, k.second(v))
+	return false, k.amendGroup(ctx, v, g, next)
 }
 
-// second is the time as the log has it, unless the log's shows that it is wrong.
+// prove says that the present key opens, and so does each that was passed on with it.
+func (k *keyKeeper) prove(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup]) error {
+	ring, err := k.keyring(g.value)
+	if err == nil {
+		err = ring.proves()
+	}
+	if err != nil {
+		return err
+	}
+	next := g.value.DeepCopy()
+	next.Status = law.Proven(next.Status)
+	return k.amendGroup(ctx, v, g, next)
+}
+
+// second is this member's time, if it is not far from the log's, else the log's: a key's age is counted from there.
 func (k *keyKeeper) second(v *store.View) metav1.Time {
-	return metav1.Time{Time: law.Plausible(k.now(), v.Time()).Truncate(time.Second)}
+	now := k.now()
+	if log := v.Time(); now.Sub(log).Abs() > law.MaxKeySkew/2 {
+		now = log
+	}
+	return metav1.Time{Time: now.Truncate(time.Second)}
 }
 
 // wrapKey makes the group's key, or takes the one that there is, and wraps it for others.
@@ -243,18 +260,26 @@ func (k *keyKeeper) keyFor(g *v1alpha1.RecipientGroup, duty plan.KeyDuty, now me
 		g.Status = v1alpha1.RecipientGroupStatus{Recipient: recipient, Epoch: 1, Begun: &now, By: k.self.Cluster, Rotated: g.Spec.Rotate}
 		return key, nil
 	}
-	present, err := k.groupKey(g)
+	from := g.Status.Epoch
+	if duty.From > 0 {
+		from = duty.From
+	}
+	ring, err := k.keyring(g)
 	if err != nil {
 		return key, err
 	}
-	former, err := secrets.Wrap(key.Recipient(), k.keyOf(g, g.Status.Epoch), present)
+	last, err := ring.at(from)
+	if err != nil {
+		return key, err
+	}
+	former, err := secrets.Wrap(key.Recipient(), k.keyOf(g, from), last)
 	if err != nil {
 		return key, err
 	}
 	may := func(cluster, id string) bool {
 		return slices.ContainsFunc(duty.Wrap, func(r plan.KeyReader) bool { return r.Cluster == cluster && v1alpha1.KeyID(r.Recipient) == id })
 	}
-	g.Status = law.Rotated(g, may, law.NewKey{By: k.self.Cluster, Recipient: recipient, Begun: now, Former: former})
+	g.Status = law.Rotated(g, may, law.NewKey{By: k.self.Cluster, Recipient: recipient, Begun: now, From: from, Former: former})
 	return key, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/reconcile"
 	"github.com/hanse-fleet/hanse/secrets"
@@ -200,7 +201,7 @@ func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 		t.Errorf("another does not confirm it: %v", err)
 	}
 	other := record
-	if other.Data, err = secrets.Seal(ring.keys[0].Recipient(), targetOf(&sealed), map[string][]byte{"password": []byte("other")}); err != nil {
+	if other.Data, err = secrets.Seal(ring.keys[3].Recipient(), targetOf(&sealed), map[string][]byte{"password": []byte("other")}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.confirmed(other, sealed); err == nil || strings.Contains(err.Error(), "canary") {
@@ -208,11 +209,12 @@ func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 	}
 
 	// Of a key that is long gone, what was sealed again serves; without that nothing is opened, and told so.
+	g.Status = law.Proven(g.Status)
 	g.Status.Former = g.Status.Former[1:]
 	if s.ring, err = fra.keyring(g); err != nil {
 		t.Fatal(err)
 	}
-	for name, again := range map[string]*v1alpha1.Sealing{"confirmed": &confirmed, "not yet": &record, "badly, and well before": {Found: 1, Epoch: 3, Data: bad.Data, Was: confirmed.Proven()}} {
+	for name, again := range map[string]*v1alpha1.Sealing{"confirmed": &confirmed, "not yet": &record, "badly, and well before": {Found: 1, Epoch: 3, Data: bad.Data, Was: confirmed.Source()}} {
 		if err := opens(again); err != nil {
 			t.Errorf("sealed again, %s: %v", name, err)
 		}
@@ -225,6 +227,64 @@ func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 	}
 	if err := opens(nil); err == nil || !strings.Contains(err.Error(), "has or had; seal it again") {
 		t.Errorf("it is opened: %v", err)
+	}
+}
+
+// A key that is not passed on well, or not at all, proves nothing, and the wraps of the one before still open what was sealed to that.
+func TestAKeyThatIsNotPassedOnWellProvesNothing(t *testing.T) {
+	junk, err := secrets.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(fra *Core, g *v1alpha1.RecipientGroup){
+		"as it is": func(*Core, *v1alpha1.RecipientGroup) {},
+		"the former key is junk": func(fra *Core, g *v1alpha1.RecipientGroup) {
+			g.Status.Former[0].Key = g.Status.Former[0].Key[:len(g.Status.Former[0].Key)-9]
+		},
+		"the former key is another one": func(fra *Core, g *v1alpha1.RecipientGroup) {
+			present, err := secrets.ParseRecipient(g.Status.Recipient)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g.Status.Former[0].Key, err = secrets.Wrap(present, fra.keyOf(g, 1), junk); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"the present key is junk": func(fra *Core, g *v1alpha1.RecipientGroup) {
+			g.Status.Wraps[1].Wrap = g.Status.Wraps[1].Wrap[:len(g.Status.Wraps[1].Wrap)-9]
+		},
+	} {
+		fra := keyHolder(t, "fra")
+		v := sealedState(t, fra, func(*v1alpha1.FleetSecret) {})
+		g, err := groupAt(v, "readers")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed, err := sealedIn(v, "secret.db-u-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader := plan.KeyReader{Cluster: "fra", Recipient: fra.age.Recipient().String()}
+		key, err := (&keyKeeper{Core: fra}).keyFor(g, plan.KeyDuty{Make: true, Why: "asked for", Wrap: []plan.KeyReader{reader}}, metav1.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrap, err := secrets.Wrap(fra.age.Recipient(), fra.keyOf(g, 2), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Status.Wraps = append(g.Status.Wraps, v1alpha1.KeyWrap{Cluster: "fra", Key: v1alpha1.KeyID(reader.Recipient), Epoch: 2, Wrap: wrap})
+		spoil(fra, g)
+		ring, err := fra.keyring(g)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := ring.proves(); (err == nil) != (name == "as it is") {
+			t.Errorf("%s: it proves: %v", name, err)
+		}
+		if _, err := fra.openSecret(g, &sealed, nil); err != nil {
+			t.Errorf("%s: what was sealed before is not opened: %v", name, err)
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ const (
 // keepSealed seals again what is sealed to a former key of a group, and confirms what others sealed again, as much as is this member's turn.
 func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], clusters []*v1alpha1.Cluster, there func(string) bool) (waits bool, err error) {
 	sealers, err := plan.SealersOf(g.value, clusters, k.self.Cluster, there)
-	if err != nil || g.value.Status.Epoch < 2 {
+	if err != nil || g.value.Status.Epoch < 2 || !sealers.Holds() {
 		return false, err
 	}
 	revisions, err := k.revisions.list(v)
@@ -141,7 +141,7 @@ func (s *sealing) again(was *v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1
 		return err
 	})
 	if was != nil {
-		next.Found, next.Was = was.Found, was.Proven()
+		next.Found, next.Was = was.Found, was.Source()
 	} else if err == nil {
 		next.Found = found
 	}

@@ -30,7 +30,8 @@ type write struct {
 	before []byte      // nil: the key is new
 	view   *store.View // before the transaction
 	read   bundles
-	with   map[string]store.Op // the companions of the whole transaction, by key
+	with   map[string]store.Op  // the companions of the whole transaction, by key
+	held   map[string]heldGroup // the groups that the transaction is about, by name
 	law    Authority
 	// ofItself says that a member says of itself, or of keys that it holds, what nobody else may say.
 	ofItself bool
@@ -63,13 +64,13 @@ func (l Authority) Authorize(v *store.View, who store.Asker, txn store.Txn) erro
 
 // judge asks the law about each op: first those that bring companions, then the companions and all others.
 func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
-	read, with, proposed := bundles{}, map[string]store.Op{}, map[string]store.Op{}
+	read, with, proposed, held := bundles{}, map[string]store.Op{}, map[string]store.Op{}, map[string]heldGroup{}
 	for _, op := range txn.Then {
 		proposed[op.Key] = op
 	}
 	var rest []write
 	for _, op := range txn.Then {
-		w := write{asker: a, op: op, view: v, read: read, with: with, law: l}
+		w := write{asker: a, op: op, view: v, read: read, with: with, held: held, law: l}
 		w.prefix, w.name = splitKey(op.Key)
 		if kv, ok := v.Get(op.Key); ok {
 			w.before = kv.Value

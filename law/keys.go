@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -66,9 +67,13 @@ func (w write) keepsKeys() bool {
 	if !ok || len(mine) == 0 {
 		return false
 	}
+	if before.Holds(w.asker.cluster, mine[0]) {
+		return r.added(before.Status, after.Status) || w.opens(r, before, after) || w.failsToOpen(r, before, after, mine[0]) ||
+			before.AnotherKey(r.reads, w.view.Time()) != "" && w.rotates(r, before, after, before.Status.Epoch)
+	}
+	_, proven := before.ProvenWrap(w.asker.cluster, mine[0])
 	return w.makesKey(before, after, mine[0]) && r.wrapped(nil, after.Status) ||
-		before.Holds(w.asker.cluster, mine[0]) &&
-			(r.added(before.Status, after.Status) || w.rotates(r, before, after) || w.opens(r, before, after) || w.failsToOpen(before, after, mine[0]))
+		proven > 0 && before.Orphaned(r.reads) && w.rotates(r, before, after, proven)
 }
 
 // readers are who may have the key of a group: the recipient of each cluster that its selector picks and that has one, and under no
@@ -89,8 +94,11 @@ func (w write) makesKey(before, after v1alpha1.RecipientGroup, mine string) bool
 
 // soundKey says that a new key has a public part, and is of about now.
 func (w write) soundKey(s v1alpha1.RecipientGroupStatus) bool {
-	return s.Recipient != "" && len(s.Recipient) <= maxRecipient && s.Begun != nil && s.Begun.Sub(w.view.Time()).Abs() <= maxSkew
+	return s.Recipient != "" && len(s.Recipient) <= maxRecipient && s.Begun != nil && s.Begun.Sub(w.view.Time()).Abs() <= MaxKeySkew
 }
+
+// MaxKeySkew is how far from the log's own time a key may say that it was made: its age is counted from there.
+const MaxKeySkew = 10 * time.Minute
 
 // added says that the key stays, and that it is wrapped for others of the group.
 func (r readers) added(before, after v1alpha1.RecipientGroupStatus) bool {
@@ -124,14 +132,14 @@ func sameWrap(a, b v1alpha1.KeyWrap) bool {
 	return a.Cluster == b.Cluster && a.Key == b.Key && a.Epoch == b.Epoch && bytes.Equal(a.Wrap, b.Wrap)
 }
 
-// rotates says that the group is to have another key by now, and the asker makes it, so that nobody has it who may not read, and nobody
-// lacks it who had the one before and may.
-func (w write) rotates(r readers, before, after v1alpha1.RecipientGroup) bool {
+// rotates says that the asker makes another key, and passes on the one of an epoch, so that nobody has it who may not read, and nobody lacks
+// it who had that one and may.
+func (w write) rotates(r readers, before, after v1alpha1.RecipientGroup, from int64) bool {
 	s := after.Status
-	if before.AnotherKey(r.reads, w.view.Time()) == "" || !w.soundKey(s) || len(s.Former) == 0 || s.Recipient == before.Status.Recipient {
+	if !w.soundKey(s) || len(s.Former) == 0 || s.Recipient == before.Status.Recipient {
 		return false
 	}
-	made := NewKey{By: w.asker.cluster, Recipient: s.Recipient, Begun: *s.Begun, Former: s.Former[len(s.Former)-1].Key}
+	made := NewKey{By: w.asker.cluster, Recipient: s.Recipient, Begun: *s.Begun, From: from, Former: s.Former[len(s.Former)-1].Key}
 	if len(made.Former) == 0 || len(made.Former) > maxWrap {
 		return false
 	}
@@ -144,7 +152,7 @@ func (w write) rotates(r readers, before, after v1alpha1.RecipientGroup) bool {
 	}
 	for _, wrap := range before.Status.Wraps {
 		has := func(now v1alpha1.KeyWrap) bool { return now.Cluster == wrap.Cluster && now.Key == wrap.Key }
-		if wrap.Epoch == before.Status.Epoch && r.reads(wrap.Cluster, wrap.Key) && !slices.ContainsFunc(made.Wraps, has) {
+		if r.reads(wrap.Cluster, wrap.Key) && !slices.ContainsFunc(made.Wraps, has) {
 			return false
 		}
 	}
@@ -156,7 +164,9 @@ type NewKey struct {
 	By        string // its cluster
 	Recipient string
 	Begun     metav1.Time
-	// Former is the key that it takes the place of, for the new recipient; Wraps the new key, for who may read.
+	// From is the epoch of the key that it takes the place of: the present one, or the latest that was proven. Former is that key, for the new
+	// recipient; Wraps the new one, for who may read.
+	From   int64
 	Former []byte
 	Wraps  []v1alpha1.KeyWrap
 }
@@ -166,7 +176,16 @@ type NewKey struct {
 func Rotated(g *v1alpha1.RecipientGroup, reads func(cluster, key string) bool, to NewKey) v1alpha1.RecipientGroupStatus {
 	was := &g.Status
 	next := v1alpha1.RecipientGroupStatus{Recipient: to.Recipient, Epoch: was.Epoch + 1, Begun: &to.Begun, By: to.By, Rotated: g.Spec.Rotate, Left: slices.Clone(was.Left)}
-	next.Former = append(slices.Clone(was.Former), v1alpha1.FormerKey{Epoch: was.Epoch, Recipient: was.Recipient, Begun: was.Begun, Key: to.Former})
+	last := v1alpha1.FormerKey{Epoch: was.Epoch, Recipient: was.Recipient, Begun: was.Begun}
+	for _, f := range was.Former {
+		if f.Epoch < to.From {
+			next.Former = append(next.Former, f)
+		} else if f.Epoch == to.From {
+			last = f
+		}
+	}
+	last.Key = to.Former
+	next.Former = append(next.Former, last)
 	next.Former = next.Former[max(0, len(next.Former)-v1alpha1.MaxFormerKeys):]
 	proven := !was.Unproven()
 	for _, wrap := range was.Wraps {
@@ -205,15 +224,26 @@ func Proven(s v1alpha1.RecipientGroupStatus) v1alpha1.RecipientGroupStatus {
 	return s
 }
 
-// another says that a cluster may bear witness to what one of them did: it is another one, or no other cluster holds the key.
+// another says that a cluster may say that the present key opens: it is another one than its maker, or no other one has a wrap, be it of the
+// key before.
 func (r readers) another(s v1alpha1.RecipientGroupStatus, cluster, than string) bool {
 	return cluster != than || !slices.ContainsFunc(s.Wraps, func(w v1alpha1.KeyWrap) bool {
-		return w.Epoch == s.Epoch && w.Cluster != "" && w.Cluster != than && r.reads(w.Cluster, w.Key)
+		return w.Cluster != "" && w.Cluster != than && r.reads(w.Cluster, w.Key)
 	})
 }
 
-// failsToOpen says that the asker strikes its own wrap, and only if another one holds the key: it is wrapped anew for it.
-func (w write) failsToOpen(before, after v1alpha1.RecipientGroup, mine string) bool {
+// only says that no other cluster may read.
+func (r readers) only(cluster string) bool {
+	for other := range r {
+		if other != "" && other != cluster {
+			return false
+		}
+	}
+	return true
+}
+
+// failsToOpen says that the asker strikes its own wrap, and only if another one that may read holds the key: it is wrapped anew for it.
+func (w write) failsToOpen(r readers, before, after v1alpha1.RecipientGroup, mine string) bool {
 	s := before.Status
 	if len(after.Status.Left) == 0 {
 		return false
@@ -222,9 +252,9 @@ func (w write) failsToOpen(before, after v1alpha1.RecipientGroup, mine string) b
 		return l.Cluster == w.asker.cluster && l.Key == v1alpha1.KeyID(mine)
 	}))].Until
 	others := slices.ContainsFunc(s.Wraps, func(o v1alpha1.KeyWrap) bool {
-		return o.Epoch == s.Epoch && o.Cluster != "" && o.Cluster != w.asker.cluster
+		return o.Epoch == s.Epoch && o.Cluster != "" && o.Cluster != w.asker.cluster && r.reads(o.Cluster, o.Key)
 	})
-	return others && at.Sub(w.view.Time()).Abs() <= maxSkew && reflect.DeepEqual(after.Status, Unopened(s, w.asker.cluster, mine, at))
+	return others && at.Sub(w.view.Time()).Abs() <= MaxKeySkew && reflect.DeepEqual(after.Status, Unopened(s, w.asker.cluster, mine, at))
 }
 
 // Unopened is the status of a group without the wrap of its present key that a cluster cannot open.

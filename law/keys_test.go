@@ -113,7 +113,7 @@ func TestWhoWritesTheKeysOfAGroup(t *testing.T) {
 		"who is not of it does not":                           {"id-iad", "", "empty", made("iad"), no},
 		"nor for others, without holding it":                  {"id-iad", "", "empty", made("sin"), no},
 		"nor does anybody say that another made it":           {"id-sin", "", "empty", func(g *v1alpha1.RecipientGroup) { made("sin")(g); g.Status.By = "fra" }, no},
-		"a key is made about now":                             {"id-sin", "", "empty", func(g *v1alpha1.RecipientGroup) { made("sin")(g); g.Status.Begun.Time = time.Unix(9e5, 0) }, no},
+		"a key is made about now":                             {"id-sin", "", "empty", func(g *v1alpha1.RecipientGroup) { made("sin")(g); g.Status.Begun.Time = time.Unix(900, 0) }, no},
 		"no other key is made as long as all may read":        {"id-fra", "", "readers", rotated("fra"), no},
 		"the first key is held by who makes it":               {"id-sin", "", "empty", made(), no},
 		"a holder takes no wrap away":                         {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = []v1alpha1.KeyWrap{wrapOf("iad")} }, no},
@@ -354,7 +354,7 @@ func rotated(clusters ...string) func(*v1alpha1.RecipientGroup) {
 		may := func(cluster, key string) bool {
 			return cluster == "" && key == v1alpha1.KeyID("of anna") || slices.Contains(clusters, cluster) && key == v1alpha1.KeyID("age of "+cluster)
 		}
-		to := NewKey{By: clusters[0], Recipient: fmt.Sprintf("age1pq%d", g.Status.Epoch+1), Begun: metav1.Time{Time: time.Unix(9, 0)}, Former: []byte("former")}
+		to := NewKey{By: clusters[0], Recipient: fmt.Sprintf("age1pq%d", g.Status.Epoch+1), Begun: metav1.Time{Time: time.Unix(9, 0)}, From: g.Status.Epoch, Former: []byte("former")}
 		for _, c := range clusters {
 			w := wrapOf(c)
 			w.Epoch = g.Status.Epoch + 1
@@ -388,26 +388,48 @@ func TestAGroupGetsAnotherKeyWhenItIsDue(t *testing.T) {
 			}
 		}
 	}
+	// aged moves the time of the log on, and the key is of that.
+	now := func(change change) change {
+		return func(g *v1alpha1.RecipientGroup) { change(g); g.Status.Begun.Time = time.Unix(7250, 0) }
+	}
+	// without drops the new wraps of one, and nothing else.
+	without := func(cluster string, change change) change {
+		return func(g *v1alpha1.RecipientGroup) {
+			change(g)
+			g.Status.Wraps = slices.DeleteFunc(g.Status.Wraps, func(w v1alpha1.KeyWrap) bool { return w.Cluster == cluster && w.Epoch == 2 })
+		}
+	}
+	and := func(w v1alpha1.KeyWrap, change change) change {
+		return func(g *v1alpha1.RecipientGroup) {
+			change(g)
+			w.Epoch = 2
+			g.Status.Wraps = append(g.Status.Wraps, w)
+		}
+	}
 	for name, c := range map[string]struct {
 		when   func(*realm)
 		member store.MemberID
 		change change
 		want   bool
 	}{
-		"one of it left":                     {leaves, "id-fra", rotated("fra"), true},
-		"an admin asks":                      {asked, "id-fra", rotated("fra", "iad"), true},
-		"the key is old":                     {aged(time.Hour), "id-fra", rotated("fra", "iad"), true},
-		"it is not as old as it may be":      {aged(3 * time.Hour), "id-fra", rotated("fra", "iad"), false},
-		"who left makes none":                {leaves, "id-iad", rotated("iad"), false},
-		"nor is it wrapped for who left":     {leaves, "id-fra", rotated("fra", "iad"), false},
-		"nobody who may read is left out":    {asked, "id-fra", rotated("fra"), false},
-		"it is the next one":                 {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Epoch++ }, false},
-		"it has another recipient":           {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Recipient = "age1pq1" }, false},
-		"the key before can be read with it": {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Former[0].Key = nil }, false},
-		"and is told as what it was":         {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Former[0].Recipient = "x" }, false},
-		"who left is told":                   {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Left = nil }, false},
-		"its maker is told":                  {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.By = "iad" }, false},
-		"wraps of the key before stay":       {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Wraps = g.Status.Wraps[1:] }, false},
+		"one that may read is left out, and nothing else is wrong": {asked, "id-fra", without("iad", rotated("fra", "iad")), false},
+		"a stranger has a wrap, and nothing else is wrong":         {asked, "id-fra", and(wrapOf("sin"), rotated("fra", "iad")), false},
+		"the former key is long":                                   {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Former[0].Key = make([]byte, maxWrap+1) }, false},
+		"a key that is old at once":                                {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Begun.Time = time.Unix(-700, 0) }, false},
+		"one of it left":                                           {leaves, "id-fra", rotated("fra"), true},
+		"an admin asks":                                            {asked, "id-fra", rotated("fra", "iad"), true},
+		"the key is old":                                           {aged(time.Hour), "id-fra", now(rotated("fra", "iad")), true},
+		"it is not as old as it may be":                            {aged(3 * time.Hour), "id-fra", now(rotated("fra", "iad")), false},
+		"who left makes none":                                      {leaves, "id-iad", rotated("iad"), false},
+		"nor is it wrapped for who left":                           {leaves, "id-fra", rotated("fra", "iad"), false},
+		"nobody who may read is left out":                          {asked, "id-fra", rotated("fra"), false},
+		"it is the next one":                                       {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Epoch++ }, false},
+		"it has another recipient":                                 {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Recipient = "age1pq1" }, false},
+		"the key before can be read with it":                       {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Former[0].Key = nil }, false},
+		"and is told as what it was":                               {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Former[0].Recipient = "x" }, false},
+		"who left is told":                                         {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Left = nil }, false},
+		"its maker is told":                                        {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.By = "iad" }, false},
+		"wraps of the key before stay":                             {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Wraps = g.Status.Wraps[1:] }, false},
 		"but none of who left": {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) {
 			rotated("fra")(g)
 			g.Status.Wraps = append([]v1alpha1.KeyWrap{wrapOf("iad")}, g.Status.Wraps...)
@@ -469,6 +491,9 @@ func TestTheWrapsOfTheKeyBeforeGoWhenASecondClusterOpensTheNewOne(t *testing.T) 
 	if err := write("id-fra", unopened("fra")); err == nil {
 		t.Error("the last wrap goes")
 	}
+	if err := write("id-fra", proven); err == nil {
+		t.Error("its maker says so, alone by now")
+	}
 	if err := write("id-fra", func(g *v1alpha1.RecipientGroup) {
 		w := wrapOf("iad")
 		w.Epoch = 2
@@ -478,6 +503,77 @@ func TestTheWrapsOfTheKeyBeforeGoWhenASecondClusterOpensTheNewOne(t *testing.T) 
 	}
 	if err := write("id-iad", proven); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestWhoStrikesItsOwnWrapAndGoesHasHeldTheKey: it has opened the key, says that it does not open, and that it has another key of its own,
+// so that nobody wraps for it again. The group gets another key all the same.
+func TestWhoStrikesItsOwnWrapAndGoesHasHeldTheKey(t *testing.T) {
+	r := keyed(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(r.tryBare("id-fra", "", 0, r.group("readers", wrapped("iad"))))
+	must(r.tryBare("id-iad", "", 0,
+		r.group("readers", func(g *v1alpha1.RecipientGroup) {
+			g.Status = Unopened(g.Status, "iad", "age of iad", metav1.Time{Time: time.Unix(9, 0)})
+		})))
+	if err := r.tryBare("id-fra", "", 0, r.group("readers", rotated("fra", "iad"))); err == nil {
+		t.Error("the group gets another key though all may read")
+	}
+	must(r.tryBare("id-iad", "", 0, r.cluster("iad", func(c *v1alpha1.Cluster) { c.Status.Recipient = "junk" })))
+	must(r.tryBare("id-fra", "", 0, r.group("readers", rotated("fra"))))
+}
+
+// TestAKeyThatNobodyButItsMakerOpensIsReplaced: the wraps of the key before bar its maker from saying that it opens, and who has one makes another.
+func TestAKeyThatNobodyButItsMakerOpensIsReplaced(t *testing.T) {
+	r := keyed(t)
+	write := func(member store.MemberID, change func(*v1alpha1.RecipientGroup)) error {
+		return r.tryBare(member, "", 0, r.group("readers", change))
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(write("id-fra", wrapped("iad")))
+	must(r.try("id-fra", "anna", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate++ })))
+	must(write("id-fra", rotated("fra", "iad")))
+	next := func(g *v1alpha1.RecipientGroup) {
+		rotated("iad", "fra")(g)
+		key := g.Status.Former[len(g.Status.Former)-1]
+		g.Status.Former = g.Status.Former[:0]
+		key.Epoch, key.Recipient = 1, "age1pq1"
+		g.Status.Former = append(g.Status.Former, key)
+	}
+	if err := write("id-iad", next); err == nil {
+		t.Error("who holds the present key passes on the one before")
+	}
+	must(write("id-iad", func(g *v1alpha1.RecipientGroup) {
+		g.Status = Unopened(g.Status, "iad", "age of iad", metav1.Time{Time: time.Unix(9, 0)})
+	}))
+	if err := write("id-fra", func(g *v1alpha1.RecipientGroup) { g.Status = Proven(g.Status) }); err == nil {
+		t.Error("its maker says that it opens, though iad had the one before")
+	}
+	if err := write("id-iad", rotated("iad", "fra")); err == nil {
+		t.Error("iad passes on a key that it does not hold")
+	}
+	must(write("id-iad", func(g *v1alpha1.RecipientGroup) {
+		began := g.Status.Former[0].Begun
+		next(g)
+		g.Status.Former[0].Begun = began
+	}))
+	if got := func() v1alpha1.RecipientGroupStatus {
+		var g v1alpha1.RecipientGroup
+		kv, _ := r.store.View().Get(v1alpha1.KeyRecipientGroups + "readers")
+		must(json.Unmarshal(kv.Value, &g))
+		return g.Status
+	}(); got.Epoch != 3 || !got.Unproven() {
+		t.Errorf("it has key %d, and those of the first are gone", got.Epoch)
 	}
 }
 
@@ -499,27 +595,27 @@ func TestWhoSealsAgain(t *testing.T) {
 		after  v1alpha1.Sealing
 		want   bool
 	}{
-		"a holder, once":                  {nil, "id-fra", "", again("fra"), true},
-		"another holder as well":          {nil, "id-iad", "", again("iad"), true},
-		"who holds no key does not":       {nil, "id-sin", "", again("sin"), false},
-		"nor a person":                    {nil, "id-fra", "anna", again("fra"), false},
-		"nor in another's name":           {nil, "id-fra", "", again("iad"), false},
-		"to the present key":              {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Epoch = 2 }), false},
-		"for the group that it is of":     {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Group = "empty" }), false},
-		"and is confirmed by another":     {nil, "id-fra", "", confirmed("fra", "iad"), false},
-		"what is sealed to it is not":     {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Found = 3 }), false},
-		"it is only told":                 {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Found: 3, Epoch: 3, By: "fra"}, true},
-		"as what no key opens":            {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Epoch: 3, By: "fra"}, true},
-		"twice by nobody":                 {ptr(again("fra")), "id-iad", "", again("iad"), false},
-		"by the same neither":             {ptr(again("fra")), "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Data = []byte("other") }), false},
-		"another confirms":                {ptr(again("fra")), "id-iad", "", confirmed("fra", "iad"), true},
-		"not the one who did it":          {ptr(again("fra")), "id-fra", "", confirmed("fra", "fra"), false},
-		"nor with other data":             {ptr(again("fra")), "id-iad", "", with(confirmed("fra", "iad"), func(s *v1alpha1.Sealing) { s.Data = nil }), false},
-		"nor twice":                       {ptr(confirmed("fra", "iad")), "id-iad", "", confirmed("fra", "iad"), false},
-		"after another key it is again":   {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 1, 1, nil })), "id-iad", "", again("iad"), true},
-		"and what was confirmed stays":    {ptr(was("iad")), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")} }), true},
-		"it does not go":                  {ptr(was("iad")), "id-iad", "", again("iad"), false},
-		"nor does what was not stay":      {ptr(was("")), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")} }), false},
+		"a holder, once":                {nil, "id-fra", "", again("fra"), true},
+		"another holder as well":        {nil, "id-iad", "", again("iad"), true},
+		"who holds no key does not":     {nil, "id-sin", "", again("sin"), false},
+		"nor a person":                  {nil, "id-fra", "anna", again("fra"), false},
+		"nor in another's name":         {nil, "id-fra", "", again("iad"), false},
+		"to the present key":            {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Epoch = 2 }), false},
+		"for the group that it is of":   {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Group = "empty" }), false},
+		"and is confirmed by another":   {nil, "id-fra", "", confirmed("fra", "iad"), false},
+		"what is sealed to it is not":   {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Found = 3 }), false},
+		"it is only told":               {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Found: 3, Epoch: 3, By: "fra"}, true},
+		"as what no key opens":          {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Epoch: 3, By: "fra"}, true},
+		"twice by nobody":               {ptr(again("fra")), "id-iad", "", again("iad"), false},
+		"by the same neither":           {ptr(again("fra")), "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Data = []byte("other") }), false},
+		"another confirms":              {ptr(again("fra")), "id-iad", "", confirmed("fra", "iad"), true},
+		"not the one who did it":        {ptr(again("fra")), "id-fra", "", confirmed("fra", "fra"), false},
+		"nor with other data":           {ptr(again("fra")), "id-iad", "", with(confirmed("fra", "iad"), func(s *v1alpha1.Sealing) { s.Data = nil }), false},
+		"nor twice":                     {ptr(confirmed("fra", "iad")), "id-iad", "", confirmed("fra", "iad"), false},
+		"after another key it is again": {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 1, 1, nil })), "id-iad", "", again("iad"), true},
+		"and what was confirmed stays":  {ptr(was("iad")), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")} }), true},
+		"it does not go":                {ptr(was("iad")), "id-iad", "", again("iad"), false},
+		"nor does what was not, as long as there is nothing better": {ptr(was("")), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")} }), true},
 		"until the next is":               {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2} })), "id-iad", "", confirmed("fra", "iad"), true},
 		"and what was found stays so":     {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 0, 1, nil })), "id-iad", "", again("iad"), false},
 		"a revision that is not there no": {nil, "id-fra", "", again("fra"), false},

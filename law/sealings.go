@@ -9,7 +9,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// maxSealed is how long what is sealed may be: secrets.MaxSealed, which is no word of the law.
+// maxSealed is more than what is sealed may have: what that is, is no word of the law.
 const maxSealed = 2 << 20
 
 // keepsSealing says that a member that holds a group's present key writes, in its own name, how a revision of a secret is sealed: once for
@@ -35,12 +35,12 @@ func (w write) keepsSealing() bool {
 		return false
 	}
 	if before.Epoch < after.Epoch {
-		return w.sealsAgain(after, before.Proven())
+		return w.sealsAgain(after, before.Source())
 	}
 	confirmed := before
 	confirmed.Confirmed, confirmed.Was = w.asker.cluster, nil
 	as, err := json.Marshal(confirmed)
-	return err == nil && bytes.Equal(as, w.op.Value) && before.Again() && before.Confirmed == "" && r.another(g.Status, w.asker.cluster, before.By)
+	return err == nil && bytes.Equal(as, w.op.Value) && before.Again() && before.Confirmed == "" && (w.asker.cluster != before.By || r.only(before.By))
 }
 
 // sealsAgain says that the asker tells what it found, and has what was sealed to another key with it, sealed again. What was confirmed stays.
@@ -48,15 +48,28 @@ func (w write) sealsAgain(s v1alpha1.Sealing, was *v1alpha1.SealedBefore) bool {
 	return reflect.DeepEqual(s.Was, was) && s.By == w.asker.cluster && s.Confirmed == "" && s.Found >= 0 && s.Found <= s.Epoch && s.Again() == (len(s.Data) > 0) && len(s.Data) <= maxSealed
 }
 
-// groupHeld is a group whose present key the asker holds, and its readers.
+// heldGroup is a group whose keys are written about, its readers, and whether the asker holds its present key.
+type heldGroup struct {
+	group   v1alpha1.RecipientGroup
+	readers readers
+	ok      bool
+}
+
+// groupHeld reads a group once a transaction, for all ops of it: a fleet has hundreds of clusters.
 func (w write) groupHeld(name string) (g v1alpha1.RecipientGroup, r readers, ok bool) {
-	kv, _ := w.view.Get(v1alpha1.KeyRecipientGroups + name)
-	if json.Unmarshal(kv.Value, &g) != nil {
-		return g, nil, false
+	h, known := w.held[name]
+	if !known {
+		kv, _ := w.view.Get(v1alpha1.KeyRecipientGroups + name)
+		if json.Unmarshal(kv.Value, &h.group) == nil {
+			h.readers, h.ok = w.readers(h.group.Spec)
+			mine := h.readers[w.asker.cluster]
+			h.ok = h.ok && len(mine) > 0 && h.group.Holds(w.asker.cluster, mine[0])
+		}
+		if w.held != nil {
+			w.held[name] = h
+		}
 	}
-	r, ok = w.readers(g.Spec)
-	mine := r[w.asker.cluster]
-	return g, r, ok && len(mine) > 0 && g.Holds(w.asker.cluster, mine[0])
+	return h.group, h.readers, h.ok
 }
 
 // groupOf is the group that a revision is sealed for, "" when it is not there or of no secret.

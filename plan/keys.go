@@ -47,6 +47,11 @@ type KeyDuty struct {
 	Why  string
 	// Wrap are the clusters that the key is to be wrapped for, this member's own among them when it makes the key, and their recipients.
 	Wrap []KeyReader
+	// From is the epoch of the key that a new one takes the place of, when that is not the present one: nobody can open that but its maker,
+	// and it is not there.
+	From int64
+	// Others says that another cluster that may read holds the present key.
+	Others bool
 	// Prove says that nobody has opened the present key yet but who made it, and this member is to.
 	Prove bool
 	// Waits says that there is something to do, and that it is another member's turn, or not time yet: when that one falls silent, it is a
@@ -100,14 +105,27 @@ func turn(of []string, self string, there func(cluster string) bool) string {
 	return ""
 }
 
-// witnesses are those of the holders who may say that what one of them did is right: the others, or that one when there are none.
-func witnesses(holders []string, than string) []string {
+// witnesses are those of the holders who may say that what one of them did is right: the others, or that one when nobody else could ever be.
+func witnesses(holders []string, than string, alone bool) []string {
 	others := slices.DeleteFunc(slices.Clone(holders), func(name string) bool { return name == than })
-	if len(others) == 0 {
+	if len(others) == 0 && alone {
 		return holders
 	}
 	return others
 }
+
+// clusters of those that may read.
+func (all readers) clusters(which func(KeyReader) bool) (names []string) {
+	for _, r := range all {
+		if r.Cluster != "" && which(r) {
+			names = append(names, r.Cluster)
+		}
+	}
+	return names
+}
+
+// wrapAgainAfter is how long a cluster that said that its wrap does not open waits for another: two that do not agree are not to keep the log busy.
+const wrapAgainAfter = time.Minute
 
 // Keys says what a cluster's member is to do about the key of a group. Of those that could do it, the first by name that is there does;
 // that two do at once is seen in the log, where only one of them is in time. The clusters are in the order of their names.
@@ -117,29 +135,61 @@ func Keys(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, self string,
 		return KeyDuty{}, err
 	}
 	holders := all.holders(g)
-	able, first := holders, g.Status.Epoch == 0
+	first := g.Status.Epoch == 0
 	why := g.AnotherKey(all.reads, now)
+	able := holders
+	if first {
+		able = all.clusters(func(KeyReader) bool { return true })
+	}
+	if orphans := all.orphans(g, there); len(holders) < 2 && len(orphans) > 0 && turn(holders, self, there) == "" {
+		able, why = orphans, "nobody that is there opens the present one"
+	}
 	for _, r := range all {
-		if first && r.Cluster != "" {
-			able = append(able, r.Cluster)
-		}
-		if why != "" || !g.Holds(r.Cluster, r.Recipient) {
+		struck, did := g.Status.Unopened(r.Cluster, r.Recipient)
+		switch {
+		case why == "" && g.Holds(r.Cluster, r.Recipient):
+		case why == "" && did && now.Sub(struck) < wrapAgainAfter:
+			duty.Waits = true
+		default:
 			duty.Wrap = append(duty.Wrap, r)
 		}
 	}
 	if why == "" && g.Status.Unproven() {
-		duty.Prove = turn(witnesses(holders, g.Status.By), self, there) == self
-		duty.Waits = !duty.Prove
+		alone := len(all.clusters(func(r KeyReader) bool { return r.Cluster != g.Status.By && g.HadWrap(r.Cluster, r.Recipient) })) == 0
+		duty.Prove = turn(witnesses(holders, g.Status.By, alone), self, there) == self
+		duty.Waits = duty.Waits || !duty.Prove
 	}
 	switch {
 	case len(duty.Wrap) == 0:
 	case turn(able, self, there) != self:
 		duty.Wrap, duty.Waits = nil, true
 	default:
-		duty.Make, duty.Why = first || why != "", why
+		if duty.Make, duty.Why = first || why != "", why; duty.Make && !first && !slices.Contains(holders, self) {
+			duty.From = all.proven(g, self)
+		}
 	}
-	duty.Waits = duty.Waits || g.Spec.RotateAfter != nil && len(holders) > 0
+	holds := slices.Contains(holders, self)
+	duty.Others = len(holders) > 1 || len(holders) == 1 && !holds
+	duty.Waits = duty.Waits || g.Spec.RotateAfter != nil && holds
 	return duty, nil
+}
+
+// orphans are the clusters that hold a key from before, when nobody but its maker holds the present one.
+func (all readers) orphans(g *v1alpha1.RecipientGroup, there func(cluster string) bool) []string {
+	if g.Status.Epoch == 0 || there(g.Status.By) || !g.Orphaned(all.reads) {
+		return nil
+	}
+	return all.clusters(func(r KeyReader) bool { return r.Cluster != g.Status.By && all.proven(g, r.Cluster) > 0 })
+}
+
+// proven is the epoch of the latest key from before that a cluster holds; 0: none.
+func (all readers) proven(g *v1alpha1.RecipientGroup, cluster string) (epoch int64) {
+	for _, r := range all {
+		if r.Cluster == cluster {
+			_, epoch = g.ProvenWrap(cluster, r.Recipient)
+		}
+	}
+	return epoch
 }
 
 // SealWork is what is to be done about one revision of a secret.
@@ -157,7 +207,9 @@ const (
 type Sealers struct {
 	epoch   int64
 	holders []string
-	// held up says that somebody holds the present key who may not read: nothing is sealed to that any more.
+	// readers are the clusters that may read.
+	readers []string
+	// heldUp says that somebody holds the present key who may not read: nothing is sealed to that any more.
 	heldUp bool
 	self   string
 	there  func(cluster string) bool
@@ -169,8 +221,11 @@ func SealersOf(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, self st
 	if err != nil {
 		return Sealers{}, err
 	}
-	return Sealers{epoch: g.Status.Epoch, holders: all.holders(g), heldUp: g.Lost(all.reads) != "", self: self, there: there}, nil
+	return Sealers{epoch: g.Status.Epoch, holders: all.holders(g), readers: all.clusters(func(KeyReader) bool { return true }), heldUp: g.Lost(all.reads) != "", self: self, there: there}, nil
 }
+
+// Holds says whether the member holds the key.
+func (s Sealers) Holds() bool { return slices.Contains(s.holders, s.self) }
 
 // Work is what the member is to do about a revision, by what is known of how that is sealed, nil for nothing. A group that has had one key
 // only has nothing that is sealed to another.
@@ -183,7 +238,7 @@ func (s Sealers) Work(known *v1alpha1.Sealing) SealWork {
 	case known == nil || known.Epoch < s.epoch:
 		work, of = SealAgain, s.holders
 	case known.Again() && known.Confirmed == "":
-		work, of = SealConfirm, witnesses(s.holders, known.By)
+		work, of = SealConfirm, witnesses(s.holders, known.By, slices.Equal(s.readers, []string{known.By}))
 	default:
 		return SealKept
 	}

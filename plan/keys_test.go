@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +73,7 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			got.Others = false
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -117,6 +119,56 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 	}
 }
 
+func TestAKeyThatDoesNotOpen(t *testing.T) {
+	now := time.Unix(9000, 0)
+	fleet := []*v1alpha1.Cluster{}
+	for _, name := range []string{"ams", "fra", "sin"} {
+		fleet = append(fleet, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name}})
+	}
+	id := func(name string) string { return v1alpha1.KeyID("of " + name) }
+	wrap := func(epoch int64, names ...string) (wraps []v1alpha1.KeyWrap) {
+		for _, name := range names {
+			wraps = append(wraps, v1alpha1.KeyWrap{Cluster: name, Key: id(name), Epoch: epoch, Wrap: []byte("wrapped")})
+		}
+		return wraps
+	}
+	struck := func(ago time.Duration, names ...string) (left []v1alpha1.FormerReader) {
+		for _, name := range names {
+			left = append(left, v1alpha1.FormerReader{Cluster: name, Key: id(name), Epoch: 2, Until: metav1.Time{Time: now.Add(-ago)}})
+		}
+		return left
+	}
+	all := []KeyReader{{"ams", "of ams"}, {"fra", "of fra"}, {"sin", "of sin"}}
+	const why = "nobody that is there opens the present one"
+	for name, c := range map[string]struct {
+		wraps []v1alpha1.KeyWrap
+		left  []v1alpha1.FormerReader
+		self  string
+		away  string
+		want  KeyDuty
+	}{
+		"a wrap that was struck a moment ago is not made anew": {wrap(2, "ams", "fra"), struck(time.Second, "sin"), "ams", "", KeyDuty{Waits: true, Others: true}},
+		"one that was a minute ago is":                         {wrap(2, "ams", "fra"), struck(time.Minute, "sin"), "ams", "", KeyDuty{Wrap: all[2:], Others: true}},
+		"its maker alone does not say that a key opens":        {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "ams", "", KeyDuty{Waits: true}},
+		"with the maker there, nobody else makes another key":  {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "fra", "", KeyDuty{Waits: true, Others: true}},
+		"with the maker away, one that holds the key before":   {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "fra", "ams", KeyDuty{Make: true, Why: why, From: 1, Wrap: all, Others: true}},
+		"the second waits for that":                            {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "sin", "ams", KeyDuty{Waits: true, Others: true}},
+		"and nobody does as long as another one has the key":   {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams", "sin")), struck(time.Second, "fra"), "fra", "ams", KeyDuty{Waits: true, Others: true}},
+		"who struck it and may not read any more held the key": {wrap(2, "ams"), []v1alpha1.FormerReader{{Cluster: "gone", Key: "x", Epoch: 2}}, "ams", "", KeyDuty{Make: true, Why: "cluster gone may not read any more, or has another key of its own", Wrap: all}},
+		"who did with the key before makes for no other one":   {wrap(2, "ams", "fra", "sin"), []v1alpha1.FormerReader{{Cluster: "gone", Key: "x", Epoch: 1}}, "ams", "", KeyDuty{Others: true}},
+	} {
+		g := &v1alpha1.RecipientGroup{Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}},
+			Status: v1alpha1.RecipientGroupStatus{Epoch: 2, By: "ams", Wraps: c.wraps, Left: c.left}}
+		got, err := Keys(g, fleet, c.self, now, func(cluster string) bool { return cluster != c.away })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 func TestWhoSealsAgain(t *testing.T) {
 	fleet := []*v1alpha1.Cluster{}
 	for _, name := range []string{"ams", "fra", "sin"} {
@@ -149,7 +201,7 @@ func TestWhoSealsAgain(t *testing.T) {
 		"not for who did it":                                         {2, all, sealed(1, 2, "ams", ""), "ams", "", SealWaits},
 		"nor for a third one":                                        {2, all, sealed(1, 2, "ams", ""), "sin", "", SealWaits},
 		"but when the second is away":                                {2, all, sealed(1, 2, "ams", ""), "sin", "fra", SealConfirm},
-		"and for who did it, when nobody else holds the key":         {2, held(2, "ams"), sealed(1, 2, "ams", ""), "ams", "", SealConfirm},
+		"nor for who did it, as long as others may hold the key":     {2, held(2, "ams"), sealed(1, 2, "ams", ""), "ams", "", SealWaits},
 		"what is sealed to the present key needs no other's word":    {2, all, sealed(2, 2, "ams", ""), "fra", "", SealKept},
 		"nor what no key opens":                                      {2, all, sealed(0, 2, "ams", ""), "fra", "", SealKept},
 		"what is confirmed is kept":                                  {2, all, sealed(1, 2, "ams", "fra"), "ams", "", SealKept},

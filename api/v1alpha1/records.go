@@ -66,7 +66,7 @@ type Sealing struct {
 	Epoch int64 `json:"epoch"`
 	// Data is the revision's data, sealed to the key of Epoch: only if the revision itself is sealed to an earlier one.
 	Data []byte `json:"data,omitempty"`
-	// Was is Data as another cluster confirmed it last, until one confirms the present one.
+	// Was is Data as another cluster confirmed it last, or, if none did, as it was first, until one confirms the present one.
 	Was *SealedBefore `json:"was,omitempty"`
 	// By is the cluster of that holder, and Confirmed another one that opened Data and found in it what the revision has.
 	By        string `json:"by"`
@@ -82,9 +82,9 @@ type SealedBefore struct {
 	Data  []byte `json:"data"`
 }
 
-// Proven is what was sealed again and is confirmed, nil for nothing.
-func (s *Sealing) Proven() *SealedBefore {
-	if s.Again() && s.Confirmed != "" {
+// Source is what was sealed again and is confirmed, or the first of what was not, nil for nothing.
+func (s *Sealing) Source() *SealedBefore {
+	if s.Again() && (s.Confirmed != "" || s.Was == nil) {
 		return &SealedBefore{Epoch: s.Epoch, Data: s.Data}
 	}
 	return s.Was

@@ -250,25 +250,63 @@ func (g *RecipientGroup) AnotherKey(reads func(cluster, key string) bool, now ti
 	return ""
 }
 
-// Lost says who holds the present key and may not read any more; "" for nobody. Nothing is sealed to such a key any more.
+// Lost says who holds the present key, or did, and may not read any more; "" for nobody. Nothing is sealed to such a key any more.
 func (g *RecipientGroup) Lost(reads func(cluster, key string) bool) string {
-	switch lost := g.lost(reads); {
-	case lost == nil:
-		return ""
-	case lost.Cluster == "":
-		return "a recovery recipient may not read any more"
-	default:
-		return "cluster " + lost.Cluster + " may not read any more, or has another key of its own"
-	}
-}
-
-func (g *RecipientGroup) lost(reads func(cluster, key string) bool) *KeyWrap {
-	for i, w := range g.Status.Wraps {
+	for _, w := range g.Status.Wraps {
 		if w.Epoch == g.Status.Epoch && !reads(w.Cluster, w.Key) {
-			return &g.Status.Wraps[i]
+			return lost(w.Cluster)
 		}
 	}
-	return nil
+	for _, l := range g.Status.Left { // it said that its wrap does not open, and may have lied
+		if l.Epoch == g.Status.Epoch && !reads(l.Cluster, l.Key) {
+			return lost(l.Cluster)
+		}
+	}
+	return ""
+}
+
+func lost(cluster string) string {
+	if cluster == "" {
+		return "a recovery recipient may not read any more"
+	}
+	return "cluster " + cluster + " may not read any more, or has another key of its own"
+}
+
+// Unopened says when a reader said last that its wrap of the present key does not open; false: it did not.
+func (s *RecipientGroupStatus) Unopened(cluster, recipient string) (at time.Time, did bool) {
+	for _, l := range s.Left {
+		if l.Cluster == cluster && l.Key == KeyID(recipient) && l.Epoch == s.Epoch {
+			return l.Until.Time, true
+		}
+	}
+	return at, false
+}
+
+// Orphaned says that nobody but its maker holds the present key of those who may read, and nobody has opened it: then one that holds a key from
+// before may make another one.
+func (g *RecipientGroup) Orphaned(reads func(cluster, key string) bool) bool {
+	for _, w := range g.Status.Wraps {
+		if w.Epoch == g.Status.Epoch && w.Cluster != "" && w.Cluster != g.Status.By && reads(w.Cluster, w.Key) {
+			return false
+		}
+	}
+	return g.Status.Unproven()
+}
+
+// HadWrap says whether a recipient of a cluster has a wrap of any key.
+func (g *RecipientGroup) HadWrap(cluster, recipient string) bool {
+	return slices.ContainsFunc(g.Status.Wraps, func(w KeyWrap) bool { return w.Cluster == cluster && w.Key == KeyID(recipient) })
+}
+
+// ProvenWrap is the latest key that a second cluster has opened, wrapped to that recipient of a cluster, and its epoch, as long as no second one
+// has opened the present one; nil when there is none.
+func (g *RecipientGroup) ProvenWrap(cluster, recipient string) (wrap []byte, epoch int64) {
+	for _, w := range g.Status.Wraps {
+		if w.Cluster == cluster && w.Key == KeyID(recipient) && w.Epoch < g.Status.Epoch && w.Epoch > epoch {
+			wrap, epoch = w.Wrap, w.Epoch
+		}
+	}
+	return wrap, epoch
 }
 
 // AsBundle is a secret as the leader decides about it: like a bundle, in the clusters of its group, without the content, which the

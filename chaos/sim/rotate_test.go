@@ -278,6 +278,10 @@ func TestWhoIsRemovedOpensNothingThatIsSealedAfterwards(t *testing.T) {
 		v.trouble(rng, holders, func() bool { return v.kept(iad, 2) })
 
 		// Another one leaves the group, and an admin asks for one key more.
+		madHad := reach(mad.Core.Store().View(), ownKey(t, mad))
+		if len(madHad) < 2 {
+			t.Fatalf("mad had %d keys", len(madHad))
+		}
 		amend(t, iad, v1alpha1.KeyClusters+"mad", func(c *v1alpha1.Cluster) { c.Labels[v1alpha1.LabelRegion] = "ap" })
 		v.trouble(rng, []*sim.Member{fra, ams}, func() bool { return v.kept(iad, 3) })
 		amend(t, iad, readersKey, func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate = 1 })
@@ -296,7 +300,7 @@ func TestWhoIsRemovedOpensNothingThatIsSealedAfterwards(t *testing.T) {
 			own   secrets.Identity
 			had   map[int64]secrets.Identity
 			until int64
-		}{{"cdg", stolen, had, 1}, {"mad", ownKey(t, mad), nil, 2}, {"sin", ownKey(t, sin), nil, 0}} {
+		}{{"cdg", stolen, had, 1}, {"mad", ownKey(t, mad), madHad, 2}, {"sin", ownKey(t, sin), nil, 0}} {
 			keys := reach(now, gone.own)
 			for epoch, key := range gone.had {
 				keys[epoch] = key
