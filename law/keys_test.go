@@ -506,6 +506,34 @@ func TestTheWrapsOfTheKeyBeforeGoWhenASecondClusterOpensTheNewOne(t *testing.T) 
 	}
 }
 
+// TestWhatAnotherKeyKeeps: of a key that nobody but its maker has opened no wrap stays, but those of the one before; and no more former keys
+// than a group may keep.
+func TestWhatAnotherKeyKeeps(t *testing.T) {
+	of := func(cluster string, epoch int64) v1alpha1.KeyWrap { w := wrapOf(cluster); w.Epoch = epoch; return w }
+	may := func(cluster, _ string) bool { return cluster != "gone" }
+	for name, c := range map[string]struct {
+		wraps, want []v1alpha1.KeyWrap
+		left        []v1alpha1.FormerReader
+	}{
+		"a proven one": {[]v1alpha1.KeyWrap{of("fra", 2), of("gone", 2)}, []v1alpha1.KeyWrap{of("fra", 2), of("fra", 3)}, []v1alpha1.FormerReader{{Cluster: "gone", Key: v1alpha1.KeyID("age of gone"), Epoch: 2}}},
+		"one that is not proven": {[]v1alpha1.KeyWrap{of("fra", 1), of("gone", 1), of("fra", 2), of("gone", 2)}, []v1alpha1.KeyWrap{of("fra", 1), of("fra", 3)},
+			[]v1alpha1.FormerReader{{Cluster: "gone", Key: v1alpha1.KeyID("age of gone"), Epoch: 2}}},
+	} {
+		g := &v1alpha1.RecipientGroup{Status: v1alpha1.RecipientGroupStatus{Epoch: 2, Wraps: c.wraps}}
+		got := Rotated(g, may, NewKey{By: "fra", From: 2, Wraps: []v1alpha1.KeyWrap{of("fra", 3)}})
+		if !slices.EqualFunc(got.Wraps, c.want, sameWrap) || !slices.Equal(got.Left, c.left) {
+			t.Errorf("of %s it keeps %v, and %v left", name, got.Wraps, got.Left)
+		}
+	}
+	g := &v1alpha1.RecipientGroup{Status: v1alpha1.RecipientGroupStatus{Epoch: 1}}
+	for range v1alpha1.MaxFormerKeys + 5 {
+		g.Status = Rotated(g, may, NewKey{From: g.Status.Epoch})
+	}
+	if n, first := len(g.Status.Former), g.Status.Former[0].Epoch; n != v1alpha1.MaxFormerKeys || first != 6 {
+		t.Errorf("it keeps %d former keys from %d on", n, first)
+	}
+}
+
 // TestWhoStrikesItsOwnWrapAndGoesHasHeldTheKey: it has opened the key, says that it does not open, and that it has another key of its own,
 // so that nobody wraps for it again. The group gets another key all the same.
 func TestWhoStrikesItsOwnWrapAndGoesHasHeldTheKey(t *testing.T) {
@@ -639,6 +667,9 @@ func TestWhoSealsAgain(t *testing.T) {
 			key := v1alpha1.KeySealings + revision
 			if c.before != nil {
 				must(r.tryBare("id-fra", "", term, r.put(key, c.before)))
+			}
+			if op := r.put(key, c.after); c.want && r.tryBare(c.member, c.person, 0, store.Put(key, append(op.Value, ' '))) == nil {
+				t.Error("it is written in another form")
 			}
 			if err := r.tryBare(c.member, c.person, 0, r.put(key, c.after)); (err == nil) != c.want {
 				t.Fatalf("it was written: %v: %v", err == nil, err)

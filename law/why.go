@@ -61,7 +61,7 @@ func (w write) why() string {
 	case role == "":
 		return "nobody but the leader writes that"
 	case a.person == "" && w.prefix == v1alpha1.KeyRecipientGroups:
-		return "only a member of the group that holds its present key adds wraps of it, for clusters of the group, and makes another key when that is due; the first key is made by one of them"
+		return "only a member of the group that holds its present key adds wraps of it, for clusters of the group, and makes another key when that is due, or strikes its own wrap, which does not open; the first key is made by one of them"
 	case a.person == "":
 		return "a member writes what it knows of its own cluster alone, in the form that all members read"
 	case a.rights == v1alpha1.RightsOwnObjects && w.prefix == v1alpha1.KeyBundles && a.role != v1alpha1.RoleViewer:

@@ -14,15 +14,13 @@ import (
 // nothing is to be said. present are the clusters that are there now.
 func GroupAtRisk(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, present func(cluster string) bool) string {
 	holders, here := 0, 0
-	selector, err := metav1.LabelSelectorAsSelector(g.Spec.ClusterSelector)
+	all, err := readersOf(g, clusters)
 	if err != nil {
 		return "the selector of group " + g.Name + " cannot be read: " + err.Error()
 	}
-	for _, c := range clusters { // who is picked no more wraps the key for nobody
-		if !g.Holds(c.Name, c.Status.Recipient) || !selector.Matches(labels.Set(c.Labels)) {
-			continue
-		}
-		if holders++; present(c.Name) {
+	names := all.holders(g) // who is picked no more wraps the key for nobody
+	for _, name := range names {
+		if holders++; present(name) {
 			here++
 		}
 	}
@@ -34,6 +32,8 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, prese
 		return "no cluster that holds the key of group " + g.Name + " is there, and nobody else can open what is sealed for it; bring one back"
 	case here == 0:
 		return "no cluster that holds the key of group " + g.Name + " is there; bring one back, or open what is sealed for it with a recovery key, and seal it for another group"
+	case g.Lost(all.reads) != "":
+		return "group " + g.Name + " is to get another key, as " + g.Lost(all.reads) + "; the member of cluster " + turn(names, "", present) + " makes it: if this stays, restart that one, and seal nothing for the group until then"
 	case holders == 1 && len(g.Spec.RecoveryRecipients) == 0:
 		return "only one cluster holds the key of group " + g.Name + ", and with it what is sealed for the group is lost; name a recovery recipient: " + edit
 	}

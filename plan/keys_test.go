@@ -106,6 +106,7 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 		"all are away, and there is a person":   {1, held("fra", "iad"), []string{"R"}, true, "with a recovery key"},
 		"those that hold it are picked no more": {1, held("fra", "iad"), nil, false, "nobody else can open"},
 		"who held it is in the fleet no more":   {1, held("gone"), nil, false, "nobody else can open"},
+		"one who held it may not read any more": {1, held("fra", "iad", "gone"), nil, false, "is to get another key, as cluster gone may not read any more, or has another key of its own; the member of cluster fra makes it"},
 	} {
 		g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Status: v1alpha1.RecipientGroupStatus{Epoch: c.epoch, Wraps: c.wraps}}
 		g.Spec.RecoveryRecipients, g.Spec.ClusterSelector = c.recovery, &metav1.LabelSelector{}
