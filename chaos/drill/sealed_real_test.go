@@ -86,6 +86,14 @@ func aSealedSecret(t *testing.T, f *field) {
 	mentions(t, ended(t, 1, f.tell(t, "sin", nil, args...), args).Talk, "cluster sin has no key of group readers", "members that hold the key: fra, iad")
 	mentions(t, f.must(t, "sin", nil, "history", "fleetsecret/db").Out, "hanse:local", "metadata.annotations", " fra ", " iad ")
 
+	// The group gets another key. The Secrets stay, and what is sealed to the former one, as what lies in Git is, is opened all the same.
+	if told := f.must(t, "sin", nil, "secret", "rotate", "readers").Out; !strings.Contains(told, "group readers has its key 2") {
+		t.Errorf("another key is told as %s", told)
+	}
+	for _, client := range []*kubernetes.Clientset{fra, iad} {
+		until(t, time.Minute, has(client, password))
+	}
+
 	// Another value goes the same way, and what is deleted is pruned.
 	f.must(t, "iad", seal(password+"-2"), "apply", "-f", "-")
 	until(t, time.Minute, has(iad, password+"-2"))
