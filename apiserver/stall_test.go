@@ -126,19 +126,34 @@ func TestAnEndpointMayHaveMorePatienceThanWatches(t *testing.T) {
 	}
 }
 
+// prompt is a client that takes all at once, and says whether it was hung up on.
+type prompt struct {
+	http.ResponseWriter
+	hungUp bool
+}
+
+func (p *prompt) SetWriteDeadline(t time.Time) error {
+	p.hungUp = p.hungUp || !t.IsZero() && t.Before(time.Now())
+	return nil
+}
+
 func TestAWatchThatHasNothingToTellGoesOn(t *testing.T) {
-	l := start(t, func(c *Config) { c.Timing.Stall, c.Timing.Bookmark = 10*time.Millisecond, 100*time.Millisecond })
-	w, err := client(t, l.user(t, "ann", v1alpha1.RoleViewer), "bundles").Watch(t.Context(),
-		metav1.ListOptions{ResourceVersion: fmt.Sprint(l.View().Revision()), AllowWatchBookmarks: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Stop()
-	for range 3 { // between two of them nothing is written for many times its patience
-		if e := <-w.ResultChan(); e.Type != watch.Bookmark {
-			t.Fatalf("got %s %v", e.Type, e.Object)
+	virtual.Test(t, func(t *testing.T) {
+		s := &Server{shares: newShares(time.Minute), config: Config{Timing: kvstorage.Timing{Stall: time.Minute}, Logger: slog.New(slog.DiscardHandler)}}
+		seldom := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			for range 3 {
+				time.Sleep(time.Hour)
+				w.Write([]byte("a bookmark"))
+				w.(http.Flusher).Flush()
+			}
+		})
+		client, r := &prompt{ResponseWriter: httptest.NewRecorder()}, httptest.NewRequest(http.MethodGet, "/bundles", nil)
+		s.unstalled(seldom, func(*http.Request, *apirequest.RequestInfo) bool { return true }).
+			ServeHTTP(client, r.WithContext(apirequest.WithRequestInfo(r.Context(), &apirequest.RequestInfo{})))
+		if client.hungUp {
+			t.Error("it was hung up on, though it took each piece at once")
 		}
-	}
+	})
 }
 
 func TestStuckWatchesMakeWayForTheOthersOfTheirAsker(t *testing.T) {
