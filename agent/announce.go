@@ -103,17 +103,18 @@ func (a *announcer) left(kind, namespace, name string) {
 // reported tells what has changed in the cluster about a bundle; before is nil when nothing was reported of it yet.
 func (a *announcer) reported(r reconcile.Report, before *v1alpha1.WorkStatus) {
 	for _, e := range bundleEvents(before, r) {
-		e.Regarding = bundleRef(r.Bundle, r.BundleUID)
+		e.Regarding = rolledOutRef(r.Bundle, r.BundleUID)
 		a.teller.Tell(e)
 	}
 }
 
 func (a *announcer) withdrawn(bundle, uid string) {
-	a.teller.Tell(events.Event{Regarding: bundleRef(bundle, uid), Reason: "Withdrawn", Action: "Withdraw", Note: "nothing of the bundle is left in this cluster"})
+	a.teller.Tell(events.Event{Regarding: rolledOutRef(bundle, uid), Reason: "Withdrawn", Action: "Withdraw", Note: "nothing of " + v1alpha1.RolledOutOf(bundle).Title() + " is left in this cluster"})
 }
 
-func bundleRef(name, uid string) corev1.ObjectReference {
-	return corev1.ObjectReference{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "Bundle", Name: name, UID: types.UID(uid)}
+func rolledOutRef(bundle, uid string) corev1.ObjectReference {
+	ref := v1alpha1.RolledOutOf(bundle).Ref()
+	return corev1.ObjectReference{APIVersion: ref.APIVersion, Kind: ref.Kind, Name: ref.Name, UID: types.UID(uid)}
 }
 
 // bundleEvents is what people should know of a change. What the member found applied, or what an earlier bundle of the name left, is

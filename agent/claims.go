@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -49,7 +48,6 @@ func newClaims(c *Core) *claims {
 
 // claimant is what is read of a bundle that is written: the rest may be megabytes.
 type claimant struct {
-	kind     string // empty: Bundle
 	Metadata struct {
 		Name string `json:"name"`
 	} `json:"metadata"`
@@ -62,7 +60,7 @@ type claimant struct {
 
 // check refuses a write of a bundle that does not get along with the others. What it returns must hold for the write to be right.
 func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, error) {
-	if !hasPrefix(w.Key, claimPrefixes) || w.After == nil {
+	if !hasPrefix(w.Key, v1alpha1.RolledOutPrefixes) || w.After == nil {
 		return nil, nil
 	}
 	mine, err := claimantOf(v, w.Key, w.After)
@@ -90,9 +88,6 @@ func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, err
 	return []store.Condition{store.PrefixUnchanged(v1alpha1.KeyBundleRevisions, v.Revision())}, nil
 }
 
-// claimPrefixes are the prefixes of what brings objects into clusters.
-var claimPrefixes = []string{v1alpha1.KeyBundles, v1alpha1.KeyFleetSecrets}
-
 // claimantOf reads what is written. A secret is for a group that is there.
 func claimantOf(v *store.View, key string, value []byte) (mine claimant, err error) {
 	if strings.HasPrefix(key, v1alpha1.KeyBundles) {
@@ -113,7 +108,7 @@ func claimantOf(v *store.View, key string, value []byte) (mine claimant, err err
 	if err != nil {
 		return mine, err
 	}
-	mine.kind, mine.Metadata.Name, mine.Spec.Placement = "FleetSecret", b.Name, b.Spec.Placement
+	mine.Metadata.Name, mine.Spec.Placement = b.Name, b.Spec.Placement
 	target := s.Target()
 	mine.Spec.Manifests = heads{{APIVersion: target.APIVersion, Kind: target.Kind}}
 	mine.Spec.Manifests[0].Metadata.Namespace, mine.Spec.Manifests[0].Metadata.Name = target.Namespace, target.Name
@@ -122,12 +117,9 @@ func claimantOf(v *store.View, key string, value []byte) (mine claimant, err err
 
 // secretAt is a secret as a bundle that brings the Secret.
 func secretAt(v *store.View, s v1alpha1.FleetSecret) (*v1alpha1.Bundle, error) {
-	var group *v1alpha1.RecipientGroup
-	if kv, there := v.Get(v1alpha1.KeyRecipientGroups + s.Spec.Group); there {
-		group = &v1alpha1.RecipientGroup{}
-		if err := json.Unmarshal(kv.Value, group); err != nil {
-			return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
-		}
+	group, err := groupAt(v, s.Spec.Group)
+	if err != nil {
+		return nil, err
 	}
 	b, target := s.AsBundle(group), s.Target()
 	raw, err := json.Marshal(map[string]any{"apiVersion": target.APIVersion, "kind": target.Kind, "metadata": map[string]string{"namespace": target.Namespace, "name": target.Name}})
@@ -187,8 +179,17 @@ func (c *claims) goesRound(v *store.View, m claimant) error {
 
 // invalid is what the API answers to a bundle that does not get along with others.
 func (m claimant) invalid(of, why string) error {
-	return apierrors.NewInvalid(v1alpha1.SchemeGroupVersion.WithKind(cmp.Or(m.kind, "Bundle")).GroupKind(), m.Metadata.Name,
+	rolled := v1alpha1.RolledOutOf(m.Metadata.Name)
+	return apierrors.NewInvalid(v1alpha1.SchemeGroupVersion.WithKind(rolled.Kind).GroupKind(), rolled.Name,
 		field.ErrorList{field.Forbidden(field.NewPath("spec", of), why)})
+}
+
+// names is the field that says which objects it brings.
+func (m claimant) names() string {
+	if v1alpha1.RolledOutOf(m.Metadata.Name).IsSecret() {
+		return "secretName"
+	}
+	return "manifests"
 }
 
 // brings are the objects that manifests name.
@@ -260,13 +261,13 @@ func (c *claims) follow(v *store.View) error {
 	}
 	var changes []iter.Seq[string]
 	all := c.known == nil
-	for _, prefix := range claimPrefixes {
+	for _, prefix := range v1alpha1.RolledOutPrefixes {
 		changed, known := v.Changed(prefix, c.at)
 		changes, all = append(changes, changed), all || !known
 	}
 	if all {
 		c.known, c.by, changes = map[string]claimed{}, map[uint64][]string{}, nil
-		for _, prefix := range claimPrefixes {
+		for _, prefix := range v1alpha1.RolledOutPrefixes {
 			changes = append(changes, keysOf(v.Iterate(prefix, "")))
 		}
 	}
@@ -335,7 +336,7 @@ func (c *claims) contest(v *store.View, mine claimant, objects []v1alpha1.Object
 			return err
 		}
 		if in := common(here, there); len(in) > 0 {
-			return mine.invalid("manifests", plan.Contested(mine.Metadata.Name, rival.Name, shared, in))
+			return mine.invalid(mine.names(), plan.Contested(mine.Metadata.Name, rival.Name, shared, in))
 		}
 	}
 	return nil

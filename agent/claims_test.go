@@ -59,12 +59,12 @@ func TestTwoBundlesThatBringOneObjectIntoOneClusterAreRefused(t *testing.T) {
 		expects int
 	}{
 		"the same object in the same clusters": {claiming("new", "eu", "other", "settings"),
-			`bundles new and shop would both bring configmap shop/settings into fra, par; take it out of one of the two`, 0},
+			`bundle new and bundle shop would both bring configmap shop/settings into fra, par; take it out of one of the two`, 0},
 		"the same object in other clusters":          {claiming("new", "us", "settings"), "", 1},
 		"other objects":                              {claiming("new", "eu", "other"), "", 1},
 		"a bundle does not contest with itself":      {claiming("shop", "eu", "settings"), "", 1},
 		"what it brought before, as it did":          {web, "", 0},
-		"an object more is looked at with the rest":  {claiming("web", "eu", "old", "more"), "bundles web and shop would both bring", 0},
+		"an object more is looked at with the rest":  {claiming("web", "eu", "old", "more"), "bundle web and bundle shop would both bring", 0},
 		"another placement too":                      {claiming("shop", "us", "old", "settings"), "", 1},
 		"what comes round to itself":                 {dependent("base", "web"), "spec.dependsOn: Forbidden: each of these would wait for the next, and none would ever begin: base → web → base", 0},
 		"what depends on others":                     {dependent("new", "web", "base"), "", 1},

@@ -36,7 +36,11 @@ type head struct {
 	} `json:"metadata"`
 }
 
+// ref is the object that a manifest becomes in a cluster: what is sealed becomes a Secret.
 func (h head) ref() v1alpha1.ObjectRef {
+	if h.APIVersion == v1alpha1.SchemeGroupVersion.String() && h.Kind == "FleetSecret" {
+		h.APIVersion, h.Kind = "v1", "Secret"
+	}
 	return v1alpha1.ObjectRef{APIVersion: h.APIVersion, Kind: h.Kind, Namespace: h.Metadata.Namespace, Name: h.Metadata.Name}
 }
 

@@ -17,8 +17,8 @@ import (
 // withdrawalSoon is how long who deletes a bundle waits to be told whether its objects go: the leader decides that.
 const withdrawalSoon = time.Second
 
-// deletedBundle says what somebody must know who has just deleted a bundle; "" when there is nothing to tell.
-func (c *Core) deletedBundle(ctx context.Context, bundle, uid string) string {
+// deletedRolledOut says what somebody must know who has just deleted what is rolled out; "" when there is nothing to tell.
+func (c *Core) deletedRolledOut(ctx context.Context, rolled v1alpha1.RolledOut, uid string) string {
 	ctx, cancel := context.WithTimeout(ctx, withdrawalSoon)
 	defer cancel()
 	for {
@@ -34,7 +34,7 @@ func (c *Core) deletedBundle(ctx context.Context, bundle, uid string) string {
 			return withdrawalWaits(r)
 		}
 		if c.changed(ctx, []string{v1alpha1.KeyRollouts, v1alpha1.KeyTombstones}, v.Revision()) != nil {
-			return fmt.Sprintf("bundle %s is deleted, and not decided yet whether what clusters run of it waits for a person; see: hanse rollout status %s", bundle, bundle)
+			return fmt.Sprintf("%s is deleted, and not decided yet whether what clusters run of it waits for a person; see: hanse rollout status %s", rolled.Title(), rolled)
 		}
 	}
 }
@@ -60,8 +60,8 @@ func withdrawalWaits(r *v1alpha1.Rollout) string {
 	if d == nil {
 		return ""
 	}
-	return fmt.Sprintf("bundle %s is deleted, but what clusters run of it stays until a person approves: %d objects in %s, as %s; to let them go: hanse rollout approve %s --deletions",
-		r.Spec.Bundle, d.Objects, fewClusters(d.Clusters), d.Reason, r.Spec.Bundle)
+	return fmt.Sprintf("%s is deleted, but what clusters run of it stays until a person approves: %d objects in %s, as %s; to let them go: hanse rollout approve %s --deletions",
+		v1alpha1.RolledOutOf(r.Spec.Bundle).Title(), d.Objects, fewClusters(d.Clusters), d.Reason, r.Spec.Bundle)
 }
 
 // maxNamed is how many clusters are named in a sentence.
@@ -111,11 +111,11 @@ func deletionEvent(r *v1alpha1.Rollout, cluster string) *events.Event {
 	if i < 0 {
 		return nil
 	}
-	what := "the bundle is changed"
+	what := v1alpha1.RolledOutOf(r.Spec.Bundle).Title() + " is changed"
 	if r.Spec.Revision == "" {
-		what = "the bundle is deleted"
+		what = v1alpha1.RolledOutOf(r.Spec.Bundle).Title() + " is deleted"
 	}
-	return &events.Event{Warning: true, Reason: "DeletionsWait", Action: "Withdraw", Regarding: bundleRef(r.Spec.Bundle, r.Spec.BundleUID),
+	return &events.Event{Warning: true, Reason: "DeletionsWait", Action: "Withdraw", Regarding: rolledOutRef(r.Spec.Bundle, r.Spec.BundleUID),
 		Related: corev1.ObjectReference{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "Rollout", Name: r.Name, UID: r.UID},
 		Note: fmt.Sprintf("%s, but the %d objects of this cluster that would go stay until a person approves, as %s; to let them go: hanse rollout approve %s --deletions",
 			what, d.Clusters[i].Objects, d.Reason, r.Spec.Bundle)}

@@ -40,7 +40,7 @@ func TestWhoDeletesABundleIsToldWhatTheLeaderDecided(t *testing.T) {
 			virtual.Test(t, func(t *testing.T) {
 				core := &Core{decoded: newDecoded(), store: storeWith(t, member, c.state)}
 				began := time.Now()
-				said := core.deletedBundle(t.Context(), "shop", "b1")
+				said := core.deletedRolledOut(t.Context(), v1alpha1.RolledOutOf("shop"), "b1")
 				if len(c.want) == 0 && said != "" {
 					t.Errorf("said %q", said)
 				}
@@ -65,8 +65,8 @@ func TestPeopleOfAClusterAreToldWhatWaitsToBeDeletedThere(t *testing.T) {
 		cluster string
 		want    string
 	}{
-		"of a deleted bundle":  {r, "iad", "the bundle is deleted, but the 6 objects of this cluster"},
-		"of a changed one":     {changed, "iad", "the bundle is changed, but the 6 objects of this cluster"},
+		"of a deleted bundle":  {r, "iad", "bundle shop is deleted, but the 6 objects of this cluster"},
+		"of a changed one":     {changed, "iad", "bundle shop is changed, but the 6 objects of this cluster"},
 		"elsewhere":            {r, "sin", ""},
 		"what waits no longer": {ended, "iad", ""},
 	} {

@@ -36,7 +36,7 @@ func newGrants(c *Core) *grants { return &grants{core: c, opening: newOpening(c)
 // follow keeps the grants as the log says, until ctx ends.
 func (g *grants) follow(ctx context.Context) error {
 	own := v1alpha1.KeyGrants + g.core.self.Cluster + "/"
-	from := []string{own, v1alpha1.KeyObserving + g.core.self.Cluster, v1alpha1.KeyBundles, v1alpha1.KeyFleetSecrets, v1alpha1.KeyRecipientGroups, v1alpha1.KeyRollouts, v1alpha1.KeyClusters + g.core.self.Cluster}
+	from := append([]string{own, v1alpha1.KeyObserving + g.core.self.Cluster, v1alpha1.KeyRecipientGroups, v1alpha1.KeyRollouts, v1alpha1.KeyClusters + g.core.self.Cluster}, v1alpha1.RolledOutPrefixes...)
 	return g.core.follow(ctx, from, func(v *store.View) error {
 		if v.Revision() == 0 {
 			return nil

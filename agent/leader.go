@@ -65,10 +65,10 @@ type ofBundle struct {
 }
 
 // decidesOn are the prefixes whose change may call for a decision.
-var decidesOn = []string{
-	v1alpha1.KeyBundles, v1alpha1.KeyClusters, v1alpha1.KeyGrants, v1alpha1.KeyRollouts, v1alpha1.KeyTombstones, store.KeyMembers,
-	v1alpha1.KeyObserving, v1alpha1.KeyFleets, v1alpha1.KeyFleetSecrets, v1alpha1.KeyRecipientGroups,
-}
+var decidesOn = append([]string{
+	v1alpha1.KeyClusters, v1alpha1.KeyGrants, v1alpha1.KeyRollouts, v1alpha1.KeyTombstones, store.KeyMembers,
+	v1alpha1.KeyObserving, v1alpha1.KeyFleets, v1alpha1.KeyRecipientGroups,
+}, v1alpha1.RolledOutPrefixes...)
 
 // lead decides for as long as this member leads. It is called by the consensus, once a leader, and returns when ctx ends.
 func (c *Core) lead(ctx context.Context, term uint64) {

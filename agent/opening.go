@@ -41,6 +41,9 @@ func (o *opening) open(v *store.View, revision string, objects []unstructured.Un
 	if err != nil {
 		return nil, err
 	}
+	if g == nil {
+		return nil, fmt.Errorf("it is sealed for group %s, which is not there; seal it for another one", s.Spec.Group)
+	}
 	if known, ok := o.opened[revision]; ok && g.Holds(o.core.self.Cluster, o.core.age.Recipient().String()) {
 		o.next[revision] = known
 		return known, nil
@@ -57,10 +60,11 @@ func isSealed(u *unstructured.Unstructured) bool {
 	return u.GroupVersionKind() == v1alpha1.SchemeGroupVersion.WithKind("FleetSecret")
 }
 
+// groupAt is a group, nil when it is not there.
 func groupAt(v *store.View, name string) (*v1alpha1.RecipientGroup, error) {
 	kv, there := v.Get(v1alpha1.KeyRecipientGroups + name)
 	if !there {
-		return nil, fmt.Errorf("it is sealed for group %s, which is not there; seal it for another one", name)
+		return nil, nil
 	}
 	g := &v1alpha1.RecipientGroup{}
 	if err := json.Unmarshal(kv.Value, g); err != nil {

@@ -31,7 +31,7 @@ func newProjections(c *Core) *projections { return &projections{core: c, decoded
 const projectionsPause = time.Second
 
 // projected are the keys that projections show.
-var projected = []string{v1alpha1.KeyClusters, v1alpha1.KeyBundles, v1alpha1.KeyFleetSecrets, v1alpha1.KeyGrants, v1alpha1.KeyObserving, store.KeyMembers}
+var projected = append([]string{v1alpha1.KeyClusters, v1alpha1.KeyGrants, v1alpha1.KeyObserving, store.KeyMembers}, v1alpha1.RolledOutPrefixes...)
 
 // follow keeps the fleet as the log says, until ctx ends.
 func (p *projections) follow(ctx context.Context) error {

@@ -114,7 +114,7 @@ func (c *Core) openedNow(v *store.View, s *v1alpha1.FleetSecret) (map[string]any
 // holders are the other clusters that the present key of a group is wrapped for, in words.
 func holders(v *store.View, group, self string) string {
 	g, err := groupAt(v, group)
-	if err != nil {
+	if err != nil || g == nil {
 		return "none"
 	}
 	var names []string

@@ -67,11 +67,12 @@ func (r *rolled) list(v *store.View) ([]object[v1alpha1.Bundle], error) {
 
 // groupOf is the group of the secret that is rolled out under a name, in a view; "" when it is no secret, or not there.
 func (r *rolled) groupOf(v *store.View, name string) (string, error) {
-	if _, is := v1alpha1.SecretOf(name); !is {
+	rolled := v1alpha1.RolledOutOf(name)
+	if !rolled.IsSecret() {
 		return "", nil
 	}
 	secrets, err := r.secrets.list(v)
-	i, there := slices.BinarySearchFunc(secrets, v1alpha1.BundleKey(name), func(s object[v1alpha1.FleetSecret], key string) int { return strings.Compare(s.key, key) })
+	i, there := slices.BinarySearchFunc(secrets, rolled.Key(), func(s object[v1alpha1.FleetSecret], key string) int { return strings.Compare(s.key, key) })
 	if err != nil || !there {
 		return "", err
 	}

@@ -86,7 +86,7 @@ func (l *leader) situation(s scene) (plan.Situation, error) {
 	situation.Wall = s.Now
 	situation.Now, situation.Began, situation.Logged = l.lasting(), l.clock, l.logged
 	for _, b := range s.bundles {
-		if b.key == v1alpha1.BundleKey(b.value.Name) {
+		if b.key == v1alpha1.RolledOutOf(b.value.Name).Key() {
 			situation.Bundles = append(situation.Bundles, b.value)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // sealedRevisions begins the keys of the revisions of secrets.
-var sealedRevisions = v1alpha1.KeyBundleRevisions + v1alpha1.SecretBundle("")
+var sealedRevisions = v1alpha1.KeyBundleRevisions + v1alpha1.RolledOut{Kind: "FleetSecret"}.String()
 
 // Bounds of one transaction that seals again: the log is for others as well.
 const (

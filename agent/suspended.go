@@ -25,7 +25,7 @@ func (c *Core) suspensions(v *store.View) (suspensions, error) {
 	}
 	for _, b := range bundles {
 		if why := v1alpha1.Suspension(b.value); why != "" {
-			s.bundles[b.value.Name] = "the bundle is " + why
+			s.bundles[b.value.Name] = v1alpha1.RolledOutOf(b.value.Name).Title() + " is " + why
 		}
 	}
 	clusters, err := c.decoded.clusters.list(v)
@@ -48,7 +48,8 @@ func (c *Core) suspended(v *store.View) (lines []string) {
 	bundles, _ := c.decoded.bundles.list(v)
 	for _, b := range bundles {
 		if why := v1alpha1.Suspension(b.value); why != "" {
-			lines = append(lines, fmt.Sprintf("bundle %s is %s; hanse unsuspend bundle %[1]s", b.value.Name, why))
+			rolled := v1alpha1.RolledOutOf(b.value.Name)
+			lines = append(lines, fmt.Sprintf("%s is %s; hanse unsuspend %s", rolled.Title(), why, rolled.Arg()))
 		}
 	}
 	return lines

@@ -174,9 +174,9 @@ func statusOf(s report.Sighting, w v1alpha1.Work) v1alpha1.WorkStatus {
 	}
 	switch {
 	case w.Spec.Wanted == "" && w.Spec.Granted != "":
-		c.Reason, c.Message = "Withdrawing", "the bundle is to leave the cluster: its turn has not come, or a person is to approve"
+		c.Reason, c.Message = "Withdrawing", "it is to leave the cluster: its turn has not come, or a person is to approve"
 	case w.Spec.Wanted == "":
-		c.Reason, c.Message = "Withdrawing", "the bundle is being withdrawn from the cluster"
+		c.Reason, c.Message = "Withdrawing", "it is being withdrawn from the cluster"
 	case w.Spec.Granted == "":
 		c.Reason, c.Message = "Owed", "the cluster is away, or its turn has not come"
 	case said != nil && said.Status == metav1.ConditionUnknown: // the member cannot act in its cluster, and says why

@@ -154,7 +154,7 @@ func (w *writing) expect(key string) {
 
 // expectRolled wants what is rolled out under a name to be as it was, and where.
 func (w *writing) expectRolled(name string) error {
-	w.expect(v1alpha1.BundleKey(name))
+	w.expect(v1alpha1.RolledOutOf(name).Key())
 	group, err := w.decoded.bundles.groupOf(w.scene.view, name)
 	if group != "" {
 		w.expect(v1alpha1.KeyRecipientGroups + group)

@@ -90,9 +90,9 @@ type Config struct {
 	Companion Companion // optional
 	// Judge says why the store would refuse a person's transaction, for dry runs; optional.
 	Judge func(person string, txn store.Txn) error
-	// Deleted says what somebody must know who has just deleted a bundle, "" when there is nothing to tell. It may wait a little to
+	// Deleted says what somebody must know who has just deleted what is rolled out, "" when there is nothing to tell. It may wait a little to
 	// find out. Optional.
-	Deleted func(ctx context.Context, bundle, uid string) string
+	Deleted func(ctx context.Context, rolled v1alpha1.RolledOut, uid string) string
 	// Computed are the kinds that are computed, by plural name: all that kinds.go calls so.
 	Computed  map[string]Computed
 	Endpoints []Endpoint

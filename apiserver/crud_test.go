@@ -353,11 +353,11 @@ func TestThePersonIsPassedOn(t *testing.T) {
 // kubectl says "deleted" of a bundle whose objects stay until somebody approves; what it shows besides are warnings.
 func TestWhoDeletesABundleIsWarnedOfWhatStays(t *testing.T) {
 	l := start(t, func(c *Config) {
-		c.Deleted = func(_ context.Context, bundle, uid string) string {
-			if bundle == "leaves-nothing" {
+		c.Deleted = func(_ context.Context, rolled v1alpha1.RolledOut, uid string) string {
+			if rolled.Name == "leaves-nothing" {
 				return ""
 			}
-			return "bundle " + bundle + " of " + uid + " stays"
+			return rolled.Title() + " of " + uid + " stays"
 		}
 	})
 	var seen warnings

@@ -56,27 +56,20 @@ func (r clusterREST) Update(ctx context.Context, name string, obj rest.UpdatedOb
 	return r.storedREST.Update(ctx, name, obj, refuse, validate, forceAllowCreate, opts)
 }
 
-// bundleREST serves bundles. Their names go at once, and what clusters run of them later.
-type bundleREST struct {
+// rolledOutREST serves what is rolled out. Its names go at once, and what clusters run of them later.
+type rolledOutREST struct {
 	storedREST
-	deleted func(ctx context.Context, bundle, uid string) string
-	as      func(name string) (bundle string) // what it is rolled out as
+	deleted func(ctx context.Context, rolled v1alpha1.RolledOut, uid string) string
 }
 
-// rolledAs are the kinds that go through the fleet by rollouts, and the names under which they do.
-var rolledAs = map[string]func(name string) string{
-	"bundles":      func(name string) string { return name },
-	"fleetsecrets": v1alpha1.SecretBundle,
-}
-
-// Delete tells whoever deleted a bundle what is to be known of that: kubectl says "deleted", and shows warnings.
-func (r bundleREST) Delete(ctx context.Context, name string, validate rest.ValidateObjectFunc, opts *metav1.DeleteOptions) (runtime.Object, bool, error) {
+// Delete tells whoever deleted something what is to be known of that: kubectl says "deleted", and shows warnings.
+func (r rolledOutREST) Delete(ctx context.Context, name string, validate rest.ValidateObjectFunc, opts *metav1.DeleteOptions) (runtime.Object, bool, error) {
 	obj, gone, err := r.storedREST.Delete(ctx, name, validate, opts)
 	if err != nil || !gone || opts != nil && len(opts.DryRun) > 0 {
 		return obj, gone, err
 	}
 	if done, ok := obj.(*metav1.Status); ok && done.Details != nil {
-		if said := r.deleted(ctx, r.as(name), string(done.Details.UID)); said != "" {
+		if said := r.deleted(ctx, v1alpha1.RolledOut{Kind: r.kind.kind, Name: name}, string(done.Details.UID)); said != "" {
 			warning.AddWarning(ctx, "", said)
 		}
 	}
@@ -121,8 +114,8 @@ func (s *Server) resources() (map[string]rest.Storage, error) {
 		if k.plural == "clusters" {
 			all[k.plural] = clusterREST{storedREST{store, facade{k}}}
 		}
-		if as := rolledAs[k.plural]; as != nil && s.config.Deleted != nil {
-			all[k.plural] = bundleREST{storedREST{store, facade{k}}, s.config.Deleted, as}
+		if v1alpha1.IsRolledOut(k.kind) && s.config.Deleted != nil {
+			all[k.plural] = rolledOutREST{storedREST{store, facade{k}}, s.config.Deleted}
 		}
 		if k.keepStatus != nil {
 			all[k.plural+"/status"] = statusREST{store}

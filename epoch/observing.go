@@ -106,7 +106,7 @@ func decidedSince(v *store.View, since store.Revision, g v1alpha1.Grant) bool {
 		return written(v1alpha1.KeyBundleRevisions + g.Revision)
 	}
 	var b v1alpha1.Bundle
-	if kv, ok := v.Get(v1alpha1.BundleKey(g.Bundle)); ok && json.Unmarshal(kv.Value, &b) == nil && string(b.UID) == g.BundleUID {
+	if kv, ok := v.Get(v1alpha1.RolledOutOf(g.Bundle).Key()); ok && json.Unmarshal(kv.Value, &b) == nil && string(b.UID) == g.BundleUID {
 		return written(v1alpha1.KeyBundleRevisions + v1alpha1.RevisionName(g.Bundle, string(b.UID), b.Generation))
 	}
 	return written(v1alpha1.KeyTombstones + g.BundleUID)

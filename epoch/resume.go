@@ -104,7 +104,7 @@ func Resume(v *store.View, works []v1alpha1.Work, ask v1alpha1.ResumeRequest, wh
 		}
 		txn.If, txn.Then = append(txn.If, as), append(txn.Then, op)
 	}
-	for _, prefix := range []string{v1alpha1.KeyBundles, v1alpha1.KeyFleetSecrets, v1alpha1.KeyRecipientGroups, v1alpha1.KeyGrants, v1alpha1.KeyTombstones, v1alpha1.KeyClusters, store.KeyMembers} {
+	for _, prefix := range slices.Concat(v1alpha1.RolledOutPrefixes, []string{v1alpha1.KeyRecipientGroups, v1alpha1.KeyGrants, v1alpha1.KeyTombstones, v1alpha1.KeyClusters, store.KeyMembers}) {
 		txn.If = append(txn.If, store.PrefixUnchanged(prefix, v.Revision()))
 	}
 	return txn, nil

@@ -107,7 +107,7 @@ func (w write) soundBundle() bool {
 	if w.op.Delete {
 		return true
 	}
-	if _, secret := v1alpha1.SecretOf(w.name); secret {
+	if v1alpha1.RolledOutOf(w.name).IsSecret() {
 		return false // it would speak for that secret
 	}
 	b, ok := w.read.in(w.op.Value)

@@ -51,10 +51,10 @@ func companions(v *store.View, c Change, read bundles) ([]store.Condition, []sto
 		}
 	}
 	switch {
-	case (prefix == v1alpha1.KeyBundles || prefix == v1alpha1.KeyFleetSecrets) && c.After != nil:
+	case slices.Contains(v1alpha1.RolledOutPrefixes, prefix) && c.After != nil:
 		ops, err := revisionOf(v, c, read)
 		return nil, ops, err
-	case (prefix == v1alpha1.KeyBundles || prefix == v1alpha1.KeyFleetSecrets) && c.Before != nil:
+	case slices.Contains(v1alpha1.RolledOutPrefixes, prefix) && c.Before != nil:
 		return bury(v, c, read)
 	case prefix == v1alpha1.KeyRecipientGroups && c.After == nil:
 		return unsealed(v, name)
@@ -165,7 +165,7 @@ func unwrite(v *store.View, change string, past []byte, read bundles) ([]store.C
 	if _, there := v.Get(v1alpha1.KeyBundleRevisions + name); !there {
 		return nil, nil, nil
 	}
-	kv, _ := v.Get(v1alpha1.BundleKey(was.Name))
+	kv, _ := v.Get(v1alpha1.RolledOutOf(was.Name).Key())
 	if is, ok := read.rolled(kv.Key, kv.Value); ok && v1alpha1.RevisionName(is.Name, string(is.UID), is.Generation) == name {
 		return []store.Condition{store.KeyAt(kv.Key, kv.Modified)}, nil, nil
 	}
@@ -175,11 +175,11 @@ func unwrite(v *store.View, change string, past []byte, read bundles) ([]store.C
 	}
 	maps.DeleteFunc(grants, func(_ string, g v1alpha1.Grant) bool { return g.Revision != name })
 	if len(grants) > 0 {
-		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("bundle %s is still to run so in %s; wait until a later version is granted there, or remove the cluster",
-			was.Name, strings.Join(slices.Sorted(maps.Keys(grants)), ", "))}
+		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("%s is still to run so in %s; wait until a later version is granted there, or remove the cluster",
+			v1alpha1.RolledOutOf(was.Name).Title(), strings.Join(slices.Sorted(maps.Keys(grants)), ", "))}
 	}
 	if rollout := rolling(v, name); rollout != "" {
-		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("rollout %s is still to grant it; wait until it has ended, or write a later version of bundle %s", rollout, was.Name)}
+		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("rollout %s is still to grant it; wait until it has ended, or write a later version of %s", rollout, v1alpha1.RolledOutOf(was.Name).Title())}
 	}
 	conditions := []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, v.Revision()), store.PrefixUnchanged(v1alpha1.KeySealings+name, v.Revision())}
 	return conditions, append(Unseal(v, name), store.Delete(v1alpha1.KeyBundleRevisions+name)), nil

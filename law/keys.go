@@ -327,7 +327,7 @@ func (w write) soundSecret() bool {
 		return true
 	}
 	s, ok := sealed(w.op.Value)
-	if !ok || s.UID == "" || s.Name != v1alpha1.SecretBundle(w.name) {
+	if !ok || s.UID == "" || s.Name != (v1alpha1.RolledOut{Kind: "FleetSecret", Name: w.name}).String() {
 		return false
 	}
 	if w.before == nil {

@@ -29,7 +29,7 @@ func Thing(key string) string {
 		return "that cluster " + name + " only looks"
 	case prefix == v1alpha1.KeyGrants:
 		cluster, bundle := v1alpha1.CutGrantKey(key)
-		return "the grant of bundle " + bundle + " to cluster " + cluster
+		return "the grant of " + v1alpha1.RolledOutOf(bundle).Title() + " to cluster " + cluster
 	case prefix == v1alpha1.KeyTombstones:
 		return "what is left of the deleted bundle with uid " + name
 	case key == v1alpha1.KeyBackups:

@@ -43,6 +43,6 @@ func Shared(objects, others []v1alpha1.ObjectRef) (v1alpha1.ObjectRef, bool) {
 
 // Contested says that a bundle and its rival would both bring an object into clusters.
 func Contested(bundle, rival string, object v1alpha1.ObjectRef, clusters []string) string {
-	return fmt.Sprintf("bundles %s and %s would both bring %s into %s; take it out of one of the two, or place them in different clusters",
-		bundle, rival, Name(object), fewNames(clusters))
+	return fmt.Sprintf("%s and %s would both bring %s into %s; take it out of one of the two, or place them in different clusters",
+		v1alpha1.RolledOutOf(bundle).Title(), v1alpha1.RolledOutOf(rival).Title(), Name(object), fewNames(clusters))
 }

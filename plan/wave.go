@@ -259,7 +259,7 @@ func (c *course) sum() {
 	case c.stopped():
 		phase, message = v1alpha1.RolloutFailed, r.Status.Stopped
 	case c.suspended() != "":
-		phase, message = v1alpha1.RolloutPaused, "the bundle is "+c.suspended()
+		phase, message = v1alpha1.RolloutPaused, v1alpha1.RolledOutOf(c.name).Title()+" is "+c.suspended()
 	case r.Spec.Orders.Paused:
 		phase, message = v1alpha1.RolloutPaused, "a person paused it"
 	case r.Status.Deletions != nil:

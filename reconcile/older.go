@@ -1,6 +1,10 @@
 package reconcile
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
 
 // Epoch is the life of the fleet that a grant comes from: its founding, or a way back from a loss. What the cluster has acted
 // on may be from an epoch that the fleet knows nothing of.
@@ -45,9 +49,9 @@ func (b *bundle) refuseOld() bool {
 // whyOld is what people are told about a grant that is refused.
 func (b *bundle) whyOld() string {
 	if b.damaged != "" {
-		return fmt.Sprintf("the grant is of store revision %d, from before the fleet came back, and what the cluster has acted on is not known: %s; decide: hanse apply a changed version of it, or hanse delete bundle %s", b.refused, b.damaged, b.name)
+		return fmt.Sprintf("the grant is of store revision %d, from before the fleet came back, and what the cluster has acted on is not known: %s; decide: hanse apply a changed version of it, or hanse delete %s", b.refused, b.damaged, v1alpha1.RolledOutOf(b.name).Arg())
 	}
-	why := fmt.Sprintf("the grant is of store revision %d, and the cluster has acted on %d: it is not carried out until somebody decides: hanse apply a changed version of it, or hanse delete bundle %s", b.refused, b.inv.storeRevision, b.name)
+	why := fmt.Sprintf("the grant is of store revision %d, and the cluster has acted on %d: it is not carried out until somebody decides: hanse apply a changed version of it, or hanse delete %s", b.refused, b.inv.storeRevision, v1alpha1.RolledOutOf(b.name).Arg())
 	if b.inv.epoch > b.grant.Epoch.Number {
 		why += fmt.Sprintf("; that was in epoch %d, this is %d: to give it up, delete ConfigMap %s in namespace %s", b.inv.epoch, b.grant.Epoch.Number, headName(b.name), Namespace)
 	}

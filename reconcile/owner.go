@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // claim is whose an object is that a bundle wants.
@@ -48,7 +50,10 @@ func mayDelete(live sighting, listed entry, label string) bool {
 // conflictMessage says why an object is left alone, and what a person can do.
 func conflictMessage(live sighting, label string) string {
 	if live.bundle != "" && live.bundle != label {
-		return fmt.Sprintf("it belongs to bundle %q; remove it from one of the two bundles", clip(live.bundle, maxName))
+		return fmt.Sprintf("it belongs to %s; remove it from one of the two", v1alpha1.RolledOutOf(clip(live.bundle, maxName)).Title())
+	}
+	if v1alpha1.RolledOutOf(label).IsSecret() {
+		return "it exists already and is not of this secret" + managedBy(live) + "; delete it, or seal the secret under another --secret-name"
 	}
 	return "it exists already and is not of this bundle" + managedBy(live) +
 		"; delete it, or set the bundle's adopt to IfEqual or Always to take it over"

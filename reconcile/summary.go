@@ -17,8 +17,7 @@ func (b *bundle) post(reason string) {
 	uid := b.grant.BundleUID
 	if b.faulty != nil {
 		uid, st.Grant = b.faulty.BundleUID, b.faulty.At
-		ref := v1alpha1.ObjectRef{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "Bundle", Name: b.name}
-		problems = append(problems, problem{ReasonNotRendered, b.faulty.Fault}.of(ref))
+		problems = append(problems, problem{ReasonNotRendered, b.faulty.Fault}.of(v1alpha1.RolledOutOf(b.name).Ref()))
 	}
 	pending := 0
 	for _, o := range b.objects {

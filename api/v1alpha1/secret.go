@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -168,6 +167,9 @@ type FleetSecretSpec struct {
 	Data []byte `json:"data"`
 }
 
+// RolledOut is it as it goes through the fleet.
+func (s *FleetSecret) RolledOut() RolledOut { return RolledOut{"FleetSecret", s.Name} }
+
 // Target is the Secret that it becomes in a cluster.
 func (s *FleetSecret) Target() ObjectRef {
 	name := s.Spec.SecretName
@@ -188,23 +190,6 @@ type FleetSecretList struct {
 
 // AnnotationRevealed on a FleetSecret is when somebody was told the value, by hanse secret get. Who it was, the Change says.
 const AnnotationRevealed = GroupName + "/revealed"
-
-// secretPrefix begins the names under which secrets are rolled out. No Bundle has such a name: it is no DNS label.
-const secretPrefix = "secret."
-
-// SecretBundle is the name under which a FleetSecret is rolled out, as if it were a Bundle.
-func SecretBundle(secret string) string { return secretPrefix + secret }
-
-// SecretOf undoes SecretBundle; false: it is the name of a Bundle.
-func SecretOf(bundle string) (secret string, is bool) { return strings.CutPrefix(bundle, secretPrefix) }
-
-// BundleKey is where the log keeps what is rolled out under a name.
-func BundleKey(bundle string) string {
-	if secret, is := SecretOf(bundle); is {
-		return KeyFleetSecrets + secret
-	}
-	return KeyBundles + bundle
-}
 
 // KeyID tells one recipient from another, in fewer letters.
 func KeyID(recipient string) string {
@@ -313,7 +298,7 @@ func (g *RecipientGroup) ProvenWrap(cluster, recipient string) (wrap []byte, epo
 // revision has. Nil is no group: nowhere.
 func (s *FleetSecret) AsBundle(g *RecipientGroup) *Bundle {
 	b := &Bundle{TypeMeta: TypeOf("Bundle"), ObjectMeta: s.ObjectMeta, Status: s.Status}
-	b.Name = SecretBundle(s.Name)
+	b.Name = s.RolledOut().String()
 	if g != nil {
 		b.Spec.Placement.ClusterSelector = g.Spec.ClusterSelector
 	}

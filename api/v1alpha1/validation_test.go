@@ -224,7 +224,7 @@ func TestNamesOfRevisionsAndWorks(t *testing.T) {
 	if b, c, ok := SplitWorkName(WorkName("shop", "fra")); b != "shop" || c != "fra" || !ok {
 		t.Error(b, c, ok)
 	}
-	if b, c, ok := SplitWorkName(WorkName(SecretBundle("db"), "fra")); b != "secret.db" || c != "fra" || !ok {
+	if b, c, ok := SplitWorkName(WorkName(RolledOut{"FleetSecret", "db"}.String(), "fra")); b != "secret.db" || c != "fra" || !ok {
 		t.Error(b, c, ok)
 	}
 	for _, bad := range []string{"", "shop", ".fra", "shop."} {

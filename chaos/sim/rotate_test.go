@@ -137,7 +137,7 @@ func opensOne(keys map[int64]secrets.Identity, name string, sealed []byte, value
 }
 
 func sealingOf(s *store.View, fs v1alpha1.FleetSecret) (record v1alpha1.Sealing, there bool) {
-	kv, there := s.Get(v1alpha1.KeySealings + v1alpha1.RevisionName(v1alpha1.SecretBundle(fs.Name), string(fs.UID), fs.Generation))
+	kv, there := s.Get(v1alpha1.KeySealings + v1alpha1.RevisionName(fs.RolledOut().String(), string(fs.UID), fs.Generation))
 	return record, there && json.Unmarshal(kv.Value, &record) == nil
 }
 
@@ -343,7 +343,7 @@ func sealedAfter(t *testing.T, s *store.View, epoch int64) (all []sealedData) {
 		if err := json.Unmarshal(kv.Value, &r); err != nil {
 			t.Fatal(err)
 		}
-		name, _, _ := strings.Cut(strings.TrimPrefix(kv.Key, v1alpha1.KeySealings+v1alpha1.SecretBundle("")), "-")
+		name, _, _ := strings.Cut(strings.TrimPrefix(kv.Key, v1alpha1.KeySealings+v1alpha1.RolledOut{Kind: "FleetSecret"}.String()), "-")
 		if r.Again() {
 			all = append(all, sealedData{name, r.Data})
 		}

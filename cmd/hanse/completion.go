@@ -111,8 +111,8 @@ func completeName(c *cli.Context, verb string, names []string) []string {
 		return []string{"bash", "fish", "zsh"}
 	case "remove", "lead", "resume", "cordon", "uncordon", "drain":
 		return namesOf(c, mustKind("Cluster"))
-	case "explain", "render":
-		return namesOf(c, mustKind("Bundle"))
+	case "explain", "render", "drift":
+		return rolledOutNames(c)
 	case "get", "label", "delete", "history", "rollback":
 	default:
 		return nil
@@ -128,6 +128,15 @@ func completeName(c *cli.Context, verb string, names []string) []string {
 		plurals = append(plurals, k.plural)
 	}
 	return plurals
+}
+
+// rolledOutNames are the names of what is rolled out.
+func rolledOutNames(c *cli.Context) []string {
+	names := namesOf(c, mustKind("Bundle"))
+	for _, secret := range namesOf(c, mustKind("FleetSecret")) {
+		names = append(names, v1alpha1.RolledOut{Kind: "FleetSecret", Name: secret}.String())
+	}
+	return names
 }
 
 // namesOf asks the member, briefly; without an answer nothing is completed.

@@ -59,10 +59,10 @@ func deleteAction(c *cli.Context) error {
 
 func deleteOne(ctx context.Context, c *cli.Context, f *fleet, k kind, name string) error {
 	begun := time.Now()
-	rolled, isRolled := rolledAs(k, name)
-	bundle := isRolled && !c.Bool("dry-run")
-	if bundle && !c.Bool("yes") && isTerminal(c.App.Reader) {
-		if err := typedName(c, "this deletes all that "+k.singular()+" "+name+" has in its clusters", name); err != nil {
+	rolled := v1alpha1.RolledOut{Kind: k.name, Name: name}
+	leaves := v1alpha1.IsRolledOut(k.name) && !c.Bool("dry-run")
+	if leaves && !c.Bool("yes") && isTerminal(c.App.Reader) {
+		if err := typedName(c, "this deletes all that "+rolled.Title()+" has in its clusters", name); err != nil {
 			return err
 		}
 	}
@@ -82,29 +82,18 @@ func deleteOne(ctx context.Context, c *cli.Context, f *fleet, k kind, name strin
 		what = "would be deleted"
 	}
 	fmt.Fprintln(c.App.Writer, k.singular(), name, what)
-	if !bundle {
+	if !leaves {
 		return nil
 	}
-	err = f.withdrawAsSaid(ctx, rolled, uidIn(body), c.Bool("yes") || isTerminal(c.App.Reader))
+	err = f.withdrawAsSaid(ctx, rolled.String(), uidIn(body), c.Bool("yes") || isTerminal(c.App.Reader))
 	if held := (*failure)(nil); !c.Bool("wait") && errors.As(err, &held) && held.code == exitDiffers {
-		held.print(c.App) // the bundle is deleted all the same
+		held.print(c.App) // it is deleted all the same
 		return nil
 	}
 	if err != nil || !c.Bool("wait") {
 		return err
 	}
-	return f.reach(ctx, c.App.ErrWriter, begun, []goal{{bundle: rolled}})
-}
-
-// rolledAs is the name under which an object is rolled out, if it is.
-func rolledAs(k kind, name string) (bundle string, is bool) {
-	switch k.name {
-	case "Bundle":
-		return name, true
-	case "FleetSecret":
-		return v1alpha1.SecretBundle(name), true
-	}
-	return "", false
+	return f.reach(ctx, c.App.ErrWriter, begun, []goal{{bundle: rolled.String()}})
 }
 
 // uidIn is of what an answer to a deletion tells.

@@ -222,7 +222,7 @@ func (f *foresight) taken(live *unstructured.Unstructured) string {
 	case of == "" && f.adopts == v1alpha1.AdoptNever:
 		return "it is there already, and is not of this bundle; with adopt: Always it would be taken over"
 	case of != "" && of != f.bundle && len(validation.IsValidLabelValue(f.bundle)) == 0: // else the label is a digest of its name
-		return fmt.Sprintf("it belongs to bundle %q; take it out of one of the two", of)
+		return fmt.Sprintf("it belongs to %s; take it out of one of the two", v1alpha1.RolledOutOf(of).Title())
 	}
 	return ""
 }

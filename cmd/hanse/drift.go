@@ -20,14 +20,14 @@ func driftVerb() *cli.Command {
 	return &cli.Command{
 		Name:  "drift",
 		Usage: "say what in the clusters is not as it was granted, field by field; exits 3 when that is anything",
-		UsageText: `hanse drift                            of all bundles, in all clusters
+		UsageText: `hanse drift                            of all bundles and secrets, in all clusters
 hanse drift shop --cluster iad
 hanse drift shop --accept                        take over what somebody changed, as overrides of these clusters
 hanse drift shop deployment/web --ignore         leave the fields that differ there to others, in all clusters
 hanse drift shop --cluster iad --correct         put it right there, once, though the bundle's drift is Report
 
 Every cluster is asked, as you, what applying would change back: a dry run there. What was put right by itself since the
-member started stands below. A bundle with drift: Report is left as it is; drift: Correct puts it right.`,
+member started stands below. A bundle with drift: Report is left as it is; drift: Correct puts it right. Of a secret the clusters say it themselves.`,
 		Flags: append(connectionFlags(defaultTimeout),
 			&cli.StringSliceFlag{Name: "cluster", Usage: "in the cluster NAME only; may be repeated"},
 			&cli.BoolFlag{Name: "accept", Usage: "let the bundle say what is there, by overrides"},
@@ -49,7 +49,7 @@ func driftAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
-	bundles, err := d.bundles(ctx, c.Args().First())
+	bundles, err := d.rolledOut(ctx, c.Args().First())
 	if err != nil {
 		return during(doing, err)
 	}
@@ -82,6 +82,8 @@ type drifting struct {
 	unknown map[string]bool // clusters that could not be asked
 	mended  []v1alpha1.Work // where something was put right
 	asked   map[string]bool
+	// differing are a line each for what is sealed, and not as it was granted.
+	differing []string
 }
 
 // drift is a bundle that is not as it was granted in some clusters.
@@ -121,15 +123,23 @@ func newDrifting(ctx context.Context, c *cli.Context) (*drifting, error) {
 	return d, err
 }
 
-func (d *drifting) bundles(ctx context.Context, name string) ([]v1alpha1.Bundle, error) {
-	if name != "" {
-		var one v1alpha1.Bundle
-		_, err := d.fleet.read(ctx, request{path: mustKind("Bundle").path(name)}, &one)
-		return []v1alpha1.Bundle{one}, err
+// rolledOut is what somebody named, or all. Of what is sealed nothing is taken over.
+func (d *drifting) rolledOut(ctx context.Context, word string) ([]v1alpha1.Bundle, error) {
+	if word == "" {
+		return d.fleet.allRolledOut(ctx)
 	}
-	var list v1alpha1.BundleList
-	_, err := d.fleet.read(ctx, request{path: mustKind("Bundle").path()}, &list)
-	return list.Items, err
+	name, err := storedName(word)
+	if err != nil {
+		return nil, err
+	}
+	if rolled := v1alpha1.RolledOutOf(name); rolled.IsSecret() && (d.c.Bool("accept") || d.c.Bool("ignore")) {
+		return nil, usage(rolled.Title()+" is sealed as a whole, and what clusters have otherwise is put right", hint{words: "seal the value that it is to have: hanse seal"})
+	}
+	one, err := d.fleet.rolledOut(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return []v1alpha1.Bundle{*one}, nil
 }
 
 // look compares what clusters have of a bundle with what they were granted of it.
@@ -152,6 +162,10 @@ func (d *drifting) granted(ctx context.Context, b v1alpha1.Bundle, works map[str
 		if work.Status.DriftCorrected > 0 {
 			d.mended = append(d.mended, work)
 		}
+		if v1alpha1.RolledOutOf(b.Name).IsSecret() {
+			d.sealed(b, work)
+			continue
+		}
 		content, err := contents.get(ctx, work.Spec.Granted)
 		if err != nil {
 			return nil, err
@@ -161,6 +175,14 @@ func (d *drifting) granted(ctx context.Context, b v1alpha1.Bundle, works map[str
 		steps = append(steps, s)
 	}
 	return steps, nil
+}
+
+// sealed takes what a cluster says of a secret: only its member can compare it, and it puts right what differs.
+func (d *drifting) sealed(b v1alpha1.Bundle, work v1alpha1.Work) {
+	d.asked[work.Spec.Cluster] = true
+	if work.Status.Drifted > 0 {
+		d.differing = append(d.differing, fmt.Sprintf("%s: not as granted in %s, as the cluster says: it is sealed", b.Name, work.Spec.Cluster))
+	}
 }
 
 func (d *drifting) note(b v1alpha1.Bundle, all []prospect) {
@@ -182,7 +204,10 @@ func (d *drifting) note(b v1alpha1.Bundle, all []prospect) {
 // tell prints it; the error is how drift ends.
 func (d *drifting) tell(now time.Time) error {
 	v := diffView{out: d.c.App.Writer, paint: newPaint(d.c.App.Writer)}
-	if len(d.found) == 0 {
+	for _, said := range d.differing {
+		v.line(said)
+	}
+	if len(d.found)+len(d.differing) == 0 {
 		v.line("as granted in " + clusterCount(len(d.asked)-len(d.unknown)))
 	}
 	for i, one := range d.found {
@@ -196,7 +221,7 @@ func (d *drifting) tell(now time.Time) error {
 		}
 	}
 	d.tellMended(v, now)
-	if len(d.found)+len(d.unknown) > 0 {
+	if len(d.found)+len(d.differing)+len(d.unknown) > 0 {
 		return &failure{code: exitDiffers}
 	}
 	return nil

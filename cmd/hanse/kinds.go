@@ -81,12 +81,15 @@ func mustKind(name string) kind {
 	return k
 }
 
-// objectsNamed reads KIND [NAME…] or KIND/NAME….
+// objectsNamed reads KIND [NAME…] or KIND/NAME…, and secret.NAME, as the secrets of the fleet are called where they are rolled out.
 func objectsNamed(args []string) (kind, []string, error) {
 	if len(args) == 0 {
 		return kind{}, nil, usage("which kind?", hint{"for example", "get bundles"})
 	}
 	word, name, slash := strings.Cut(args[0], "/")
+	if r := v1alpha1.RolledOutOf(word); r.IsSecret() && !slash {
+		word, name, slash = r.Kind, r.Name, true
+	}
 	k, err := kindCalled(word)
 	if err != nil || !slash {
 		return k, args[1:], err

@@ -30,8 +30,12 @@ func renderAction(c *cli.Context) error {
 	if c.NArg() != 1 || c.String("cluster") == "" {
 		return during("render", usage("which bundle, for which cluster?", hint{"for example", "render shop --cluster fra"}))
 	}
-	bundle, cluster := c.Args().First(), bareCluster(c.String("cluster"))
-	doing := fmt.Sprintf("render %s for %s", bundle, cluster)
+	cluster := bareCluster(c.String("cluster"))
+	doing := fmt.Sprintf("render %s for %s", c.Args().First(), cluster)
+	bundle, err := storedName(c.Args().First())
+	if err != nil {
+		return during(doing, err)
+	}
 	format, err := outputFormat(c, formatYAML, formatJSON)
 	if err != nil {
 		return during(doing, err)
@@ -50,23 +54,30 @@ func renderAction(c *cli.Context) error {
 // rendered is what a cluster is to run of a bundle's newest revision: with what its grant has frozen once it has one, and before
 // with the cluster as it is now. It says on the side when something else runs there.
 func (f *fleet) rendered(ctx context.Context, bundle, cluster string, talk io.Writer) ([]unstructured.Unstructured, error) {
-	var b v1alpha1.Bundle
-	if _, err := f.read(ctx, request{path: mustKind("Bundle").path(bundle)}, &b); err != nil {
+	b, err := f.rolledOut(ctx, bundle)
+	if err != nil {
 		return nil, err
 	}
 	var work v1alpha1.Work
-	_, err := f.read(ctx, request{path: mustKind("Work").path(v1alpha1.WorkName(bundle, cluster))}, &work)
+	_, err = f.read(ctx, request{path: mustKind("Work").path(v1alpha1.WorkName(bundle, cluster))}, &work)
 	if err != nil && !isReason(err, metav1.StatusReasonNotFound) {
 		return nil, err
 	}
 	frozen, newest := work.Spec.Frozen, v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation)
 	if work.Spec.Granted != newest {
-		if frozen, err = f.freeze(ctx, b, newest, cluster); err != nil {
+		if frozen, err = f.freeze(ctx, *b, newest, cluster); err != nil {
 			return nil, err
 		}
 		fmt.Fprintln(talk, notYet(work.Spec, cluster))
 	}
-	objects, err := render.Render(b.Spec.BundleContent, frozen)
+	content := b.Spec.BundleContent
+	if v1alpha1.RolledOutOf(bundle).IsSecret() {
+		if content, err = (&contents{fleet: f, had: map[string]v1alpha1.BundleContent{}}).get(ctx, newest); err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(talk, "it is sealed: %s opens it, and has a Secret of this name and namespace\n", cluster)
+	}
+	objects, err := render.Render(content, frozen)
 	if err != nil {
 		return nil, &failure{code: exitDiffers, why: err.Error()}
 	}
@@ -77,7 +88,7 @@ func (f *fleet) rendered(ctx context.Context, bundle, cluster string, talk io.Wr
 func notYet(w v1alpha1.WorkSpec, cluster string) string {
 	switch {
 	case w.Wanted == "":
-		return fmt.Sprintf("the bundle is not placed in %s: this is what it would run there", cluster)
+		return fmt.Sprintf("it is not placed in %s: this is what it would run there", cluster)
 	case w.Granted == "":
 		return fmt.Sprintf("%s was not granted it yet: this is what it will run", cluster)
 	}

@@ -2,22 +2,38 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
+// storedName is what somebody named that is rolled out, web, secret.db, bundle/web or fleetsecret/db, under the name that it is stored as.
+func storedName(word string) (string, error) {
+	if !strings.Contains(word, "/") {
+		return word, nil
+	}
+	k, names, err := objectsNamed([]string{word})
+	switch {
+	case err != nil:
+		return "", err
+	case !v1alpha1.IsRolledOut(k.name):
+		return "", usagef("%s: what is rolled out are bundles and fleetsecrets", word)
+	}
+	return v1alpha1.RolledOut{Kind: k.name, Name: names[0]}.String(), nil
+}
+
 // rolledOut is what goes through the fleet under a name: a bundle, or a secret as if it were one.
 func (f *fleet) rolledOut(ctx context.Context, name string) (*v1alpha1.Bundle, error) {
-	secret, is := v1alpha1.SecretOf(name)
-	if !is {
+	rolled := v1alpha1.RolledOutOf(name)
+	if !rolled.IsSecret() {
 		b := &v1alpha1.Bundle{}
-		_, err := f.read(ctx, request{path: mustKind("Bundle").path(name)}, b)
+		_, err := f.read(ctx, request{path: mustKind(rolled.Kind).path(rolled.Name)}, b)
 		return b, err
 	}
 	var s v1alpha1.FleetSecret
-	if _, err := f.read(ctx, request{path: mustKind("FleetSecret").path(secret)}, &s); err != nil {
+	if _, err := f.read(ctx, request{path: mustKind(rolled.Kind).path(rolled.Name)}, &s); err != nil {
 		return nil, err
 	}
 	var g v1alpha1.RecipientGroup

@@ -60,8 +60,12 @@ hanse rollout approve BUNDLE --deletions`,
 	}
 }
 
-// rolloutOf is the newest rollout of a bundle, or the one of that name.
-func (f *fleet) rolloutOf(ctx context.Context, name string) (*v1alpha1.Rollout, []v1alpha1.Rollout, error) {
+// rolloutOf is the newest rollout of what somebody named, or the one of that name.
+func (f *fleet) rolloutOf(ctx context.Context, word string) (*v1alpha1.Rollout, []v1alpha1.Rollout, error) {
+	name, err := storedName(word)
+	if err != nil {
+		return nil, nil, err
+	}
 	newest, all, err := f.newestRollout(ctx, name)
 	if err == nil && newest == nil {
 		err = &failure{code: exitError, why: "it has no rollout", hints: []hint{{"see what there is", "get rollouts"}}}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -28,15 +29,15 @@ func rolloutRollbackAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
-	good := lastGood(all, r)
+	good, rolled := lastGood(all, r), v1alpha1.RolledOutOf(r.Spec.Bundle)
 	if good == "" {
-		return during(doing, &failure{code: exitError, why: "no revision of it went through before", hints: []hint{{"see how it was", "history bundle/" + r.Spec.Bundle}}})
+		return during(doing, &failure{code: exitError, why: "no revision of it went through before", hints: []hint{{"see how it was", "history " + rolled.Arg()}}})
 	}
-	written, err := f.putBack(ctx, c, r.Spec.Bundle, good)
+	written, err := f.putBack(ctx, c, rolled, good)
 	if err != nil {
 		return during(doing, err)
 	}
-	fmt.Fprintf(c.App.Writer, "bundle %s has the content of %s at revision %s\n", r.Spec.Bundle, good, written.GetResourceVersion())
+	fmt.Fprintf(c.App.Writer, "%s has the content of %s at revision %s\n", rolled.Title(), good, written.GetResourceVersion())
 	return nil
 }
 
@@ -57,29 +58,37 @@ func lastGood(all []v1alpha1.Rollout, than *v1alpha1.Rollout) (revision string) 
 	return revision
 }
 
-// putBack gives a bundle the content of one of its revisions, as hanse rollback does. Where it goes, and how, stays.
-func (f *fleet) putBack(ctx context.Context, c *cli.Context, bundle, revision string) (*unstructured.Unstructured, error) {
-	r := rollback{past: &past{fleet: f, kind: mustKind("Bundle"), name: bundle}}
+// putBack gives what is rolled out the content of one of its revisions, as hanse rollback does. Where a bundle goes, and how, stays.
+func (f *fleet) putBack(ctx context.Context, c *cli.Context, rolled v1alpha1.RolledOut, revision string) (*unstructured.Unstructured, error) {
+	r := rollback{past: &past{fleet: f, kind: mustKind(rolled.Kind), name: rolled.Name}}
 	r.applier = applier{c: c, fleet: f, allow: plan.Allowance{Delete: math.MaxInt, PlainSecrets: true}} // Secrets were allowed once; what the bad change brought is to go
 	var err error
 	if r.shown, err = r.past.present(ctx); err != nil {
 		return nil, err
 	}
 	if r.shown == nil {
-		return nil, &failure{code: exitError, why: "it was deleted", hints: []hint{{"see how it was", "history bundle/" + bundle}}}
+		return nil, &failure{code: exitError, why: "it was deleted", hints: []hint{{"see how it was", "history " + rolled.Arg()}}}
 	}
 	var was unstructured.Unstructured
 	if _, err := f.read(ctx, request{path: mustKind("BundleRevision").path(revision)}, &was.Object); err != nil {
 		return nil, err
 	}
-	r.was = withContent(r.shown, was.Object)
+	if r.was, err = withContent(r.shown, was.Object); err != nil {
+		return nil, err
+	}
 	return r.write(ctx)
 }
 
-// withContent is a bundle with the content of a revision.
-func withContent(bundle form, revision map[string]any) form {
-	now, _ := bundle["spec"].(map[string]any)
+// withContent is a bundle, or a secret, with the content of a revision.
+func withContent(is form, revision map[string]any) (form, error) {
+	whole := maps.Clone(is)
 	was, _ := revision["spec"].(map[string]any)
+	if is["kind"] == "FleetSecret" { // its revision has the secret itself as the one manifest
+		sealed, err := sealedIn(was)
+		whole["spec"] = sealed
+		return whole, err
+	}
+	now, _ := is["spec"].(map[string]any)
 	spec := maps.Clone(was)
 	for _, own := range []string{"bundle", "bundleUID", "generation"} {
 		delete(spec, own)
@@ -89,7 +98,19 @@ func withContent(bundle form, revision map[string]any) form {
 			spec[stays] = now[stays]
 		}
 	}
-	whole := maps.Clone(bundle)
 	whole["spec"] = spec
-	return whole
+	return whole, nil
+}
+
+// sealedIn is the spec of the secret that a revision has.
+func sealedIn(revision map[string]any) (map[string]any, error) {
+	manifests, _, _ := unstructured.NestedSlice(revision, "manifests")
+	if len(manifests) == 1 {
+		if manifest, ok := manifests[0].(map[string]any); ok && manifest["kind"] == "FleetSecret" {
+			if spec, ok := manifest["spec"].(map[string]any); ok {
+				return spec, nil
+			}
+		}
+	}
+	return nil, errors.New("the revision has no sealed secret in it")
 }

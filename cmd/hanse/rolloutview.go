@@ -89,8 +89,8 @@ func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout, all []v1alpha1.Rollout)
 func undoneText(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
 	for _, failed := range all {
 		if r.Spec.Undoes == failed.Name {
-			return fmt.Sprintf("\n%s failed: %s; it is taken back, and the bundle still says what it said\nnext: apply what is better; or hanse rollout rollback %s, so that the bundle says what runs; or hanse rollout resume %s, to try again\n",
-				failed.Name, failed.Status.Stopped, r.Spec.Bundle, failed.Name)
+			return fmt.Sprintf("\n%s failed: %s; it is taken back, and %s still says what it said\nnext: apply what is better; or hanse rollout rollback %s, so that it says what runs; or hanse rollout resume %s, to try again\n",
+				failed.Name, failed.Status.Stopped, v1alpha1.RolledOutOf(r.Spec.Bundle).Title(), r.Spec.Bundle, failed.Name)
 		}
 	}
 	return ""
@@ -182,14 +182,14 @@ func waveState(s v1alpha1.WaveStatus) string {
 
 // rolloutNext is what a person may do.
 func rolloutNext(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
-	name := r.Spec.Bundle
+	name, rolled := r.Spec.Bundle, v1alpha1.RolledOutOf(r.Spec.Bundle)
 	switch phase := r.Status.Phase; {
 	case phase == v1alpha1.RolloutFailed && gateInTheWay(r) != "":
 		return fmt.Sprintf("%s; or resume, if need be with --despite-gate %s, or abort", wayBack(r, all), gateInTheWay(r))
 	case phase == v1alpha1.RolloutFailed:
 		return wayBack(r, all) + "; or resume, or abort"
-	case strings.HasPrefix(r.Status.Message, "the bundle is suspended"):
-		return "hanse unsuspend bundle " + name
+	case strings.HasPrefix(r.Status.Message, rolled.Title()+" is suspended"):
+		return "hanse unsuspend " + rolled.Arg()
 	case r.Status.Deletions != nil:
 		return fmt.Sprintf("hanse rollout approve %s --deletions; or put right what was a mistake, and nothing goes", name)
 	case phase == v1alpha1.RolloutPaused && approvable(r):
@@ -202,12 +202,13 @@ func rolloutNext(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
 	return ""
 }
 
-// wayBack is how to get what ran before: by hand, where no revision went through or what is rolled out is a secret.
+// wayBack is how to get what ran before: by hand, where no revision went through.
 func wayBack(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
-	if secret, is := v1alpha1.SecretOf(r.Spec.Bundle); is {
-		return "seal the value that secret " + secret + " is to have, and apply it"
-	}
-	if lastGood(all, r) == "" {
+	rolled := v1alpha1.RolledOutOf(r.Spec.Bundle)
+	switch good := lastGood(all, r) != ""; {
+	case !good && rolled.IsSecret():
+		return "seal the value that " + rolled.Title() + " is to have, and apply it"
+	case !good:
 		return "apply what is better"
 	}
 	return "hanse rollout rollback " + r.Spec.Bundle

@@ -84,8 +84,12 @@ func sealWanted(c *cli.Context) (s sealing, err error) {
 	if s, err = sealedFrom(c); err != nil {
 		return s, err
 	}
+	secret := cmp.Or(c.String("secret-name"), s.name) // a manifest says what the Secret is called, whatever it is called in the fleet
 	s.name, s.group = cmp.Or(c.String("name"), s.name), c.String("group")
-	s.spec.Group, s.spec.Namespace, s.spec.SecretName = s.group, cmp.Or(c.String("namespace"), s.spec.Namespace), c.String("secret-name")
+	if secret != s.name {
+		s.spec.SecretName = secret
+	}
+	s.spec.Group, s.spec.Namespace = s.group, cmp.Or(c.String("namespace"), s.spec.Namespace)
 	s.spec.Type, s.spec.Immutable = cmp.Or(c.String("type"), s.spec.Type), s.spec.Immutable || c.Bool("immutable")
 	example := hint{"for example", "seal --group db-readers --name db --namespace shop --from-file password=FILE"}
 	for _, need := range []struct{ flag, value string }{{"group", s.group}, {"name", s.name}, {"namespace", s.spec.Namespace}} {

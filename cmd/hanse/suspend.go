@@ -12,8 +12,8 @@ import (
 
 func suspendVerb() *cli.Command {
 	return &cli.Command{
-		Name: "suspend", Usage: "stop reconciling a bundle, or a cluster, at once: nothing is written there, and drift is still told",
-		UsageText: "hanse suspend bundle NAME [REASON]\nhanse suspend cluster NAME [REASON]",
+		Name: "suspend", Usage: "stop reconciling a bundle, a secret, or a cluster, at once: nothing is written there, and drift is still told",
+		UsageText: "hanse suspend bundle NAME [REASON]\nhanse suspend fleetsecret NAME [REASON]\nhanse suspend cluster NAME [REASON]",
 		Flags:     connectionFlags(defaultTimeout),
 		Action:    func(c *cli.Context) error { return suspend(c, "suspend") },
 	}
@@ -21,7 +21,7 @@ func suspendVerb() *cli.Command {
 
 func unsuspendVerb() *cli.Command {
 	return &cli.Command{
-		Name: "unsuspend", Usage: "reconcile a bundle, or a cluster, again", UsageText: "hanse unsuspend bundle NAME\nhanse unsuspend cluster NAME",
+		Name: "unsuspend", Usage: "reconcile a bundle, a secret, or a cluster, again", UsageText: "hanse unsuspend bundle NAME\nhanse unsuspend fleetsecret NAME\nhanse unsuspend cluster NAME",
 		Flags:  connectionFlags(defaultTimeout),
 		Action: func(c *cli.Context) error { return suspend(c, "unsuspend") },
 	}
@@ -30,16 +30,16 @@ func unsuspendVerb() *cli.Command {
 // suspend sets or takes away the annotation that stops reconciling.
 func suspend(c *cli.Context, verb string) error {
 	args := c.Args().Slice()
-	first := min(len(args), 2)
-	if first > 0 && strings.Contains(args[0], "/") {
-		first = 1
-	}
+	first := min(len(args), 1)
 	k, names, err := objectsNamed(args[:first])
+	if err == nil && len(names) == 0 && len(args) > 1 {
+		first, names = 2, args[1:2]
+	}
 	switch {
 	case err != nil:
 		return during(verb, err)
-	case k.name != "Bundle" && k.name != "Cluster":
-		return during(verb, usage("only bundles and clusters are suspended"))
+	case !v1alpha1.IsRolledOut(k.name) && k.name != "Cluster":
+		return during(verb, usage("only bundles, secrets and clusters are suspended"))
 	case len(names) != 1:
 		return during(verb, usage("which "+k.singular()+"?", hint{"see what there is", "get " + k.plural}))
 	case verb == "unsuspend" && len(args) > first:
@@ -59,14 +59,18 @@ func suspend(c *cli.Context, verb string) error {
 	}
 	ctx, cancel := withTimeout(c)
 	defer cancel()
+	what := k.singular() + " " + names[0]
+	if v1alpha1.IsRolledOut(k.name) {
+		what = v1alpha1.RolledOut{Kind: k.name, Name: names[0]}.Title()
+	}
 	body, err := f.write(ctx, request{verb: "PATCH", path: k.path(names[0]), body: patch, bodyType: typeMerge})
 	if err != nil {
-		return during(verb+" "+k.singular()+" "+names[0], err)
+		return during(verb+" "+what, err)
 	}
 	state, means := "suspended", ": nothing is written there, and what differs is told"
 	if reason == nil {
 		state, means = "reconciled again", ""
 	}
-	fmt.Fprintf(c.App.Writer, "%s %s is %s%s%s\n", k.singular(), names[0], state, atRevision(body), means)
+	fmt.Fprintf(c.App.Writer, "%s is %s%s%s\n", what, state, atRevision(body), means)
 	return nil
 }

@@ -39,9 +39,13 @@ func explainAction(c *cli.Context) error {
 	}
 	ctx, cancel := withTimeout(c)
 	defer cancel()
-	w, err := f.whereabouts(ctx, c.Args().First())
+	name, err := storedName(c.Args().First())
+	if err != nil {
+		return during(doing, err)
+	}
+	w, err := f.whereabouts(ctx, name)
 	if isReason(err, metav1.StatusReasonNotFound) {
-		return during(doing, f.explainDeleted(ctx, c, c.Args().First(), err))
+		return during(doing, f.explainDeleted(ctx, c, name, err))
 	}
 	if err != nil {
 		return during(doing, err)
