@@ -195,7 +195,7 @@ func (b *bundle) carry(ctx context.Context, objects []*object) error {
 	each(ctx, b.s, ready, func(i int, o *object) {
 		outcomes[i] = b.try(ctx, o)
 		if s := outcomes[i].seen; s != nil {
-			b.s.tracker.put(o.key, *s)
+			b.s.tracker.note(o.key, *s)
 		}
 	})
 	if ctx.Err() != nil {

@@ -198,6 +198,16 @@ func TestTracker(t *testing.T) {
 	if len(changed) != 1 || changed[0] != k || tr.get(k) != nil {
 		t.Errorf("a list without the object did not remove it: %v", changed)
 	}
+	if tr.note(k, sighting{version: "5"}); tr.get(k) != nil {
+		t.Error("an answer from before the list brought back an object that was gone by then")
+	}
+	if tr.note(k, sighting{version: "7"}); tr.get(k) == nil {
+		t.Error("what the watch has not told yet is not known")
+	}
+	tr.drop(k, "8")
+	if tr.note(k, sighting{version: "7"}); tr.get(k) != nil {
+		t.Error("an answer that came late brought back an object that was gone since")
+	}
 }
 
 func TestWhatIsGrantedOnceMoreIsGoneOnWith(t *testing.T) {

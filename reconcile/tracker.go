@@ -10,10 +10,12 @@ import (
 type tracker struct {
 	mu   sync.Mutex
 	seen map[schema.GroupKind]map[key]sighting
+	// told is the version up to which the watch of a kind has told everything.
+	told map[schema.GroupKind]string
 }
 
 func newTracker() *tracker {
-	return &tracker{seen: map[schema.GroupKind]map[key]sighting{}}
+	return &tracker{seen: map[schema.GroupKind]map[key]sighting{}, told: map[schema.GroupKind]string{}}
 }
 
 // get is the last sighting of an object, nil when it is not there, has lost our label, or its kind is not watched.
@@ -27,10 +29,26 @@ func (t *tracker) get(k key) *sighting {
 	return &s
 }
 
-// put keeps a sighting unless a newer one is known; false means that it was old.
+// note keeps what an answer said of an object, until the watch tells it, too. Of a version that the watch is past, the watch knows better: the
+// object may be gone since.
+func (t *tracker) note(k key, s sighting) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if told, is := t.told[k.GroupKind]; is && (told == s.version || older(s.version, told)) {
+		return
+	}
+	t.keep(k, s)
+}
+
+// put keeps what the watch told unless something newer is known; false means that it was old.
 func (t *tracker) put(k key, s sighting) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.told[k.GroupKind] = s.version
+	return t.keep(k, s)
+}
+
+func (t *tracker) keep(k key, s sighting) bool {
 	of := t.seen[k.GroupKind]
 	if of == nil {
 		of = map[key]sighting{}
@@ -47,6 +65,7 @@ func (t *tracker) put(k key, s sighting) bool {
 func (t *tracker) drop(k key, version string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.told[k.GroupKind] = version
 	have, found := t.seen[k.GroupKind][k]
 	if found && older(version, have.version) {
 		return false
@@ -60,7 +79,7 @@ func (t *tracker) replace(gk schema.GroupKind, list map[key]sighting, version st
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.seen[gk]
-	t.seen[gk] = list
+	t.seen[gk], t.told[gk] = list, version
 	var changed []key
 	for k, s := range list {
 		if have, found := old[k]; found && older(s.version, have.version) {
@@ -87,4 +106,5 @@ func (t *tracker) forget(gk schema.GroupKind) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.seen, gk)
+	delete(t.told, gk)
 }

@@ -241,7 +241,7 @@ spec:
   placement: {clusters: [sin]}
   manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: third, namespace: day}, data: {version: mine}}]
 `)
-	const told = "bundles other and day would both bring configmap day/third into sin"
+	const told = "bundle other and bundle day would both bring configmap day/third into sin"
 	f.says(t, 1, other, submit, told)
 	f.says(t, 1, other, []string{"diff", "-f", "-"}, told)
 	if strings.Contains(f.must(t, "fra", nil, "get", "bundles", "-o", "name").Out, "other") {
@@ -277,7 +277,7 @@ func suspendedBundle(t *testing.T, f *field) {
 	f.must(t, "fra", nil, "suspend", "bundle", "day", "moving", "disks")
 	until(t, carried, func(context.Context) error { // sin may hear of it later than fra
 		said := f.tell(t, "fra", nil, "explain", "day", "--cluster", "sin")
-		if !strings.Contains(said.Out, "suspended: the bundle is suspended") {
+		if !strings.Contains(said.Out, "suspended: bundle day is suspended") {
 			return fmt.Errorf("sin does not say so: %s", said)
 		}
 		return nil
@@ -286,7 +286,7 @@ func suspendedBundle(t *testing.T, f *field) {
 	f.says(t, 3, nil, []string{"drift", "day"}, "sin", "configmap day/second")
 	f.must(t, "fra", ground("2"), reach...) // which its member carries out
 	f.still(t, "sin", "second", "")
-	f.says(t, 3, day("3"), reach, "the bundle is suspended", "moving disks")
+	f.says(t, 3, day("3"), reach, "bundle day is suspended", "moving disks")
 	f.says(t, 3, nil, []string{"status"}, "bundle day is suspended")
 	f.must(t, "fra", nil, "unsuspend", "bundle", "day")
 	for _, cluster := range f.names() {
@@ -322,7 +322,7 @@ func wentBack(t *testing.T, f *field) {
 			t.Errorf("%s was written to, which the change had not come to", cluster)
 		}
 	}
-	f.says(t, 0, nil, []string{"explain", "day"}, "it is taken back, and the bundle still says what it said", "hanse rollout rollback day")
+	f.says(t, 0, nil, []string{"explain", "day"}, "it is taken back, and bundle day still says what it said", "hanse rollout rollback day")
 	f.must(t, "fra", nil, "rollout", "rollback", "day")
 	f.awaits(t, "day", inPhase(v1alpha1.RolloutComplete))
 	f.says(t, 0, day("3"), []string{"diff", "-f", "-"})
