@@ -66,6 +66,18 @@ func (w *waves) until(n int32, clusters ...string) time.Duration {
 	return time.Since(began)
 }
 
+// votersIn is how many of some clusters' members vote, by what the leader has told.
+func (w *waves) votersIn(clusters ...string) (n int) {
+	for _, name := range clusters {
+		var c v1alpha1.Cluster
+		kv, _ := w.all["iad"].Core.Store().View().Get(v1alpha1.KeyClusters + name)
+		if json.Unmarshal(kv.Value, &c) == nil && c.Status.Voter == v1alpha1.RoleVoter {
+			n++
+		}
+	}
+	return n
+}
+
 func TestWhatWasDividedMovesAwayFromARegionThatDies(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -78,6 +90,7 @@ func TestWhatWasDividedMovesAwayFromARegionThatDies(t *testing.T) {
 		w.divide(ctx, "shop")
 		w.until(8, others...)
 		w.until(4, eu...)
+		w.f.Await("one of three voters is in eu", 5*time.Minute, func() bool { return w.f.Voters() == 3 && w.votersIn(eu...) == 1 })
 		w.f.CutRegion("eu")
 		if after := w.until(10, others...); after < time.Minute {
 			t.Errorf("it moves after %s, and a minute is tolerated", after)
