@@ -149,6 +149,8 @@ func countBundles(cluster string, works []v1alpha1.Work) (n v1alpha1.BundleCount
 			n.Ready++
 		case len(w.Status.Problems) > 0 || w.Status.Health == v1alpha1.HealthFailed || cannotAct(w):
 			n.Failed++
+		case w.Status.Conditions[0].Reason == v1alpha1.ReasonSuspended:
+			n.Suspended++
 		}
 		if w.Status.Drifted > 0 {
 			n.Drifted++

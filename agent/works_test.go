@@ -27,6 +27,19 @@ func TestAWorkSaysWhyItsMemberCannotAct(t *testing.T) {
 	}
 }
 
+func TestSuspendedWorksAreCountedAsSuch(t *testing.T) {
+	work := func(reason string, problems ...v1alpha1.Problem) v1alpha1.Work {
+		w := v1alpha1.Work{Spec: v1alpha1.WorkSpec{Cluster: "sin"}}
+		w.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: reason}}
+		w.Status.Problems = problems
+		return w
+	}
+	all := []v1alpha1.Work{work(v1alpha1.ReasonSuspended), work(v1alpha1.ReasonSuspended, v1alpha1.Problem{Reason: "Conflict"}), work(v1alpha1.ReasonObserving)}
+	if got, want := countBundles("sin", all), (v1alpha1.BundleCounts{Total: 3, Failed: 1, Suspended: 1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
 func TestAWorksConditionKeepsItsTime(t *testing.T) {
 	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
 	bundle := v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "b1", Generation: 3}}

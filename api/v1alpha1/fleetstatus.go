@@ -113,4 +113,6 @@ type BundleCounts struct {
 	Ready   int `json:"ready"`
 	Drifted int `json:"drifted"`
 	Failed  int `json:"failed"`
+	// Suspended are those in which a person stopped everything, and nothing is known to have failed.
+	Suspended int `json:"suspended,omitempty"`
 }

@@ -199,3 +199,11 @@ func withTimeout(c *cli.Context) (context.Context, context.CancelFunc) {
 	}
 	return context.WithCancel(c.Context)
 }
+
+// whileWatched bounds --watch: by --timeout when somebody said one.
+func whileWatched(c *cli.Context) (context.Context, context.CancelFunc) {
+	if c.IsSet("timeout") {
+		return withTimeout(c)
+	}
+	return context.WithCancel(c.Context)
+}

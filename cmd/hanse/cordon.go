@@ -28,7 +28,7 @@ func uncordonVerb() *cli.Command {
 }
 
 func reasonFlag() cli.Flag {
-	return &cli.StringFlag{Name: "reason", Usage: "`TEXT` that explain shows to people"}
+	return &cli.StringFlag{Name: "reason", Usage: "TEXT that explain shows to people"}
 }
 
 // availabilities are what a cluster is then, and what that means.

@@ -16,7 +16,7 @@ func getVerb() *cli.Command {
 	return &cli.Command{
 		Name:  "get",
 		Usage: "show objects of the fleet",
-		UsageText: `hanse get KIND [NAME…]        bundles, clusters, works, clustermetrics, rollouts, bundlerevisions, users, fleets, changes
+		UsageText: `hanse get KIND [NAME…]        bundles, fleetsecrets, clusters, works, clustermetrics, rollouts, bundlerevisions, recipientgroups, users, fleets, changes
 hanse get KIND/NAME…
 hanse get KIND -A --all-clusters    what is in the clusters: pods, nodes, any kind that they know`,
 		Flags: append(append(connectionFlags(defaultTimeout), clusterFlags()...),
@@ -128,10 +128,7 @@ func (g *getter) print(body []byte) error {
 
 // watch prints what there is and then every change, until interrupted or --timeout, if that was given, is over.
 func (g *getter) watch(names []string) error {
-	ctx, cancel := context.WithCancel(g.c.Context)
-	if g.c.IsSet("timeout") {
-		ctx, cancel = withTimeout(g.c)
-	}
+	ctx, cancel := whileWatched(g.c)
 	defer cancel()
 	query := g.query()
 	if len(names) == 1 {

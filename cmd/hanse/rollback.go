@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -252,10 +253,10 @@ func (r *rollback) tell(ctx context.Context, begun time.Time, written *unstructu
 		return nil
 	}
 	fmt.Fprintf(r.c.App.Writer, "%s is as it was at %d, at revision %s%s\n%s", r.past.title(), r.to, written.GetResourceVersion(), but, left)
-	if !r.c.Bool("wait") || r.past.kind.name != "Bundle" {
+	if !r.c.Bool("wait") || !v1alpha1.IsRolledOut(r.past.kind.name) {
 		return nil
 	}
-	g, err := r.goal(ctx, written.Object)
+	g, err := r.goal(ctx, v1alpha1.RolledOut{Kind: r.past.kind.name, Name: r.past.name}, written)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func newFleetWith(rolled v1alpha1.RolledOut, now v1alpha1.Rollout) *fleetWith {
 		spec, was = map[string]any{"placement": map[string]any{}}, map[string]any{"manifests": []any{map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "a", "namespace": "shop"}}}}
 	}
 	f := &fleetWith{objects: map[string]any{
-		mustKind(rolled.Kind).plural + "/" + rolled.Name: map[string]any{"metadata": meta(rolled.Name), "spec": spec},
+		mustKind(rolled.Kind).plural + "/" + rolled.Name: map[string]any{"kind": rolled.Kind, "metadata": meta(rolled.Name), "spec": spec},
 		"recipientgroups/readers":                        map[string]any{"metadata": meta("readers"), "spec": map[string]any{"clusterSelector": map[string]any{}}},
 		"bundlerevisions/" + rolled.String() + "-u-1":    map[string]any{"metadata": meta("r"), "spec": was},
 		"bundlerevisions/" + rolled.String() + "-u-2":    map[string]any{"metadata": meta("r"), "spec": was},
@@ -100,6 +100,9 @@ func (f *fleetWith) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			refuse(w, 400, "BadRequest", "no object", nil)
 			return
 		}
+		if applied, ok := object.(map[string]any); ok {
+			maps.Copy(applied["metadata"].(map[string]any), map[string]any{"uid": "u", "generation": 2, "resourceVersion": "9"})
+		}
 		answer(w, 200, object)
 	}
 }
@@ -132,11 +135,13 @@ func TestWhatIsSaidToBeDoneNextIsDoneByTheCommandLine(t *testing.T) {
 		rollout v1alpha1.Rollout
 		verbs   []string // that are named
 	}{
-		"failed":       {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutFailed}}, []string{"rollout rollback"}},
-		"at a gate":    {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutFailed, Gates: []v1alpha1.GateStatus{{Name: "slo"}}}}, []string{"rollout rollback"}},
+		"failed": {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutFailed}}, []string{"rollout rollback", "rollout resume", "rollout abort"}},
+		"at a gate": {v1alpha1.Rollout{
+			Spec:   v1alpha1.RolloutSpec{Gates: []v1alpha1.RolloutGate{{Name: "slo"}}},
+			Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutFailed, Gates: []v1alpha1.GateStatus{{Name: "slo"}}}}, []string{"rollout rollback", "rollout resume", "rollout resume", "rollout abort"}},
 		"suspended":    {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused, Message: "TITLE is suspended since noon"}}, []string{"unsuspend"}},
 		"paused":       {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused}}, []string{"rollout resume"}},
-		"aborted":      {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutAborted}}, []string{"rollout rollback"}},
+		"aborted":      {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutAborted}}, []string{"rollout rollback", "rollout resume"}},
 		"undoes":       {v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Undoes: "it"}, Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutComplete}}, []string{"rollout rollback", "rollout resume"}},
 		"would delete": {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused, Deletions: &v1alpha1.RolloutDeletions{}}}, []string{"rollout approve", "rollout approve", "rollout status", "rollout status"}},
 		"at a stage": {v1alpha1.Rollout{
@@ -244,7 +249,7 @@ var template = regexp.MustCompile("hanse ([a-z][a-z -]*%(?:\\[1\\])?[sq][^\"`;,:
 // A secret gets back what its last good revision has, sealed as it was.
 func TestASecretIsRolledBack(t *testing.T) {
 	failed := v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutFailed}}
-	for _, typed := range []string{"secret.db", "fleetsecret/db", "fs/db"} {
+	for _, typed := range []string{"secret.db", "fleetsecret/db", "fs/db", "secret.db-u-2"} {
 		code, out, written := newFleetWith(both[1], failed).run(t, "rollout", "rollback", typed)
 		if code != exitOK || !strings.Contains(out, "secret db has the content of secret.db-u-1 at revision 9") || !strings.Contains(written[len(written)-1], `"data":"b2xk"`) {
 			t.Errorf("%s: exit %d, wrote %q: %s", typed, code, written, out)
@@ -254,6 +259,30 @@ func TestASecretIsRolledBack(t *testing.T) {
 	delete(f.objects, "rollouts/secret.db-u-1")
 	if code, out, _ := f.run(t, "rollout", "rollback", "secret.db"); code != exitError || !strings.Contains(out, "hanse history fleetsecret/db") {
 		t.Errorf("without a good one: exit %d: %s", code, out)
+	}
+}
+
+// Who waits for a secret waits for the clusters of its group, and is told when they do not get it.
+func TestASecretIsWaitedFor(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "db.yaml")
+	text := `{"apiVersion": "fleet.hanse.dev/v1alpha1", "kind": "FleetSecret", "metadata": {"name": "db"}, "spec": {"group": "readers", "namespace": "shop", "data": "bmV3"}}`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fleet := func(phase v1alpha1.RolloutPhase, applied string) *fleetWith {
+		f := newFleetWith(both[1], v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: phase, Stops: 1, Message: "it fails in fra"}})
+		f.objects["clusters/fra"] = v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "fra"}}
+		w := v1alpha1.Work{Spec: v1alpha1.WorkSpec{Bundle: "secret.db", Cluster: "fra", Wanted: "secret.db-u-2", Granted: applied}}
+		w.Status.Applied, w.Status.Health = applied, v1alpha1.HealthReady
+		f.objects["works/secret.db.fra"] = w
+		return f
+	}
+	if code, out, _ := fleet(v1alpha1.RolloutComplete, "secret.db-u-2").run(t, "apply", "--wait", "-f", file); code != exitOK || !strings.Contains(out, "\nfra ") {
+		t.Errorf("it runs: exit %d: %s", code, out)
+	}
+	code, out, _ := fleet(v1alpha1.RolloutFailed, "secret.db-u-1").run(t, "apply", "--wait", "-f", file)
+	if code != exitDiffers || !strings.Contains(out, "apply secret.db: not there in fra") || !strings.Contains(out, "hanse rollout status secret.db") {
+		t.Errorf("it stopped: exit %d: %s", code, out)
 	}
 }
 

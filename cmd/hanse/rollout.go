@@ -73,18 +73,23 @@ func (f *fleet) rolloutOf(ctx context.Context, word string) (*v1alpha1.Rollout, 
 	return newest, all, err
 }
 
-// newestRollout is rolloutOf, nil when there is none.
+// newestRollout is rolloutOf, nil when there is none; and all rollouts of the same bundle.
 func (f *fleet) newestRollout(ctx context.Context, name string) (newest *v1alpha1.Rollout, all []v1alpha1.Rollout, err error) {
 	var list v1alpha1.RolloutList
 	if _, err := f.read(ctx, request{path: mustKind("Rollout").path()}, &list); err != nil {
 		return nil, nil, err
 	}
-	for _, r := range list.Items {
-		if r.Name == name || r.Spec.Bundle == name {
-			all = append(all, r)
-		}
+	of := func(bundle string) []v1alpha1.Rollout {
+		return slices.DeleteFunc(slices.Clone(list.Items), func(r v1alpha1.Rollout) bool { return r.Spec.Bundle != bundle })
 	}
-	return newestOf(all), all, nil
+	if all = of(name); len(all) > 0 {
+		return newestOf(all), all, nil
+	}
+	i := slices.IndexFunc(list.Items, func(r v1alpha1.Rollout) bool { return r.Name == name })
+	if i < 0 {
+		return nil, nil, nil
+	}
+	return &list.Items[i], of(list.Items[i].Spec.Bundle), nil
 }
 
 // newestOf is the one that has not ended, or else the newest; nil when there is none.

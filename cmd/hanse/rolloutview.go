@@ -22,28 +22,61 @@ func rolloutStatusAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
+	if c.Bool("watch") {
+		return during(doing, f.watchRollout(c))
+	}
+	ctx, cancel := withTimeout(c)
+	defer cancel()
+	r, text, err := f.rolloutStatus(ctx, c.Args().First())
+	if err != nil {
+		return during(doing, err)
+	}
+	if _, err := c.App.Writer.Write(text); err != nil {
+		return err
+	}
+	if r.Status.Phase == v1alpha1.RolloutFailed {
+		return &failure{code: exitDiffers} // the answer says it
+	}
+	return nil
+}
+
+// rolloutStatus is a rollout that somebody named, and what there is to say of it.
+func (f *fleet) rolloutStatus(ctx context.Context, word string) (*v1alpha1.Rollout, []byte, error) {
+	r, all, err := f.rolloutOf(ctx, word)
+	if err != nil {
+		return nil, nil, err
+	}
+	var text bytes.Buffer
+	rolloutText(&text, r, all)
+	fmt.Fprint(&text, undoneText(r, all))
+	return r, text.Bytes(), nil
+}
+
+// watchRollout shows a rollout whenever it reads differently, until it has ended; it fails when --timeout is over before.
+func (f *fleet) watchRollout(c *cli.Context) error {
+	ctx, cancel := whileWatched(c)
+	defer cancel()
 	var shown []byte
 	for {
-		ctx, cancel := context.WithTimeout(c.Context, defaultTimeout)
-		r, all, err := f.rolloutOf(ctx, c.Args().First())
-		cancel()
-		if err != nil {
-			return during(doing, err)
-		}
-		var text bytes.Buffer
-		rolloutText(&text, r, all)
-		fmt.Fprint(&text, undoneText(r, all))
-		if !bytes.Equal(text.Bytes(), shown) {
-			shown = text.Bytes()
-			if _, err := c.App.Writer.Write(shown); err != nil {
+		ask, stop := context.WithTimeout(ctx, defaultTimeout)
+		r, text, err := f.rolloutStatus(ask, c.Args().First())
+		stop()
+		switch {
+		case c.Context.Err() != nil:
+			return nil
+		case err != nil && ctx.Err() == nil:
+			return err
+		case err == nil && !bytes.Equal(text, shown):
+			shown = text
+			if _, err := c.App.Writer.Write(text); err != nil {
 				return err
 			}
 		}
-		if r.Status.Phase == v1alpha1.RolloutFailed && !c.Bool("watch") {
-			return &failure{code: exitDiffers} // the answer says it
-		}
-		if !c.Bool("watch") || r.Status.Phase.Ended() || !wait(c.Context, watchEvery) {
+		if err == nil && r.Status.Phase.Ended() {
 			return nil
+		}
+		if !wait(ctx, watchEvery) && c.Context.Err() == nil {
+			return &failure{code: exitDiffers, why: fmt.Sprintf("it has not ended after %s", span(c.Duration("timeout")))}
 		}
 	}
 }
@@ -184,10 +217,12 @@ func waveState(s v1alpha1.WaveStatus) string {
 func rolloutNext(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
 	name, rolled := r.Spec.Bundle, v1alpha1.RolledOutOf(r.Spec.Bundle)
 	switch phase := r.Status.Phase; {
+	case newestOf(all).Name != r.Name: // what is newer is to be ordered about
+		return ""
 	case phase == v1alpha1.RolloutFailed && gateInTheWay(r) != "":
-		return fmt.Sprintf("%s; or resume, if need be with --despite-gate %s, or abort", wayBack(r, all), gateInTheWay(r))
+		return fmt.Sprintf("%s; or hanse rollout resume %s; or hanse rollout resume %[2]s --despite-gate %s, if it is the gate that is wrong; or hanse rollout abort %[2]s", wayBack(r, all), name, gateInTheWay(r))
 	case phase == v1alpha1.RolloutFailed:
-		return wayBack(r, all) + "; or resume, or abort"
+		return fmt.Sprintf("%s; or hanse rollout resume %s; or hanse rollout abort %[2]s", wayBack(r, all), name)
 	case strings.HasPrefix(r.Status.Message, rolled.Title()+" is suspended"):
 		return "hanse unsuspend " + rolled.Arg()
 	case r.Status.Deletions != nil:
@@ -197,7 +232,7 @@ func rolloutNext(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
 	case phase == v1alpha1.RolloutPaused:
 		return "hanse rollout resume " + name
 	case phase == v1alpha1.RolloutAborted:
-		return wayBack(r, all) + "; or resume, to take the abort back"
+		return fmt.Sprintf("%s; or hanse rollout resume %s, to take the abort back", wayBack(r, all), name)
 	}
 	return ""
 }

@@ -101,10 +101,7 @@ func (f *fleet) status(ctx context.Context, c *cli.Context, format string) ([]by
 
 // watchStatus shows the status whenever it reads differently, until interrupted.
 func watchStatus(c *cli.Context, f *fleet, format string) error {
-	ctx, cancel := context.WithCancel(c.Context)
-	if c.IsSet("timeout") {
-		ctx, cancel = withTimeout(c)
-	}
+	ctx, cancel := whileWatched(c)
 	defer cancel()
 	var shown []byte
 	for {

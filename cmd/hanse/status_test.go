@@ -57,6 +57,14 @@ ap       1 ready    sin        1        14 ready                162 ms
 	}
 }
 
+func TestWhatIsSuspendedIsNotInChange(t *testing.T) {
+	s := aFleet()
+	s.Clusters[4].Bundles = v1alpha1.BundleCounts{Total: 14, Ready: 1, Failed: 1, Drifted: 2, Suspended: 12}
+	if text := rendered(s); !strings.Contains(text, " 1 failed, 2 drifted, 12 suspended, 1 ready ") {
+		t.Errorf("it is told so:\n%s", text)
+	}
+}
+
 func TestStatusWithARegionGone(t *testing.T) {
 	s := aFleet()
 	s.Leader, s.Quorum.Reached, s.RegionsYouCanLose = "iad", 3, nil

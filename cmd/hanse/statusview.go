@@ -206,6 +206,7 @@ func (v statusView) bundles(r regionView) string {
 		n.Ready += c.Bundles.Ready
 		n.Drifted += c.Bundles.Drifted
 		n.Failed += c.Bundles.Failed
+		n.Suspended += c.Bundles.Suspended
 	}
 	if r.gone == len(r.clusters) && n.Total > 0 {
 		if n.Ready < n.Total {
@@ -224,7 +225,10 @@ func (v statusView) counts(n v1alpha1.BundleCounts) string {
 	if n.Drifted > 0 {
 		words = append(words, v.paint.red(fmt.Sprintf("%d drifted", n.Drifted)))
 	}
-	if rolling := n.Total - n.Ready - n.Failed; rolling > 0 {
+	if n.Suspended > 0 {
+		words = append(words, v.paint.yellow(fmt.Sprintf("%d suspended", n.Suspended)))
+	}
+	if rolling := n.Total - n.Ready - n.Failed - n.Suspended; rolling > 0 {
 		words = append(words, v.paint.yellow(fmt.Sprintf("%d in change", rolling)))
 	}
 	if n.Ready > 0 {

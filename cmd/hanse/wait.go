@@ -8,19 +8,21 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// applyAndWait makes every change, then follows the bundles among them until they are where they should be.
+// applyAndWait makes every change, then follows what is rolled out of them until it is where it should be.
 func (a *applier) applyAndWait(ctx context.Context, todo []change) error {
 	begun := time.Now()
 	var goals []goal
 	for _, ch := range todo {
 		applied, err := a.apply(ctx, ch)
-		if err == nil && ch.kind.name == "Bundle" {
+		if err == nil && v1alpha1.IsRolledOut(ch.kind.name) {
 			var g goal
-			g, err = a.goal(ctx, applied.Object)
+			g, err = a.goal(ctx, v1alpha1.RolledOut{Kind: ch.kind.name, Name: ch.name}, applied)
 			goals = append(goals, g)
 		}
 		if err != nil {
@@ -33,15 +35,13 @@ func (a *applier) applyAndWait(ctx context.Context, todo []change) error {
 	return during("apply "+bundleNames(goals), a.fleet.reach(ctx, a.c.App.ErrWriter, begun, goals))
 }
 
-// goal is where a bundle, as it was written, should be.
-func (a *applier) goal(ctx context.Context, applied map[string]any) (goal, error) {
-	var b v1alpha1.Bundle
-	metadata, _ := applied["metadata"].(map[string]any)
-	spec, _ := applied["spec"].(map[string]any)
-	if err := fromMap(map[string]any{"metadata": metadata, "spec": map[string]any{"placement": spec["placement"]}}, &b); err != nil {
+// goal is where what is rolled out, as it was written, should be.
+func (a *applier) goal(ctx context.Context, rolled v1alpha1.RolledOut, applied *unstructured.Unstructured) (goal, error) {
+	b, err := a.asBundle(ctx, rolled, applied)
+	if err != nil {
 		return goal{}, err
 	}
-	ground, _, err := a.fleet.ground(ctx, b)
+	ground, _, err := a.fleet.ground(ctx, *b)
 	if err != nil {
 		return goal{}, err
 	}
@@ -49,11 +49,22 @@ func (a *applier) goal(ctx context.Context, applied map[string]any) (goal, error
 	if err != nil {
 		return goal{}, err
 	}
-	names := placed.Picked
-	if len(names) == 0 {
-		fmt.Fprintf(a.c.App.ErrWriter, "bundle %s picks no cluster of this fleet\n", b.Name)
+	if len(placed.Picked) == 0 {
+		fmt.Fprintf(a.c.App.ErrWriter, "%s picks no cluster of this fleet\n", rolled.Title())
 	}
-	return goal{bundle: b.Name, revision: v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation), clusters: names}, nil
+	revision := v1alpha1.RevisionName(rolled.String(), string(applied.GetUID()), applied.GetGeneration())
+	return goal{bundle: rolled.String(), revision: revision, clusters: placed.Picked}, nil
+}
+
+// asBundle is what was applied, with its placement alone; of a secret its group says that.
+func (a *applier) asBundle(ctx context.Context, rolled v1alpha1.RolledOut, applied *unstructured.Unstructured) (*v1alpha1.Bundle, error) {
+	if rolled.IsSecret() {
+		return a.fleet.rolledOut(ctx, rolled.String())
+	}
+	b := &v1alpha1.Bundle{}
+	spec, _ := applied.Object["spec"].(map[string]any)
+	err := fromMap(map[string]any{"metadata": applied.Object["metadata"], "spec": map[string]any{"placement": spec["placement"]}}, b)
+	return b, err
 }
 
 // reach follows goals, shows how far they are, and fails when they were not reached.
