@@ -177,8 +177,10 @@ func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := sealing{keyKeeper: k, group: object[v1alpha1.RecipientGroup]{value: g}, ring: ring}
-	record, err := s.again(nil, sealed)
+	s := newSealing(k, object[v1alpha1.RecipientGroup]{value: g}, old, nil)
+	s.ring, s.rings["readers"] = ring, ring
+	s.revisions["secret.db-u-1"] = &v1alpha1.SealedRevision{}
+	record, err := s.again("secret.db-u-1", nil, sealed)
 	if err != nil || record.Found != 1 || record.Epoch != 3 || !record.Again() {
 		t.Fatalf("it is sealed to %d, again to %d: %v", record.Found, record.Epoch, err)
 	}
@@ -196,7 +198,7 @@ func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	confirmed, err := s.confirmed(record, sealed)
+	confirmed, err := s.confirmed("secret.db-u-1", record, sealed)
 	if err != nil || confirmed.Confirmed != "fra" {
 		t.Errorf("another does not confirm it: %v", err)
 	}
@@ -204,7 +206,7 @@ func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 	if other.Data, err = secrets.Seal(ring.keys[3].Recipient(), targetOf(&sealed), map[string][]byte{"password": []byte("other")}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.confirmed(other, sealed); err == nil || strings.Contains(err.Error(), "canary") {
+	if _, err := s.confirmed("secret.db-u-1", other, sealed); err == nil || strings.Contains(err.Error(), "canary") {
 		t.Errorf("what holds something else is confirmed: %v", err)
 	}
 
@@ -214,15 +216,16 @@ func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 	if s.ring, err = fra.keyring(g); err != nil {
 		t.Fatal(err)
 	}
+	s.rings["readers"] = s.ring
 	for name, again := range map[string]*v1alpha1.Sealing{"confirmed": &confirmed, "not yet": &record, "badly, and well before": {Found: 1, Epoch: 3, Data: bad.Data, Was: confirmed.Source()}} {
 		if err := opens(again); err != nil {
 			t.Errorf("sealed again, %s: %v", name, err)
 		}
 	}
-	if next, err := s.again(&confirmed, sealed); err != nil || next.Found != 1 || len(next.Data) == 0 || next.Was == nil {
+	if next, err := s.again("secret.db-u-1", &confirmed, sealed); err != nil || next.Found != 1 || len(next.Data) == 0 || next.Was == nil {
 		t.Errorf("it is sealed again from what was sealed again to %d bytes: %v", len(next.Data), err)
 	}
-	if none, err := s.again(nil, sealed); err != nil || none.Found != 0 || len(none.Data) > 0 {
+	if none, err := s.again("secret.db-u-1", nil, sealed); err != nil || none.Found != 0 || len(none.Data) > 0 {
 		t.Errorf("it is sealed to %d, and %d bytes were sealed again: %v", none.Found, len(none.Data), err)
 	}
 	if err := opens(nil); err == nil || !strings.Contains(err.Error(), "has or had; seal it again") {

@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -38,14 +40,13 @@ func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1al
 	if err != nil {
 		return false, err
 	}
+	work := newSealing(k, g, v, sealings)
 	known := make(map[string]object[v1alpha1.Sealing], len(sealings))
 	for _, s := range sealings {
 		known[strings.TrimPrefix(s.key, v1alpha1.KeySealings)] = s
 	}
-	work := sealing{keyKeeper: k, group: g, view: v}
-	for _, r := range revisions {
-		name := strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)
-		if r.value.Group() != g.value.Name {
+	for _, name := range work.generations(revisions) {
+		if work.revisions[name].Group() != g.value.Name {
 			continue
 		}
 		switch of := sealers.Work(known[name].value); of {
@@ -68,6 +69,37 @@ type sealing struct {
 	ring  *keyring
 	txn   store.Txn
 	size  int
+
+	// revisions of secrets by their names, of the names of those of each, and known what is known of them, with what is written in this go.
+	revisions map[string]*v1alpha1.SealedRevision
+	of        map[string][]string
+	known     map[string]*v1alpha1.Sealing
+	rings     map[string]*keyring
+}
+
+func newSealing(k *keyKeeper, g object[v1alpha1.RecipientGroup], v *store.View, sealings []object[v1alpha1.Sealing]) *sealing {
+	s := &sealing{
+		keyKeeper: k, group: g, view: v, revisions: map[string]*v1alpha1.SealedRevision{}, of: map[string][]string{},
+		known: make(map[string]*v1alpha1.Sealing, len(sealings)), rings: map[string]*keyring{},
+	}
+	for _, o := range sealings {
+		s.known[strings.TrimPrefix(o.key, v1alpha1.KeySealings)] = o.value
+	}
+	return s
+}
+
+// generations takes the revisions of secrets, and names them in the order in which each secret got them: what is told of one rests on what
+// is told of those before.
+func (s *sealing) generations(all []object[v1alpha1.SealedRevision]) (names []string) {
+	for _, r := range slices.SortedStableFunc(slices.Values(all), func(a, b object[v1alpha1.SealedRevision]) int {
+		return cmp.Compare(a.value.Spec.Generation, b.value.Spec.Generation)
+	}) {
+		name := strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)
+		names = append(names, name)
+		s.revisions[name] = r.value
+		s.of[r.value.Spec.Bundle] = append(s.of[r.value.Spec.Bundle], name)
+	}
+	return names
 }
 
 // do adds what is to be done about one revision to what is written next.
@@ -77,7 +109,7 @@ func (s *sealing) do(ctx context.Context, name string, known object[v1alpha1.Sea
 		if err != nil {
 			return err
 		}
-		s.ring = ring
+		s.ring, s.rings[s.group.value.Name] = ring, ring
 	}
 	sealed, err := sealedIn(s.view, name)
 	if err != nil {
@@ -85,13 +117,14 @@ func (s *sealing) do(ctx context.Context, name string, known object[v1alpha1.Sea
 	}
 	var next v1alpha1.Sealing
 	if work == plan.SealConfirm {
-		next, err = s.confirmed(*known.value, sealed)
+		next, err = s.confirmed(name, *known.value, sealed)
 	} else {
-		next, err = s.again(known.value, sealed)
+		next, err = s.again(name, known.value, sealed)
 	}
 	if err != nil {
 		return err
 	}
+	s.known[name] = &next
 	op, err := law.Put(v1alpha1.KeySealings+name, next)
 	if err != nil {
 		return err
@@ -129,7 +162,7 @@ func targetOf(s *v1alpha1.FleetSecret) secrets.Target {
 
 // again finds the key that a secret is sealed to, and seals it to the present one if that is a former one. What no key opens is told as such:
 // so it is for all who hold them. What was sealed again before serves when the key that the secret is sealed to is long gone.
-func (s *sealing) again(was *v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
+func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
 	g := s.group.value
 	to, err := secrets.ParseRecipient(g.Status.Recipient)
 	if err != nil {
@@ -141,9 +174,9 @@ func (s *sealing) again(was *v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1
 		return err
 	})
 	if was != nil {
-		next.Found, next.Was = was.Found, was.Source()
+		next.Found, next.Was, next.Since, next.Witness = was.Found, was.Source(), was.Since, was.Witness
 	} else if err == nil {
-		next.Found = found
+		next.Found, next.Since = found, s.since(name, of, found)
 	}
 	if !next.Again() {
 		next.Data = nil
@@ -154,22 +187,32 @@ func (s *sealing) again(was *v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1
 	return next, err
 }
 
-// confirmed says that what was sealed again opens, and holds what was sealed before.
-func (s *sealing) confirmed(was v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
+// confirmed says that what was sealed again opens, and holds what was sealed before, and that what was told of the revision is so.
+func (s *sealing) confirmed(name string, was v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
+	if was.Again() && was.Confirmed == "" {
+		err = s.holdsTheSame(was, of)
+	}
+	if err == nil && was.Witness == "" {
+		err = s.witnessed(name, of, &was)
+	}
+	if err != nil {
+		return was, fmt.Errorf("what cluster %s sealed again, or told: %w", was.By, err)
+	}
+	was.Confirmed, was.Was, was.Witness = s.self.Cluster, nil, cmp.Or(was.Witness, s.self.Cluster)
+	return was, nil
+}
+
+func (s *sealing) holdsTheSame(was v1alpha1.Sealing, of v1alpha1.FleetSecret) error {
 	present, err := s.ring.at(was.Epoch)
 	if err != nil {
-		return was, err
+		return err
 	}
 	before := was
 	before.Data = nil
 	_, err = s.ring.open(of.Spec.Data, &before, func(key secrets.Identity, sealed []byte) error {
 		return secrets.Same(targetOf(&of), secrets.Sealed{Key: key, Data: sealed}, secrets.Sealed{Key: present, Data: was.Data})
 	})
-	if err != nil {
-		return was, fmt.Errorf("what cluster %s sealed again: %w", was.By, err)
-	}
-	was.Confirmed, was.Was = s.self.Cluster, nil
-	return was, nil
+	return err
 }
 
 // write writes what was added since the last time. What was overtaken is looked at again.

@@ -614,7 +614,12 @@ func TestWhoSealsAgain(t *testing.T) {
 	was := func(confirmed string) v1alpha1.Sealing {
 		return v1alpha1.Sealing{Group: "readers", Found: found, Epoch: 2, Data: []byte("first"), By: "fra", Confirmed: confirmed}
 	}
-	confirmed := func(by, cluster string) v1alpha1.Sealing { s := again(by); s.Confirmed = cluster; return s }
+	confirmed := func(by, cluster string) v1alpha1.Sealing {
+		s := again(by)
+		s.Confirmed, s.Witness = cluster, cluster
+		return s
+	}
+	told := v1alpha1.Sealing{Group: "readers", Found: 3, Epoch: 3, By: "fra", Since: []map[string]int64{{"readers": 1}, {"readers": 3}}}
 	with := func(s v1alpha1.Sealing, change func(*v1alpha1.Sealing)) v1alpha1.Sealing { change(&s); return s }
 	for name, c := range map[string]struct {
 		before *v1alpha1.Sealing
@@ -623,17 +628,36 @@ func TestWhoSealsAgain(t *testing.T) {
 		after  v1alpha1.Sealing
 		want   bool
 	}{
-		"a holder, once":                {nil, "id-fra", "", again("fra"), true},
-		"another holder as well":        {nil, "id-iad", "", again("iad"), true},
-		"who holds no key does not":     {nil, "id-sin", "", again("sin"), false},
-		"nor a person":                  {nil, "id-fra", "anna", again("fra"), false},
-		"nor in another's name":         {nil, "id-fra", "", again("iad"), false},
-		"to the present key":            {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Epoch = 2 }), false},
-		"for the group that it is of":   {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Group = "empty" }), false},
-		"and is confirmed by another":   {nil, "id-fra", "", confirmed("fra", "iad"), false},
-		"what is sealed to it is not":   {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Found = 3 }), false},
-		"it is only told":               {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Found: 3, Epoch: 3, By: "fra"}, true},
-		"as what no key opens":          {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Epoch: 3, By: "fra"}, true},
+		"a holder, once":                 {nil, "id-fra", "", again("fra"), true},
+		"another holder as well":         {nil, "id-iad", "", again("iad"), true},
+		"who holds no key does not":      {nil, "id-sin", "", again("sin"), false},
+		"nor a person":                   {nil, "id-fra", "anna", again("fra"), false},
+		"nor in another's name":          {nil, "id-fra", "", again("iad"), false},
+		"to the present key":             {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Epoch = 2 }), false},
+		"for the group that it is of":    {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Group = "empty" }), false},
+		"and is confirmed by another":    {nil, "id-fra", "", confirmed("fra", "iad"), false},
+		"what is sealed to it is not":    {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Found = 3 }), false},
+		"it is only told":                {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Found: 3, Epoch: 3, By: "fra"}, true},
+		"as what no key opens":           {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Epoch: 3, By: "fra"}, true},
+		"since when values are the same": {nil, "id-fra", "", told, true},
+		"of so many at most":             {nil, "id-fra", "", with(told, func(s *v1alpha1.Sealing) { s.Since = make([]map[string]int64, v1alpha1.MaxSince+1) }), false},
+		"each of some group":             {nil, "id-fra", "", with(told, func(s *v1alpha1.Sealing) { s.Since = []map[string]int64{{}} }), false},
+		"with its own word alone":        {nil, "id-fra", "", with(told, func(s *v1alpha1.Sealing) { s.Witness = "iad" }), false},
+		"another one finds the same":     {&told, "id-iad", "", with(told, func(s *v1alpha1.Sealing) { s.Confirmed, s.Witness = "iad", "iad" }), true},
+		"not who told it":                {&told, "id-fra", "", with(told, func(s *v1alpha1.Sealing) { s.Confirmed, s.Witness = "fra", "fra" }), false},
+		"nor as something else":          {&told, "id-iad", "", with(told, func(s *v1alpha1.Sealing) { s.Confirmed, s.Witness, s.Since = "iad", "iad", told.Since[1:] }), false},
+		"after another key that stays": {ptr(with(was("iad"), func(s *v1alpha1.Sealing) { s.Since, s.Witness = told.Since, "iad" })), "id-iad", "",
+			with(again("iad"), func(s *v1alpha1.Sealing) {
+				s.Since, s.Witness, s.Was = told.Since, "iad", &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}
+			}), true},
+		"and so does since when": {ptr(with(was("iad"), func(s *v1alpha1.Sealing) { s.Since = told.Since })), "id-iad", "",
+			with(again("iad"), func(s *v1alpha1.Sealing) {
+				s.Since, s.Was = told.Since[1:], &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}
+			}), false},
+		"and who witnessed it": {ptr(with(was("iad"), func(s *v1alpha1.Sealing) { s.Witness = "iad" })), "id-fra", "",
+			with(again("fra"), func(s *v1alpha1.Sealing) {
+				s.Witness, s.Was = "fra", &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}
+			}), false},
 		"twice by nobody":               {ptr(again("fra")), "id-iad", "", again("iad"), false},
 		"by the same neither":           {ptr(again("fra")), "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Data = []byte("other") }), false},
 		"another confirms":              {ptr(again("fra")), "id-iad", "", confirmed("fra", "iad"), true},

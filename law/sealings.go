@@ -2,8 +2,10 @@ package law
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"reflect"
+	"slices"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -14,7 +16,7 @@ const maxSealed = 2 << 20
 
 // keepsSealing says that a member that holds a group's present key writes, in its own name, how a revision of a secret is sealed: once for
 // each of the group's keys; or that it opened what another one sealed again. Nothing is sealed again to a key that somebody holds who may
-// not read: the group is to have another one first.
+// not read: the group is to have another one first. What was found of the revision stays.
 func (w write) keepsSealing() bool {
 	var after v1alpha1.Sealing
 	if w.op.Delete || w.asker.person != "" || json.Unmarshal(w.op.Value, &after) != nil {
@@ -28,24 +30,29 @@ func (w write) keepsSealing() bool {
 		return false
 	}
 	if w.before == nil {
-		return w.sealsAgain(after, nil) && groupOf(w.view, w.name) == after.Group
+		return w.sealsAgain(after, nil) && groupOf(w.view, w.name) == after.Group && after.Witness == "" && soundSince(after.Since)
 	}
 	var before v1alpha1.Sealing
 	if json.Unmarshal(w.before, &before) != nil || before.Group != after.Group || before.Found != after.Found {
 		return false
 	}
 	if before.Epoch < after.Epoch {
-		return w.sealsAgain(after, before.Source())
+		return w.sealsAgain(after, before.Source()) && after.Witness == before.Witness && reflect.DeepEqual(after.Since, before.Since)
 	}
 	confirmed := before
-	confirmed.Confirmed, confirmed.Was = w.asker.cluster, nil
+	confirmed.Confirmed, confirmed.Was, confirmed.Witness = w.asker.cluster, nil, cmp.Or(before.Witness, w.asker.cluster)
 	as, err := json.Marshal(confirmed)
-	return err == nil && bytes.Equal(as, w.op.Value) && before.Again() && before.Confirmed == "" && (w.asker.cluster != before.By || r.only(before.By))
+	return err == nil && bytes.Equal(as, w.op.Value) && before.Unseen() && (w.asker.cluster != before.By || r.only(before.By))
 }
 
 // sealsAgain says that the asker tells what it found, and has what was sealed to another key with it, sealed again. What was confirmed stays.
 func (w write) sealsAgain(s v1alpha1.Sealing, was *v1alpha1.SealedBefore) bool {
 	return reflect.DeepEqual(s.Was, was) && s.By == w.asker.cluster && s.Confirmed == "" && s.Found >= 0 && s.Found <= s.Epoch && s.Again() == (len(s.Data) > 0) && len(s.Data) <= maxSealed
+}
+
+// soundSince says that what is told of values is bounded.
+func soundSince(since []map[string]int64) bool {
+	return len(since) <= v1alpha1.MaxSince && !slices.ContainsFunc(since, func(by map[string]int64) bool { return len(by) == 0 || len(by) > v1alpha1.MaxSinceGroups })
 }
 
 // heldGroup is a group whose keys are written about, its readers, and whether the asker holds its present key.

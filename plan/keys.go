@@ -237,7 +237,7 @@ func (s Sealers) Work(known *v1alpha1.Sealing) SealWork {
 		return SealKept
 	case known == nil || known.Epoch < s.epoch:
 		work, of = SealAgain, s.holders
-	case known.Again() && known.Confirmed == "":
+	case known.Unseen():
 		work, of = SealConfirm, witnesses(s.holders, known.By, slices.Equal(s.readers, []string{known.By}))
 	default:
 		return SealKept

@@ -183,7 +183,7 @@ func TestWhoSealsAgain(t *testing.T) {
 	}
 	all := held(2, "ams", "fra", "sin")
 	sealed := func(found, epoch int64, by, confirmed string) *v1alpha1.Sealing {
-		return &v1alpha1.Sealing{Found: found, Epoch: epoch, By: by, Confirmed: confirmed}
+		return &v1alpha1.Sealing{Found: found, Epoch: epoch, By: by, Confirmed: confirmed, Witness: confirmed}
 	}
 	for name, c := range map[string]struct {
 		epoch int64
@@ -193,19 +193,20 @@ func TestWhoSealsAgain(t *testing.T) {
 		away  string
 		want  SealWork
 	}{
-		"to the only key that there was, nobody":                     {1, held(1, "ams", "fra", "sin"), nil, "ams", "", SealKept},
-		"what nobody has looked at, the first":                       {2, all, nil, "ams", "", SealAgain},
-		"not the second":                                             {2, all, nil, "fra", "", SealWaits},
-		"but when the first is away":                                 {2, all, nil, "fra", "ams", SealAgain},
-		"what was sealed again to the key before, the first":         {3, held(3, "ams", "fra", "sin"), sealed(1, 2, "fra", "ams"), "ams", "", SealAgain},
-		"what was sealed again is for another to confirm":            {2, all, sealed(1, 2, "ams", ""), "fra", "", SealConfirm},
-		"not for who did it":                                         {2, all, sealed(1, 2, "ams", ""), "ams", "", SealWaits},
-		"nor for a third one":                                        {2, all, sealed(1, 2, "ams", ""), "sin", "", SealWaits},
-		"but when the second is away":                                {2, all, sealed(1, 2, "ams", ""), "sin", "fra", SealConfirm},
-		"nor for who did it, as long as others may hold the key":     {2, held(2, "ams"), sealed(1, 2, "ams", ""), "ams", "", SealWaits},
-		"what is sealed to the present key needs no other's word":    {2, all, sealed(2, 2, "ams", ""), "fra", "", SealKept},
-		"nor what no key opens":                                      {2, all, sealed(0, 2, "ams", ""), "fra", "", SealKept},
-		"what is confirmed is kept":                                  {2, all, sealed(1, 2, "ams", "fra"), "ams", "", SealKept},
+		"to the only key that there was, nobody":                 {1, held(1, "ams", "fra", "sin"), nil, "ams", "", SealKept},
+		"what nobody has looked at, the first":                   {2, all, nil, "ams", "", SealAgain},
+		"not the second":                                         {2, all, nil, "fra", "", SealWaits},
+		"but when the first is away":                             {2, all, nil, "fra", "ams", SealAgain},
+		"what was sealed again to the key before, the first":     {3, held(3, "ams", "fra", "sin"), sealed(1, 2, "fra", "ams"), "ams", "", SealAgain},
+		"what was sealed again is for another to confirm":        {2, all, sealed(1, 2, "ams", ""), "fra", "", SealConfirm},
+		"not for who did it":                                     {2, all, sealed(1, 2, "ams", ""), "ams", "", SealWaits},
+		"nor for a third one":                                    {2, all, sealed(1, 2, "ams", ""), "sin", "", SealWaits},
+		"but when the second is away":                            {2, all, sealed(1, 2, "ams", ""), "sin", "fra", SealConfirm},
+		"nor for who did it, as long as others may hold the key": {2, held(2, "ams"), sealed(1, 2, "ams", ""), "ams", "", SealWaits},
+		"what is told of a revision needs another's word":        {2, all, sealed(2, 2, "ams", ""), "fra", "", SealConfirm},
+		"once":                       {2, all, sealed(2, 2, "ams", "fra"), "fra", "", SealKept},
+		"be it that no key opens it": {2, all, sealed(0, 2, "ams", ""), "fra", "", SealConfirm},
+		"what is confirmed is kept":  {2, all, sealed(1, 2, "ams", "fra"), "ams", "", SealKept},
 		"nothing is sealed to a key that one holds who may not read": {2, append(held(2, "gone"), all...), nil, "ams", "", SealWaits},
 	} {
 		g := &v1alpha1.RecipientGroup{Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}}, Status: v1alpha1.RecipientGroupStatus{Epoch: c.epoch, Wraps: c.wraps}}

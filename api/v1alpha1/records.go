@@ -71,7 +71,22 @@ type Sealing struct {
 	// By is the cluster of that holder, and Confirmed another one that opened Data and found in it what the revision has.
 	By        string `json:"by"`
 	Confirmed string `json:"confirmed,omitempty"`
+	// Since has, for each value that is sealed, in the order of their names, the epoch of the first key that the very same value of this
+	// secret was sealed to, by group: who held that key or a later one knows it. Names are sealed, and stay so. Empty: since ever. One for
+	// all of more than MaxSince.
+	Since []map[string]int64 `json:"since,omitempty"`
+	// Witness is another cluster that found the same as Found and Since. Unlike Confirmed it stays when the group gets another key.
+	Witness string `json:"witness,omitempty"`
 }
+
+// Bounds of what a Sealing tells of values: how many one by one, and of how many groups.
+const (
+	MaxSince       = 64
+	MaxSinceGroups = 16
+)
+
+// Unseen says that no other cluster has looked yet at what it tells.
+func (s *Sealing) Unseen() bool { return s.Again() && s.Confirmed == "" || s.Witness == "" }
 
 // SealedBefore is what was sealed again to a former key.
 //
@@ -99,9 +114,10 @@ func (s *Sealing) Again() bool { return s.Found > 0 && s.Found < s.Epoch }
 // +k8s:openapi-gen=false
 type SealedRevision struct {
 	Spec struct {
-		Bundle    string `json:"bundle"`
-		BundleUID string `json:"bundleUID"`
-		Manifests []struct {
+		Bundle     string `json:"bundle"`
+		BundleUID  string `json:"bundleUID"`
+		Generation int64  `json:"generation"`
+		Manifests  []struct {
 			Spec struct {
 				Group string `json:"group"`
 			} `json:"spec"`

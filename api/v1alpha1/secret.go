@@ -163,6 +163,11 @@ type FleetSecretSpec struct {
 	// immutable says that nobody in the cluster may change the Secret once it is there.
 	// +optional
 	Immutable bool `json:"immutable,omitempty"`
+	// notSecret are names of values that are no secret, such as the name of a user: they may stay as they are when somebody leaves who could
+	// read them.
+	// +optional
+	// +listType=set
+	NotSecret []string `json:"notSecret,omitempty"`
 	// data is what hanse seal made: an age file for the group's recipient, of this namespace and name of a Secret alone.
 	Data []byte `json:"data"`
 }
@@ -328,6 +333,9 @@ func ValidateRecipientGroup(g *RecipientGroup) field.ErrorList {
 // MaxRecoveryRecipients is how many people can read what is sealed for a group, beside its clusters.
 const MaxRecoveryRecipients = 8
 
+// MaxNotSecret is how many values of a secret may be named that are none.
+const MaxNotSecret = 64
+
 // maxSecretName is how long the name of a FleetSecret may be: it becomes part of the value of a label.
 const maxSecretName = validation.LabelValueMaxLength - len(secretPrefix)
 
@@ -343,6 +351,14 @@ func ValidateFleetSecret(s *FleetSecret) field.ErrorList {
 		for _, problem := range validation.IsDNS1123Subdomain(s.Spec.SecretName) {
 			errs = append(errs, field.Invalid(pathSpec.Child("secretName"), s.Spec.SecretName, problem))
 		}
+	}
+	for i, name := range s.Spec.NotSecret {
+		for _, problem := range validation.IsConfigMapKey(name) {
+			errs = append(errs, field.Invalid(pathSpec.Child("notSecret").Index(i), name, problem))
+		}
+	}
+	if n := len(s.Spec.NotSecret); n > MaxNotSecret {
+		errs = append(errs, field.TooMany(pathSpec.Child("notSecret"), n, MaxNotSecret))
 	}
 	if s.Spec.Namespace == MemberNamespace {
 		errs = append(errs, field.Forbidden(pathSpec.Child("namespace"), "it is what Hanse itself stands on in a cluster"))

@@ -171,6 +171,11 @@ func (in ClusterStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Correction) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Correction"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in DeletionBound) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.DeletionBound"
 }
@@ -431,6 +436,11 @@ func (in Resumption) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RolledOut) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RolledOut"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Rollout) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Rollout"
 }
@@ -491,8 +501,23 @@ func (in RoundTripReading) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SealedBefore) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.SealedBefore"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SealedRevision) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.SealedRevision"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Sealing) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Sealing"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SecretRequest) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.SecretRequest"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -83,6 +83,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.RecipientGroupSpec{}.OpenAPIModelName():   schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupSpec(ref),
 		v1alpha1.RecipientGroupStatus{}.OpenAPIModelName(): schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupStatus(ref),
 		v1alpha1.ReplicasOverride{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_ReplicasOverride(ref),
+		v1alpha1.RolledOut{}.OpenAPIModelName():            schema_hanse_fleet_hanse_api_v1alpha1_RolledOut(ref),
 		v1alpha1.Rollout{}.OpenAPIModelName():              schema_hanse_fleet_hanse_api_v1alpha1_Rollout(ref),
 		v1alpha1.RolloutDeletions{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_RolloutDeletions(ref),
 		v1alpha1.RolloutGate{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_RolloutGate(ref),
@@ -2439,6 +2440,25 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSecretSpec(ref common.ReferenceC
 							Format:      "",
 						},
 					},
+					"notSecret": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "notSecret are names of values that are no secret, such as the name of a user: they may stay as they are when somebody leaves who could read them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
 							Description: "data is what hanse seal made: an age file for the group's recipient, of this namespace and name of a Secret alone.",
@@ -3880,6 +3900,35 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ReplicasOverride(ref common.Reference
 		},
 		Dependencies: []string{
 			v1alpha1.Target{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_RolledOut(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RolledOut is what goes through the fleet by rollouts: a Bundle, or a FleetSecret as if it were one. Bundles and secrets share the names under which they are stored: in grants, revisions, rollouts and Works.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"Kind": {
+						SchemaProps: spec.SchemaProps{
+							Default: "",
+							Type:    []string{"string"},
+							Format:  "",
+						},
+					},
+					"Name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Bundle or FleetSecret",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"Kind", "Name"},
+			},
+		},
 	}
 }
 

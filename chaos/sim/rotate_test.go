@@ -200,7 +200,7 @@ func (v *vault) kept(m *sim.Member, epoch int64) bool {
 			return false
 		}
 		r, there := sealingOf(s, fs)
-		if !there || r.Epoch != epoch || r.Again() && r.Confirmed == "" {
+		if !there || r.Epoch != epoch || r.Unseen() {
 			return false
 		}
 	}

@@ -1,0 +1,181 @@
+package agent
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"maps"
+	"strings"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/secrets"
+)
+
+// first is the epoch that something counts as sealed to when nobody has told: who held any key of the group counts as knowing it.
+const first = 1
+
+// earlier is one form that a secret had before a revision.
+type earlier struct {
+	v1alpha1.FleetSecret
+	// known is what is known of how it is sealed; nil for nothing. past says that it is no revision any more: nobody keeps a record of it.
+	known *v1alpha1.Sealing
+	past  bool
+}
+
+// since says, for each value of a revision, since which keys the very same one has been sealed: the one that the revision is sealed to, or those
+// of the forms that the secret had before, as far as the log has them. Nil: it cannot be opened.
+func (s *sealing) since(revision string, of v1alpha1.FleetSecret, found int64) []map[string]int64 {
+	marks, _, err := s.marks(of, nil)
+	if err != nil || found == 0 {
+		return nil
+	}
+	all := make([]map[string]int64, len(marks))
+	for i := range all {
+		all[i] = map[string]int64{of.Spec.Group: found}
+	}
+	but := ""
+	if found == first {
+		but = of.Spec.Group // it is not to be had from earlier
+	}
+	for _, was := range s.before(revision, but) {
+		had := s.had(was)
+		for i, mark := range marks {
+			earliest(all[i], had(mark))
+		}
+	}
+	if len(all) > v1alpha1.MaxSince {
+		for _, one := range all[1:] {
+			earliest(all[0], one)
+		}
+		all = all[:1]
+	}
+	return all
+}
+
+// had is since when an earlier form of a secret had a value; nil when it had not. Of one that cannot be opened nobody knows.
+func (s *sealing) had(was earlier) func(secrets.Mark) map[string]int64 {
+	ever := map[string]int64{was.Spec.Group: first}
+	marks, epoch, err := s.marks(was.FleetSecret, was.known)
+	if err != nil {
+		if was.known != nil && was.known.Found == 0 {
+			ever = nil // nobody could read it
+		}
+		return func(secrets.Mark) map[string]int64 { return ever }
+	}
+	if was.past {
+		ever[was.Spec.Group] = epoch
+	}
+	at := make(map[secrets.Mark]int, len(marks))
+	for i, mark := range marks {
+		at[mark] = i
+	}
+	return func(mark secrets.Mark) map[string]int64 {
+		i, there := at[mark]
+		switch {
+		case !there:
+			return nil
+		case was.known == nil || len(was.known.Since) == 0:
+			return ever
+		case len(was.known.Since) == len(marks):
+			return was.known.Since[i]
+		}
+		return was.known.Since[0]
+	}
+}
+
+// earliest takes over what is earlier, or of other groups.
+func earliest(into, from map[string]int64) {
+	for group, epoch := range from {
+		if was, there := into[group]; there && was <= epoch || !there && len(into) == v1alpha1.MaxSinceGroups {
+			continue
+		}
+		into[group] = epoch
+	}
+}
+
+// marks of what is sealed, and the epoch of the key that opened it.
+func (s *sealing) marks(of v1alpha1.FleetSecret, again *v1alpha1.Sealing) (marks []secrets.Mark, epoch int64, err error) {
+	ring, err := s.ringOf(of.Spec.Group)
+	if err != nil {
+		return nil, 0, err
+	}
+	epoch, err = ring.open(of.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {
+		marks, err = secrets.Marks(key, targetOf(&of), sealed, of.Spec.NotSecret)
+		return err
+	})
+	return marks, epoch, err
+}
+
+// ringOf are the keys of a group, this one's or another's.
+func (s *sealing) ringOf(group string) (*keyring, error) {
+	if ring := s.rings[group]; ring != nil {
+		return ring, nil
+	}
+	g, err := groupAt(s.view, group)
+	if err != nil || g == nil {
+		return nil, cmp.Or(err, errNoKey)
+	}
+	ring, err := s.keyring(g)
+	if err == nil {
+		s.rings[group] = ring
+	}
+	return ring, err
+}
+
+// before are the forms that the secret of a revision had earlier, but those for one group: the revisions that are kept, and what the history
+// has of one of its name that was deleted.
+func (s *sealing) before(revision, but string) (all []earlier) {
+	this := s.revisions[revision].Spec
+	for _, name := range s.of[this.Bundle] {
+		r := s.revisions[name]
+		if r.Spec.BundleUID == this.BundleUID && r.Spec.Generation >= this.Generation || r.Group() == but {
+			continue
+		}
+		if of, err := sealedIn(s.view, name); err == nil {
+			all = append(all, earlier{FleetSecret: of, known: s.known[name]})
+		}
+	}
+	past := v1alpha1.KeyPasts + strings.Trim(v1alpha1.KeyFleetSecrets, "/") + "." + v1alpha1.RolledOutOf(this.Bundle).Name + "."
+	for kv := range s.view.Iterate(past, "") {
+		var of v1alpha1.FleetSecret
+		if json.Unmarshal(kv.Value, &of) != nil || string(of.UID) == this.BundleUID || of.Spec.Group == but {
+			continue
+		}
+		target := of.Target()
+		of.Namespace, of.Name = target.Namespace, target.Name
+		all = append(all, earlier{FleetSecret: of, past: true})
+	}
+	return all
+}
+
+// errOtherwise means that what a holder told of a revision is not what it is.
+var errOtherwise = errors.New("it is sealed to another key, or has been for longer, than was told")
+
+// witnessed says that what was told of a revision is what this member finds too, or tells that more people know it.
+func (s *sealing) witnessed(revision string, of v1alpha1.FleetSecret, told *v1alpha1.Sealing) error {
+	_, epoch, err := s.marks(of, nil)
+	switch {
+	case errors.Is(err, secrets.ErrWrongKey):
+		if told.Found >= s.ring.oldest() {
+			return errOtherwise
+		}
+		return nil // it is of a key that is gone, or of none
+	case err != nil && epoch == 0:
+		return err
+	case epoch != told.Found:
+		return errOtherwise
+	case len(told.Since) == 0:
+		return nil
+	}
+	finds := s.since(revision, of, told.Found)
+	if len(finds) != len(told.Since) {
+		return errOtherwise
+	}
+	for i, one := range finds {
+		all := maps.Clone(told.Since[i])
+		if earliest(all, one); !maps.Equal(all, told.Since[i]) {
+			return errOtherwise
+		}
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/secrets"
+)
+
+// form is a value of the secret db, as it was sealed.
+type form struct {
+	epoch int64 // of the key that it is sealed to; 0: of none
+	data  map[string][]byte
+	uid   string // "u" if empty; of another one the history alone has it
+	group string // readers if empty
+	but   []string
+}
+
+func (f form) sealed(t *testing.T, generation int, keys map[int64]secrets.Identity) *v1alpha1.FleetSecret {
+	t.Helper()
+	s := &v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: "shop", UID: types.UID(f.uid), Generation: int64(generation)}}
+	s.Spec = v1alpha1.FleetSecretSpec{Group: f.group, Namespace: "shop", NotSecret: f.but}
+	var err error
+	if s.Spec.Data, err = secrets.Seal(keys[f.epoch].Recipient(), targetOf(s), f.data); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// forms are a go at a secret that had these forms, one generation after the other. What is of another UID was deleted.
+func forms(t *testing.T, all []form) (s *sealing, last string, of v1alpha1.FleetSecret) {
+	t.Helper()
+	core := keyHolder(t, "fra")
+	keys := map[int64]secrets.Identity{}
+	for epoch := range int64(4) {
+		var err error
+		if keys[epoch], err = secrets.NewIdentity(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "readers"}}
+	g.Status = v1alpha1.RecipientGroupStatus{Recipient: keys[3].Recipient().String(), Epoch: 3, Former: []v1alpha1.FormerKey{{Epoch: 1}, {Epoch: 2}}}
+	values := map[string]any{v1alpha1.KeyRecipientGroups + "readers": g}
+	var revisions []object[v1alpha1.SealedRevision]
+	for i, f := range all {
+		f.uid, f.group = orDefault(f.uid, "u"), orDefault(f.group, "readers")
+		sealed := f.sealed(t, i+1, keys)
+		if f.uid != "u" {
+			values[v1alpha1.KeyPasts+v1alpha1.ChangeName("fleetsecrets", "db", f.uid, uint64(i))] = sealed
+			continue
+		}
+		manifest, err := json.Marshal(sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last, of = v1alpha1.RevisionName("secret.db", "u", int64(i+1)), *sealed
+		value := fmt.Sprintf(`{"spec": {"bundle": "secret.db", "bundleUID": "u", "generation": %d, "manifests": [%s]}}`, i+1, manifest)
+		r := &v1alpha1.SealedRevision{}
+		if err := json.Unmarshal([]byte(value), r); err != nil {
+			t.Fatal(err)
+		}
+		values[v1alpha1.KeyBundleRevisions+last] = json.RawMessage(value)
+		revisions = append(revisions, object[v1alpha1.SealedRevision]{key: v1alpha1.KeyBundleRevisions + last, value: r})
+	}
+	v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
+	s = newSealing(&keyKeeper{Core: core}, object[v1alpha1.RecipientGroup]{value: g}, v, nil)
+	s.ring = &keyring{core: core, group: g, keys: map[int64]secrets.Identity{1: keys[1], 2: keys[2], 3: keys[3]}}
+	other := g.DeepCopy()
+	other.Name = "others"
+	s.rings["readers"], s.rings["others"] = s.ring, &keyring{core: core, group: other, keys: s.ring.keys}
+	for _, name := range s.generations(revisions) {
+		at, err := sealedIn(v, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := s.again(name, nil, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.known[name] = &next
+	}
+	return s, last, of
+}
+
+func orDefault(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
+
+func data(values ...string) map[string][]byte {
+	all := map[string][]byte{}
+	for i := 0; i < len(values); i += 2 {
+		all[values[i]] = []byte(values[i+1])
+	}
+	return all
+}
+
+func TestSinceWhichKeyAValueHasBeenTheSame(t *testing.T) {
+	one := func(epochs ...int64) (since []map[string]int64) {
+		for _, epoch := range epochs {
+			since = append(since, map[string]int64{"readers": epoch})
+		}
+		return since
+	}
+	many := map[string][]byte{}
+	for i := range v1alpha1.MaxSince + 1 {
+		many[fmt.Sprint(i)] = []byte(fmt.Sprint("same-", i))
+	}
+	a, b := data("password", "a"), data("password", "b")
+	for name, c := range map[string]struct {
+		forms []form
+		want  []map[string]int64
+	}{
+		"the first":                             {[]form{{epoch: 2, data: a}}, one(2)},
+		"another value":                         {[]form{{epoch: 1, data: a}, {epoch: 3, data: b}}, one(3)},
+		"the same, sealed anew":                 {[]form{{epoch: 1, data: a}, {epoch: 3, data: a}}, one(1)},
+		"and again":                             {[]form{{epoch: 1, data: a}, {epoch: 2, data: a}, {epoch: 3, data: a}}, one(1)},
+		"put back after another":                {[]form{{epoch: 1, data: a}, {epoch: 2, data: b}, {epoch: 3, data: a}}, one(1)},
+		"sealed to a former key":                {[]form{{epoch: 2, data: a}, {epoch: 1, data: b}}, one(1)},
+		"one of two":                            {[]form{{epoch: 1, data: data("password", "a", "user", "u")}, {epoch: 3, data: data("password", "b", "user", "u")}}, one(3, 1)},
+		"both, in two steps":                    {[]form{{epoch: 1, data: data("k", "a", "l", "b")}, {epoch: 2, data: data("k", "c", "l", "b")}, {epoch: 3, data: data("k", "c", "l", "d")}}, one(2, 3)},
+		"one more":                              {[]form{{epoch: 1, data: a}, {epoch: 3, data: data("password", "a", "also", "b")}}, one(3, 1)},
+		"under another name":                    {[]form{{epoch: 1, data: a}, {epoch: 3, data: data("pw", "a")}}, one(1)},
+		"one that is no secret":                 {[]form{{epoch: 1, data: data("password", "a", "user", "u")}, {epoch: 3, data: data("password", "b", "user", "u"), but: []string{"user"}}}, one(3)},
+		"what no key opens":                     {[]form{{epoch: 1, data: a}, {epoch: 0, data: b}}, nil},
+		"after what no key opens":               {[]form{{epoch: 0, data: a}, {epoch: 3, data: a}}, one(3)},
+		"of one that was deleted":               {[]form{{epoch: 2, data: a, uid: "gone"}, {epoch: 3, data: a}}, one(2)},
+		"another than of one that was deleted":  {[]form{{epoch: 2, data: a, uid: "gone"}, {epoch: 3, data: b}}, one(3)},
+		"as it was sealed for another group":    {[]form{{epoch: 2, data: a, group: "others"}, {epoch: 3, data: a}}, []map[string]int64{{"readers": 3, "others": 2}}},
+		"another than for another group":        {[]form{{epoch: 2, data: a, group: "others"}, {epoch: 3, data: b}}, one(3)},
+		"too many to be told one by one":        {[]form{{epoch: 1, data: data("k", "same-7")}, {epoch: 3, data: many}}, one(1)},
+		"too many, and none that was there":     {[]form{{epoch: 1, data: a}, {epoch: 3, data: many}}, one(3)},
+		"one of too many that were told at one": {[]form{{epoch: 2, data: many}, {epoch: 3, data: data("k", "same-7", "l", "b")}}, one(2, 3)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, last, of := forms(t, c.forms)
+			told := s.known[last]
+			if diff := cmp.Diff(c.want, told.Since); diff != "" {
+				t.Fatal(diff)
+			}
+			if err := s.witnessed(last, of, told); err != nil {
+				t.Errorf("it is not witnessed: %v", err)
+			}
+			for i, by := range told.Since {
+				later := *told
+				later.Since = append([]map[string]int64{}, told.Since...)
+				later.Since[i] = map[string]int64{"readers": by["readers"] + 1}
+				if err := s.witnessed(last, of, &later); !errors.Is(err, errOtherwise) {
+					t.Errorf("that value %d is newer than it is was witnessed: %v", i, err)
+				}
+				later.Since[i] = map[string]int64{"readers": 1, "others": 1}
+				if err := s.witnessed(last, of, &later); err != nil {
+					t.Errorf("that more people know it is not witnessed: %v", err)
+				}
+			}
+			other := *told
+			other.Found = (told.Found + 1) % 4
+			if err := s.witnessed(last, of, &other); !errors.Is(err, errOtherwise) {
+				t.Errorf("that it is sealed to another key was witnessed: %v", err)
+			}
+		})
+	}
+}
