@@ -56,8 +56,10 @@ func (c *course) unhealthy(i int) {
 func (c *course) untilOf(old *v1alpha1.Rollout, allowed time.Duration) map[string]metav1.Time {
 	until := map[string]metav1.Time{}
 	for i, w := range old.Spec.Waves {
+		healthy := old.Status.Waves[i].Healthy
 		c.unhealthy(i)
 		s := old.Status.Waves[i]
+		old.Status.Waves[i].Healthy = healthy // it ran: who goes back to it is to know
 		if !s.Open() || s.Due == nil {
 			continue
 		}

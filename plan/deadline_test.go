@@ -225,3 +225,23 @@ func TestWhoIsHealthyNowAndThenDoesNotKeepItsFaultDomainForEver(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatANewerChangeTakesThePlaceOfSaysThatItRan(t *testing.T) {
+	w := sixClusters(t)
+	w.fleet.Soak.Duration = 20 * time.Minute
+	w.apply("shop")
+	w.rest()
+	w.obeyOf("shop")
+	w.rest()
+	soaks := w.running("shop")
+	if soaks == nil || soaks.Status.Waves[0].Healthy == nil || soaks.Status.Waves[0].Settled != nil {
+		t.Fatalf("the first wave does not soak:\n%s", w)
+	}
+	w.apply("shop")
+	w.rest()
+	for _, r := range w.situation().Rollouts {
+		if s := r.Status; r.Name == soaks.Name && (s.Phase != v1alpha1.RolloutSuperseded || s.Waves[0].Healthy == nil || !s.Waves[0].Released.Equal(s.Ended)) {
+			t.Errorf("%+v", s)
+		}
+	}
+}

@@ -257,8 +257,46 @@ func TestASecretIsRolledBack(t *testing.T) {
 	}
 	f := newFleetWith(both[1], failed)
 	delete(f.objects, "rollouts/secret.db-u-1")
-	if code, out, _ := f.run(t, "rollout", "rollback", "secret.db"); code != exitError || !strings.Contains(out, "hanse history fleetsecret/db") {
+	if code, out, _ := f.run(t, "rollout", "rollback", "secret.db"); code != exitError || !strings.Contains(out, "hanse history fleetsecret/db") || strings.Contains(out, "--to") {
 		t.Errorf("without a good one: exit %d: %s", code, out)
+	}
+	f.objects["changes/5"], f.objects["changes/8"] = remembered("5", "u", 0, v1alpha1.ChangeCreate), remembered("8", "u", 0, v1alpha1.ChangeUpdate)
+	if _, out, _ := f.run(t, "rollout", "rollback", "secret.db"); !strings.Contains(out, "hanse rollback fleetsecret/db --to 5\n") {
+		t.Errorf("what it said before: %s", out)
+	}
+}
+
+// A rollout is watched until it goes no further by itself, and no newer one is to come.
+func TestARolloutIsWatchedUntilItGoesNoFurther(t *testing.T) {
+	stopped := v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutFailed, Stops: 1}}
+	takes := v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Undoes: "it"}, Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutComplete}}
+	resumed := stopped
+	resumed.Spec.Orders.Resumed = 1
+	for name, tt := range map[string]struct {
+		rollout    v1alpha1.Rollout
+		generation int
+		code       int
+		goesOn     bool
+	}{
+		"went through":                    {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutComplete}}, 2, exitOK, false},
+		"stopped":                         {stopped, 2, exitDiffers, false},
+		"stopped, and resumed":            {resumed, 2, exitDiffers, true},
+		"stopped, and a newer is to come": {stopped, 3, exitDiffers, true},
+		"aborted":                         {v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Orders: v1alpha1.RolloutOrders{Aborted: true}}, Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutAborted}}, 2, exitDiffers, false},
+		"takes a change back":             {takes, 2, exitDiffers, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleetWith(both[0], tt.rollout)
+			f.objects["bundles/shop"].(map[string]any)["metadata"].(map[string]any)["generation"] = tt.generation
+			args := []string{"rollout", "status", "shop", "--watch"}
+			if tt.goesOn {
+				args = append(args, "--timeout", "1s")
+			}
+			code, out, _ := f.run(t, args...)
+			if code != tt.code || strings.Contains(out, "has not ended after 1 s") != tt.goesOn {
+				t.Errorf("exit %d: %s", code, out)
+			}
+		})
 	}
 }
 

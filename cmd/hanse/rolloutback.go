@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -31,7 +32,7 @@ func rolloutRollbackAction(c *cli.Context) error {
 	}
 	good, rolled := lastGood(all, r), v1alpha1.RolledOutOf(r.Spec.Bundle)
 	if good == "" {
-		return during(doing, &failure{code: exitError, why: "no revision of it went through before", hints: []hint{{"see how it was", "history " + rolled.Arg()}}})
+		return during(doing, &failure{code: exitError, why: "no revision of it went through before", hints: f.saidBefore(ctx, rolled)})
 	}
 	written, err := f.putBack(ctx, c, rolled, good)
 	if err != nil {
@@ -41,7 +42,7 @@ func rolloutRollbackAction(c *cli.Context) error {
 	return nil
 }
 
-// lastGood is the newest revision of the bundle before a rollout's that went through; of one that takes a change back, unless it fails too, its
+// lastGood is the newest revision of the bundle before a rollout's that went through, or ran everywhere when a newer one came; of one that takes a change back, unless it fails too, its
 // own: that went through once, and is what the bundle does not say.
 func lastGood(all []v1alpha1.Rollout, than *v1alpha1.Rollout) (revision string) {
 	stopped := than.Status.Phase == v1alpha1.RolloutFailed || than.Status.Phase == v1alpha1.RolloutAborted
@@ -50,12 +51,35 @@ func lastGood(all []v1alpha1.Rollout, than *v1alpha1.Rollout) (revision string) 
 	}
 	best := int64(0)
 	for _, r := range all {
-		sound := r.Status.Phase == v1alpha1.RolloutComplete && r.Spec.BundleUID == than.Spec.BundleUID
-		if sound && r.Spec.Generation < than.Spec.Generation && r.Spec.Generation > best {
+		sound := r.Status.Phase == v1alpha1.RolloutComplete || ranEverywhere(r)
+		if sound && r.Spec.BundleUID == than.Spec.BundleUID && r.Spec.Generation < than.Spec.Generation && r.Spec.Generation > best {
 			best, revision = r.Spec.Generation, r.Spec.Revision
 		}
 	}
 	return revision
+}
+
+// ranEverywhere says of a rollout that a newer one took the place of that all its clusters ran it then, healthy, and soaked at most.
+func ranEverywhere(r v1alpha1.Rollout) bool {
+	soaked := func(s v1alpha1.WaveStatus) bool {
+		return s.Settled != nil || s.Healthy != nil && s.Failing == nil && s.Released.Equal(r.Status.Ended) // not given up before
+	}
+	waves := r.Status.Waves
+	return r.Status.Phase == v1alpha1.RolloutSuperseded && len(waves) > 0 && !slices.ContainsFunc(waves, func(s v1alpha1.WaveStatus) bool { return !soaked(s) })
+}
+
+// saidBefore leads on where no revision went through: to what people wrote before, if that is remembered.
+func (f *fleet) saidBefore(ctx context.Context, rolled v1alpha1.RolledOut) []hint {
+	see := []hint{{"see how it was", "history " + rolled.Arg()}}
+	p, err := f.past(ctx, mustKind(rolled.Kind), rolled.Name)
+	if err != nil {
+		return see
+	}
+	n := len(p.changes)
+	if n < 2 || !follows(p.changes[n-2].Spec, p.changes[n-1].Spec) || p.changes[n-2].Spec.Verb == v1alpha1.ChangeDelete {
+		return see
+	}
+	return append(see, hint{"or have it say what it said before", fmt.Sprintf("rollback %s --to %s", rolled.Arg(), p.changes[n-2].ResourceVersion)})
 }
 
 // putBack gives what is rolled out the content of one of its revisions, as hanse rollback does. Where a bundle goes, and how, stays.

@@ -48,6 +48,32 @@ func TestRollbackAfterTheFleetWentBackByItself(t *testing.T) {
 	}
 }
 
+func TestWhatRanEverywhereIsGoodToGoBackTo(t *testing.T) {
+	at := metav1.Unix(9, 0)
+	then := metav1.Unix(5, 0)
+	settled := v1alpha1.WaveStatus{Granted: &then, Healthy: &then, Settled: &then}
+	for name, tt := range map[string]struct {
+		last v1alpha1.WaveStatus
+		good bool
+	}{
+		"settled":               {settled, true},
+		"soaked":                {v1alpha1.WaveStatus{Granted: &then, Healthy: &then, Released: &at}, true},
+		"was not healthy":       {v1alpha1.WaveStatus{Granted: &then, Released: &at}, false},
+		"was given up as lost":  {v1alpha1.WaveStatus{Granted: &then, Healthy: &then, Released: &then}, false},
+		"failed":                {v1alpha1.WaveStatus{Granted: &then, Healthy: &then, Failing: &then, Released: &at}, false},
+		"had not been its turn": {v1alpha1.WaveStatus{}, false},
+	} {
+		all := []v1alpha1.Rollout{
+			rolloutNamed("shop-1", "shop-1", 1, v1alpha1.RolloutSuperseded, ""),
+			rolloutNamed("shop-2", "shop-2", 2, v1alpha1.RolloutFailed, ""),
+		}
+		all[0].Status.Ended, all[0].Status.Waves = &at, []v1alpha1.WaveStatus{settled, tt.last}
+		if got := lastGood(all, &all[1]); (got == "shop-1") != tt.good {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestTheNewestRolloutOfABundle(t *testing.T) {
 	at := func(second int64, r v1alpha1.Rollout) v1alpha1.Rollout {
 		r.CreationTimestamp = metav1.Unix(second, 0)

@@ -27,11 +27,11 @@ func rolloutStatusAction(c *cli.Context) error {
 	}
 	ctx, cancel := withTimeout(c)
 	defer cancel()
-	r, text, err := f.rolloutStatus(ctx, c.Args().First())
+	r, all, err := f.rolloutOf(ctx, c.Args().First())
 	if err != nil {
 		return during(doing, err)
 	}
-	if _, err := c.App.Writer.Write(text); err != nil {
+	if _, err := c.App.Writer.Write(rolloutAll(r, all)); err != nil {
 		return err
 	}
 	if r.Status.Phase == v1alpha1.RolloutFailed {
@@ -40,45 +40,62 @@ func rolloutStatusAction(c *cli.Context) error {
 	return nil
 }
 
-// rolloutStatus is a rollout that somebody named, and what there is to say of it.
-func (f *fleet) rolloutStatus(ctx context.Context, word string) (*v1alpha1.Rollout, []byte, error) {
-	r, all, err := f.rolloutOf(ctx, word)
-	if err != nil {
-		return nil, nil, err
-	}
+// rolloutAll is all there is to say of a rollout.
+func rolloutAll(r *v1alpha1.Rollout, all []v1alpha1.Rollout) []byte {
 	var text bytes.Buffer
 	rolloutText(&text, r, all)
 	fmt.Fprint(&text, undoneText(r, all))
-	return r, text.Bytes(), nil
+	return text.Bytes()
 }
 
-// watchRollout shows a rollout whenever it reads differently, until it has ended; it fails when --timeout is over before.
+// watchRollout shows a rollout whenever it reads differently, until it goes no further by itself. It fails when that is because it stopped, was
+// aborted or was taken back, and when --timeout is over before.
 func (f *fleet) watchRollout(c *cli.Context) error {
 	ctx, cancel := whileWatched(c)
 	defer cancel()
 	var shown []byte
 	for {
 		ask, stop := context.WithTimeout(ctx, defaultTimeout)
-		r, text, err := f.rolloutStatus(ask, c.Args().First())
+		r, all, err := f.rolloutOf(ask, c.Args().First())
+		over := err == nil && f.goesNoFurther(ask, r, all)
 		stop()
 		switch {
 		case c.Context.Err() != nil:
 			return nil
 		case err != nil && ctx.Err() == nil:
 			return err
-		case err == nil && !bytes.Equal(text, shown):
-			shown = text
-			if _, err := c.App.Writer.Write(text); err != nil {
+		case err == nil && !bytes.Equal(rolloutAll(r, all), shown):
+			shown = rolloutAll(r, all)
+			if _, err := c.App.Writer.Write(shown); err != nil {
 				return err
 			}
 		}
-		if err == nil && r.Status.Phase.Ended() {
+		switch {
+		case over && (stands(*r) || r.Spec.Undoes != ""):
+			return &failure{code: exitDiffers} // the answer says it
+		case over:
 			return nil
-		}
-		if !wait(ctx, watchEvery) && c.Context.Err() == nil {
+		case !wait(ctx, watchEvery) && c.Context.Err() == nil:
 			return &failure{code: exitDiffers, why: fmt.Sprintf("it has not ended after %s", span(c.Duration("timeout")))}
 		}
 	}
+}
+
+// goesNoFurther says that a rollout has ended, or stands until a person says how to go on, and that its bundle says nothing newer whose rollout
+// has yet to begin.
+func (f *fleet) goesNoFurther(ctx context.Context, r *v1alpha1.Rollout, all []v1alpha1.Rollout) bool {
+	if !r.Status.Phase.Ended() && !stands(*r) {
+		return false
+	}
+	b, err := f.rolledOut(ctx, r.Spec.Bundle)
+	if err != nil {
+		return isReason(err, metav1.StatusReasonNotFound) // or else it is asked for again
+	}
+	begun := func(r v1alpha1.Rollout) bool {
+		return r.Spec.BundleUID == string(b.UID) && r.Spec.Generation >= b.Generation
+	}
+	nowhere := b.Status.ObservedGeneration == b.Generation && b.Status.Clusters == 0
+	return nowhere || newestOf(all).Name != r.Name || slices.ContainsFunc(all, begun)
 }
 
 // rolloutText is a rollout, a line a wave.
