@@ -74,6 +74,7 @@ func TestWhatIsNoSealedSecretIsRefused(t *testing.T) {
 		"a group with a slash": {func(s *v1alpha1.FleetSecret) { s.Spec.Group = "../clusters" }, "spec.group"},
 		"a namespace":          {func(s *v1alpha1.FleetSecret) { s.Spec.Namespace = "a.b" }, "spec.namespace"},
 		"Hanse's namespace":    {func(s *v1alpha1.FleetSecret) { s.Spec.Namespace = v1alpha1.MemberNamespace }, "spec.namespace: Forbidden"},
+		"what it takes over":   {func(s *v1alpha1.FleetSecret) { s.Spec.Adopt = "Sometimes" }, "spec.adopt"},
 		"a Secret's name":      {func(s *v1alpha1.FleetSecret) { s.Spec.SecretName = "DB" }, "spec.secretName"},
 		"a name":               {func(s *v1alpha1.FleetSecret) { s.Name = "d_b" }, "metadata.name"},
 		"a long name":          {func(s *v1alpha1.FleetSecret) { s.Name = strings.Repeat("a", 60) }, "metadata.name: Too long"},

@@ -312,11 +312,16 @@ func sealed(value []byte) (*bundle, bool) {
 	if err != nil {
 		return nil, false
 	}
+	b := s.AsBundle(nil)
+	adopt, err := json.Marshal(b.Spec.Adopt)
+	if err != nil {
+		return nil, false
+	}
 	text := func(s string) json.RawMessage { return json.RawMessage(`"` + s + `"`) }
 	return &bundle{
-		Bundle: s.AsBundle(nil), metadata: metadata,
+		Bundle: b, metadata: metadata,
 		content: map[string]json.RawMessage{
-			"drift": text(string(v1alpha1.DriftCorrect)), "deletion": text(string(v1alpha1.DeletionPrune)), "adopt": text(string(v1alpha1.AdoptNever)), "manifests": manifest,
+			"drift": text(string(v1alpha1.DriftCorrect)), "deletion": text(string(v1alpha1.DeletionPrune)), "adopt": adopt, "manifests": manifest,
 		},
 	}, true
 }

@@ -193,6 +193,14 @@ func TestASecretIsRolledOutLikeABundle(t *testing.T) {
 	if string(kv.Value) != want {
 		t.Errorf("its revision is\n%s\nand not\n%s", kv.Value, want)
 	}
+	taking := secret("taking")
+	taking.Spec.Adopt = v1alpha1.AdoptIfEqual
+	if err := write("id-fra", "otto", taking); err != nil {
+		t.Fatal(err)
+	}
+	if kv, _ := r.store.View().Get(v1alpha1.KeyBundleRevisions + "secret.taking-u-taking-1"); !strings.Contains(string(kv.Value), `"spec":{"adopt":"IfEqual","bundle"`) {
+		t.Errorf("what it takes over is not in its revision: %s", kv.Value)
+	}
 	if err := r.try("id-fra", "otto", 0, r.put(v1alpha1.KeyFleetSecrets+"bare", secret("bare"))); err == nil {
 		t.Error("it is written without its revision")
 	}

@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -168,6 +169,10 @@ type FleetSecretSpec struct {
 	// +optional
 	// +listType=set
 	NotSecret []string `json:"notSecret,omitempty"`
+	// adopt says what happens when a Secret of that name is in a cluster already and is not the fleet's: Never (the default) leaves it and
+	// reports a conflict, IfEqual takes it over when it has the same values and type, Always overwrites it.
+	// +optional
+	Adopt AdoptPolicy `json:"adopt,omitempty"`
 	// data is what hanse seal made: an age file for the group's recipient, of this namespace and name of a Secret alone.
 	Data []byte `json:"data"`
 }
@@ -307,7 +312,7 @@ func (s *FleetSecret) AsBundle(g *RecipientGroup) *Bundle {
 	if g != nil {
 		b.Spec.Placement.ClusterSelector = g.Spec.ClusterSelector
 	}
-	b.Spec.Drift, b.Spec.Deletion, b.Spec.Adopt = DriftCorrect, DeletionPrune, AdoptNever
+	b.Spec.Drift, b.Spec.Deletion, b.Spec.Adopt = DriftCorrect, DeletionPrune, cmp.Or(s.Spec.Adopt, AdoptNever)
 	return b
 }
 
@@ -359,6 +364,9 @@ func ValidateFleetSecret(s *FleetSecret) field.ErrorList {
 	}
 	if n := len(s.Spec.NotSecret); n > MaxNotSecret {
 		errs = append(errs, field.TooMany(pathSpec.Child("notSecret"), n, MaxNotSecret))
+	}
+	if s.Spec.Adopt != "" {
+		errs = append(errs, validateEnum(pathSpec.Child("adopt"), s.Spec.Adopt, AdoptNever, AdoptIfEqual, AdoptAlways)...)
 	}
 	if s.Spec.Namespace == MemberNamespace {
 		errs = append(errs, field.Forbidden(pathSpec.Child("namespace"), "it is what Hanse itself stands on in a cluster"))

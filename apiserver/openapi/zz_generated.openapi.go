@@ -2459,6 +2459,14 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSecretSpec(ref common.ReferenceC
 							},
 						},
 					},
+					"adopt": {
+						SchemaProps: spec.SchemaProps{
+							Description: "adopt says what happens when a Secret of that name is in a cluster already and is not the fleet's: Never (the default) leaves it and reports a conflict, IfEqual takes it over when it has the same values and type, Always overwrites it.\n\nPossible enum values:\n - `\"Always\"` The object is taken over.\n - `\"IfEqual\"` The object is taken over when that changes no field of it; else the Work shows a conflict, and the fields.\n - `\"Never\"` The object is left as it is, and the Work shows a conflict.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Always", "IfEqual", "Never"},
+						},
+					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
 							Description: "data is what hanse seal made: an age file for the group's recipient, of this namespace and name of a Secret alone.",

@@ -20,6 +20,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/backup/s3test"
+	"github.com/hanse-fleet/hanse/secrets/foreign/foreigntest"
 )
 
 func TestMain(m *testing.M) {
@@ -48,7 +49,7 @@ func TestScripts(t *testing.T) {
 			env.Values["member"] = m
 			env.Setenv("HANSE_DATA_DIR", dir)
 			env.Setenv("KUBECONFIG", "")
-			return nil
+			return writeForeign(env)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
@@ -71,6 +72,19 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// writeForeign writes some of what other tools wrote, and their keys, to $FOREIGN.
+func writeForeign(env *testscript.Env) error {
+	dir := filepath.Join(env.WorkDir, "foreign")
+	env.Setenv("FOREIGN", dir)
+	for _, name := range append(foreigntest.Names(), "sops/regex.yaml", "sealedsecrets/strict.yaml") {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, foreigntest.File(name), 0o600)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // TestARealMember runs scripts against `hanse agent` itself, without a Kubernetes cluster. There is, beside exits:

@@ -25,6 +25,7 @@ func sealVerb() *cli.Command {
 		UsageText: `hanse seal --group G --name db --namespace shop --from-file password=FILE
 hanse seal --group G --name db --namespace shop --from-stdin password < FILE
 kubectl get secret db -n shop -o yaml | hanse seal --group G -f -
+hanse seal --group G -f db.enc.yaml --identity age.key     a file of SOPS, or a SealedSecret
 hanse seal --group G --recipient age1pq1… …                without asking the fleet
 
 Then: hanse apply -f FILE, or kubectl apply --server-side -f FILE.`,
@@ -38,35 +39,69 @@ Then: hanse apply -f FILE, or kubectl apply --server-side -f FILE.`,
 			&cli.BoolFlag{Name: "immutable", Usage: "nobody may change the Secret in the clusters"},
 			&cli.StringSliceFlag{Name: "from-file", Usage: "a FILE, or KEY=FILE, with one value; repeatable"},
 			&cli.StringFlag{Name: "from-stdin", Usage: "the KEY whose value is stdin, to its last byte"},
-			&cli.StringFlag{Name: "filename", Aliases: []string{"f"}, Usage: "FILE with a manifest of the Secret; - is stdin"},
+			&cli.StringFlag{Name: "filename", Aliases: []string{"f"}, Usage: "FILE with manifests of Secrets, also as SOPS or Sealed Secrets encrypted them; - is stdin"},
+			&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "FILE with the private keys that open what -f names: age keys, or those of the Sealed Secrets controller; - is stdin; repeatable"},
+			&cli.StringFlag{Name: "adopt", Usage: "POLICY for a Secret that is in a cluster already: Never, IfEqual, Always", DefaultText: "IfEqual with -f, else Never"},
 		),
 		Action: sealAction,
 	}
 }
 
 func sealAction(c *cli.Context) error {
-	s, err := sealWanted(c)
+	all, err := sealWanted(c)
 	if err != nil {
 		return during("seal", err)
 	}
-	defer secrets.Clear(s.data)
-	doing := "seal " + s.name
+	defer func() {
+		for _, s := range all {
+			secrets.Clear(s.data)
+		}
+	}()
+	doing := "seal"
+	if len(all) == 1 {
+		doing += " " + all[0].name
+	}
 	format, err := outputFormat(c, formatYAML, formatJSON)
 	if err != nil {
 		return during(doing, err)
 	}
-	to, err := s.recipientWanted(c)
+	to, err := all[0].recipientWanted(c)
 	if err != nil {
 		return during(doing, err)
 	}
-	manifest, err := s.sealed(to)
+	manifests := make([]json.RawMessage, len(all))
+	for i, s := range all {
+		if manifests[i], err = s.sealed(to); err != nil {
+			return during("seal "+s.name, usage(err.Error()))
+		}
+	}
+	for _, s := range all {
+		s.tell(c.App.ErrWriter)
+	}
+	return during(doing, printManifests(c.App.Writer, format, manifests))
+}
+
+// printManifests prints several as kubectl does: documents of YAML, or a List in JSON.
+func printManifests(out io.Writer, format string, manifests []json.RawMessage) error {
+	if format == formatYAML {
+		for i, manifest := range manifests {
+			if i > 0 {
+				fmt.Fprintln(out, "---")
+			}
+			if err := printYAML(out, manifest); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(manifests) == 1 {
+		return printJSON(out, manifests[0])
+	}
+	list, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": manifests})
 	if err != nil {
-		return during(doing, usage(err.Error()))
+		return fmt.Errorf("write manifests: %w", err)
 	}
-	if format == formatJSON {
-		return during(doing, printJSON(c.App.Writer, manifest))
-	}
-	return during(doing, printYAML(c.App.Writer, manifest))
+	return printJSON(out, list)
 }
 
 // sealing is what is to be sealed.
@@ -74,16 +109,59 @@ type sealing struct {
 	name, group string
 	spec        v1alpha1.FleetSecretSpec
 	data        map[string][]byte
+	// notes are what a person must know of it, none of it secret.
+	notes []string
+}
+
+// tell prints the notes.
+func (s sealing) tell(out io.Writer) {
+	for _, note := range s.notes {
+		fmt.Fprintln(out, "note: "+note)
+	}
 }
 
 // sealWanted checks all that can be checked before anybody is asked.
-func sealWanted(c *cli.Context) (s sealing, err error) {
+func sealWanted(c *cli.Context) (all []sealing, err error) {
 	if err := noNames(c); err != nil {
-		return s, err
+		return nil, err
 	}
-	if s, err = sealedFrom(c); err != nil {
-		return s, err
+	if all, err = sealedFrom(c); err != nil {
+		return nil, err
 	}
+	if err := oneEach(c, all); err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if err := all[i].asSaid(c); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// oneEach says that each of several has a name of its own in the fleet, and that the flags that are for one alone are not there.
+func oneEach(c *cli.Context, all []sealing) error {
+	if len(all) < 2 {
+		return nil
+	}
+	for _, flag := range []string{"name", "namespace", "secret-name", "type"} {
+		if c.IsSet(flag) {
+			return usagef("%s has %d Secrets, and --%s is for one; give them one by one", c.String("filename"), len(all), flag)
+		}
+	}
+	seen := map[string]sealing{}
+	for _, s := range all {
+		if other, twice := seen[s.name]; twice {
+			return usagef("%s has the Secrets %s/%s and %s/%s, which would have one name in the fleet; give them one by one, with --name",
+				c.String("filename"), other.spec.Namespace, s.name, s.spec.Namespace, s.name)
+		}
+		seen[s.name] = s
+	}
+	return nil
+}
+
+// asSaid is it with what the flags say.
+func (s *sealing) asSaid(c *cli.Context) error {
 	secret := cmp.Or(c.String("secret-name"), s.name) // a manifest says what the Secret is called, whatever it is called in the fleet
 	s.name, s.group = cmp.Or(c.String("name"), s.name), c.String("group")
 	if secret != s.name {
@@ -91,27 +169,37 @@ func sealWanted(c *cli.Context) (s sealing, err error) {
 	}
 	s.spec.Group, s.spec.Namespace = s.group, cmp.Or(c.String("namespace"), s.spec.Namespace)
 	s.spec.Type, s.spec.Immutable = cmp.Or(c.String("type"), s.spec.Type), s.spec.Immutable || c.Bool("immutable")
+	s.spec.Adopt = cmp.Or(v1alpha1.AdoptPolicy(c.String("adopt")), s.spec.Adopt)
 	example := hint{"for example", "seal --group db-readers --name db --namespace shop --from-file password=FILE"}
 	for _, need := range []struct{ flag, value string }{{"group", s.group}, {"name", s.name}, {"namespace", s.spec.Namespace}} {
 		if need.value == "" {
-			return s, usage("--"+need.flag+" is missing", example)
+			return usage("--"+need.flag+" is missing", example)
 		}
 	}
 	if len(s.data) == 0 {
-		return s, usage("what is to be sealed? --from-file, --from-stdin or -f", example)
+		return usage("what is to be sealed? --from-file, --from-stdin or -f", example)
 	}
-	return s, nil
+	return nil
 }
 
 // sealedFrom reads the values, from where the flags say.
-func sealedFrom(c *cli.Context) (s sealing, err error) {
-	files, key, manifest := c.StringSlice("from-file"), c.String("from-stdin"), c.String("filename")
+func sealedFrom(c *cli.Context) ([]sealing, error) {
+	values, manifest := c.String("from-stdin") != "" || len(c.StringSlice("from-file")) > 0, c.String("filename")
 	switch {
-	case manifest != "" && (key != "" || len(files) > 0):
-		return s, usage("-f has all values; leave --from-file and --from-stdin out")
+	case manifest != "" && values:
+		return nil, usage("-f has all values; leave --from-file and --from-stdin out")
 	case manifest != "":
-		return sealedManifest(manifest, c.App.Reader)
+		return importWanted(c)
+	case len(c.StringSlice("identity")) > 0:
+		return nil, usage("--identity is for what -f names")
 	}
+	s, err := sealedValues(c)
+	return []sealing{s}, err
+}
+
+// sealedValues reads values one by one.
+func sealedValues(c *cli.Context) (s sealing, err error) {
+	files, key := c.StringSlice("from-file"), c.String("from-stdin")
 	s.data = map[string][]byte{}
 	for _, said := range files {
 		name, file, has := strings.Cut(said, "=")
@@ -159,40 +247,6 @@ func valueIn(name string) ([]byte, error) {
 		err = fmt.Errorf("it has more than %d bytes, and no Secret of Kubernetes holds more", secrets.MaxData)
 	}
 	return value, err
-}
-
-// sealedManifest reads a Secret as kubectl prints it.
-func sealedManifest(name string, stdin io.Reader) (s sealing, err error) {
-	all, err := readDocuments([]string{name}, false, stdin)
-	if err != nil {
-		return s, err
-	}
-	if len(all) != 1 || all[0].object["kind"] != "Secret" || all[0].object["apiVersion"] != "v1" {
-		return s, usagef("%s: not one Secret", name)
-	}
-	var secret struct {
-		Metadata   metav1.ObjectMeta `json:"metadata"`
-		Type       string            `json:"type"`
-		Immutable  bool              `json:"immutable"`
-		Data       map[string][]byte `json:"data"`
-		StringData map[string]string `json:"stringData"`
-	}
-	text, err := json.Marshal(all[0].object)
-	if err == nil {
-		err = json.Unmarshal(text, &secret)
-	}
-	defer clear(text)
-	if err != nil {
-		return s, usagef("%s: the Secret cannot be read: a field is not of its type, or a value is not base64", name)
-	}
-	s.name, s.spec.Namespace, s.spec.Type, s.spec.Immutable, s.data = secret.Metadata.Name, secret.Metadata.Namespace, secret.Type, secret.Immutable, secret.Data
-	if s.data == nil {
-		s.data = map[string][]byte{}
-	}
-	for key, text := range secret.StringData {
-		s.data[key] = []byte(text)
-	}
-	return s, nil
 }
 
 // recipientWanted is the group's recipient: as the flag has it, or as the fleet says.
