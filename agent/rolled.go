@@ -7,6 +7,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
 )
 
 // rolled are what is rolled out: the bundles, and behind them the secrets, each as a bundle in the clusters of its group. What goes
@@ -63,6 +64,28 @@ func (r *rolled) list(v *store.View) ([]object[v1alpha1.Bundle], error) {
 	}
 	r.last = next
 	return both, nil
+}
+
+// sealed are the holders of the key of each secret of a view, among some clusters, by the name that it is rolled out under.
+func (r *rolled) sealed(v *store.View, clusters []v1alpha1.Cluster) (map[string]*plan.Holders, error) {
+	secrets, err := r.secrets.list(v)
+	if err != nil || len(secrets) == 0 {
+		return nil, err
+	}
+	groups, err := r.byName(v)
+	if err != nil {
+		return nil, err
+	}
+	holders, by := map[string]*plan.Holders{}, make(map[string]*plan.Holders, len(secrets))
+	for name, g := range groups {
+		holders[name] = plan.HoldersOf(g, clusters)
+	}
+	for _, s := range secrets {
+		if h := holders[s.value.Spec.Group]; h != nil { // a group that is not there has no clusters
+			by[s.value.RolledOut().String()] = h
+		}
+	}
+	return by, nil
 }
 
 // groupOf is the group of the secret that is rolled out under a name, in a view; "" when it is no secret, or not there.

@@ -74,7 +74,7 @@ func (w *works) list(v *store.View) ([]v1alpha1.Work, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := w.wanted(v, bundles)
+	found, scene, err := w.wanted(v, bundles)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +84,9 @@ func (w *works) list(v *store.View) ([]v1alpha1.Work, error) {
 		work.Name, work.TypeMeta = v1alpha1.WorkName(p.bundle, p.cluster), v1alpha1.TypeOf("Work")
 		work.Labels = map[string]string{v1alpha1.LabelBundle: p.bundle, v1alpha1.LabelCluster: p.cluster}
 		work.Status = statusOf(seen[p.cluster], *work)
+		if noKey := scene.NoKey(p.bundle, p.cluster); noKey != "" {
+			lacksKey(&work.Status, *work, noKey)
+		}
 		if _, looks := looking[p.cluster]; looks {
 			onlyLooks(&work.Status, *work)
 		}
@@ -94,16 +97,19 @@ func (w *works) list(v *store.View) ([]v1alpha1.Work, error) {
 }
 
 // wanted says what the log wants: by placement, and by the grants that are there.
-func (w *works) wanted(v *store.View, bundles []object[v1alpha1.Bundle]) (map[pair]*v1alpha1.Work, error) {
+func (w *works) wanted(v *store.View, bundles []object[v1alpha1.Bundle]) (map[pair]*v1alpha1.Work, plan.Scene, error) {
 	clusters, err := w.clusters.list(v)
 	if err != nil {
-		return nil, err
+		return nil, plan.Scene{}, err
 	}
 	grants, err := w.grants.list(v)
 	if err != nil {
-		return nil, err
+		return nil, plan.Scene{}, err
 	}
 	ground := ground(v, w.told, clusters, grants)
+	if ground.Sealed, err = w.bundles.sealed(v, ground.Clusters); err != nil {
+		return nil, ground, err
+	}
 	uids := map[string]string{}
 	for _, c := range clusters {
 		uids[c.value.Name] = string(c.value.UID)
@@ -131,7 +137,7 @@ func (w *works) wanted(v *store.View, bundles []object[v1alpha1.Bundle]) (map[pa
 			found[p].Spec.Granted, found[p].Spec.Frozen = g.value.Revision, g.value.Frozen
 		}
 	}
-	return found, nil
+	return found, ground, nil
 }
 
 // newWork is what a bundle wants of a cluster. Its generation is the bundle's.
@@ -143,6 +149,15 @@ func newWork(b *v1alpha1.Bundle, cluster, clusterUID string) *v1alpha1.Work {
 			Wanted: v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation),
 		},
 	}
+}
+
+// lacksKey says of a work that what is wanted is granted once the cluster has the key, in place of what it says of an earlier revision.
+func lacksKey(s *v1alpha1.WorkStatus, w v1alpha1.Work, noKey string) {
+	if w.Spec.Wanted == "" || w.Spec.Granted == w.Spec.Wanted {
+		return
+	}
+	c := &s.Conditions[0]
+	c.Status, c.Reason, c.Message = metav1.ConditionFalse, v1alpha1.ReasonNoKey, noKey
 }
 
 // onlyLooks says of a work that it waits for a person, behind what the cluster's member has said of it.

@@ -224,12 +224,17 @@ func (c *course) ground() Ground {
 	return g
 }
 
-// reachable are the needs that can be met: not of clusters that are away, or only look. Where the rollout before changes a fault
+// reachable are the needs that can be met: not of clusters that are away, only look, or hold no key of what is sealed. Where the rollout before changes a fault
 // domain, those that may still do what they were granted belong to it, away or not.
 func (c *course) reachable(needs map[string]need) map[string]need {
 	can, h := maps.Clone(needs), c.homes()
-	maps.DeleteFunc(can, func(cluster string, _ need) bool { return h.beyond(cluster) })
+	maps.DeleteFunc(can, func(cluster string, n need) bool { return h.beyond(cluster) || h.lacksKey(cluster, n.withdraw) })
 	return can
+}
+
+// lacksKey says that a cluster could not open what it is to be given. What it has stays, and is taken from it without any key.
+func (h homes) lacksKey(cluster string, withdraw bool) bool {
+	return !withdraw && h.Keyless(h.name, cluster) && !h.dangles(cluster)
 }
 
 // beyond says that a cluster cannot be given anything.
@@ -376,6 +381,9 @@ func (c *course) conclude() {
 	}
 	if n := len(r.Status.Owed); n > 0 {
 		message = fmt.Sprintf("%s; owed to %s", message, fewNames(slices.Clone(r.Status.Owed)))
+		if noKey := c.NoKey(c.name, r.Status.Owed...); noKey != "" {
+			message += "; " + noKey
+		}
 	}
 	c.end(v1alpha1.RolloutComplete, message)
 }

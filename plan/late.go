@@ -8,7 +8,7 @@ import (
 )
 
 // addLate gives a rollout that runs waves for those that came too late for its others: who was away and is back, who has joined, who
-// is picked no more. Who joins gets the last good revision first.
+// holds the key by now, who is picked no more. Who joins gets the last good revision first.
 func (c *course) addLate() {
 	r := c.active
 	late := c.reachable(c.wanted)
@@ -103,7 +103,7 @@ func (c *course) trim() {
 func (h homes) still(w v1alpha1.Wave, clusters []string, withdraw bool) (left []string) {
 	for _, cluster := range clusters {
 		n, needs := h.wanted[cluster]
-		if needs && n.withdraw == withdraw && !h.beyond(cluster) && h.of(cluster) == w.Domain && h.stageOf(cluster) == w.Stage {
+		if needs && n.withdraw == withdraw && !h.beyond(cluster) && !h.lacksKey(cluster, withdraw) && h.of(cluster) == w.Domain && h.stageOf(cluster) == w.Stage {
 			left = append(left, cluster)
 		}
 	}

@@ -136,6 +136,9 @@ func live(t *rapid.T, decide func(plan.Situation) []plan.Step, how ...func(*rapi
 	}
 	for range rapid.IntRange(1, 60).Draw(t, "things") {
 		w.disturb(t)
+		if w.keys != nil && rapid.Bool().Draw(t, "about keys") {
+			w.keys(t)
+		}
 		w.pass()
 	}
 	w.tear = nil

@@ -21,6 +21,8 @@ type Scene struct {
 	Grants map[string]map[string]v1alpha1.Grant
 	// Sightings by cluster. A cluster that the leader never heard has none.
 	Sightings map[string]Sighting
+	// Sealed are the holders of the key of each secret, by the name that it is rolled out under. What is no secret has none.
+	Sealed map[string]*Holders
 }
 
 // Sighting is what a cluster's member said last.
@@ -85,11 +87,19 @@ func (s Scene) BundleStatus(b *v1alpha1.Bundle) v1alpha1.BundleStatus {
 	case next.Clusters == 0:
 		SetReady(&next.Conditions, metav1.ConditionFalse, "NoClusters", "the placement picks no cluster", b.Generation, s.Now)
 	case len(waiting) > 0:
-		SetReady(&next.Conditions, metav1.ConditionFalse, "Progressing", "waiting for "+fewNames(waiting), b.Generation, s.Now)
+		SetReady(&next.Conditions, metav1.ConditionFalse, "Progressing", waitingText(waiting, s.NoKey(b.Name, waiting...)), b.Generation, s.Now)
 	default:
 		SetReady(&next.Conditions, metav1.ConditionTrue, "Ready", fmt.Sprintf("ready in %d of %d clusters", next.ReadyClusters, next.Clusters), b.Generation, s.Now)
 	}
 	return next
+}
+
+func waitingText(clusters []string, noKey string) string {
+	text := "waiting for " + fewNames(clusters)
+	if noKey != "" {
+		text += "; " + noKey
+	}
+	return text
 }
 
 // fewNames lists names, sorted, and counts those beyond the first three.

@@ -9,6 +9,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/plan"
@@ -80,6 +81,12 @@ type world struct {
 	wholes map[string][]int32
 	// hasty are moves and returns before their time.
 	hasty []string
+	// sealed is a bundle that is a secret, group whom it is sealed for, and keys what happens to the keys; nil: nothing. blind are the grants of
+	// what a cluster cannot open.
+	sealed string
+	group  *v1alpha1.RecipientGroup
+	keys   func(*rapid.T)
+	blind  []string
 	// wrong are the writes after which more fault domains were in change than may be.
 	wrong []string
 	// unasked are the writes with which more was deleted than may be without a person's word.
@@ -88,10 +95,12 @@ type world struct {
 
 // cluster is one of the world.
 type cluster struct {
-	labels  map[string]string
-	heard   bool
-	silence time.Time // since when nothing is heard of it
-	since   time.Time // since when it is heard
+	labels map[string]string
+	// lostKeys is how often it made another key of its own.
+	lostKeys int
+	heard    bool
+	silence  time.Time // since when nothing is heard of it
+	since    time.Time // since when it is heard
 	// unreachable is what the log says of that, and gone when it was last silent for so long that it was evicted, as the judge sees it.
 	unreachable *v1alpha1.Unreachable
 	gone        map[string]time.Time // by bundle
@@ -262,6 +271,7 @@ func (w *world) situation() plan.Situation {
 	for _, name := range slices.Sorted(maps.Keys(w.clusters)) {
 		c := w.clusters[name]
 		member := v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: maps.Clone(c.labels)}}
+		member.Status.Recipient = w.recipient(name)
 		if name == w.guest {
 			member.Spec.Rights = v1alpha1.RightsOwnObjects
 		}
@@ -276,6 +286,9 @@ func (w *world) situation() plan.Situation {
 			s.Silent[name] = min(w.now.Sub(c.silence), w.now.Sub(w.began))
 		}
 		s.Sightings[name] = plan.Sighting{Fresh: c.heard, Works: c.told}
+	}
+	if w.group != nil {
+		s.Sealed = map[string]*plan.Holders{w.sealed: plan.HoldersOf(w.group.DeepCopy(), s.Clusters)}
 	}
 	for bundle, grants := range w.grants {
 		s.Grants[bundle] = maps.Clone(grants)
@@ -349,6 +362,7 @@ func (w *world) writeRollouts(step plan.Step) {
 
 func (w *world) grant(bundle, cluster string, g v1alpha1.Grant) {
 	w.judgeDeletions(bundle, cluster, g)
+	w.judgeKey(bundle, cluster, g)
 	g.Frozen = w.frozen(bundle, cluster, g)
 	w.judgeMove(bundle, cluster, g)
 	if w.grants[bundle] == nil {

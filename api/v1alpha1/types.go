@@ -584,6 +584,9 @@ const (
 	ReasonOldGrant  = "OldGrant"  // the cluster has acted on something newer than what it is granted
 )
 
+// ReasonNoKey is of a Work of a secret that its cluster cannot open yet: it is owed until it holds the group's key.
+const ReasonNoKey = "NoKey"
+
 // ReasonNotRendered is of a Problem that keeps a cluster from the revision that it is granted: an override cannot be applied there.
 const ReasonNotRendered = "NotRendered"
 

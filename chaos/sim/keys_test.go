@@ -210,3 +210,51 @@ func TestTheKeyOfAGroupIsMadeOnceAndHeldByTheGroupAlone(t *testing.T) {
 		}
 	})
 }
+
+// isGranted says whether a cluster is granted what is rolled out under a name, as a member knows.
+func isGranted(m *sim.Member, cluster, bundle string) bool {
+	_, there := m.Core.Store().View().Get(v1alpha1.GrantKey(cluster, bundle))
+	return there
+}
+
+func TestWhoJoinsWhileNobodyHoldsTheKeyIsOwedWhatIsSealed(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		recovery, err := secrets.NewIdentity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cdg := f.Join("cdg", "us")
+		iad, ams := f.Members[1], f.Members[3]
+		readers(t, iad, recovery)
+		f.Await("fra and ams hold the key", time.Minute, func() bool { return heldBy(t, iad, "ams", "fra") })
+		f.Members[0].Kill()
+		ams.Kill()
+		amend(t, iad, v1alpha1.KeyClusters+"cdg", func(c *v1alpha1.Cluster) { c.Labels[v1alpha1.LabelRegion] = "eu" })
+		v := &vault{T: t, fleet: f, values: map[string]string{}, keys: map[int64]string{}, again: map[string]string{}}
+		v.seal(iad, "db", keyOfReaders(t, iad).Status.Recipient, 1)
+		told := func() string {
+			var s v1alpha1.FleetSecret
+			kv, _ := iad.Core.Store().View().Get(v1alpha1.KeyFleetSecrets + "db")
+			if err := json.Unmarshal(kv.Value, &s); err != nil || len(s.Status.Conditions) == 0 {
+				return ""
+			}
+			return s.Status.Conditions[0].Message
+		}
+		f.Await("it is told what cdg waits for", 5*time.Minute, func() bool { return strings.Contains(told(), "no key of group readers for cdg yet") })
+		time.Sleep(5 * time.Minute)
+		if isGranted(iad, "cdg", "secret.db") {
+			t.Fatal("cdg is granted what it cannot open")
+		}
+		ams.Start()
+		f.Await("cdg gets the key, and with it a wave of what is sealed", 5*time.Minute, func() bool {
+			var r v1alpha1.Rollout
+			kv, _ := iad.Core.Store().View().Get(v1alpha1.KeyRollouts + "secret.db-u-db-1")
+			return json.Unmarshal(kv.Value, &r) == nil && slices.ContainsFunc(r.Spec.Waves, func(w v1alpha1.Wave) bool { return slices.Contains(w.Clusters, "cdg") })
+		})
+		f.Await("cdg knows", time.Minute, func() bool { return cdg.Core.Store().View().Revision() >= iad.Core.Store().View().Revision() })
+		v.nothingIsLost(cdg, cdg, ams)
+	})
+}

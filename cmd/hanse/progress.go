@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -25,7 +27,7 @@ type place struct{ bundle, cluster string }
 // state is how far a place is.
 //
 //	pending ──► failing ──► (pending again, or the wait ends)
-//	   │├────────► owed         its cluster is away; it gets there on its return
+//	   │├────────► owed         its cluster is away, or has no key; it gets there when that is over
 //	   │└────────► held         it is not granted there, or not carried out, before a person says how to go on
 //	   └─► arrived / withdrawn  there, and healthy / gone, as it should be
 type state int
@@ -39,7 +41,7 @@ const (
 	arrived
 )
 
-// A refusal may pass, when a definition or a namespace is still on its way; after this long it is taken for one.
+// A refusal may pass, when a definition or a namespace is still on its way, and so does the lack of a key; after this long it is taken for one.
 const settled = 10 * time.Second
 
 // progress is what is known on the way to goals. It knows no clock: times are given.
@@ -114,7 +116,7 @@ func (p *progress) stateOf(g goal, at place) state {
 		return withdrawn
 	case should && there && runs(work, g.revision):
 		return arrived
-	case p.away[at.cluster]:
+	case p.away[at.cluster] || lacksKey(work):
 		return owed
 	case there && !should && onlyLeaving(work):
 		return pending // however long finalizers and pods that end in peace take
@@ -131,6 +133,12 @@ func (p *progress) stateOf(g goal, at place) state {
 // onlyLeaving says that nothing is wrong but that objects which should go are still there.
 func onlyLeaving(w v1alpha1.Work) bool {
 	return !slices.ContainsFunc(w.Status.Problems, func(p v1alpha1.Problem) bool { return p.Reason != "PruneFailed" })
+}
+
+// lacksKey says that a secret is owed to a cluster that cannot open it yet.
+func lacksKey(w v1alpha1.Work) bool {
+	c := meta.FindStatusCondition(w.Status.Conditions, v1alpha1.ConditionReady)
+	return c != nil && c.Reason == v1alpha1.ReasonNoKey
 }
 
 func runs(w v1alpha1.Work, revision string) bool {
@@ -163,7 +171,7 @@ func suspension(w v1alpha1.Work) string {
 // over says whether there is nothing more to wait for.
 func over(all []standing, now time.Time) bool {
 	return !slices.ContainsFunc(all, func(s standing) bool {
-		return s.state == pending || s.state == failing && now.Sub(s.at) < settled
+		return s.state == pending || (s.state == failing || s.state == owed && lacksKey(s.work)) && now.Sub(s.at) < settled
 	})
 }
 

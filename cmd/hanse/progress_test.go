@@ -55,6 +55,10 @@ func TestProgressKnowsWhenThereIsNothingMoreToWaitFor(t *testing.T) {
 			line: "fra 0.09 s   iad not yet\n"},
 		{name: "one is away, so it is owed", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", old, "Ready")}, away: []string{"iad"}, over: true,
 			line: "fra 0.09 s   iad owed\n"},
+		{name: "one may be about to have the key", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), keyless("iad")}, after: 9 * time.Second,
+			line: "fra 0.09 s   iad owed\n"},
+		{name: "one has no key, so it is owed", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), keyless("iad")}, after: 11 * time.Second, over: true,
+			line: "fra 0.09 s   iad owed\n"},
 		{name: "one that is away has it already", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", rev, "Ready")}, away: []string{"iad"}, over: true,
 			line: "fra 0.09 s   iad 0.09 s\n"},
 		{name: "a refusal may pass", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", rev, "Failed", "no")}, left: 1, after: 9 * time.Second,
@@ -87,6 +91,13 @@ func TestProgressKnowsWhenThereIsNothingMoreToWaitFor(t *testing.T) {
 			}
 		})
 	}
+}
+
+// keyless is a cluster that cannot open the secret yet.
+func keyless(cluster string) v1alpha1.Work {
+	w := workOf(cluster, "", "Unknown")
+	w.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNoKey, Message: "no key"}}
+	return w
 }
 
 // Of a rollout that stands, what is not granted is not waited for; what is granted may still get there.

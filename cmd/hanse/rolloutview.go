@@ -31,7 +31,7 @@ func rolloutStatusAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
-	if _, err := c.App.Writer.Write(rolloutAll(r, all)); err != nil {
+	if _, err := c.App.Writer.Write(rolloutAll(r, all, f.noKey(ctx, r))); err != nil {
 		return err
 	}
 	if r.Status.Phase == v1alpha1.RolloutFailed {
@@ -41,10 +41,10 @@ func rolloutStatusAction(c *cli.Context) error {
 }
 
 // rolloutAll is all there is to say of a rollout.
-func rolloutAll(r *v1alpha1.Rollout, all []v1alpha1.Rollout) []byte {
+func rolloutAll(r *v1alpha1.Rollout, all []v1alpha1.Rollout, noKey string) []byte {
 	var text bytes.Buffer
 	rolloutText(&text, r, all)
-	fmt.Fprint(&text, undoneText(r, all))
+	fmt.Fprint(&text, noKey, undoneText(r, all))
 	return text.Bytes()
 }
 
@@ -58,14 +58,18 @@ func (f *fleet) watchRollout(c *cli.Context) error {
 		ask, stop := context.WithTimeout(ctx, defaultTimeout)
 		r, all, err := f.rolloutOf(ask, c.Args().First())
 		over := err == nil && f.goesNoFurther(ask, r, all)
+		var text []byte
+		if err == nil {
+			text = rolloutAll(r, all, f.noKey(ask, r))
+		}
 		stop()
 		switch {
 		case c.Context.Err() != nil:
 			return nil
 		case err != nil && ctx.Err() == nil:
 			return err
-		case err == nil && !bytes.Equal(rolloutAll(r, all), shown):
-			shown = rolloutAll(r, all)
+		case err == nil && !bytes.Equal(text, shown):
+			shown = text
 			if _, err := c.App.Writer.Write(shown); err != nil {
 				return err
 			}
