@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -26,6 +25,14 @@ func TestWhatNobodyMayChangeIsKnownByItsWords(t *testing.T) {
 		only   bool
 	}{
 		"a Job's template":              {refused(template), []string{"spec.template"}, true},
+		"words of the value":            {refused(field.Invalid(at.Child("x"), "this is immutable", "must be right")), nil, false},
+		"words of a value of many":      {refused(field.Invalid(at.Child("x"), map[string]any{"a": "is immutable: see above"}, "must be right")), nil, false},
+		"words of a list":               {refused(field.Invalid(at.Child("x"), []string{"immutable: yes", "may not change"}, "must be right")), nil, false},
+		"words of a value of Go":        {refused(field.Invalid(at.Child("x"), struct{ A, B string }{"immutable: yes", "x"}, "must be right")), nil, false},
+		"behind a value of Go":          {refused(field.Invalid(at.Child("x"), struct{ A, B any }{"a: b", make(chan int)}, "field is immutable")), []string{"spec.x"}, true},
+		"behind a list":                 {refused(field.Invalid(at.Child("x"), []string{"a: b"}, "field is immutable")), []string{"spec.x"}, true},
+		"behind a number":               {refused(field.Invalid(at.Child("x"), 7, "field is immutable")), []string{"spec.x"}, true},
+		"what is not supported":         {refused(field.NotSupported(at.Child("x"), "immutable", []string{"a"})), nil, false},
 		"named once":                    {refused(template, template), []string{"spec.template"}, true},
 		"and a fault":                   {refused(template, wrong), []string{"spec.template"}, false},
 		"a fault alone":                 {refused(wrong), nil, false},
@@ -46,20 +53,69 @@ func TestWhatNobodyMayChangeIsKnownByItsWords(t *testing.T) {
 	}
 }
 
-func TestWhatATrialMeetsOfTheObjectItselfIsNoFault(t *testing.T) {
-	held := field.Invalid(field.NewPath("spec", "ports").Index(0).Child("nodePort"), 30080, "provided port is already allocated")
-	wrong := field.Invalid(field.NewPath("spec", "type"), "x", "must be right")
-	service := schema.GroupKind{Kind: "Service"}
-	for err, want := range map[error]bool{
-		apierrors.NewInvalid(service, "x", field.ErrorList{held}):                                  true,
-		apierrors.NewInvalid(service, "x", field.ErrorList{held, wrong}):                           false,
-		apierrors.NewInvalid(service, "x", field.ErrorList{wrong}):                                 false,
-		apierrors.NewForbidden(schema.GroupResource{}, "x", errors.New("it is already allocated")): false,
-		nil: false,
+func TestATrialLeavesOutWhatTheObjectItselfHolds(t *testing.T) {
+	const live = `{apiVersion: v1, kind: Service, metadata: {name: it}, spec: {clusterIP: 10.0.0.7, clusterIPs: [10.0.0.7], healthCheckNodePort: 30009, ports: [{port: 80, nodePort: 30080}, {port: 81, nodePort: 30081}]}}`
+	for name, c := range map[string]struct{ manifest, want string }{
+		"its address and ports": {
+			`{apiVersion: v1, kind: Service, metadata: {name: it}, spec: {clusterIP: 10.0.0.7, clusterIPs: [10.0.0.7], healthCheckNodePort: 30009, ports: [{port: 1, nodePort: 30081}]}}`,
+			`{apiVersion: v1, kind: Service, metadata: {generateName: it-}, spec: {ports: [{port: 1}]}}`,
+		},
+		"no port of another": {
+			`{apiVersion: v1, kind: Service, metadata: {name: it}, spec: {healthCheckNodePort: 30010, ports: [{port: 80, nodePort: 30082}, {port: 81}]}}`,
+			`{apiVersion: v1, kind: Service, metadata: {generateName: it-}, spec: {healthCheckNodePort: 30010, ports: [{port: 80, nodePort: 30082}, {port: 81}]}}`,
+		},
+		"no address that it is to have none of": {
+			`{apiVersion: v1, kind: Service, metadata: {name: it}, spec: {clusterIP: None, clusterIPs: [None]}}`,
+			`{apiVersion: v1, kind: Service, metadata: {generateName: it-}, spec: {clusterIP: None, clusterIPs: [None]}}`,
+		},
+		"nothing of another kind": {
+			`{apiVersion: test.example/v1, kind: Service, metadata: {name: it}, spec: {clusterIP: 10.0.0.7}}`,
+			`{apiVersion: test.example/v1, kind: Service, metadata: {generateName: it-}, spec: {clusterIP: 10.0.0.7}}`,
+		},
 	} {
-		if got := plan.HeldByItself(err); got != want {
-			t.Errorf("%v: %v", err, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			manifest := read(t, c.manifest)
+			got := plan.Trial(manifest, read(t, live))
+			if diff := cmp.Diff(read(t, c.want).Object, got.Object); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(read(t, c.manifest).Object, manifest.Object); diff != "" {
+				t.Errorf("the manifest itself was changed: %s", diff)
+			}
+		})
+	}
+}
+
+func read(t *testing.T, manifest string) *unstructured.Unstructured {
+	t.Helper()
+	o := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte(manifest), &o.Object); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestAServiceIsNotReplacedForAnAddressThatItDoesNotHave(t *testing.T) {
+	immutable := apierrors.NewInvalid(schema.GroupKind{}, "x", field.ErrorList{field.Invalid(field.NewPath("spec"), "{}", "field is immutable")})
+	const kind = "{apiVersion: v1, kind: Service, metadata: {name: it}, spec: "
+	for name, c := range map[string]struct {
+		wanted, live string
+		kept         bool
+	}{
+		"the same":                {"{clusterIP: 10.0.0.7}", "{clusterIP: 10.0.0.7, clusterIPs: [10.0.0.7]}", false},
+		"the same two":            {"{clusterIP: 10.0.0.7, clusterIPs: [10.0.0.7, 'fd00::7']}", "{clusterIP: 10.0.0.7, clusterIPs: [10.0.0.7, 'fd00::7']}", false},
+		"none said":               {"{}", "{clusterIP: 10.0.0.7, clusterIPs: [10.0.0.7]}", false},
+		"none said, as text":      {"{clusterIP: ''}", "{clusterIP: 10.0.0.7, clusterIPs: [10.0.0.7]}", false},
+		"to have none":            {"{clusterIP: None}", "{clusterIP: 10.0.0.7, clusterIPs: [10.0.0.7]}", false},
+		"another":                 {"{clusterIP: 10.0.0.8}", "{clusterIP: 10.0.0.7, clusterIPs: [10.0.0.7]}", true},
+		"one where there is none": {"{clusterIP: 10.0.0.8}", "{clusterIP: None, clusterIPs: [None]}", true},
+		"another second one":      {"{clusterIPs: [10.0.0.7, 'fd00::8']}", "{clusterIP: 10.0.0.7, clusterIPs: [10.0.0.7, 'fd00::7']}", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if why := plan.WhyKept(read(t, kind+c.wanted+"}"), read(t, kind+c.live+"}"), immutable); (why != "") != c.kept {
+				t.Errorf("kept: %q", why)
+			}
+		})
 	}
 }
 

@@ -150,7 +150,7 @@ func (o *object) body(bundle string, seen *sighting) ([]byte, error) {
 }
 
 // trial is the object under another name: what the server says of making it is what it would say of making the object, were it not there.
-func (o *object) trial(bundle string) (*unstructured.Unstructured, error) {
+func (o *object) trial(bundle string, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	body, err := o.body(bundle, nil)
 	if err != nil {
 		return nil, err
@@ -159,8 +159,7 @@ func (o *object) trial(bundle string) (*unstructured.Unstructured, error) {
 	if err := u.UnmarshalJSON(body); err != nil {
 		return nil, fmt.Errorf("decode manifest: %w", err)
 	}
-	plan.Rename(u)
-	return u, nil
+	return plan.Trial(u, live), nil
 }
 
 // definedKinds are the kinds that the definitions among the objects bring, and whether their objects have namespaces.

@@ -59,13 +59,13 @@ func (b *bundle) whyNotReplaced(ctx context.Context, o *object, live *unstructur
 	if why := plan.WhyKept(o.manifest, live, refused); why != "" {
 		return why, nil
 	}
-	trial, err := o.trial(b.name)
+	trial, err := o.trial(b.name, live)
 	if err != nil {
 		return err.Error(), nil
 	}
 	_, err = b.resource(o).Create(ctx, trial, metav1.CreateOptions{FieldManager: FieldManager, DryRun: []string{metav1.DryRunAll}})
 	switch {
-	case err == nil || plan.HeldByItself(err):
+	case err == nil:
 		return "", nil
 	case isAway(err):
 		return "", err

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -42,8 +43,8 @@ spec: {replicas: 0, selector: {matchLabels: {app: it}}, template: {metadata: {la
 apiVersion: v1
 kind: Service
 metadata: {name: it, namespace: NS, annotations: {fleet.hanse.dev/replace: WhenImmutable}}
-spec: {type: NodePort, clusterIP: 10.96.77.7, ports: [{port: 80, nodePort: 30777}]}
-`, "10.96.77.7 10.96.77.8"},
+spec: {type: NodePort, ports: [{port: 80}]}
+`, "type:¤NodePort clusterIP:¤None"},
 	"RoleBinding": {`
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -94,6 +95,45 @@ func TestWhatMayBeReplacedIsMadeAnew(t *testing.T) {
 		if k.exists(kind, g.Bundle, "it") {
 			t.Errorf("%s: what was made anew is not of the bundle", kind)
 		}
+	}
+}
+
+// held is what a Service has of its cluster that no two have: its address and its port of the nodes.
+func held(k *kube, namespace, name string) (address, port string) {
+	k.t.Helper()
+	u := k.must(k.get("Service", namespace, name))
+	address, _, _ = unstructured.NestedString(u.Object, "spec", "clusterIP")
+	ports, _, _ := unstructured.NestedSlice(u.Object, "spec", "ports")
+	return address, fmt.Sprint(ports[0].(map[string]any)["nodePort"])
+}
+
+// TestAServiceIsMadeAnewWithWhatItHolds: the dry run does not meet its own address and port, which its manifest fixes.
+func TestAServiceIsMadeAnewWithWhatItHolds(t *testing.T) {
+	k := connect(t)
+	m := start(t, k)
+	const service = `
+apiVersion: v1
+kind: Service
+metadata: {name: it, namespace: NS, annotations: {fleet.hanse.dev/replace: WhenImmutable}}
+spec: {type: LoadBalancer, loadBalancerClass: test.example/a, ports: [{port: 80}]}
+`
+	g := bundle(t, namespaceYAML+sep+service)
+	m.grant(g)
+	eventually(t, "the service is there", func() bool { return k.exists("Service", g.Bundle, "it") })
+	address, port := held(k, g.Bundle, "it")
+	fixed := strings.NewReplacer("ports: [{port: 80}]", "clusterIP: "+address+", ports: [{port: 80, nodePort: "+port+"}]")
+	g = next(t, g, namespaceYAML+sep+fixed.Replace(service))
+	m.grant(g)
+	m.await(t, g.Bundle, "applied", func(s v1alpha1.WorkStatus) bool { return s.Applied == g.Revision })
+	before := k.must(k.get("Service", g.Bundle, "it")).GetUID()
+	g = next(t, g, namespaceYAML+sep+fixed.Replace(strings.ReplaceAll(service, "example/a", "example/b")))
+	m.grant(g)
+	eventually(t, "it is made anew", func() bool {
+		u, err := k.get("Service", g.Bundle, "it")
+		return err == nil && u.GetUID() != before
+	})
+	if a, p := held(k, g.Bundle, "it"); a != address || p != port {
+		t.Errorf("it has %s and %s, and had %s and %s", a, p, address, port)
 	}
 }
 
@@ -190,6 +230,35 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 		second := next(t, g, namespaceYAML+sep+strings.ReplaceAll(claim, "ReadWriteOnce", "ReadWriteMany"))
 		m.grant(second)
 		refused(t, g, "PersistentVolumeClaim", "data", "takes what is in it", uid)
+	})
+
+	t.Run("a Service that is to have what another one has", func(t *testing.T) {
+		const service = `
+apiVersion: v1
+kind: Service
+metadata: {name: it, namespace: NS, annotations: {fleet.hanse.dev/replace: WhenImmutable}}
+spec: {type: LoadBalancer, loadBalancerClass: test.example/a, ports: [{port: 80}]}
+`
+		for name, c := range map[string]struct{ field, why string }{
+			"its address": {"loadBalancerClass: test.example/a, clusterIP: ADDRESS", "another Service may have"},
+			"its port":    {"loadBalancerClass: test.example/b, ports: [{port: 80, nodePort: PORT}]", "already allocated"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				g := bundle(t, namespaceYAML+sep+service)
+				m.grant(g)
+				eventually(t, "the service is there", func() bool { return k.exists("Service", g.Bundle, "it") })
+				uid := k.must(k.get("Service", g.Bundle, "it")).GetUID()
+				k.create(strings.ReplaceAll("apiVersion: v1\nkind: Service\nmetadata: {name: other, namespace: NS}\nspec: {type: NodePort, ports: [{port: 80}]}", "NS", g.Bundle))
+				address, port := held(k, g.Bundle, "other")
+				spec := strings.NewReplacer("ADDRESS", address, "PORT", port).Replace("{type: LoadBalancer, " + c.field + "}")
+				if !strings.Contains(spec, "ports") {
+					spec = strings.Replace(spec, "}", ", ports: [{port: 80}]}", 1)
+				}
+				second := next(t, g, namespaceYAML+sep+service[:strings.Index(service, "spec: ")]+"spec: "+spec+"\n")
+				m.grant(second)
+				refused(t, g, "Service", "it", c.why, uid)
+			})
+		}
 	})
 
 	t.Run("what is somebody else's, though it would be taken over", func(t *testing.T) {

@@ -197,11 +197,9 @@ func (f *foresight) tryAnew(ctx context.Context, resource dynamic.ResourceInterf
 		why = "it is not of this bundle"
 	}
 	if why == "" {
-		trial := o.DeepCopy()
-		plan.Rename(trial)
-		_, err := resource.Create(ctx, trial, metav1.CreateOptions{FieldManager: v1alpha1.FieldManager, DryRun: []string{metav1.DryRunAll}})
+		_, err := resource.Create(ctx, plan.Trial(&o, live), metav1.CreateOptions{FieldManager: v1alpha1.FieldManager, DryRun: []string{metav1.DryRunAll}})
 		switch {
-		case err == nil || plan.HeldByItself(err):
+		case err == nil:
 			f.replace(o, refused)
 			return nil
 		case !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err):
