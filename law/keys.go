@@ -54,7 +54,7 @@ func (w write) keepsKeys() bool {
 	}
 	was, ok := object(w.before, "status")
 	is, sound := object(w.op.Value, "apiVersion", "kind", "metadata", "spec", "status")
-	if !ok || !sound || readAlike(w.op.Value, &after, &v1alpha1.RecipientGroup{}) != nil {
+	if !ok || !sound || readAlike(w.op.Value, &after, &v1alpha1.RecipientGroup{}) != nil || !w.saysOnly(after.Status) {
 		return false
 	}
 	delete(was, "status")
@@ -74,6 +74,19 @@ func (w write) keepsKeys() bool {
 	_, proven := before.ProvenWrap(w.asker.cluster, mine[0])
 	return w.makesKey(before, after, mine[0]) && r.wrapped(nil, after.Status) ||
 		proven > 0 && before.Orphaned(r.reads) && w.rotates(r, before, after, proven)
+}
+
+// saysOnly says that what is written has this status in the one form that members write it in. In another one, such as with a fraction of a
+// second, it would not come out again as it is when the next key is made, and that is what next keys are judged by. So a version that has one
+// more field in it writes that once the version of the log is raised.
+func (w write) saysOnly(s v1alpha1.RecipientGroupStatus) bool {
+	plain, err := json.Marshal(v1alpha1.RecipientGroup{Status: s})
+	if err != nil {
+		return false
+	}
+	told, ok := statusIn(w.op.Value)
+	plainly, sound := statusIn(plain)
+	return ok && sound && reflect.DeepEqual(told, plainly)
 }
 
 // readers are who may have the key of a group: the recipient of each cluster that its selector picks and that has one, and under no

@@ -153,6 +153,44 @@ func TestWhoWritesTheKeysOfAGroup(t *testing.T) {
 	}
 }
 
+// TestTheKeysOfAGroupAreWrittenInOneForm: what members would not write themselves cannot be told from what the law makes, when the next key is
+// judged, or stays for good.
+func TestTheKeysOfAGroupAreWrittenInOneForm(t *testing.T) {
+	r := keyed(t)
+	if err := r.tryBare("id-fra", "", 0, r.group("readers", wrapped("iad"))); err != nil {
+		t.Fatal(err)
+	}
+	struck := r.group("readers", func(g *v1alpha1.RecipientGroup) {
+		g.Status = Unopened(g.Status, "iad", "age of iad", metav1.Time{Time: time.Unix(9, 0)})
+	})
+	first := r.group("empty", made("sin"))
+	for name, c := range map[string]struct {
+		member   store.MemberID
+		op       store.Op
+		old, new string
+	}{
+		"a fraction of a second in the first key": {"id-sin", first, `"begun":"1970-01-01T00:00:09Z"`, `"begun":"1970-01-01T00:00:09.5Z"`},
+		"and of when a wrap was struck":           {"id-iad", struck, `"until":"1970-01-01T00:00:09Z"`, `"until":"1970-01-01T00:00:09.5Z"`},
+		"a time of another place":                 {"id-sin", first, `"begun":"1970-01-01T00:00:09Z"`, `"begun":"1970-01-01T01:00:09+01:00"`},
+		"a field that is not known":               {"id-sin", first, `"status":{`, `"status":{"also":"x",`},
+		"one within a wrap":                       {"id-sin", first, `"wraps":[{`, `"wraps":[{"also":"x",`},
+		"one that says nothing":                   {"id-sin", first, `"status":{`, `"status":{"left":null,`},
+		"bytes in another form":                   {"id-sin", first, `"wrap":"d3JhcHBlZA=="`, `"wrap":"d3Jh\ncHBlZA=="`},
+	} {
+		if !bytes.Contains(c.op.Value, []byte(c.old)) {
+			t.Fatalf("%s: %s is not in %s", name, c.old, c.op.Value)
+		}
+		if err := r.tryBare(c.member, "", 0, store.Put(c.op.Key, bytes.Replace(c.op.Value, []byte(c.old), []byte(c.new), 1))); err == nil {
+			t.Errorf("%s is written", name)
+		}
+	}
+	for member, op := range map[store.MemberID]store.Op{"id-sin": first, "id-iad": struck} {
+		if err := r.tryBare(member, "", 0, op); err != nil {
+			t.Errorf("without that, by %s: %v", member, err)
+		}
+	}
+}
+
 func TestAMemberSaysOfItselfWhatItsRecipientIs(t *testing.T) {
 	r := keyed(t)
 	say := func(member store.MemberID, cluster, recipient string) error {
