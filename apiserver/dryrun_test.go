@@ -78,14 +78,20 @@ func TestADryRunIsRefusedWhatACompanionRefuses(t *testing.T) {
 	l := start(t, func(c *Config) {
 		c.Companion = func(_ *store.View, w Write) ([]store.Condition, []store.Op, error) {
 			if w.After == nil {
-				return nil, nil, &store.Forbidden{Reason: "it votes"}
+				return nil, nil, itVotes{&store.Forbidden{Reason: "it votes"}}
 			}
 			return nil, nil, nil
 		}
 	})
 	l.put(t, v1alpha1.KeyClusters+"iad", v1alpha1.Cluster{TypeMeta: v1alpha1.TypeOf("Cluster"), ObjectMeta: metav1.ObjectMeta{Name: "iad", UID: "u-1"}})
 	err := client(t, l.local(), "clusters").Delete(t.Context(), "iad", metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}})
-	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "it votes") {
+	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "it votes") || !apierrors.HasStatusCause(err, "Votes") {
 		t.Errorf("delete: %v", err)
 	}
 }
+
+// itVotes is a refusal that clients decide on.
+type itVotes struct{ *store.Forbidden }
+
+func (v itVotes) Unwrap() error         { return v.Forbidden }
+func (itVotes) Cause() metav1.CauseType { return "Votes" }

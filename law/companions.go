@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
@@ -251,7 +253,9 @@ func dismiss(v *store.View, cluster string, at time.Time) ([]store.Condition, []
 		store.PrefixUnchanged(store.KeyMembers, v.Revision()), // no two removals at once that were each allowed alone
 	}
 	var ops []store.Op
-	if err := dispensable(v, cluster); err != nil {
+	if err := dispensable(v, cluster); errors.As(err, new(*Votes)) {
+		return nil, nil, err
+	} else if err != nil {
 		return nil, nil, &store.Forbidden{Reason: err.Error()}
 	}
 	for _, m := range v.Members() {
@@ -270,6 +274,21 @@ func dismiss(v *store.View, cluster string, at time.Time) ([]store.Condition, []
 	return conditions, append(ops, strikes...), err
 }
 
+// Votes is why a cluster is not removed at once that votes, when nothing else is in the way: once others vote in its place, it may be.
+type Votes struct{ forbidden *store.Forbidden }
+
+func votes(format string, args ...any) error {
+	return &Votes{&store.Forbidden{Reason: fmt.Sprintf(format, args...)}}
+}
+
+func (v *Votes) Error() string { return v.forbidden.Error() }
+
+// Unwrap is the *store.Forbidden that it is as well.
+func (v *Votes) Unwrap() error { return v.forbidden }
+
+// Cause tells clients, who then give its vote to others first.
+func (v *Votes) Cause() metav1.CauseType { return "Votes" }
+
 // dispensable says whether a fleet can go on without a cluster, its member cut off at once. One that votes is not: raft
 // would go on counting a voter that nobody hears, and with another one lost as well, nobody could decide. The leader gives
 // its vote to others first, and says in the status that it has.
@@ -283,7 +302,7 @@ func dispensable(v *store.View, cluster string) error {
 		return fmt.Errorf("cluster %s cannot be read", cluster)
 	}
 	if c.Status.Voter == v1alpha1.RoleVoter {
-		return fmt.Errorf("%s votes; set its spec.voting to Never, and delete it once its status.voter is Nonvoter (hanse remove %s does both)", cluster, cluster)
+		return votes("%s votes; set its spec.voting to Never, and delete it once its status.voter is Nonvoter (hanse remove %s does both)", cluster, cluster)
 	}
 	return nil
 }

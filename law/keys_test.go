@@ -3,6 +3,7 @@ package law
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -294,6 +295,32 @@ func TestAGroupStaysAsLongAsSomethingIsSealedForIt(t *testing.T) {
 	}
 	if err := r.try("id-fra", "anna", 0, remove); err != nil {
 		t.Errorf("it stays: %v", err)
+	}
+}
+
+// Whoever is to give a cluster's vote to others first hears before that what else is in the way.
+func TestThatAClusterVotesIsTheLastThatKeepsItInTheFleet(t *testing.T) {
+	r := keyed(t)
+	votes := r.cluster("iad", func(c *v1alpha1.Cluster) { c.Status.Voter = v1alpha1.RoleVoter })
+	if err := r.try("id-fra", "", term, votes); err != nil {
+		t.Fatal(err)
+	}
+	removal := func() error {
+		kv, _ := r.store.View().Get(v1alpha1.KeyClusters + "iad")
+		_, _, err := Companions(r.store.View(), Change{Key: kv.Key, Before: kv.Value, At: time.Unix(9, 0)})
+		return err
+	}
+	if err := removal(); !errors.As(err, new(*Votes)) || !errors.As(err, new(*store.Forbidden)) {
+		t.Errorf("it votes, and nothing else: %v", err)
+	}
+	if err := r.tryBare("id-fra", "", term, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[0] = wrapOf("iad") })); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.try("id-fra", "otto", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", secret("db")))...); err != nil {
+		t.Fatal(err)
+	}
+	if err := removal(); err == nil || errors.As(err, new(*Votes)) || !strings.Contains(err.Error(), "secret db is sealed") {
+		t.Errorf("a secret would be stranded, too: %v", err)
 	}
 }
 

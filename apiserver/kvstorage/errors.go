@@ -81,13 +81,24 @@ func uncertain(err error) error {
 	return status
 }
 
+// Because is an error of a companion that clients decide on.
+type Because interface {
+	error
+	// Cause is told in the details of the status.
+	Cause() metav1.CauseType
+}
+
 // refused says that a companion does not allow the change, in its own words if they are the API's.
 func (s *Storage) refused(c change, err error) error {
 	if answer := apierrors.APIStatus(nil); errors.As(err, &answer) {
 		return err
 	}
 	if forbidden := (*store.Forbidden)(nil); errors.As(err, &forbidden) {
-		return apierrors.NewForbidden(s.Resource, s.name(c.key), errors.New(forbidden.Reason))
+		status := apierrors.NewForbidden(s.Resource, s.name(c.key), errors.New(forbidden.Reason))
+		if because := Because(nil); errors.As(err, &because) {
+			status.ErrStatus.Details.Causes = append(status.ErrStatus.Details.Causes, metav1.StatusCause{Type: because.Cause(), Message: forbidden.Reason})
+		}
+		return status
 	}
 	return apierrors.NewConflict(s.Resource, s.name(c.key), err)
 }

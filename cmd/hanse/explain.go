@@ -22,6 +22,7 @@ const (
 	causeNotKnown  metav1.CauseType = "NotKnown" // not here, and without quorum nobody can say that it is nowhere
 	causeUncertain metav1.CauseType = "Uncertain"
 	causeStarting  metav1.CauseType = "Starting" // it does not know its own state yet; nothing was done
+	causeVotes     metav1.CauseType = "Votes"    // a cluster is not removed as long as it votes, and nothing else is in the way
 )
 
 func hasCause(err error, cause metav1.CauseType) bool {
@@ -100,6 +101,8 @@ func refused(status metav1.Status, err error) error {
 		out.why = "conflict: " + fieldConflicts(status)
 		out.hints = []hint{{words: "take them over with --force-conflicts"}}
 		out.reason = "" // no verb may decide on this
+	case hasCause(err, causeVotes):
+		out.reason = reasonVotes
 	case apierrors.IsUnauthorized(err):
 		out.why = "this member does not know your certificate"
 		out.hints = []hint{{words: "ask an admin for a User with its pin"}}

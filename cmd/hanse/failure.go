@@ -69,6 +69,9 @@ func during(doing string, err error) error {
 // reasonNotKnown is that of an object that is not here, while there is no quorum to say whether it is anywhere.
 const reasonNotKnown metav1.StatusReason = "NotKnown"
 
+// reasonVotes is that of a cluster that is not removed because it votes, and for nothing else.
+const reasonVotes = metav1.StatusReason(causeVotes)
+
 // isReason says whether err is a failure that the API gave this reason for.
 func isReason(err error, reason metav1.StatusReason) bool {
 	var f *failure

@@ -77,7 +77,11 @@ func (m *member) touch() {
 func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	mode := m.mode
-	m.asked = append(m.asked, r.Method+" "+r.URL.Path)
+	what := r.Method
+	if r.URL.Query().Has("dryRun") {
+		what = "dry run of a " + strings.ToLower(what)
+	}
+	m.asked = append(m.asked, what+" "+r.URL.Path)
 	m.mu.Unlock()
 	if mode == "busy" && m.crowded() {
 		w.Header().Set("Retry-After", "1")
@@ -169,6 +173,8 @@ func (m *member) fault(w http.ResponseWriter, r *http.Request, mode string) bool
 	case "invalid":
 		refuse(w, 422, "Invalid", `Bundle.fleet.hanse.dev "shop" is invalid: [spec.drift: Unsupported value: "No", spec.rollout.soak: Invalid value: "-5s"]`, &metav1.StatusDetails{Causes: []metav1.StatusCause{
 			{Field: "spec.drift", Message: `Unsupported value: "No"`}, {Field: "spec.rollout.soak", Message: `Invalid value: "-5s"`}}})
+	case "strands":
+		refuse(w, 403, "Forbidden", `clusters.fleet.hanse.dev "iad" is forbidden: nobody who may read would hold the key of recipientgroup db-readers, for which fleetsecret db is sealed`, &metav1.StatusDetails{Group: group, Kind: "clusters", Name: "iad"})
 	case "taken":
 		refuse(w, 409, "Conflict", "Apply failed with 1 conflict", &metav1.StatusDetails{Causes: []metav1.StatusCause{
 			{Type: metav1.CauseTypeFieldManagerConflict, Message: `conflict with "kubectl"`, Field: ".spec.placement.clusterSelector"}}})

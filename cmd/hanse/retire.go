@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -24,6 +25,9 @@ func (f *fleet) retire(ctx context.Context, talk io.Writer, name string) error {
 	}
 	if c.Spec.Voting != v1alpha1.VotingNever {
 		if err := f.spareable(ctx, &c); err != nil {
+			return err
+		}
+		if err := f.tryToRemove(ctx, path); err != nil {
 			return err
 		}
 		never, err := json.Marshal(map[string]any{"spec": map[string]any{"voting": v1alpha1.VotingNever}})
@@ -74,6 +78,15 @@ func (f *fleet) spareable(ctx context.Context, c *v1alpha1.Cluster) error {
 		return &failure{code: exitError, why: "it votes, and no other cluster that may is there to do it in its place", hints: []hint{join}}
 	}
 	return nil
+}
+
+// tryToRemove asks whether the fleet would let a cluster go that does not vote any more. Nothing is changed.
+func (f *fleet) tryToRemove(ctx context.Context, path string) error {
+	_, err := f.write(ctx, request{verb: "DELETE", path: path, query: url.Values{"dryRun": {"All"}}})
+	if isReason(err, reasonVotes) {
+		return nil
+	}
+	return err
 }
 
 // votesStill is what there is to say when the time is up, or a person broke off.
