@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/fault"
@@ -47,6 +49,7 @@ func life(t *testing.T) (log, after []byte) {
 	try(false, "id-fra", "vera", 0, r.whole(r.put(v1alpha1.KeyBundles+"shop", r.bundle("shop", "sin")))...)
 	try(true, "id-fra", "", term, r.put(v1alpha1.GrantKey("iad", "shop"), v1alpha1.Grant{Bundle: "shop", BundleUID: "u-shop", Revision: "r"}))
 	try(false, "id-fra", "", term-1, r.put(v1alpha1.GrantKey("sin", "shop"), v1alpha1.Grant{Bundle: "shop"}))
+	anotherKey(r, try)
 	try(true, "id-iad", "", 0, r.whole(r.put(v1alpha1.KeyBundles+"mine", r.bundle("mine", "iad")))...)
 	try(true, "id-sin", "", 0, r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Version = "v2" }))
 	try(true, "id-fra", "anna", 0, r.whole(r.cluster("sin", func(c *v1alpha1.Cluster) { c.Spec.Rights = v1alpha1.RightsAdmin }))...)
@@ -61,6 +64,41 @@ func life(t *testing.T) (log, after []byte) {
 		t.Fatal(err)
 	}
 	return r.log, b.Bytes()
+}
+
+// anotherKey gives a group a key, and when a cluster leaves it another one, by all that a rotation writes.
+func anotherKey(r *realm, try func(want bool, member store.MemberID, person string, as uint64, ops ...store.Op)) {
+	bare := func(want bool, member store.MemberID, op store.Op) {
+		r.Helper()
+		if err := r.tryBare(member, "", 0, op); (err == nil) != want {
+			r.Fatalf("%s: %v", member, err)
+		}
+	}
+	const revision = v1alpha1.KeySealings + "secret.db-u-db-1"
+	for _, name := range []string{"fra", "iad", "sin"} {
+		try(true, "id-"+store.MemberID(name), "", 0, r.cluster(name, func(c *v1alpha1.Cluster) { c.Status.Recipient = "age of " + name }))
+		try(true, "id-fra", "anna", 0, r.whole(r.cluster(name, func(c *v1alpha1.Cluster) { c.Labels["reads"] = "yes" }))...)
+	}
+	try(true, "id-fra", "anna", 0, r.whole(r.put(v1alpha1.KeyRecipientGroups+"readers", group("readers", "yes")))...)
+	bare(false, "id-fra", r.group("readers", made("iad")))
+	bare(true, "id-fra", r.group("readers", made("fra")))
+	bare(true, "id-fra", r.group("readers", wrapped("iad", "sin")))
+	try(true, "id-fra", "otto", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", secret("db")))...)
+	try(true, "id-fra", "anna", 0, r.whole(r.cluster("sin", func(c *v1alpha1.Cluster) { c.Labels["reads"] = "left" }))...)
+	bare(false, "id-sin", r.group("readers", rotated("sin", "fra", "iad")))
+	bare(true, "id-fra", r.group("readers", rotated("fra", "iad")))
+	at := metav1.Time{Time: time.Unix(9, 0)}
+	bare(true, "id-iad", r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Status = Unopened(g.Status, "iad", "age of iad", at) }))
+	bare(true, "id-fra", r.group("readers", func(g *v1alpha1.RecipientGroup) {
+		wrapped("iad")(g)
+		g.Status.Wraps[len(g.Status.Wraps)-1].Epoch = 2
+	}))
+	bare(true, "id-iad", r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Status = Proven(g.Status) }))
+	again := v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 2, Data: []byte("again"), By: "fra", Since: []map[string]int64{{"readers": 1}}}
+	bare(false, "id-sin", r.put(revision, again))
+	bare(true, "id-fra", r.put(revision, again))
+	again.Confirmed, again.Witness = "iad", "iad"
+	bare(true, "id-iad", r.put(revision, again))
 }
 
 // write puts a command into an entry of its own, and keeps the entry.
