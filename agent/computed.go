@@ -20,19 +20,28 @@ const (
 	unseenMost  = time.Minute
 )
 
+// computation finds the objects of a computed kind. It computes in one goroutine; its objects may be asked for from any.
+type computation interface {
+	// compute brings the objects up to a view, and says whether there is news of any.
+	compute(v *store.View) (news bool, err error)
+	// objects are all of them, in the order of their names, never to be changed again.
+	objects() []apiserver.Object
+}
+
 // computed offers a computed kind to apiserver: computed anew when the log or what members say has changed, seldom while nobody looks.
 type computed struct {
 	core *Core
 	kind string
-	list func(*store.View) ([]apiserver.Object, error)
+	by   computation
 	// pause is the least time between two computations, unless somebody asks for what is newer.
 	pause time.Duration
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// items are the objects of a version, once somebody has looked at it.
 	items   []apiserver.Object
 	version uint64
 	changed chan struct{}
-	// of is the revision of the log that the items were computed from last; next closes when they are again.
+	// of is the revision of the log that was computed from last; next closes when that is done again.
 	of   store.Revision
 	next chan struct{}
 	// hurry ends the rest before the next computation, whatever it is for.
@@ -43,20 +52,50 @@ type computed struct {
 	owed chan struct{}
 }
 
-// computedKind makes one whose objects come from list, in the order of their names.
+func newComputed(c *Core, kind string, pause time.Duration, by computation) *computed {
+	return &computed{core: c, kind: kind, by: by, pause: pause, version: uint64(time.Now().UnixNano()), changed: make(chan struct{}), next: make(chan struct{})}
+}
+
+// computedKind makes one whose objects come from list, in the order of their names: for kinds with few.
 func computedKind[T any, P interface {
 	*T
 	apiserver.Object
 }](c *Core, kind string, pause time.Duration, list func(*store.View) ([]T, error)) *computed {
-	objects := func(v *store.View) ([]apiserver.Object, error) {
-		items, err := list(v)
-		all := make([]apiserver.Object, len(items))
-		for i := range items {
-			all[i] = P(&items[i])
-		}
-		return all, err
+	return newComputed(c, kind, pause, &listed[T, P]{list: list})
+}
+
+// listed computes all objects of a kind each time.
+type listed[T any, P interface {
+	*T
+	apiserver.Object
+}] struct {
+	list func(*store.View) ([]T, error)
+	mu   sync.Mutex
+	last []T
+}
+
+func (l *listed[T, P]) compute(v *store.View) (news bool, err error) {
+	next, err := l.list(v)
+	if err != nil {
+		return false, err
 	}
-	return &computed{core: c, kind: kind, list: objects, pause: pause, version: uint64(time.Now().UnixNano()), changed: make(chan struct{}), next: make(chan struct{})}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	news = !equality.Semantic.DeepEqual(l.last, next)
+	if news {
+		l.last = next
+	}
+	return news, nil
+}
+
+func (l *listed[T, P]) objects() []apiserver.Object {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]apiserver.Object, len(l.last))
+	for i := range l.last {
+		all[i] = P(&l.last[i])
+	}
+	return all
 }
 
 // List implements apiserver.Computed.
@@ -64,6 +103,9 @@ func (k *computed) List() ([]apiserver.Object, uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.look()
+	if k.items == nil {
+		k.items = k.by.objects()
+	}
 	return k.items, k.version
 }
 
@@ -123,10 +165,10 @@ func (k *computed) follow(ctx context.Context) error {
 		rest, awake := k.begin(ctx)
 		v := k.core.store.View()
 		_, _, news := k.core.reports.Seen()
-		if items, err := k.list(v); err != nil {
+		if changed, err := k.by.compute(v); err != nil {
 			k.core.log.Error("a kind cannot be computed", "kind", k.kind, "err", err)
 		} else {
-			k.put(items, v.Revision())
+			k.put(changed, v.Revision())
 		}
 		worked := time.Since(begun)
 		k.core.await(rest, decidesOn, v.Revision(), news)
@@ -180,17 +222,17 @@ func (k *computed) begin(ctx context.Context) (context.Context, context.CancelFu
 	return ctx, cancel
 }
 
-// put shows new items, computed from the log at a revision; the same as before are no news.
-func (k *computed) put(items []apiserver.Object, of store.Revision) {
+// put says that all was computed from the log at a revision, and shows it if there is news.
+func (k *computed) put(news bool, of store.Revision) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.of = of
 	close(k.next)
 	k.next = make(chan struct{})
-	if equality.Semantic.DeepEqual(k.items, items) {
+	if !news {
 		return
 	}
-	k.items = items
+	k.items = nil
 	k.version++
 	close(k.changed)
 	k.changed, k.awaited = make(chan struct{}), false

@@ -33,11 +33,11 @@ func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 	return []apiserver.Endpoint{
 		{Path: v1alpha1.PathStatus, Role: v1alpha1.RoleViewer, Handler: get(func(*http.Request) (any, error) {
 			v := c.store.View()
-			works, err := w.list(v)
+			bundles, err := w.counts(v)
 			if err != nil {
 				return nil, err
 			}
-			s := c.fleetStatus(works)
+			s := c.fleetStatus(bundles)
 			s.Frozen, s.Rollouts, err = c.underWay(v)
 			return s, err
 		})},

@@ -17,8 +17,8 @@ import (
 // Status is the fleet as this member sees it now, without what runs in the clusters.
 func (c *Core) Status() v1alpha1.FleetStatus { return c.fleetStatus(nil) }
 
-// fleetStatus is the fleet as this member sees it now.
-func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
+// fleetStatus is the fleet as this member sees it now, with what runs in each cluster.
+func (c *Core) fleetStatus(bundles map[string]v1alpha1.BundleCounts) v1alpha1.FleetStatus {
 	v := c.store.View()
 	now := time.Now()
 	seen, _, _ := c.reports.Seen()
@@ -44,7 +44,7 @@ func (c *Core) fleetStatus(works []v1alpha1.Work) v1alpha1.FleetStatus {
 		}
 		_, cs.Zone = epoch.RegionAndZone(v, m.Cluster)
 		cs.OnlyLooks = epoch.Looks(v, m.Cluster)
-		cs.Bundles = countBundles(m.Cluster, works)
+		cs.Bundles = bundles[m.Cluster]
 		if cs.Reachable {
 			cs.NotAggregated = notAggregated(seen[m.ID])
 		}
@@ -138,30 +138,25 @@ func notAggregated(seen report.Sighting) string {
 	return a.Reason
 }
 
-func countBundles(cluster string, works []v1alpha1.Work) (n v1alpha1.BundleCounts) {
-	for _, w := range works {
-		if w.Spec.Cluster != cluster {
-			continue
-		}
-		n.Total++
-		switch {
-		case w.Status.Conditions[0].Status == metav1.ConditionTrue:
-			n.Ready++
-		case len(w.Status.Problems) > 0 || w.Status.Health == v1alpha1.HealthFailed || cannotAct(w):
-			n.Failed++
-		case w.Status.Conditions[0].Reason == v1alpha1.ReasonSuspended:
-			n.Suspended++
-		}
-		if w.Status.Drifted > 0 {
-			n.Drifted++
-		}
+// counted adds one bundle to those of a cluster.
+func counted(n v1alpha1.BundleCounts, ready metav1.Condition, said v1alpha1.WorkStatus) v1alpha1.BundleCounts {
+	n.Total++
+	switch {
+	case ready.Status == metav1.ConditionTrue:
+		n.Ready++
+	case len(said.Problems) > 0 || said.Health == v1alpha1.HealthFailed || cannotAct(ready):
+		n.Failed++
+	case ready.Reason == v1alpha1.ReasonSuspended:
+		n.Suspended++
+	}
+	if said.Drifted > 0 {
+		n.Drifted++
 	}
 	return n
 }
 
 // cannotAct says that the cluster's member said why it does nothing about a bundle, and that it is not only starting.
-func cannotAct(w v1alpha1.Work) bool {
-	c := w.Status.Conditions[0]
+func cannotAct(c metav1.Condition) bool {
 	return c.Status == metav1.ConditionUnknown && c.Reason != "Starting" && c.Reason != v1alpha1.ReasonObserving && c.Reason != v1alpha1.ReasonSuspended
 }
 

@@ -32,32 +32,181 @@ func newWorks(c *Core) *works {
 	return &works{core: c, decoded: c.decoded, told: newTold(c), ages: &ages{}}
 }
 
-// steadyWorks are works whose conditions keep the time of their last transition, as this member saw it. It is used from one
-// goroutine.
-type steadyWorks struct {
-	*works
-	before map[types.UID]metav1.Condition
+// pair is a bundle's name in a cluster.
+type pair struct{ bundle, cluster string }
+
+// entry is all that a Work is computed from: while it stays the same, so does the Work. A fleet may have a hundred thousand.
+type entry struct {
+	bundleUID, clusterUID string
+	// made is when the bundle was, in seconds since 1970; 0: nobody knows.
+	made int64
+	// wanted says that the bundle is to be there, in the generation that it has.
+	wanted     bool
+	generation int64
+	granted    string
+	frozen     *v1alpha1.Frozen
+	// told is when the cluster's member said something last, in nanoseconds since 1970; 0: it never did. What it said of the bundle has
+	// the number said; 0: nothing.
+	told  int64
+	said  uint64
+	looks bool
+	// noKey is what what is wanted waits for, if that is the key of a group.
+	noKey string
 }
 
-// list computes every Work of a view. What this member sees for the first time was so when the cluster's member was heard.
-func (w *steadyWorks) list(v *store.View) ([]v1alpha1.Work, error) {
-	all, err := w.works.list(v)
+// wants is the revision that is wanted, "" when none is.
+func (e entry) wants(bundle string) string {
+	if !e.wanted {
+		return ""
+	}
+	return v1alpha1.RevisionName(bundle, e.bundleUID, e.generation)
+}
+
+// held is a bundle's grant in a cluster.
+type held struct {
+	cluster string
+	*v1alpha1.Grant
+}
+
+// byBundle are the grants of each bundle.
+func byBundle(grants []object[v1alpha1.Grant]) map[string][]held {
+	by := map[string][]held{}
+	for _, g := range grants {
+		cluster, _ := v1alpha1.CutGrantKey(g.key)
+		by[g.value.Bundle] = append(by[g.value.Bundle], held{cluster, g.value})
+	}
+	return by
+}
+
+// each hands out what every Work of a view is computed from, in no order, with what the cluster's member said last of the bundle.
+func (w *works) each(v *store.View, seen map[string]report.Sighting, found func(pair, entry, report.Bundle)) error {
+	bundles, err := w.bundles.list(v)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	now := metav1.NewTime(w.core.now().Truncate(time.Second))
-	next := make(map[types.UID]metav1.Condition, len(all))
-	for i := range all {
-		c := &all[i].Status.Conditions[0]
-		if was, known := w.before[all[i].UID]; known && was.Status == c.Status {
-			c.LastTransitionTime = was.LastTransitionTime
-		} else if known {
-			c.LastTransitionTime = now
+	clusters, err := w.clusters.list(v)
+	if err != nil {
+		return err
+	}
+	grants, err := w.grants.list(v)
+	if err != nil {
+		return err
+	}
+	scene := ground(v, w.told, clusters, nil)
+	if scene.Sealed, err = w.bundles.sealed(v, scene.Clusters); err != nil {
+		return err
+	}
+	looking, uids := epoch.Looking(v), map[string]string{}
+	for _, c := range clusters {
+		uids[c.value.Name] = string(c.value.UID)
+	}
+	add := func(p pair, e entry) {
+		s := seen[p.cluster]
+		if !s.ToldAt.IsZero() {
+			e.told = s.ToldAt.UnixNano()
 		}
-		next[all[i].UID] = *c
+		said := saidOf(s, p.bundle)
+		_, e.looks = looking[p.cluster]
+		e.clusterUID, e.said = uids[p.cluster], said.Number
+		if noKey := scene.NoKey(p.bundle, p.cluster); noKey != "" && e.wanted && e.granted != e.wants(p.bundle) {
+			e.noKey = noKey
+		}
+		found(p, e, said)
 	}
-	w.before = next
-	return all, nil
+	ground, granted := scene.Ground(""), byBundle(grants)
+	ground.Has = map[string]bool{}
+	for _, b := range bundles {
+		w.of(v, b.value, ground, granted[b.value.Name], add)
+		delete(granted, b.value.Name)
+	}
+	for name, left := range granted {
+		for _, g := range left {
+			add(pair{name, g.cluster}, w.unwanted(v, g))
+		}
+	}
+	return nil
+}
+
+// saidOf is what a cluster's member said last of a bundle.
+func saidOf(s report.Sighting, bundle string) report.Bundle {
+	if said, ok := s.Bundles[bundle]; ok {
+		return said
+	}
+	return report.Bundle{Status: v1alpha1.WorkStatus{Health: v1alpha1.HealthUnknown}}
+}
+
+// of hands out the entries of one bundle: where its placement wants it, and where there are grants of its name.
+func (w *works) of(v *store.View, b *v1alpha1.Bundle, ground plan.Ground, granted []held, add func(pair, entry)) {
+	clear(ground.Has)
+	for _, g := range granted {
+		if !g.Withdraw {
+			ground.Has[g.cluster] = true
+		}
+	}
+	picked, _ := plan.Picks(b.Spec.Placement, ground) // after an error it is wanted nowhere; its status says why
+	known := make([]bool, len(picked))
+	for _, g := range granted {
+		at, wanted := slices.BinarySearch(picked, g.cluster)
+		if !wanted {
+			add(pair{b.Name, g.cluster}, w.unwanted(v, g))
+			continue
+		}
+		known[at] = true
+		add(pair{b.Name, g.cluster}, wantedOf(b).given(g))
+	}
+	for at, cluster := range picked {
+		if !known[at] {
+			add(pair{b.Name, cluster}, wantedOf(b))
+		}
+	}
+}
+
+// wantedOf is what a bundle wants of a cluster. The Work's generation is the bundle's.
+func wantedOf(b *v1alpha1.Bundle) entry {
+	return entry{bundleUID: string(b.UID), made: seconds(b.CreationTimestamp), wanted: true, generation: b.Generation}
+}
+
+// unwanted is a grant that no bundle asks for.
+func (w *works) unwanted(v *store.View, g held) entry {
+	return entry{bundleUID: g.BundleUID, made: seconds(w.ages.of(v, g.Bundle, g.BundleUID))}.given(g)
+}
+
+func (e entry) given(g held) entry {
+	if !g.Held {
+		e.granted, e.frozen = g.Revision, g.Frozen
+	}
+	return e
+}
+
+// seconds is a time in seconds since 1970, 0 when it is none; timeOf undoes it.
+func seconds(t metav1.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+func timeOf(seconds int64) metav1.Time {
+	if seconds == 0 {
+		return metav1.Time{}
+	}
+	return metav1.Unix(seconds, 0)
+}
+
+// list computes every Work of a view, sorted by name.
+func (w *works) list(v *store.View) (all []v1alpha1.Work, err error) {
+	err = w.each(v, w.core.sightings(v), func(p pair, e entry, said report.Bundle) { all = append(all, e.work(p, said)) })
+	slices.SortFunc(all, func(a, b v1alpha1.Work) int { return strings.Compare(a.Name, b.Name) })
+	return all, err
+}
+
+// counts sums up, of each cluster, what runs there.
+func (w *works) counts(v *store.View) (map[string]v1alpha1.BundleCounts, error) {
+	by := map[string]v1alpha1.BundleCounts{}
+	err := w.each(v, w.core.sightings(v), func(p pair, e entry, said report.Bundle) {
+		by[p.cluster] = counted(by[p.cluster], e.ready(p, said), said.Status)
+	})
+	return by, err
 }
 
 // uidOf is the UID of what is computed from objects: the same on every member, and another one when one of them is.
@@ -65,104 +214,43 @@ func uidOf(resource string, of ...string) types.UID {
 	return types.UID(uuid.NewSHA1(uuid.NameSpaceOID, []byte(resource+"/"+strings.Join(of, "/"))).String())
 }
 
-// pair is a bundle's name in a cluster.
-type pair struct{ bundle, cluster string }
-
-// list computes every Work of a view, sorted by name.
-func (w *works) list(v *store.View) ([]v1alpha1.Work, error) {
-	bundles, err := w.bundles.list(v)
-	if err != nil {
-		return nil, err
-	}
-	found, scene, err := w.wanted(v, bundles)
-	if err != nil {
-		return nil, err
-	}
-	seen, looking := w.core.sightings(v), epoch.Looking(v)
-	all := make([]v1alpha1.Work, 0, len(found))
-	for p, work := range found {
-		work.Name, work.TypeMeta = v1alpha1.WorkName(p.bundle, p.cluster), v1alpha1.TypeOf("Work")
-		work.Labels = map[string]string{v1alpha1.LabelBundle: p.bundle, v1alpha1.LabelCluster: p.cluster}
-		work.Status = statusOf(seen[p.cluster], *work)
-		if noKey := scene.NoKey(p.bundle, p.cluster); noKey != "" {
-			lacksKey(&work.Status, *work, noKey)
-		}
-		if _, looks := looking[p.cluster]; looks {
-			onlyLooks(&work.Status, *work)
-		}
-		all = append(all, *work)
-	}
-	slices.SortFunc(all, func(a, b v1alpha1.Work) int { return strings.Compare(a.Name, b.Name) })
-	return all, nil
-}
-
-// wanted says what the log wants: by placement, and by the grants that are there.
-func (w *works) wanted(v *store.View, bundles []object[v1alpha1.Bundle]) (map[pair]*v1alpha1.Work, plan.Scene, error) {
-	clusters, err := w.clusters.list(v)
-	if err != nil {
-		return nil, plan.Scene{}, err
-	}
-	grants, err := w.grants.list(v)
-	if err != nil {
-		return nil, plan.Scene{}, err
-	}
-	ground := ground(v, w.told, clusters, grants)
-	if ground.Sealed, err = w.bundles.sealed(v, ground.Clusters); err != nil {
-		return nil, ground, err
-	}
-	uids := map[string]string{}
-	for _, c := range clusters {
-		uids[c.value.Name] = string(c.value.UID)
-	}
-	found := map[pair]*v1alpha1.Work{}
-	for _, b := range bundles {
-		picked, err := plan.Picks(b.value.Spec.Placement, ground.Ground(b.value.Name))
-		if err != nil {
-			continue // wanted nowhere; its status says why
-		}
-		for _, c := range picked {
-			found[pair{b.value.Name, c}] = newWork(b.value, c, uids[c])
-		}
-	}
-	for _, g := range grants {
-		cluster, _ := v1alpha1.CutGrantKey(g.key)
-		p := pair{g.value.Bundle, cluster}
-		if found[p] == nil {
-			found[p] = &v1alpha1.Work{
-				ObjectMeta: metav1.ObjectMeta{UID: uidOf("works", g.value.BundleUID, uids[cluster]), CreationTimestamp: w.ages.of(v, g.value.Bundle, g.value.BundleUID)},
-				Spec:       v1alpha1.WorkSpec{Bundle: p.bundle, Cluster: p.cluster},
-			}
-		}
-		if !g.value.Held {
-			found[p].Spec.Granted, found[p].Spec.Frozen = g.value.Revision, g.value.Frozen
-		}
-	}
-	return found, ground, nil
-}
-
-// newWork is what a bundle wants of a cluster. Its generation is the bundle's.
-func newWork(b *v1alpha1.Bundle, cluster, clusterUID string) *v1alpha1.Work {
-	return &v1alpha1.Work{
-		ObjectMeta: metav1.ObjectMeta{UID: uidOf("works", string(b.UID), clusterUID), CreationTimestamp: b.CreationTimestamp, Generation: b.Generation},
-		Spec: v1alpha1.WorkSpec{
-			Bundle: b.Name, Cluster: cluster,
-			Wanted: v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation),
+// work is the Work of an entry.
+func (e entry) work(p pair, said report.Bundle) v1alpha1.Work {
+	w := v1alpha1.Work{
+		TypeMeta: v1alpha1.TypeOf("Work"),
+		ObjectMeta: metav1.ObjectMeta{
+			Name: v1alpha1.WorkName(p.bundle, p.cluster), UID: uidOf("works", e.bundleUID, e.clusterUID),
+			Labels:            map[string]string{v1alpha1.LabelBundle: p.bundle, v1alpha1.LabelCluster: p.cluster},
+			CreationTimestamp: timeOf(e.made), Generation: e.generation,
 		},
+		Spec:   v1alpha1.WorkSpec{Bundle: p.bundle, Cluster: p.cluster, Wanted: e.wants(p.bundle), Granted: e.granted, Frozen: e.frozen},
+		Status: *said.Status.DeepCopy(),
 	}
+	if e.told != 0 {
+		w.Status.SeenAt = &metav1.Time{Time: time.Unix(0, e.told).Truncate(time.Second)}
+	}
+	w.Status.Conditions = []metav1.Condition{e.ready(p, said)}
+	return w
 }
 
-// lacksKey says of a work that what is wanted is granted once the cluster has the key, in place of what it says of an earlier revision.
-func lacksKey(s *v1alpha1.WorkStatus, w v1alpha1.Work, noKey string) {
-	if w.Spec.Wanted == "" || w.Spec.Granted == w.Spec.Wanted {
-		return
+// ready is the one condition that sums a Work up.
+func (e entry) ready(p pair, said report.Bundle) metav1.Condition {
+	c := e.verdict(said.Status)
+	c.Type, c.ObservedGeneration, c.LastTransitionTime = v1alpha1.ConditionReady, e.generation, timeOf(e.made)
+	if e.told != 0 {
+		c.LastTransitionTime = metav1.NewTime(time.Unix(0, e.told).Truncate(time.Second))
 	}
-	c := &s.Conditions[0]
-	c.Status, c.Reason, c.Message = metav1.ConditionFalse, v1alpha1.ReasonNoKey, noKey
+	if e.noKey != "" { // in place of what it says of an earlier revision
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, v1alpha1.ReasonNoKey, e.noKey
+	}
+	if e.looks {
+		onlyLooks(&c, p.cluster)
+	}
+	return c
 }
 
 // onlyLooks says of a work that it waits for a person, behind what the cluster's member has said of it.
-func onlyLooks(s *v1alpha1.WorkStatus, w v1alpha1.Work) {
-	c := &s.Conditions[0]
+func onlyLooks(c *metav1.Condition, cluster string) {
 	switch c.Reason {
 	case v1alpha1.ReasonOldGrant:
 		return // and stays so after a resume
@@ -170,41 +258,30 @@ func onlyLooks(s *v1alpha1.WorkStatus, w v1alpha1.Work) {
 	default:
 		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonObserving, "the cluster only looks"
 	}
-	c.Message += "; to let it act: hanse resume " + w.Spec.Cluster
+	c.Message += "; to let it act: hanse resume " + cluster
 }
 
-// statusOf is what the cluster's member said of a bundle, with the one condition that sums it up.
-func statusOf(s report.Sighting, w v1alpha1.Work) v1alpha1.WorkStatus {
-	status := v1alpha1.WorkStatus{Health: v1alpha1.HealthUnknown}
-	if r, ok := s.Bundles[w.Spec.Bundle]; ok {
-		status = *r.Status.DeepCopy()
-	}
+// verdict says how a work is by what the cluster's member said of it.
+func (e entry) verdict(status v1alpha1.WorkStatus) (c metav1.Condition) {
+	c.Status = metav1.ConditionFalse
 	said := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
-	if !s.ToldAt.IsZero() {
-		status.SeenAt = &metav1.Time{Time: s.ToldAt.Truncate(time.Second)}
-	}
-	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, ObservedGeneration: w.Generation, LastTransitionTime: w.CreationTimestamp}
-	if status.SeenAt != nil {
-		c.LastTransitionTime = *status.SeenAt
-	}
 	switch {
-	case w.Spec.Wanted == "" && w.Spec.Granted != "":
+	case !e.wanted && e.granted != "":
 		c.Reason, c.Message = "Withdrawing", "it is to leave the cluster: its turn has not come, or a person is to approve"
-	case w.Spec.Wanted == "":
+	case !e.wanted:
 		c.Reason, c.Message = "Withdrawing", "it is being withdrawn from the cluster"
-	case w.Spec.Granted == "":
+	case e.granted == "":
 		c.Reason, c.Message = "Owed", "the cluster is away, or its turn has not come"
 	case said != nil && said.Status == metav1.ConditionUnknown: // the member cannot act in its cluster, and says why
 		c.Status, c.Reason, c.Message = said.Status, said.Reason, said.Message
 	case len(status.Problems) > 0:
 		c.Reason, c.Message = status.Problems[0].Reason, status.Problems[0].Message
-	case status.Applied != w.Spec.Granted:
+	case status.Applied != e.granted:
 		c.Reason, c.Message = "Applying", "the cluster has not applied the granted revision yet"
 	case status.Health != v1alpha1.HealthReady:
 		c.Reason, c.Message = string(status.Health), "the objects are not all healthy"
 	default:
 		c.Status, c.Reason, c.Message = metav1.ConditionTrue, "Ready", "the granted revision runs, healthy"
 	}
-	status.Conditions = []metav1.Condition{c}
-	return status
+	return c
 }

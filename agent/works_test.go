@@ -17,25 +17,25 @@ func TestAWorkSaysWhyItsMemberCannotAct(t *testing.T) {
 	s := report.Sighting{ToldAt: time.Now(), Bundles: map[string]report.Bundle{"shop": {Bundle: "shop", Status: v1alpha1.WorkStatus{
 		Applied: "shop-1", Health: v1alpha1.HealthUnknown, Conditions: []metav1.Condition{ready},
 	}}}}
-	w := v1alpha1.Work{Spec: v1alpha1.WorkSpec{Bundle: "shop", Cluster: "sin", Wanted: "shop-1", Granted: "shop-1"}}
-	w.Status = statusOf(s, w)
-	if c := w.Status.Conditions[0]; c.Reason != "LeaseHeld" || c.Message != ready.Message || c.Status != metav1.ConditionUnknown {
+	w := entry{wanted: true, granted: "shop-1"}.work(pair{"shop", "sin"}, saidOf(s, "shop"))
+	c := w.Status.Conditions[0]
+	if c.Reason != "LeaseHeld" || c.Message != ready.Message || c.Status != metav1.ConditionUnknown {
 		t.Errorf("the condition is %+v", c)
 	}
-	if n := countBundles("sin", []v1alpha1.Work{w}); n.Failed != 1 || n.Ready != 0 {
+	if n := counted(v1alpha1.BundleCounts{}, c, w.Status); n.Failed != 1 || n.Ready != 0 {
 		t.Errorf("counted as %+v", n)
 	}
 }
 
 func TestSuspendedWorksAreCountedAsSuch(t *testing.T) {
-	work := func(reason string, problems ...v1alpha1.Problem) v1alpha1.Work {
-		w := v1alpha1.Work{Spec: v1alpha1.WorkSpec{Cluster: "sin"}}
-		w.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: reason}}
-		w.Status.Problems = problems
-		return w
+	var got v1alpha1.BundleCounts
+	count := func(reason string, problems ...v1alpha1.Problem) {
+		got = counted(got, metav1.Condition{Status: metav1.ConditionUnknown, Reason: reason}, v1alpha1.WorkStatus{Problems: problems})
 	}
-	all := []v1alpha1.Work{work(v1alpha1.ReasonSuspended), work(v1alpha1.ReasonSuspended, v1alpha1.Problem{Reason: "Conflict"}), work(v1alpha1.ReasonObserving)}
-	if got, want := countBundles("sin", all), (v1alpha1.BundleCounts{Total: 3, Failed: 1, Suspended: 1}); got != want {
+	count(v1alpha1.ReasonSuspended)
+	count(v1alpha1.ReasonSuspended, v1alpha1.Problem{Reason: "Conflict"})
+	count(v1alpha1.ReasonObserving)
+	if want := (v1alpha1.BundleCounts{Total: 3, Failed: 1, Suspended: 1}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -52,24 +52,23 @@ func TestAWorksConditionKeepsItsTime(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: func() time.Time { return now }}
 	w := steadyWorks{works: newWorks(c)}
-	told := func(health v1alpha1.Health) v1alpha1.Work {
+	told := func(health v1alpha1.Health) *v1alpha1.Work {
 		t.Helper()
 		now = now.Add(time.Minute)
 		c.reports.Tell([]report.Bundle{{Bundle: "shop", BundleUID: "b1", Status: v1alpha1.WorkStatus{Applied: "shop-b1-3", Health: health}}})
 		c.reports.Beat(1, nil, time.Now())
-		all, err := w.list(v)
-		if err != nil || len(all) != 1 {
-			t.Fatalf("%d works, %v", len(all), err)
+		news, err := w.compute(v)
+		all := w.objects()
+		if err != nil || !news || len(all) != 1 {
+			t.Fatalf("%d works, news %v, %v", len(all), news, err)
 		}
-		return all[0]
+		return all[0].(*v1alpha1.Work)
 	}
 	first := told(v1alpha1.HealthReady)
 	if got := first.Status.Conditions[0]; got.Status != metav1.ConditionTrue || got.ObservedGeneration != 3 || first.Generation != 3 || first.UID == "" {
 		t.Errorf("%+v of generation %d, UID %q", got, first.Generation, first.UID)
 	}
-	old := first.Status.Conditions[0]
-	old.LastTransitionTime = metav1.Unix(7, 0)
-	w.before[first.UID] = old
+	w.rows[pair{"shop", "fra"}].since = 7
 	if again := told(v1alpha1.HealthReady); again.Status.Conditions[0].LastTransitionTime.Unix() != 7 || again.UID != first.UID {
 		t.Errorf("it is told again, and its time moves: %+v", again.Status.Conditions[0])
 	}

@@ -83,15 +83,11 @@ func (l *computedLog) look() {
 		return
 	}
 	l.version = version
-	gone := maps.Clone(l.items)
 	for _, o := range items {
-		delete(gone, o.GetName())
 		l.put(o)
 	}
-	for _, name := range slices.Sorted(maps.Keys(gone)) {
-		prev := gone[name]
-		delete(l.items, name)
-		l.add(computedEvent{prev: &prev})
+	if len(l.items) > len(items) {
+		l.drop(items)
 	}
 	if extra := len(l.events) - maxComputedEvents; extra > 0 {
 		l.from = l.events[extra-1].version
@@ -106,10 +102,23 @@ func (l *computedLog) begin(items []Object, version uint64) {
 	}
 }
 
+// drop notes the objects that are gone, in the order of their names.
+func (l *computedLog) drop(left []Object) {
+	gone := maps.Clone(l.items)
+	for _, o := range left {
+		delete(gone, o.GetName())
+	}
+	for _, name := range slices.Sorted(maps.Keys(gone)) {
+		prev := gone[name]
+		delete(l.items, name)
+		l.add(computedEvent{prev: &prev})
+	}
+}
+
 // put notes an object that is new or other than before.
 func (l *computedLog) put(o Object) {
 	prev, there := l.items[o.GetName()]
-	if there && apiequality.Semantic.DeepEqual(o, prev.object) {
+	if there && (o == prev.object || apiequality.Semantic.DeepEqual(o, prev.object)) {
 		return
 	}
 	now := versioned{o, l.version}
