@@ -47,6 +47,7 @@ type leader struct {
 	forgot     time.Time
 	remembered int
 	freezer    freezer
+	granted    granted
 	contents   contents
 	zones      zones
 	gates      *gateReadings
@@ -129,9 +130,8 @@ type scene struct {
 	grants   []object[v1alpha1.Grant]
 	tombs    []object[v1alpha1.Tombstone]
 
-	// Made from the above, once a pass: what plan decides by, and the same grants as they lie in the log.
+	// plan.Scene is made from the above, once a pass: what plan decides by.
 	plan.Scene
-	named map[string]map[string]object[v1alpha1.Grant]
 	// looking are the clusters that only look, and silent is for how long nothing was heard of each since this leader leads.
 	looking map[string]bool
 	silent  map[string]time.Duration
@@ -148,7 +148,7 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 	s.rollouts, errs[2] = l.decoded.rollouts.list(v)
 	s.grants, errs[3] = l.decoded.grants.list(v)
 	s.tombs, errs[4] = l.tombs.list(v)
-	s.Scene = plan.Scene{Now: l.now(), Grants: map[string]map[string]v1alpha1.Grant{}, Sightings: map[string]plan.Sighting{}}
+	s.Scene = plan.Scene{Now: l.now(), Sightings: map[string]plan.Sighting{}}
 	for _, c := range s.clusters {
 		s.looking[c.value.Name] = s.looking[c.value.Name] || v1alpha1.Suspension(c.value) != ""
 		s.Clusters = append(s.Clusters, *c.value)
@@ -170,18 +170,33 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 		}
 		s.silent[c.Name] = now.Sub(heard)
 	}
-	s.named = map[string]map[string]object[v1alpha1.Grant]{}
-	for _, g := range s.grants {
+	if !sameList(l.granted.of, s.grants) {
+		l.granted = grantedBy(s.grants)
+	}
+	s.Grants = l.granted.by
+	s.freezer = &l.freezer
+	return s, errors.Join(errs[:]...)
+}
+
+// granted are grants as plan decides by them. Nobody changes them: a fleet may have a hundred thousand, and they are the same from pass to
+// pass while none is written.
+type granted struct {
+	of []object[v1alpha1.Grant]
+	by map[string]map[string]v1alpha1.Grant
+}
+
+func grantedBy(all []object[v1alpha1.Grant]) granted {
+	by := map[string]map[string]v1alpha1.Grant{}
+	for _, g := range all {
 		cluster, bundle := v1alpha1.CutGrantKey(g.key)
-		if s.named[bundle] == nil {
-			s.named[bundle], s.Grants[bundle] = map[string]object[v1alpha1.Grant]{}, map[string]v1alpha1.Grant{}
+		if by[bundle] == nil {
+			by[bundle] = map[string]v1alpha1.Grant{}
 		}
 		granted := *g.value
 		granted.At = int64(g.modified)
-		s.named[bundle][cluster], s.Grants[bundle][cluster] = g, granted
+		by[bundle][cluster] = granted
 	}
-	s.freezer = &l.freezer
-	return s, errors.Join(errs[:]...)
+	return granted{all, by}
 }
 
 // planned is a sighting as plan decides by it.

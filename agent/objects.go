@@ -62,6 +62,11 @@ func (o *objects[T]) follows(v *store.View) bool {
 	return known
 }
 
+// sameList says that two looks at a kind found the very same.
+func sameList[T any](a, b []object[T]) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
 // whole goes over all that a view has.
 func (o *objects[T]) whole(v *store.View) ([]object[T], error) {
 	known := o.last

@@ -136,7 +136,7 @@ func (l *leader) strikeAdopted(ctx context.Context, s scene, t object[v1alpha1.T
 	left := *t.value
 	left.Clusters = nil
 	for _, cluster := range t.value.Clusters {
-		if g, ok := s.named[t.value.Bundle][cluster]; s.looking[cluster] || ok && g.value.BundleUID == t.value.BundleUID {
+		if g, ok := s.Grants[t.value.Bundle][cluster]; s.looking[cluster] || ok && g.BundleUID == t.value.BundleUID {
 			left.Clusters = append(left.Clusters, cluster)
 		}
 	}

@@ -23,7 +23,7 @@ func see(u *unstructured.Unstructured, fleet string, w *want) live {
 	return live{
 		uid: u.GetUID(), version: u.GetResourceVersion(), mark: markOf(u),
 		ours:   applied(u) && (u.GetLabels()[labelFleet] == fleet || u.GetLabels()[labelFleet] == ""),
-		intact: w != nil && holds(u.Object, w.object.Object),
+		intact: w != nil && holds(u.Object, w.object().Object),
 	}
 }
 

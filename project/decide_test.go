@@ -10,7 +10,7 @@ import (
 
 func TestWhatIsDoneAboutAnObject(t *testing.T) {
 	now := Fleet{Name: "acme", Epoch: "e1", Revision: 20}
-	wanted := &want{object: object(&clusterProperty{}), uid: "u", digest: "d"}
+	wanted := &want{value: &clusterProperty{}, uid: "u", digest: "d"}
 	ours := func(change func(*live)) *live {
 		l := &live{ours: true, intact: true, mark: mark{UID: "u", Epoch: "e1", Revision: 10, Digest: "d"}}
 		change(l)

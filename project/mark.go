@@ -35,7 +35,7 @@ func markOf(u *unstructured.Unstructured) (m mark) {
 
 // marked is a want as it is written from a fleet's state.
 func (w want) marked(f Fleet) *unstructured.Unstructured {
-	u := w.object.DeepCopy()
+	u := w.object()
 	text, err := json.Marshal(mark{UID: w.uid, Epoch: f.Epoch, Revision: f.Revision, Digest: w.digest})
 	if err != nil {
 		panic("project: a mark is no JSON: " + err.Error()) // three strings and a number

@@ -35,7 +35,7 @@ type projection struct {
 
 	fleet Fleet
 	known bool
-	wants map[string]want
+	wants map[string]want // see wanted
 	lives map[string]live
 	paces map[string]*pace
 	// said are the objects that people were told of, by name, with what was said.
@@ -91,13 +91,22 @@ func (p *projection) absent(ctx context.Context) {
 
 // look takes in the newest fleet.
 func (p *projection) look() {
-	if p.fleet, p.known = p.config.Source.Current(); !p.known {
-		return
+	f, known := p.config.Source.Current()
+	if f.Epoch != p.fleet.Epoch || f.Revision != p.fleet.Revision {
+		p.wants = nil
 	}
-	p.wants = map[string]want{}
-	for _, w := range p.want(p.fleet) {
-		p.wants[w.object.GetName()] = w
+	p.fleet, p.known = f, known
+}
+
+// wanted is what the fleet wants, by name. It is worked out once it is needed: in a cluster that does not know the kind, never.
+func (p *projection) wanted() map[string]want {
+	if p.wants == nil {
+		p.wants = map[string]want{}
+		for _, w := range p.want(p.fleet) {
+			p.wants[w.name] = w
+		}
 	}
+	return p.wants
 }
 
 // follow lists the kind and keeps it right until its watch ends (nil) or something fails.
@@ -199,7 +208,7 @@ func (p *projection) heed(e watch.Event, more <-chan watch.Event) error {
 // saw keeps what is needed of an object.
 func (p *projection) saw(u *unstructured.Unstructured) {
 	var w *want
-	if found, ok := p.wants[u.GetName()]; ok {
+	if found, ok := p.wanted()[u.GetName()]; ok {
 		w = &found
 	}
 	p.lives[u.GetName()] = see(u, p.fleet.Name, w)
@@ -222,7 +231,7 @@ func (p *projection) pass(ctx context.Context) (time.Duration, error) {
 		return again, nil
 	}
 	names := map[string]bool{}
-	for name := range p.wants {
+	for name := range p.wanted() {
 		names[name] = true
 	}
 	for name := range p.lives {
@@ -250,7 +259,7 @@ func (p *projection) pass(ctx context.Context) (time.Duration, error) {
 // settle does what is due about one object; wait is how long that is put off.
 func (p *projection) settle(ctx context.Context, name string) (wait time.Duration, err error) {
 	var w *want
-	if found, ok := p.wants[name]; ok {
+	if found, ok := p.wanted()[name]; ok {
 		w = &found
 	}
 	var l *live

@@ -16,11 +16,15 @@ import (
 
 // want is one object that should be there, without the mark that it gets when it is written.
 type want struct {
-	object *unstructured.Unstructured
+	name string
+	// value is one of the structs of the standards. As it travels it takes ten times the memory, and a fleet may have thousands.
+	value any
 	// uid is that of the log's object that it shows.
 	uid    string
 	digest string
 }
+
+func (w want) object() *unstructured.Unstructured { return object(w.value) }
 
 func newWant(value any, uid string) want {
 	u := object(value)
@@ -29,7 +33,7 @@ func newWant(value any, uid string) want {
 		panic("project: an object is no JSON: " + err.Error()) // it was made from a struct a line ago
 	}
 	sum := sha256.Sum256(text)
-	return want{u, uid, hex.EncodeToString(sum[:12])}
+	return want{u.GetName(), value, uid, hex.EncodeToString(sum[:12])}
 }
 
 // metaOf is what every object that is written has.

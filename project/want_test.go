@@ -81,7 +81,7 @@ func TestADecisionOfManyClustersIsSeveralObjects(t *testing.T) {
 		}
 		var got []string
 		for _, w := range decisions(f) {
-			got = append(got, fmt.Sprint(len(w.object.Object["decisions"].([]any))))
+			got = append(got, fmt.Sprint(len(w.object().Object["decisions"].([]any))))
 		}
 		if diff := cmp.Diff(want, strings.Join(got, " ")); diff != "" {
 			t.Error(clusters, diff)

@@ -14,7 +14,7 @@ var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespace
 
 // create makes an object that is not there. What is there after all is looked at instead: it lost its label, or is not ours.
 func (p *projection) create(ctx context.Context, w want) error {
-	name := w.object.GetName()
+	name := w.name
 	bounded, cancel := context.WithTimeout(ctx, p.config.Timing.Request)
 	there, err := p.client.Get(bounded, name, metav1.GetOptions{})
 	cancel()
@@ -58,9 +58,9 @@ func (p *projection) write(ctx context.Context, w want, l *live) error {
 		p.saw(there)
 		return nil
 	case apierrors.IsConflict(err):
-		return p.reread(ctx, w.object.GetName())
+		return p.reread(ctx, w.name)
 	}
-	return fmt.Errorf("write %s %s: %w", p.kind, w.object.GetName(), err)
+	return fmt.Errorf("write %s %s: %w", p.kind, w.name, err)
 }
 
 func (p *projection) apply(ctx context.Context, u *unstructured.Unstructured, o metav1.ApplyOptions, subresource ...string) (*unstructured.Unstructured, error) {
