@@ -49,7 +49,8 @@ type bundle struct {
 	leaving  leaving
 	withdraw withdrawal
 	retry    backoff   // after an error that is not about an object
-	lookAt   time.Time // when a bundle that is only observed is looked at next
+	looked   time.Time // when a bundle that is only observed was looked at
+	lookAt   time.Time // and when it is next
 
 	correcting string // the correction that is being carried out
 

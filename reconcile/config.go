@@ -100,6 +100,9 @@ type Timing struct {
 	// Leave is how long an object that is to be made anew may take to go before that is a problem. Pods may end slowly, and a problem
 	// stops a rollout at once.
 	Leave time.Duration
+	// Look is how long a bundle that is only observed is not looked at when no watch says that an object of it changed, and LookLeast when
+	// one does: looking asks the cluster about each object.
+	Look, LookLeast time.Duration
 	// Coalesce is the least time between two reports.
 	Coalesce time.Duration
 }
@@ -116,6 +119,8 @@ func DefaultTiming() Timing {
 		RetryMax:      60 * time.Second,
 		Patience:      15 * time.Second,
 		Leave:         5 * time.Minute,
+		Look:          30 * time.Second,
+		LookLeast:     2 * time.Second,
 		Coalesce:      100 * time.Millisecond,
 	}
 }
@@ -128,7 +133,7 @@ func (t Timing) completed() Timing {
 	for _, f := range []struct{ have, fallback *time.Duration }{
 		{&t.LeaseDuration, &d.LeaseDuration}, {&t.RenewDeadline, &d.RenewDeadline}, {&t.RenewPeriod, &d.RenewPeriod},
 		{&t.Request, &d.Request}, {&t.Establish, &d.Establish}, {&t.Retry, &d.Retry}, {&t.RetryMax, &d.RetryMax},
-		{&t.Patience, &d.Patience}, {&t.Leave, &d.Leave}, {&t.Coalesce, &d.Coalesce},
+		{&t.Patience, &d.Patience}, {&t.Leave, &d.Leave}, {&t.Look, &d.Look}, {&t.LookLeast, &d.LookLeast}, {&t.Coalesce, &d.Coalesce},
 	} {
 		if *f.have == 0 {
 			*f.have = *f.fallback

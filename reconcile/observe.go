@@ -12,19 +12,20 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
-// observeEvery is how often a bundle that is only looked at is looked at.
-const observeEvery = 30 * time.Second
-
 // observe finds out what carrying the grant out would do, and does nothing of it: what it asks of kube-apiserver are reads
 // and dry runs.
 func (b *bundle) observe(ctx context.Context) error {
+	if now := time.Now(); len(b.mail.changed()) > 0 && b.lookAt.After(now) {
+		b.lookAt = b.looked.Add(b.s.timing.LookLeast)
+	}
 	if time.Now().Before(b.lookAt) {
 		return nil
 	}
 	if err := b.loadInventory(ctx); err != nil {
 		return err
 	}
-	b.lookAt = time.Now().Add(observeEvery)
+	b.looked = time.Now()
+	b.lookAt = b.looked.Add(b.s.timing.Look)
 	if b.refused = 0; b.isOlder(b.grant) {
 		b.refused = b.grant.StoreRevision
 		b.postOldGrant()
@@ -50,6 +51,7 @@ func (b *bundle) foretell(ctx context.Context) (f v1alpha1.Foresight, err error)
 	if err := b.place(ctx, b.objects); err != nil {
 		return f, err
 	}
+	b.watchKinds(ctx)
 	var changes atomic.Int32
 	errs := make([]error, len(b.objects))
 	each(ctx, b.s, b.objects, func(i int, o *object) {

@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -12,7 +13,7 @@ import (
 
 func TestASuspendedBundleIsLookedAtAndNotTouched(t *testing.T) {
 	k := connect(t)
-	m := start(t, k)
+	m := start(t, k, func(c *reconcile.Config) { c.Timing.Look = time.Hour }) // it is the watches that say when
 	g := bundle(t, namespaceYAML+sep+settingsYAML)
 	m.grant(g)
 	m.awaitReady(t, g)
@@ -26,6 +27,12 @@ func TestASuspendedBundleIsLookedAtAndNotTouched(t *testing.T) {
 		}
 	}
 	m.await(t, g.Bundle, "suspended", said(0))
+	k.remove("ConfigMap", g.Bundle, "settings")
+	m.await(t, g.Bundle, "suspended, and an object is gone", said(1))
+	m.grant(g)
+	m.awaitReady(t, g)
+	m.grant(stopped)
+	m.await(t, g.Bundle, "suspended again", said(0))
 	k.edit("ConfigMap", g.Bundle, "settings", func(u *unstructured.Unstructured) { u.Object["data"] = map[string]any{"color": "red"} })
 	more := next(t, g, namespaceYAML+sep+strings.ReplaceAll(settingsYAML, "blue", "green"))
 	more.Observe, more.Suspended = true, stopped.Suspended

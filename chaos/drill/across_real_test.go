@@ -36,7 +36,7 @@ import (
 func acrossClusters(t *testing.T, f *field) {
 	kubelet := f.podIn(t, "iad")
 	admin := viaHTTPS{f, f.kubeconfig(t, "fra")}
-	vera := viaHTTPS{f, f.viewer(t, admin.kubeconfig, "vera")}
+	vera := viaHTTPS{f, f.person(t, admin.kubeconfig, "vera", "Viewer")}
 	// Roles are bound when a member starts, which may be just now.
 	until(t, time.Minute, func(context.Context) error {
 		if said := vera.tell(t, "get", "pods", "--all-clusters"); said.Code != 0 {
@@ -110,6 +110,14 @@ func (f *field) foresees(t *testing.T, admin, vera viaHTTPS) {
 	mentions(t, said.Out, "foreseen: 2 clusters change, 2 cannot take it, nothing is deleted", "fra, iad\n", "+ configmap default/good",
 		"! configmap default/kube-root-ca.crt   it is there already", "! service default/bad", "must be between 1 and 65535", "! nothing x   the cluster does not serve")
 	mentions(t, ended(t, 1, vera.tell(t, args...), args).Talk, "it needs role Operator")
+	otto := viaHTTPS{f, f.person(t, admin.kubeconfig, "otto", "Operator")}
+	partly := filepath.Join(t.TempDir(), "partly.yaml")
+	if err := os.WriteFile(partly, []byte(partlyClosed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said = ended(t, 3, otto.tell(t, "diff", "--bundle", "partly", "--clusters", "iad", "-f", partly), nil)
+	mentions(t, said.Out, "! configmap default/kube-root-ca.crt   it is there already", "+ namespace partly")
+	mentions(t, said.Talk, `iad: namespace partly: compared with what it was granted: namespaces "partly" is forbidden: User "hanse:otto" cannot `)
 	if said := admin.kubectl(t, "iad", "get", "configmap", "good"); said.Code == 0 {
 		t.Error("what was only looked at is there: " + said.String())
 	}
@@ -148,6 +156,9 @@ func (f *field) drifts(t *testing.T, admin viaHTTPS) {
 	})
 	mentions(t, ended(t, 0, admin.kubectl(t, "iad", "get", "configmap", "reported", "-o", "jsonpath={.data.greeting}"), nil).Out, "hi")
 	mentions(t, ended(t, 0, admin.tell(t, "drift", "reported", "--accept"), nil).Talk, "nothing differs that could be taken over")
+	ended(t, 0, admin.kubectl(t, "iad", "patch", "configmap", "fixed", "-p", `{"data":{"greeting":"hi"},"immutable":true}`), nil)
+	mentions(t, ended(t, 0, admin.tell(t, "drift", "reported", "--accept"), nil).Talk, "iad: configmap default/fixed: the cluster would not take what was granted", "field is immutable", "write the override by hand",
+		"nothing differs that could be taken over")
 	f.must(t, "iad", nil, "delete", "bundle", "reported", "--yes", "--wait")
 }
 
@@ -158,7 +169,15 @@ metadata: {name: reported}
 spec:
   placement: {clusters: [fra, iad]}
   drift: Report
-  manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: reported, namespace: default}, data: {greeting: welcome}}]
+  manifests:
+    - {apiVersion: v1, kind: ConfigMap, metadata: {name: reported, namespace: default}, data: {greeting: welcome}}
+    - {apiVersion: v1, kind: ConfigMap, metadata: {name: fixed, namespace: default}, data: {greeting: welcome}}
+`
+
+const partlyClosed = `
+{apiVersion: v1, kind: Namespace, metadata: {name: partly}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: kube-root-ca.crt, namespace: default}, data: {a: b}}
 `
 
 const foreseen = `
@@ -443,8 +462,8 @@ func (f *field) kubeconfig(t *testing.T, cluster string) string {
 	return file
 }
 
-// viewer lets somebody in who may only look, and gives them a kubeconfig like another one.
-func (f *field) viewer(t *testing.T, like, name string) string {
+// person lets somebody in with a role, and gives them a kubeconfig like another one.
+func (f *field) person(t *testing.T, like, name, role string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name+".pem")
 	if err := agent.NewPerson(file, name); err != nil {
@@ -461,7 +480,7 @@ func (f *field) viewer(t *testing.T, like, name string) string {
 		t.Fatal(err)
 	}
 	pin := v1alpha1.PinOf(parsed.RawSubjectPublicKeyInfo)
-	f.must(t, "fra", []byte(fmt.Sprintf("{apiVersion: fleet.hanse.dev/v1alpha1, kind: User, metadata: {name: %s}, spec: {pin: %q, role: Viewer}}", name, pin)), "apply", "-f", "-")
+	f.must(t, "fra", []byte(fmt.Sprintf("{apiVersion: fleet.hanse.dev/v1alpha1, kind: User, metadata: {name: %s}, spec: {pin: %q, role: %s}}", name, pin, role)), "apply", "-f", "-")
 	config, err := clientcmd.LoadFromFile(like)
 	if err != nil {
 		t.Fatal(err)

@@ -23,8 +23,8 @@ func diffVerb() *cli.Command {
 hanse diff --bundle shop -f FOLDER
 hanse diff --cluster fra -f FILE                          in this cluster only
 
-Every cluster is asked, as you, what its objects would become: a dry run there. One that cannot be asked, or does not let
-you, is compared with what it was granted, and that is said.`,
+Every cluster is asked, as you, what its objects would become: a dry run there. One that cannot be asked, and objects that you
+may not ask about, are compared with what was granted, and that is said.`,
 		Flags: append(append(connectionFlags(defaultTimeout), changeFlags()...),
 			&cli.StringSliceFlag{Name: "cluster", Usage: "of bundles: in the cluster NAME only; may be repeated"},
 			&cli.BoolFlag{Name: "local", Usage: "ask no cluster: compare with what was granted"},
@@ -105,6 +105,8 @@ type prospect struct {
 	Error string `json:"error,omitempty"`
 	// Granted says that the cluster itself was not asked.
 	Granted bool `json:"comparedWithGrant,omitempty"`
+	// Unasked are objects that whoever asks may not ask the cluster about.
+	Unasked []refusal `json:"unasked,omitempty"`
 }
 
 // refusal is an object that a cluster would not take, and why.

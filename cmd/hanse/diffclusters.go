@@ -132,8 +132,18 @@ func (d *differ) lookAll(ctx context.Context, steps []step, instead string) []pr
 		if err != nil {
 			d.say(fmt.Sprintf("%s: %s: %s", steps[i].cluster, instead, innermost(err)))
 		}
+		if unasked := all[i].Unasked; len(unasked) > 0 {
+			d.say(fmt.Sprintf("%s: %s: %s: %s", steps[i].cluster, few(objectsOf(unasked)), instead, unasked[0].Why))
+		}
 	}
 	return all
+}
+
+func objectsOf(all []refusal) (names []string) {
+	for _, r := range all {
+		names = append(names, plan.Name(r.ObjectRef))
+	}
+	return names
 }
 
 // look finds what is different in one cluster. The error says why the cluster itself was not asked.
@@ -150,11 +160,25 @@ func (d *differ) look(ctx context.Context, s step) (prospect, error) {
 			seen, p.Granted = outlook{before: s.before, after: s.after}, true
 		}
 	}
-	p.Refused, p.Objects = seen.refused, append(compare.Objects(seen.before, seen.after), seen.replaced...)
+	seen.asGranted(s)
+	p.Refused, p.Unasked, p.Objects = seen.refused, seen.unasked, append(compare.Objects(seen.before, seen.after), seen.replaced...)
 	if s.orphan {
 		p.letGo()
 	}
 	return p, err
+}
+
+// asGranted takes what could not be asked about as it was granted, and as it is to be.
+func (o *outlook) asGranted(s step) {
+	was, is := compare.ByIdentity(s.before), compare.ByIdentity(s.after)
+	for _, r := range o.unasked {
+		if before, granted := was[plan.Identify(r.ObjectRef)]; granted {
+			o.before = append(o.before, before)
+		}
+		if after, wanted := is[plan.Identify(r.ObjectRef)]; wanted {
+			o.after = append(o.after, after)
+		}
+	}
 }
 
 // letGo turns what would be deleted into what stays.

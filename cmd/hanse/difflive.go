@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -48,6 +49,8 @@ type outlook struct {
 	before, after []unstructured.Unstructured
 	replaced      []compare.Object
 	refused       []refusal
+	// unasked are objects that the person who asks may not look at, or try, there.
+	unasked []refusal
 }
 
 // foresee asks a cluster what of a step is there, and lets it try the rest, as the person who asks. An error says why it was not
@@ -73,10 +76,28 @@ func (r *reach) foresee(ctx context.Context, s step) (outlook, error) {
 	for _, o := range s.after {
 		f.learn(o)
 	}
-	if err = each(ctx, s.after, f.try); err == nil {
-		err = each(ctx, compare.Without(s.before, s.after), f.find)
+	gone := compare.Without(s.before, s.after)
+	if err = each(ctx, s.after, f.orAsGranted(f.try)); err == nil {
+		err = each(ctx, gone, f.orAsGranted(f.find))
+	}
+	if n := len(f.unasked); err == nil && n > 0 && n == len(s.after)+len(gone) {
+		err = errors.New(f.sorted().unasked[0].Why)
 	}
 	return f.sorted(), err
+}
+
+// orAsGranted does something with an object, and takes it as it was granted where the person may not.
+func (f *foresight) orAsGranted(do func(context.Context, unstructured.Unstructured) error) func(context.Context, unstructured.Unstructured) error {
+	return func(ctx context.Context, o unstructured.Unstructured) error {
+		err := do(ctx, o)
+		if !apierrors.IsForbidden(err) {
+			return err
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.unasked = append(f.unasked, refusal{plan.Ref(o), innermost(err)})
+		return nil
+	}
 }
 
 // learn notes what an object brings that others may need.
@@ -286,7 +307,9 @@ func (f *foresight) replace(o unstructured.Unstructured, refused error) {
 
 // sorted is in an order that is not that of the answers, so that clusters that answer alike are told together.
 func (f *foresight) sorted() outlook {
-	slices.SortFunc(f.refused, func(a, b refusal) int { return compareRefs(a.ObjectRef, b.ObjectRef) })
+	for _, all := range [][]refusal{f.refused, f.unasked} {
+		slices.SortFunc(all, func(a, b refusal) int { return compareRefs(a.ObjectRef, b.ObjectRef) })
+	}
 	slices.SortFunc(f.replaced, func(a, b compare.Object) int { return compareRefs(a.ObjectRef, b.ObjectRef) })
 	return f.outlook
 }

@@ -2,10 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/compare"
@@ -47,5 +53,60 @@ iad  no change
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Who may not ask a cluster about one object is told of the others what the cluster says, and of that one what it was granted.
+func TestOnlyWhatMayNotBeAskedIsTakenAsItWasGranted(t *testing.T) {
+	thing := func(name, value string) unstructured.Unstructured {
+		return object(t, fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q,"namespace":"shop"},"data":{"a":%q}}`, name, value))
+	}
+	s := step{
+		before: []unstructured.Unstructured{thing("closed", "1"), thing("open", "1"), thing("gone", "1")},
+		after:  []unstructured.Unstructured{thing("closed", "2"), thing("open", "2")},
+	}
+	f := &foresight{}
+	ask := f.orAsGranted(func(_ context.Context, o unstructured.Unstructured) error {
+		if o.GetName() != "open" {
+			return apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, o.GetName(), errors.New("no role lets you"))
+		}
+		f.note(new(thing("open", "0")), &o)
+		return nil
+	})
+	if err := each(t.Context(), append(s.after, s.before[2]), ask); err != nil {
+		t.Fatal(err)
+	}
+	seen := f.sorted()
+	seen.asGranted(s)
+	p := prospect{Objects: compare.Objects(seen.before, seen.after), Unasked: seen.unasked}
+	var said []string
+	for _, o := range p.Objects {
+		said = append(said, fmt.Sprint(o.Fate, " ", o.Name, " ", o.Fields))
+	}
+	want := []string{"Changed closed [{data.a 1 2 false}]", "Changed open [{data.a 0 2 false}]", "Deleted gone []"}
+	if diff := cmp.Diff(want, said); diff != "" {
+		t.Error(diff)
+	}
+	if len(seen.unasked) != 2 || !strings.Contains(seen.unasked[0].Why, "no role lets you") {
+		t.Errorf("not asked: %v", seen.unasked)
+	}
+	d := drifting{unknown: map[string]bool{}, asked: map[string]bool{}}
+	p.Cluster = "fra"
+	d.note(v1alpha1.Bundle{}, []prospect{p})
+	if !d.unknown["fra"] || len(d.found) != 1 || len(d.found[0].clusters[0].Objects) != 1 {
+		t.Errorf("of drift only what was asked is known: %+v", d.found)
+	}
+}
+
+func TestWhyAClusterDoesNotTellWhatToTakeOver(t *testing.T) {
+	ref := func(name string) v1alpha1.ObjectRef {
+		return v1alpha1.ObjectRef{APIVersion: "v1", Kind: "ConfigMap", Namespace: "shop", Name: name}
+	}
+	seen := outlook{refused: []refusal{{ref("fixed"), "data: field is immutable"}}, unasked: []refusal{{ref("closed"), "forbidden"}},
+		replaced: []compare.Object{{ObjectRef: ref("anew"), Immutable: []string{"spec.template"}}}}
+	for name, want := range map[string]string{"fixed": "data: field is immutable; if it is to stay", "closed": "not known: forbidden", "anew": "nobody can change spec.template there", "open": ""} {
+		if got := seen.whyUnknown(ref(name)); !strings.Contains(got, want) || (got == "") != (want == "") {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }

@@ -140,7 +140,7 @@ func alikeIn(all []prospect) (groups []prospects) {
 	at := map[string]int{}
 	for _, p := range all {
 		bare := p
-		bare.Cluster, bare.Granted = "", false
+		bare.Cluster, bare.Granted, bare.Unasked = "", false, nil
 		data, err := json.Marshal(bare)
 		key := string(data)
 		if err != nil { // it came as JSON

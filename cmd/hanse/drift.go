@@ -189,10 +189,11 @@ func (d *drifting) note(b v1alpha1.Bundle, all []prospect) {
 	one := drift{bundle: b}
 	for _, p := range all {
 		d.asked[p.Cluster] = true
-		switch {
-		case p.Granted:
+		p.forget(p.Unasked)
+		if p.Granted || len(p.Unasked) > 0 {
 			d.unknown[p.Cluster] = true
-		case p.differs():
+		}
+		if !p.Granted && p.differs() {
 			one.clusters = append(one.clusters, p)
 		}
 	}

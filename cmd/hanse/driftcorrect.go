@@ -93,6 +93,13 @@ func objectsIn(steps []step, names []string) (objects []v1alpha1.ObjectRef, err 
 	return objects, nil
 }
 
+// forget drops what is said of some objects.
+func (p *prospect) forget(objects []refusal) {
+	p.Objects = slices.DeleteFunc(p.Objects, func(o compare.Object) bool {
+		return slices.ContainsFunc(objects, func(r refusal) bool { return plan.SameObject(r.ObjectRef, o.ObjectRef) })
+	})
+}
+
 // only leaves of what is different what is about some objects; without any, all of it.
 func (p *prospect) only(objects []v1alpha1.ObjectRef) {
 	if len(objects) == 0 {
@@ -103,4 +110,5 @@ func (p *prospect) only(objects []v1alpha1.ObjectRef) {
 	}
 	p.Objects = slices.DeleteFunc(p.Objects, func(o compare.Object) bool { return other(o.ObjectRef) })
 	p.Refused = slices.DeleteFunc(p.Refused, func(r refusal) bool { return other(r.ObjectRef) })
+	p.Unasked = slices.DeleteFunc(p.Unasked, func(r refusal) bool { return other(r.ObjectRef) })
 }

@@ -116,10 +116,13 @@ func (d *drifting) take(ctx context.Context, s step, wanted func(v1alpha1.Object
 	for _, o := range s.after {
 		ref := plan.Ref(o)
 		there, would := is[plan.Identify(ref)], would[plan.Identify(ref)]
-		if would.Object == nil || !wanted(ref) {
+		if !wanted(ref) {
 			continue
 		}
-		t, note := takeOne(ref, o, there, would)
+		t, note := taken{}, seen.whyUnknown(ref)
+		if note == "" && would.Object != nil {
+			t, note = takeOne(ref, o, there, would)
+		}
 		switch {
 		case note != "":
 			notes = append(notes, plan.Name(ref)+": "+note)
@@ -128,6 +131,28 @@ func (d *drifting) take(ctx context.Context, s step, wanted func(v1alpha1.Object
 		}
 	}
 	return all, notes
+}
+
+// whyUnknown says why a cluster does not tell how an object differs: it would refuse what was granted, as it does where nobody can change a
+// field. Empty when it tells.
+func (o outlook) whyUnknown(ref v1alpha1.ObjectRef) string {
+	const then = "; if it is to stay as it is there, write the override by hand"
+	for _, r := range o.refused {
+		if plan.SameObject(r.ObjectRef, ref) {
+			return "the cluster would not take what was granted: " + r.Why + then
+		}
+	}
+	for _, r := range o.unasked {
+		if plan.SameObject(r.ObjectRef, ref) {
+			return "not known: " + r.Why
+		}
+	}
+	for _, r := range o.replaced {
+		if plan.SameObject(r.ObjectRef, ref) {
+			return "nobody can change " + strings.Join(r.Immutable, ", ") + " there, so it would be deleted and made anew" + then
+		}
+	}
+	return ""
 }
 
 // takeOne finds how an object differs. The note says why that cannot be taken over.
