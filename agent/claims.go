@@ -60,7 +60,12 @@ type claimant struct {
 
 // check refuses a write of a bundle that does not get along with the others. What it returns must hold for the write to be right.
 func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, error) {
-	if !hasPrefix(w.Key, v1alpha1.RolledOutPrefixes) || w.After == nil {
+	switch {
+	case w.After == nil:
+		return nil, nil
+	case strings.HasPrefix(w.Key, v1alpha1.KeyRecipientGroups):
+		return c.checkGroup(v, w.After)
+	case !hasPrefix(w.Key, v1alpha1.RolledOutPrefixes):
 		return nil, nil
 	}
 	mine, err := claimantOf(v, w.Key, w.After)
@@ -82,10 +87,56 @@ func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, err
 	if err != nil {
 		return nil, err
 	}
-	if err := c.contest(v, mine, objects, rivals); err != nil {
+	contested, err := c.contest(v, mine, objects, rivals)
+	if err == nil && contested != "" {
+		err = mine.invalid(mine.names(), contested)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return []store.Condition{store.PrefixUnchanged(v1alpha1.KeyBundleRevisions, v.Revision())}, nil
+}
+
+// checkGroup refuses another selector of a group that would bring one of its secrets where something else brings the same Secret.
+func (c *claims) checkGroup(v *store.View, value []byte) ([]store.Condition, error) {
+	var group v1alpha1.RecipientGroup
+	if err := json.Unmarshal(value, &group); err != nil {
+		return nil, fmt.Errorf("read the group: %w", err)
+	}
+	before, err := groupAt(v, group.Name)
+	if err != nil || before != nil && reflect.DeepEqual(before.Spec.ClusterSelector, group.Spec.ClusterSelector) {
+		return nil, err
+	}
+	for kv := range v.Iterate(v1alpha1.KeyFleetSecrets, "") {
+		var s v1alpha1.FleetSecret
+		if err := json.Unmarshal(kv.Value, &s); err != nil {
+			return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
+		}
+		if s.Spec.Group != group.Name {
+			continue
+		}
+		mine := claimantOfSecret(s, &group)
+		objects := mine.Spec.Manifests.refs()
+		rivals, err := c.rivals(v, kv.Key, plan.ClaimsOf(objects))
+		if err != nil {
+			return nil, err
+		}
+		for _, rival := range rivals {
+			if of, _ := c.core.decoded.bundles.groupOf(v, rival.Name); of == group.Name {
+				rival.Spec.Placement = mine.Spec.Placement // it goes along
+			}
+		}
+		contested, err := c.contest(v, mine, objects, rivals)
+		if err != nil {
+			return nil, err
+		}
+		if contested != "" {
+			return nil, apierrors.NewInvalid(v1alpha1.SchemeGroupVersion.WithKind("RecipientGroup").GroupKind(), group.Name,
+				field.ErrorList{field.Forbidden(field.NewPath("spec", "clusterSelector"), contested)})
+		}
+	}
+	unchanged := func(prefix string) store.Condition { return store.PrefixUnchanged(prefix, v.Revision()) }
+	return []store.Condition{unchanged(v1alpha1.KeyBundleRevisions), unchanged(v1alpha1.KeyRecipientGroups)}, nil
 }
 
 // claimantOf reads what is written. A secret is for a group that is there.
@@ -104,15 +155,17 @@ func claimantOf(v *store.View, key string, value []byte) (mine claimant, err err
 		return mine, apierrors.NewInvalid(v1alpha1.SchemeGroupVersion.WithKind("FleetSecret").GroupKind(), s.Name, field.ErrorList{
 			field.Invalid(field.NewPath("spec", "group"), s.Spec.Group, "there is no such group; make it first, or see what there is: hanse get recipientgroups")})
 	}
-	b, err := secretAt(v, s)
-	if err != nil {
-		return mine, err
-	}
+	group, err := groupAt(v, s.Spec.Group)
+	return claimantOfSecret(s, group), err
+}
+
+// claimantOfSecret is a secret as a bundle that brings the Secret where its group is.
+func claimantOfSecret(s v1alpha1.FleetSecret, group *v1alpha1.RecipientGroup) (mine claimant) {
+	b, target := s.AsBundle(group), s.Target()
 	mine.Metadata.Name, mine.Spec.Placement = b.Name, b.Spec.Placement
-	target := s.Target()
 	mine.Spec.Manifests = heads{{APIVersion: target.APIVersion, Kind: target.Kind}}
 	mine.Spec.Manifests[0].Metadata.Namespace, mine.Spec.Manifests[0].Metadata.Name = target.Namespace, target.Name
-	return mine, nil
+	return mine
 }
 
 // secretAt is a secret as a bundle that brings the Secret.
@@ -308,23 +361,23 @@ func keysOf(all iter.Seq[store.KV]) iter.Seq[string] {
 	}
 }
 
-// contest is the error that a bundle and one of its rivals bring one object into one cluster, nil when none does.
-func (c *claims) contest(v *store.View, mine claimant, objects []v1alpha1.ObjectRef, rivals []*v1alpha1.Bundle) error {
+// contest says that a bundle and one of its rivals would bring one object into one cluster; empty when none does.
+func (c *claims) contest(v *store.View, mine claimant, objects []v1alpha1.ObjectRef, rivals []*v1alpha1.Bundle) (string, error) {
 	if len(rivals) == 0 {
-		return nil
+		return "", nil
 	}
 	clusters, err := c.core.decoded.clusters.list(v)
 	if err != nil {
-		return err
+		return "", err
 	}
 	grants, err := c.core.decoded.grants.list(v)
 	if err != nil {
-		return err
+		return "", err
 	}
 	ground := ground(v, c.told, clusters, grants)
 	here, err := plan.Picks(mine.Spec.Placement, ground.Ground(mine.Metadata.Name))
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, rival := range rivals {
 		shared, both := plan.Shared(objects, brings(rival.Spec.Manifests))
@@ -333,13 +386,13 @@ func (c *claims) contest(v *store.View, mine claimant, objects []v1alpha1.Object
 		}
 		there, err := plan.Picks(rival.Spec.Placement, ground.Ground(rival.Name))
 		if err != nil {
-			return err
+			return "", err
 		}
 		if in := common(here, there); len(in) > 0 {
-			return mine.invalid(mine.names(), plan.Contested(mine.Metadata.Name, rival.Name, shared, in))
+			return plan.Contested(mine.Metadata.Name, rival.Name, shared, in), nil
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // common are the names that are in both of two sorted lists.

@@ -92,6 +92,55 @@ func TestTwoBundlesThatBringOneObjectIntoOneClusterAreRefused(t *testing.T) {
 	}
 }
 
+// Another selector of a group takes its secrets elsewhere, where a bundle, or another secret, may bring the same Secret.
+func TestASelectorThatBringsTwoIntoOneClusterIsRefused(t *testing.T) {
+	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
+	cluster := func(name, region string) v1alpha1.Cluster {
+		return v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{v1alpha1.LabelRegion: region}}}
+	}
+	secret := func(name, group, target string) v1alpha1.FleetSecret {
+		s := v1alpha1.FleetSecret{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), Generation: 1}}
+		s.Spec.Group, s.Spec.Namespace, s.Spec.SecretName = group, "shop", target
+		return s
+	}
+	group := func(name, region string) v1alpha1.RecipientGroup {
+		g := v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		g.Spec.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelRegion: region}}
+		return g
+	}
+	shop := claiming("shop", "us")
+	shop.Spec.Manifests = []runtime.RawExtension{{Raw: []byte(`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"login","namespace":"shop"}}`)}}
+	v := stateWith(t, member, map[string]any{
+		v1alpha1.KeyClusters + "fra": cluster("fra", "eu"), v1alpha1.KeyClusters + "nyc": cluster("nyc", "us"), v1alpha1.KeyClusters + "sin": cluster("sin", "ap"),
+		v1alpha1.KeyBundles + "shop": shop, v1alpha1.KeyRecipientGroups + "readers": group("readers", "eu"), v1alpha1.KeyRecipientGroups + "none": group("none", "nowhere"),
+		v1alpha1.KeyFleetSecrets + "db": secret("db", "readers", "login"), v1alpha1.KeyFleetSecrets + "key": secret("key", "readers", "key"),
+		v1alpha1.KeyFleetSecrets + "one": secret("one", "none", "twin"), v1alpha1.KeyFleetSecrets + "two": secret("two", "none", "twin"),
+	})
+	c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
+	c.claims = newClaims(c)
+	for name, w := range map[string]struct {
+		group   v1alpha1.RecipientGroup
+		refused string
+		expects int
+	}{
+		"where a bundle brings the Secret":     {group("readers", "us"), "spec.clusterSelector: Forbidden: secret db and bundle shop would both bring secret shop/login into nyc", 0},
+		"where nobody does":                    {group("readers", "ap"), "", 2},
+		"as it was":                            {group("readers", "eu"), "", 0},
+		"where two of its own secrets are one": {group("none", "ap"), "secret one and secret two would both bring secret shop/twin into sin", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			after, err := json.Marshal(w.group)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conditions, err := c.claims.check(v, apiserver.Write{Key: v1alpha1.KeyRecipientGroups + w.group.Name, After: after})
+			if (err != nil) != (w.refused != "") || err != nil && !strings.Contains(err.Error(), w.refused) || len(conditions) != w.expects {
+				t.Errorf("%v, it holds while %v", err, conditions)
+			}
+		})
+	}
+}
+
 // TestWhoseClaimsMeet writes and deletes bundles: who meets whom is the same for who followed all that and for who begins now.
 func TestWhoseClaimsMeet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -41,13 +41,26 @@ func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (
 	if evicts {
 		l.evicted = situation.Now // whether or not it comes to be written: rather too late than too many
 	}
-	for len(ops) > 0 {
-		n := min(len(ops), clustersAtOnce)
-		err := l.write(ctx, conditions[:n], ops[:n]...)
-		news, errs = news || err == nil, append(errs, err)
-		conditions, ops = conditions[n:], ops[n:]
+	for from := 0; from < len(ops); from += clustersAtOnce {
+		some, err := apart(from, min(from+clustersAtOnce, len(ops)), func(from, to int) error { return l.write(ctx, conditions[from:to], ops[from:to]...) })
+		news, errs = news || some, append(errs, err)
 	}
 	return news, errors.Join(errs...)
+}
+
+// apart writes at once what has these numbers, and where that is refused, each half by itself: what cannot be written keeps no other back. It
+// says whether some of it was written.
+func apart(from, to int, write func(from, to int) error) (some bool, err error) {
+	err = write(from, to)
+	var forbidden *store.Forbidden
+	var invalid *store.Invalid
+	if to-from < 2 || !errors.As(err, &forbidden) && !errors.As(err, &invalid) {
+		return err == nil, err
+	}
+	half := (from + to) / 2
+	first, one := apart(from, half, write)
+	second, other := apart(half, to, write)
+	return first || second, errors.Join(one, other)
 }
 
 // clustersAtOnce is how many clusters are written in one entry of the log: each may be of some kilobytes.
