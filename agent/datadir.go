@@ -56,6 +56,8 @@ type self struct {
 	Founder bool `json:"founder,omitempty"`
 	// Rollout is what a founder was told of rollouts.
 	Rollout *v1alpha1.FleetRollout `json:"rollout,omitempty"`
+	// Recovery are the recovery recipients that a founder was told of, or made.
+	Recovery []string `json:"recovery,omitempty"`
 	// Begun says that the member had the fleet's state once. From then on an empty log is a lost one.
 	Begun bool `json:"begun,omitempty"`
 	// Life counts the member's starts, so that what it says in one is never taken for older than what it said before.

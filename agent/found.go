@@ -45,6 +45,11 @@ func Init(o InitOptions) (InitResult, error) {
 		return InitResult{}, err
 	}
 	defer release()
+	if o.Recovery != nil {
+		if me.Recovery, err = o.Recovery(); err != nil {
+			return InitResult{}, err
+		}
+	}
 	if err := NewPerson(dir.admin(), firstAdmin); err != nil {
 		return InitResult{}, err
 	}
@@ -152,7 +157,9 @@ func (l *leader) found(ctx context.Context) error {
 		Certificate: l.identity.Certificate(), Pin: store.Pin(l.identity.Pin()), Addresses: l.self.Addresses.Advertise, Server: l.self.Addresses.server(),
 		Applies: l.store.Applies(),
 	}
-	fleet := &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: newMeta(l.self.Fleet), Spec: v1alpha1.FleetSpec{Voters: v1alpha1.DefaultVoters, Rollout: l.self.Rollout}}
+	fleet := &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: newMeta(l.self.Fleet), Spec: v1alpha1.FleetSpec{
+		Voters: v1alpha1.DefaultVoters, Rollout: l.self.Rollout, RecoveryRecipients: l.self.Recovery,
+	}}
 	admin := &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: newMeta(firstAdmin), Spec: v1alpha1.UserSpec{Pin: pin, Role: v1alpha1.RoleAdmin}}
 	var ops []store.Op
 	var errs []error

@@ -59,7 +59,7 @@ func (d dataDir) newAgeIdentity() (secrets.Identity, error) {
 }
 
 // keyed are the prefixes that keys of groups, and how secrets are sealed, follow from.
-var keyed = []string{v1alpha1.KeyRecipientGroups, v1alpha1.KeyClusters, store.KeyMembers, sealedRevisions, v1alpha1.KeySealings}
+var keyed = []string{v1alpha1.KeyRecipientGroups, v1alpha1.KeyClusters, v1alpha1.KeyFleets, store.KeyMembers, sealedRevisions, v1alpha1.KeySealings}
 
 // forAge is the least time between two keys that a member makes for a group because of their age: whether that is reached is judged by
 // the leader's clock.
@@ -107,15 +107,15 @@ func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err er
 	if err != nil || len(groups) == 0 {
 		return false, err
 	}
-	clusters, err := k.decoded.clusters.list(v)
+	of, err := k.decoded.candidates(v)
 	if err != nil {
 		return false, err
 	}
 	seen, now := k.sightings(v), time.Now()
 	there := func(cluster string) bool { return seen[cluster].Fresh(now) }
 	for _, g := range groups {
-		more, why := k.keepKey(ctx, v, g, values(clusters), there)
-		later, whyNot := k.keepSealed(ctx, v, g, values(clusters), there)
+		more, why := k.keepKey(ctx, v, g, of, there)
+		later, whyNot := k.keepSealed(ctx, v, g, of, there)
 		waits, why = waits || more || later, errors.Join(why, whyNot)
 		if why != nil { // the other groups are not to wait for it
 			err = errors.Join(err, fmt.Errorf("%s: %w", law.Thing(g.key), why))
@@ -125,8 +125,8 @@ func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err er
 }
 
 // keepKey does what is this member's to do about the key of one group. What is written is seen in the next look.
-func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], clusters []*v1alpha1.Cluster, there func(string) bool) (waits bool, err error) {
-	duty, err := plan.Keys(g.value, clusters, k.self.Cluster, k.now(), there)
+func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], of plan.Candidates, there func(string) bool) (waits bool, err error) {
+	duty, err := plan.Keys(g.value, of, k.self.Cluster, k.now(), there)
 	if err != nil {
 		return false, err
 	}
@@ -300,20 +300,52 @@ func (c *Core) groupKey(g *v1alpha1.RecipientGroup) (secrets.Identity, error) {
 	return key, nil
 }
 
+// candidates are of whom the groups' specs say which may have their keys.
+func (d decoded) candidates(v *store.View) (of plan.Candidates, err error) {
+	fleets, err := d.fleets.list(v)
+	if err != nil {
+		return of, err
+	}
+	for _, f := range fleets {
+		of.Fleet = f.value.Spec
+	}
+	clusters, err := d.clusters.list(v)
+	of.Clusters = values(clusters)
+	return of, err
+}
+
+// unrecovered are the names of groups that no recovery recipient can read.
+func (c *Core) unrecovered(v *store.View) (names []string) {
+	groups, err := c.decoded.groups.list(v)
+	if err != nil || len(groups) == 0 {
+		return nil // who decides by them says what is wrong
+	}
+	of, err := c.decoded.candidates(v)
+	if err != nil {
+		return nil
+	}
+	for _, g := range groups {
+		if len(g.value.Spec.Recovery(&of.Fleet)) == 0 {
+			names = append(names, g.value.Name)
+		}
+	}
+	return names
+}
+
 // groupsAtRisk are a line each for groups that nobody may be able to open for, now or soon.
 func (c *Core) groupsAtRisk(v *store.View) (lines []string) {
 	groups, err := c.decoded.groups.list(v)
 	if err != nil || len(groups) == 0 {
 		return nil // who decides by them says what is wrong
 	}
-	clusters, err := c.decoded.clusters.list(v)
+	of, err := c.decoded.candidates(v)
 	if err != nil {
 		return nil
 	}
 	seen, now := c.sightings(v), time.Now()
 	there := func(cluster string) bool { return cluster == c.self.Cluster || seen[cluster].Fresh(now) }
 	for _, g := range groups {
-		if said := plan.GroupAtRisk(g.value, values(clusters), there); said != "" {
+		if said := plan.GroupAtRisk(g.value, of, there); said != "" {
 			lines = append(lines, said)
 		}
 	}

@@ -23,6 +23,9 @@ type InitOptions struct {
 	Addresses
 	// Rollout is how changes go through the fleet at first; nil: as by default.
 	Rollout *v1alpha1.FleetRollout
+	// Recovery says which recovery recipients the fleet begins with; nil: none. It is called when nothing else of the directory is in
+	// the way, and again when an interrupted try is repeated: then it must say the same.
+	Recovery func() ([]string, error)
 }
 
 // JoinOptions enrol a new cluster into a fleet.

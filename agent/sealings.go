@@ -27,8 +27,8 @@ const (
 )
 
 // keepSealed seals again what is sealed to a former key of a group, and confirms what others sealed again, as much as is this member's turn.
-func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], clusters []*v1alpha1.Cluster, there func(string) bool) (waits bool, err error) {
-	sealers, err := plan.SealersOf(g.value, clusters, k.self.Cluster, there)
+func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], candidates plan.Candidates, there func(string) bool) (waits bool, err error) {
+	sealers, err := plan.SealersOf(g.value, candidates, k.self.Cluster, there)
 	if err != nil || g.value.Status.Epoch < 2 || !sealers.Holds() {
 		return false, err
 	}

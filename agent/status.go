@@ -54,6 +54,7 @@ func (c *Core) fleetStatus(bundles map[string]v1alpha1.BundleCounts) v1alpha1.Fl
 	s.Leader = names[raft.Leader]
 	s.Starting = starting(s, now.Sub(c.read))
 	s.VoterChange = council.change(func(id string) string { return names[store.MemberID(id)] })
+	s.GroupsWithoutRecovery = c.unrecovered(v)
 	s.Warnings = c.warnings(s)
 	var worry string
 	if s.Backup, worry = backupStatus(v, now); worry != "" {

@@ -52,7 +52,8 @@ func fleetKind() kind {
 		new: newOf[v1alpha1.Fleet], newList: newOf[v1alpha1.FleetList], table: fleetTable(),
 		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.Fleet).Spec },
 		validate: func(fleet string, obj runtime.Object) field.ErrorList {
-			return v1alpha1.ValidateFleet(obj.(*v1alpha1.Fleet), fleet)
+			f := obj.(*v1alpha1.Fleet)
+			return append(v1alpha1.ValidateFleet(f, fleet), checkRecovery(f.Spec.RecoveryRecipients)...)
 		},
 	}
 }

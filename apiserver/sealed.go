@@ -28,9 +28,13 @@ func groupKind() kind {
 
 // validateGroup checks a group, and that people can read only by keys that are safe.
 func validateGroup(g *v1alpha1.RecipientGroup) field.ErrorList {
-	errs := v1alpha1.ValidateRecipientGroup(g)
+	return append(v1alpha1.ValidateRecipientGroup(g), checkRecovery(g.Spec.RecoveryRecipients)...)
+}
+
+// checkRecovery checks spec.recoveryRecipients, one by one.
+func checkRecovery(recipients []string) (errs field.ErrorList) {
 	at := field.NewPath("spec", "recoveryRecipients")
-	for i, text := range g.Spec.RecoveryRecipients {
+	for i, text := range recipients {
 		to, err := secrets.ParseRecipient(text)
 		switch {
 		case err != nil:
@@ -49,7 +53,7 @@ func groupTable() table {
 			return where(v1alpha1.Placement{ClusterSelector: g.Spec.ClusterSelector})
 		}),
 		col("Holders", "clusters that hold its present key", func(g *g) string { return strings.Join(holders(g), ",") }),
-		num("Recovery", "people who can read as well, by keys that lie offline", func(g *g) int64 { return int64(len(g.Spec.RecoveryRecipients)) }),
+		num("Recovery", "keys of people, kept offline, that can read as well: the fleet's and its own, as far as its present key is wrapped for them", recovers),
 		num("Epoch", "how many keys it has had", func(g *g) int64 { return g.Status.Epoch }),
 		onlyWide(col("Recipient", "its public key", func(g *g) string { return g.Status.Recipient })),
 	}
@@ -64,6 +68,16 @@ func holders(g *v1alpha1.RecipientGroup) (names []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// recovers counts the recovery recipients that the present key is wrapped for.
+func recovers(g *v1alpha1.RecipientGroup) (n int64) {
+	for _, w := range g.Status.Wraps {
+		if w.Epoch == g.Status.Epoch && w.Cluster == "" {
+			n++
+		}
+	}
+	return n
 }
 
 func secretKind() kind {

@@ -133,6 +133,17 @@ func TestWhatIsNoGroupIsRefused(t *testing.T) {
 			if strings.Contains(told, id.Reveal()) {
 				t.Error("it tells the key")
 			}
+			if tt.selector != everybody {
+				return
+			}
+			f := &v1alpha1.Fleet{ObjectMeta: metav1.ObjectMeta{Name: "acme"}, Spec: v1alpha1.FleetSpec{Voters: 3, RecoveryRecipients: tt.recipients}}
+			of := ""
+			if errs := fleetKind().validate("acme", f); len(errs) > 0 {
+				of = errs.ToAggregate().Error()
+			}
+			if of != told {
+				t.Errorf("of a fleet it says %q, of a group %q", of, told)
+			}
 		})
 	}
 }

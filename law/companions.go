@@ -47,7 +47,7 @@ func Companions(v *store.View, c Change) ([]store.Condition, []store.Op, error) 
 
 func companions(v *store.View, c Change, read bundles) ([]store.Condition, []store.Op, error) {
 	prefix, name := splitKey(c.Key)
-	if prefix == v1alpha1.KeyClusters || prefix == v1alpha1.KeyRecipientGroups && c.After != nil {
+	if prefix == v1alpha1.KeyClusters || prefix == v1alpha1.KeyFleets || prefix == v1alpha1.KeyRecipientGroups && c.After != nil {
 		if err := strands(v, c); err != nil {
 			return nil, nil, err
 		}

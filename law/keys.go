@@ -62,7 +62,7 @@ func (w write) keepsKeys() bool {
 	if !maps.EqualFunc(was, is, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
 		return false
 	}
-	r, ok := w.readers(before.Spec)
+	r, ok := w.readers(&before.Spec)
 	mine := r[w.asker.cluster]
 	if !ok || len(mine) == 0 {
 		return false
@@ -283,13 +283,14 @@ func Unopened(s v1alpha1.RecipientGroupStatus, cluster, recipient string, at met
 	return s
 }
 
-// readers of a group, as its spec and the clusters say.
-func (w write) readers(s v1alpha1.RecipientGroupSpec) (r readers, ok bool) {
+// readers of a group, as its spec, the fleet's and the clusters say.
+func (w write) readers(s *v1alpha1.RecipientGroupSpec) (r readers, ok bool) {
 	selector, err := metav1.LabelSelectorAsSelector(s.ClusterSelector)
-	if err != nil {
+	fleet, ok := fleetAfter(w.view, Change{})
+	if err != nil || !ok {
 		return nil, false
 	}
-	r = readers{"": s.RecoveryRecipients}
+	r = readers{"": s.Recovery(&fleet)}
 	for _, kv := range w.view.List(v1alpha1.KeyClusters) {
 		var c v1alpha1.Cluster
 		if json.Unmarshal(kv.Value, &c) != nil {
@@ -300,6 +301,21 @@ func (w write) readers(s v1alpha1.RecipientGroupSpec) (r readers, ok bool) {
 		}
 	}
 	return r, true
+}
+
+// fleetAfter is what the fleet's settings say after a change of them, if it is one.
+func fleetAfter(v *store.View, c Change) (spec v1alpha1.FleetSpec, ok bool) {
+	for kv := range v.Iterate(v1alpha1.KeyFleets, "") {
+		if kv.Key == c.Key {
+			kv.Value = c.After
+		}
+		var f v1alpha1.Fleet
+		if len(kv.Value) > 0 && json.Unmarshal(kv.Value, &f) != nil {
+			return spec, false
+		}
+		spec = f.Spec
+	}
+	return spec, true
 }
 
 // sealed is a FleetSecret as it is rolled out: a bundle of one manifest, the secret itself as it was written, under the name of the

@@ -382,6 +382,83 @@ func TestASecretIsNotStranded(t *testing.T) {
 	}
 }
 
+// fleet writes the fleet's recovery recipients, as an admin does.
+func (r *realm) fleet(recipients ...string) error {
+	r.Helper()
+	return r.try("id-fra", "anna", 0, r.put(v1alpha1.KeyFleets+"acme", &v1alpha1.Fleet{
+		TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: named("acme"), Spec: v1alpha1.FleetSpec{RecoveryRecipients: recipients},
+	}))
+}
+
+func TestTheFleetsRecoveryRecipientsAreOfEveryGroup(t *testing.T) {
+	r := keyed(t)
+	write := func(change func(*v1alpha1.RecipientGroup)) error {
+		return r.tryBare("id-fra", "", 0, r.group("readers", change))
+	}
+	if err := write(recovering("of the safe")); err == nil {
+		t.Error("the key is wrapped for a stranger")
+	}
+	if err := r.fleet("of the safe", "of anna"); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(recovering("of the safe")); err != nil {
+		t.Errorf("the key is not wrapped for the fleet's: %v", err)
+	}
+	if err := write(recovering("of anna")); err != nil {
+		t.Errorf("the key is not wrapped for one that group and fleet name: %v", err)
+	}
+	if err := write(recovering("of anna")); err == nil {
+		t.Error("that one gets two wraps")
+	}
+	if err := write(rotated("fra")); err == nil {
+		t.Error("another key is made while all may read")
+	}
+	if err := r.fleet(); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(rotated("fra")); err == nil {
+		t.Error("the group's own is left out of another key, and may read")
+	}
+	if err := write(func(g *v1alpha1.RecipientGroup) {
+		rotated("fra")(g)
+		g.Status.Wraps = append(g.Status.Wraps, v1alpha1.KeyWrap{Key: v1alpha1.KeyID("of anna"), Epoch: 2, Wrap: []byte("wrapped")})
+	}); err != nil {
+		t.Errorf("one was taken out, and no other key can be made: %v", err)
+	}
+}
+
+func TestTheFleetsLastRecoveryRecipientStaysWhileNobodyElseHoldsAKey(t *testing.T) {
+	for name, c := range map[string]struct {
+		held func(*v1alpha1.RecipientGroup)
+		then []string
+		want bool
+	}{
+		"it alone holds the key":                    {func(g *v1alpha1.RecipientGroup) { recovering("of the safe")(g); g.Status.Wraps = g.Status.Wraps[1:] }, nil, false},
+		"another one comes, which does not hold it": {func(g *v1alpha1.RecipientGroup) { recovering("of the safe")(g); g.Status.Wraps = g.Status.Wraps[1:] }, []string{"of a new safe"}, false},
+		"it stays beside another one":               {func(g *v1alpha1.RecipientGroup) { recovering("of the safe")(g); g.Status.Wraps = g.Status.Wraps[1:] }, []string{"of a new safe", "of the safe"}, true},
+		"a cluster holds it, too":                   {recovering("of the safe"), nil, true},
+		"a person of the group does":                {func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); g.Status.Wraps = g.Status.Wraps[1:] }, nil, true},
+	} {
+		r := keyed(t)
+		if err := r.fleet("of the safe"); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.tryBare("id-fra", "", term, r.group("readers", c.held)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.try("id-fra", "otto", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", secret("db")))...); err != nil {
+			t.Fatal(err)
+		}
+		err := r.fleet(c.then...)
+		if (err == nil) != c.want || err != nil && !strings.Contains(err.Error(), "key of recipient group readers, for which secret db is sealed") {
+			t.Errorf("%s: it was written: %v: %v", name, err == nil, err)
+		}
+		if err := r.try("id-fra", "anna", 0, store.Delete(v1alpha1.KeyFleets+"acme")); (err == nil) != (c.want && len(c.then) == 0) {
+			t.Errorf("%s: the fleet's settings go: %v", name, err)
+		}
+	}
+}
+
 // TestNoBundleSpeaksForASecret: what is rolled out under the name of a secret is that secret, whoever writes past the API.
 func TestNoBundleSpeaksForASecret(t *testing.T) {
 	for name, want := range map[string]bool{"shop": true, "secret.db": false} {

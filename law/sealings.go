@@ -68,7 +68,7 @@ func (w write) groupHeld(name string) (g v1alpha1.RecipientGroup, r readers, ok 
 	if !known {
 		kv, _ := w.view.Get(v1alpha1.KeyRecipientGroups + name)
 		if json.Unmarshal(kv.Value, &h.group) == nil {
-			h.readers, h.ok = w.readers(h.group.Spec)
+			h.readers, h.ok = w.readers(&h.group.Spec)
 			mine := h.readers[w.asker.cluster]
 			h.ok = h.ok && len(mine) > 0 && h.group.Holds(w.asker.cluster, mine[0])
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// strands refuses a change of a group, or of a cluster, after which nobody could open what is sealed for a group: none that holds its key
+// strands refuses a change of a group, of a cluster, or of the fleet's recovery recipients, after which nobody could open what is sealed for a group: none that holds its key
 // may read any more, be it a cluster or a recovery recipient.
 func strands(v *store.View, c Change) error {
 	for kv := range v.Iterate(v1alpha1.KeyRecipientGroups, "") {
@@ -25,7 +25,7 @@ func strands(v *store.View, c Change) error {
 		if c.Key == kv.Key {
 			next = c.After
 		}
-		if json.Unmarshal(next, &after) != nil || !keptBy(v, before.Spec, before.Status, Change{}) || keptBy(v, after.Spec, before.Status, c) {
+		if json.Unmarshal(next, &after) != nil || !keptBy(v, &before.Spec, before.Status, Change{}) || keptBy(v, &after.Spec, before.Status, c) {
 			continue
 		}
 		if sealed := sealedFor(v, strings.TrimPrefix(kv.Key, v1alpha1.KeyRecipientGroups)); sealed != "" {
@@ -37,9 +37,10 @@ func strands(v *store.View, c Change) error {
 }
 
 // keptBy says whether somebody holds the present key of a group, and may read after a change.
-func keptBy(v *store.View, s v1alpha1.RecipientGroupSpec, status v1alpha1.RecipientGroupStatus, change Change) bool {
+func keptBy(v *store.View, s *v1alpha1.RecipientGroupSpec, status v1alpha1.RecipientGroupStatus, change Change) bool {
 	selector, err := metav1.LabelSelectorAsSelector(s.ClusterSelector)
-	if err != nil {
+	fleet, ok := fleetAfter(v, change)
+	if err != nil || !ok {
 		return true // whoever reads the spec says what is wrong
 	}
 	for _, w := range status.Wraps {
@@ -47,7 +48,7 @@ func keptBy(v *store.View, s v1alpha1.RecipientGroupSpec, status v1alpha1.Recipi
 			continue
 		}
 		if w.Cluster == "" {
-			if (readers{"": s.RecoveryRecipients}).reads("", w.Key) {
+			if (readers{"": s.Recovery(&fleet)}).reads("", w.Key) {
 				return true
 			}
 			continue

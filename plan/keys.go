@@ -12,9 +12,9 @@ import (
 
 // GroupAtRisk says why nobody may be able to open what is sealed for a group, now or after one more loss, and what to do; "" when
 // nothing is to be said. present are the clusters that are there now.
-func GroupAtRisk(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, present func(cluster string) bool) string {
+func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, present func(cluster string) bool) string {
 	holders, here := 0, 0
-	all, err := readersOf(g, clusters)
+	all, err := readersOf(g, of)
 	if err != nil {
 		return "the selector of group " + g.Name + " cannot be read: " + err.Error()
 	}
@@ -28,16 +28,24 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, prese
 	switch {
 	case g.Status.Epoch == 0:
 		return "group " + g.Name + " has no key yet, and nothing can be sealed for it: a cluster that its selector picks makes one; " + edit
-	case here == 0 && len(g.Spec.RecoveryRecipients) == 0:
+	case here == 0 && !all.recovers(g):
 		return "no cluster that holds the key of group " + g.Name + " is there, and nobody else can open what is sealed for it; bring one back"
 	case here == 0:
 		return "no cluster that holds the key of group " + g.Name + " is there; bring one back, or open what is sealed for it with a recovery key, and seal it for another group"
 	case g.Lost(all.reads) != "":
 		return "group " + g.Name + " is to get another key, as " + g.Lost(all.reads) + "; the member of cluster " + turn(names, "", present) + " makes it: if this stays, restart that one, and seal nothing for the group until then"
-	case holders == 1 && len(g.Spec.RecoveryRecipients) == 0:
+	case holders == 1 && len(g.Spec.Recovery(&of.Fleet)) == 0:
 		return "only one cluster holds the key of group " + g.Name + ", and with it what is sealed for the group is lost; name a recovery recipient: " + edit
 	}
 	return ""
+}
+
+// Candidates are those of whom a group's spec says which may have its key.
+type Candidates struct {
+	// Fleet has the recovery recipients of all groups.
+	Fleet v1alpha1.FleetSpec
+	// Clusters are in the order of their names.
+	Clusters []*v1alpha1.Cluster
 }
 
 // KeyDuty is what one member is to do about the key of a group.
@@ -65,15 +73,15 @@ type KeyReader struct{ Cluster, Recipient string }
 // readers are who may have a group's key: first the people, then the clusters by name.
 type readers []KeyReader
 
-func readersOf(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster) (all readers, err error) {
+func readersOf(g *v1alpha1.RecipientGroup, of Candidates) (all readers, err error) {
 	selector, err := metav1.LabelSelectorAsSelector(g.Spec.ClusterSelector)
 	if err != nil {
 		return nil, err
 	}
-	for _, recipient := range g.Spec.RecoveryRecipients {
+	for _, recipient := range g.Spec.Recovery(&of.Fleet) {
 		all = append(all, KeyReader{Recipient: recipient})
 	}
-	for _, c := range clusters {
+	for _, c := range of.Clusters {
 		if c.Status.Recipient != "" && selector.Matches(labels.Set(c.Labels)) {
 			all = append(all, KeyReader{c.Name, c.Status.Recipient})
 		}
@@ -93,6 +101,11 @@ func (all readers) holders(g *v1alpha1.RecipientGroup) (names []string) {
 		}
 	}
 	return names
+}
+
+// recovers says that a recovery recipient holds the present key.
+func (all readers) recovers(g *v1alpha1.RecipientGroup) bool {
+	return slices.ContainsFunc(all, func(r KeyReader) bool { return r.Cluster == "" && g.Holds("", r.Recipient) })
 }
 
 // turn is the first of some clusters that is there.
@@ -128,9 +141,9 @@ func (all readers) clusters(which func(KeyReader) bool) (names []string) {
 const wrapAgainAfter = time.Minute
 
 // Keys says what a cluster's member is to do about the key of a group. Of those that could do it, the first by name that is there does;
-// that two do at once is seen in the log, where only one of them is in time. The clusters are in the order of their names.
-func Keys(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, self string, now time.Time, there func(cluster string) bool) (duty KeyDuty, err error) {
-	all, err := readersOf(g, clusters)
+// that two do at once is seen in the log, where only one of them is in time.
+func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time, there func(cluster string) bool) (duty KeyDuty, err error) {
+	all, err := readersOf(g, of)
 	if err != nil {
 		return KeyDuty{}, err
 	}
@@ -215,9 +228,9 @@ type Sealers struct {
 	there  func(cluster string) bool
 }
 
-// SealersOf a group. The clusters are in the order of their names.
-func SealersOf(g *v1alpha1.RecipientGroup, clusters []*v1alpha1.Cluster, self string, there func(cluster string) bool) (Sealers, error) {
-	all, err := readersOf(g, clusters)
+// SealersOf a group.
+func SealersOf(g *v1alpha1.RecipientGroup, of Candidates, self string, there func(cluster string) bool) (Sealers, error) {
+	all, err := readersOf(g, of)
 	if err != nil {
 		return Sealers{}, err
 	}

@@ -30,6 +30,8 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 	}{
 		"the first of the group makes the key, for all of it that have a recipient": {0, nil, "ams", "", KeyDuty{Make: true, Wrap: all}},
 		"a recovery recipient is given it, too":                                     {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "recovery", KeyDuty{Wrap: []KeyReader{{"", "R"}}}},
+		"so is one that is the fleet's":                                             {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "fleet", KeyDuty{Wrap: []KeyReader{{"", "R"}}}},
+		"one that both name is given it once":                                       {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "fleet and recovery", KeyDuty{Wrap: []KeyReader{{"", "R"}}}},
 		"one that is taken out makes for another key":                               {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1), wrap("", "lost", 1)}, "ams", "", KeyDuty{Make: true, Why: "a recovery recipient may not read any more", Wrap: all}},
 		"the second waits for it":                                                   {0, nil, "fra", "", KeyDuty{Waits: true}},
 		"and does it when the first is away":                                        {0, nil, "fra", "ams", KeyDuty{Make: true, Wrap: all}},
@@ -55,8 +57,12 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := &v1alpha1.RecipientGroup{Status: v1alpha1.RecipientGroupStatus{Epoch: c.epoch, Wraps: c.wraps},
 				Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "prod"}}}}
-			if c.away == "recovery" {
+			of := Candidates{Clusters: fleet}
+			if strings.Contains(c.away, "recovery") {
 				g.Spec.RecoveryRecipients = []string{"R"}
+			}
+			if strings.Contains(c.away, "fleet") {
+				of.Fleet.RecoveryRecipients = []string{"R"}
 			}
 			now := time.Unix(9000, 0)
 			switch c.away {
@@ -69,7 +75,7 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 			case "young":
 				g.Spec.RotateAfter, g.Status.Begun = &metav1.Duration{Duration: 2 * time.Hour}, &metav1.Time{Time: now.Add(-time.Hour)}
 			}
-			got, err := Keys(g, fleet, c.self, now, func(cluster string) bool { return cluster != c.away })
+			got, err := Keys(g, of, c.self, now, func(cluster string) bool { return cluster != c.away })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +109,8 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 		"one does, and nobody else":             {1, held("fra"), nil, false, "only one cluster holds the key of group g"},
 		"nobody has made it":                    {0, nil, []string{"R"}, false, "group g has no key yet"},
 		"all that hold it are away":             {1, held("fra", "iad"), nil, true, "nobody else can open"},
-		"all are away, and there is a person":   {1, held("fra", "iad"), []string{"R"}, true, "with a recovery key"},
+		"all are away, and there is a person":   {1, append(held("fra"), v1alpha1.KeyWrap{Key: v1alpha1.KeyID("R"), Epoch: 1, Wrap: []byte("wrapped")}), []string{"R"}, true, "with a recovery key"},
+		"and a person who was given no key":     {1, held("fra"), []string{"R"}, true, "nobody else can open"},
 		"those that hold it are picked no more": {1, held("fra", "iad"), nil, false, "nobody else can open"},
 		"who held it is in the fleet no more":   {1, held("gone"), nil, false, "nobody else can open"},
 		"one who held it may not read any more": {1, held("fra", "iad", "gone"), nil, false, "is to get another key, as cluster gone may not read any more, or has another key of its own; the member of cluster fra makes it"},
@@ -113,9 +120,13 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 		if strings.Contains(name, "picked") {
 			g.Spec.ClusterSelector.MatchLabels = map[string]string{"tier": "moon"}
 		}
-		got := GroupAtRisk(g, []*v1alpha1.Cluster{cluster("fra"), cluster("iad")}, func(string) bool { return !c.away })
-		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
-			t.Errorf("%s: %q", name, got)
+		of := Candidates{Clusters: []*v1alpha1.Cluster{cluster("fra"), cluster("iad")}}
+		for i := range 2 { // of the group, and of the fleet
+			got := GroupAtRisk(g, of, func(string) bool { return !c.away })
+			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+				t.Errorf("%s, %d: %q", name, i, got)
+			}
+			g.Spec.RecoveryRecipients, of.Fleet.RecoveryRecipients = nil, c.recovery
 		}
 	}
 }
@@ -160,7 +171,7 @@ func TestAKeyThatDoesNotOpen(t *testing.T) {
 	} {
 		g := &v1alpha1.RecipientGroup{Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}},
 			Status: v1alpha1.RecipientGroupStatus{Epoch: 2, By: "ams", Wraps: c.wraps, Left: c.left}}
-		got, err := Keys(g, fleet, c.self, now, func(cluster string) bool { return cluster != c.away })
+		got, err := Keys(g, Candidates{Clusters: fleet}, c.self, now, func(cluster string) bool { return cluster != c.away })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +221,7 @@ func TestWhoSealsAgain(t *testing.T) {
 		"nothing is sealed to a key that one holds who may not read": {2, append(held(2, "gone"), all...), nil, "ams", "", SealWaits},
 	} {
 		g := &v1alpha1.RecipientGroup{Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}}, Status: v1alpha1.RecipientGroupStatus{Epoch: c.epoch, Wraps: c.wraps}}
-		sealers, err := SealersOf(g, fleet, c.self, func(cluster string) bool { return cluster != c.away })
+		sealers, err := SealersOf(g, Candidates{Clusters: fleet}, c.self, func(cluster string) bool { return cluster != c.away })
 		if err != nil {
 			t.Fatal(err)
 		}

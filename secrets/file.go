@@ -58,30 +58,40 @@ func encrypt(to Recipient, of string, content []byte) ([]byte, error) {
 
 // decrypt opens a file that must be of this, and returns its content. The caller clears it. No error has any of it.
 func decrypt(with Identity, of string, sealed []byte) ([]byte, error) {
+	content, ok, err := decryptIf(with, func(is string) bool { return is == of }, sealed)
+	if err == nil && !ok {
+		err = fmt.Errorf("it is not of %s: its first line must be %q", of, line+of)
+	}
+	return content, err
+}
+
+// decryptIf opens a file, and returns its content if what it is of is right.
+func decryptIf(with Identity, right func(of string) bool, sealed []byte) (content []byte, ok bool, err error) {
 	if err := Check(sealed); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	r, err := age.Decrypt(bytes.NewReader(sealed), with.key)
 	if err != nil {
 		if errors.As(err, new(*age.NoIdentityMatchError)) {
-			return nil, ErrWrongKey
+			return nil, false, ErrWrongKey
 		}
-		return nil, ErrDamaged
+		return nil, false, ErrDamaged
 	}
 	// The content is no longer than the file, so this is never grown: no copy is left behind.
 	whole := make([]byte, 0, len(sealed))
 	buf := bytes.NewBuffer(whole)
 	if _, err := io.Copy(buf, io.LimitReader(r, int64(len(sealed)))); err != nil {
 		clear(whole[:cap(whole)])
-		return nil, ErrDamaged
+		return nil, false, ErrDamaged
 	}
 	whole = buf.Bytes()
 	first, content, found := bytes.Cut(whole, []byte("\n"))
-	if found && string(bytes.TrimSuffix(first, []byte("\r"))) == line+of {
-		return content, nil
+	of, ours := strings.CutPrefix(string(bytes.TrimSuffix(first, []byte("\r"))), line)
+	if found && ours && right(of) {
+		return content, true, nil
 	}
 	clear(whole)
-	return nil, fmt.Errorf("it is not of %s: its first line must be %q", of, line+of)
+	return nil, false, nil
 }
 
 // Check says whether bytes are an age file as it may be sealed for a group: whole as far as one sees without the key, binary, and for one

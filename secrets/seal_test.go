@@ -243,6 +243,25 @@ func TestAGroupsKeyIsUnwrappedByItsMemberAlone(t *testing.T) {
 		if _, err := Unwrap(tt.with, tt.of, tt.recipient, wrap); err == nil || strings.Contains(err.Error(), key.Reveal()) {
 			t.Errorf("%s: %v", name, err)
 		}
+		recovered, err := Recover(tt.with, tt.of, tt.recipient, wrap)
+		if name == "another fleet" { // it may have been restored under another name
+			if err != nil || recovered.Reveal() != key.Reveal() {
+				t.Errorf("a person does not get at the key of %s: %v", name, err)
+			}
+		} else if err == nil || strings.Contains(err.Error(), key.Reveal()) {
+			t.Errorf("a person, %s: %v", name, err)
+		}
+	}
+}
+
+func TestAPersonTakesNoSecretForAKey(t *testing.T) {
+	id := newIdentity(t)
+	sealed, err := encrypt(id.Recipient(), "shop/readers/1", []byte(newIdentity(t).Reveal()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Recover(id, Key{Group: "readers", Epoch: 1}, "", sealed); err == nil || !strings.Contains(err.Error(), "not key 1 of group readers") {
+		t.Errorf("got %v", err)
 	}
 }
 

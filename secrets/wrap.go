@@ -1,6 +1,9 @@
 package secrets
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Key names one of the private keys that a group has had.
 type Key struct {
@@ -23,6 +26,26 @@ func Unwrap(with Identity, k Key, recipient string, wrap []byte) (Identity, erro
 		return Identity{}, err
 	}
 	defer clear(text)
+	return unwrapped(text, k, recipient)
+}
+
+// Recover is Unwrap for a person, whatever the fleet is called: one may have been restored under another name.
+func Recover(with Identity, k Key, recipient string, wrap []byte) (Identity, error) {
+	ofGroup := func(of string) bool {
+		return strings.HasPrefix(of, "key ") && strings.HasSuffix(of, fmt.Sprintf("/%s/%d", k.Group, k.Epoch))
+	}
+	text, ok, err := decryptIf(with, ofGroup, wrap)
+	if err == nil && !ok {
+		err = fmt.Errorf("it is not key %d of group %s", k.Epoch, k.Group)
+	}
+	if err != nil {
+		return Identity{}, err
+	}
+	defer clear(text)
+	return unwrapped(text, k, recipient)
+}
+
+func unwrapped(text []byte, k Key, recipient string) (Identity, error) {
 	key, err := ParseIdentity(string(text))
 	if err != nil {
 		return Identity{}, err

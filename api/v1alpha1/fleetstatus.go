@@ -35,6 +35,9 @@ type FleetStatus struct {
 	Rollouts []RolloutFleetStatus `json:"rollouts,omitempty"`
 	// Backup is the latest one that was made on schedule.
 	Backup *BackupMade `json:"backup,omitempty"`
+	// GroupsWithoutRecovery are the recipient groups that no recovery recipient can read: when their clusters have lost their keys, nobody
+	// opens what is sealed for them.
+	GroupsWithoutRecovery []string `json:"groupsWithoutRecovery,omitempty"`
 	// Warnings are sentences for people.
 	Warnings []string `json:"warnings,omitempty"`
 }

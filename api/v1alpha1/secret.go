@@ -29,8 +29,9 @@ type RecipientGroup struct {
 type RecipientGroupSpec struct {
 	// clusterSelector picks, by labels that only admins set, the clusters that can read. An empty selector ({}) picks every cluster.
 	ClusterSelector *metav1.LabelSelector `json:"clusterSelector"`
-	// recoveryRecipients are age recipients (age1pq1…) of people who can read as well: their keys lie offline, for the day on which no
-	// cluster of the group has its key any more. Taken out again, one can still read what was sealed until then.
+	// recoveryRecipients are age recipients (age1pq1…) of people who can read as well, beside those that the fleet has for every group: their
+	// keys lie offline, for the day on which no cluster of the group has its key any more. Taken out again, one can still read what was
+	// sealed until then.
 	// +optional
 	// +listType=set
 	RecoveryRecipients []string `json:"recoveryRecipients,omitempty"`
@@ -41,6 +42,17 @@ type RecipientGroupSpec struct {
 	// rotateAfter is how old a key of the group may be, an hour at least; then the group gets another one. Without it a key has no age.
 	// +optional
 	RotateAfter *metav1.Duration `json:"rotateAfter,omitempty"`
+}
+
+// Recovery are the recipients of people who can read what is sealed for the group: the fleet's, then those that the group names itself.
+func (s *RecipientGroupSpec) Recovery(of *FleetSpec) []string {
+	var all []string
+	for _, recipient := range slices.Concat(of.RecoveryRecipients, s.RecoveryRecipients) {
+		if !slices.Contains(all, recipient) {
+			all = append(all, recipient)
+		}
+	}
+	return all
 }
 
 // MinRotateAfter is the shortest spec.rotateAfter.
@@ -323,9 +335,7 @@ func ValidateRecipientGroup(g *RecipientGroup) field.ErrorList {
 	if g.Spec.ClusterSelector == nil {
 		return append(errs, field.Required(at, "say which clusters can read; {} is all of them"))
 	}
-	if n := len(g.Spec.RecoveryRecipients); n > MaxRecoveryRecipients {
-		errs = append(errs, field.TooMany(pathSpec.Child("recoveryRecipients"), n, MaxRecoveryRecipients))
-	}
+	errs = append(errs, validateRecovery(g.Spec.RecoveryRecipients)...)
 	if after := g.Spec.RotateAfter; after != nil && after.Duration < MinRotateAfter {
 		errs = append(errs, field.Invalid(pathSpec.Child("rotateAfter"), after.Duration.String(), "must be an hour at least: everything that is sealed for the group is sealed again each time"))
 	}
@@ -335,11 +345,19 @@ func ValidateRecipientGroup(g *RecipientGroup) field.ErrorList {
 	return append(errs, validateChosen(pathSpec, nil, g.Spec.ClusterSelector)...)
 }
 
-// MaxRecoveryRecipients is how many people can read what is sealed for a group, beside its clusters.
+// MaxRecoveryRecipients is how many recovery recipients a group may name, and the fleet once more for all groups.
 const MaxRecoveryRecipients = 8
 
 // MaxNotSecret is how many values of a secret may be named that are none.
 const MaxNotSecret = 64
+
+// validateRecovery bounds spec.recoveryRecipients; what a recipient is, the API server knows.
+func validateRecovery(recipients []string) field.ErrorList {
+	if n := len(recipients); n > MaxRecoveryRecipients {
+		return field.ErrorList{field.TooMany(pathSpec.Child("recoveryRecipients"), n, MaxRecoveryRecipients)}
+	}
+	return nil
+}
 
 // maxSecretName is how long the name of a FleetSecret may be: it becomes part of the value of a label.
 const maxSecretName = validation.LabelValueMaxLength - len(secretPrefix)

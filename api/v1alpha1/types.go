@@ -73,6 +73,12 @@ type FleetSpec struct {
 	// rollout says how changes of bundles go through the fleet.
 	// +optional
 	Rollout *FleetRollout `json:"rollout,omitempty"`
+	// recoveryRecipients are age recipients (age1pq1…) of people who can read what is sealed for any group, beside those that a group names
+	// itself: their keys lie offline, for the day on which no cluster of a group has its key any more. When one is taken out, the groups get
+	// another key; it can still read what was sealed until then.
+	// +optional
+	// +listType=set
+	RecoveryRecipients []string `json:"recoveryRecipients,omitempty"`
 }
 
 // HistorySpec bounds what is remembered of changes. A change that either bound drops goes, but the latest of an object that

@@ -28,6 +28,7 @@ func ValidateFleet(f *Fleet, fleet string) field.ErrorList {
 		errs = append(errs, field.Invalid(pathSpec.Child("leader"), p, "must be either a cluster or a region"))
 	}
 	errs = append(errs, validateHistory(pathSpec.Child("history"), f.Spec.History)...)
+	errs = append(errs, validateRecovery(f.Spec.RecoveryRecipients)...)
 	errs = append(errs, validateFleetRollout(pathSpec.Child("rollout"), f.Spec.Rollout)...)
 	return append(errs, validateBackup(pathSpec.Child("backup"), f.Spec.Backup)...)
 }

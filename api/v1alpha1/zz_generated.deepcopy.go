@@ -1056,6 +1056,11 @@ func (in *FleetSpec) DeepCopyInto(out *FleetSpec) {
 		*out = new(FleetRollout)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.RecoveryRecipients != nil {
+		in, out := &in.RecoveryRecipients, &out.RecoveryRecipients
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	return
 }
 

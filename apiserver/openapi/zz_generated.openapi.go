@@ -2520,6 +2520,25 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSpec(ref common.ReferenceCallbac
 							Ref:         ref(v1alpha1.FleetRollout{}.OpenAPIModelName()),
 						},
 					},
+					"recoveryRecipients": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "recoveryRecipients are age recipients (age1pq1…) of people who can read what is sealed for any group, beside those that a group names itself: their keys lie offline, for the day on which no cluster of a group has its key any more. When one is taken out, the groups get another key; it can still read what was sealed until then.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
 				},
 			},
 		},
@@ -3724,7 +3743,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupSpec(ref common.Referen
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "recoveryRecipients are age recipients (age1pq1…) of people who can read as well: their keys lie offline, for the day on which no cluster of the group has its key any more. Taken out again, one can still read what was sealed until then.",
+							Description: "recoveryRecipients are age recipients (age1pq1…) of people who can read as well, beside those that the fleet has for every group: their keys lie offline, for the day on which no cluster of the group has its key any more. Taken out again, one can still read what was sealed until then.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

@@ -67,7 +67,7 @@ func enrol(ctx context.Context, d, first *drill.Daemon) error {
 	where := append(d.Addresses(), "--cluster", d.Cluster, "--region", d.Region)
 	own := drill.Person{Hanse: d.Person().Hanse}
 	if first == nil {
-		_, err := typed(ctx, own, "", append([]string{"init", "--soak", "0s", "--max-domains", "100", "--fleet", "bench"}, where...)...)
+		_, err := typed(ctx, own, "", append([]string{"init", "--soak", "0s", "--max-domains", "100", "--no-recovery", "--fleet", "bench"}, where...)...)
 		return err
 	}
 	token, err := typed(ctx, first.Person(), "", "token", "create")

@@ -107,7 +107,7 @@ func gather(t testing.TB, hanse, fleet string, places ...place) []*Daemon {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			enlist(t, d, nil, "init", "--soak", "0s", "--max-domains", "100", "--fleet", fleet)
+			enlist(t, d, nil, "init", "--soak", "0s", "--max-domains", "100", "--no-recovery", "--fleet", fleet)
 		} else {
 			token := ended(t, 0, tell(t, all[0].Person(), nil, "token", "create"), nil)
 			enlist(t, d, []byte(token.Out), "join")

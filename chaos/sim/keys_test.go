@@ -258,3 +258,63 @@ func TestWhoJoinsWhileNobodyHoldsTheKeyIsOwedWhatIsSealed(t *testing.T) {
 		v.nothingIsLost(cdg, cdg, ams)
 	})
 }
+
+// TestTheFleetsRecoveryRecipientHoldsTheKeyOfEveryGroup: it is wrapped for it wherever the fleet's settings are written, and when it is taken out
+// the group gets another key that it does not open.
+func TestTheFleetsRecoveryRecipientHoldsTheKeyOfEveryGroup(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		safe, own := newKey(t), newKey(t)
+		settings := func(recipients ...string) {
+			kv := f.Members[0].Core.Store().View().List(v1alpha1.KeyFleets)[0]
+			var fleet v1alpha1.Fleet
+			if err := json.Unmarshal(kv.Value, &fleet); err != nil {
+				t.Fatal(err)
+			}
+			fleet.Spec.RecoveryRecipients = recipients
+			writeObject(t, f.Members[2], kv.Key, &fleet)
+		}
+		settled := func(epoch int64, people int) func() bool {
+			return func() bool {
+				s := keyOfReaders(t, f.Members[1]).Status
+				wraps := 0
+				for _, w := range s.Wraps {
+					if w.Cluster == "" {
+						wraps++
+					}
+				}
+				return s.Epoch == epoch && !s.Unproven() && len(s.Wraps) == 2+people && wraps == people
+			}
+		}
+		readers(t, f.Members[1], own)
+		f.Await("the group's own holds the key", 2*time.Minute, settled(1, 1))
+		settings(safe.Recipient().String())
+		f.Await("the fleet's does, too", 2*time.Minute, settled(1, 2))
+		if _, opens := opensWith(t, f.Members[1], safe); !opens {
+			t.Error("the fleet's recovery key does not open the group's")
+		}
+		settings()
+		f.Await("there is another key", 5*time.Minute, settled(2, 1))
+		if _, opens := opensWith(t, f.Members[1], safe); opens {
+			t.Error("who was taken out opens the next key")
+		}
+		if _, opens := opensWith(t, f.Members[1], own); !opens {
+			t.Error("who stays does not")
+		}
+		left := keyOfReaders(t, f.Members[1]).Status.Left
+		if len(left) != 1 || left[0].Key != v1alpha1.KeyID(safe.Recipient().String()) || left[0].Epoch != 1 {
+			t.Errorf("who left is told as %v", left)
+		}
+	})
+}
+
+func newKey(t *testing.T) secrets.Identity {
+	t.Helper()
+	id, err := secrets.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}

@@ -66,7 +66,7 @@ func (c *Cluster) AddressFlags() []string {
 // found makes a fleet whose first member is this cluster's.
 func (c *Cluster) found(ctx context.Context, hanse, fleet string) error {
 	// Most that is tried in a testbed is not how changes go: they go everywhere at once.
-	args := []string{"init", "--soak", "0s", "--max-domains", "100", "--fleet", fleet, "--cluster", c.Name(), "--region", c.site.Region}
+	args := []string{"init", "--soak", "0s", "--max-domains", "100", "--no-recovery", "--fleet", fleet, "--cluster", c.Name(), "--region", c.site.Region}
 	_, err := runHanse(ctx, hanse, "", append(args, c.AddressFlags()...)...)
 	return err
 }

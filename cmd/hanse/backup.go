@@ -77,8 +77,21 @@ func backupAction(c *cli.Context) error {
 	}
 	fmt.Fprintf(talk, "fleet %s at revision %d, epoch %d: %d bytes to %s after %s\n",
 		b.header.Fleet, b.header.Revision, b.header.Epoch, size, where, seconds(time.Since(begun)))
+	if lacking := f.withoutRecovery(ctx); lacking != "" {
+		fmt.Fprintln(talk, "warning: "+lacking)
+	}
 	fmt.Fprintln(talk, "  keep the key away from the backup; try it once: restore it into a folder that you throw away")
 	return nil
+}
+
+// withoutRecovery is what of a backup nobody could read after it was restored on new machines, in words. That is no matter of the backup, which is
+// made: a member that does not say is not asked again.
+func (f *fleet) withoutRecovery(ctx context.Context) string {
+	var s v1alpha1.FleetStatus
+	if _, err := f.read(ctx, request{path: v1alpha1.PathStatus}, &s); err != nil {
+		return ""
+	}
+	return withoutRecovery(s)
 }
 
 // advised is an error of a place with what to do about it.

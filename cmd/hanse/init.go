@@ -25,7 +25,7 @@ func initVerb() *cli.Command {
 			&cli.DurationFlag{Name: "soak", Value: v1alpha1.DefaultSoak, Usage: "how LONG a region is healthy with a change before the next one gets it"},
 			&cli.IntFlag{Name: "max-domains", Value: v1alpha1.DefaultMaxDomains, Usage: "in how MANY regions changes may be at a time"},
 			dataDirFlag(),
-		}, addressFlags()...),
+		}, append(recoveryFlags(), addressFlags()...)...),
 		Action: initAction,
 	}
 }
@@ -54,16 +54,22 @@ func initAction(c *cli.Context) error {
 	if err := required(c, "fleet", "cluster", "region"); err != nil {
 		return during("init", err)
 	}
+	recovery, err := recoveryWanted(c)
+	if err != nil {
+		return during("init", err)
+	}
 	o := agent.InitOptions{
-		DataDir: dataDir(c), Fleet: c.String("fleet"), Cluster: c.String("cluster"),
+		Recovery: recovery.recipientsMade, DataDir: dataDir(c), Fleet: c.String("fleet"), Cluster: c.String("cluster"),
 		Region: c.String("region"), Zone: c.String("zone"), Addresses: addresses(c),
 	}
 	if c.IsSet("soak") || c.IsSet("max-domains") {
 		o.Rollout = &v1alpha1.FleetRollout{Soak: &metav1.Duration{Duration: c.Duration("soak")}, MaxDomains: int32(c.Int("max-domains"))}
-		wanted := &v1alpha1.Fleet{ObjectMeta: metav1.ObjectMeta{Name: o.Fleet}, Spec: v1alpha1.FleetSpec{Voters: v1alpha1.DefaultVoters, Rollout: o.Rollout}}
-		if errs := v1alpha1.ValidateFleet(wanted, o.Fleet); len(errs) > 0 {
-			return during("init", usage(errs.ToAggregate().Error()))
-		}
+	}
+	wanted := &v1alpha1.Fleet{ObjectMeta: metav1.ObjectMeta{Name: o.Fleet}, Spec: v1alpha1.FleetSpec{
+		Voters: v1alpha1.DefaultVoters, Rollout: o.Rollout, RecoveryRecipients: recovery.recipients,
+	}}
+	if errs := v1alpha1.ValidateFleet(wanted, o.Fleet); len(errs) > 0 {
+		return during("init", usage(errs.ToAggregate().Error()))
 	}
 	result, err := agent.Init(o)
 	if err != nil {
@@ -72,6 +78,7 @@ func initAction(c *cli.Context) error {
 	talk := c.App.ErrWriter
 	fmt.Fprintf(talk, "fleet %s founded: cluster %s in region %s, data directory %s\n", o.Fleet, o.Cluster, o.Region, o.DataDir)
 	fmt.Fprintf(talk, "the first admin's key is in %s\n", result.AdminFile)
+	recovery.say(talk)
 	sayNext(c, "start its member", "agent", o.DataDir)
 	sayNext(c, "then let others in", "token create", o.DataDir)
 	return nil

@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"hanse": main, "kubectl-hanse": main})
+	testscript.Main(m, map[string]func(){"hanse": main, "kubectl-hanse": main, "age": ageCommand, "age-keygen": ageKeygen})
 }
 
 // TestScripts runs the command line as people do. Beside testscript's own commands there are:
@@ -111,7 +111,7 @@ func TestARealMember(t *testing.T) {
 			}
 			env.Defer(func() { conn.Close() })
 			env.Values["systemd"] = conn
-			return errors.Join(newerBackup(filepath.Join(env.WorkDir, "newer.hanse.age")), os.WriteFile(filepath.Join(env.WorkDir, "try.sh"), []byte(tryOut(t)), 0o600))
+			return errors.Join(newerBackup(filepath.Join(env.WorkDir, "newer.hanse.age")), os.WriteFile(filepath.Join(env.WorkDir, "try.sh"), []byte(tryOut(t)), 0o600), byHand(env.WorkDir))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "sees": sees, "term": terminate, "systemd": systemdHears, "s3": s3, "shorten": shorten, "said": said("stderr"), "said-out": said("stdout"), "flip": flip},
 	})

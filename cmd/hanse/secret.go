@@ -16,7 +16,7 @@ import (
 func secretVerb() *cli.Command {
 	return &cli.Command{
 		Name: "secret", Usage: "read a sealed secret, or give a group another key",
-		Subcommands: []*cli.Command{secretGetVerb(), secretRotateVerb()},
+		Subcommands: []*cli.Command{secretGetVerb(), secretOpenVerb(), secretRotateVerb()},
 	}
 }
 

@@ -315,6 +315,9 @@ func (v statusView) notes() [][]string {
 	if lacking := v.notAggregated(); lacking != "" {
 		notes = append(notes, []string{v.paint.yellow("warning"), lacking})
 	}
+	if lacking := withoutRecovery(v.s); lacking != "" {
+		notes = append(notes, []string{v.paint.yellow("recovery"), lacking})
+	}
 	if b := v.s.Backup; b != nil {
 		notes = append(notes, []string{"backup", fmt.Sprintf("%s: revision %d by %s, to %s", howLongAgo(v.now.Sub(b.At)), b.Revision, b.By, b.To)})
 	}
@@ -384,6 +387,14 @@ func (v statusView) notAggregated() string {
 		words += "; nor in " + few(names[1:])
 	}
 	return words
+}
+
+// withoutRecovery: no recovery recipient reads group db-readers. That may be somebody's choice: the exit code does not tell.
+func withoutRecovery(s v1alpha1.FleetStatus) string {
+	if len(s.GroupsWithoutRecovery) == 0 {
+		return ""
+	}
+	return "what is sealed for " + few(s.GroupsWithoutRecovery) + " is lost with the keys of its clusters: no recovery recipient reads it; name one: kubectl edit fleets." + v1alpha1.GroupName + " " + s.Fleet
 }
 
 // drift: last 41 s ago: iad configmap shop/settings, edited by kubectl-patch; 2 clusters in the last hour.

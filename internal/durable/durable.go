@@ -34,6 +34,25 @@ func WriteFile(path string, write func(io.Writer) error) (size int64, err error)
 	return size, nil
 }
 
+// NewFile makes a file that only its owner reads, and syncs it. One that is there already is fs.ErrExist, and stays as it is; after a crash
+// there may be a part of what was written.
+func NewFile(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = SyncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		os.Remove(path) // it is ours
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
 // Bytes is what WriteFile writes when all of it is at hand.
 func Bytes(data []byte) func(io.Writer) error {
 	return func(w io.Writer) error { _, err := w.Write(data); return err }

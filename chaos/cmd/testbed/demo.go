@@ -182,7 +182,7 @@ func (d *demo) form(ctx context.Context) error {
 	}
 	clusters := d.testbed.Clusters()
 	d.story.end(seconds(time.Since(begun)))
-	d.story.command(fmt.Sprintf("hanse init --fleet demo --cluster %s --region %s --soak 0s --max-domains 100  # everywhere at once", clusters[0].Name(), clusters[0].Region()), "")
+	d.story.command(fmt.Sprintf("hanse init --fleet demo --cluster %s --region %s --no-recovery --soak 0s --max-domains 100  # everywhere at once", clusters[0].Name(), clusters[0].Region()), "")
 	d.story.command(fmt.Sprintf("hanse token create | hanse join --cluster %s --region %s", clusters[1].Name(), clusters[1].Region()), "and "+clusters[2].Name())
 	status, err := clusters[0].FleetStatus(ctx)
 	if err != nil {
