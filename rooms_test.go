@@ -59,7 +59,7 @@ var rooms = []room{
 	{"chaos/cmd/testbed", "api chaos/hollow chaos/testbed internal", "kubernetes client-go", false, "the testbed runs the hanse binary as a person would"},
 	{"chaos/drill", "api internal", "kubernetes client-go", false, "a drill does to a fleet what happens to fleets, from outside"},
 	{
-		"chaos", "agent api backup chaos/drill chaos/testbed consensus consensus/store epoch internal law plan transport",
+		"chaos", "agent api backup chaos/drill chaos/testbed consensus consensus/store epoch internal law plan secrets transport",
 		"kubernetes client-go scheme apiserver age raft quic", false, "simulations and benchmarks look inside, and are not shipped",
 	},
 }

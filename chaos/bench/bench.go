@@ -69,6 +69,7 @@ var groups = []group{
 	{"bulk", "a thousand objects into one real cluster, beside kubectl", (*bed).bulk},
 	{"drift", "what somebody changes by hand, put right", (*bed).drift},
 	{"steady", "a thousand objects in one real cluster at rest", (*bed).steady},
+	{"secrets", "sealed secrets in four real clusters", (*bed).sealed},
 	{"large", "one member of a fleet with a thousand bundles in a hundred clusters", (*bed).large},
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 
@@ -116,6 +117,16 @@ func (s *site) follow(ctx context.Context, namespace string, is func(watch.Event
 	if err != nil {
 		return nil, err
 	}
+	return followed(ctx, w, is), nil
+}
+
+// seenIn bounds the wait for what a row watches for.
+const seenIn = time.Minute
+
+var errUnseen = errors.New("what was awaited did not come within a minute")
+
+// followed waits for an event of a watch, and keeps when it came.
+func followed[T runtime.Object](ctx context.Context, w watch.Interface, is func(watch.EventType, T) bool) sight {
 	type result struct {
 		at  time.Time
 		err error
@@ -126,20 +137,15 @@ func (s *site) follow(ctx context.Context, namespace string, is func(watch.Event
 		at, err := awaitEvent(ctx, w.ResultChan(), is)
 		done <- result{at, err}
 	}()
-	return func() (time.Time, error) { r := <-done; return r.at, r.err }, nil
+	return func() (time.Time, error) { r := <-done; return r.at, r.err }
 }
 
-// seenIn bounds the wait for what a row watches for.
-const seenIn = time.Minute
-
-var errUnseen = errors.New("what was awaited did not come within a minute")
-
-func awaitEvent(ctx context.Context, events <-chan watch.Event, is func(watch.EventType, *corev1.ConfigMap) bool) (time.Time, error) {
+func awaitEvent[T runtime.Object](ctx context.Context, events <-chan watch.Event, is func(watch.EventType, T) bool) (time.Time, error) {
 	late := time.After(seenIn)
 	for {
 		select {
 		case e, open := <-events:
-			c, ok := e.Object.(*corev1.ConfigMap)
+			c, ok := e.Object.(T)
 			if !open || !ok {
 				return time.Time{}, fmt.Errorf("a watch ended: %v", e.Object)
 			}

@@ -79,11 +79,20 @@ func (b *bed) hundreds(ctx context.Context) (rows []Row, err error) {
 		return nil, err
 	}
 	b.say("%d changes to all at once", toldTo)
+	before, err := c.cpu()
+	if err != nil {
+		return nil, err
+	}
 	took, err := c.changes(ctx, unfollowed+toldTo, func([]time.Time) error { return nil })
 	if err != nil {
 		return nil, err
 	}
+	after, err := c.cpu()
+	if err != nil {
+		return nil, err
+	}
 	rows = percentiles(fmt.Sprintf("hanse apply → live in %d simulated clusters", b.Clusters), took[unfollowed:], nil, atMost(500, inMilliseconds))
+	rows = append(rows, newRow(fmt.Sprintf("processor time of the %d members, a change", b.Clusters), coreSeconds, []float64{(after - before) / (unfollowed + toldTo)}, nil, nil))
 	fleet := "apiVersion: fleet.hanse.dev/v1alpha1\nkind: Fleet\nmetadata: {name: bench}\nspec: {rollout: {maxDomains: 1, soak: 0s}}\n"
 	if _, err := typed(ctx, c.members[0].Person(), fleet, "apply", "--force-conflicts", "-f", "-"); err != nil {
 		return rows, err
@@ -93,6 +102,18 @@ func (b *bed) hundreds(ctx context.Context) (rows []Row, err error) {
 		return rows, err
 	}
 	return append(rows, newRow(fmt.Sprintf("a rollout in 3 waves over %d clusters, no soak, p90", b.Clusters), inMilliseconds, []float64{sorted(took).at(0.9)}, nil, atMost(10_000, inMilliseconds))), nil
+}
+
+// cpu is the processor time of all members.
+func (c *crowded) cpu() (sum float64, err error) {
+	for _, m := range c.members {
+		one, err := cpuSeconds(m.Pid())
+		if err != nil {
+			return 0, err
+		}
+		sum += one
+	}
+	return sum, nil
 }
 
 // inWaves fails when two regions had been in change at once.
