@@ -35,6 +35,8 @@ type computed struct {
 	by   computation
 	// pause is the least time between two computations, unless somebody asks for what is newer.
 	pause time.Duration
+	// remembers says that the objects rest on what they were before, so that they are computed while nobody looks, too.
+	remembers bool
 
 	mu sync.Mutex
 	// items are the objects of a version, once somebody has looked at it.
@@ -52,8 +54,8 @@ type computed struct {
 	owed chan struct{}
 }
 
-func newComputed(c *Core, kind string, pause time.Duration, by computation) *computed {
-	return &computed{core: c, kind: kind, by: by, pause: pause, version: uint64(time.Now().UnixNano()), changed: make(chan struct{}), next: make(chan struct{})}
+func newComputed(c *Core, kind string, pause time.Duration, by computation, remembers bool) *computed {
+	return &computed{core: c, kind: kind, by: by, pause: pause, remembers: remembers, version: uint64(time.Now().UnixNano()), changed: make(chan struct{}), next: make(chan struct{})}
 }
 
 // computedKind makes one whose objects come from list, in the order of their names: for kinds with few.
@@ -61,7 +63,7 @@ func computedKind[T any, P interface {
 	*T
 	apiserver.Object
 }](c *Core, kind string, pause time.Duration, list func(*store.View) ([]T, error)) *computed {
-	return newComputed(c, kind, pause, &listed[T, P]{list: list})
+	return newComputed(c, kind, pause, &listed[T, P]{list: list}, false)
 }
 
 // listed computes all objects of a kind each time.
@@ -179,7 +181,7 @@ func (k *computed) follow(ctx context.Context) error {
 }
 
 // putOff waits with the next computation, which is due: when somebody looks for the pause, or until rest ends, and as long as the work
-// allows; else until somebody does.
+// allows; else until somebody does, or, of what remembers, for a while.
 func (k *computed) putOff(ctx, rest context.Context, worked time.Duration) {
 	owed := k.owe()
 	if owed == nil {
@@ -187,11 +189,15 @@ func (k *computed) putOff(ctx, rest context.Context, worked time.Duration) {
 		breathe(ctx, worked)
 		return
 	}
-	late := time.NewTimer(unseenRest(worked))
-	defer late.Stop()
+	var late <-chan time.Time
+	if k.remembers {
+		timer := time.NewTimer(unseenRest(worked))
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case <-owed:
-	case <-late.C:
+	case <-late:
 	case <-ctx.Done():
 	}
 }

@@ -66,6 +66,7 @@ func TestWhatNobodyLooksAtIsComputedSeldom(t *testing.T) {
 			computations.Add(1)
 			return []v1alpha1.Work{{ObjectMeta: metav1.ObjectMeta{Name: strconv.FormatUint(uint64(v.Revision()), 10)}}}, nil
 		})
+		k.remembers = true
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		all.Go(func() { _ = k.follow(ctx) })
@@ -128,6 +129,7 @@ func TestWhatIsMuchWorkAndUnseenIsComputedMoreSeldom(t *testing.T) {
 			time.Sleep(time.Second)
 			return nil, nil
 		})
+		k.remembers = true
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		all.Go(func() { _ = k.follow(ctx) })
@@ -141,6 +143,37 @@ func TestWhatIsMuchWorkAndUnseenIsComputedMoreSeldom(t *testing.T) {
 		begun, rev := time.Now(), c.store.View().Revision()
 		if got := k.Reach(ctx, rev); got != rev || time.Since(begun) > 5*time.Second {
 			t.Errorf("of revision %d, not %d, after %s", got, rev, time.Since(begun))
+		}
+	})
+}
+
+// TestWhatRemembersNothingIsComputedWhenSomebodyLooks changes the log a hundred times.
+func TestWhatRemembersNothingIsComputedWhenSomebodyLooks(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		c := &Core{store: store.New(nil), reports: report.New(report.Config{}), log: slog.New(slog.DiscardHandler)}
+		var computations atomic.Int32
+		k := computedKind(c, "ClusterMetrics", 10*time.Millisecond, func(v *store.View) ([]v1alpha1.ClusterMetrics, error) {
+			computations.Add(1)
+			return []v1alpha1.ClusterMetrics{{ObjectMeta: metav1.ObjectMeta{Name: strconv.FormatUint(uint64(v.Revision()), 10)}}}, nil
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { _ = k.follow(ctx) })
+		defer all.Wait()
+		defer cancel()
+		for index := range uint64(100) {
+			putAlone(t, c.store, index+1, v1alpha1.KeyGrants+"a")
+			time.Sleep(time.Second)
+		}
+		if n := computations.Load(); n != 1 {
+			t.Errorf("%d computations, and nobody looked", n)
+		}
+		rev := c.store.View().Revision()
+		if got := k.Reach(ctx, rev); got != rev {
+			t.Errorf("of revision %d, not %d", got, rev)
+		}
+		if items, _ := k.List(); items[0].GetName() != strconv.FormatUint(uint64(rev), 10) {
+			t.Errorf("%s is listed at %d", items[0].GetName(), rev)
 		}
 	})
 }

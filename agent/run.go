@@ -125,7 +125,7 @@ func (d doors) close() error {
 // runFaces serves the API and reconciles the member's cluster while the core runs.
 func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	works := newWorks(c)
-	shown := newComputed(c, "Work", worksPause, &steadyWorks{works: works})
+	shown := newComputed(c, "Work", worksPause, &steadyWorks{works: works}, true)
 	measured := computedKind(c, "ClusterMetrics", metricsPause, newMetrics(c).list)
 	serving, err := c.identity.Serving(c.apiHost())
 	if err != nil {
