@@ -125,8 +125,8 @@ func DefaultTiming() Timing {
 	}
 }
 
-// workers is how many objects of a cluster are applied or deleted at the same time.
-const workers = 8
+// workers is how many objects of a cluster are applied or deleted at the same time. kube-apiserver takes 200 writes at once by default.
+const workers = 32
 
 func (t Timing) completed() Timing {
 	d := DefaultTiming()
