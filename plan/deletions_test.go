@@ -111,23 +111,17 @@ func TestADeletionThatNobodyIsAskedAboutIsCaught(t *testing.T) {
 			s.Contents = nil
 			return plan.Decide(s)
 		},
-		"an approval holds for ever": forAll(func(from, to *v1alpha1.RolloutOrders) {
-			if to.Deletions = maps.Clone(to.Deletions); to.Deletions == nil {
-				to.Deletions = map[string]int32{}
-			}
-			maps.Copy(to.Deletions, from.Deletions)
-		}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			caught := 0
-			for seed := range 200 {
+			for seed := range 100 {
 				life := rapid.Custom(func(t *rapid.T) bool { return len(live(t, decide, ordering("approve")).unasked) > 0 })
 				if life.Example(seed) {
 					caught++
 				}
 			}
-			if t.Logf("caught in %d of 200 lives", caught); caught == 0 {
-				t.Error("nothing caught it")
+			if t.Logf("caught in %d of 100 lives", caught); caught < 10 {
+				t.Error("these lives are not aimed at it")
 			}
 		})
 	}

@@ -38,7 +38,7 @@ func acrossClusters(t *testing.T, f *field) {
 	admin := viaHTTPS{f, f.kubeconfig(t, "fra")}
 	vera := viaHTTPS{f, f.person(t, admin.kubeconfig, "vera", "Viewer")}
 	// Roles are bound when a member starts, which may be just now.
-	until(t, time.Minute, func(context.Context) error {
+	until(t, 3*time.Minute, func(context.Context) error {
 		if said := vera.tell(t, "get", "pods", "--all-clusters"); said.Code != 0 {
 			return errors.New(said.String())
 		}
@@ -135,7 +135,7 @@ func (f *field) drifts(t *testing.T, admin viaHTTPS) {
 	mentions(t, said.Out, "~ configmap default/reported\n", "data.greeting   hi → welcome")
 	mentions(t, ended(t, 0, admin.tell(t, "drift", "reported", "--cluster", "fra", "--correct"), nil).Talk, "nothing differs; nothing was written")
 	mentions(t, ended(t, 0, f.tell(t, "sin", nil, "drift", "reported", "configmap/reported", "--correct"), nil).Talk, "bundle reported has it put right once at revision")
-	until(t, time.Minute, func(context.Context) error {
+	until(t, 3*time.Minute, func(context.Context) error {
 		if said := admin.tell(t, "drift", "reported"); said.Code != 0 {
 			return errors.New(said.String())
 		}

@@ -85,9 +85,9 @@ spec:
 	t.Run("what the member does is told in its cluster", func(t *testing.T) {
 		f.mustKubectl(t, "sin", "", "patch", "configmap", "anywhere", "--type=merge", "-p", `{"data":{"text":"edited"}}`)
 		until(t, 2*time.Minute, settings(f.kubernetes(t, "sin"), "default", "anywhere", "text", "a"))
-		until(t, time.Minute, f.kubectlSays("sin", "configmap default/anywhere was changed by kubectl-patch: it is put right", "describe", "bundle", "anywhere"))
+		until(t, 3*time.Minute, f.kubectlSays("sin", "configmap default/anywhere was changed by kubectl-patch: it is put right", "describe", "bundle", "anywhere"))
 		f.mustKubectl(t, "iad", fmt.Sprintf(bundle, "a2"), "apply", "--server-side", "-f", "-")
-		until(t, time.Minute, f.kubectlSays("sin", "is applied in this cluster", "get", "events.events.k8s.io"))
+		until(t, 3*time.Minute, f.kubectlSays("sin", "is applied in this cluster", "get", "events.events.k8s.io"))
 	})
 	t.Run("the cluster's own rules say who may do what there", func(t *testing.T) {
 		may := func(word string, args ...string) {
@@ -177,7 +177,7 @@ func takenOut(t *testing.T, f *field) {
 			t.Fatal(err)
 		}
 		defer bury(t, sin)
-		until(t, time.Minute, f.hanseSays(t, "fra", "does not serve its cluster's API: it runs with --cluster-api=false", "get", "pods", "--cluster", "sin"))
+		until(t, 3*time.Minute, f.hanseSays(t, "fra", "does not serve its cluster's API: it runs with --cluster-api=false", "get", "pods", "--cluster", "sin"))
 		for _, gone := range [][]string{{"clusterrolebinding", v1alpha1.ClusterGroup("acme", v1alpha1.RoleViewer)}, {"clusterrolebinding", v1alpha1.ClusterGroup("acme", v1alpha1.RoleAdmin)}, {"apiservice", registered}, {"service", "hanse", "-n", "hanse-system"}, {"service", "hanse-alive", "-n", "hanse-system"}, {"clusterrole", "hanse:viewer"}} {
 			until(t, 2*time.Minute, f.kubectlSays("sin", "NotFound", append([]string{"get"}, gone...)...))
 		}
@@ -187,8 +187,8 @@ func takenOut(t *testing.T, f *field) {
 			t.Fatal(err)
 		}
 		defer bury(t, sin)
-		until(t, time.Minute, f.hanseSays(t, "fra", "cannot impersonate", "get", "pods", "--cluster", "sin"))
-		until(t, time.Minute, f.kubectlSays("fra", "False Forbidden", "get", "cluster.fleet.hanse.dev", "sin", "-o", aggregated))
+		until(t, 3*time.Minute, f.hanseSays(t, "fra", "cannot impersonate", "get", "pods", "--cluster", "sin"))
+		until(t, 3*time.Minute, f.kubectlSays("fra", "False Forbidden", "get", "cluster.fleet.hanse.dev", "sin", "-o", aggregated))
 		t.Log(f.tell(t, "fra", nil, "get", "pods", "--cluster", "sin"))
 	})
 	t.Run("an APIService of somebody else is left alone, and told", func(t *testing.T) {
@@ -205,14 +205,14 @@ spec: {group: fleet.hanse.dev, version: v1alpha1, groupPriorityMinimum: 10, vers
 			return nil
 		})
 		mentions(t, f.mustKubectl(t, "sin", "", "get", "apiservice", registered, "-o", "jsonpath={.spec.service.name}"), "other")
-		until(t, time.Minute, f.kubectlSays("fra", "False ForeignAPIService", "get", "cluster.fleet.hanse.dev", "sin", "-o", aggregated))
+		until(t, 3*time.Minute, f.kubectlSays("fra", "False ForeignAPIService", "get", "cluster.fleet.hanse.dev", "sin", "-o", aggregated))
 		mentions(t, f.must(t, "fra", nil, "status").Out, "the fleet's API is not in the cluster sin: ForeignAPIService")
 		f.must(t, "sin", nil, "get", "clusters")
 	})
 	t.Run("when it is gone, the member's takes its place", func(t *testing.T) {
 		f.mustKubectl(t, "sin", "", "delete", "apiservice", registered)
 		awaitAPI(t, f, "sin")
-		until(t, time.Minute, f.kubectlSays("fra", "True Registered", "get", "cluster.fleet.hanse.dev", "sin", "-o", aggregated))
+		until(t, 3*time.Minute, f.kubectlSays("fra", "True Registered", "get", "cluster.fleet.hanse.dev", "sin", "-o", aggregated))
 	})
 }
 

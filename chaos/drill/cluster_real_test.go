@@ -201,9 +201,9 @@ func removingOne(t *testing.T, f *field) {
 		t.Logf("stopped %s after the command\n%s", round(took), sin.LogTail(testbed.Member))
 	})
 	t.Run("its cluster no longer has the fleet's API, and gives its people nothing", func(t *testing.T) {
-		until(t, time.Minute, f.kubectlSays("sin", "NotFound", "get", "apiservice", "v1alpha1.fleet.hanse.dev"))
+		until(t, 3*time.Minute, f.kubectlSays("sin", "NotFound", "get", "apiservice", "v1alpha1.fleet.hanse.dev"))
 		for _, role := range []v1alpha1.Role{v1alpha1.RoleViewer, v1alpha1.RoleOperator, v1alpha1.RoleAdmin} {
-			until(t, time.Minute, f.kubectlSays("sin", "NotFound", "get", "clusterrolebinding", v1alpha1.ClusterGroup("acme", role)))
+			until(t, 3*time.Minute, f.kubectlSays("sin", "NotFound", "get", "clusterrolebinding", v1alpha1.ClusterGroup("acme", role)))
 		}
 	})
 	t.Run("it does not start again", func(t *testing.T) {
@@ -227,7 +227,7 @@ func removingOne(t *testing.T, f *field) {
 		}
 	})
 	t.Run("its workloads stay as they were", func(t *testing.T) {
-		until(t, time.Minute, settings(f.kubernetes(t, "sin"), "shop", "settings", "version", "1"))
+		until(t, 3*time.Minute, settings(f.kubernetes(t, "sin"), "shop", "settings", "version", "1"))
 		if _, err := f.kubernetes(t, "sin").CoreV1().Services("shop").Get(t.Context(), "web", metav1.GetOptions{}); err != nil {
 			t.Error(err)
 		}

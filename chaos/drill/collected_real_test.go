@@ -24,7 +24,7 @@ func fleetIsCollected(t *testing.T, f *field, cluster string, story *seen) {
 		local := f.localOwned(t, cluster, owner)
 		remove(t, client, owner, metav1.DeletePropagationBackground)
 		t.Logf("bundles after %s", round(until(t, 2*time.Minute, onlyLeft(client, "background"))))
-		took := until(t, time.Minute, func(ctx context.Context) error {
+		took := until(t, 3*time.Minute, func(ctx context.Context) error {
 			if _, err := f.kubernetes(t, cluster).CoreV1().ConfigMaps("default").Get(ctx, local, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 				return fmt.Errorf("the cluster's own object is still there: %v", err)
 			}
@@ -36,7 +36,7 @@ func fleetIsCollected(t *testing.T, f *field, cluster string, story *seen) {
 		owner := family(t, client, "foreground", 3)
 		remove(t, client, owner, metav1.DeletePropagationForeground)
 		t.Logf("after %s", round(until(t, 2*time.Minute, onlyLeft(client, "foreground"))))
-		until(t, time.Minute, func(context.Context) error { return lastGone(story, owner.GetName(), 4) })
+		until(t, 3*time.Minute, func(context.Context) error { return lastGone(story, owner.GetName(), 4) })
 	})
 	t.Run("orphans stay, without an owner", func(t *testing.T) {
 		owner := family(t, client, "orphan", 2)
@@ -53,7 +53,7 @@ func fleetIsCollected(t *testing.T, f *field, cluster string, story *seen) {
 		if err := client.DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: "family=orphan"}); err != nil {
 			t.Fatal(err)
 		}
-		until(t, time.Minute, onlyLeft(client, "orphan"))
+		until(t, 3*time.Minute, onlyLeft(client, "orphan"))
 		if _, err := client.Get(t.Context(), "the-end", metav1.GetOptions{}); err != nil {
 			t.Error(err)
 		}

@@ -33,7 +33,7 @@ func TestTheLeadersRegionDiesAndThenTheNextLeadersRegion(t *testing.T) {
 		load.stop()
 		f.must(t, "scl", shop("2"), applyShop("--wait")...)
 		for _, c := range f.bed.Clusters() {
-			until(t, time.Minute, settings(f.kubernetes(t, c.Name()), "shop", "settings", "version", "2"))
+			until(t, 3*time.Minute, settings(f.kubernetes(t, c.Name()), "shop", "settings", "version", "2"))
 		}
 		load.allThere(t, f.realm)
 	})

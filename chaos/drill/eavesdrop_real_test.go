@@ -115,7 +115,7 @@ func (w *wire) heardNothing(t *testing.T, f *field, finder *canary.Finder) {
 	}
 	defer us.Close()
 	ours := flow{us.LocalAddr().(*net.UDPAddr).AddrPort(), members[0]}
-	until(t, time.Minute, func(context.Context) error { // a packet may get lost
+	until(t, 3*time.Minute, func(context.Context) error { // a packet may get lost
 		if _, err := us.Write([]byte(password)); err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
 			return err
 		}

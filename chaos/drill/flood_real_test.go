@@ -59,7 +59,7 @@ func flooded(t *testing.T, f *field) {
 	begun := time.Now()
 	f.mustKubectl(t, "fra", "", "label", "bundle", "anywhere", "by=jane", "--overwrite", "--as=jane", "--as-group=system:masters")
 	t.Logf("another's write takes %s meanwhile", round(time.Since(begun)))
-	took := until(t, time.Minute, func(context.Context) error { // a kube-apiserver passes no answer on before the body has ended
+	took := until(t, 3*time.Minute, func(context.Context) error { // a kube-apiserver passes no answer on before the body has ended
 		if refused.Load() > 0 {
 			return nil
 		}

@@ -58,7 +58,7 @@ func (f *field) awaitWell(t *testing.T) {
 // awaitAPI waits until a cluster's own API shows the fleet.
 func awaitAPI(t *testing.T, f *field, cluster string) {
 	t.Helper()
-	took := until(t, time.Minute, func(ctx context.Context) error {
+	took := until(t, 3*time.Minute, func(ctx context.Context) error {
 		_, err := f.kubectl(ctx, cluster, "", "get", "clusters.fleet.hanse.dev")
 		return err
 	})
@@ -68,7 +68,7 @@ func awaitAPI(t *testing.T, f *field, cluster string) {
 // quorumless is what fra does when it is alone.
 func quorumless(t *testing.T, f *field) {
 	t.Run("reads answer, and say from when", func(t *testing.T) {
-		until(t, time.Minute, func(ctx context.Context) error {
+		until(t, 3*time.Minute, func(ctx context.Context) error {
 			said, err := f.kubectl(ctx, "fra", "", "get", "clusters.fleet.hanse.dev")
 			if err == nil && !strings.Contains(said, "Warning:") {
 				err = errors.New("no warning in:\n" + said)
@@ -102,7 +102,7 @@ func quorumless(t *testing.T, f *field) {
 	})
 	t.Run("what has lost its owner is collected", func(t *testing.T) { f.collects(t) })
 	t.Run("the cluster is told", func(t *testing.T) {
-		until(t, time.Minute, f.kubectlSays("fra", "QuorumLost", "get", "events.events.k8s.io", "-n", "default"))
+		until(t, 3*time.Minute, f.kubectlSays("fra", "QuorumLost", "get", "events.events.k8s.io", "-n", "default"))
 	})
 }
 
@@ -127,14 +127,14 @@ func dead(t *testing.T, f *field) {
 	})
 	t.Run("a namespace is emptied, and goes with the APIService when the member's life is over", func(t *testing.T) {
 		f.deleteNamespace(t, "memberless")
-		until(t, time.Minute, func(ctx context.Context) error {
+		until(t, 3*time.Minute, func(ctx context.Context) error {
 			_, err := f.kubernetes(t, "fra").CoreV1().ConfigMaps("memberless").Get(ctx, "held", metav1.GetOptions{})
 			if !apierrors.IsNotFound(err) {
 				return fmt.Errorf("its ConfigMap is still there: %v", err)
 			}
 			return nil
 		})
-		until(t, time.Minute, func(ctx context.Context) error {
+		until(t, 3*time.Minute, func(ctx context.Context) error {
 			ns, err := f.kubernetes(t, "fra").CoreV1().Namespaces().Get(ctx, "memberless", metav1.GetOptions{})
 			if err != nil {
 				return err
@@ -148,7 +148,7 @@ func dead(t *testing.T, f *field) {
 			return fmt.Errorf("conditions %v", ns.Status.Conditions)
 		})
 		f.mustKubectl(t, "fra", "", "-n", "hanse-system", "patch", f.lifeOf(t, "fra"), "--type=merge", "-p", `{"spec":{"activeDeadlineSeconds":1}}`)
-		t.Logf("the APIService is gone after %s", round(until(t, time.Minute, f.kubectlSays("fra", "NotFound", "get", "apiservice", "v1alpha1.fleet.hanse.dev"))))
+		t.Logf("the APIService is gone after %s", round(until(t, 3*time.Minute, f.kubectlSays("fra", "NotFound", "get", "apiservice", "v1alpha1.fleet.hanse.dev"))))
 		t.Logf("the namespace after %s more", round(until(t, 2*time.Minute, f.namespaceGone(t, "memberless"))))
 	})
 	t.Run("a member that lives for many lives keeps its API, and one that dies loses it", func(t *testing.T) { manyLives(t, f) })
@@ -210,7 +210,7 @@ func (f *field) collects(t *testing.T) {
 	if err := maps.Delete(t.Context(), owner.Name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	took := until(t, time.Minute, func(ctx context.Context) error {
+	took := until(t, 3*time.Minute, func(ctx context.Context) error {
 		if _, err := maps.Get(ctx, owned.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("%s is still there: %v", owned.Name, err)
 		}

@@ -51,7 +51,7 @@ func recovering(t *testing.T, f *field) {
 		}
 		defer bury(t, old)
 		stale := seat{name: "iad", status: old.Status}
-		until(t, time.Minute, stale.warns("fra says that this member was removed", "hanse token create --cluster iad"))
+		until(t, 3*time.Minute, stale.warns("fra says that this member was removed", "hanse token create --cluster iad"))
 		f.untouched(t, "iad", before["iad"], "shop")
 	})
 	t.Run("the others join again, and the fleet only looks", func(t *testing.T) {
@@ -66,13 +66,13 @@ func recovering(t *testing.T, f *field) {
 		for _, name := range []string{"fra", "iad"} {
 			f.awaitProspect(t, name, "stays as it is")
 		}
-		until(t, time.Minute, settings(f.kubernetes(t, "sin"), "shop", "settings", "greeting", "hi"))
+		until(t, 3*time.Minute, settings(f.kubernetes(t, "sin"), "shop", "settings", "greeting", "hi"))
 	})
 	t.Run("the clusters that a person names act, and the others still look", func(t *testing.T) {
 		t.Logf("%s", f.must(t, "sin", nil, "resume", "iad", "fra", "--yes"))
 		repairs(t, f.kubernetes(t, "iad"), "1")
 		repairs(t, f.kubernetes(t, "fra"), "1")
-		until(t, time.Minute, settings(f.kubernetes(t, "sin"), "shop", "settings", "greeting", "hi"))
+		until(t, 3*time.Minute, settings(f.kubernetes(t, "sin"), "shop", "settings", "greeting", "hi"))
 		t.Logf("%s", f.must(t, "fra", nil, "resume", "--yes"))
 		until(t, comesBack, settings(f.kubernetes(t, "sin"), "shop", "settings", "greeting", "welcome"))
 		f.must(t, "sin", shop("2"), applyShop("--wait")...)
@@ -108,7 +108,7 @@ func restoring(t *testing.T, f *field) {
 		f.must(t, "fra", settingsNamed("later"), "apply", "--bundle", "later", "--to", "all", "-f", "-", "--wait") // so all act
 		for name, was := range before {
 			f.untouched(t, name, was, "shop", "young")
-			until(t, time.Minute, settings(f.kubernetes(t, name), "shop", "settings", "version", "3"))
+			until(t, 3*time.Minute, settings(f.kubernetes(t, name), "shop", "settings", "version", "3"))
 		}
 		f.must(t, "fra", nil, "delete", "bundle", "later", "--yes", "--wait")
 	})

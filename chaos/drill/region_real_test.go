@@ -52,7 +52,7 @@ func repairs(t *testing.T, client *kubernetes.Clientset, version string) {
 		return err
 	})
 	t.Logf("a deleted object was put right after %s", round(took))
-	until(t, time.Minute, settings(client, "shop", "settings", "version", version))
+	until(t, 3*time.Minute, settings(client, "shop", "settings", "version", version))
 }
 
 func edit(ctx context.Context, client *kubernetes.Clientset) error {
@@ -128,7 +128,7 @@ func losingTwoRegions(t *testing.T, f *field) {
 		mentions(t, said.Out, "bundle shop applied at revision")
 		t.Logf("%s", said)
 		for _, c := range f.bed.Clusters() {
-			until(t, time.Minute, settings(f.kubernetes(t, c.Name()), "shop", "settings", "version", "3"))
+			until(t, 3*time.Minute, settings(f.kubernetes(t, c.Name()), "shop", "settings", "version", "3"))
 			if now := f.status(t, c.Name()).Revision; now <= before {
 				t.Errorf("%s is at revision %d, and %d was there before", c.Name(), now, before)
 			}

@@ -63,16 +63,16 @@ func isWhole(t *testing.T, f *field, sin *Daemon) {
 	t.Run("bundles are applied, and taken away", func(t *testing.T) {
 		f.must(t, "iad", settingsNamed("least"), "apply", "--bundle", "least", "--clusters", "sin", "-f", "-", "--wait")
 		f.must(t, "iad", nil, "delete", "bundle", "least", "--yes", "--wait")
-		until(t, time.Minute, f.kubectlSays("sin", "Withdrawn", "get", "events.events.k8s.io", "-n", "default"))
+		until(t, 3*time.Minute, f.kubectlSays("sin", "Withdrawn", "get", "events.events.k8s.io", "-n", "default"))
 	})
 	t.Run("the fleet's API is there", func(t *testing.T) {
 		awaitAPI(t, f, "sin")
 		for _, role := range []string{"hanse:viewer", "hanse:operator", "hanse:admin"} {
-			until(t, time.Minute, f.kubectlSays("sin", role, "get", "clusterrole", role))
+			until(t, 3*time.Minute, f.kubectlSays("sin", role, "get", "clusterrole", role))
 		}
 	})
 	t.Run("people reach the cluster", func(t *testing.T) {
-		until(t, time.Minute, func(context.Context) error {
+		until(t, 3*time.Minute, func(context.Context) error {
 			said := f.tell(t, "iad", nil, "get", "namespaces", "--all-clusters", "--cluster", "sin")
 			if said.Code != 0 || !strings.Contains(said.Out, "hanse-system") {
 				return errors.New(said.String())
@@ -82,10 +82,10 @@ func isWhole(t *testing.T, f *field, sin *Daemon) {
 	})
 	t.Run("the fleet is shown by the standards", func(t *testing.T) {
 		until(t, 2*time.Minute, f.kubectlSays("sin", "iad", "get", "clusterprofiles", "-n", "hanse-system"))
-		until(t, time.Minute, f.kubectlSays("sin", "clusterset.k8s.io", "get", "clusterproperties"))
+		until(t, 3*time.Minute, f.kubectlSays("sin", "clusterset.k8s.io", "get", "clusterproperties"))
 	})
 	t.Run("the cluster is measured", func(t *testing.T) {
-		until(t, time.Minute, func(context.Context) error {
+		until(t, 3*time.Minute, func(context.Context) error {
 			said := f.must(t, "iad", nil, "get", "clustermetrics", "sin", "-o", "json")
 			if !strings.Contains(said.Out, `"allocatable"`) {
 				return errors.New(said.Out)

@@ -55,7 +55,7 @@ func aSealedSecret(t *testing.T, f *field) {
 	begun := time.Now()
 	f.must(t, "sin", manifest, "apply", "-f", "-")
 	for name, client := range map[string]*kubernetes.Clientset{"fra": fra, "iad": iad} {
-		until(t, time.Minute, has(client, password))
+		until(t, 3*time.Minute, has(client, password))
 		t.Logf("%s has it after %s", name, round(time.Since(begun)))
 	}
 
@@ -91,13 +91,13 @@ func aSealedSecret(t *testing.T, f *field) {
 		t.Errorf("another key is told as %s", told)
 	}
 	for _, client := range []*kubernetes.Clientset{fra, iad} {
-		until(t, time.Minute, has(client, password))
+		until(t, 3*time.Minute, has(client, password))
 	}
 
 	// Another value goes the same way, and what is deleted is pruned.
 	f.must(t, "iad", seal(password+"-2"), "apply", "-f", "-")
-	until(t, time.Minute, has(iad, password+"-2"))
-	until(t, time.Minute, has(fra, password+"-2"))
+	until(t, 3*time.Minute, has(iad, password+"-2"))
+	until(t, 3*time.Minute, has(fra, password+"-2"))
 	t.Run("the value and the group's key are nowhere else", func(t *testing.T) {
 		finder := canary.New(f.mustBeNowhere(t))
 		f.restart(t, "iad")
@@ -106,7 +106,7 @@ func aSealedSecret(t *testing.T, f *field) {
 	})
 	f.must(t, "fra", nil, "delete", "fleetsecret", "db", "--yes", "--wait")
 	for _, client := range []*kubernetes.Clientset{fra, iad} {
-		until(t, time.Minute, func(ctx context.Context) error {
+		until(t, 3*time.Minute, func(ctx context.Context) error {
 			_, err := client.CoreV1().Secrets("vault").Get(ctx, "db", metav1.GetOptions{})
 			if !apierrors.IsNotFound(err) {
 				return fmt.Errorf("it is still there: %w", err)

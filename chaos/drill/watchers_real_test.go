@@ -389,7 +389,7 @@ func (n *informer) confirm(t *testing.T, whole Chronicle) {
 
 // drained waits until the workers have nothing to do, and compares what they saw last with the end.
 func (n *informer) drained(t *testing.T, end map[string]uint64) {
-	took := until(t, time.Minute, func(context.Context) error {
+	took := until(t, 3*time.Minute, func(context.Context) error {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		there := map[string]uint64{}
