@@ -169,14 +169,22 @@ func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSec
 		return next, err
 	}
 	next = v1alpha1.Sealing{Group: g.Name, Epoch: g.Status.Epoch, By: s.self.Cluster}
-	found, err := s.ring.open(of.Spec.Data, was, func(key secrets.Identity, sealed []byte) (err error) {
+	seal := func(key secrets.Identity, sealed []byte) (err error) {
 		next.Data, err = secrets.Again(key, to, targetOf(&of), sealed)
 		return err
-	})
-	if was != nil {
-		next.Found, next.Was, next.Since, next.Witness = was.Found, was.Source(), was.Since, was.Witness
-	} else if err == nil {
+	}
+	found, err := s.ring.open(of.Spec.Data, nil, seal)
+	switch { // what nobody else has found is told anew, if this member can tell
+	case was != nil && (was.Witness != "" || err != nil):
+		next.Found, next.Since, next.Witness = was.Found, was.Since, was.Witness
+	case err == nil:
 		next.Found, next.Since = found, s.since(name, of, found)
+	}
+	if was != nil {
+		next.Was = was.Source()
+		if err != nil && found == 0 {
+			found, err = s.ring.open(of.Spec.Data, was, seal)
+		}
 	}
 	if !next.Again() {
 		next.Data = nil
@@ -187,19 +195,35 @@ func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSec
 	return next, err
 }
 
-// confirmed says that what was sealed again opens, and holds what was sealed before, and that what was told of the revision is so.
+// confirmed says that what was sealed again opens, and holds what was sealed before, and that what was told of the revision is so. What is
+// not so it writes anew, unless somebody has done that already with this key.
 func (s *sealing) confirmed(name string, was v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
+	var right, so error
 	if was.Again() && was.Confirmed == "" {
-		err = s.holdsTheSame(was, of)
+		right = s.holdsTheSame(was, of)
 	}
-	if err == nil && was.Witness == "" {
-		err = s.witnessed(name, of, &was)
+	if was.Witness == "" {
+		so = s.witnessed(name, of, &was)
 	}
-	if err != nil {
-		return was, fmt.Errorf("what cluster %s sealed again, or told: %w", was.By, err)
+	if right == nil && (so == nil || was.Instead != "") {
+		next = was
+		next.Confirmed, next.Was = s.self.Cluster, nil
+		if so == nil {
+			next.Witness = cmp.Or(was.Witness, s.self.Cluster)
+		}
+		return next, nil
 	}
-	was.Confirmed, was.Was, was.Witness = s.self.Cluster, nil, cmp.Or(was.Witness, s.self.Cluster)
-	return was, nil
+	why := fmt.Errorf("what cluster %s sealed again, or told: %w", was.By, errors.Join(right, so))
+	if was.Instead != "" || was.By == s.self.Cluster {
+		return was, why
+	}
+	next, err = s.again(name, &was, of)
+	if err != nil || right != nil && !next.Again() {
+		return was, why
+	}
+	next.Instead = was.By
+	s.log.Warn("what another cluster told of a secret is not so; it is written anew", "revision", name, "err", why)
+	return next, nil
 }
 
 func (s *sealing) holdsTheSame(was v1alpha1.Sealing, of v1alpha1.FleetSecret) error {

@@ -769,6 +769,9 @@ func TestWhoSealsAgain(t *testing.T) {
 		s.Confirmed, s.Witness = cluster, cluster
 		return s
 	}
+	// instead takes the place of what fra sealed again.
+	instead := again("iad")
+	instead.Instead, instead.Was = "fra", &v1alpha1.SealedBefore{Epoch: 3, Data: []byte("again")}
 	told := v1alpha1.Sealing{Group: "readers", Found: 3, Epoch: 3, By: "fra", Since: []map[string]int64{{"readers": 1}, {"readers": 3}}}
 	with := func(s v1alpha1.Sealing, change func(*v1alpha1.Sealing)) v1alpha1.Sealing { change(&s); return s }
 	for name, c := range map[string]struct {
@@ -800,9 +803,32 @@ func TestWhoSealsAgain(t *testing.T) {
 			with(again("iad"), func(s *v1alpha1.Sealing) {
 				s.Since, s.Witness, s.Was = told.Since, "iad", &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}
 			}), true},
-		"and so does since when": {ptr(with(was("iad"), func(s *v1alpha1.Sealing) { s.Since = told.Since })), "id-iad", "",
+		"and so does since when": {ptr(with(was("iad"), func(s *v1alpha1.Sealing) { s.Since, s.Witness = told.Since, "iad" })), "id-iad", "",
+			with(again("iad"), func(s *v1alpha1.Sealing) {
+				s.Since, s.Witness, s.Was = told.Since[1:], "iad", &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}
+			}), false},
+		"unless nobody has found the same": {ptr(with(was("iad"), func(s *v1alpha1.Sealing) { s.Since = told.Since })), "id-iad", "",
 			with(again("iad"), func(s *v1alpha1.Sealing) {
 				s.Since, s.Was = told.Since[1:], &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}
+			}), true},
+		"another takes the place of what is not so":   {ptr(again("fra")), "id-iad", "", instead, true},
+		"of what is only told, too":                   {&told, "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Instead = "fra" }), true},
+		"it says so":                                  {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.Instead = "" }), false},
+		"and keeps what was there":                    {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.Was = nil }), false},
+		"in its own name":                             {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.By = "sin" }), false},
+		"without a witness":                           {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.Witness = "iad" }), false},
+		"not of what is confirmed":                    {ptr(confirmed("fra", "iad")), "id-iad", "", instead, false},
+		"not its own":                                 {ptr(again("fra")), "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Instead, s.Data = "fra", []byte("other") }), false},
+		"nor who holds no key":                        {ptr(again("fra")), "id-sin", "", with(instead, func(s *v1alpha1.Sealing) { s.By = "sin" }), false},
+		"once a key":                                  {&instead, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Instead, s.Was = "iad", instead.Was }), false},
+		"what took its place is confirmed":            {&instead, "id-fra", "", with(instead, func(s *v1alpha1.Sealing) { s.Confirmed, s.Witness, s.Was = "fra", "fra", nil }), true},
+		"or its data alone":                           {&instead, "id-fra", "", with(instead, func(s *v1alpha1.Sealing) { s.Confirmed, s.Was = "fra", nil }), true},
+		"and not once more":                           {ptr(with(instead, func(s *v1alpha1.Sealing) { s.Confirmed = "sin" })), "id-fra", "", with(instead, func(s *v1alpha1.Sealing) { s.Confirmed, s.Was = "fra", nil }), false},
+		"other data are not confirmed without a word": {ptr(again("fra")), "id-iad", "", with(confirmed("fra", "iad"), func(s *v1alpha1.Sealing) { s.Witness = "" }), false},
+		"the first takes nobody's place":              {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Instead = "iad" }), false},
+		"nor does that of another key": {ptr(with(was("iad"), func(s *v1alpha1.Sealing) { s.Instead = "sin" })), "id-iad", "",
+			with(again("iad"), func(s *v1alpha1.Sealing) {
+				s.Instead, s.Was = "fra", &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}
 			}), false},
 		"and who witnessed it": {ptr(with(was("iad"), func(s *v1alpha1.Sealing) { s.Witness = "iad" })), "id-fra", "",
 			with(again("fra"), func(s *v1alpha1.Sealing) {
@@ -819,7 +845,9 @@ func TestWhoSealsAgain(t *testing.T) {
 		"it does not go":                {ptr(was("iad")), "id-iad", "", again("iad"), false},
 		"nor does what was not, as long as there is nothing better": {ptr(was("")), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")} }), true},
 		"until the next is":               {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2} })), "id-iad", "", confirmed("fra", "iad"), true},
-		"and what was found stays so":     {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 0, 1, nil })), "id-iad", "", again("iad"), false},
+		"and what was found is told anew": {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 0, 1, nil })), "id-iad", "", again("iad"), true},
+		"unless another found it as well": {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data, s.Witness = 0, 1, nil, "iad" })), "id-iad", "",
+			with(again("iad"), func(s *v1alpha1.Sealing) { s.Witness = "iad" }), false},
 		"a revision that is not there no": {nil, "id-fra", "", again("fra"), false},
 	} {
 		t.Run(name, func(t *testing.T) {

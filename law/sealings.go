@@ -2,7 +2,6 @@ package law
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"reflect"
 	"slices"
@@ -15,7 +14,7 @@ import (
 const maxSealed = 2 << 20
 
 // keepsSealing says that a member that holds a group's present key writes, in its own name, how a revision of a secret is sealed: once for
-// each of the group's keys; or that it opened what another one sealed again. Nothing is sealed again to a key that somebody holds who may
+// each of the group's keys; or that it opened what another one sealed again, or found otherwise, and then it writes that anew. Nothing is sealed again to a key that somebody holds who may
 // not read: the group is to have another one first. What was found of the revision stays.
 func (w write) keepsSealing() bool {
 	var after v1alpha1.Sealing
@@ -30,19 +29,35 @@ func (w write) keepsSealing() bool {
 		return false
 	}
 	if w.before == nil {
-		return w.sealsAgain(after, nil) && groupOf(w.view, w.name) == after.Group && after.Witness == "" && soundSince(after.Since)
+		return w.sealsAgain(after, nil) && after.Instead == "" && groupOf(w.view, w.name) == after.Group && after.Witness == "" && soundSince(after.Since)
 	}
 	var before v1alpha1.Sealing
-	if json.Unmarshal(w.before, &before) != nil || before.Group != after.Group || before.Found != after.Found {
+	if json.Unmarshal(w.before, &before) != nil || before.Group != after.Group {
 		return false
 	}
-	if before.Epoch < after.Epoch {
-		return w.sealsAgain(after, before.Source()) && after.Witness == before.Witness && reflect.DeepEqual(after.Since, before.Since)
+	switch another := w.asker.cluster != before.By || r.only(before.By); {
+	case before.Epoch < after.Epoch:
+		return w.sealsAgain(after, before.Source()) && after.Instead == "" && retold(before, after)
+	case !before.Unseen() || !another:
+		return false
+	case after.By != before.By: // it takes its place
+		return w.sealsAgain(after, before.Source()) && before.Instead == "" && after.Instead == before.By && retold(before, after)
 	}
 	confirmed := before
-	confirmed.Confirmed, confirmed.Was, confirmed.Witness = w.asker.cluster, nil, cmp.Or(before.Witness, w.asker.cluster)
+	confirmed.Confirmed, confirmed.Was = w.asker.cluster, nil
+	if before.Witness == "" && (after.Witness != "" || before.Instead == "") {
+		confirmed.Witness = w.asker.cluster // or the next key has it told anew
+	}
 	as, err := json.Marshal(confirmed)
-	return err == nil && bytes.Equal(as, w.op.Value) && before.Unseen() && (w.asker.cluster != before.By || r.only(before.By))
+	return err == nil && bytes.Equal(as, w.op.Value)
+}
+
+// retold says that what was told of a revision stays as it was once another one has found the same, and else may be told anew.
+func retold(before, after v1alpha1.Sealing) bool {
+	if before.Witness == "" {
+		return after.Witness == "" && soundSince(after.Since)
+	}
+	return after.Found == before.Found && after.Witness == before.Witness && reflect.DeepEqual(after.Since, before.Since)
 }
 
 // sealsAgain says that the asker tells what it found, and has what was sealed to another key with it, sealed again. What was confirmed stays.

@@ -77,6 +77,9 @@ type Sealing struct {
 	Since []map[string]int64 `json:"since,omitempty"`
 	// Witness is another cluster that found the same as Found and Since. Unlike Confirmed it stays when the group gets another key.
 	Witness string `json:"witness,omitempty"`
+	// Instead is the cluster whose record with the key of Epoch this one takes the place of: By looked at that, and found otherwise. It does so
+	// once a key, so that two who do not agree come to an end.
+	Instead string `json:"instead,omitempty"`
 }
 
 // Bounds of what a Sealing tells of values: how many one by one, and of how many groups.
@@ -85,8 +88,10 @@ const (
 	MaxSinceGroups = 16
 )
 
-// Unseen says that no other cluster has looked yet at what it tells.
-func (s *Sealing) Unseen() bool { return s.Again() && s.Confirmed == "" || s.Witness == "" }
+// Unseen says that another cluster is to look yet at what it tells. Two that found otherwise what is told leave that to the next key.
+func (s *Sealing) Unseen() bool {
+	return s.Again() && s.Confirmed == "" || s.Witness == "" && (s.Instead == "" || s.Confirmed == "")
+}
 
 // SealedBefore is what was sealed again to a former key.
 //

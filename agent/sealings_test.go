@@ -1,0 +1,60 @@
+package agent
+
+import (
+	"testing"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/secrets"
+)
+
+// A holder looks at what another one sealed again to key 3, and told: a value that is sealed to key 1.
+func TestAHolderWritesAnewWhatAnotherOneDidBadly(t *testing.T) {
+	for name, c := range map[string]struct {
+		told func(*v1alpha1.Sealing)
+		// confirmed is who stands for the data then, witness for what was told, and anew that it is written anew. fails: nothing is.
+		confirmed, witness string
+		anew, fails        bool
+	}{
+		"all is right":                   {func(*v1alpha1.Sealing) {}, "fra", "fra", false, false},
+		"it does not open":               {func(s *v1alpha1.Sealing) { s.Data = []byte("junk") }, "", "", true, false},
+		"no key opens it, as it is told": {func(s *v1alpha1.Sealing) { s.Found, s.Data, s.Since = 0, nil, nil }, "", "", true, false},
+		"it is of another key":           {func(s *v1alpha1.Sealing) { s.Found = 2 }, "", "", true, false},
+		"it is known for longer":         {func(s *v1alpha1.Sealing) { s.Since = []map[string]int64{{"readers": 2}} }, "", "", true, false},
+		"the data, after another one":    {func(s *v1alpha1.Sealing) { s.Instead, s.Found = "mad", 2 }, "fra", "", false, false},
+		"neither, after another one":     {func(s *v1alpha1.Sealing) { s.Instead, s.Data = "mad", []byte("junk") }, "", "", false, true},
+		"all is right after that":        {func(s *v1alpha1.Sealing) { s.Instead = "mad" }, "fra", "fra", false, false},
+		"what was witnessed stays":       {func(s *v1alpha1.Sealing) { s.Witness, s.Found = "mad", 2 }, "fra", "mad", false, false},
+		"and is kept by what is anew":    {func(s *v1alpha1.Sealing) { s.Witness, s.Data = "mad", []byte("junk") }, "", "mad", true, false},
+		"it is not sealed again":         {func(s *v1alpha1.Sealing) { s.Found, s.Data, s.Since = 3, nil, nil }, "", "", true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, last, of := forms(t, []form{{epoch: 1, data: data("password", "a")}})
+			s.group.value.Status.Recipient = s.ring.keys[3].Recipient().String()
+			was := *s.known[last]
+			was.By = "iad"
+			c.told(&was)
+			next, err := s.confirmed(last, was, of)
+			if (err != nil) != c.fails {
+				t.Fatalf("it says: %v", err)
+			}
+			if c.fails {
+				return
+			}
+			if next.Confirmed != c.confirmed || next.Witness != c.witness || (next.By == "fra") != c.anew || (next.Instead == "iad") != c.anew {
+				t.Errorf("it becomes %+v", next)
+			}
+			if !c.anew {
+				return
+			}
+			if c.witness == "" && next.Found != 1 {
+				t.Errorf("it is said to be sealed to key %d", next.Found)
+			}
+			if got, err := secrets.Open(s.ring.keys[3], targetOf(&of), next.Data); err != nil || string(got["password"]) != "a" {
+				t.Errorf("it has %d values: %v", len(got), err)
+			}
+			if before := was.Source(); (before == nil) != (next.Was == nil) {
+				t.Errorf("what was there is %v, and what is kept %v", before, next.Was)
+			}
+		})
+	}
+}
