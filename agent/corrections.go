@@ -1,13 +1,11 @@
 package agent
 
 import (
-	"slices"
-
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// corrections are what is to be put right once in this member's cluster, by bundle.
+// corrections are what was ordered to be put right once in this member's cluster, by bundle.
 func (c *Core) corrections(v *store.View) (map[string]v1alpha1.Correction, error) {
 	bundles, err := c.decoded.bundles.list(v)
 	if err != nil {
@@ -15,8 +13,7 @@ func (c *Core) corrections(v *store.View) (map[string]v1alpha1.Correction, error
 	}
 	all := map[string]v1alpha1.Correction{}
 	for _, b := range bundles {
-		order := v1alpha1.CorrectionOf(b.value)
-		if order.ID != "" && (len(order.Clusters) == 0 || slices.Contains(order.Clusters, c.self.Cluster)) {
+		if order := v1alpha1.CorrectionOf(b.value).For(c.self.Cluster); order.Number > 0 {
 			all[b.value.Name] = order
 		}
 	}

@@ -1,9 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
-	"maps"
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,37 +9,30 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-func TestAMemberPutsRightWhatIsOrderedForItsCluster(t *testing.T) {
-	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
-	ordered := func(name string, order any) v1alpha1.Bundle {
-		text, err := json.Marshal(order)
-		if err != nil {
-			t.Fatal(err)
+func TestAMemberIsHandedTheOrdersThatAreForItsCluster(t *testing.T) {
+	ordered := func(name, order string) *v1alpha1.Bundle {
+		b := &v1alpha1.Bundle{}
+		b.Name = name
+		if order != "" {
+			b.Annotations = map[string]string{v1alpha1.AnnotationCorrect: order}
 		}
-		b := claiming(name, "eu", "of-"+name)
-		b.Annotations = map[string]string{v1alpha1.AnnotationCorrect: string(text)}
 		return b
 	}
-	web := v1alpha1.ObjectRef{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web"}
-	all := map[string]any{v1alpha1.KeyBundles + "none": claiming("none", "eu", "a")}
-	for _, b := range []v1alpha1.Bundle{
-		ordered("everywhere", v1alpha1.Correction{ID: "1"}),
-		ordered("here", v1alpha1.Correction{ID: "2", Clusters: []string{"fra", "iad"}, Objects: []v1alpha1.ObjectRef{web}}),
-		ordered("elsewhere", v1alpha1.Correction{ID: "3", Clusters: []string{"iad"}}),
-		ordered("nameless", v1alpha1.Correction{Clusters: []string{"fra"}}),
-		ordered("broken", "no order"),
-	} {
-		all[v1alpha1.KeyBundles+b.Name] = b
-	}
-	c := &Core{decoded: newDecoded(), self: self{Cluster: "fra"}}
-	found, err := c.corrections(stateWith(t, member, all))
+	c := &Core{self: self{Fleet: "acme", Cluster: "fra"}, decoded: newDecoded()}
+	v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, map[string]any{
+		v1alpha1.KeyBundles + "here":      ordered("here", `{"number":7,"in":[{"clusters":["fra","iad"],"objects":[{"kind":"ConfigMap","name":"one"}]},{"clusters":["iad"],"objects":[{"kind":"ConfigMap","name":"two"}]}]}`),
+		v1alpha1.KeyBundles + "elsewhere": ordered("elsewhere", `{"number":8,"in":[{"clusters":["iad"],"objects":[]}]}`),
+		v1alpha1.KeyBundles + "garbled":   ordered("garbled", "please"),
+		v1alpha1.KeyBundles + "none":      ordered("none", ""),
+	})
+	got, err := c.corrections(v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"everywhere", "here"}, slices.Sorted(maps.Keys(found))); diff != "" {
-		t.Error(diff)
+	want := map[string]v1alpha1.Correction{
+		"here": {Number: 7, In: []v1alpha1.CorrectionIn{{Clusters: []string{"fra", "iad"}, Objects: []v1alpha1.ObjectRef{{Kind: "ConfigMap", Name: "one"}}}}},
 	}
-	if got := found["here"]; got.ID != "2" || len(got.Objects) != 1 || got.Objects[0] != web {
-		t.Errorf("%+v", got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

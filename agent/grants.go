@@ -90,7 +90,7 @@ func (g *grants) madeFrom(v *store.View, own string) string {
 		}
 	}
 	for _, bundle := range slices.Sorted(maps.Keys(g.correct)) {
-		said = fmt.Appendf(said, "\n%s %s", bundle, g.correct[bundle].ID)
+		said = fmt.Appendf(said, "\n%s %d", bundle, g.correct[bundle].Number)
 	}
 	return string(said)
 }

@@ -52,7 +52,7 @@ type bundle struct {
 	looked   time.Time // when a bundle that is only observed was looked at
 	lookAt   time.Time // and when it is next
 
-	correcting string // the correction that is being carried out
+	correcting int64 // the correction that is being carried out
 
 	gates    []v1alpha1.WorkGate // what the objects of the grant's gates said last
 	gatesDue time.Time           // when they are looked at next
@@ -71,7 +71,7 @@ const (
 
 // offer leaves a grant, unless it is the last one.
 func (b *bundle) offer(g Grant) {
-	if !b.offered.asks(g) || !b.offered.sameGates(g) || b.offered.Correct.ID != g.Correct.ID {
+	if !b.offered.asks(g) || !b.offered.sameGates(g) || b.offered.Correct.Number != g.Correct.Number {
 		b.offered = g
 		b.mail.leave(g)
 	}
@@ -164,7 +164,7 @@ func (b *bundle) begin(g Grant) {
 	b.withdraw = withdrawal{}
 	b.retry.reset()
 	b.lookAt = time.Time{}
-	b.gates, b.gatesDue, b.correcting = nil, time.Time{}, ""
+	b.gates, b.gatesDue, b.correcting = nil, time.Time{}, 0
 	if g.Observe {
 		b.phase = observing
 	} else if g.Withdraw {
@@ -234,7 +234,7 @@ func (b *bundle) rollIn(ctx context.Context) error {
 	}
 	b.inv.revision, b.runs = b.grant.Revision, b.grant.Revision
 	if !b.resumed { // all of it was applied
-		b.noteCorrected(b.grant.Correct.ID)
+		b.noteCorrected(b.grant.Correct.Number)
 	}
 	b.mail.ring() // events that came meanwhile are heeded now
 	b.logger.Info("carried out", logRevision, b.grant.Revision, logCount, len(b.objects))

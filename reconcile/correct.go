@@ -2,41 +2,45 @@ package reconcile
 
 import (
 	"slices"
+	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
 // takeCorrection has what a person ordered to be put right applied, not only looked at. An order is carried out once: the inventory
-// keeps which one was last.
+// keeps which one was last, and what is not behind it is one that came back.
 func (b *bundle) takeCorrection() {
 	order := b.grant.Correct
-	if order.ID == "" || order.ID == b.inv.corrected || order.ID == b.correcting {
+	if !order.Holds(time.Now()) || order.Number <= max(b.inv.corrected, b.correcting) {
 		return
 	}
-	b.correcting = order.ID
+	b.correcting = order.Number
 	for _, o := range b.objects {
 		if o.mapped && isOf(order, o.ref()) {
 			o.correct, o.todo = true, restore
 		}
 	}
-	b.logger.Info("correcting what a person named", logCount, len(order.Objects))
+	b.logger.Info("correcting what a person named", "number", order.Number)
 }
 
 // endCorrection notes that an order was carried out, once nothing of it is left to do.
 func (b *bundle) endCorrection() {
-	if b.correcting != "" && !slices.ContainsFunc(b.objects, func(o *object) bool { return o.correct }) {
+	if b.correcting > 0 && !slices.ContainsFunc(b.objects, func(o *object) bool { return o.correct }) {
 		b.noteCorrected(b.correcting)
 	}
 }
 
-func (b *bundle) noteCorrected(id string) {
-	if id != "" && b.inv.corrected != id {
-		b.inv.corrected, b.unsaved = id, true
+func (b *bundle) noteCorrected(number int64) {
+	if number > b.inv.corrected {
+		b.inv.corrected, b.unsaved = number, true
 	}
 }
 
 // isOf says that an order is about an object.
 func isOf(order v1alpha1.Correction, ref v1alpha1.ObjectRef) bool {
-	return len(order.Objects) == 0 || slices.ContainsFunc(order.Objects, func(named v1alpha1.ObjectRef) bool { return plan.SameObject(named, ref) })
+	names := func(in v1alpha1.CorrectionIn) bool {
+		return slices.ContainsFunc(in.Objects, func(named v1alpha1.ObjectRef) bool { return plan.SameObject(named, ref) })
+	}
+	return len(order.In) == 0 || slices.ContainsFunc(order.In, names)
 }

@@ -193,7 +193,7 @@ func TestDriftIsOnlyReportedByPolicy(t *testing.T) {
 		}
 	})
 	t.Run("what a person orders to be put right is, once, and no other", func(t *testing.T) {
-		g.Correct = v1alpha1.Correction{ID: "first", Objects: []v1alpha1.ObjectRef{{APIVersion: "v1", Kind: "ConfigMap", Namespace: g.Bundle, Name: "settings"}}}
+		g.Correct = v1alpha1.Correction{Number: 7, In: []v1alpha1.CorrectionIn{{Objects: []v1alpha1.ObjectRef{{APIVersion: "v1", Kind: "ConfigMap", Namespace: g.Bundle, Name: "settings"}}}}}
 		m.grant(g)
 		s := m.await(t, g.Bundle, "less drifted", drifted(1))
 		if color(k, g.Bundle) != "blue" || k.exists("ConfigMap", g.Bundle, "extra") || s.DriftCorrected != 1 {
@@ -205,7 +205,7 @@ func TestDriftIsOnlyReportedByPolicy(t *testing.T) {
 		m = start(whole, k)
 		m.grant(g)
 		m.await(t, g.Bundle, "still drifted", drifted(2))
-		g.Correct = v1alpha1.Correction{ID: "second"}
+		g.Correct = v1alpha1.Correction{Number: 9}
 		m.stop() // the order comes while no member runs
 		m = start(whole, k)
 		m.grant(g)
@@ -214,6 +214,17 @@ func TestDriftIsOnlyReportedByPolicy(t *testing.T) {
 		k.edit("ConfigMap", g.Bundle, "settings", setColor("red"))
 		k.remove("ConfigMap", g.Bundle, "extra")
 		m.await(t, g.Bundle, "drifted once more", drifted(2))
+		for _, order := range []v1alpha1.Correction{{Number: 7}, {Number: 10, Until: metav1.Time{Time: time.Now().Add(-time.Second)}}} { // one that comes back, and one that has ended
+			g.Correct = order
+			m.stop()
+			m = start(whole, k)
+			m.grant(g)
+			m.await(t, g.Bundle, "left as it is", drifted(2))
+			m.isNews(t, g.Bundle, "")
+			if color(k, g.Bundle) != "red" || k.exists("ConfigMap", g.Bundle, "extra") {
+				t.Errorf("order %d was carried out", order.Number)
+			}
+		}
 	})
 	t.Run("a change that is taken back is no longer counted", func(t *testing.T) {
 		k.edit("ConfigMap", g.Bundle, "settings", setColor("blue"))

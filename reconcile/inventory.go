@@ -35,8 +35,8 @@ type inventory struct {
 	epoch    uint64
 	epochID  string
 	deletion v1alpha1.DeletionPolicy
-	// corrected is the ID of the correction that was carried out last.
-	corrected string
+	// corrected is the number of the correction that was carried out last.
+	corrected int64
 	// entries by key. A UID is empty until the object was applied.
 	entries map[key]entry
 
@@ -79,8 +79,8 @@ func (inv inventory) encode(limit int) (head map[string]string, chunks []string,
 		"epoch": strconv.FormatUint(inv.epoch, 10), "epochID": inv.epochID,
 		"generation": strconv.FormatUint(inv.generation, 10), "chunks": strconv.Itoa(len(chunks)), "sha256": sumOf(chunks),
 	}
-	if inv.corrected != "" {
-		head["corrected"] = inv.corrected
+	if inv.corrected > 0 {
+		head["corrected"] = strconv.FormatInt(inv.corrected, 10)
 	}
 	return head, chunks, nil
 }
@@ -120,6 +120,7 @@ func decode(head map[string]string, chunk func(generation uint64, i int) (string
 	store, errS := strconv.ParseUint(head["storeRevision"], 10, 64)
 	epoch, errE := strconv.ParseUint(head["epoch"], 10, 64)
 	n, errN := strconv.Atoi(head["chunks"])
+	corrected, _ := strconv.ParseInt(head["corrected"], 10, 64) // none was when it does not say
 	if errG != nil || errS != nil || errE != nil || errN != nil || n < 1 || head["bundle"] == "" {
 		return damaged("its head is garbled")
 	}
@@ -136,7 +137,7 @@ func decode(head map[string]string, chunk func(generation uint64, i int) (string
 	}
 	inv := inventory{
 		bundle: head["bundle"], bundleUID: head["bundleUID"], revision: head["revision"], storeRevision: store,
-		epoch: epoch, epochID: head["epochID"], corrected: head["corrected"],
+		epoch: epoch, epochID: head["epochID"], corrected: corrected,
 		deletion: v1alpha1.DeletionPolicy(head["deletion"]), generation: generation, entries: map[key]entry{},
 	}
 	for _, c := range chunks {

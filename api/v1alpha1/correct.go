@@ -2,6 +2,8 @@ package v1alpha1
 
 import (
 	"encoding/json"
+	"slices"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -11,25 +13,61 @@ import (
 // Correction, as JSON. It is no field of the spec, so that it makes no revision, and no rollout.
 const AnnotationCorrect = "fleet.hanse.dev/correct"
 
+// CorrectionHolds is how long an order to put something right holds: who hears of it later leaves it.
+const CorrectionHolds = time.Hour
+
 // Correction is what is to be put right once.
 //
 // +k8s:deepcopy-gen=false
 // +k8s:openapi-gen=false
 type Correction struct {
-	// ID tells it from every other one.
-	ID string `json:"id"`
-	// Clusters where; without them, in all.
-	Clusters []string `json:"clusters,omitempty"`
-	// Objects of the bundle; without them, all.
-	Objects []ObjectRef `json:"objects,omitempty"`
+	// Number only grows from order to order of a bundle, so that an old one that comes back is known: what is not above the one that was
+	// carried out last is not carried out. It is the time of the order, in milliseconds since 1970, or one more than the order before.
+	Number int64 `json:"number"`
+	// Until is when it ends. Zero never.
+	Until metav1.Time `json:"until,omitzero"`
+	// In says what to put right, and where. Without any, it is everything everywhere.
+	In []CorrectionIn `json:"in,omitempty"`
 }
 
-const (
-	maxCorrection   = 64 << 10
-	maxCorrectionID = 64
-)
+// CorrectionIn is what is to be put right in some clusters.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type CorrectionIn struct {
+	Clusters []string    `json:"clusters"`
+	Objects  []ObjectRef `json:"objects"`
+}
 
-// CorrectionOf is what an object orders to be put right; its ID is empty when that is nothing, or cannot be read.
+// MaxCorrection is how long the text of an order may be.
+const MaxCorrection = 128 << 10
+
+// NextCorrection is an empty order behind the one that a bundle has.
+func NextCorrection(o metav1.Object, now time.Time) Correction {
+	return Correction{
+		Number: max(now.UnixMilli(), CorrectionOf(o).Number+1),
+		Until:  metav1.Time{Time: now.Add(CorrectionHolds).UTC().Truncate(time.Second)},
+	}
+}
+
+// Holds says that an order is one, and has not ended.
+func (c Correction) Holds(now time.Time) bool {
+	return c.Number > 0 && (c.Until.IsZero() || now.Before(c.Until.Time))
+}
+
+// For is what of an order is for a cluster; the zero order when nothing is.
+func (c Correction) For(cluster string) Correction {
+	if len(c.In) == 0 {
+		return c
+	}
+	c.In = slices.DeleteFunc(slices.Clone(c.In), func(in CorrectionIn) bool { return !slices.Contains(in.Clusters, cluster) })
+	if len(c.In) == 0 {
+		return Correction{}
+	}
+	return c
+}
+
+// CorrectionOf is what an object orders to be put right; its Number is 0 when that is nothing, or cannot be read.
 func CorrectionOf(o metav1.Object) Correction {
 	text, there := o.GetAnnotations()[AnnotationCorrect]
 	if !there || len(validateCorrection(field.NewPath(""), text)) > 0 {
@@ -43,14 +81,12 @@ func CorrectionOf(o metav1.Object) Correction {
 func validateCorrection(at *field.Path, text string) field.ErrorList {
 	var c Correction
 	switch err := json.Unmarshal([]byte(text), &c); {
-	case len(text) > maxCorrection:
-		return field.ErrorList{field.TooLong(at, "", maxCorrection)}
+	case len(text) > MaxCorrection:
+		return field.ErrorList{field.TooLong(at, "", MaxCorrection)}
 	case err != nil:
 		return field.ErrorList{field.Invalid(at, text, "must be JSON, such as hanse drift BUNDLE --correct writes: "+err.Error())}
-	case c.ID == "":
-		return field.ErrorList{field.Required(at.Child("id"), "what tells it from every other one")}
-	case len(c.ID) > maxCorrectionID:
-		return field.ErrorList{field.TooLong(at.Child("id"), "", maxCorrectionID)}
+	case c.Number <= 0:
+		return field.ErrorList{field.Required(at.Child("number"), "above that of the order before, such as the time in milliseconds since 1970")}
 	}
 	return nil
 }

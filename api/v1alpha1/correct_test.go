@@ -1,11 +1,18 @@
 package v1alpha1
 
 import (
-	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
+
+func ordering(text string) *Bundle {
+	b := &Bundle{}
+	b.Annotations = map[string]string{AnnotationCorrect: text}
+	return b
+}
 
 func TestWhatIsToBePutRightIsRead(t *testing.T) {
 	settings := ObjectRef{APIVersion: "v1", Kind: "ConfigMap", Namespace: "shop", Name: "settings"}
@@ -13,21 +20,55 @@ func TestWhatIsToBePutRightIsRead(t *testing.T) {
 		text string
 		want Correction
 	}{
-		"all":            {`{"id":"1"}`, Correction{ID: "1"}},
-		"some":           {`{"id":"1","clusters":["fra"],"objects":[{"apiVersion":"v1","kind":"ConfigMap","namespace":"shop","name":"settings"}]}`, Correction{ID: "1", Clusters: []string{"fra"}, Objects: []ObjectRef{settings}}},
-		"no JSON":        {"please", Correction{}},
-		"of no name":     {`{"clusters":["fra"]}`, Correction{}},
-		"of a long name": {`{"id":"` + strings.Repeat("x", maxCorrectionID+1) + `"}`, Correction{}},
+		"all": {`{"number":1}`, Correction{Number: 1}},
+		"some": {
+			`{"number":7,"until":"2026-01-01T10:00:00Z","in":[{"clusters":["fra"],"objects":[{"apiVersion":"v1","kind":"ConfigMap","namespace":"shop","name":"settings"}]}]}`,
+			Correction{Number: 7, Until: metav1.Time{Time: time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC)}, In: []CorrectionIn{{Clusters: []string{"fra"}, Objects: []ObjectRef{settings}}}},
+		},
+		"no JSON":           {"please", Correction{}},
+		"of no number":      {`{"in":[{"clusters":["fra"]}]}`, Correction{}},
+		"of a number below": {`{"number":-1}`, Correction{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := &Bundle{}
-			b.Annotations = map[string]string{AnnotationCorrect: c.text}
-			if diff := cmp.Diff(c.want, CorrectionOf(b)); diff != "" {
+			if diff := cmp.Diff(c.want, CorrectionOf(ordering(c.text))); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
-	if got := CorrectionOf(&Bundle{}); got.ID != "" {
+	if got := CorrectionOf(&Bundle{}); got.Number != 0 {
 		t.Errorf("without an annotation: %v", got)
+	}
+}
+
+func TestAnOrderComesBehindTheOneBeforeAndEnds(t *testing.T) {
+	now := time.UnixMilli(5000)
+	if first := NextCorrection(&Bundle{}, now); first.Number != 5000 || !first.Holds(now) || first.Holds(now.Add(CorrectionHolds)) {
+		t.Errorf("the first: %+v", first)
+	}
+	if second := NextCorrection(ordering(`{"number":9000}`), now); second.Number != 9001 {
+		t.Errorf("after one whose clock was ahead: %+v", second)
+	}
+	if (Correction{}).Holds(now) {
+		t.Error("no order holds")
+	}
+	if !(Correction{Number: 1}).Holds(now) {
+		t.Error("an order without an end has ended")
+	}
+}
+
+func TestAnOrderIsForTheClustersThatItNames(t *testing.T) {
+	one, two := []ObjectRef{{Kind: "ConfigMap", Name: "one"}}, []ObjectRef{{Kind: "ConfigMap", Name: "two"}}
+	order := Correction{Number: 3, In: []CorrectionIn{{Clusters: []string{"fra", "iad"}, Objects: one}, {Clusters: []string{"iad"}, Objects: two}}}
+	for cluster, want := range map[string]Correction{
+		"fra": {Number: 3, In: order.In[:1]},
+		"iad": order,
+		"sin": {},
+	} {
+		if diff := cmp.Diff(want, order.For(cluster)); diff != "" {
+			t.Errorf("%s: %s", cluster, diff)
+		}
+	}
+	if all := (Correction{Number: 3}); all.For("sin").Number != 3 {
+		t.Error("an order for all is for none")
 	}
 }

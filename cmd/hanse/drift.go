@@ -33,6 +33,7 @@ member started stands below. A bundle with drift: Report is left as it is; drift
 			&cli.BoolFlag{Name: "accept", Usage: "let the bundle say what is there, by overrides"},
 			&cli.BoolFlag{Name: "ignore", Usage: "let the bundle leave these fields to others"},
 			&cli.BoolFlag{Name: "correct", Usage: "have the members put right, once, what differs now"},
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "with --correct: in several fault domains at once, do not ask"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "with --accept, --ignore or --correct: show what would be done, and write nothing"}),
 		Action: driftAction,
 	}

@@ -1,19 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/compare"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// correct has members put right once what differs in their clusters. That is written into the bundle, so any member takes it, and a
-// cluster that cannot be asked now does it when it hears of it.
+// correct has members put right once what differs in their clusters: just that, and where it was seen. It is written into the bundle, so
+// any member takes it.
 func (d *drifting) correct(ctx context.Context, b v1alpha1.Bundle, works map[string]v1alpha1.Work, named []string) error {
 	if b.Spec.Drift != v1alpha1.DriftReport {
 		return fmt.Errorf("its drift is Correct: members put it right by themselves, but where it is suspended")
@@ -26,35 +28,109 @@ func (d *drifting) correct(ctx context.Context, b v1alpha1.Bundle, works map[str
 	if err != nil {
 		return err
 	}
-	all := d.lookAll(ctx, steps, "not known what differs")
+	all := d.lookAll(ctx, steps, "not known what differs, so nothing is ordered there")
 	for i := range all {
 		all[i].only(objects)
 	}
 	d.note(b, all)
-	if len(d.found)+len(d.unknown) == 0 {
-		d.say("nothing differs; nothing was written")
+	if len(d.found) == 0 {
+		d.say("nothing differs" + d.butUnknown() + "; nothing was written")
 		return nil
 	}
 	v := diffView{out: d.c.App.Writer, paint: newPaint(d.c.App.Writer)}
-	for _, one := range d.found {
-		for _, group := range alikeIn(one.clusters) {
-			v.group(group)
-		}
+	for _, group := range alikeIn(d.found[0].clusters) {
+		v.group(group)
+	}
+	now := time.Now()
+	order := v1alpha1.NextCorrection(&b, now)
+	if order.In = differing(d.found[0].clusters); len(order.In) == 0 {
+		d.say("nothing of it can be put right; nothing was written")
+		return nil
 	}
 	if d.c.Bool("dry-run") {
 		return nil
 	}
-	order := v1alpha1.Correction{ID: rand.Text(), Clusters: d.c.StringSlice("cluster"), Objects: objects}
+	if err := d.mayCorrect(ctx, b.Name, order); err != nil {
+		return err
+	}
+	if open := v1alpha1.CorrectionOf(&b); open.Holds(now) {
+		d.say(fmt.Sprintf("an order from before holds until %s: what is not put right of it yet, and not in this one, stays", open.Until.Format(time.TimeOnly+" MST")))
+	}
 	return d.order(ctx, b, order)
 }
 
-// order writes a correction into the bundle.
+// butUnknown names the clusters that could not be asked.
+func (d *drifting) butUnknown() string {
+	if len(d.unknown) == 0 {
+		return ""
+	}
+	return " where it could be asked, which is not " + few(slices.Sorted(maps.Keys(d.unknown)))
+}
+
+// differing is what differs, and where; clusters with the same are together.
+func differing(clusters []prospect) (in []v1alpha1.CorrectionIn) {
+	for _, p := range clusters {
+		var objects []v1alpha1.ObjectRef
+		for _, o := range p.Objects {
+			objects = append(objects, o.ObjectRef)
+		}
+		if len(objects) == 0 {
+			continue
+		}
+		alike := func(one v1alpha1.CorrectionIn) bool { return slices.Equal(one.Objects, objects) }
+		if i := slices.IndexFunc(in, alike); i >= 0 {
+			in[i].Clusters = append(in[i].Clusters, p.Cluster)
+		} else {
+			in = append(in, v1alpha1.CorrectionIn{Clusters: []string{p.Cluster}, Objects: objects})
+		}
+	}
+	return in
+}
+
+// mayCorrect asks a person who would change several fault domains at once, and named no cluster.
+func (d *drifting) mayCorrect(ctx context.Context, bundle string, order v1alpha1.Correction) error {
+	if len(d.c.StringSlice("cluster")) > 0 {
+		return nil
+	}
+	policy, err := d.fleet.rolloutPolicy(ctx)
+	if err != nil {
+		return err
+	}
+	var clusters v1alpha1.ClusterList
+	if _, err := d.fleet.read(ctx, request{path: mustKind("Cluster").path()}, &clusters); err != nil {
+		return err
+	}
+	domains := domainsOf(order, clusters.Items, policy.Domain)
+	if len(domains) < 2 {
+		return nil
+	}
+	warning := fmt.Sprintf("this changes %s at once, with no wave between; --cluster takes a part", few(domains))
+	return typedName(d.c, warning, bundle)
+}
+
+// domainsOf are the fault domains, by a label, that an order is about.
+func domainsOf(order v1alpha1.Correction, clusters []v1alpha1.Cluster, label string) (domains []string) {
+	for _, c := range clusters {
+		if order.For(c.Name).Number > 0 {
+			domains = append(domains, cmp.Or(c.Labels[label], "clusters of no "+label))
+		}
+	}
+	slices.Sort(domains)
+	return slices.Compact(domains)
+}
+
+// order writes a correction into the bundle, as it was seen: of two people who order at once, one is refused.
 func (d *drifting) order(ctx context.Context, b v1alpha1.Bundle, order v1alpha1.Correction) error {
 	text, err := json.Marshal(order)
 	if err != nil {
 		return err
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{v1alpha1.AnnotationCorrect: string(text)}}})
+	if len(text) > v1alpha1.MaxCorrection {
+		return usage("it is too much for one order", hint{words: "take a part of it: --cluster NAME, or objects behind the bundle's name"})
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"resourceVersion": b.ResourceVersion, "annotations": map[string]any{v1alpha1.AnnotationCorrect: string(text)},
+	}})
 	if err != nil {
 		return err
 	}

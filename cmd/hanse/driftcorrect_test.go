@@ -49,3 +49,46 @@ func TestOnlyObjectsThatWereNamedAreCorrected(t *testing.T) {
 		t.Errorf("left: %+v", p)
 	}
 }
+
+func TestAnOrderIsNoWiderThanWhatWasShown(t *testing.T) {
+	ref := func(name string) v1alpha1.ObjectRef {
+		return v1alpha1.ObjectRef{APIVersion: "v1", Kind: "ConfigMap", Name: name}
+	}
+	differs := func(cluster string, names ...string) prospect {
+		p := prospect{Cluster: cluster}
+		for _, name := range names {
+			p.Objects = append(p.Objects, compare.Object{ObjectRef: ref(name)})
+		}
+		return p
+	}
+	refused := prospect{Cluster: "ams", Refused: []refusal{{ObjectRef: ref("one")}}}
+	in := differing([]prospect{refused, differs("fra", "one"), differs("iad", "one", "two"), differs("sin", "one")})
+	want := []v1alpha1.CorrectionIn{
+		{Clusters: []string{"fra", "sin"}, Objects: []v1alpha1.ObjectRef{ref("one")}},
+		{Clusters: []string{"iad"}, Objects: []v1alpha1.ObjectRef{ref("one"), ref("two")}},
+	}
+	if diff := cmp.Diff(want, in); diff != "" {
+		t.Error(diff)
+	}
+
+	cluster := func(name, region string) v1alpha1.Cluster {
+		c := v1alpha1.Cluster{}
+		c.Name, c.Labels = name, map[string]string{"region": region}
+		return c
+	}
+	all := []v1alpha1.Cluster{cluster("ams", "eu"), cluster("fra", "eu"), cluster("iad", "us"), cluster("sin", "")}
+	for name, c := range map[string]struct {
+		in   []v1alpha1.CorrectionIn
+		want []string
+	}{
+		"three domains":               {in, []string{"clusters of no region", "eu", "us"}},
+		"two clusters of one domain":  {[]v1alpha1.CorrectionIn{{Clusters: []string{"fra", "ams"}}}, []string{"eu"}},
+		"a cluster that is not there": {[]v1alpha1.CorrectionIn{{Clusters: []string{"cdg"}}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, domainsOf(v1alpha1.Correction{Number: 1, In: c.in}, all, "region")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

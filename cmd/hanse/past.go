@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -92,14 +93,21 @@ func (f form) text() ([]byte, error) {
 	return yaml.Marshal(f.peoples())
 }
 
-// peoples is the object without what the API and the leader say of it.
+// peoples is the object without what the API and the leader say of it, and without an order to put something right: that is done, or
+// not, and is no state to come back to.
 func (f form) peoples() map[string]any {
 	metadata := map[string]any{}
 	full, _ := f["metadata"].(map[string]any)
-	for _, field := range []string{"name", "labels", "annotations"} {
+	for _, field := range []string{"name", "labels"} {
 		if value := full[field]; value != nil {
 			metadata[field] = value
 		}
+	}
+	said, _ := full["annotations"].(map[string]any)
+	said = maps.Clone(said)
+	delete(said, v1alpha1.AnnotationCorrect)
+	if len(said) > 0 {
+		metadata["annotations"] = said
 	}
 	object := map[string]any{"apiVersion": f["apiVersion"], "kind": f["kind"], "metadata": metadata}
 	if f["spec"] != nil {

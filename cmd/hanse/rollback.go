@@ -215,7 +215,15 @@ func (r *rollback) updating(ch change, now form) (request, error) {
 	object := (&unstructured.Unstructured{Object: now}).DeepCopy()
 	was := &unstructured.Unstructured{Object: ch.object}
 	object.SetLabels(was.GetLabels())
-	object.SetAnnotations(was.GetAnnotations())
+	annotations := was.GetAnnotations()
+	if order, there := object.GetAnnotations()[v1alpha1.AnnotationCorrect]; there {
+		annotations = maps.Clone(annotations)
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[v1alpha1.AnnotationCorrect] = order
+	}
+	object.SetAnnotations(annotations)
 	object.Object["spec"] = was.DeepCopy().Object["spec"]
 	body, err := object.MarshalJSON()
 	return request{verb: "PUT", path: ch.kind.path(ch.name), query: url.Values{"fieldManager": {"hanse"}}, body: body}, err
