@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,28 +90,21 @@ func generationOf(chunk string) uint64 {
 // the head, then the old chunks go. Where the list is the same, its chunks stay, and the head alone is written. have is what was
 // loaded or saved before.
 func (s *inventories) save(ctx context.Context, have stored, inv inventory) (stored, error) {
-	inv.generation = have.generation + 1
 	head, chunks, err := inv.encode(maxChunk)
 	if err != nil {
 		return have, err
 	}
-	out := stored{sum: head["sha256"]}
+	out := stored{sum: head["sha256"], parts: have.parts}
 	var old []string
-	if out.sum == have.sum {
-		inv.generation, chunks = have.generation, nil
-		head["generation"] = strconv.FormatUint(inv.generation, 10)
-		out.parts = have.parts
-	} else {
-		old = have.parts
-	}
-	out.inventory = inv
-	for i, data := range chunks {
-		cm := s.configMap(inv.bundle, chunkName(inv.bundle, inv.generation, i), map[string]string{chunkKey: data})
-		if err := s.put(ctx, cm); err != nil {
+	inv.generation = have.generation
+	if out.sum != have.sum {
+		if inv.generation, out.parts, err = s.putChunks(ctx, inv.bundle, have.generation+1, chunks); err != nil {
 			return have, fmt.Errorf("write inventory: %w", err)
 		}
-		out.parts = append(out.parts, cm.Name)
+		old = slices.DeleteFunc(slices.Clone(have.parts), func(part string) bool { return slices.Contains(out.parts, part) })
 	}
+	head["generation"] = strconv.FormatUint(inv.generation, 10)
+	out.inventory = inv
 	written, err := s.putHead(ctx, have.version, s.head(inv, head))
 	if err != nil {
 		return have, fmt.Errorf("write inventory: %w", err)
@@ -123,10 +117,34 @@ func (s *inventories) save(ctx context.Context, have stored, inv inventory) (sto
 	return out, nil
 }
 
+// putChunks writes chunks as the first generation from one on that is free, or theirs already. None is ever changed: a head may speak of
+// it, of which the answer was lost.
+func (s *inventories) putChunks(ctx context.Context, bundle string, generation uint64, chunks []string) (uint64, []string, error) {
+	for ; ; generation++ {
+		var parts []string
+		var err error
+		for i := 0; i < len(chunks) && err == nil; i++ {
+			cm := s.configMap(bundle, chunkName(bundle, generation, i), map[string]string{chunkKey: chunks[i]})
+			err = s.put(ctx, cm)
+			parts = append(parts, cm.Name)
+		}
+		if !errors.Is(err, errTaken) {
+			return generation, parts, err
+		}
+	}
+}
+
+// errTaken means that a chunk of this name holds something else.
+var errTaken = errors.New("another save has left a chunk of this name")
+
 func (s *inventories) put(ctx context.Context, cm *corev1.ConfigMap) error {
 	_, err := s.client.Create(ctx, cm, metav1.CreateOptions{FieldManager: FieldManager})
-	if apierrors.IsAlreadyExists(err) { // left by a save that did not come to its head
-		_, err = s.client.Update(ctx, cm, metav1.UpdateOptions{FieldManager: FieldManager})
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	there, err := s.client.Get(ctx, cm.Name, metav1.GetOptions{})
+	if err == nil && there.Data[chunkKey] != cm.Data[chunkKey] {
+		return errTaken
 	}
 	return err
 }
