@@ -21,6 +21,7 @@ func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (
 	}
 	var conditions []store.Condition
 	var ops []store.Op
+	var tells []func()
 	var errs []error
 	for _, c := range s.clusters {
 		u, changes := next[c.value.Name]
@@ -36,13 +37,19 @@ func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (
 			continue
 		}
 		conditions, ops = append(conditions, store.KeyAt(c.key, c.modified)), append(ops, op)
-		l.tellUnreachable(c.value, u)
+		tells = append(tells, func() { l.tellUnreachable(c.value, u) })
 	}
 	if evicts {
 		l.evicted = situation.Now // whether or not it comes to be written: rather too late than too many
 	}
 	for from := 0; from < len(ops); from += clustersAtOnce {
-		some, err := apart(from, min(from+clustersAtOnce, len(ops)), func(from, to int) error { return l.write(ctx, conditions[from:to], ops[from:to]...) })
+		some, err := apart(from, min(from+clustersAtOnce, len(ops)), func(from, to int) error {
+			err := l.write(ctx, conditions[from:to], ops[from:to]...)
+			for i := from; i < to && err == nil; i++ {
+				tells[i]()
+			}
+			return err
+		})
 		news, errs = news || some, append(errs, err)
 	}
 	return news, errors.Join(errs...)
@@ -66,7 +73,7 @@ func apart(from, to int, write func(from, to int) error) (some bool, err error) 
 // clustersAtOnce is how many clusters are written in one entry of the log: each may be of some kilobytes.
 const clustersAtOnce = 16
 
-// tellUnreachable tells people what is about to be settled.
+// tellUnreachable tells people what was written.
 func (l *leader) tellUnreachable(c *v1alpha1.Cluster, u *v1alpha1.Unreachable) {
 	was := c.Status.Unreachable
 	switch {
