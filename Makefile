@@ -50,11 +50,12 @@ lint:
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 
 .PHONY: sim sim-bugs
-sim: ## play fresh seeds on simulated fleets (SEEDS=1000, or SEED=n for one)
-	$(GO) test ./chaos/sim -run '^TestSeeds$$' -v -count 1 -timeout 0 $(if $(SEED),-seed $(SEED) -seeds 1,-seeds $(or $(SEEDS),10))
+sim: ## play fresh seeds on simulated fleets, and rollouts in them (SEEDS=1000, or SEED=n for one)
+	$(GO) test ./chaos/sim -run '^(TestSeeds|TestNoRevisionOfTheLogHasTwoFaultDomainsInChange)$$' -v -count 1 -timeout 0 \
+		$(if $(SEED),-seed $(SEED) -seeds 1,-seed $$(date +%s) -seeds $(or $(SEEDS),10))
 
 sim-bugs: ## put each known bug back, and see how long it takes to be caught (RUNS=20 seeds at most)
-	$(GO) test ./chaos/sim -run '^TestBugTable$$' -v -count 1 -timeout 0 -bug all -runs $(or $(RUNS),20)
+	$(GO) test ./chaos/sim -run '^TestBugTable$$' -v -count 1 -timeout 0 -seed $$(date +%s) -bug all -runs $(or $(RUNS),20)
 
 bench: build ## measure the store beside etcd, and changes beside kubectl (BENCHFLAGS='--only write'; bin/bench --help)
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/bench ./chaos/cmd/bench

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// unseenPause is the least time between two computations that nobody looks at. Times of transitions are in seconds.
+	// unseenPause is the least time between two computations that nobody looks at. Times of transitions are those of the computation that found them, so as late
+	// as its rest: a minute, in the largest fleets.
 	unseenPause = time.Second
 	// unseenShare bounds what they take of a processor: they rest so many times as long as they work, and unseenMost at most.
 	unseenShare = 50

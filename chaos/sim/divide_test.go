@@ -27,7 +27,7 @@ func (w *waves) divide(ctx context.Context, name string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := sim.Propose(ctx, w.f.Leader().Core, v1alpha1.KeyBundles+name, value); err != nil {
+	if _, err := sim.Propose(ctx, w.leader().Core, v1alpha1.KeyBundles+name, value); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -53,11 +53,27 @@ func (w *waves) share(bundle string, clusters ...string) (n int32) {
 	return n
 }
 
-// until waits until clusters share so many replicas, for ten minutes at most, and says how long that took.
+// leader is who leads, once somebody does.
+func (w *waves) leader() (m *sim.Member) {
+	w.t.Helper()
+	w.f.Await("somebody leads", 2*time.Minute, func() bool {
+		m = w.f.Leader()
+		return m != nil
+	})
+	return m
+}
+
+// until waits until clusters share so many replicas, or have gone past that, for ten minutes at most, and says how long that took.
 func (w *waves) until(n int32, clusters ...string) time.Duration {
 	w.t.Helper()
-	began := time.Now()
-	for w.share("shop", clusters...) != n {
+	began, more := time.Now(), w.share("shop", clusters...) < n
+	there := func(share int32) bool {
+		if more {
+			return share >= n
+		}
+		return share <= n
+	}
+	for !there(w.share("shop", clusters...)) {
 		if time.Since(began) > 10*time.Minute {
 			w.t.Fatalf("after %s: %v", time.Since(began), w.parts("shop"))
 		}

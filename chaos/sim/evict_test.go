@@ -17,7 +17,7 @@ import (
 
 // holders are the clusters that are granted a bundle, and are not to lose it.
 func (w *waves) holders(bundle string) (clusters []string) {
-	for _, kv := range w.f.Leader().Core.Store().View().List(v1alpha1.KeyGrants) {
+	for _, kv := range w.leader().Core.Store().View().List(v1alpha1.KeyGrants) {
 		var g v1alpha1.Grant
 		if cluster, of := v1alpha1.CutGrantKey(kv.Key); of == bundle && json.Unmarshal(kv.Value, &g) == nil && !g.Withdraw {
 			clusters = append(clusters, cluster)
@@ -38,7 +38,7 @@ func (w *waves) placeSome(ctx context.Context, name string, n int32) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := sim.Propose(ctx, w.f.Leader().Core, v1alpha1.KeyBundles+name, value); err != nil {
+	if _, err := sim.Propose(ctx, w.leader().Core, v1alpha1.KeyBundles+name, value); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -59,7 +59,7 @@ func TestWhatWasPickedMovesAwayFromARegionThatDies(t *testing.T) {
 		w.f.CutRegion("eu")
 		time.Sleep(50 * time.Second)
 		is("while it is tolerated", "ams", "fra")
-		l := w.f.Leader()
+		l := w.leader()
 		l.Kill() // and with it all that it had counted
 		time.Sleep(3 * time.Second)
 		l.Start()
@@ -72,7 +72,7 @@ func TestWhatWasPickedMovesAwayFromARegionThatDies(t *testing.T) {
 		is("after the region is back", "iad", "nrt")
 		time.Sleep(6 * time.Minute)
 		is("long after the region is back", "iad", "nrt")
-		for _, kv := range w.f.Leader().Core.Store().View().List(v1alpha1.KeyClusters) {
+		for _, kv := range w.leader().Core.Store().View().List(v1alpha1.KeyClusters) {
 			var c v1alpha1.Cluster
 			if err := json.Unmarshal(kv.Value, &c); err != nil || c.Status.Unreachable != nil {
 				t.Errorf("%s: %v %+v", kv.Key, err, c.Status.Unreachable)
@@ -96,7 +96,7 @@ func TestAClusterThatCannotBeWrittenDownHoldsNobodyUp(t *testing.T) {
 		if got := strings.Join(w.holders("shop"), " "); got != "ams fra iad nrt pdx" {
 			t.Errorf("%s have it", got)
 		}
-		v := w.f.Leader().Core.Store().View()
+		v := w.leader().Core.Store().View()
 		kv, _ := v.Get(v1alpha1.KeyClusters + "sin")
 		var c v1alpha1.Cluster
 		if err := json.Unmarshal(kv.Value, &c); err != nil || c.Status.Unreachable != nil {

@@ -544,7 +544,7 @@ func TestWhatCannotBeGrantedOfOneBundleHoldsNoOtherUp(t *testing.T) {
 		w.apply(ctx, "shop", false)
 		time.Sleep(time.Minute)
 		var cart, shop v1alpha1.Rollout
-		for _, kv := range w.f.Leader().Core.Store().View().List(v1alpha1.KeyRollouts) {
+		for _, kv := range w.leader().Core.Store().View().List(v1alpha1.KeyRollouts) {
 			into := map[bool]*v1alpha1.Rollout{true: &cart, false: &shop}[strings.HasPrefix(kv.Key, v1alpha1.KeyRollouts+"cart-")]
 			if err := json.Unmarshal(kv.Value, into); err != nil {
 				t.Error(err)

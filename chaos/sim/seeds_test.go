@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	seeds        = flag.Int("seeds", fresh(), "how many fresh seeds TestSeeds plays")
+	seeds        = flag.Int("seeds", fresh(), "how many seeds from that one on TestSeeds and TestNoRevisionOfTheLogHasTwoFaultDomainsInChange play")
 	scheduleFile = flag.String("schedule", "", "file of the schedule that TestSchedule and TestReduce play")
 	times        = flag.Int("times", 5, "how often they play it")
 )
@@ -47,7 +47,7 @@ func rounds(n int) int {
 // unjudged is what is wrong with a run in which nothing was found wrong, and not all was looked at.
 const unjudged = "a history took too long to judge: the run is neither clean nor wrong"
 
-// TestSeeds plays schedules that are made from seeds: the first is -seed, or a fresh one.
+// TestSeeds plays schedules that are made from seeds, from -seed on.
 func TestSeeds(t *testing.T) {
 	wrong, undecided := 0, 0
 	for i := range *seeds {
