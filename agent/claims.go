@@ -159,27 +159,32 @@ func claimantOf(v *store.View, key string, value []byte) (mine claimant, err err
 	return claimantOfSecret(s, group), err
 }
 
-// claimantOfSecret is a secret as a bundle that brings the Secret where its group is.
+// claimantOfSecret is a secret as a bundle that brings its Secrets where its group is.
 func claimantOfSecret(s v1alpha1.FleetSecret, group *v1alpha1.RecipientGroup) (mine claimant) {
-	b, target := s.AsBundle(group), s.Target()
+	b := s.AsBundle(group)
 	mine.Metadata.Name, mine.Spec.Placement = b.Name, b.Spec.Placement
-	mine.Spec.Manifests = heads{{APIVersion: target.APIVersion, Kind: target.Kind}}
-	mine.Spec.Manifests[0].Metadata.Namespace, mine.Spec.Manifests[0].Metadata.Name = target.Namespace, target.Name
+	for _, target := range s.Targets() {
+		h := head{APIVersion: target.APIVersion, Kind: target.Kind}
+		h.Metadata.Namespace, h.Metadata.Name = target.Namespace, target.Name
+		mine.Spec.Manifests = append(mine.Spec.Manifests, h)
+	}
 	return mine
 }
 
-// secretAt is a secret as a bundle that brings the Secret.
+// secretAt is a secret as a bundle that brings its Secrets.
 func secretAt(v *store.View, s v1alpha1.FleetSecret) (*v1alpha1.Bundle, error) {
 	group, err := groupAt(v, s.Spec.Group)
 	if err != nil {
 		return nil, err
 	}
-	b, target := s.AsBundle(group), s.Target()
-	raw, err := json.Marshal(map[string]any{"apiVersion": target.APIVersion, "kind": target.Kind, "metadata": map[string]string{"namespace": target.Namespace, "name": target.Name}})
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", target.Name, err)
+	b := s.AsBundle(group)
+	for _, target := range s.Targets() {
+		raw, err := json.Marshal(map[string]any{"apiVersion": target.APIVersion, "kind": target.Kind, "metadata": map[string]string{"namespace": target.Namespace, "name": target.Name}})
+		if err != nil {
+			return nil, fmt.Errorf("encode %s: %w", target.Name, err)
+		}
+		b.Spec.Manifests = append(b.Spec.Manifests, runtime.RawExtension{Raw: raw})
 	}
-	b.Spec.Manifests = []runtime.RawExtension{{Raw: raw}}
 	return b, nil
 }
 

@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -30,7 +32,7 @@ func (o *opening) end()   { o.opened, o.next = o.next, nil }
 
 // open replaces what is sealed among the objects of a revision. The error has nothing of what is in it.
 func (o *opening) open(v *store.View, revision string, objects []unstructured.Unstructured) ([]unstructured.Unstructured, error) {
-	if len(objects) != 1 || !isSealed(&objects[0]) {
+	if len(objects) == 0 || !isSealed(&objects[0]) {
 		return objects, nil
 	}
 	var s v1alpha1.FleetSecret
@@ -48,12 +50,19 @@ func (o *opening) open(v *store.View, revision string, objects []unstructured.Un
 		o.next[revision] = known
 		return known, nil
 	}
-	secret, err := o.core.openSecret(g, &s, sealingAt(v, revision))
+	made, err := o.core.openSecret(g, &s, sealingAt(v, revision))
 	if err != nil {
 		return nil, err
 	}
-	o.next[revision] = []unstructured.Unstructured{{Object: secret}}
-	return o.next[revision], nil
+	if !slices.EqualFunc(made, objects, sameName) { // others may bring what nobody was asked about
+		return nil, errors.New("the revision does not name the Secrets that it becomes")
+	}
+	o.next[revision] = made
+	return made, nil
+}
+
+func sameName(a, b unstructured.Unstructured) bool {
+	return a.GetNamespace() == b.GetNamespace() && a.GetName() == b.GetName()
 }
 
 func isSealed(u *unstructured.Unstructured) bool {
@@ -83,16 +92,17 @@ func sealingAt(v *store.View, revision string) *v1alpha1.Sealing {
 	return s
 }
 
-// openSecret is the Secret that was sealed, and again what was sealed again of it, nil for nothing. The manifest in a revision has the name and
-// the namespace of the Secret.
-func (c *Core) openSecret(g *v1alpha1.RecipientGroup, s *v1alpha1.FleetSecret, again *v1alpha1.Sealing) (map[string]any, error) {
+// openSecret are the Secrets that were sealed, and again what was sealed again of it, nil for nothing. The manifest in a revision has the name and
+// the namespace of the first Secret.
+func (c *Core) openSecret(g *v1alpha1.RecipientGroup, s *v1alpha1.FleetSecret, again *v1alpha1.Sealing) ([]unstructured.Unstructured, error) {
 	ring, err := c.keyring(g)
 	if err != nil {
 		return nil, err
 	}
 	var data map[string][]byte
+	var also []secrets.Bound
 	_, err = ring.open(s.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {
-		data, err = secrets.Open(key, targetOf(s), sealed)
+		data, also, err = secrets.OpenBound(key, targetOf(s), sealed)
 		return err
 	})
 	if errors.Is(err, secrets.ErrWrongKey) {
@@ -102,18 +112,42 @@ func (c *Core) openSecret(g *v1alpha1.RecipientGroup, s *v1alpha1.FleetSecret, a
 		return nil, fmt.Errorf("what is sealed cannot be opened: %w", err)
 	}
 	defer secrets.Clear(data)
+	return secretsOf(s, data, also)
+}
+
+// secretsOf are the Secrets that values become: the first with all of them, and each further one with those that are sealed for it.
+func secretsOf(s *v1alpha1.FleetSecret, data map[string][]byte, also []secrets.Bound) (all []unstructured.Unstructured, err error) {
+	first := v1alpha1.FurtherSecret{Namespace: s.Namespace, Name: s.Name, Type: s.Spec.Type, Immutable: s.Spec.Immutable, Template: s.Spec.Template}
+	for i, one := range append([]v1alpha1.FurtherSecret{first}, s.Spec.Also...) {
+		target, values := secrets.Target{Namespace: one.Namespace, Name: one.Name}, data
+		if i > 0 {
+			bound, err := secrets.BoundTo(target, also)
+			if err != nil {
+				return nil, err
+			}
+			values = bound.Of(data)
+		}
+		made, err := secrets.Compose(one.Template, values)
+		if err != nil {
+			return nil, fmt.Errorf("Secret %s: %w", target, err)
+		}
+		all = append(all, secretOf(one, made))
+		secrets.Clear(made)
+	}
+	return all, nil
+}
+
+// secretOf is one Secret as the cluster is given it.
+func secretOf(one v1alpha1.FurtherSecret, data map[string][]byte) unstructured.Unstructured {
 	values := make(map[string]any, len(data))
-	for k, value := range data {
-		values[k] = base64.StdEncoding.EncodeToString(value)
+	for key, value := range data {
+		values[key] = base64.StdEncoding.EncodeToString(value)
 	}
 	secret := map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": s.Name, "namespace": s.Namespace}, "data": values, "type": "Opaque",
+		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": one.Name, "namespace": one.Namespace}, "data": values, "type": cmp.Or(one.Type, "Opaque"),
 	}
-	if s.Spec.Type != "" {
-		secret["type"] = s.Spec.Type
-	}
-	if s.Spec.Immutable {
+	if one.Immutable {
 		secret["immutable"] = true
 	}
-	return secret, nil
+	return unstructured.Unstructured{Object: secret}
 }

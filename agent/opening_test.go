@@ -1,12 +1,14 @@
 package agent
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,13 +51,14 @@ func sealedState(t *testing.T, reader *Core, change func(*v1alpha1.FleetSecret))
 	g.Status.Wraps = []v1alpha1.KeyWrap{{Cluster: reader.self.Cluster, Key: v1alpha1.KeyID(reader.age.Recipient().String()), Epoch: 1, Wrap: wrap}}
 	s := &v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: "shop"}}
 	s.Spec = v1alpha1.FleetSecretSpec{Group: "readers", Namespace: "shop", Immutable: true}
-	if s.Spec.Data, err = secrets.Seal(key.Recipient(), secrets.Target{Namespace: "shop", Name: "db"}, map[string][]byte{"password": []byte("canary-4711")}); err != nil {
+	if s.Spec.Data, err = secrets.Seal(key.Recipient(), secrets.Target{Namespace: "shop", Name: "db"}, map[string][]byte{"password": []byte("canary-4711")},
+		secrets.Bound{Target: secrets.Target{Namespace: "crm", Name: "api"}}, secrets.Bound{Target: secrets.Target{Namespace: "web", Name: "db"}, Keys: []string{"password"}}); err != nil {
 		t.Fatal(err)
 	}
 	change(s)
-	manifest, err := json.Marshal(s)
-	if err != nil {
-		t.Fatal(err)
+	manifests := []any{s}
+	for _, target := range s.Targets()[1:] {
+		manifests = append(manifests, v1alpha1.FleetSecret{TypeMeta: s.TypeMeta, ObjectMeta: metav1.ObjectMeta{Namespace: target.Namespace, Name: target.Name}})
 	}
 	stored := s.DeepCopy()
 	stored.Namespace = ""
@@ -63,7 +66,7 @@ func sealedState(t *testing.T, reader *Core, change func(*v1alpha1.FleetSecret))
 		v1alpha1.KeyFleetSecrets + "db":         stored,
 		v1alpha1.KeyRecipientGroups + "readers": g,
 		v1alpha1.KeyBundleRevisions + "secret.db-u-1": map[string]any{"spec": map[string]any{
-			"bundle": "secret.db", "bundleUID": "u", "manifests": []json.RawMessage{manifest}}},
+			"bundle": "secret.db", "bundleUID": "u", "manifests": manifests}},
 	}
 	for _, cluster := range []string{"fra", "sin"} {
 		values[v1alpha1.GrantKey(cluster, "secret.db")] = v1alpha1.Grant{Bundle: "secret.db", BundleUID: "u", Revision: "secret.db-u-1"}
@@ -89,6 +92,61 @@ func TestAMemberOfTheGroupKeepsTheSecret(t *testing.T) {
 	}}}
 	if diff := cmp.Diff(want, g.Objects); diff != "" || g.Fault != "" {
 		t.Errorf("fault %q, and\n%s", g.Fault, diff)
+	}
+}
+
+func TestASecretBecomesSeveralSecretsThatAreComposed(t *testing.T) {
+	fra := keyHolder(t, "fra")
+	v := sealedState(t, fra, func(s *v1alpha1.FleetSecret) {
+		s.Spec.Template = map[string]string{"url": "postgres://shop:${url(password)}@db"}
+		s.Spec.Also = []v1alpha1.FurtherSecret{
+			{Namespace: "crm", Name: "api", Type: "example.org/api", Template: map[string]string{"auth": `${base64("shop:" password)}`}},
+			{Namespace: "web", Name: "db", Immutable: true},
+		}
+	})
+	secret := func(namespace, name, kind, key, value string) map[string]any {
+		return map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": name, "namespace": namespace}, "type": kind,
+			"data": map[string]any{key: base64.StdEncoding.EncodeToString([]byte(value))}}
+	}
+	first, api, web := secret("shop", "db", "Opaque", "url", "postgres://shop:canary-4711@db"), secret("crm", "api", "example.org/api", "auth", "c2hvcDpjYW5hcnktNDcxMQ=="), secret("web", "db", "Opaque", "password", "canary-4711")
+	first["immutable"], web["immutable"] = true, true
+	g := grantOf(t, fra, v)
+	if diff := cmp.Diff([]unstructured.Unstructured{{Object: first}, {Object: api}, {Object: web}}, g.Objects); diff != "" || g.Fault != "" {
+		t.Errorf("fault %q, and\n%s", g.Fault, diff)
+	}
+	content, there := contents{}.of(v, "secret.db-u-1")
+	var names []string
+	for _, o := range content.Objects {
+		names = append(names, o.Kind+" "+o.Namespace+"/"+o.Name)
+	}
+	if want := []string{"Secret shop/db", "Secret crm/api", "Secret web/db"}; !there || !slices.Equal(names, want) {
+		t.Errorf("it brings %v", names)
+	}
+	kv, _ := v.Get(v1alpha1.KeyFleetSecrets + "db")
+	var stored v1alpha1.FleetSecret
+	if err := json.Unmarshal(kv.Value, &stored); err != nil {
+		t.Fatal(err)
+	}
+	for _, read := range []func() ([]v1alpha1.ObjectRef, error){
+		func() ([]v1alpha1.ObjectRef, error) {
+			mine, err := claimantOf(v, kv.Key, kv.Value)
+			return mine.Spec.Manifests.refs(), err
+		},
+		func() ([]v1alpha1.ObjectRef, error) {
+			b, err := secretAt(v, stored)
+			if err != nil {
+				return nil, err
+			}
+			return brings(b.Spec.Manifests), nil
+		},
+	} {
+		if claimed, err := read(); err != nil || !slices.Equal(claimed, content.Objects) {
+			t.Errorf("it claims %v, %v", claimed, err)
+		}
+	}
+	told, err := fra.openedNow(v, &stored)
+	if err != nil || !cmp.Equal(told, first) {
+		t.Errorf("who asks is told %v, %v", told["metadata"], err)
 	}
 }
 
@@ -124,10 +182,15 @@ func TestWhatCannotBeOpenedIsAFaultThatTellsNothing(t *testing.T) {
 		change func(*v1alpha1.FleetSecret)
 		why    string
 	}{
-		"moved to another namespace": {func(s *v1alpha1.FleetSecret) { s.Namespace = "mine" }, "it is not of mine/db"},
-		"moved to another name":      {func(s *v1alpha1.FleetSecret) { s.Name = "api" }, "it is not of shop/api"},
-		"for a group that is gone":   {func(s *v1alpha1.FleetSecret) { s.Spec.Group = "gone" }, "group gone, which is not there"},
-		"cut":                        {func(s *v1alpha1.FleetSecret) { s.Spec.Data = s.Spec.Data[:len(s.Spec.Data)-9] }, "damaged"},
+		"moved to another namespace":            {func(s *v1alpha1.FleetSecret) { s.Namespace = "mine" }, "it is not of mine/db"},
+		"moved to another name":                 {func(s *v1alpha1.FleetSecret) { s.Name = "api" }, "it is not of shop/api"},
+		"for a group that is gone":              {func(s *v1alpha1.FleetSecret) { s.Spec.Group = "gone" }, "group gone, which is not there"},
+		"for a Secret that is not named inside": {func(s *v1alpha1.FleetSecret) { s.Spec.Also = []v1alpha1.FurtherSecret{{Namespace: "mine", Name: "db"}} }, "Secret mine/db: what is sealed does not name it"},
+		"a value that it may not use": {func(s *v1alpha1.FleetSecret) {
+			s.Spec.Also = []v1alpha1.FurtherSecret{{Namespace: "web", Name: "db", Template: map[string]string{"a": "${user}"}}}
+		}, `Secret web/db: template of key a: there is no value "user" that may be used here`},
+		"a template that is none": {func(s *v1alpha1.FleetSecret) { s.Spec.Template = map[string]string{"a": "${password"} }, "Secret shop/db: template of key a: a ${ has no }"},
+		"cut":                     {func(s *v1alpha1.FleetSecret) { s.Spec.Data = s.Spec.Data[:len(s.Spec.Data)-9] }, "damaged"},
 		"for another key": {func(s *v1alpha1.FleetSecret) {
 			other, err := secrets.NewIdentity()
 			if err == nil {
@@ -186,7 +249,7 @@ func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 	}
 	opens := func(again *v1alpha1.Sealing) error {
 		secret, err := fra.openSecret(g, &sealed, again)
-		if err == nil && !cmp.Equal(secret["data"], map[string]any{"password": "Y2FuYXJ5LTQ3MTE="}) {
+		if err == nil && !cmp.Equal(secret[0].Object["data"], map[string]any{"password": "Y2FuYXJ5LTQ3MTE="}) {
 			return errors.New("it holds something else")
 		}
 		return err

@@ -93,18 +93,22 @@ func (c *Core) revealing(v *store.View, name string, asker apiserver.Asker) (sec
 	return secret, p, err
 }
 
-// openedNow is a secret as the cluster would be given it.
+// openedNow is the first Secret of a secret, as the cluster would be given it.
 func (c *Core) openedNow(v *store.View, s *v1alpha1.FleetSecret) (map[string]any, error) {
-	sealed := &v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), Spec: s.Spec}
-	sealed.Namespace, sealed.Name = s.Target().Namespace, s.Target().Name
-	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(sealed)
-	if err != nil {
-		return nil, errors.New("the sealed secret cannot be read")
+	var objects []unstructured.Unstructured
+	for _, target := range s.Targets() {
+		sealed := &v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), Spec: s.Spec}
+		sealed.Namespace, sealed.Name = target.Namespace, target.Name
+		object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(sealed)
+		if err != nil {
+			return nil, errors.New("the sealed secret cannot be read")
+		}
+		objects = append(objects, unstructured.Unstructured{Object: object})
 	}
 	o := newOpening(c)
 	o.begin()
 	b := s.AsBundle(nil)
-	opened, err := o.open(v, v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation), []unstructured.Unstructured{{Object: object}})
+	opened, err := o.open(v, v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation), objects)
 	if err != nil {
 		return nil, err
 	}

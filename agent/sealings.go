@@ -150,7 +150,7 @@ func sealedIn(v *store.View, revision string) (s v1alpha1.FleetSecret, err error
 			Manifests []v1alpha1.FleetSecret `json:"manifests"`
 		} `json:"spec"`
 	}
-	if err := json.Unmarshal(kv.Value, &r); err != nil || len(r.Spec.Manifests) != 1 {
+	if err := json.Unmarshal(kv.Value, &r); err != nil || len(r.Spec.Manifests) == 0 {
 		return s, errors.New("it cannot be read as a secret's")
 	}
 	return r.Spec.Manifests[0], nil

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -102,14 +103,42 @@ func validateSecret(s *v1alpha1.FleetSecret) field.ErrorList {
 	if err := secrets.Check(s.Spec.Data); err != nil {
 		errs = append(errs, field.Invalid(field.NewPath("spec", "data"), field.OmitValueType{}, err.Error()))
 	}
+	errs = append(errs, validateTemplate(field.NewPath("spec", "template"), s.Spec.Template)...)
+	for i, also := range s.Spec.Also {
+		errs = append(errs, validateTemplate(field.NewPath("spec", "also").Index(i).Child("template"), also.Template)...)
+	}
 	return errs
+}
+
+// validateTemplate checks what can be seen of a template without the values.
+func validateTemplate(at *field.Path, template map[string]string) (errs field.ErrorList) {
+	length := 0
+	for _, key := range slices.Sorted(maps.Keys(template)) {
+		length += len(key) + len(template[key])
+		if err := secrets.CheckTemplate(template[key]); err != nil {
+			errs = append(errs, field.Invalid(at.Key(key), field.OmitValueType{}, err.Error()))
+		}
+	}
+	if length > secrets.MaxTemplate {
+		errs = append(errs, field.TooLong(at, "", secrets.MaxTemplate))
+	}
+	return errs
+}
+
+// becomes are the Secrets that a secret becomes, in words.
+func becomes(s *v1alpha1.FleetSecret) string {
+	var all []string
+	for _, target := range s.Targets() {
+		all = append(all, target.Namespace+"/"+target.Name)
+	}
+	return strings.Join(all, ",")
 }
 
 func secretTable() table {
 	type s = v1alpha1.FleetSecret
 	return table{
 		col("Group", "who can open it", func(s *s) string { return s.Spec.Group }),
-		col("Secret", "the Secret that it becomes in their clusters", func(s *s) string { return s.Target().Namespace + "/" + s.Target().Name }),
+		col("Secret", "the Secrets that it becomes in their clusters", becomes),
 		col("Clusters", "clusters that have it, of those granted", func(s *s) string {
 			return fmt.Sprintf("%d/%d", s.Status.ReadyClusters, s.Status.Clusters)
 		}),

@@ -55,6 +55,9 @@ func TestWhatIsNoSealedSecretIsRefused(t *testing.T) {
 	data := func(b []byte) func(*v1alpha1.FleetSecret) {
 		return func(s *v1alpha1.FleetSecret) { s.Spec.Data = b }
 	}
+	also := func(all ...v1alpha1.FurtherSecret) func(*v1alpha1.FleetSecret) {
+		return func(s *v1alpha1.FleetSecret) { s.Spec.Also = all }
+	}
 	turned := slices.Clone(good)
 	turned[3] ^= 1
 	for name, tt := range map[string]struct {
@@ -76,8 +79,21 @@ func TestWhatIsNoSealedSecretIsRefused(t *testing.T) {
 		"Hanse's namespace":    {func(s *v1alpha1.FleetSecret) { s.Spec.Namespace = v1alpha1.MemberNamespace }, "spec.namespace: Forbidden"},
 		"what it takes over":   {func(s *v1alpha1.FleetSecret) { s.Spec.Adopt = "Sometimes" }, "spec.adopt"},
 		"a Secret's name":      {func(s *v1alpha1.FleetSecret) { s.Spec.SecretName = "DB" }, "spec.secretName"},
-		"a name":               {func(s *v1alpha1.FleetSecret) { s.Name = "d_b" }, "metadata.name"},
-		"a long name":          {func(s *v1alpha1.FleetSecret) { s.Name = strings.Repeat("a", 60) }, "metadata.name: Too long"},
+		"several":              {also(v1alpha1.FurtherSecret{Namespace: "crm", Name: "api", Template: map[string]string{"a": "${b}"}}), ""},
+		"itself again":         {also(v1alpha1.FurtherSecret{Namespace: "shop", Name: "db"}), `spec.also[0]: Duplicate value: "shop/db"`},
+		"one twice":            {also(v1alpha1.FurtherSecret{Namespace: "a", Name: "b"}, v1alpha1.FurtherSecret{Namespace: "a", Name: "b"}), "spec.also[1]: Duplicate"},
+		"too many":             {also(make([]v1alpha1.FurtherSecret, v1alpha1.MaxFurtherSecrets+1)...), "spec.also: Too many"},
+		"no further name":      {also(v1alpha1.FurtherSecret{Namespace: "a"}), "spec.also[0].name"},
+		"no further namespace": {also(v1alpha1.FurtherSecret{Name: "a"}), "spec.also[0].namespace"},
+		"Hanse's, further":     {also(v1alpha1.FurtherSecret{Namespace: v1alpha1.MemberNamespace, Name: "a"}), "spec.also[0].namespace: Forbidden"},
+		"a template":           {func(s *v1alpha1.FleetSecret) { s.Spec.Template = map[string]string{"a": "${b"} }, "spec.template[a]: Invalid value: a ${ has no }"},
+		"a further template":   {also(v1alpha1.FurtherSecret{Namespace: "a", Name: "b", Template: map[string]string{"c": "${upper(d)}"}}), "spec.also[0].template[c]: Invalid value: ${upper(d)}: there is no upper"},
+		"a template's key":     {func(s *v1alpha1.FleetSecret) { s.Spec.Template = map[string]string{"a b": ""} }, "spec.template[a b]"},
+		"a long template": {func(s *v1alpha1.FleetSecret) {
+			s.Spec.Template = map[string]string{"a": strings.Repeat("a", secrets.MaxTemplate)}
+		}, "spec.template: Too long"},
+		"a name":      {func(s *v1alpha1.FleetSecret) { s.Name = "d_b" }, "metadata.name"},
+		"a long name": {func(s *v1alpha1.FleetSecret) { s.Name = strings.Repeat("a", 60) }, "metadata.name: Too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &v1alpha1.FleetSecret{ObjectMeta: metav1.ObjectMeta{Name: "db"}, Spec: v1alpha1.FleetSecretSpec{Group: "readers", Namespace: "shop", Data: good}}

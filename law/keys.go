@@ -318,8 +318,8 @@ func fleetAfter(v *store.View, c Change) (spec v1alpha1.FleetSpec, ok bool) {
 	return spec, true
 }
 
-// sealed is a FleetSecret as it is rolled out: a bundle of one manifest, the secret itself as it was written, under the name of the
-// Secret that it becomes, so that whoever looks for who brings an object finds it.
+// sealed is a FleetSecret as it is rolled out: a bundle of one manifest for each Secret that it becomes, under the name of that, so that whoever
+// looks for who brings an object finds it. The first has the secret itself, as it was written.
 func sealed(value []byte) (*bundle, bool) {
 	var s v1alpha1.FleetSecret
 	if len(value) == 0 || json.Unmarshal(value, &s) != nil {
@@ -333,11 +333,14 @@ func sealed(value []byte) (*bundle, bool) {
 	if !ok {
 		return nil, false
 	}
-	target := s.Target()
-	manifest, err := json.Marshal([]any{map[string]any{
-		"apiVersion": v1alpha1.SchemeGroupVersion.String(), "kind": "FleetSecret", "spec": whole["spec"],
-		"metadata": map[string]string{"namespace": target.Namespace, "name": target.Name},
-	}})
+	var manifests []map[string]any
+	for _, target := range s.Targets() {
+		manifests = append(manifests, map[string]any{
+			"apiVersion": v1alpha1.SchemeGroupVersion.String(), "kind": "FleetSecret", "metadata": map[string]string{"namespace": target.Namespace, "name": target.Name},
+		})
+	}
+	manifests[0]["spec"] = whole["spec"]
+	manifest, err := json.Marshal(manifests)
 	if err != nil {
 		return nil, false
 	}

@@ -232,6 +232,17 @@ func TestASecretIsRolledOutLikeABundle(t *testing.T) {
 	if string(kv.Value) != want {
 		t.Errorf("its revision is\n%s\nand not\n%s", kv.Value, want)
 	}
+	two := secret("two")
+	two.Spec.Also = []v1alpha1.FurtherSecret{{Namespace: "crm", Name: "api", Template: map[string]string{"a": "${b}"}}}
+	if err := write("id-fra", "otto", two); err != nil {
+		t.Fatal(err)
+	}
+	wantSeveral := `"manifests":[{"apiVersion":"fleet.hanse.dev/v1alpha1","kind":"FleetSecret","metadata":{"name":"login","namespace":"shop"},` +
+		`"spec":{"group":"readers","namespace":"shop","secretName":"login","also":[{"namespace":"crm","name":"api","template":{"a":"${b}"}}],"data":"c2VhbGVk"}},` +
+		`{"apiVersion":"fleet.hanse.dev/v1alpha1","kind":"FleetSecret","metadata":{"name":"api","namespace":"crm"}}]`
+	if kv, _ := r.store.View().Get(v1alpha1.KeyBundleRevisions + "secret.two-u-two-1"); !strings.Contains(string(kv.Value), wantSeveral) {
+		t.Errorf("the revision of several is %s", kv.Value)
+	}
 	taking := secret("taking")
 	taking.Spec.Adopt = v1alpha1.AdoptIfEqual
 	if err := write("id-fra", "otto", taking); err != nil {
@@ -469,13 +480,13 @@ func TestNoBundleSpeaksForASecret(t *testing.T) {
 	}
 }
 
-// FuzzSealed: whatever is written as a secret is refused, or is rolled out as one manifest, which has its content and its place.
+// FuzzSealed: whatever is written as a secret is refused, or is rolled out as one manifest for each Secret, the first of which has its content.
 func FuzzSealed(f *testing.F) {
 	whole, err := json.Marshal(secret("db"))
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, seed := range []string{string(whole), "", "null", "{}", "[]", `{"metadata":{"name":"a"},"spec":{"data":1}}`, `{"metadata":{"name":"a","uid":"\""},"spec":{}}`, `{"metadata":{},"spec":{},"spec":null}`, `{"Spec":{}}`} {
+	for _, seed := range []string{string(whole), "", "null", "{}", "[]", `{"metadata":{"name":"a"},"spec":{"data":1}}`, `{"metadata":{"name":"a","uid":"\""},"spec":{}}`, `{"metadata":{},"spec":{},"spec":null}`, `{"Spec":{}}`, `{"metadata":{"name":"a"},"spec":{"also":[{"namespace":"b","name":"c"},{}]}}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -488,11 +499,15 @@ func FuzzSealed(f *testing.F) {
 			t.Fatalf("what cannot be read is rolled out: %v", err)
 		}
 		var all []v1alpha1.FleetSecret
-		if err := json.Unmarshal(b.content["manifests"], &all); err != nil || len(all) != 1 {
+		if err := json.Unmarshal(b.content["manifests"], &all); err != nil || len(all) != 1+len(said.Spec.Also) {
 			t.Fatalf("%d manifests: %v", len(all), err)
 		}
-		target, one := said.Target(), all[0]
-		if one.Namespace != target.Namespace || one.Name != target.Name || one.Spec.Group != said.Spec.Group || !bytes.Equal(one.Spec.Data, said.Spec.Data) {
+		for i, target := range said.Targets() {
+			if all[i].Namespace != target.Namespace || all[i].Name != target.Name {
+				t.Errorf("%s is rolled out as %s", value, b.content["manifests"])
+			}
+		}
+		if one := all[0]; one.Spec.Group != said.Spec.Group || !bytes.Equal(one.Spec.Data, said.Spec.Data) {
 			t.Errorf("%s is rolled out as %s", value, b.content["manifests"])
 		}
 	})

@@ -13,7 +13,7 @@ import (
 
 // An age file of ours is binary, for one recipient, and its content begins with a line that says what it is of:
 //
-//	hanse/v1 NAMESPACE/NAME           a Secret's data
+//	hanse/v1 NAMESPACE/NAME           a Secret's data; the lines behind it may name further Secrets, which it may become as well
 //	hanse/v1 key FLEET/GROUP/EPOCH    the private key of a group
 //
 // Who opens one says what it must be of, so one that was moved to another place is refused.

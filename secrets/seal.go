@@ -35,9 +35,9 @@ type content struct {
 	Bytes map[string][]byte `json:"data,omitempty"`
 }
 
-// Seal encrypts the data of a Secret for a group.
-func Seal(to Recipient, t Target, data map[string][]byte) ([]byte, error) {
-	if err := errors.Join(t.Validate(), checkData(data)); err != nil {
+// Seal encrypts the data of a Secret for a group. It may become further Secrets, too.
+func Seal(to Recipient, t Target, data map[string][]byte, also ...Bound) ([]byte, error) {
+	if err := errors.Join(t.Validate(), checkData(data), checkBounds(t, also, data)); err != nil {
 		return nil, err
 	}
 	c := content{Text: map[string]string{}, Bytes: map[string][]byte{}}
@@ -53,7 +53,13 @@ func Seal(to Recipient, t Target, data map[string][]byte) ([]byte, error) {
 		return nil, errors.New("the data cannot be written as JSON")
 	}
 	defer clear(body)
-	sealed, err := encrypt(to, t.String(), body)
+	var lines strings.Builder
+	for _, b := range also {
+		lines.WriteString(b.line())
+	}
+	whole := append([]byte(lines.String()), body...)
+	defer clear(whole)
+	sealed, err := encrypt(to, t.String(), whole)
 	if err == nil && len(sealed) > MaxSealed {
 		return nil, fmt.Errorf("sealed it has %d bytes, more than the limit of %d; take fewer values", len(sealed), MaxSealed)
 	}
@@ -80,11 +86,27 @@ func encode(value any) ([]byte, error) {
 
 // Open decrypts the data of a Secret that was sealed for this target. No error has any of it.
 func Open(with Identity, t Target, sealed []byte) (map[string][]byte, error) {
-	body, err := decrypt(with, t.String(), sealed)
+	data, _, err := OpenBound(with, t, sealed)
+	return data, err
+}
+
+// OpenBound is Open, with the further Secrets that it may become.
+func OpenBound(with Identity, t Target, sealed []byte) (map[string][]byte, []Bound, error) {
+	whole, err := decrypt(with, t.String(), sealed)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer clear(body)
+	defer clear(whole)
+	also, body, err := cutBounds(whole)
+	if err != nil {
+		return nil, nil, err
+	}
+	data, err := decode(body)
+	return data, also, err
+}
+
+// decode reads what encode wrote of content.
+func decode(body []byte) (map[string][]byte, error) {
 	var c content
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()

@@ -132,7 +132,7 @@ type SealedRevision struct {
 
 // Group is the group that can open it; "" when it is of no secret.
 func (r *SealedRevision) Group() string {
-	if !RolledOutOf(r.Spec.Bundle).IsSecret() || len(r.Spec.Manifests) != 1 {
+	if !RolledOutOf(r.Spec.Bundle).IsSecret() || len(r.Spec.Manifests) == 0 {
 		return ""
 	}
 	return r.Spec.Manifests[0].Spec.Group

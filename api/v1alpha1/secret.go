@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"time"
 
@@ -185,9 +186,39 @@ type FleetSecretSpec struct {
 	// reports a conflict, IfEqual takes it over when it has the same values and type, Always overwrites it.
 	// +optional
 	Adopt AdoptPolicy `json:"adopt,omitempty"`
-	// data is what hanse seal made: an age file for the group's recipient, of this namespace and name of a Secret alone.
+	// template composes the values of the Secret: each of its keys, and a text with ${KEY} for a sealed value, or ${url(KEY)}, ${json(KEY)} or
+	// ${base64(KEY ":" KEY)}. $${ is ${ as it stands. Without it, the Secret has the values as they were sealed.
+	// +optional
+	Template map[string]string `json:"template,omitempty"`
+	// also are further Secrets that it becomes. What is sealed must name each of them, too: hanse seal --also NAMESPACE/NAME.
+	// +optional
+	// +listType=map
+	// +listMapKey=namespace
+	// +listMapKey=name
+	Also []FurtherSecret `json:"also,omitempty"`
+	// data is what hanse seal made: an age file for the group's recipient, of this namespace and name of a Secret, and of those in also, alone.
 	Data []byte `json:"data"`
 }
+
+// FurtherSecret is another Secret that a FleetSecret becomes.
+type FurtherSecret struct {
+	// namespace of the Secret in the clusters. It must be there.
+	Namespace string `json:"namespace"`
+	// name of the Secret in the clusters.
+	Name string `json:"name"`
+	// type of the Secret: Opaque.
+	// +optional
+	Type string `json:"type,omitempty"`
+	// immutable says that nobody in the cluster may change the Secret once it is there.
+	// +optional
+	Immutable bool `json:"immutable,omitempty"`
+	// template composes the values of the Secret, of those that what is sealed lets it have. Without it, it has all of these.
+	// +optional
+	Template map[string]string `json:"template,omitempty"`
+}
+
+// MaxFurtherSecrets is how many Secrets a FleetSecret becomes, beside its first.
+const MaxFurtherSecrets = 16
 
 // RolledOut is it as it goes through the fleet.
 func (s *FleetSecret) RolledOut() RolledOut { return RolledOut{"FleetSecret", s.Name} }
@@ -199,6 +230,15 @@ func (s *FleetSecret) Target() ObjectRef {
 		name = s.Name
 	}
 	return ObjectRef{APIVersion: "v1", Kind: "Secret", Namespace: s.Spec.Namespace, Name: name}
+}
+
+// Targets are all Secrets that it becomes, its first one first.
+func (s *FleetSecret) Targets() []ObjectRef {
+	all := []ObjectRef{s.Target()}
+	for _, also := range s.Spec.Also {
+		all = append(all, ObjectRef{APIVersion: "v1", Kind: "Secret", Namespace: also.Namespace, Name: also.Name})
+	}
+	return all
 }
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
@@ -386,8 +426,45 @@ func ValidateFleetSecret(s *FleetSecret) field.ErrorList {
 	if s.Spec.Adopt != "" {
 		errs = append(errs, validateEnum(pathSpec.Child("adopt"), s.Spec.Adopt, AdoptNever, AdoptIfEqual, AdoptAlways)...)
 	}
-	if s.Spec.Namespace == MemberNamespace {
-		errs = append(errs, field.Forbidden(pathSpec.Child("namespace"), "it is what Hanse itself stands on in a cluster"))
+	errs = append(errs, validateTemplateKeys(pathSpec.Child("template"), s.Spec.Template)...)
+	errs = append(errs, validateOutsideOfMember(pathSpec.Child("namespace"), s.Spec.Namespace)...)
+	return append(errs, validateAlso(s)...)
+}
+
+// validateAlso checks the further Secrets.
+func validateAlso(s *FleetSecret) (errs field.ErrorList) {
+	at := pathSpec.Child("also")
+	if n := len(s.Spec.Also); n > MaxFurtherSecrets {
+		errs = append(errs, field.TooMany(at, n, MaxFurtherSecrets))
+	}
+	targets := s.Targets()
+	for i, also := range s.Spec.Also {
+		at := at.Index(i)
+		errs = append(errs, validateLabelName(at.Child("namespace"), also.Namespace)...)
+		errs = append(errs, validateOutsideOfMember(at.Child("namespace"), also.Namespace)...)
+		for _, problem := range validation.IsDNS1123Subdomain(also.Name) {
+			errs = append(errs, field.Invalid(at.Child("name"), also.Name, problem))
+		}
+		if slices.Contains(targets[:i+1], targets[i+1]) {
+			errs = append(errs, field.Duplicate(at, also.Namespace+"/"+also.Name))
+		}
+		errs = append(errs, validateTemplateKeys(at.Child("template"), also.Template)...)
 	}
 	return errs
+}
+
+func validateTemplateKeys(at *field.Path, template map[string]string) (errs field.ErrorList) {
+	for _, key := range slices.Sorted(maps.Keys(template)) {
+		for _, problem := range validation.IsConfigMapKey(key) {
+			errs = append(errs, field.Invalid(at.Key(key), key, problem))
+		}
+	}
+	return errs
+}
+
+func validateOutsideOfMember(at *field.Path, namespace string) field.ErrorList {
+	if namespace != MemberNamespace {
+		return nil
+	}
+	return field.ErrorList{field.Forbidden(at, "it is what Hanse itself stands on in a cluster")}
 }

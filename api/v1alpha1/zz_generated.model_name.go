@@ -276,6 +276,11 @@ func (in FrozenValue) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FurtherSecret) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.FurtherSecret"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in GateCondition) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.GateCondition"
 }

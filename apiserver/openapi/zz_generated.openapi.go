@@ -61,6 +61,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.Freeze{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Freeze(ref),
 		v1alpha1.Frozen{}.OpenAPIModelName():               schema_hanse_fleet_hanse_api_v1alpha1_Frozen(ref),
 		v1alpha1.FrozenValue{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_FrozenValue(ref),
+		v1alpha1.FurtherSecret{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_FurtherSecret(ref),
 		v1alpha1.GateCondition{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_GateCondition(ref),
 		v1alpha1.GateStatus{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_GateStatus(ref),
 		v1alpha1.Grant{}.OpenAPIModelName():                schema_hanse_fleet_hanse_api_v1alpha1_Grant(ref),
@@ -2467,9 +2468,46 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSecretSpec(ref common.ReferenceC
 							Enum:        []interface{}{"Always", "IfEqual", "Never"},
 						},
 					},
+					"template": {
+						SchemaProps: spec.SchemaProps{
+							Description: "template composes the values of the Secret: each of its keys, and a text with ${KEY} for a sealed value, or ${url(KEY)}, ${json(KEY)} or ${base64(KEY \":\" KEY)}. $${ is ${ as it stands. Without it, the Secret has the values as they were sealed.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"also": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"namespace",
+									"name",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "also are further Secrets that it becomes. What is sealed must name each of them, too: hanse seal --also NAMESPACE/NAME.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.FurtherSecret{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
 					"data": {
 						SchemaProps: spec.SchemaProps{
-							Description: "data is what hanse seal made: an age file for the group's recipient, of this namespace and name of a Secret alone.",
+							Description: "data is what hanse seal made: an age file for the group's recipient, of this namespace and name of a Secret, and of those in also, alone.",
 							Type:        []string{"string"},
 							Format:      "byte",
 						},
@@ -2478,6 +2516,8 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSecretSpec(ref common.ReferenceC
 				Required: []string{"group", "namespace", "data"},
 			},
 		},
+		Dependencies: []string{
+			v1alpha1.FurtherSecret{}.OpenAPIModelName()},
 	}
 }
 
@@ -2774,6 +2814,65 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FrozenValue(ref common.ReferenceCallb
 						},
 					},
 				},
+			},
+		},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_FurtherSecret(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FurtherSecret is another Secret that a FleetSecret becomes.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the Secret in the clusters. It must be there.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the Secret in the clusters.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type of the Secret: Opaque.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"immutable": {
+						SchemaProps: spec.SchemaProps{
+							Description: "immutable says that nobody in the cluster may change the Secret once it is there.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"template": {
+						SchemaProps: spec.SchemaProps{
+							Description: "template composes the values of the Secret, of those that what is sealed lets it have. Without it, it has all of these.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"namespace", "name"},
 			},
 		},
 	}

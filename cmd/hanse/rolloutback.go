@@ -107,7 +107,7 @@ func (f *fleet) putBack(ctx context.Context, c *cli.Context, rolled v1alpha1.Rol
 func withContent(is form, revision map[string]any) (form, error) {
 	whole := maps.Clone(is)
 	was, _ := revision["spec"].(map[string]any)
-	if is["kind"] == "FleetSecret" { // its revision has the secret itself as the one manifest
+	if is["kind"] == "FleetSecret" { // its revision has the secret itself in the first manifest
 		sealed, err := sealedIn(was)
 		whole["spec"] = sealed
 		return whole, err
@@ -129,7 +129,7 @@ func withContent(is form, revision map[string]any) (form, error) {
 // sealedIn is the spec of the secret that a revision has.
 func sealedIn(revision map[string]any) (map[string]any, error) {
 	manifests, _, _ := unstructured.NestedSlice(revision, "manifests")
-	if len(manifests) == 1 {
+	if len(manifests) > 0 {
 		if manifest, ok := manifests[0].(map[string]any); ok && manifest["kind"] == "FleetSecret" {
 			if spec, ok := manifest["spec"].(map[string]any); ok {
 				return spec, nil

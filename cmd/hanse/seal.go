@@ -36,6 +36,7 @@ Then: hanse apply -f FILE, or kubectl apply --server-side -f FILE.`,
 			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "NAMESPACE of the Secret in the clusters"},
 			&cli.StringFlag{Name: "secret-name", DefaultText: "NAME", Usage: "name of the SECRET in the clusters"},
 			&cli.StringFlag{Name: "type", DefaultText: "Opaque", Usage: "TYPE of the Secret"},
+			&cli.StringSliceFlag{Name: "also", Usage: "NAMESPACE/NAME, or NAMESPACE/NAME=KEY,KEY, of a further Secret that may have the values, or those of some keys; repeatable"},
 			&cli.BoolFlag{Name: "immutable", Usage: "nobody may change the Secret in the clusters"},
 			&cli.StringSliceFlag{Name: "from-file", Usage: "a FILE, or KEY=FILE, with one value; repeatable"},
 			&cli.StringFlag{Name: "from-stdin", Usage: "the KEY whose value is stdin, to its last byte"},
@@ -109,6 +110,7 @@ type sealing struct {
 	name, group string
 	spec        v1alpha1.FleetSecretSpec
 	data        map[string][]byte
+	also        []secrets.Bound
 	// notes are what a person must know of it, none of it secret.
 	notes []string
 }
@@ -144,7 +146,7 @@ func oneEach(c *cli.Context, all []sealing) error {
 	if len(all) < 2 {
 		return nil
 	}
-	for _, flag := range []string{"name", "namespace", "secret-name", "type"} {
+	for _, flag := range []string{"name", "namespace", "secret-name", "type", "also"} {
 		if c.IsSet(flag) {
 			return usagef("%s has %d Secrets, and --%s is for one; give them one by one", c.String("filename"), len(all), flag)
 		}
@@ -170,6 +172,9 @@ func (s *sealing) asSaid(c *cli.Context) error {
 	s.spec.Group, s.spec.Namespace = s.group, cmp.Or(c.String("namespace"), s.spec.Namespace)
 	s.spec.Type, s.spec.Immutable = cmp.Or(c.String("type"), s.spec.Type), s.spec.Immutable || c.Bool("immutable")
 	s.spec.Adopt = cmp.Or(v1alpha1.AdoptPolicy(c.String("adopt")), s.spec.Adopt)
+	if err := s.alsoSaid(c.StringSlice("also")); err != nil {
+		return err
+	}
 	example := hint{"for example", "seal --group db-readers --name db --namespace shop --from-file password=FILE"}
 	for _, need := range []struct{ flag, value string }{{"group", s.group}, {"name", s.name}, {"namespace", s.spec.Namespace}} {
 		if need.value == "" {
@@ -178,6 +183,24 @@ func (s *sealing) asSaid(c *cli.Context) error {
 	}
 	if len(s.data) == 0 {
 		return usage("what is to be sealed? --from-file, --from-stdin or -f", example)
+	}
+	return nil
+}
+
+// alsoSaid adds the further Secrets.
+func (s *sealing) alsoSaid(all []string) error {
+	for _, said := range all {
+		place, keys, some := strings.Cut(said, "=")
+		namespace, name, ok := strings.Cut(place, "/")
+		if !ok || some && keys == "" {
+			return usagef("--also %s: it must be NAMESPACE/NAME, or NAMESPACE/NAME=KEY,KEY", said)
+		}
+		b := secrets.Bound{Target: secrets.Target{Namespace: namespace, Name: name}}
+		if some {
+			b.Keys = strings.Split(keys, ",")
+		}
+		s.also = append(s.also, b)
+		s.spec.Also = append(s.spec.Also, v1alpha1.FurtherSecret{Namespace: namespace, Name: name})
 	}
 	return nil
 }
@@ -309,7 +332,7 @@ func (s sealing) sealed(to secrets.Recipient) ([]byte, error) {
 	o := v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), ObjectMeta: metav1.ObjectMeta{Name: s.name}, Spec: s.spec}
 	target := o.Target()
 	var err error
-	if o.Spec.Data, err = secrets.Seal(to, secrets.Target{Namespace: target.Namespace, Name: target.Name}, s.data); err != nil {
+	if o.Spec.Data, err = secrets.Seal(to, secrets.Target{Namespace: target.Namespace, Name: target.Name}, s.data, s.also...); err != nil {
 		return nil, err
 	}
 	if errs := v1alpha1.ValidateFleetSecret(&o); len(errs) > 0 {
