@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"slices"
 	"strings"
 	"sync"
 
@@ -88,18 +87,25 @@ func (r *rolled) sealed(v *store.View, clusters []v1alpha1.Cluster) (map[string]
 	return by, nil
 }
 
+// ofGroup is what groupOf reads of a secret.
+type ofGroup struct {
+	Spec struct {
+		Group string `json:"group"`
+	} `json:"spec"`
+}
+
 // groupOf is the group of the secret that is rolled out under a name, in a view; "" when it is no secret, or not there.
 func (r *rolled) groupOf(v *store.View, name string) (string, error) {
 	rolled := v1alpha1.RolledOutOf(name)
 	if !rolled.IsSecret() {
 		return "", nil
 	}
-	secrets, err := r.secrets.list(v)
-	i, there := slices.BinarySearchFunc(secrets, rolled.Key(), func(s object[v1alpha1.FleetSecret], key string) int { return strings.Compare(s.key, key) })
-	if err != nil || !there {
-		return "", err
+	kv, there := v.Get(rolled.Key())
+	if !there {
+		return "", nil
 	}
-	return secrets[i].value.Spec.Group, nil
+	secret, err := decode[ofGroup](kv) // the view may be older than what is listed, and who asks asks for each of a thousand
+	return secret.value.Spec.Group, err
 }
 
 func (r *rolled) byName(v *store.View) (map[string]*v1alpha1.RecipientGroup, error) {
