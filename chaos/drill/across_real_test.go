@@ -141,6 +141,18 @@ func (f *field) drifts(t *testing.T, admin viaHTTPS) {
 		}
 		return nil
 	})
+	for _, cluster := range []string{"fra", "iad"} {
+		ended(t, 0, admin.kubectl(t, cluster, "patch", "configmap", "reported", "-p", `{"data":{"greeting":"hi"}}`), nil)
+	}
+	mentions(t, ended(t, 2, admin.tell(t, "drift", "reported", "--correct"), nil).Talk, "say --yes")
+	ended(t, 3, admin.tell(t, "drift", "reported"), nil)
+	mentions(t, ended(t, 0, admin.tell(t, "drift", "reported", "--correct", "--yes"), nil).Talk, "an order from before holds until", "has it put right once at revision")
+	until(t, 2*time.Minute, func(context.Context) error {
+		if said := admin.tell(t, "drift", "reported"); said.Code != 0 {
+			return errors.New(said.String())
+		}
+		return nil
+	})
 	ended(t, 0, admin.kubectl(t, "iad", "patch", "configmap", "reported", "-p", `{"data":{"greeting":"hi"}}`), nil)
 	ended(t, 3, admin.tell(t, "drift", "reported"), nil)
 	said = ended(t, 0, admin.tell(t, "drift", "reported", "--ignore", "--dry-run"), nil)

@@ -84,7 +84,7 @@ func losingTwoRegions(t *testing.T, f *field) {
 		t.Logf("%s", said)
 	})
 
-	t.Run("a write ends with exit 4 at its timeout, and was not made", func(t *testing.T) {
+	t.Run("a write ends with exit 4, and was not made", func(t *testing.T) {
 		args := applyShop("--timeout", "5s")
 		said := ended(t, 4, f.tell(t, "fra", shop("2"), args...), args)
 		mentions(t, said.Talk, "no quorum", "fra reaches 1 of 3 voters", "iad", "sin", "nothing was written")
