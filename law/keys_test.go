@@ -470,6 +470,43 @@ func TestTheFleetsLastRecoveryRecipientStaysWhileNobodyElseHoldsAKey(t *testing.
 	}
 }
 
+// TestTheMakerOfAKeyThatNobodyOpensIsRemoved: iad makes a key that fra cannot open, and fra says so. What is sealed is not stranded without
+// iad, as fra has the key before.
+func TestTheMakerOfAKeyThatNobodyOpensIsRemoved(t *testing.T) {
+	for name, change := range map[string]func(*realm) store.Op{
+		"it is removed": func(*realm) store.Op { return store.Delete(v1alpha1.KeyClusters + "iad") },
+		"it is labelled": func(r *realm) store.Op {
+			return r.cluster("iad", func(c *v1alpha1.Cluster) { c.Labels["reads"] = "left" })
+		},
+	} {
+		r := keyed(t)
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(r.tryBare("id-fra", "", 0, r.group("readers", wrapped("iad"))))
+		must(r.try("id-fra", "anna", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.RecoveryRecipients, g.Spec.Rotate = nil, 1 })))
+		must(r.try("id-fra", "otto", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", secret("db")))...))
+		must(r.tryBare("id-iad", "", 0, r.group("readers", rotated("iad", "fra"))))
+		must(r.tryBare("id-fra", "", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) {
+			g.Status = Unopened(g.Status, "fra", "age of fra", metav1.Time{Time: time.Unix(9, 0)})
+		})))
+		if err := r.try("id-fra", "anna", 0, r.whole(change(r))...); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := r.try("id-fra", "anna", 0, r.cluster("fra", func(c *v1alpha1.Cluster) { c.Labels["reads"] = "left" })); err == nil {
+			t.Errorf("%s, and fra leaves: nobody can open what is sealed", name)
+		}
+		must(r.tryBare("id-fra", "", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) {
+			began := g.Status.Former[0].Begun
+			rotated("fra")(g)
+			g.Status.Former = []v1alpha1.FormerKey{{Epoch: 1, Recipient: "age1pq1", Begun: began, Key: []byte("former")}}
+		})))
+	}
+}
+
 // TestNoBundleSpeaksForASecret: what is rolled out under the name of a secret is that secret, whoever writes past the API.
 func TestNoBundleSpeaksForASecret(t *testing.T) {
 	for name, want := range map[string]bool{"shop": true, "secret.db": false} {

@@ -36,7 +36,9 @@ func strands(v *store.View, c Change) error {
 	return nil
 }
 
-// keptBy says whether somebody holds the present key of a group, and may read after a change.
+// keptBy says whether somebody holds a key of a group, and may read after a change. The wraps of the key before are there only as long as
+// no second cluster has opened the present one, and who has one makes the next key from that: else the maker of a key that nobody can open
+// could not be removed.
 func keptBy(v *store.View, s *v1alpha1.RecipientGroupSpec, status v1alpha1.RecipientGroupStatus, change Change) bool {
 	selector, err := metav1.LabelSelectorAsSelector(s.ClusterSelector)
 	fleet, ok := fleetAfter(v, change)
@@ -44,9 +46,6 @@ func keptBy(v *store.View, s *v1alpha1.RecipientGroupSpec, status v1alpha1.Recip
 		return true // whoever reads the spec says what is wrong
 	}
 	for _, w := range status.Wraps {
-		if w.Epoch != status.Epoch {
-			continue
-		}
 		if w.Cluster == "" {
 			if (readers{"": s.Recovery(&fleet)}).reads("", w.Key) {
 				return true

@@ -154,7 +154,7 @@ func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time,
 	if first {
 		able = all.clusters(func(KeyReader) bool { return true })
 	}
-	if orphans := all.orphans(g, there); len(holders) < 2 && len(orphans) > 0 && turn(holders, self, there) == "" {
+	if orphans := all.orphans(g); len(holders) < 2 && len(orphans) > 0 && turn(holders, self, there) == "" {
 		able, why = orphans, "nobody that is there opens the present one"
 	}
 	for _, r := range all {
@@ -188,8 +188,8 @@ func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time,
 }
 
 // orphans are the clusters that hold a key from before, when nobody but its maker holds the present one.
-func (all readers) orphans(g *v1alpha1.RecipientGroup, there func(cluster string) bool) []string {
-	if g.Status.Epoch == 0 || there(g.Status.By) || !g.Orphaned(all.reads) {
+func (all readers) orphans(g *v1alpha1.RecipientGroup) []string {
+	if g.Status.Epoch == 0 || !g.Orphaned(all.reads) {
 		return nil
 	}
 	return all.clusters(func(r KeyReader) bool { return r.Cluster != g.Status.By && all.proven(g, r.Cluster) > 0 })

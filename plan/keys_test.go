@@ -181,6 +181,31 @@ func TestAKeyThatDoesNotOpen(t *testing.T) {
 	}
 }
 
+// TestTheMakerOfAKeyThatNobodyOpensMayReadNoMore: it is there, and of no use to those that hold the key before.
+func TestTheMakerOfAKeyThatNobodyOpensMayReadNoMore(t *testing.T) {
+	cluster := func(name, recipient, tier string) *v1alpha1.Cluster {
+		return &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"tier": tier}}, Status: v1alpha1.ClusterStatus{Recipient: recipient}}
+	}
+	wrap := func(cluster, recipient string, epoch int64) v1alpha1.KeyWrap {
+		return v1alpha1.KeyWrap{Cluster: cluster, Key: v1alpha1.KeyID(recipient), Epoch: epoch, Wrap: []byte("wrapped")}
+	}
+	g := &v1alpha1.RecipientGroup{Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "prod"}}},
+		Status: v1alpha1.RecipientGroupStatus{Epoch: 2, By: "ams", Wraps: []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1), wrap("ams", "A", 2)}}}
+	for name, ams := range map[string]*v1alpha1.Cluster{
+		"it left the group":                cluster("ams", "A", "dev"),
+		"it has another key of its own":    cluster("ams", "A2", "prod"),
+		"it has none, and is in the group": cluster("ams", "", "prod"),
+	} {
+		fleet := []*v1alpha1.Cluster{ams, cluster("fra", "F", "prod"), cluster("sin", "S", "prod")}
+		for self, want := range map[string]bool{"ams": false, "fra": true, "sin": false} {
+			duty, err := Keys(g, Candidates{Clusters: fleet}, self, time.Unix(9000, 0), func(string) bool { return true })
+			if err != nil || duty.Make != want || duty.Waits == want || want && duty.From != 1 {
+				t.Errorf("%s: %s is to do %+v: %v", name, self, duty, err)
+			}
+		}
+	}
+}
+
 func TestWhoSealsAgain(t *testing.T) {
 	fleet := []*v1alpha1.Cluster{}
 	for _, name := range []string{"ams", "fra", "sin"} {
