@@ -207,28 +207,43 @@ func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha
 	if err != nil {
 		return err
 	}
-	had := len(next.Status.Wraps)
-	for _, reader := range duty.Wrap {
-		to, err := secrets.ParseRecipient(reader.Recipient)
-		if err != nil {
-			k.log.Warn("a reader of a group gets no key", "cluster", reader.Cluster, "err", err)
-			continue
-		}
-		wrap, err := secrets.Wrap(to, k.keyOf(next, next.Status.Epoch), key)
-		if err != nil {
-			return err
-		}
-		next.Status.Wraps = append(next.Status.Wraps, v1alpha1.KeyWrap{
-			Cluster: reader.Cluster, Key: v1alpha1.KeyID(reader.Recipient), Epoch: next.Status.Epoch, Wrap: wrap,
-		})
+	wraps, unread := wrapsOf(g.value, duty, key, k.keyOf(next, next.Status.Epoch))
+	for cluster, err := range unread {
+		k.log.Warn("a reader of a group gets no key", "cluster", cluster, "err", err)
 	}
-	if len(next.Status.Wraps) == had {
+	if len(wraps) == 0 {
 		return nil // nobody has a recipient that is one
 	}
+	next.Status.Wraps = append(next.Status.Wraps, wraps...)
 	if duty.Why != "" {
 		k.log.Info("a group gets another key", "group", next.Name, "epoch", next.Status.Epoch, "because", duty.Why)
 	}
 	return k.amendGroup(ctx, v, g, next)
+}
+
+// unreadable is the wrap of a key for one that no key can be wrapped for.
+var unreadable = []byte("its recipient is none")
+
+// wrapsOf are the wraps of a key for those that a duty names, and why some get none. What stands as the recipient of a cluster may be none: it gets
+// no wrap of a key that stays, but one that nobody opens of another key if somebody gave it one of the key before, as the law wants one for it.
+func wrapsOf(g *v1alpha1.RecipientGroup, duty plan.KeyDuty, key secrets.Identity, name secrets.Key) (wraps []v1alpha1.KeyWrap, unread map[string]error) {
+	unread = map[string]error{}
+	for _, reader := range duty.Wrap {
+		w := v1alpha1.KeyWrap{Cluster: reader.Cluster, Key: v1alpha1.KeyID(reader.Recipient), Epoch: name.Epoch}
+		to, err := secrets.ParseRecipient(reader.Recipient)
+		if err == nil {
+			w.Wrap, err = secrets.Wrap(to, name, key)
+		}
+		if err != nil {
+			unread[reader.Cluster] = err
+			if !duty.Make || !g.HadWrap(reader.Cluster, reader.Recipient) {
+				continue
+			}
+			w.Wrap = unreadable
+		}
+		wraps = append(wraps, w)
+	}
+	return wraps, unread
 }
 
 // amendGroup writes the keys of a group. Only one write of a group is in time: what was overtaken was done by somebody else, or is done

@@ -507,6 +507,35 @@ func TestTheMakerOfAKeyThatNobodyOpensIsRemoved(t *testing.T) {
 	}
 }
 
+// TestAWrapThatNobodyOpensIsOne: a holder gave one to iad, whose recipient is none, and who makes another key cannot do better for it.
+func TestAWrapThatNobodyOpensIsOne(t *testing.T) {
+	r := keyed(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	junk := func(epoch int64) v1alpha1.KeyWrap {
+		return v1alpha1.KeyWrap{Cluster: "iad", Key: v1alpha1.KeyID("junk"), Epoch: epoch, Wrap: []byte("none")}
+	}
+	must(r.tryBare("id-iad", "", 0, r.cluster("iad", func(c *v1alpha1.Cluster) { c.Status.Recipient = "junk" })))
+	must(r.tryBare("id-fra", "", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = append(g.Status.Wraps, junk(1)) })))
+	must(r.try("id-fra", "anna", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate = 1 })))
+	next := func(with ...v1alpha1.KeyWrap) func(*v1alpha1.RecipientGroup) {
+		return func(g *v1alpha1.RecipientGroup) {
+			fras := wrapOf("fra")
+			fras.Epoch = 2
+			g.Status = Rotated(g, func(string, string) bool { return true }, NewKey{By: "fra", Recipient: "age1pq2", Begun: metav1.Time{Time: time.Unix(9, 0)}, From: 1,
+				Former: []byte("former"), Wraps: append([]v1alpha1.KeyWrap{fras}, with...)})
+		}
+	}
+	if err := r.tryBare("id-fra", "", 0, r.group("readers", next())); err == nil {
+		t.Error("iad gets none")
+	}
+	must(r.tryBare("id-fra", "", 0, r.group("readers", next(junk(2)))))
+}
+
 // TestNoBundleSpeaksForASecret: what is rolled out under the name of a secret is that secret, whoever writes past the API.
 func TestNoBundleSpeaksForASecret(t *testing.T) {
 	for name, want := range map[string]bool{"shop": true, "secret.db": false} {
