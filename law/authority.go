@@ -30,8 +30,8 @@ type write struct {
 	before []byte      // nil: the key is new
 	view   *store.View // before the transaction
 	read   bundles
-	with   map[string]store.Op  // the companions of the whole transaction, by key
-	held   map[string]heldGroup // the groups that the transaction is about, by name
+	with   map[string]store.Op // the companions of the whole transaction, by key
+	held   *heldGroups         // those of the whole transaction
 	law    Authority
 	// ofItself says that a member says of itself, or of keys that it holds, what nobody else may say.
 	ofItself bool
@@ -64,7 +64,7 @@ func (l Authority) Authorize(v *store.View, who store.Asker, txn store.Txn) erro
 
 // judge asks the law about each op: first those that bring companions, then the companions and all others.
 func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
-	read, with, proposed, held := bundles{}, map[string]store.Op{}, map[string]store.Op{}, map[string]heldGroup{}
+	read, with, proposed, held := bundles{}, map[string]store.Op{}, map[string]store.Op{}, &heldGroups{groups: map[string]heldGroup{}}
 	for _, op := range txn.Then {
 		proposed[op.Key] = op
 	}

@@ -7,11 +7,9 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	strictjson "sigs.k8s.io/json"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -63,16 +61,16 @@ func (w write) keepsKeys() bool {
 		return false
 	}
 	r, ok := w.readers(&before.Spec)
-	mine := r[w.asker.cluster]
-	if !ok || len(mine) == 0 {
+	mine := r.recipient(w.asker.cluster)
+	if !ok || mine == "" {
 		return false
 	}
-	if before.Holds(w.asker.cluster, mine[0]) {
-		return r.added(before.Status, after.Status) || w.opens(r, before, after) || w.failsToOpen(r, before, after, mine[0]) ||
+	if before.Holds(w.asker.cluster, mine) {
+		return r.added(before.Status, after.Status) || w.opens(r, before, after) || w.failsToOpen(r, before, after, mine) ||
 			before.AnotherKey(r.reads, w.view.Time()) != "" && w.rotates(r, before, after, before.Status.Epoch)
 	}
-	_, proven := before.ProvenWrap(w.asker.cluster, mine[0])
-	return w.makesKey(before, after, mine[0]) && r.wrapped(nil, after.Status) ||
+	_, proven := before.ProvenWrap(w.asker.cluster, mine)
+	return w.makesKey(before, after, mine) && r.wrapped(nil, after.Status) ||
 		proven > 0 && before.Orphaned(r.reads) && w.rotates(r, before, after, proven)
 }
 
@@ -89,13 +87,34 @@ func (w write) saysOnly(s v1alpha1.RecipientGroupStatus) bool {
 	return ok && sound && reflect.DeepEqual(told, plainly)
 }
 
-// readers are who may have the key of a group: the recipient of each cluster that its selector picks and that has one, and under no
-// cluster's name those of its recovery.
-type readers map[string][]string
+// reader is one who may have the key of a group, by a recipient of its own, and what tells that from others.
+type reader struct{ recipient, key string }
+
+func readerBy(recipient string) reader { return reader{recipient, v1alpha1.KeyID(recipient)} }
+
+// readers are who may have the key of a group: each cluster that its selector picks and that has a recipient, and under no cluster's name who
+// recovers it.
+type readers map[string][]reader
 
 // reads says whether a cluster may have the key, by a recipient of its own.
 func (r readers) reads(cluster, key string) bool {
-	return slices.ContainsFunc(r[cluster], func(to string) bool { return key == v1alpha1.KeyID(to) })
+	return slices.ContainsFunc(r[cluster], func(one reader) bool { return one.key == key })
+}
+
+// recipient is that of a cluster which may have the key, "" of another one.
+func (r readers) recipient(cluster string) string {
+	if own := r[cluster]; cluster != "" && len(own) > 0 {
+		return own[0].recipient
+	}
+	return ""
+}
+
+// readersBy are people, each by a recipient.
+func readersBy(recipients []string) (all []reader) {
+	for _, recipient := range recipients {
+		all = append(all, readerBy(recipient))
+	}
+	return all
 }
 
 // makesKey says that the group had no key, and the asker makes one and keeps it for itself, at least.
@@ -290,17 +309,14 @@ func (w write) readers(s *v1alpha1.RecipientGroupSpec) (r readers, ok bool) {
 	if err != nil || !ok {
 		return nil, false
 	}
-	r = readers{"": s.Recovery(&fleet)}
-	for _, kv := range w.view.List(v1alpha1.KeyClusters) {
-		var c v1alpha1.Cluster
-		if json.Unmarshal(kv.Value, &c) != nil {
-			return nil, false
-		}
-		if selector.Matches(labels.Set(c.Labels)) && c.Status.Recipient != "" {
-			r[strings.TrimPrefix(kv.Key, v1alpha1.KeyClusters)] = []string{c.Status.Recipient}
+	clusters, ok := w.held.candidates(w.view)
+	r = readers{"": readersBy(s.Recovery(&fleet))}
+	for _, c := range clusters {
+		if selector.Matches(c.labels) {
+			r[c.name] = []reader{c.reader}
 		}
 	}
-	return r, true
+	return r, ok
 }
 
 // fleetAfter is what the fleet's settings say after a change of them, if it is one.

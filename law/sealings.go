@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -24,8 +27,8 @@ func (w write) keepsSealing() bool {
 	if as, err := json.Marshal(after); err != nil || !bytes.Equal(as, w.op.Value) {
 		return false // others might read it differently
 	}
-	g, r, ok := w.groupHeld(after.Group)
-	if !ok || after.Epoch != g.Status.Epoch || g.Lost(r.reads) != "" {
+	g := w.groupHeld(after.Group)
+	if !g.ok || after.Epoch != g.group.Status.Epoch || g.lost {
 		return false
 	}
 	if w.before == nil {
@@ -35,7 +38,7 @@ func (w write) keepsSealing() bool {
 	if json.Unmarshal(w.before, &before) != nil || before.Group != after.Group {
 		return false
 	}
-	switch another := w.asker.cluster != before.By || r.only(before.By); {
+	switch another := w.asker.cluster != before.By || g.readers.only(before.By); {
 	case before.Epoch < after.Epoch:
 		return w.sealsAgain(after, before.Source()) && after.Instead == "" && retold(before, after)
 	case !before.Unseen() || !another:
@@ -70,28 +73,55 @@ func soundSince(since []map[string]int64) bool {
 	return len(since) <= v1alpha1.MaxSince && !slices.ContainsFunc(since, func(by map[string]int64) bool { return len(by) == 0 || len(by) > v1alpha1.MaxSinceGroups })
 }
 
-// heldGroup is a group whose keys are written about, its readers, and whether the asker holds its present key.
-type heldGroup struct {
-	group   v1alpha1.RecipientGroup
-	readers readers
-	ok      bool
+// heldGroups are the groups that a transaction writes about, by name, and all clusters that could read, each read once for all its ops: a fleet
+// has hundreds of them.
+type heldGroups struct {
+	groups   map[string]heldGroup
+	clusters []candidate
+	read, ok bool
 }
 
-// groupHeld reads a group once a transaction, for all ops of it: a fleet has hundreds of clusters.
-func (w write) groupHeld(name string) (g v1alpha1.RecipientGroup, r readers, ok bool) {
-	h, known := w.held[name]
+// heldGroup is a group, its readers, whether the asker holds its present key, and whether somebody does who may not read.
+type heldGroup struct {
+	group    v1alpha1.RecipientGroup
+	readers  readers
+	ok, lost bool
+}
+
+// candidate is a cluster that can read, if a group's selector picks it.
+type candidate struct {
+	name   string
+	labels labels.Set
+	reader
+}
+
+func (w write) groupHeld(name string) heldGroup {
+	h, known := w.held.groups[name]
 	if !known {
 		kv, _ := w.view.Get(v1alpha1.KeyRecipientGroups + name)
 		if json.Unmarshal(kv.Value, &h.group) == nil {
 			h.readers, h.ok = w.readers(&h.group.Spec)
-			mine := h.readers[w.asker.cluster]
-			h.ok = h.ok && len(mine) > 0 && h.group.Holds(w.asker.cluster, mine[0])
+			h.ok = h.ok && h.group.Holds(w.asker.cluster, h.readers.recipient(w.asker.cluster))
+			h.lost = h.group.Lost(h.readers.reads) != ""
 		}
-		if w.held != nil {
-			w.held[name] = h
+		w.held.groups[name] = h
+	}
+	return h
+}
+
+// candidates are the clusters that have a recipient; !ok: one cannot be read.
+func (h *heldGroups) candidates(v *store.View) (all []candidate, ok bool) {
+	if !h.read {
+		h.read, h.ok = true, true
+		for kv := range v.Iterate(v1alpha1.KeyClusters, "") {
+			var c v1alpha1.Cluster
+			h.ok = h.ok && json.Unmarshal(kv.Value, &c) == nil
+			if c.Status.Recipient != "" {
+				h.clusters = append(h.clusters, candidate{strings.TrimPrefix(kv.Key, v1alpha1.KeyClusters), c.Labels, readerBy(c.Status.Recipient)})
+			}
 		}
 	}
-	return h.group, h.readers, h.ok
+	return h.clusters, h.ok
 }
 
 // groupOf is the group that a revision is sealed for, "" when it is not there or of no secret.

@@ -47,7 +47,7 @@ func keptBy(v *store.View, s *v1alpha1.RecipientGroupSpec, status v1alpha1.Recip
 	}
 	for _, w := range status.Wraps {
 		if w.Cluster == "" {
-			if (readers{"": s.Recovery(&fleet)}).reads("", w.Key) {
+			if (readers{"": readersBy(s.Recovery(&fleet))}).reads("", w.Key) {
 				return true
 			}
 			continue
