@@ -69,6 +69,7 @@ func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
 		proposed[op.Key] = op
 	}
 	var rest []write
+	var reads string
 	for _, op := range txn.Then {
 		w := write{asker: a, op: op, view: v, read: read, with: with, held: held, law: l}
 		w.prefix, w.name = splitKey(op.Key)
@@ -76,6 +77,12 @@ func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
 			w.before = kv.Value
 		}
 		w.ofItself = w.prefix == v1alpha1.KeyClusters && w.name == a.cluster && w.onlyOwnStatus() || w.prefix == v1alpha1.KeyRecipientGroups && w.keepsKeys()
+		if w.changesReaders() {
+			if reads != "" {
+				return fmt.Errorf("%s and %s are changed at once; change one after the other, as each can take a group its last reader", reads, Thing(op.Key))
+			}
+			reads = Thing(op.Key)
+		}
 		if !w.brings() {
 			rest = append(rest, w)
 			continue

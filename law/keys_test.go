@@ -124,6 +124,7 @@ func TestWhoWritesTheKeysOfAGroup(t *testing.T) {
 		"nor changes who is of the group":                     {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Spec.ClusterSelector = &metav1.LabelSelector{} }, no},
 		"a wrap is to the recipient that the cluster has":     {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].Key = v1alpha1.KeyID("other") }, no},
 		"a wrap has its bound":                                {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].Wrap = make([]byte, maxWrap+1) }, no},
+		"a wrap is of the present key":                        {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].Epoch = 7 }, no},
 		"a wrap is not empty":                                 {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].Wrap = nil }, no},
 		"an admin changes who is of it, and not the keys":     {"id-fra", "anna", "readers", func(g *v1alpha1.RecipientGroup) { g.Spec.ClusterSelector = &metav1.LabelSelector{} }, yes},
 		"an operator does not":                                {"id-fra", "otto", "readers", func(g *v1alpha1.RecipientGroup) { g.Spec.ClusterSelector = &metav1.LabelSelector{} }, no},
@@ -332,6 +333,55 @@ func TestThatAClusterVotesIsTheLastThatKeepsItInTheFleet(t *testing.T) {
 	}
 	if err := removal(); err == nil || errors.As(err, new(*Votes)) || !strings.Contains(err.Error(), "secret db is sealed") {
 		t.Errorf("a secret would be stranded, too: %v", err)
+	}
+}
+
+func TestWhatIsKnownOfThePastOfAGroupGoesWithIt(t *testing.T) {
+	r := keyed(t)
+	for key, group := range map[string]string{"secret.db-u-db-1": "readers", "secret.other-u-o-1": "empty"} {
+		if err := r.tryBare("id-fra", "", term, r.put(v1alpha1.KeySealings+key, v1alpha1.Sealing{Group: group, Found: 1, Epoch: 3, By: "fra"})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove := store.Delete(v1alpha1.KeyRecipientGroups + "readers")
+	if err := r.try("id-fra", "anna", 0, remove); err == nil {
+		t.Error("it goes alone: a group of its name that is made later has no key 3")
+	}
+	if err := r.try("id-fra", "anna", 0, r.whole(remove)...); err != nil {
+		t.Fatal(err)
+	}
+	if left := r.store.View().List(v1alpha1.KeySealings); len(left) != 1 || left[0].Key != v1alpha1.KeySealings+"secret.other-u-o-1" {
+		t.Errorf("there is left %v", left)
+	}
+}
+
+// TestASecretIsNotStrandedByTwoThatGoAtOnce: each may go as long as the other stays.
+func TestASecretIsNotStrandedByTwoThatGoAtOnce(t *testing.T) {
+	r := keyed(t)
+	if err := r.tryBare("id-fra", "", 0, r.group("readers", wrapped("iad"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.try("id-fra", "otto", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", secret("db")))...); err != nil {
+		t.Fatal(err)
+	}
+	leaves := func(cluster string) store.Op {
+		return r.cluster(cluster, func(c *v1alpha1.Cluster) { c.Labels["reads"] = "left" })
+	}
+	if err := r.try("id-fra", "anna", 0, leaves("fra"), leaves("iad")); err == nil || !strings.Contains(err.Error(), "one after the other") {
+		t.Errorf("both leave at once: %v", err)
+	}
+	if err := r.fleet("of the safe"); err != nil {
+		t.Fatal(err)
+	}
+	none := r.put(v1alpha1.KeyFleets+"acme", &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: named("acme")})
+	if err := r.try("id-fra", "anna", 0, leaves("fra"), none); err == nil || !strings.Contains(err.Error(), "one after the other") {
+		t.Errorf("one leaves with the fleet's recovery recipients: %v", err)
+	}
+	if err := r.try("id-fra", "anna", 0, leaves("fra")); err != nil {
+		t.Error(err)
+	}
+	if err := r.try("id-fra", "anna", 0, leaves("iad")); err == nil {
+		t.Error("the last one leaves")
 	}
 }
 
@@ -646,21 +696,24 @@ func TestAGroupGetsAnotherKeyWhenItIsDue(t *testing.T) {
 		"one that may read is left out, and nothing else is wrong": {asked, "id-fra", without("iad", rotated("fra", "iad")), false},
 		"a stranger has a wrap, and nothing else is wrong":         {asked, "id-fra", and(wrapOf("sin"), rotated("fra", "iad")), false},
 		"the former key is long":                                   {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Former[0].Key = make([]byte, maxWrap+1) }, false},
-		"a key that is old at once":                                {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Begun.Time = time.Unix(-700, 0) }, false},
-		"one of it left":                                           {leaves, "id-fra", rotated("fra"), true},
-		"an admin asks":                                            {asked, "id-fra", rotated("fra", "iad"), true},
-		"the key is old":                                           {aged(time.Hour), "id-fra", now(rotated("fra", "iad")), true},
-		"it is not as old as it may be":                            {aged(3 * time.Hour), "id-fra", now(rotated("fra", "iad")), false},
-		"who left makes none":                                      {leaves, "id-iad", rotated("iad"), false},
-		"nor is it wrapped for who left":                           {leaves, "id-fra", rotated("fra", "iad"), false},
-		"nobody who may read is left out":                          {asked, "id-fra", rotated("fra"), false},
-		"it is the next one":                                       {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Epoch++ }, false},
-		"it has another recipient":                                 {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Recipient = "age1pq1" }, false},
-		"the key before can be read with it":                       {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Former[0].Key = nil }, false},
-		"and is told as what it was":                               {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Former[0].Recipient = "x" }, false},
-		"who left is told":                                         {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Left = nil }, false},
-		"its maker is told":                                        {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.By = "iad" }, false},
-		"wraps of the key before stay":                             {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Wraps = g.Status.Wraps[1:] }, false},
+		"a key that is old at once": {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) {
+			rotated("fra")(g)
+			g.Status.Begun.Time, g.Status.Left[0].Until.Time = time.Unix(-700, 0), time.Unix(-700, 0)
+		}, false},
+		"one of it left":                     {leaves, "id-fra", rotated("fra"), true},
+		"an admin asks":                      {asked, "id-fra", rotated("fra", "iad"), true},
+		"the key is old":                     {aged(time.Hour), "id-fra", now(rotated("fra", "iad")), true},
+		"it is not as old as it may be":      {aged(3 * time.Hour), "id-fra", now(rotated("fra", "iad")), false},
+		"who left makes none":                {leaves, "id-iad", rotated("iad"), false},
+		"nor is it wrapped for who left":     {leaves, "id-fra", rotated("fra", "iad"), false},
+		"nobody who may read is left out":    {asked, "id-fra", rotated("fra"), false},
+		"it is the next one":                 {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Epoch++ }, false},
+		"it has another recipient":           {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Recipient = "age1pq1" }, false},
+		"the key before can be read with it": {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Former[0].Key = nil }, false},
+		"and is told as what it was":         {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Former[0].Recipient = "x" }, false},
+		"who left is told":                   {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Left = nil }, false},
+		"its maker is told":                  {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.By = "iad" }, false},
+		"wraps of the key before stay":       {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Wraps = g.Status.Wraps[1:] }, false},
 		"but none of who left": {leaves, "id-fra", func(g *v1alpha1.RecipientGroup) {
 			rotated("fra")(g)
 			g.Status.Wraps = append([]v1alpha1.KeyWrap{wrapOf("iad")}, g.Status.Wraps...)
@@ -743,14 +796,16 @@ func TestWhatAnotherKeyKeeps(t *testing.T) {
 	of := func(cluster string, epoch int64) v1alpha1.KeyWrap { w := wrapOf(cluster); w.Epoch = epoch; return w }
 	may := func(cluster, _ string) bool { return cluster != "gone" }
 	for name, c := range map[string]struct {
-		wraps, want []v1alpha1.KeyWrap
-		left        []v1alpha1.FormerReader
+		wraps, want  []v1alpha1.KeyWrap
+		struck, left []v1alpha1.FormerReader
 	}{
-		"a proven one": {[]v1alpha1.KeyWrap{of("fra", 2), of("gone", 2)}, []v1alpha1.KeyWrap{of("fra", 2), of("fra", 3)}, []v1alpha1.FormerReader{{Cluster: "gone", Key: v1alpha1.KeyID("age of gone"), Epoch: 2}}},
-		"one that is not proven": {[]v1alpha1.KeyWrap{of("fra", 1), of("gone", 1), of("fra", 2), of("gone", 2)}, []v1alpha1.KeyWrap{of("fra", 1), of("fra", 3)},
+		"one that was struck by who goes": {[]v1alpha1.KeyWrap{of("fra", 1), of("gone", 1), of("fra", 2)}, []v1alpha1.KeyWrap{of("fra", 1), of("fra", 3)},
+			[]v1alpha1.FormerReader{{Cluster: "gone", Key: v1alpha1.KeyID("age of gone"), Epoch: 2}}, []v1alpha1.FormerReader{{Cluster: "gone", Key: v1alpha1.KeyID("age of gone"), Epoch: 2}}},
+		"a proven one": {[]v1alpha1.KeyWrap{of("fra", 2), of("gone", 2)}, []v1alpha1.KeyWrap{of("fra", 2), of("fra", 3)}, nil, []v1alpha1.FormerReader{{Cluster: "gone", Key: v1alpha1.KeyID("age of gone"), Epoch: 2}}},
+		"one that is not proven": {[]v1alpha1.KeyWrap{of("fra", 1), of("gone", 1), of("fra", 2), of("gone", 2)}, []v1alpha1.KeyWrap{of("fra", 1), of("fra", 3)}, nil,
 			[]v1alpha1.FormerReader{{Cluster: "gone", Key: v1alpha1.KeyID("age of gone"), Epoch: 2}}},
 	} {
-		g := &v1alpha1.RecipientGroup{Status: v1alpha1.RecipientGroupStatus{Epoch: 2, Wraps: c.wraps}}
+		g := &v1alpha1.RecipientGroup{Status: v1alpha1.RecipientGroupStatus{Epoch: 2, Wraps: c.wraps, Left: c.struck}}
 		got := Rotated(g, may, NewKey{By: "fra", From: 2, Wraps: []v1alpha1.KeyWrap{of("fra", 3)}})
 		if !slices.EqualFunc(got.Wraps, c.want, sameWrap) || !slices.Equal(got.Left, c.left) {
 			t.Errorf("of %s it keeps %v, and %v left", name, got.Wraps, got.Left)
@@ -836,6 +891,140 @@ func TestAKeyThatNobodyButItsMakerOpensIsReplaced(t *testing.T) {
 	}
 }
 
+// TestAPersonWrapsNoKeyWithoutARecordEither: what a member says of keys that it holds leaves no record, and a person is no member.
+func TestAPersonWrapsNoKeyWithoutARecordEither(t *testing.T) {
+	r := keyed(t)
+	if err := r.tryBare("id-fra", "anna", 0, r.group("readers", wrapped("iad"))); err == nil {
+		t.Error("anna wraps a key")
+	}
+}
+
+func TestAClusterWithoutARecipientHoldsNothing(t *testing.T) {
+	r := keyed(t)
+	if err := r.tryBare("id-fra", "", term, r.cluster("iad", func(c *v1alpha1.Cluster) { c.Status.Recipient = "" })); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.tryBare("id-fra", "", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) {
+		wrapped("iad")(g)
+		g.Status.Wraps[1].Key = v1alpha1.KeyID("")
+	})); err == nil {
+		t.Error("a key is wrapped for it")
+	}
+}
+
+// TestWhoHoldsOnlyTheKeyBeforeMakesNone: as long as another one than its maker holds the present key.
+func TestWhoHoldsOnlyTheKeyBeforeMakesNone(t *testing.T) {
+	r := keyed(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	strikes := func(cluster string) {
+		t.Helper()
+		must(r.tryBare(store.MemberID("id-"+cluster), "", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) {
+			g.Status = Unopened(g.Status, cluster, "age of "+cluster, metav1.Time{Time: time.Unix(9, 0)})
+		})))
+	}
+	must(r.try("id-fra", "anna", 0, r.cluster("sin", func(c *v1alpha1.Cluster) { c.Labels["reads"] = "yes" })))
+	must(r.tryBare("id-fra", "", 0, r.group("readers", wrapped("iad", "sin"))))
+	must(r.try("id-fra", "anna", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate++ })))
+	must(r.tryBare("id-fra", "", 0, r.group("readers", rotated("fra", "iad", "sin"))))
+	strikes("iad")
+	next := func(g *v1alpha1.RecipientGroup) {
+		first := g.Status.Former[0]
+		rotated("iad", "fra", "sin")(g)
+		first.Key = []byte("former")
+		g.Status.Former = []v1alpha1.FormerKey{first}
+	}
+	if err := r.tryBare("id-iad", "", 0, r.group("readers", next)); err == nil {
+		t.Error("iad makes the next key, and sin holds the present one")
+	}
+	strikes("sin")
+	must(r.tryBare("id-iad", "", 0, r.group("readers", next)))
+}
+
+// TestWhoMadeAKeyAloneSaysThatItOpens: people that recover, and clusters that left, are nobody to wait for.
+func TestWhoMadeAKeyAloneSaysThatItOpens(t *testing.T) {
+	anna := v1alpha1.KeyWrap{Key: v1alpha1.KeyID("of anna"), Epoch: 2, Wrap: []byte("wrapped")}
+	for name, c := range map[string]struct {
+		held, next func(*v1alpha1.RecipientGroup)
+		then       func(*realm)
+	}{
+		"a person holds it": {recovering("of anna"), func(g *v1alpha1.RecipientGroup) { rotated("fra")(g); g.Status.Wraps = append(g.Status.Wraps, anna) }, func(*realm) {}},
+		"who held it left":  {wrapped("iad"), rotated("fra", "iad"), func(r *realm) { r.leave("iad") }},
+	} {
+		r := keyed(t)
+		for _, err := range []error{
+			r.tryBare("id-fra", "", 0, r.group("readers", c.held)),
+			r.try("id-fra", "anna", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate++ })),
+			r.tryBare("id-fra", "", 0, r.group("readers", c.next)),
+		} {
+			if err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		c.then(r)
+		if err := r.tryBare("id-fra", "", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Status = Proven(g.Status) })); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWhoStrikesItsWrap(t *testing.T) {
+	at := func(cluster string, second int64) func(*v1alpha1.RecipientGroup) {
+		return func(g *v1alpha1.RecipientGroup) {
+			g.Status = Unopened(g.Status, cluster, "age of "+cluster, metav1.Time{Time: time.Unix(second, 0)})
+		}
+	}
+	for name, c := range map[string]struct {
+		held   func(*v1alpha1.RecipientGroup)
+		change func(*v1alpha1.RecipientGroup)
+		want   bool
+	}{
+		"when another cluster holds the key": {wrapped("iad"), at("fra", 9), true},
+		"not when a person alone does":       {recovering("of anna"), at("fra", 9), false},
+		"now, and not later":                 {wrapped("iad"), at("fra", 900), false},
+		"nor long before":                    {wrapped("iad"), at("fra", -700), false},
+	} {
+		r := keyed(t)
+		if err := r.tryBare("id-fra", "", 0, r.group("readers", c.held)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.tryBare("id-fra", "", 0, r.group("readers", c.change)); (err == nil) != c.want {
+			t.Errorf("%s: it was written: %v: %v", name, err == nil, err)
+		}
+	}
+}
+
+// TestWhoReadsAloneConfirmsItself: nobody else ever could.
+func TestWhoReadsAloneConfirmsItself(t *testing.T) {
+	r := keyed(t)
+	key := v1alpha1.KeySealings + "secret.db-u-db-1"
+	told := v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 1, By: "fra"}
+	if err := r.tryBare("id-fra", "", term, r.put(key, told)); err != nil {
+		t.Fatal(err)
+	}
+	told.Confirmed, told.Witness = "fra", "fra"
+	if err := r.tryBare("id-fra", "", 0, r.put(key, told)); err == nil {
+		t.Error("fra confirms itself, and iad may read")
+	}
+	r.leave("iad")
+	if err := r.tryBare("id-fra", "", 0, r.put(key, told)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatIsSealedAgainHasItsBound(t *testing.T) {
+	w := write{asker: asker{cluster: "fra"}}
+	for n, want := range map[int]bool{maxSealed: true, maxSealed + 1: false} {
+		if got := w.sealsAgain(v1alpha1.Sealing{Found: 1, Epoch: 2, By: "fra", Data: make([]byte, n)}, nil); got != want {
+			t.Errorf("%d bytes: %v", n, got)
+		}
+	}
+}
+
 func TestWhoSealsAgain(t *testing.T) {
 	const found, revision = 1, "secret.db-u-db-1"
 	again := func(by string) v1alpha1.Sealing {
@@ -869,6 +1058,10 @@ func TestWhoSealsAgain(t *testing.T) {
 		"nor in another's name":          {nil, "id-fra", "", again("iad"), false},
 		"to the present key":             {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Epoch = 2 }), false},
 		"for the group that it is of":    {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Group = "empty" }), false},
+		"found to be sealed to no later": {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Found: 4, Epoch: 3, By: "fra"}, false},
+		"nor to less than none":          {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Found: -1, Epoch: 3, By: "fra"}, false},
+		"and of the same group as before": {ptr(with(was("iad"), func(s *v1alpha1.Sealing) { s.Group = "empty" })), "id-iad", "",
+			with(again("iad"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")} }), false},
 		"and is confirmed by another":    {nil, "id-fra", "", confirmed("fra", "iad"), false},
 		"what is sealed to it is not":    {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Found = 3 }), false},
 		"it is only told":                {nil, "id-fra", "", v1alpha1.Sealing{Group: "readers", Found: 3, Epoch: 3, By: "fra"}, true},

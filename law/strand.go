@@ -36,6 +36,12 @@ func strands(v *store.View, c Change) error {
 	return nil
 }
 
+// changesReaders says that, after the op, others may read what is sealed for a group. A transaction has one such at most: each is judged by what
+// was before.
+func (w write) changesReaders() bool {
+	return w.before != nil && !w.ofItself && (w.prefix == v1alpha1.KeyClusters || w.prefix == v1alpha1.KeyRecipientGroups || w.prefix == v1alpha1.KeyFleets)
+}
+
 // keptBy says whether somebody holds a key of a group, and may read after a change. The wraps of the key before are there only as long as
 // no second cluster has opened the present one, and who has one makes the next key from that: else the maker of a key that nobody can open
 // could not be removed.
