@@ -233,7 +233,7 @@ func TestWhoJoinsWhileNobodyHoldsTheKeyIsOwedWhatIsSealed(t *testing.T) {
 		f.Members[0].Kill()
 		ams.Kill()
 		amend(t, iad, v1alpha1.KeyClusters+"cdg", func(c *v1alpha1.Cluster) { c.Labels[v1alpha1.LabelRegion] = "eu" })
-		v := &vault{T: t, fleet: f, values: map[string]string{}, keys: map[int64]string{}, again: map[string]string{}}
+		v := newVault(t, f, nil)
 		v.seal(iad, "db", keyOfReaders(t, iad).Status.Recipient, 1)
 		told := func() string {
 			var s v1alpha1.FleetSecret

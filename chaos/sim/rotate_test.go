@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/chaos/canary"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/virtual"
@@ -30,6 +32,19 @@ type vault struct {
 	// keys are the recipients by epoch, and again what was sealed again, by revision and epoch: there is one of each, whoever is asked.
 	keys  map[int64]string
 	again map[string]string
+	// own are the private keys that open everything at each moment, by whose they are, and texts the value that is sealed in some data.
+	own   map[string]secrets.Identity
+	texts map[string]string
+	// judged are the revisions of the log that were, and opened is which key opens some data.
+	judged map[store.Revision]bool
+	opened map[string]secrets.Identity
+}
+
+func newVault(t *testing.T, f *sim.Fleet, own map[string]secrets.Identity) *vault {
+	return &vault{
+		T: t, fleet: f, own: own, values: map[string]string{}, keys: map[int64]string{}, again: map[string]string{},
+		texts: map[string]string{}, judged: map[store.Revision]bool{}, opened: map[string]secrets.Identity{},
+	}
 }
 
 // seal puts a secret into the fleet, sealed to a recipient.
@@ -44,7 +59,7 @@ func (v *vault) seal(through *sim.Member, name, recipient string, generation int
 	if err != nil {
 		v.Fatal(err)
 	}
-	v.values[name] = value
+	v.values[name], v.texts[string(data)] = value, value
 	amend(v.T, through, v1alpha1.KeyFleetSecrets+name, func(s *v1alpha1.FleetSecret) {
 		s.TypeMeta, s.ObjectMeta = v1alpha1.TypeOf("FleetSecret"), metav1.ObjectMeta{Name: name, UID: types.UID("u-" + name), Generation: generation}
 		s.Spec = v1alpha1.FleetSecretSpec{Group: "readers", Namespace: "shop", Data: data}
@@ -169,7 +184,45 @@ func (v *vault) look() {
 			}
 			v.again[id] = r.By + string(r.Data)
 		}
+		if !v.judged[s.Revision()] {
+			v.judged[s.Revision()] = true
+			v.losesNothing(s)
+		}
 	}
+}
+
+// losesNothing checks that each of those that may read opens every secret of a state, by what the log and its own key give it.
+func (v *vault) losesNothing(s *store.View) {
+	v.Helper()
+	for who, own := range v.own {
+		keys := reach(s, own)
+		for kv := range s.Iterate(v1alpha1.KeyFleetSecrets, "") {
+			var fs v1alpha1.FleetSecret
+			if err := json.Unmarshal(kv.Value, &fs); err != nil {
+				v.Fatal(err)
+			}
+			record, _ := sealingOf(s, fs)
+			if !v.opensSome(keys, fs.Name, v.texts[string(fs.Spec.Data)], fs.Spec.Data, record.Data) {
+				v.Fatalf("%s does not open %s at revision %d, with %d keys", who, fs.Name, s.Revision(), len(keys))
+			}
+		}
+	}
+}
+
+// opensSome says whether one of some keys opens what is sealed, in one form or the other. What once opened with a key does again.
+func (v *vault) opensSome(keys map[int64]secrets.Identity, name, value string, forms ...[]byte) bool {
+	for _, sealed := range forms {
+		if known, did := v.opened[string(sealed)]; did && slices.ContainsFunc(values(keys), func(key secrets.Identity) bool { return key.Reveal() == known.Reveal() }) {
+			return true
+		}
+		for _, key := range keys {
+			if opensOne(map[int64]secrets.Identity{0: key}, name, sealed, value) {
+				v.opened[string(sealed)] = key
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // nothingIsLost checks that each secret of a state can be opened by those who may read.
@@ -248,7 +301,7 @@ func TestWhoIsRemovedOpensNothingThatIsSealedAfterwards(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := &vault{T: t, fleet: f, values: map[string]string{}, keys: map[int64]string{}, again: map[string]string{}}
+		v := newVault(t, f, map[string]secrets.Identity{"who recovers": recovery, "fra": ownKey(t, fra), "ams": ownKey(t, ams)})
 		readers(t, iad, recovery)
 		f.Await("the group has its key", time.Minute, func() bool { return heldBy(t, iad, "ams", "cdg", "fra", "mad") })
 		first := keyOfReaders(t, iad).Status.Recipient
@@ -317,6 +370,22 @@ func TestWhoIsRemovedOpensNothingThatIsSealedAfterwards(t *testing.T) {
 		if len(left) != 2 || left[0].Cluster != "cdg" || left[0].Epoch != 1 || left[1].Cluster != "mad" || left[1].Epoch != 2 {
 			t.Errorf("those who left are told as %v", left)
 		}
+		canaries := map[string][]byte{}
+		all := reach(now, recovery)
+		if len(all) != 4 {
+			t.Errorf("%d keys are looked for", len(all))
+		}
+		for epoch, key := range all {
+			forms, err := canary.Identity(fmt.Sprintf("key %d of the group", epoch), key.Reveal())
+			if err != nil {
+				t.Fatal(err)
+			}
+			maps.Copy(canaries, forms)
+		}
+		for name, value := range v.values {
+			canaries["secret "+name] = []byte(value)
+		}
+		lackedByAll(t, f, canaries)
 		if _, opens := opensWith(t, iad, recovery); !opens {
 			t.Error("the recovery key does not open the present key")
 		}
