@@ -38,6 +38,9 @@ func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 				return nil, err
 			}
 			s := c.fleetStatus(bundles)
+			if s.Exposed, err = c.openExposures(v); err != nil {
+				return nil, err
+			}
 			s.Frozen, s.Rollouts, err = c.underWay(v)
 			return s, err
 		})},
@@ -51,6 +54,8 @@ func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 		{Path: v1alpha1.PathResume, Role: v1alpha1.RoleAdmin, Handler: c.serveResume(w)},
 		{Path: v1alpha1.PathLead, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveLead)},
 		{Path: v1alpha1.PathSecret, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveSecret)},
+		{Path: v1alpha1.PathExposed, Role: v1alpha1.RoleViewer, Handler: c.serveLedger(exposed)},
+		{Path: v1alpha1.PathReaders, Role: v1alpha1.RoleViewer, Handler: c.serveLedger(readersOfSecret)},
 		{Path: v1alpha1.PathTokens, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveTokens)},
 	}
 }

@@ -68,8 +68,6 @@ const forAge = time.Minute
 // keyKeeper keeps the keys of groups that its member's cluster is of, and what is sealed for them. It is used from one goroutine.
 type keyKeeper struct {
 	*Core
-	sealings  *objects[v1alpha1.Sealing]
-	revisions *objects[v1alpha1.SealedRevision]
 	// opened are the wraps for this member that were opened, shut those that could not be, and tried is when it made a key for its age last; by
 	// group.
 	opened, shut map[string][]byte
@@ -81,7 +79,6 @@ type keyKeeper struct {
 func (c *Core) keepKeys(ctx context.Context) error {
 	k := &keyKeeper{
 		Core: c, opened: map[string][]byte{}, shut: map[string][]byte{}, tried: map[string]time.Time{},
-		sealings: newObjects[v1alpha1.Sealing](v1alpha1.KeySealings), revisions: newObjects[v1alpha1.SealedRevision](sealedRevisions),
 	}
 	for ctx.Err() == nil {
 		v := c.store.View()

@@ -137,6 +137,9 @@ type decoded struct {
 	grants   *objects[v1alpha1.Grant]
 	rollouts *objects[v1alpha1.Rollout]
 	fleets   *objects[v1alpha1.Fleet]
+	// revisions are those of secrets, and sealings what is known of how they are sealed.
+	revisions *objects[v1alpha1.SealedRevision]
+	sealings  *objects[v1alpha1.Sealing]
 }
 
 // rolloutPolicy is what the fleet says of rollouts, resolved.
@@ -161,5 +164,8 @@ func newDecoded() decoded {
 		grants:   newObjects[v1alpha1.Grant](v1alpha1.KeyGrants),
 		rollouts: newObjects[v1alpha1.Rollout](v1alpha1.KeyRollouts),
 		fleets:   newObjects[v1alpha1.Fleet](v1alpha1.KeyFleets),
+
+		revisions: newObjects[v1alpha1.SealedRevision](sealedRevisions),
+		sealings:  newObjects[v1alpha1.Sealing](v1alpha1.KeySealings),
 	}
 }

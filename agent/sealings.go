@@ -29,14 +29,14 @@ const (
 // keepSealed seals again what is sealed to a former key of a group, and confirms what others sealed again, as much as is this member's turn.
 func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], candidates plan.Candidates, there func(string) bool) (waits bool, err error) {
 	sealers, err := plan.SealersOf(g.value, candidates, k.self.Cluster, there)
-	if err != nil || g.value.Status.Epoch < 2 || !sealers.Holds() {
+	if err != nil || !sealers.Holds() {
 		return false, err
 	}
-	revisions, err := k.revisions.list(v)
+	revisions, err := k.decoded.revisions.list(v)
 	if err != nil {
 		return false, err
 	}
-	sealings, err := k.sealings.list(v)
+	sealings, err := k.decoded.sealings.list(v)
 	if err != nil {
 		return false, err
 	}
@@ -49,7 +49,7 @@ func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1al
 		if work.revisions[name].Group() != g.value.Name {
 			continue
 		}
-		switch of := sealers.Work(known[name].value); of {
+		switch of := sealers.Work(known[name].value, work.moved(name)); of {
 		case plan.SealWaits:
 			waits = true
 		case plan.SealAgain, plan.SealConfirm:
@@ -59,6 +59,12 @@ func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1al
 		}
 	}
 	return waits, errors.Join(err, work.write(ctx))
+}
+
+// moved says that a secret was for another group than in this revision, as far as revisions are kept.
+func (s *sealing) moved(name string) bool {
+	this := s.revisions[name]
+	return slices.ContainsFunc(s.of[this.Spec.Bundle], func(other string) bool { return s.revisions[other].Group() != this.Group() })
 }
 
 // sealing is one go at what is sealed for a group.
@@ -75,12 +81,14 @@ type sealing struct {
 	of        map[string][]string
 	known     map[string]*v1alpha1.Sealing
 	rings     map[string]*keyring
+	// opened are earlier forms of secrets, by where the log has them: each is opened once in a go.
+	opened map[string]openedBefore
 }
 
 func newSealing(k *keyKeeper, g object[v1alpha1.RecipientGroup], v *store.View, sealings []object[v1alpha1.Sealing]) *sealing {
 	s := &sealing{
 		keyKeeper: k, group: g, view: v, revisions: map[string]*v1alpha1.SealedRevision{}, of: map[string][]string{},
-		known: make(map[string]*v1alpha1.Sealing, len(sealings)), rings: map[string]*keyring{},
+		known: make(map[string]*v1alpha1.Sealing, len(sealings)), rings: map[string]*keyring{}, opened: map[string]openedBefore{},
 	}
 	for _, o := range sealings {
 		s.known[strings.TrimPrefix(o.key, v1alpha1.KeySealings)] = o.value
@@ -178,7 +186,7 @@ func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSec
 	case was != nil && (was.Witness != "" || err != nil):
 		next.Found, next.Since, next.Witness = was.Found, was.Since, was.Witness
 	case err == nil:
-		next.Found, next.Since = found, s.since(name, of, found)
+		next.Found, next.Since = found, s.since(name, of, found, false)
 	}
 	if was != nil {
 		next.Was = was.Source()

@@ -17,14 +17,25 @@ const first = 1
 // earlier is one form that a secret had before a revision.
 type earlier struct {
 	v1alpha1.FleetSecret
+	// at is where the log has it.
+	at string
 	// known is what is known of how it is sealed; nil for nothing. past says that it is no revision any more: nobody keeps a record of it.
 	known *v1alpha1.Sealing
 	past  bool
 }
 
+// openedBefore are the values of an earlier form: where each stands, of how many, and the epoch of the key that opened it.
+type openedBefore struct {
+	at     map[secrets.Mark]int
+	values int
+	epoch  int64
+	err    error
+}
+
 // since says, for each value of a revision, since which keys the very same one has been sealed: the one that the revision is sealed to, or those
-// of the forms that the secret had before, as far as the log has them. Nil: it cannot be opened.
-func (s *sealing) since(revision string, of v1alpha1.FleetSecret, found int64) []map[string]int64 {
+// of the forms that the secret had before, as far as the log has them. Nil: it cannot be opened. A witness leaves out the forms for groups that
+// it is not of: who told of them may be.
+func (s *sealing) since(revision string, of v1alpha1.FleetSecret, found int64, witness bool) []map[string]int64 {
 	marks, _, err := s.marks(of, nil)
 	if err != nil || found == 0 {
 		return nil
@@ -38,10 +49,16 @@ func (s *sealing) since(revision string, of v1alpha1.FleetSecret, found int64) [
 		but = of.Spec.Group // it is not to be had from earlier
 	}
 	for _, was := range s.before(revision, but) {
+		if _, err := s.ringOf(was.Spec.Group); witness && err != nil && was.Spec.Group != of.Spec.Group {
+			continue
+		}
 		had := s.had(was)
 		for i, mark := range marks {
 			earliest(all[i], had(mark))
 		}
+	}
+	if len(all) == 0 {
+		return []map[string]int64{{of.Spec.Group: found}} // all of it is no secret
 	}
 	if len(all) > v1alpha1.MaxSince {
 		for _, one := range all[1:] {
@@ -55,28 +72,34 @@ func (s *sealing) since(revision string, of v1alpha1.FleetSecret, found int64) [
 // had is since when an earlier form of a secret had a value; nil when it had not. Of one that cannot be opened nobody knows.
 func (s *sealing) had(was earlier) func(secrets.Mark) map[string]int64 {
 	ever := map[string]int64{was.Spec.Group: first}
-	marks, epoch, err := s.marks(was.FleetSecret, was.known)
-	if err != nil {
+	had, known := s.opened[was.at]
+	if !known {
+		had.at = map[secrets.Mark]int{}
+		var marks []secrets.Mark
+		marks, had.epoch, had.err = s.marks(was.FleetSecret, was.known)
+		had.values = len(marks)
+		for i, mark := range marks {
+			had.at[mark] = i
+		}
+		s.opened[was.at] = had
+	}
+	if had.err != nil {
 		if was.known != nil && was.known.Found == 0 {
 			ever = nil // nobody could read it
 		}
 		return func(secrets.Mark) map[string]int64 { return ever }
 	}
 	if was.past {
-		ever[was.Spec.Group] = epoch
-	}
-	at := make(map[secrets.Mark]int, len(marks))
-	for i, mark := range marks {
-		at[mark] = i
+		ever[was.Spec.Group] = had.epoch
 	}
 	return func(mark secrets.Mark) map[string]int64 {
-		i, there := at[mark]
+		i, there := had.at[mark]
 		switch {
 		case !there:
 			return nil
 		case was.known == nil || len(was.known.Since) == 0:
 			return ever
-		case len(was.known.Since) == len(marks):
+		case len(was.known.Since) == had.values:
 			return was.known.Since[i]
 		}
 		return was.known.Since[0]
@@ -132,7 +155,7 @@ func (s *sealing) before(revision, but string) (all []earlier) {
 			continue
 		}
 		if of, err := sealedIn(s.view, name); err == nil {
-			all = append(all, earlier{FleetSecret: of, known: s.known[name]})
+			all = append(all, earlier{FleetSecret: of, at: v1alpha1.KeyBundleRevisions + name, known: s.known[name]})
 		}
 	}
 	past := v1alpha1.KeyPasts + strings.Trim(v1alpha1.KeyFleetSecrets, "/") + "." + v1alpha1.RolledOutOf(this.Bundle).Name + "."
@@ -143,7 +166,7 @@ func (s *sealing) before(revision, but string) (all []earlier) {
 		}
 		target := of.Target()
 		of.Namespace, of.Name = target.Namespace, target.Name
-		all = append(all, earlier{FleetSecret: of, past: true})
+		all = append(all, earlier{FleetSecret: of, at: kv.Key, past: true})
 	}
 	return all
 }
@@ -167,7 +190,7 @@ func (s *sealing) witnessed(revision string, of v1alpha1.FleetSecret, told *v1al
 	case len(told.Since) == 0:
 		return nil
 	}
-	finds := s.since(revision, of, told.Found)
+	finds := s.since(revision, of, told.Found, true)
 	if len(finds) != len(told.Since) {
 		return errOtherwise
 	}

@@ -132,6 +132,7 @@ func TestSinceWhichKeyAValueHasBeenTheSame(t *testing.T) {
 		"one more":                              {[]form{{epoch: 1, data: a}, {epoch: 3, data: data("password", "a", "also", "b")}}, one(3, 1)},
 		"under another name":                    {[]form{{epoch: 1, data: a}, {epoch: 3, data: data("pw", "a")}}, one(1)},
 		"one that is no secret":                 {[]form{{epoch: 1, data: data("password", "a", "user", "u")}, {epoch: 3, data: data("password", "b", "user", "u"), but: []string{"user"}}}, one(3)},
+		"nothing that is a secret":              {[]form{{epoch: 1, data: a}, {epoch: 2, data: a, but: []string{"password"}}}, one(2)},
 		"what no key opens":                     {[]form{{epoch: 1, data: a}, {epoch: 0, data: b}}, nil},
 		"after what no key opens":               {[]form{{epoch: 0, data: a}, {epoch: 3, data: a}}, one(3)},
 		"of one that was deleted":               {[]form{{epoch: 2, data: a, uid: "gone"}, {epoch: 3, data: a}}, one(2)},
@@ -169,5 +170,18 @@ func TestSinceWhichKeyAValueHasBeenTheSame(t *testing.T) {
 				t.Errorf("that it is sealed to another key was witnessed: %v", err)
 			}
 		})
+	}
+}
+
+// Who confirms what was told of a secret that was for another group before need not be of that group.
+func TestAWitnessNeedNotBeOfTheFormerGroup(t *testing.T) {
+	for _, value := range []string{"a", "b"} {
+		s, last, of := forms(t, []form{{epoch: 2, data: data("password", "a"), group: "others"}, {epoch: 3, data: data("password", value)}})
+		told := s.known[last]
+		delete(s.rings, "others")
+		s.opened = map[string]openedBefore{}
+		if err := s.witnessed(last, of, told); err != nil {
+			t.Errorf("value %s: %v", value, err)
+		}
 	}
 }

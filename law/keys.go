@@ -237,11 +237,26 @@ func leaves(left []v1alpha1.FormerReader, w v1alpha1.KeyWrap, at metav1.Time) []
 	one := v1alpha1.FormerReader{Cluster: w.Cluster, Key: w.Key, Epoch: w.Epoch, Until: at}
 	i := slices.IndexFunc(left, func(l v1alpha1.FormerReader) bool { return l.Cluster == w.Cluster && l.Key == w.Key })
 	if i < 0 {
-		return append(left, one)
+		return shortened(append(left, one))
 	}
 	one.Epoch = max(one.Epoch, left[i].Epoch)
 	left[i] = one
 	return left
+}
+
+// shortened leaves of too many that left those who did last by their names; the one without a name, the first, stands for the others: it had
+// the latest key that any of them had.
+func shortened(left []v1alpha1.FormerReader) []v1alpha1.FormerReader {
+	if len(left) <= v1alpha1.MaxFormerReaders {
+		return left
+	}
+	others := left[0]
+	others.Cluster, others.Key = "", ""
+	others.Epoch = max(others.Epoch, left[1].Epoch)
+	if others.Until.Before(&left[1].Until) {
+		others.Until = left[1].Until
+	}
+	return append([]v1alpha1.FormerReader{others}, left[2:]...)
 }
 
 // opens says that somebody else than the maker of the present key has opened it, or the maker when nobody else holds it: what is left of

@@ -1193,3 +1193,19 @@ func TestAPastThatIsStruckOffTakesWhatWasSealedAgain(t *testing.T) {
 		t.Error("what was sealed again stays")
 	}
 }
+
+// TestThoseWhoLeftAreBounded: of too many the last have their names, and one without stands for the others, with the latest key that any had.
+func TestThoseWhoLeftAreBounded(t *testing.T) {
+	g := &v1alpha1.RecipientGroup{}
+	nobody := func(string, string) bool { return false }
+	for i := range v1alpha1.MaxFormerReaders + 3 {
+		g.Status.Epoch = int64(i + 1)
+		g.Status.Wraps = []v1alpha1.KeyWrap{{Cluster: fmt.Sprint("c", i), Key: "k", Epoch: g.Status.Epoch}}
+		g.Status = Rotated(g, nobody, NewKey{Begun: metav1.Time{Time: time.Unix(int64(i), 0)}, From: g.Status.Epoch})
+	}
+	left := g.Status.Left
+	want := v1alpha1.FormerReader{Epoch: 4, Until: metav1.Time{Time: time.Unix(3, 0)}}
+	if len(left) != v1alpha1.MaxFormerReaders || left[0] != want || left[1].Cluster != "c4" || left[len(left)-1].Cluster != fmt.Sprint("c", v1alpha1.MaxFormerReaders+2) {
+		t.Errorf("%d are kept, the first %v, then %v", len(left), left[0], left[1])
+	}
+}

@@ -241,12 +241,12 @@ func SealersOf(g *v1alpha1.RecipientGroup, of Candidates, self string, there fun
 func (s Sealers) Holds() bool { return slices.Contains(s.holders, s.self) }
 
 // Work is what the member is to do about a revision, by what is known of how that is sealed, nil for nothing. A group that has had one key
-// only has nothing that is sealed to another.
-func (s Sealers) Work(known *v1alpha1.Sealing) SealWork {
+// only has nothing that is sealed to another, and nothing is to be told but of what was sealed for another group before: moved.
+func (s Sealers) Work(known *v1alpha1.Sealing, moved bool) SealWork {
 	var work SealWork
 	var of []string
 	switch {
-	case s.epoch < 2:
+	case s.epoch < 2 && !moved:
 		return SealKept
 	case known == nil || known.Epoch < s.epoch:
 		work, of = SealAgain, s.holders

@@ -12,6 +12,8 @@ const (
 	PathResume   = "/hanse/v1/resume"   // GET → Prospect; POST ResumeRequest → Resumed
 	PathBackup   = "/hanse/v1/backup"   // POST BackupRequest → a backup, as bytes
 	PathSecret   = "/hanse/v1/secret"   // POST SecretRequest → the Secret of Kubernetes that was sealed
+	PathExposed  = "/hanse/v1/exposed"  // GET ?cluster= → Exposures; without a cluster, of all that left
+	PathReaders  = "/hanse/v1/readers"  // GET ?secret= → SecretReaders
 	PathTunnel   = "/hanse/v1/tunnel/"  // GET …CLUSTER, Upgrade: UpgradeTunnel → a connection to that cluster's member
 	PathCluster  = "/cluster/"          // the API of the member's own cluster, for people in their own name
 )

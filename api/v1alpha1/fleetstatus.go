@@ -38,6 +38,8 @@ type FleetStatus struct {
 	// GroupsWithoutRecovery are the recipient groups that no recovery recipient can read: when their clusters have lost their keys, nobody
 	// opens what is sealed for them.
 	GroupsWithoutRecovery []string `json:"groupsWithoutRecovery,omitempty"`
+	// Exposed counts the values in use that clusters could read that left; nil when there are none.
+	Exposed *ExposedFleetStatus `json:"exposed,omitempty"`
 	// Warnings are sentences for people.
 	Warnings []string `json:"warnings,omitempty"`
 }

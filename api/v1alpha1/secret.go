@@ -91,7 +91,8 @@ type RecipientGroupStatus struct {
 	// +listType=map
 	// +listMapKey=epoch
 	Former []FormerKey `json:"former,omitempty"`
-	// left are those that held a key and may not read any more. They can read what was sealed to that key, and to those before it.
+	// left are those that held a key and may not read any more. They can read what was sealed to that key, and to those before it. The last 512
+	// have their names; one without cluster and key stands for all before.
 	// +optional
 	// +listType=map
 	// +listMapKey=cluster
@@ -101,6 +102,9 @@ type RecipientGroupStatus struct {
 
 // MaxFormerKeys is how many former keys a group keeps. What is sealed to an older one is refused.
 const MaxFormerKeys = 64
+
+// MaxFormerReaders is how many of those that left a group keeps.
+const MaxFormerReaders = 512
 
 // FormerKey is a private key that a group had before.
 type FormerKey struct {

@@ -206,6 +206,21 @@ func (in Eviction) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ExposedFleetStatus) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ExposedFleetStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Exposure) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Exposure"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Exposures) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Exposures"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Fleet) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Fleet"
 }
@@ -441,6 +456,11 @@ func (in Resumption) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RevisionReaders) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RevisionReaders"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RolledOut) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.RolledOut"
 }
@@ -518,6 +538,16 @@ func (in SealedRevision) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Sealing) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Sealing"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SecretReader) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.SecretReader"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SecretReaders) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.SecretReaders"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -3972,7 +3972,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupStatus(ref common.Refer
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "left are those that held a key and may not read any more. They can read what was sealed to that key, and to those before it.",
+							Description: "left are those that held a key and may not read any more. They can read what was sealed to that key, and to those before it. The last 512 have their names; one without cluster and key stands for all before.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{

@@ -118,6 +118,10 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.asked = append(m.asked, fmt.Sprint(asked))
 		m.mu.Unlock()
 		answer(w, 200, map[string]any{"token": "hanse1-abc", "id": "f00", "expires": "2030-01-02T03:04:05Z"})
+	case r.URL.Path == v1alpha1.PathExposed:
+		m.serveExposed(w, r.URL.Query().Get("cluster"))
+	case r.URL.Path == v1alpha1.PathReaders:
+		serveReaders(w, r.URL.Query().Get("secret"))
 	case r.URL.Path == v1alpha1.PathSecret:
 		var ask v1alpha1.SecretRequest
 		json.NewDecoder(r.Body).Decode(&ask)

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // removeTimeout lets a voter's place be taken, also while another one is about to be judged dead.
@@ -40,6 +42,9 @@ func removeAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
+	if !c.Bool("yes") && isTerminal(c.App.Reader) {
+		f.tellExposed(c, name)
+	}
 	if err := confirm(c, name); err != nil {
 		return during(doing, err)
 	}
@@ -55,7 +60,23 @@ func removeAction(c *cli.Context) error {
 	fmt.Fprintf(c.App.Writer, "cluster %s removed%s\n", name, atRevision(body))
 	fmt.Fprintln(c.App.ErrWriter, "its member is cut off everywhere; what runs in the cluster goes on, and nothing of the fleet's repairs it any more")
 	fmt.Fprintln(c.App.ErrWriter, "should its member be dead, the fleet's API is taken out of the cluster within five minutes, and the rest when the member is started once more")
+	f.tellExposed(c, name)
 	return nil
+}
+
+// tellExposed lists what a cluster can read, or could, if that is anything.
+func (f *fleet) tellExposed(c *cli.Context, name string) {
+	ctx, cancel := context.WithTimeout(c.Context, defaultTimeout)
+	defer cancel()
+	e, _, err := f.exposed(ctx, name)
+	switch {
+	case isReason(err, metav1.StatusReasonNotFound):
+	case err != nil:
+		fmt.Fprintf(c.App.ErrWriter, "what it could read: hanse secret exposed --cluster %s\n", name)
+	case len(e.Items) > 0:
+		fmt.Fprintln(c.App.ErrWriter, "\nwhat it could read:")
+		exposedView{now: time.Now(), of: name}.print(c.App.ErrWriter, e)
+	}
 }
 
 // confirm lets a person at a terminal type the name; a script must say --yes.

@@ -15,8 +15,8 @@ import (
 
 func secretVerb() *cli.Command {
 	return &cli.Command{
-		Name: "secret", Usage: "read a sealed secret, or give a group another key",
-		Subcommands: []*cli.Command{secretGetVerb(), secretOpenVerb(), secretRotateVerb()},
+		Name: "secret", Usage: "read a sealed secret, say who can and who could, or give a group another key",
+		Subcommands: []*cli.Command{secretGetVerb(), secretOpenVerb(), secretReadersVerb(), secretExposedVerb(), secretRotateVerb()},
 	}
 }
 

@@ -130,7 +130,8 @@ func watchStatus(c *cli.Context, f *fleet, format string) error {
 	}
 }
 
-// well says whether nothing needs a person: writes work, every cluster is there, and runs what it should as it should.
+// well says whether nothing needs a person: writes work, every cluster is there, and runs what it should as it should, and nothing is in use that one
+// could read that left.
 func well(s v1alpha1.FleetStatus) bool {
 	for _, c := range s.Clusters {
 		if !c.Reachable || c.Bundles.Failed > 0 || c.Bundles.Drifted > 0 {
@@ -138,7 +139,7 @@ func well(s v1alpha1.FleetStatus) bool {
 		}
 	}
 	stopped := func(r v1alpha1.RolloutFleetStatus) bool { return r.Phase == v1alpha1.RolloutFailed }
-	return s.Quorum.Have && len(s.Warnings) == 0 && !slices.ContainsFunc(s.Rollouts, stopped)
+	return s.Quorum.Have && len(s.Warnings) == 0 && s.Exposed == nil && !slices.ContainsFunc(s.Rollouts, stopped)
 }
 
 // canLose: any one of eu, us, ap; or those regions of several; or nothing.

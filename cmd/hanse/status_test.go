@@ -153,6 +153,19 @@ func TestStatusOf300ClustersFitsOneScreen(t *testing.T) {
 	}
 }
 
+func TestStatusCountsWhatWhoLeftCouldRead(t *testing.T) {
+	s := aFleet()
+	for want, e := range map[string]v1alpha1.ExposedFleetStatus{
+		"\nexposed   2 secrets have values that cdg, gru could read, and may not any more; list them with: hanse secret exposed\n": {Lines: 3, Secrets: 2, Clusters: []string{"cdg", "gru"}},
+		"\nexposed   1 secret has values that who left could read, and may not any more; list it with: hanse secret exposed\n":     {Lines: 1, Secrets: 1},
+	} {
+		s.Exposed = &e
+		if text := rendered(s); !strings.Contains(text, want) || well(s) {
+			t.Errorf("well: %v; it is not told as %q:\n%s", well(s), want, text)
+		}
+	}
+}
+
 func TestNoQuorumIsToldWithSinceWhen(t *testing.T) {
 	s := aFleet()
 	for _, test := range []struct {

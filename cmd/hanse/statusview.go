@@ -309,6 +309,9 @@ func (v statusView) notes() [][]string {
 	for _, w := range v.s.Warnings {
 		notes = append(notes, []string{v.paint.red("warning"), w})
 	}
+	if e := v.s.Exposed; e != nil {
+		notes = append(notes, []string{v.paint.red("exposed"), exposedWords(*e)})
+	}
 	if only := v.onlyAdmins(); only != "" {
 		notes = append(notes, []string{v.paint.yellow("warning"), only})
 	}
@@ -395,6 +398,18 @@ func withoutRecovery(s v1alpha1.FleetStatus) string {
 		return ""
 	}
 	return "what is sealed for " + few(s.GroupsWithoutRecovery) + " is lost with the keys of its clusters: no recovery recipient reads it; name one: kubectl edit fleets." + v1alpha1.GroupName + " " + s.Fleet
+}
+
+// exposedWords: 3 secrets have values that cdg could read, which left: hanse secret exposed.
+func exposedWords(e v1alpha1.ExposedFleetStatus) string {
+	who := "who left could read"
+	if len(e.Clusters) > 0 {
+		who = few(e.Clusters) + " could read"
+	}
+	if e.Secrets == 1 {
+		return "1 secret has values that " + who + ", and may not any more; list it with: hanse secret exposed"
+	}
+	return fmt.Sprintf("%d secrets have values that %s, and may not any more; list them with: hanse secret exposed", e.Secrets, who)
 }
 
 // drift: last 41 s ago: iad configmap shop/settings, edited by kubectl-patch; 2 clusters in the last hour.

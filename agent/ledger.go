@@ -1,0 +1,141 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
+)
+
+// Ledger is who can read which secret, and who could, as the log has it at a view.
+func (c *Core) Ledger(v *store.View) (*plan.Ledger, error) {
+	vault := plan.Vault{Revisions: map[string]*v1alpha1.SealedRevision{}, Sealings: map[string]*v1alpha1.Sealing{}, Granted: map[string]bool{}}
+	groups, err := c.decoded.groups.list(v)
+	if err != nil {
+		return nil, err
+	}
+	candidates, err := c.decoded.candidates(v)
+	if err != nil {
+		return nil, err
+	}
+	grants, err := c.decoded.grants.list(v)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := c.decoded.bundles.secrets.list(v)
+	if err != nil {
+		return nil, err
+	}
+	revisions, err := c.decoded.revisions.list(v)
+	if err != nil {
+		return nil, err
+	}
+	sealings, err := c.decoded.sealings.list(v)
+	if err != nil {
+		return nil, err
+	}
+	vault.Candidates, vault.Groups, vault.Secrets = candidates, values(groups), values(secrets)
+	for _, r := range revisions {
+		vault.Revisions[strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)] = r.value
+	}
+	for _, s := range sealings {
+		vault.Sealings[strings.TrimPrefix(s.key, v1alpha1.KeySealings)] = s.value
+	}
+	for _, g := range grants {
+		vault.Granted[g.value.Revision] = true
+	}
+	vault.Deleted = deletedSecrets(v)
+	return plan.NewLedger(vault)
+}
+
+// deletedSecrets are those that the history has and the fleet has no more, each once.
+func deletedSecrets(v *store.View) (all []*v1alpha1.FleetSecret) {
+	seen := map[string]bool{}
+	for kv := range v.Iterate(v1alpha1.KeyPasts+strings.Trim(v1alpha1.KeyFleetSecrets, "/")+".", "") {
+		s := &v1alpha1.FleetSecret{}
+		if json.Unmarshal(kv.Value, s) != nil || seen[s.Spec.Group+"/"+s.Name] {
+			continue
+		}
+		seen[s.Spec.Group+"/"+s.Name] = true
+		if _, there := v.Get(v1alpha1.KeyFleetSecrets + s.Name); !there {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// openExposures counts what is open; nil for nothing. Where nobody left nothing is looked for.
+func (c *Core) openExposures(v *store.View) (*v1alpha1.ExposedFleetStatus, error) {
+	groups, err := c.decoded.groups.list(v)
+	if err != nil || len(groups) == 0 {
+		return nil, err
+	}
+	l, err := c.Ledger(v)
+	if err != nil {
+		return nil, err
+	}
+	return l.OpenExposures(), nil
+}
+
+// ledgerWait is how long a question about the ledger waits for what is newest.
+const ledgerWait = 2 * time.Second
+
+// errUnknown means that the ledger has nothing of what was asked for.
+var errUnknown = errors.New("is not known")
+
+// serveLedger answers a question about the newest state of the log that there is: without a quorum, that which this member has.
+func (c *Core) serveLedger(answers func(l *plan.Ledger, r *http.Request, at uint64) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			fail(w, http.StatusMethodNotAllowed, errors.New("ask with GET"))
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), within(r, ledgerWait))
+		defer cancel()
+		if _, err := c.node.Read(ctx); err != nil {
+			w.Header().Add("Warning", fmt.Sprintf(`299 - "no quorum: read of revision %d by %s alone"`, c.store.View().Revision(), c.self.Cluster))
+		}
+		v := c.store.View()
+		l, err := c.Ledger(v)
+		if err != nil {
+			fail(w, codeOf(err), err)
+			return
+		}
+		said, err := answers(l, r, uint64(v.Revision()))
+		switch {
+		case errors.Is(err, errUnknown):
+			fail(w, http.StatusNotFound, err)
+		case err != nil:
+			fail(w, codeOf(err), err)
+		default:
+			answer(w, http.StatusOK, said)
+		}
+	})
+}
+
+func exposed(l *plan.Ledger, r *http.Request, at uint64) (any, error) {
+	cluster := r.URL.Query().Get("cluster")
+	if cluster != "" && !l.Knows(cluster) {
+		return nil, fmt.Errorf("cluster %q %w: neither is it in the fleet, nor did it hold the key of a group", cluster, errUnknown)
+	}
+	e := l.Exposed(cluster)
+	e.Revision = at
+	return e, nil
+}
+
+func readersOfSecret(l *plan.Ledger, r *http.Request, at uint64) (any, error) {
+	name := r.URL.Query().Get("secret")
+	readers := l.Readers(name)
+	if readers == nil {
+		return nil, fmt.Errorf("%w: %q", errNoSecret, name)
+	}
+	readers.Revision = at
+	return readers, nil
+}
