@@ -226,7 +226,10 @@ func (f *sealedFleet) joins(ctx context.Context) ([]Row, error) {
 		return nil, err
 	}
 	took, err := lastOf(begun, []sight{seen})
-	return []Row{newRow("a cluster joins a group → its 1,000 secrets present", inSeconds, []float64{took.Seconds()}, nil, atMost(2, inSeconds))}, err
+	if err != nil {
+		return nil, err
+	}
+	return []Row{newRow("a cluster joins a group → its 1,000 secrets present", inSeconds, []float64{took.Seconds()}, nil, atMost(2, inSeconds))}, nil
 }
 
 // removed removes a cluster of the group, while somebody writes something else, until nothing more is written because of it.
