@@ -25,7 +25,10 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	if err := line.sort(); err != nil {
 		return nil, err
 	}
-	if line.verb != nil && len(line.verb.Subcommands) > 0 && !slices.ContainsFunc(line.flags, isHelp) {
+	if slices.ContainsFunc(line.flags, isHelp) { // whatever else is there; names would be taken for topics
+		return append(append([]string{args[0]}, line.path...), "--help"), nil
+	}
+	if line.verb != nil && len(line.verb.Subcommands) > 0 {
 		return nil, during(strings.Join(line.path, " "), usage("which?", hint{"for example", strings.Join(line.path, " ") + " " + line.verb.Subcommands[0].Name}))
 	}
 	app.Metadata[metaAgain] = line.again()

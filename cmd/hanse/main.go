@@ -102,7 +102,7 @@ const verbHelp = `{{.HelpName}}: {{.Usage}}
 {{end}}{{if .VisibleCommands}}{{range .VisibleCommands}}
   {{printf "%-14s" .Name}}{{.Usage}}{{end}}
 {{end}}{{range .VisibleFlags}}
-  {{if gt (len .Names) 1}}-{{index .Names 1}}, {{else}}    {{end}}{{printf "--%-18s" (index .Names 0)}}{{.GetUsage}}{{if .TakesValue}}{{with .GetDefaultText}} ({{.}}){{end}}{{end}}{{end}}
+  {{if gt (len .Names) 1}}-{{index .Names 1}}, {{else}}    {{end}}{{printf "--%-20s" (index .Names 0)}}{{.GetUsage}}{{if .TakesValue}}{{with .GetDefaultText}} ({{.}}){{end}}{{end}}{{end}}
 `
 
 func helpVerb() *cli.Command {
