@@ -129,7 +129,7 @@ func secretsOf(s *v1alpha1.FleetSecret, data map[string][]byte, also []secrets.B
 		}
 		made, err := secrets.Compose(one.Template, values)
 		if err != nil {
-			return nil, fmt.Errorf("Secret %s: %w", target, err)
+			return nil, fmt.Errorf("the Secret %s: %w", target, err)
 		}
 		all = append(all, secretOf(one, made))
 		secrets.Clear(made)

@@ -50,11 +50,11 @@ func checkBounds(of Target, also []Bound, data map[string][]byte) error {
 			return err
 		}
 		if b.Target == of || slices.ContainsFunc(also[:i], func(other Bound) bool { return other.Target == b.Target }) {
-			return fmt.Errorf("Secret %s is named twice", b.Target)
+			return fmt.Errorf("the Secret %s is named twice", b.Target)
 		}
 		for _, key := range b.Keys {
 			if _, there := data[key]; !there {
-				return fmt.Errorf("Secret %s is to have the value of %q, and there is none", b.Target, key)
+				return fmt.Errorf("the Secret %s is to have the value of %q, and there is none", b.Target, key)
 			}
 		}
 	}
@@ -91,7 +91,7 @@ var errUnbound = errors.New("what is sealed does not name it: seal the values ag
 func BoundTo(t Target, also []Bound) (Bound, error) {
 	i := slices.IndexFunc(also, func(b Bound) bool { return b.Target == t })
 	if i < 0 {
-		return Bound{}, fmt.Errorf("Secret %s: %w", t, errUnbound)
+		return Bound{}, fmt.Errorf("the Secret %s: %w", t, errUnbound)
 	}
 	return also[i], nil
 }
