@@ -75,7 +75,7 @@ func (f *fleet) rendered(ctx context.Context, bundle, cluster string, talk io.Wr
 		if content, err = (&contents{fleet: f, had: map[string]v1alpha1.BundleContent{}}).get(ctx, newest); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(talk, "it is sealed: %s opens it, and has a Secret of this name and namespace\n", cluster)
+		fmt.Fprintf(talk, "it is sealed: %s opens it, and has a Secret of each name and namespace\n", cluster)
 	}
 	objects, err := render.Render(content, frozen)
 	if err != nil {
