@@ -41,8 +41,8 @@ type sealedRevision struct {
 	name string
 	*v1alpha1.SealedRevision
 	told *v1alpha1.Sealing
-	// present is the one that the secret is now, live one that it is, or that clusters keep.
-	present, live bool
+	// present is the one that the secret is now, live one that it is, or that clusters keep. oneKey says that its group has had one key only.
+	present, live, oneKey bool
 }
 
 // NewLedger reads a vault.
@@ -58,13 +58,16 @@ func NewLedger(v Vault) (*Ledger, error) {
 			l.oldest[g.Name] = former[0].Epoch
 		}
 	}
-	present := map[string]bool{}
+	present, oneKey := map[string]bool{}, map[string]bool{}
+	for _, g := range v.Groups {
+		oneKey[g.Name] = g.Status.Epoch == 1
+	}
 	for _, s := range v.Secrets {
 		present[v1alpha1.RevisionName(s.RolledOut().String(), string(s.UID), s.Generation)] = true
 	}
 	for name, r := range v.Revisions {
 		if secret := v1alpha1.RolledOutOf(r.Spec.Bundle); secret.IsSecret() {
-			l.revisions[secret.Name] = append(l.revisions[secret.Name], sealedRevision{name, r, v.Sealings[name], present[name], present[name] || v.Granted[name]})
+			l.revisions[secret.Name] = append(l.revisions[secret.Name], sealedRevision{name, r, v.Sealings[name], present[name], present[name] || v.Granted[name], oneKey[r.Group()]})
 		}
 	}
 	for _, all := range l.revisions {
@@ -258,6 +261,8 @@ func openBecause(x v1alpha1.Exposure, r sealedRevision) string {
 		return fmt.Sprintf("clusters still keep generation %d, which it could read", r.Spec.Generation)
 	case x.Values == 0 && r.told != nil && r.told.Witness != "":
 		return "no key opens what is there now"
+	case r.told == nil && r.oneKey:
+		return "its values are as it could read them"
 	case x.Values == 0 && r.told != nil:
 		return "another cluster of the group is to confirm whether the value is another"
 	case x.Values == 0:

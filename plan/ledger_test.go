@@ -89,6 +89,11 @@ func TestWhatClustersThatLeftCouldRead(t *testing.T) {
 			"cdg Removed Open [1] 1/1 clusters still keep generation 1, which it could read"}},
 		"as long as nobody has told": {func(v *Vault) { told(v.is(1), 1, 1); v.is(2); delete(v.Sealings, "secret.db-u-2") }, "cdg", []string{
 			"cdg Removed Open [1 2] 1/0 no cluster of the group has told yet whether the value is another"}},
+		"which is known of a group that has had one key only": {func(v *Vault) {
+			v.is(1)
+			delete(v.Sealings, "secret.db-u-1")
+			v.Groups[0].Status.Epoch, v.Groups[0].Status.Former = 1, nil
+		}, "cdg", []string{"cdg Removed Open [1] 1/0 " + all}},
 		"or nobody confirmed it": {func(v *Vault) { told(v.is(1), 3, 3); v.Sealings["secret.db-u-1"].Witness = "" }, "cdg", []string{
 			"cdg Removed Open [1] 1/0 another cluster of the group is to confirm whether the value is another"}},
 		"what no key opens, of keys that are all kept": {func(v *Vault) { told(v.is(1), 1, 1); told(v.is(2), 0) }, "cdg", []string{

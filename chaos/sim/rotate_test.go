@@ -50,11 +50,15 @@ func newVault(t *testing.T, f *sim.Fleet, own map[string]secrets.Identity) *vaul
 // seal puts a secret into the fleet, sealed to a recipient.
 func (v *vault) seal(through *sim.Member, name, recipient string, generation int64) {
 	v.Helper()
+	v.sealAs(through, name, recipient, generation, fmt.Sprintf("%s-%s-%d", password, name, generation))
+}
+
+func (v *vault) sealAs(through *sim.Member, name, recipient string, generation int64, value string) {
+	v.Helper()
 	to, err := secrets.ParseRecipient(recipient)
 	if err != nil {
 		v.Fatal(err)
 	}
-	value := fmt.Sprintf("%s-%s-%d", password, name, generation)
 	data, err := secrets.Seal(to, targetOf(name), map[string][]byte{"password": []byte(value)})
 	if err != nil {
 		v.Fatal(err)
@@ -303,6 +307,9 @@ func TestWhoIsRemovedOpensNothingThatIsSealedAfterwards(t *testing.T) {
 		}
 		v := newVault(t, f, map[string]secrets.Identity{"who recovers": recovery, "fra": ownKey(t, fra), "ams": ownKey(t, ams)})
 		readers(t, iad, recovery)
+		amend(t, iad, v1alpha1.KeyFleets+"sim", func(f *v1alpha1.Fleet) { // no cluster keeps an earlier value
+			f.Spec.Rollout = &v1alpha1.FleetRollout{Freeze: &v1alpha1.Freeze{}}
+		})
 		f.Await("the group has its key", time.Minute, func() bool { return heldBy(t, iad, "ams", "cdg", "fra", "mad") })
 		first := keyOfReaders(t, iad).Status.Recipient
 		for i := range 40 { // more than are sealed again at once
@@ -389,7 +396,49 @@ func TestWhoIsRemovedOpensNothingThatIsSealedAfterwards(t *testing.T) {
 		if _, opens := opensWith(t, iad, recovery); !opens {
 			t.Error("the recovery key does not open the present key")
 		}
+
+		// The ledger has what they could read, until it is another value: all but the five that cdg could not, and what is sealed anew as it was.
+		v.ledger(map[string]int{"cdg": 40, "mad": 45, "fra": 0, "sin": 0}, iad, fra, sin, ams, mad)
+		present := keyOfReaders(t, iad).Status.Recipient
+		v.sealAs(iad, "s6", present, 2, v.values["s6"])
+		v.seal(iad, "s7", present, 2)
+		v.trouble(rng, []*sim.Member{fra, ams}, func() bool { return v.kept(iad, 4) })
+		v.ledger(map[string]int{"cdg": 39, "mad": 44, "fra": 0, "sin": 0}, iad, fra, sin, ams, mad)
 	})
+}
+
+// ledger waits until the ledger has so many lines open, by cluster, and every member gives the same answer.
+func (v *vault) ledger(open map[string]int, all ...*sim.Member) {
+	v.Helper()
+	var said string
+	same := func() bool {
+		said = ""
+		for _, m := range all {
+			l, err := m.Core.Ledger(m.Core.Store().View())
+			if err != nil {
+				v.Fatal(err)
+			}
+			told := map[string]int{}
+			for cluster := range open {
+				told[cluster] = l.Exposed(cluster).Open
+			}
+			whole, err := json.Marshal(l.Exposed(""))
+			if err != nil {
+				v.Fatal(err)
+			}
+			if !maps.Equal(told, open) || said != "" && said != string(whole) {
+				said = fmt.Sprintf("%s counts %v, of %s", m.Name, told, whole)
+				return false
+			}
+			said = string(whole)
+		}
+		return true
+	}
+	for end := time.Now().Add(10 * time.Minute); !same(); time.Sleep(time.Second) {
+		if time.Now().After(end) {
+			v.Fatalf("the ledger is not as it should be: %s", said)
+		}
+	}
 }
 
 func values[K comparable, V any](m map[K]V) (all []V) {
