@@ -185,9 +185,12 @@ func mistakenKubeconfig(t *testing.T, f *field) {
 // removingOne is held last: sin does not come back.
 func removingOne(t *testing.T, f *field) {
 	f.must(t, "fra", shop("1"), applyShop("--wait")...)
+	sealedForEveryone(t, f)
 	said := f.must(t, "iad", nil, "remove", "sin", "--yes")
 	t.Logf("%s", said)
+	mentions(t, said.Talk, "what it could read:", "open: 2 lines of 2 secrets")
 	sin := f.cluster(t, "sin")
+	t.Run("what it could read is listed until other values are in use", func(t *testing.T) { stolen(t, f, "sin") })
 
 	t.Run("its daemon says so and stops", func(t *testing.T) {
 		took := until(t, 2*time.Minute, func(context.Context) error {
