@@ -180,7 +180,7 @@ func FuzzBounds(f *testing.F) {
 		for _, b := range also {
 			lines += b.line()
 		}
-		if was := strings.ReplaceAll(string(body[:len(body)-len(rest)]), "\r\n", "\n"); strings.TrimSuffix(was, "\n") != strings.TrimSuffix(lines, "\n") {
+		if was := strings.ReplaceAll(string(body[:len(body)-len(rest)]), "\r\n", "\n"); strings.TrimRight(was, "\r\n") != strings.TrimSuffix(lines, "\n") {
 			t.Errorf("%q is read as %q", was, lines)
 		}
 	})
