@@ -55,20 +55,36 @@ func (c *Core) Ledger(v *store.View) (*plan.Ledger, error) {
 	return plan.NewLedger(vault)
 }
 
-// deletedSecrets are those that the history has and the fleet has no more, each once.
+// deletedSecrets are those that the history has and the fleet has no more, each once, as it was when it was made first.
 func deletedSecrets(v *store.View) (all []*v1alpha1.FleetSecret) {
-	seen := map[string]bool{}
-	for kv := range v.Iterate(v1alpha1.KeyPasts+strings.Trim(v1alpha1.KeyFleetSecrets, "/")+".", "") {
-		s := &v1alpha1.FleetSecret{}
-		if json.Unmarshal(kv.Value, s) != nil || seen[s.Spec.Group+"/"+s.Name] {
+	at := map[string]int{}
+	for kv := range v.Iterate(pastSecrets, "") {
+		if _, there := v.Get(v1alpha1.KeyFleetSecrets + pastSecret(kv.Key)); there {
 			continue
 		}
-		seen[s.Spec.Group+"/"+s.Name] = true
-		if _, there := v.Get(v1alpha1.KeyFleetSecrets + s.Name); !there {
+		s := &v1alpha1.FleetSecret{}
+		if json.Unmarshal(kv.Value, s) != nil {
+			continue
+		}
+		i, seen := at[s.Spec.Group+"/"+s.Name]
+		switch {
+		case !seen:
+			at[s.Spec.Group+"/"+s.Name] = len(all)
 			all = append(all, s)
+		case s.CreationTimestamp.Before(&all[i].CreationTimestamp):
+			all[i] = s
 		}
 	}
 	return all
+}
+
+// pastSecrets begins the keys of what the history has of secrets.
+var pastSecrets = v1alpha1.KeyPasts + strings.Trim(v1alpha1.KeyFleetSecrets, "/") + "."
+
+// pastSecret is the name of the secret that the history has at a key: behind it are its UID and a revision.
+func pastSecret(key string) string {
+	parts := strings.Split(strings.TrimPrefix(key, pastSecrets), ".")
+	return strings.Join(parts[:max(len(parts)-2, 0)], ".")
 }
 
 // openExposures counts what is open; nil for nothing. Where nobody left nothing is looked for.

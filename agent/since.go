@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -24,7 +25,10 @@ type earlier struct {
 	past  bool
 }
 
-// openedBefore are the values of an earlier form: where each stands, of how many, and the epoch of the key that opened it.
+// public is where a value stands that was no secret: nobody told of it.
+const public = -1
+
+// openedBefore are the values of an earlier form: where each that was a secret stands, of how many, and the epoch of the key that opened it.
 type openedBefore struct {
 	at     map[secrets.Mark]int
 	values int
@@ -33,8 +37,8 @@ type openedBefore struct {
 }
 
 // since says, for each value of a revision, since which keys the very same one has been sealed: the one that the revision is sealed to, or those
-// of the forms that the secret had before, as far as the log has them. Nil: it cannot be opened. A witness leaves out the forms for groups that
-// it is not of: who told of them may be.
+// of the forms that the secret had before, as far as the log has them. Nil: it cannot be opened, or was for more groups than can be told. A
+// witness leaves out the forms for groups that it is not of: who told of them may be.
 func (s *sealing) since(revision string, of v1alpha1.FleetSecret, found int64, witness bool) []map[string]int64 {
 	marks, _, err := s.marks(of, nil)
 	if err != nil || found == 0 {
@@ -66,21 +70,19 @@ func (s *sealing) since(revision string, of v1alpha1.FleetSecret, found int64, w
 		}
 		all = all[:1]
 	}
+	if slices.ContainsFunc(all, func(by map[string]int64) bool { return len(by) > v1alpha1.MaxSinceGroups }) {
+		return nil
+	}
 	return all
 }
 
-// had is since when an earlier form of a secret had a value; nil when it had not. Of one that cannot be opened nobody knows.
+// had is since when an earlier form of a secret had a value; nil when it had not. Of one that cannot be opened nobody knows,
+// nor of a value that was no secret then.
 func (s *sealing) had(was earlier) func(secrets.Mark) map[string]int64 {
 	ever := map[string]int64{was.Spec.Group: first}
 	had, known := s.opened[was.at]
 	if !known {
-		had.at = map[secrets.Mark]int{}
-		var marks []secrets.Mark
-		marks, had.epoch, had.err = s.marks(was.FleetSecret, was.known)
-		had.values = len(marks)
-		for i, mark := range marks {
-			had.at[mark] = i
-		}
+		had = s.openBefore(was)
 		s.opened[was.at] = had
 	}
 	if had.err != nil {
@@ -97,7 +99,7 @@ func (s *sealing) had(was earlier) func(secrets.Mark) map[string]int64 {
 		switch {
 		case !there:
 			return nil
-		case was.known == nil || len(was.known.Since) == 0:
+		case i == public || was.known == nil || len(was.known.Since) == 0:
 			return ever
 		case len(was.known.Since) == had.values:
 			return was.known.Since[i]
@@ -106,10 +108,32 @@ func (s *sealing) had(was earlier) func(secrets.Mark) map[string]int64 {
 	}
 }
 
+// openBefore opens an earlier form: all its values, whether they were secret or not.
+func (s *sealing) openBefore(was earlier) (had openedBefore) {
+	had.at = map[secrets.Mark]int{}
+	var marks []secrets.Mark
+	if marks, had.epoch, had.err = s.marks(was.FleetSecret, was.known); had.err != nil {
+		return had
+	}
+	had.values = len(marks)
+	if len(was.Spec.NotSecret) > 0 {
+		was.Spec.NotSecret = nil
+		var all []secrets.Mark
+		all, _, had.err = s.marks(was.FleetSecret, was.known)
+		for _, mark := range all {
+			had.at[mark] = public
+		}
+	}
+	for i, mark := range marks {
+		had.at[mark] = i
+	}
+	return had
+}
+
 // earliest takes over what is earlier, or of other groups.
 func earliest(into, from map[string]int64) {
 	for group, epoch := range from {
-		if was, there := into[group]; there && was <= epoch || !there && len(into) == v1alpha1.MaxSinceGroups {
+		if was, there := into[group]; there && was <= epoch {
 			continue
 		}
 		into[group] = epoch

@@ -76,6 +76,11 @@ func forms(t *testing.T, all []form) (s *sealing, last string, of v1alpha1.Fleet
 	other := g.DeepCopy()
 	other.Name = "others"
 	s.rings["readers"], s.rings["others"] = s.ring, &keyring{core: core, group: other, keys: s.ring.keys}
+	for _, f := range all {
+		if s.rings[orDefault(f.group, "readers")] == nil {
+			s.rings[f.group] = s.rings["others"]
+		}
+	}
 	for _, name := range s.generations(revisions) {
 		at, err := sealedIn(v, name)
 		if err != nil {
@@ -101,6 +106,15 @@ func data(values ...string) map[string][]byte {
 	all := map[string][]byte{}
 	for i := 0; i < len(values); i += 2 {
 		all[values[i]] = []byte(values[i+1])
+	}
+	return all
+}
+
+// groups are forms of the same values, each for another group, that were deleted.
+func groups(n int, data map[string][]byte) (all []form) {
+	for i := range n {
+		name := fmt.Sprint("group-", i)
+		all = append(all, form{epoch: 3, data: data, group: name, uid: "gone-" + name})
 	}
 	return all
 }
@@ -133,6 +147,12 @@ func TestSinceWhichKeyAValueHasBeenTheSame(t *testing.T) {
 		"under another name":                    {[]form{{epoch: 1, data: a}, {epoch: 3, data: data("pw", "a")}}, one(1)},
 		"one that is no secret":                 {[]form{{epoch: 1, data: data("password", "a", "user", "u")}, {epoch: 3, data: data("password", "b", "user", "u"), but: []string{"user"}}}, one(3)},
 		"nothing that is a secret":              {[]form{{epoch: 1, data: a}, {epoch: 2, data: a, but: []string{"password"}}}, one(2)},
+		"one that was no secret before":         {[]form{{epoch: 1, data: a, but: []string{"password"}}, {epoch: 3, data: a}}, one(1)},
+		"one of two that was none":              {[]form{{epoch: 2, data: data("password", "a", "user", "u"), but: []string{"user"}}, {epoch: 3, data: data("password", "a", "user", "u")}}, one(2, 1)},
+		"one that was none when it was deleted": {[]form{{epoch: 2, data: a, uid: "gone", but: []string{"password"}}, {epoch: 3, data: a}}, one(2)},
+		"another than was no secret":            {[]form{{epoch: 1, data: a, but: []string{"password"}}, {epoch: 3, data: b}}, one(3)},
+		"of more groups than can be told":       {append(groups(v1alpha1.MaxSinceGroups, a), form{epoch: 3, data: a}), nil},
+		"of as many groups as can be told":      {append(groups(v1alpha1.MaxSinceGroups, b), form{epoch: 3, data: a}), one(3)},
 		"what no key opens":                     {[]form{{epoch: 1, data: a}, {epoch: 0, data: b}}, nil},
 		"after what no key opens":               {[]form{{epoch: 0, data: a}, {epoch: 3, data: a}}, one(3)},
 		"of one that was deleted":               {[]form{{epoch: 2, data: a, uid: "gone"}, {epoch: 3, data: a}}, one(2)},

@@ -1,0 +1,57 @@
+package agent
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// life of the secret name, from when it was made.
+type life struct {
+	name, uid, group string
+	made             int64
+}
+
+func (l life) secret() *v1alpha1.FleetSecret {
+	s := &v1alpha1.FleetSecret{ObjectMeta: metav1.ObjectMeta{Name: l.name, UID: types.UID(l.uid), CreationTimestamp: metav1.Unix(l.made, 0)}}
+	s.Spec.Group = l.group
+	return s
+}
+
+func TestLedgerHasWhatWasDeletedOnceAsItWasFirst(t *testing.T) {
+	for name, c := range map[string]struct {
+		were, are []life
+		want      []string
+	}{
+		"once":                           {[]life{{"db", "u", "readers", 10}}, nil, []string{"db readers 10"}},
+		"twice, the earlier by its UID":  {[]life{{"db", "u", "readers", 10}, {"db", "v", "readers", 20}}, nil, []string{"db readers 10"}},
+		"twice, the later by its UID":    {[]life{{"db", "u", "readers", 20}, {"db", "v", "readers", 10}}, nil, []string{"db readers 10"}},
+		"for two groups":                 {[]life{{"db", "u", "readers", 20}, {"db", "v", "others", 10}}, nil, []string{"db readers 20", "db others 10"}},
+		"of a name with points":          {[]life{{"db.eu.1", "u", "readers", 10}}, []life{{"db", "v", "readers", 10}}, []string{"db.eu.1 readers 10"}},
+		"not what is there":              {[]life{{"db", "u", "readers", 10}}, []life{{"db", "u", "readers", 10}}, nil},
+		"not what is there with a point": {[]life{{"db.eu", "u", "readers", 10}}, []life{{"db.eu", "u", "readers", 10}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			values := map[string]any{}
+			for i, l := range c.were {
+				values[v1alpha1.KeyPasts+v1alpha1.ChangeName("fleetsecrets", l.name, l.uid, uint64(i))] = l.secret()
+			}
+			for _, l := range c.are {
+				values[v1alpha1.KeyFleetSecrets+l.name] = l.secret()
+			}
+			var got []string
+			for _, s := range deletedSecrets(stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)) {
+				got = append(got, fmt.Sprint(s.Name, " ", s.Spec.Group, " ", s.CreationTimestamp.Unix()))
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
