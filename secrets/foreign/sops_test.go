@@ -193,6 +193,36 @@ func TestWhatIsNotOfSopsIsNotTakenForIt(t *testing.T) {
 	}
 }
 
+func TestWhatIsVeryDeepOrVeryLongIsReadOrRefused(t *testing.T) {
+	const many = 4_000_000
+	deep := func(begin, each string) []byte { return []byte(begin + strings.Repeat(each, many)) }
+	for name, text := range map[string][]byte{
+		"lists":                deep(`{"sops":{"mac":1},"a":`, "["),
+		"mappings":             deep(`{"sops":{"mac":1},"a":`, `{"a":`),
+		"lists in YAML":        deep("sops: {mac: 1}\na: ", "["),
+		"mappings in YAML":     deep("sops: {mac: 1}\na: ", "{a: "),
+		"lists of YAML's own":  deep("sops: {mac: 1}\na: ", "- "),
+		"65 lists, all closed": []byte(`{"sops":{"mac":1},"a":` + strings.Repeat("[", 65) + strings.Repeat("]", 65) + "}"),
+	} {
+		if IsSOPS(text) {
+			t.Errorf("%s are taken for what SOPS wrote", name)
+		}
+		if _, err := (Keys{}).OpenSOPS(text); err == nil {
+			t.Errorf("%s open", name)
+		}
+	}
+	if text := `{"sops":{"mac":1},"a":` + strings.Repeat("[", 63) + strings.Repeat("]", 63) + "}"; !IsSOPS([]byte(text)) {
+		t.Error("63 lists are refused")
+	}
+	var wide bytes.Buffer // a mapping that looks for each of its keys in all others takes hours for them
+	for i := range 1_000_000 {
+		fmt.Fprintf(&wide, `"%d":0,`, i)
+	}
+	if !IsSOPS([]byte("{" + wide.String() + `"sops":{"mac":1}}`)) {
+		t.Error("a mapping with many keys is refused")
+	}
+}
+
 // TestTheCipherIsTheOneOfItsStandard: a value of the format that SOPS describes, made without this package's code.
 func TestTheCipherIsTheOneOfItsStandard(t *testing.T) {
 	f := &sopsFile{key: bytes.Repeat([]byte{7}, 32)}

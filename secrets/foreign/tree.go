@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -28,10 +29,29 @@ func (m mapping) get(key string) any {
 	return nil
 }
 
+func (m mapping) has(key string) bool {
+	return slices.ContainsFunc(m, func(f field) bool { return f.key == key })
+}
+
+// fields is a mapping that is being read.
+type fields struct {
+	all  mapping
+	seen map[string]bool
+}
+
+// add says false of a field that is there already.
+func (f *fields) add(key string, value any) bool {
+	if f.seen[key] {
+		return false
+	}
+	f.seen[key], f.all = true, append(f.all, field{key, value})
+	return true
+}
+
 const maxDepth = 64
 
 // errTree does not say what is wrong where, as the libraries do: it might be a value.
-var errTree = errors.New("it cannot be read as YAML or JSON without aliases, and with each field once")
+var errTree = errors.New("it cannot be read as YAML or JSON without aliases, with each field once, no integer over 9223372036854775807, and nothing deeper than 64 levels")
 
 // documents reads all documents of a text. What is not a mapping is left out.
 func documents(text []byte) (all []mapping, err error) {
@@ -66,15 +86,14 @@ func ofYAML(n *yaml.Node, depth int) (any, error) {
 	}
 	switch n.Kind {
 	case yaml.MappingNode:
-		m := mapping{}
+		m := fields{mapping{}, map[string]bool{}}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			value, err := ofYAML(n.Content[i+1], depth+1)
-			if err != nil || n.Content[i].Kind != yaml.ScalarNode || m.has(n.Content[i].Value) {
+			if err != nil || n.Content[i].Kind != yaml.ScalarNode || !m.add(n.Content[i].Value, value) {
 				return nil, errTree
 			}
-			m = append(m, field{n.Content[i].Value, value})
 		}
-		return m, nil
+		return m.all, nil
 	case yaml.SequenceNode:
 		list := []any{}
 		for _, item := range n.Content {
@@ -93,15 +112,6 @@ func ofYAML(n *yaml.Node, depth int) (any, error) {
 		return value, nil
 	}
 	return nil, errTree
-}
-
-func (m mapping) has(key string) bool {
-	for _, f := range m {
-		if f.key == key {
-			return true
-		}
-	}
-	return false
 }
 
 func scalar(value any) bool {
@@ -128,31 +138,33 @@ func ofJSON(text []byte) (all []mapping, err error) {
 }
 
 func nextJSON(d *json.Decoder, depth int) (any, error) {
+	if depth > maxDepth { // the decoder itself goes down for ever
+		return nil, errTree
+	}
 	token, err := d.Token()
 	if err != nil {
 		return nil, err
 	}
 	switch token {
 	case json.Delim('{'):
-		m := mapping{}
+		m := fields{mapping{}, map[string]bool{}}
 		for d.More() {
 			key, err := d.Token()
 			name, ok := key.(string)
-			if err != nil || !ok || m.has(name) || depth > maxDepth {
+			if err != nil || !ok {
 				return nil, errTree
 			}
 			value, err := nextJSON(d, depth+1)
-			if err != nil {
+			if err != nil || !m.add(name, value) {
 				return nil, errTree
 			}
-			m = append(m, field{name, value})
 		}
-		return m, closed(d)
+		return m.all, closed(d)
 	case json.Delim('['):
 		list := []any{}
 		for d.More() {
 			value, err := nextJSON(d, depth+1)
-			if err != nil || depth > maxDepth {
+			if err != nil {
 				return nil, errTree
 			}
 			list = append(list, value)
