@@ -144,7 +144,11 @@ func TestWhatCannotBeImportedIsRefusedWithoutAValue(t *testing.T) {
 	secret := func(fields string) string {
 		return "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\n" + fields
 	}
-	nowhere := map[string]string{"HOME": t.TempDir()}
+	sops := func(part, by string) string {
+		return strings.Replace(string(foreigntest.File("sops/regex.yaml")), part, by, 1)
+	}
+	nowhere, withKey := map[string]string{"HOME": t.TempDir()}, map[string]string{"SOPS_AGE_KEY": string(foreigntest.File("sops/age.key"))}
+	const left = "SOPS encrypted it, or a value of it, and it cannot be opened here"
 	for name, tt := range map[string]struct {
 		file, stdin string
 		env         map[string]string
@@ -173,6 +177,16 @@ func TestWhatCannotBeImportedIsRefusedWithoutAValue(t *testing.T) {
 		"SOPS that was tampered with":      {"-", tampered(t), map[string]string{"SOPS_AGE_KEY_FILE": fixture(t, "sops/age.key")}, nil, "stdin: it was changed without sops"},
 		"a SealedSecret without a key":     {fixture(t, "sealedsecrets/strict.yaml"), "", nowhere, nil, "--identity"},
 		"a SealedSecret, another key":      {fixture(t, "sealedsecrets/strict.yaml"), "", nowhere, []string{fixture(t, "sealedsecrets/b.pem")}, "spec.encryptedData.password: none of the 1 keys opens it"},
+		"SOPS with an alias":               {"-", sops("type: Opaque", "type: &canary-47 Opaque\nmore: *canary-47"), withKey, nil, left},
+		"SOPS, very deep":                  {"-", sops("type: Opaque", "type: Opaque\nmore: "+strings.Repeat("[", 65)+strings.Repeat("]", 65)), withKey, nil, left},
+		"SOPS with a large number":         {"-", sops("type: Opaque", "type: Opaque\nmore: 9223372036854775808"), withKey, nil, left},
+		"SOPS with a field twice":          {"-", sops("type: Opaque", "type: Opaque\ntype: Opaque"), withKey, nil, "it cannot be read as manifests"},
+		"SOPS without a MAC":               {"-", sops("    mac:", "    gone:"), withKey, nil, left},
+		"SOPS without what it says of it":  {"-", sops("\nsops:\n", "\ngone:\n"), withKey, nil, left},
+		"SOPS after another Secret":        {"-", secret("stringData: {p: a}\n---\n") + sops("type: Opaque", "type: &a Opaque\nmore: *a"), withKey, nil, "stdin: line 7: SOPS encrypted it"},
+		"one value of SOPS":                {"-", secret("stringData: {p: 'ENC[AES256_GCM,data:canary,iv:a,tag:a,type:str]'}"), withKey, nil, left},
+		"one value of SOPS, in a List":     {"-", `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"stringData":{"p":"ENC[AES256_GCM,canary]"}}]}`, withKey, nil, left},
+		"JSON that names SOPS by escapes":  {"-", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"stringData":{"p":"canary"},"\u0073ops":{"\u006dac":"a"}}`, withKey, nil, left},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all, err := importedFrom(tt.file, tt.stdin, tt.env, tt.identities...)

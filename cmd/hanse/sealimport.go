@@ -108,7 +108,7 @@ func (in *importing) documents(text []byte) (all []document, err error) {
 			}
 			return nil, usagef("%s: it cannot be read as manifests; what stands there is not told, for it may be a value", where)
 		}
-		return all, nil
+		return all, notLeftEncrypted(all)
 	}
 	keys, err := in.opening()
 	if err != nil {
@@ -126,6 +126,17 @@ func (in *importing) documents(text []byte) (all []document, err error) {
 		all = append(all, items...)
 	}
 	return all, nil
+}
+
+// notLeftEncrypted refuses what SOPS encrypted and nobody opened: it would be sealed as it stands.
+func notLeftEncrypted(all []document) error {
+	for _, d := range all {
+		if foreign.IsLeftEncrypted(d.object) {
+			return usage(d.at()+": SOPS encrypted it, or a value of it, and it cannot be opened here: that wants sops.mac, no aliases, each field once, no integer over 9223372036854775807, and nothing deeper than 64 levels",
+				hint{words: "let sops open it: sops decrypt FILE | hanse seal -f - …"}, hint{words: "if a value is to be ENC[AES256_GCM,… as it stands, give it as --from-file KEY=FILE"})
+		}
+	}
+	return nil
 }
 
 // opening are the keys that a person named, or, if none is named, those that sops would take.

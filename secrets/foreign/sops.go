@@ -68,6 +68,29 @@ func isSOPS(document mapping) bool {
 	return ok && metadata.has("mac")
 }
 
+// IsLeftEncrypted says that an object, taken as it stands, is encrypted by SOPS, all of it or one value: IsSOPS is false, too, of a text that
+// cannot be read as SOPS writes it.
+func IsLeftEncrypted(object map[string]any) bool {
+	_, said := object[sopsField]
+	return said || holdsEncrypted(object)
+}
+
+func holdsEncrypted(tree any) bool {
+	switch t := tree.(type) {
+	case map[string]any:
+		for _, value := range t {
+			if holdsEncrypted(value) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(t, holdsEncrypted)
+	case string:
+		return strings.HasPrefix(strings.TrimSpace(t), "ENC[AES256_GCM,")
+	}
+	return false
+}
+
 // OpenSOPS is what a file of SOPS holds: the objects of its documents, as JSON decodes them.
 func (k Keys) OpenSOPS(text []byte) (objects []map[string]any, err error) {
 	all, err := documents(text)
