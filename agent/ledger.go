@@ -51,15 +51,20 @@ func (c *Core) Ledger(v *store.View) (*plan.Ledger, error) {
 	for _, g := range grants {
 		vault.Granted[g.value.Revision] = true
 	}
-	vault.Deleted = deletedSecrets(v)
+	vault.Deleted = deletedSecrets(v, vault.Secrets)
 	return plan.NewLedger(vault)
 }
 
-// deletedSecrets are those that the history has and the fleet has no more, each once, as it was when it was made first.
-func deletedSecrets(v *store.View) (all []*v1alpha1.FleetSecret) {
+// deletedSecrets are those that the history has and the fleet has no more, each once for a group, as it was when it was made first. One of its
+// name may have been made again.
+func deletedSecrets(v *store.View, present []*v1alpha1.FleetSecret) (all []*v1alpha1.FleetSecret) {
+	there := make(map[string]string, len(present))
+	for _, s := range present {
+		there[s.Name] = string(s.UID)
+	}
 	at := map[string]int{}
 	for kv := range v.Iterate(pastSecrets, "") {
-		if _, there := v.Get(v1alpha1.KeyFleetSecrets + pastSecret(kv.Key)); there {
+		if name, uid := pastSecret(kv.Key); there[name] == uid {
 			continue
 		}
 		s := &v1alpha1.FleetSecret{}
@@ -81,10 +86,14 @@ func deletedSecrets(v *store.View) (all []*v1alpha1.FleetSecret) {
 // pastSecrets begins the keys of what the history has of secrets.
 var pastSecrets = v1alpha1.KeyPasts + strings.Trim(v1alpha1.KeyFleetSecrets, "/") + "."
 
-// pastSecret is the name of the secret that the history has at a key: behind it are its UID and a revision.
-func pastSecret(key string) string {
+// pastSecret is the name of the secret that the history has at a key, and its UID. Behind them is a revision.
+func pastSecret(key string) (name, uid string) {
 	parts := strings.Split(strings.TrimPrefix(key, pastSecrets), ".")
-	return strings.Join(parts[:max(len(parts)-2, 0)], ".")
+	if len(parts) < 3 {
+		return "", ""
+	}
+	of := len(parts) - 2
+	return strings.Join(parts[:of], "."), parts[of]
 }
 
 // openExposures counts what is open; nil for nothing. Where nobody left nothing is looked for.

@@ -34,6 +34,7 @@ func TestLedgerHasWhatWasDeletedOnceAsItWasFirst(t *testing.T) {
 		"twice, the later by its UID":    {[]life{{"db", "u", "readers", 20}, {"db", "v", "readers", 10}}, nil, []string{"db readers 10"}},
 		"for two groups":                 {[]life{{"db", "u", "readers", 20}, {"db", "v", "others", 10}}, nil, []string{"db readers 20", "db others 10"}},
 		"of a name with points":          {[]life{{"db.eu.1", "u", "readers", 10}}, []life{{"db", "v", "readers", 10}}, []string{"db.eu.1 readers 10"}},
+		"made again for another group":   {[]life{{"db", "u", "readers", 10}, {"db", "v", "others", 10}}, []life{{"db", "v", "others", 20}}, []string{"db readers 10"}},
 		"not what is there":              {[]life{{"db", "u", "readers", 10}}, []life{{"db", "u", "readers", 10}}, nil},
 		"not what is there with a point": {[]life{{"db.eu", "u", "readers", 10}}, []life{{"db.eu", "u", "readers", 10}}, nil},
 	} {
@@ -42,11 +43,12 @@ func TestLedgerHasWhatWasDeletedOnceAsItWasFirst(t *testing.T) {
 			for i, l := range c.were {
 				values[v1alpha1.KeyPasts+v1alpha1.ChangeName("fleetsecrets", l.name, l.uid, uint64(i))] = l.secret()
 			}
+			var present []*v1alpha1.FleetSecret
 			for _, l := range c.are {
-				values[v1alpha1.KeyFleetSecrets+l.name] = l.secret()
+				present = append(present, l.secret())
 			}
 			var got []string
-			for _, s := range deletedSecrets(stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)) {
+			for _, s := range deletedSecrets(stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values), present) {
 				got = append(got, fmt.Sprint(s.Name, " ", s.Spec.Group, " ", s.CreationTimestamp.Unix()))
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {

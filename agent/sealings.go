@@ -49,7 +49,7 @@ func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1al
 		if work.revisions[name].Group() != g.value.Name {
 			continue
 		}
-		switch of := sealers.Work(known[name].value, work.moved(name)); of {
+		switch of := sealers.Work(known[name].value, known[name].value != nil || work.moved(name)); of {
 		case plan.SealWaits:
 			waits = true
 		case plan.SealAgain, plan.SealConfirm:
@@ -61,10 +61,18 @@ func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1al
 	return waits, errors.Join(err, work.write(ctx))
 }
 
-// moved says that a secret was for another group than in this revision, as far as revisions are kept.
+// moved says that a secret was for another group than in this revision, or one of its name that was deleted, as far as the log has them.
 func (s *sealing) moved(name string) bool {
 	this := s.revisions[name]
-	return slices.ContainsFunc(s.of[this.Spec.Bundle], func(other string) bool { return s.revisions[other].Group() != this.Group() })
+	if slices.ContainsFunc(s.of[this.Spec.Bundle], func(other string) bool { return s.revisions[other].Group() != this.Group() }) {
+		return true
+	}
+	for _, past := range s.pasts(this.Spec.Bundle, this.Spec.BundleUID) {
+		if past.Spec.Group != this.Group() {
+			return true
+		}
+	}
+	return false
 }
 
 // sealing is one go at what is sealed for a group.

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/secrets"
@@ -182,17 +182,32 @@ func (s *sealing) before(revision, but string) (all []earlier) {
 			all = append(all, earlier{FleetSecret: of, at: v1alpha1.KeyBundleRevisions + name, known: s.known[name]})
 		}
 	}
-	past := v1alpha1.KeyPasts + strings.Trim(v1alpha1.KeyFleetSecrets, "/") + "." + v1alpha1.RolledOutOf(this.Bundle).Name + "."
-	for kv := range s.view.Iterate(past, "") {
-		var of v1alpha1.FleetSecret
-		if json.Unmarshal(kv.Value, &of) != nil || string(of.UID) == this.BundleUID || of.Spec.Group == but {
+	for at, of := range s.pasts(this.Bundle, this.BundleUID) {
+		if of.Spec.Group == but {
 			continue
 		}
 		target := of.Target()
 		of.Namespace, of.Name = target.Namespace, target.Name
-		all = append(all, earlier{FleetSecret: of, at: kv.Key, past: true})
+		all = append(all, earlier{FleetSecret: of, at: at, past: true})
 	}
 	return all
+}
+
+// pasts are what the history has of secrets of one's name that were deleted, with where the log has them.
+func (s *sealing) pasts(bundle, uid string) iter.Seq2[string, v1alpha1.FleetSecret] {
+	return func(yield func(string, v1alpha1.FleetSecret) bool) {
+		secret := v1alpha1.RolledOutOf(bundle).Name
+		for kv := range s.view.Iterate(pastSecrets+secret+".", "") {
+			name, of := pastSecret(kv.Key)
+			past := v1alpha1.FleetSecret{}
+			if name != secret || of == uid || json.Unmarshal(kv.Value, &past) != nil {
+				continue
+			}
+			if !yield(kv.Key, past) {
+				return
+			}
+		}
+	}
 }
 
 // errOtherwise means that what a holder told of a revision is not what it is.

@@ -205,3 +205,25 @@ func TestAWitnessNeedNotBeOfTheFormerGroup(t *testing.T) {
 		}
 	}
 }
+
+// A secret that is made again for another group than one of its name was for is told of though its group has had one key only.
+func TestSinceASecretIsMadeAgainItWasMoved(t *testing.T) {
+	a := data("password", "a")
+	for name, c := range map[string]struct {
+		forms []form
+		want  bool
+	}{
+		"the first":                             {[]form{{epoch: 3, data: a}}, false},
+		"the second":                            {[]form{{epoch: 3, data: a}, {epoch: 3, data: a}}, false},
+		"for another group":                     {[]form{{epoch: 3, data: a, group: "others"}, {epoch: 3, data: a}}, true},
+		"made again for its group":              {[]form{{epoch: 3, data: a, uid: "gone"}, {epoch: 3, data: a}}, false},
+		"made again for another group":          {[]form{{epoch: 3, data: a, group: "others", uid: "gone"}, {epoch: 3, data: a}}, true},
+		"another one, of a longer name, is not": {[]form{{epoch: 3, data: a, group: "others", uid: "eu.gone"}, {epoch: 3, data: a}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if s, last, _ := forms(t, c.forms); s.moved(last) != c.want {
+				t.Errorf("moved: %v", !c.want)
+			}
+		})
+	}
+}

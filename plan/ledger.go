@@ -17,7 +17,7 @@ type Vault struct {
 	Candidates
 	Groups  []*v1alpha1.RecipientGroup
 	Secrets []*v1alpha1.FleetSecret
-	// Deleted are secrets that are there no more, as the history has them.
+	// Deleted are secrets that are there no more, as the history has them, also those whose names others have now.
 	Deleted []*v1alpha1.FleetSecret
 	// Revisions of secrets, and what holders told of them, by the names of the revisions. Granted are those that clusters keep.
 	Revisions map[string]*v1alpha1.SealedRevision
@@ -35,6 +35,9 @@ type Ledger struct {
 	// revisions of each secret by its name, the newest first.
 	revisions map[string][]sealedRevision
 	oldest    map[string]int64
+	// there are the names of the secrets that the fleet has, and former those that were deleted by the names of these.
+	there  map[string]bool
+	former map[string][]*v1alpha1.FleetSecret
 }
 
 type sealedRevision struct {
@@ -47,7 +50,10 @@ type sealedRevision struct {
 
 // NewLedger reads a vault.
 func NewLedger(v Vault) (*Ledger, error) {
-	l := &Ledger{vault: v, readers: map[string][]v1alpha1.SecretReader{}, revisions: map[string][]sealedRevision{}, oldest: map[string]int64{}}
+	l := &Ledger{
+		vault: v, readers: map[string][]v1alpha1.SecretReader{}, revisions: map[string][]sealedRevision{}, oldest: map[string]int64{},
+		there: map[string]bool{}, former: map[string][]*v1alpha1.FleetSecret{},
+	}
 	for _, g := range v.Groups {
 		readers, err := l.readersOf(g)
 		if err != nil {
@@ -64,6 +70,10 @@ func NewLedger(v Vault) (*Ledger, error) {
 	}
 	for _, s := range v.Secrets {
 		present[v1alpha1.RevisionName(s.RolledOut().String(), string(s.UID), s.Generation)] = true
+		l.there[s.Name] = true
+	}
+	for _, s := range v.Deleted {
+		l.former[s.Name] = append(l.former[s.Name], s)
 	}
 	for name, r := range v.Revisions {
 		if secret := v1alpha1.RolledOutOf(r.Spec.Bundle); secret.IsSecret() {
@@ -151,9 +161,11 @@ func (l *Ledger) sealedTo(r sealedRevision) (epoch int64, readable bool) {
 }
 
 // knows says how many values of a revision the reader of a line could have read, and of how many; of 0, nobody has told.
-func knows(x v1alpha1.Exposure, r sealedRevision) (known, of int) {
+func (l *Ledger) knows(x v1alpha1.Exposure, r sealedRevision) (known, of int) {
 	if r.told == nil || r.told.Witness == "" || len(r.told.Since) == 0 {
-		return b2i(r.Group() == x.Group || len(x.Generations) > 0), 0 // what it could read may have been sealed for another group as it was
+		had := func(s *v1alpha1.FleetSecret) bool { return couldHave(s, x.Group, x.SecretReader) }
+		// What it could read may have been sealed for another group as it was.
+		return b2i(r.Group() == x.Group || len(x.Generations) > 0 || slices.ContainsFunc(l.former[x.Secret], had)), 0
 	}
 	for _, since := range r.told.Since {
 		epoch, sealed := since[x.Group]
@@ -207,7 +219,7 @@ func (l *Ledger) couldRead(group string, reader v1alpha1.SecretReader) (lines []
 		}
 	}
 	for _, s := range l.vault.Deleted {
-		if s.Spec.Group != group || reader.Until != nil && s.CreationTimestamp.After(reader.Until.Time) {
+		if l.there[s.Name] || !couldHave(s, group, reader) {
 			continue
 		}
 		x := lineOf(s, group, reader)
@@ -215,6 +227,11 @@ func (l *Ledger) couldRead(group string, reader v1alpha1.SecretReader) (lines []
 		lines = append(lines, x)
 	}
 	return lines
+}
+
+// couldHave says that a secret that was deleted was for a group that one could read, and there before that one left.
+func couldHave(s *v1alpha1.FleetSecret, group string, reader v1alpha1.SecretReader) bool {
+	return s.Spec.Group == group && (reader.Until == nil || !s.CreationTimestamp.After(reader.Until.Time))
 }
 
 func lineOf(s *v1alpha1.FleetSecret, group string, reader v1alpha1.SecretReader) v1alpha1.Exposure {
@@ -236,7 +253,7 @@ func (l *Ledger) judge(x *v1alpha1.Exposure) bool {
 		if !r.live || in != nil {
 			continue
 		}
-		if n, of := knows(*x, r); r.present || n > 0 {
+		if n, of := l.knows(*x, r); r.present || n > 0 {
 			if x.Known, x.Values = n, of; n > 0 {
 				in = &r
 			}
@@ -261,7 +278,7 @@ func openBecause(x v1alpha1.Exposure, r sealedRevision) string {
 		return fmt.Sprintf("clusters still keep generation %d, which it could read", r.Spec.Generation)
 	case x.Values == 0 && r.told != nil && r.told.Witness != "":
 		return "no key opens what is there now"
-	case r.told == nil && r.oneKey:
+	case r.told == nil && r.oneKey && r.Group() == x.Group:
 		return "its values are as it could read them"
 	case x.Values == 0 && r.told != nil:
 		return "another cluster of the group is to confirm whether the value is another"

@@ -53,6 +53,17 @@ func (v *Vault) in(group string, generation int64) *v1alpha1.Sealing {
 	return v.Sealings[name]
 }
 
+// again makes db, which was for readers since a time and was deleted, for a group. What is told of it counts once somebody has.
+func (v *Vault) again(group string, made int64) *v1alpha1.Sealing {
+	v.is(1)
+	was := v.Secrets[0].DeepCopy()
+	was.UID, was.CreationTimestamp = "was", metav1.Time{Time: time.Unix(made, 0)}
+	v.Deleted = append(v.Deleted, was)
+	s := v.in(group, 1)
+	delete(v.Sealings, "secret.db-u-1")
+	return s
+}
+
 // told says what a holder found of a revision, and another one too.
 func told(s *v1alpha1.Sealing, found int64, since ...int64) {
 	s.Found, s.By, s.Witness = found, "fra", "iad"
@@ -109,6 +120,24 @@ func TestWhatClustersThatLeftCouldRead(t *testing.T) {
 		}, "cdg", nil},
 		"sealed for another group, and nobody has told": {func(v *Vault) { told(v.is(1), 1, 1); v.in("others", 2) }, "cdg", []string{
 			"cdg Removed Open [1] 1/0 another cluster of the group is to confirm whether the value is another"}},
+		"deleted, made again for another group, and nobody has told": {func(v *Vault) { v.again("others", 0) }, "cdg", []string{
+			"cdg Removed Open [] 1/0 no cluster of the group has told yet whether the value is another"}},
+		"nor is it when it has had one key only": {func(v *Vault) {
+			v.again("others", 0)
+			v.Groups = append(v.Groups, &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "others"}})
+			v.Groups[1].Spec.ClusterSelector, v.Groups[1].Status.Epoch = &metav1.LabelSelector{}, 1
+		}, "cdg", []string{"cdg Removed Open [] 1/0 no cluster of the group has told yet whether the value is another"}},
+		"deleted, and made again for another group as it was": {func(v *Vault) {
+			v.Sealings["secret.db-u-1"] = v.again("others", 0)
+			told(v.Sealings["secret.db-u-1"], 1)
+			v.Sealings["secret.db-u-1"].Since = []map[string]int64{{"others": 1, "readers": 1}}
+		}, "cdg", []string{"cdg Removed Open [] 1/1 " + all}},
+		"deleted, and made again for another group as another": {func(v *Vault) {
+			v.Sealings["secret.db-u-1"] = v.again("others", 0)
+			told(v.Sealings["secret.db-u-1"], 1)
+			v.Sealings["secret.db-u-1"].Since = []map[string]int64{{"others": 1}}
+		}, "cdg", nil},
+		"made after it left, deleted, and made again for another group": {func(v *Vault) { v.again("others", 11) }, "cdg", nil},
 		"for another group as it was": {func(v *Vault) {
 			told(v.is(1), 1, 1)
 			told(v.in("others", 2), 1)
