@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -35,17 +36,28 @@ func (k *Keys) Add(text []byte) error {
 	switch {
 	case len(text) > MaxKeys:
 		return errors.New("it is too long for a file of keys")
-	case bytes.Contains(text, []byte("-----BEGIN ")) && !bytes.Contains(text, []byte("kind:")):
+	case k.addAge(text):
+		return nil
+	case beginsPEM.Match(text):
 		return k.addPEM(text)
-	case bytes.Contains(text, []byte("kind")):
+	case saysKind.Match(text):
 		return k.addSecrets(text)
 	}
+	return errors.New("it has no private key that is understood: age keys (AGE-SECRET-KEY-…), or the keys of the Sealed Secrets controller as kubectl prints them")
+}
+
+var (
+	beginsPEM = regexp.MustCompile(`(?m)^-----BEGIN `)                      // in a manifest it is further in
+	saysKind  = regexp.MustCompile(`(?m)^[ \t]*([^#\s].*)?\bkind["']?\s*:`) // and not in a comment
+)
+
+func (k *Keys) addAge(text []byte) bool {
 	ids, err := age.ParseIdentities(bytes.NewReader(text))
-	if err != nil || len(ids) == 0 {
-		return errors.New("it has no private key that is understood: age keys (AGE-SECRET-KEY-…), or the keys of the Sealed Secrets controller as kubectl prints them")
+	if err != nil {
+		return false
 	}
 	k.ages = append(k.ages, ids...)
-	return nil
+	return true
 }
 
 func (k *Keys) addPEM(text []byte) error {
@@ -120,10 +132,8 @@ func isKey(name string) bool { return name == "tls.key" || strings.HasSuffix(nam
 
 // addKey is Add without Secrets in it, which might hold themselves.
 func (k *Keys) addKey(text []byte) error {
-	if bytes.Contains(text, []byte("-----BEGIN ")) {
-		return k.addPEM(text)
+	if k.addAge(text) {
+		return nil
 	}
-	ids, err := age.ParseIdentities(bytes.NewReader(text))
-	k.ages = append(k.ages, ids...)
-	return err
+	return k.addPEM(text)
 }

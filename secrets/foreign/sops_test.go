@@ -323,6 +323,9 @@ func TestKeysAreReadAsTheyAreKept(t *testing.T) {
 		"of the controller": {string(file(t, "sealedsecrets", "keys.yaml")), 0, 2},
 		"of Flux":           {flux, 1, 0},
 		"in documents":      {flux + "---\n" + flux, 2, 0},
+		"of a kind cluster": {"# kind: the key for the kind cluster, no -----BEGIN \n" + string(ageKey), 1, 0},
+		"PEM of a kind":     {"friendlyName: a\nkind: RSA\n" + string(pem), 0, 1},
+		"in one line":       {`{"apiVersion":"v1","metadata":{"name":"a#b"},"kind":"Secret","data":{"a.agekey":"` + base64.StdEncoding.EncodeToString(ageKey) + `"}}`, 1, 0},
 		"in the clear":      {"kind: Secret\nstringData:\n  tls.key: |\n    " + strings.ReplaceAll(string(pem), "\n", "\n    "), 0, 1},
 	} {
 		var k Keys
@@ -336,7 +339,7 @@ func TestKeysAreReadAsTheyAreKept(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing": "", "words": canary, "a public key": strings.Split(string(ageKey), "\n")[0], "half a key": string(ageKey[:len(ageKey)-9]), "half a PEM": string(pem[:300]),
 		"a certificate": "-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n", "a Secret without": "kind: Secret\ndata: {a: YQ==}", "no key in it": "kind: Secret\ndata: {tls.key: Y2FuYXJ5LTQ3}",
-		"no base64": "kind: Secret\ndata: {tls.key: canary-47}", "no YAML": "kind: [canary-47", "too much": strings.Repeat("a", MaxKeys+1),
+		"a kind of words": "# for the kind cluster\n" + canary, "no base64": "kind: Secret\ndata: {tls.key: canary-47}", "no YAML": "kind: [canary-47", "too much": strings.Repeat("a", MaxKeys+1),
 	} {
 		var k Keys
 		if err := k.Add([]byte(text)); err == nil || strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), "AGE-SECRET-KEY-1") {
