@@ -44,14 +44,15 @@ func secretExposedAction(c *cli.Context) error {
 	}
 	ctx, cancel := withTimeout(c)
 	defer cancel()
-	e, body, err := f.exposed(ctx, bareCluster(c.String("cluster")))
+	of := bareCluster(c.String("cluster"))
+	e, body, err := f.exposed(ctx, of)
 	if isReason(err, metav1.StatusReasonNotFound) {
 		err = &failure{code: exitError, why: err.Error(), hints: []hint{{"see what left", "secret exposed -o wide"}, {"see what there is", "get clusters"}}}
 	}
 	if err != nil {
 		return during(doing, err)
 	}
-	view := exposedView{now: time.Now(), wide: format == formatWide, of: c.String("cluster")}
+	view := exposedView{now: time.Now(), wide: format == formatWide, of: of}
 	if err := view.in(c.App.Writer, format, e, body); err != nil {
 		return during(doing, err)
 	}
