@@ -73,7 +73,7 @@ func initAction(c *cli.Context) error {
 	}
 	result, err := agent.Init(o)
 	if err != nil {
-		return during("init", memberExists(err))
+		return during("init", recovery.brokeOff(memberExists(err)))
 	}
 	talk := c.App.ErrWriter
 	fmt.Fprintf(talk, "fleet %s founded: cluster %s in region %s, data directory %s\n", o.Fleet, o.Cluster, o.Region, o.DataDir)

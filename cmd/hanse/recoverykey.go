@@ -33,6 +33,8 @@ type recoveryKey struct {
 	stdout     io.Writer
 	// found says that the file was there, with a key in it: an init that was repeated goes on with that.
 	found bool
+	// printed says that the key that is made here went to stdout.
+	printed bool
 }
 
 // recoveryWanted checks all that can be checked before anything is made.
@@ -91,7 +93,7 @@ func (k *recoveryKey) recipientsMade() ([]string, error) {
 		return k.recipients, nil
 	}
 	if k.file != "-" {
-		switch id, err := readRecoveryKey(k.file); {
+		switch id, err := k.left(); {
 		case err == nil:
 			k.found = true
 			return []string{id.Recipient().String()}, nil
@@ -104,9 +106,10 @@ func (k *recoveryKey) recipientsMade() ([]string, error) {
 		return nil, err
 	}
 	to := id.Recipient().String()
-	text := fmt.Appendf(nil, "# recovery key of fleet %s: keep it offline\n# public key: %s\n%s\n", k.fleet, to, id.Reveal())
+	text := fmt.Appendf(nil, ofFleet+"%s: keep it offline\n# public key: %s\n%s\n", k.fleet, to, id.Reveal())
 	defer clear(text)
 	if k.file == "-" {
+		k.printed = true
 		_, err = k.stdout.Write(text)
 		return []string{to}, err
 	}
@@ -116,6 +119,45 @@ func (k *recoveryKey) recipientsMade() ([]string, error) {
 		}}
 	}
 	return []string{to}, nil
+}
+
+// ofFleet is what the comment in a file with a recovery key begins with, before the fleet's name and a colon.
+const ofFleet = "# recovery key of fleet "
+
+// left is the key that an init left that broke off. One that others may have read, or of another fleet, is not taken.
+func (k *recoveryKey) left() (id secrets.Identity, err error) {
+	if id, err = readRecoveryKey(k.file); err != nil {
+		return id, err
+	}
+	info, err := os.Stat(k.file)
+	if err != nil {
+		return id, usagef("recovery key %s: %s", k.file, innermost(err))
+	}
+	if mode := info.Mode().Perm(); mode&^0o600 != 0 {
+		return id, usage(fmt.Sprintf("%s is there already with mode %04o, and is not taken: others may have read the key in it", k.file, mode),
+			hint{words: "if nobody has: chmod 600 " + k.file + "; else name another file: --recovery-key FILE"})
+	}
+	of, err := fleetIn(k.file)
+	if err != nil {
+		return id, usagef("recovery key %s: %s", k.file, innermost(err))
+	}
+	if of != "" && of != k.fleet {
+		return id, usage(fmt.Sprintf("%s is there already, and is not taken: it is the recovery key of fleet %s", k.file, of), hint{words: "name another file: --recovery-key FILE"})
+	}
+	return id, nil
+}
+
+// fleetIn is the fleet that a file with a recovery key says it is of; "": it does not say.
+func fleetIn(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	defer clear(text)
+	for line := range strings.Lines(string(text)) {
+		if rest, says := strings.CutPrefix(line, ofFleet); says {
+			fleet, _, _ := strings.Cut(strings.TrimSpace(rest), ":")
+			return fleet, err
+		}
+	}
+	return "", err
 }
 
 // readRecoveryKey reads the one key in a file. The error is fs.ErrNotExist when there is no file, and tells nothing of what is in it.
@@ -145,6 +187,15 @@ func readRecoveryKey(file string) (secrets.Identity, error) {
 			hint{words: "name another file: --recovery-key FILE; if an init that broke off left this one, delete it"})
 	}
 	return keys[0], nil
+}
+
+// brokeOff is why an init did, with what is to be known of a key that was printed: nobody has kept it, so a repetition makes another.
+func (k *recoveryKey) brokeOff(err error) error {
+	var f *failure
+	if !k.printed || errors.As(err, &f) {
+		return err
+	}
+	return &failure{code: exitError, why: err.Error(), hints: []hint{{words: "the repetition prints another recovery key: throw the former away then, nothing is sealed for it"}}}
 }
 
 // say tells where the key is, and what to do with it.
