@@ -34,6 +34,7 @@ type Core struct {
 	store     *store.Store
 	decoded   decoded
 	claims    *claims
+	exposures exposures
 	directory *directory
 	endpoint  *transport.Endpoint
 	node      *consensus.Node

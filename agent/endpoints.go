@@ -38,8 +38,9 @@ func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 				return nil, err
 			}
 			s := c.fleetStatus(bundles)
-			if s.Exposed, err = c.openExposures(v); err != nil {
-				return nil, err
+			var worry string
+			if s.Exposed, worry = c.openExposures(v); worry != "" {
+				s.Warnings = append(s.Warnings, worry)
 			}
 			s.Frozen, s.Rollouts, err = c.underWay(v)
 			return s, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -96,17 +97,34 @@ func pastSecret(key string) (name, uid string) {
 	return strings.Join(parts[:of], "."), parts[of]
 }
 
-// openExposures counts what is open; nil for nothing. Where nobody left nothing is looked for.
-func (c *Core) openExposures(v *store.View) (*v1alpha1.ExposedFleetStatus, error) {
-	groups, err := c.decoded.groups.list(v)
-	if err != nil || len(groups) == 0 {
-		return nil, err
+// exposures are what is open as of a revision of the log: whoever asks for the status again and again is not to have it counted each time. Safe
+// for concurrent use.
+type exposures struct {
+	mu      sync.Mutex
+	counted bool
+	of      store.Revision
+	open    *v1alpha1.ExposedFleetStatus
+	worry   string
+}
+
+// openExposures counts what is open; nil for nothing. A worry says why nobody knows.
+func (c *Core) openExposures(v *store.View) (open *v1alpha1.ExposedFleetStatus, worry string) {
+	e := &c.exposures
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.counted && e.of == v.Revision() {
+		return e.open, e.worry
 	}
-	l, err := c.Ledger(v)
-	if err != nil {
-		return nil, err
+	e.counted, e.of, e.open, e.worry = true, v.Revision(), nil, ""
+	if v.Count(v1alpha1.KeyRecipientGroups) == 0 {
+		return nil, ""
 	}
-	return l.OpenExposures(), nil
+	if l, err := c.Ledger(v); err != nil {
+		e.worry = "nobody can tell what clusters that left could read: " + err.Error()
+	} else {
+		e.open = l.OpenExposures()
+	}
+	return e.open, e.worry
 }
 
 // ledgerWait is how long a question about the ledger waits for what is newest.

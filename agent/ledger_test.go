@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,5 +57,46 @@ func TestLedgerHasWhatWasDeletedOnceAsItWasFirst(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestLedgerIsCountedOnceARevisionAndWhatItCannotReadIsAWorry(t *testing.T) {
+	left := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "readers"}}
+	left.Spec.ClusterSelector = &metav1.LabelSelector{}
+	left.Status = v1alpha1.RecipientGroupStatus{Epoch: 2, Former: []v1alpha1.FormerKey{{Epoch: 1}}, Left: []v1alpha1.FormerReader{{Cluster: "iad", Key: "k", Epoch: 1}}}
+	db := life{"db", "u", "readers", 0}.secret()
+	db.Generation = 1
+	manifest, err := json.Marshal(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	revision := json.RawMessage(fmt.Sprintf(`{"spec": {"bundle": "secret.db", "bundleUID": "u", "generation": 1, "manifests": [%s]}}`, manifest))
+	values := map[string]any{
+		v1alpha1.KeyRecipientGroups + "readers": left, v1alpha1.KeyFleetSecrets + "db": db,
+		v1alpha1.KeyBundleRevisions + v1alpha1.RevisionName("secret.db", "u", 1): revision,
+	}
+	member := store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}
+	c, s := keyHolder(t, "fra"), storeWith(t, member, values)
+	open, worry := c.openExposures(s.View())
+	if open == nil || open.Lines != 1 || worry != "" {
+		t.Fatalf("%+v, %q", open, worry)
+	}
+	if again, _ := c.openExposures(s.View()); again != open {
+		t.Error("it was counted again, of the same revision")
+	}
+	left.Spec.ClusterSelector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "tier", Operator: "Like"}}
+	bad, err := json.Marshal(left)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, err := store.EncodeEntry([]store.Command{{Proposer: "m", Txn: &store.Txn{Then: []store.Op{store.Put(v1alpha1.KeyRecipientGroups+"readers", bad)}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Apply(2, 1, entry); err != nil {
+		t.Fatal(err)
+	}
+	if open, worry = c.openExposures(s.View()); open != nil || !strings.Contains(worry, "readers") {
+		t.Errorf("of a group that nobody can read: %+v, %q", open, worry)
 	}
 }
