@@ -57,6 +57,7 @@ func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 		{Path: v1alpha1.PathSecret, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveSecret)},
 		{Path: v1alpha1.PathExposed, Role: v1alpha1.RoleViewer, Handler: c.serveLedger(exposed)},
 		{Path: v1alpha1.PathReaders, Role: v1alpha1.RoleViewer, Handler: c.serveLedger(readersOfSecret)},
+		{Path: v1alpha1.PathSealing, Role: v1alpha1.RoleViewer, Handler: c.serveNewest(sealingOfSecret)},
 		{Path: v1alpha1.PathTokens, Role: v1alpha1.RoleAdmin, Handler: http.HandlerFunc(c.serveTokens)},
 	}
 }

@@ -138,7 +138,7 @@ func (r *keyring) open(first []byte, again *v1alpha1.Sealing, use func(with secr
 		}
 	}
 	if again != nil {
-		for _, sealed := range later(again) {
+		for _, sealed := range again.Later() {
 			if key, why := r.at(sealed.Epoch); why == nil && use(key, sealed.Data) == nil {
 				return sealed.Epoch, nil
 			}
@@ -156,15 +156,4 @@ func (r *keyring) oldest() int64 {
 		return former[0].Epoch
 	}
 	return r.group.Status.Epoch
-}
-
-// later is what was sealed again of a revision, the surest first.
-func later(s *v1alpha1.Sealing) (all []v1alpha1.SealedBefore) {
-	if source := s.Source(); source != nil {
-		all = append(all, *source)
-	}
-	if s.Again() && s.Confirmed == "" && s.Was != nil && len(s.Data) > 0 {
-		all = append(all, v1alpha1.SealedBefore{Epoch: s.Epoch, Data: s.Data})
-	}
-	return all
 }

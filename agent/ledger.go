@@ -12,6 +12,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -133,8 +134,19 @@ const ledgerWait = 2 * time.Second
 // errUnknown means that the ledger has nothing of what was asked for.
 var errUnknown = errors.New("is not known")
 
-// serveLedger answers a question about the newest state of the log that there is: without a quorum, that which this member has.
+// serveLedger answers a question about the ledger.
 func (c *Core) serveLedger(answers func(l *plan.Ledger, r *http.Request, at uint64) (any, error)) http.Handler {
+	return c.serveNewest(func(v *store.View, r *http.Request) (any, error) {
+		l, err := c.Ledger(v)
+		if err != nil {
+			return nil, err
+		}
+		return answers(l, r, uint64(v.Revision()))
+	})
+}
+
+// serveNewest answers a question about the newest state of the log that there is: without a quorum, that which this member has.
+func (c *Core) serveNewest(answers func(v *store.View, r *http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			fail(w, http.StatusMethodNotAllowed, errors.New("ask with GET"))
@@ -145,15 +157,9 @@ func (c *Core) serveLedger(answers func(l *plan.Ledger, r *http.Request, at uint
 		if _, err := c.node.Read(ctx); err != nil {
 			w.Header().Add("Warning", fmt.Sprintf(`299 - "no quorum: read of revision %d by %s alone"`, c.store.View().Revision(), c.self.Cluster))
 		}
-		v := c.store.View()
-		l, err := c.Ledger(v)
-		if err != nil {
-			fail(w, codeOf(err), err)
-			return
-		}
-		said, err := answers(l, r, uint64(v.Revision()))
+		said, err := answers(c.store.View(), r)
 		switch {
-		case errors.Is(err, errUnknown):
+		case errors.Is(err, errUnknown), errors.Is(err, errNoSecret):
 			fail(w, http.StatusNotFound, err)
 		case err != nil:
 			fail(w, codeOf(err), err)
@@ -181,4 +187,19 @@ func readersOfSecret(l *plan.Ledger, r *http.Request, at uint64) (any, error) {
 	}
 	readers.Revision = at
 	return readers, nil
+}
+
+// sealingOfSecret is what was sealed again of a secret as it is now.
+func sealingOfSecret(v *store.View, r *http.Request) (any, error) {
+	name := r.URL.Query().Get("secret")
+	kv, there := v.Get(v1alpha1.KeyFleetSecrets + name)
+	if !there {
+		return nil, fmt.Errorf("%w: %q", errNoSecret, name)
+	}
+	var s v1alpha1.FleetSecret
+	if err := json.Unmarshal(kv.Value, &s); err != nil {
+		return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
+	}
+	revision := s.RevisionName()
+	return v1alpha1.SecretSealing{BundleRevision: revision, Sealing: sealingAt(v, revision)}, nil
 }

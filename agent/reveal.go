@@ -107,8 +107,7 @@ func (c *Core) openedNow(v *store.View, s *v1alpha1.FleetSecret) (map[string]any
 	}
 	o := newOpening(c)
 	o.begin()
-	b := s.AsBundle(nil)
-	opened, err := o.open(v, v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation), objects)
+	opened, err := o.open(v, s.RevisionName(), objects)
 	if err != nil {
 		return nil, err
 	}

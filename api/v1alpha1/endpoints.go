@@ -14,6 +14,7 @@ const (
 	PathSecret   = "/hanse/v1/secret"   // POST SecretRequest → the Secret of Kubernetes that was sealed
 	PathExposed  = "/hanse/v1/exposed"  // GET ?cluster= → Exposures; without a cluster, of all that left
 	PathReaders  = "/hanse/v1/readers"  // GET ?secret= → SecretReaders
+	PathSealing  = "/hanse/v1/sealing"  // GET ?secret= → SecretSealing
 	PathTunnel   = "/hanse/v1/tunnel/"  // GET …CLUSTER, Upgrade: UpgradeTunnel → a connection to that cluster's member
 	PathCluster  = "/cluster/"          // the API of the member's own cluster, for people in their own name
 )
@@ -46,6 +47,17 @@ type BackupRequest struct {
 type SecretRequest struct {
 	// Name of the FleetSecret.
 	Name string `json:"name"`
+}
+
+// SecretSealing is what was sealed again of a secret, for who opens it with a recovery key. Like the secret itself it can be read by nobody else.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type SecretSealing struct {
+	// BundleRevision is the revision that the secret has now, and that Sealing is of.
+	BundleRevision string `json:"bundleRevision"`
+	// Sealing is absent as long as its group has had one key alone.
+	Sealing *Sealing `json:"sealing,omitempty"`
 }
 
 // MemberList tells where each member serves its API, and how to know it.

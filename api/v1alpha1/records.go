@@ -110,6 +110,17 @@ func (s *Sealing) Source() *SealedBefore {
 	return s.Was
 }
 
+// Later is what was sealed again of the revision, the surest first.
+func (s *Sealing) Later() (all []SealedBefore) {
+	if source := s.Source(); source != nil {
+		all = append(all, *source)
+	}
+	if s.Again() && s.Confirmed == "" && s.Was != nil && len(s.Data) > 0 {
+		all = append(all, SealedBefore{Epoch: s.Epoch, Data: s.Data})
+	}
+	return all
+}
+
 // Again says that it has data that was sealed again.
 func (s *Sealing) Again() bool { return s.Found > 0 && s.Found < s.Epoch }
 

@@ -227,6 +227,11 @@ const MaxFurtherSecrets = 16
 // RolledOut is it as it goes through the fleet.
 func (s *FleetSecret) RolledOut() RolledOut { return RolledOut{"FleetSecret", s.Name} }
 
+// RevisionName is that of the BundleRevision of its generation.
+func (s *FleetSecret) RevisionName() string {
+	return RevisionName(s.RolledOut().String(), string(s.UID), s.Generation)
+}
+
 // Target is the Secret that it becomes in a cluster.
 func (s *FleetSecret) Target() ObjectRef {
 	name := s.Spec.SecretName

@@ -556,6 +556,11 @@ func (in SecretRequest) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SecretSealing) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.SecretSealing"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in SpreadConstraint) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.SpreadConstraint"
 }

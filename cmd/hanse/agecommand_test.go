@@ -72,7 +72,7 @@ func exitOn(err error) {
 	}
 }
 
-// byHand writes the two ways with age alone that docs/secrets.md has, as scripts.
+// byHand writes the ways with age alone that docs/secrets.md has, as scripts.
 func byHand(folder string) error {
 	text, err := os.ReadFile("../../docs/secrets.md")
 	if err != nil {
@@ -82,13 +82,13 @@ func byHand(folder string) error {
 	if !found {
 		return errors.New("docs/secrets.md has no way with age alone")
 	}
-	for _, name := range []string{"by-hand.sh", "by-hand-former.sh"} {
+	for _, name := range []string{"by-hand.sh", "by-hand-former.sh", "by-hand-again.sh"} {
 		_, block, begins := strings.Cut(rest, "```sh\n")
 		script, after, ends := strings.Cut(block, "```")
 		if !begins || !ends {
 			return fmt.Errorf("docs/secrets.md lacks the block for %s", name)
 		}
-		rest = after
+		rest, script = after, strings.ReplaceAll(script, "/var/lib/hanse", "$HANSE_DATA_DIR")
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(script), 0o600); err != nil {
 			return err
 		}

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -18,7 +22,7 @@ import (
 func secretOpenVerb() *cli.Command {
 	return &cli.Command{
 		Name: "open", Usage: "print a sealed secret, opened here with a recovery key: when no cluster can open it",
-		UsageText: `hanse secret open db --identity recovery.key                          as kubectl get secret -o yaml
+		UsageText: `hanse secret open db --identity recovery.key                          a Secret that has the values as they are sealed
 hanse secret open db --identity recovery.key | hanse seal --group G -f -        seal it for another group
 
 The fleet is asked for what is sealed alone: the key stays here, and no history tells that it was used.`,
@@ -69,16 +73,34 @@ func openSecret(c *cli.Context, name string) error {
 		return errors.New("the Secret cannot be written")
 	}
 	defer clear(answer)
-	switch {
-	case c.IsSet("key"):
+	if c.IsSet("key") {
 		return printValue(c, answer, f.server)
-	case format == formatJSON:
+	}
+	tellLeftOut(c.App.ErrWriter, &s)
+	if format == formatJSON {
 		return printJSON(c.App.Writer, answer)
 	}
 	return printYAML(c.App.Writer, answer)
 }
 
-// secretOf is the Secret that it becomes in a cluster.
+// tellLeftOut says what of a secret is not in the Secret that has its values, and is to be said again by who seals that.
+func tellLeftOut(out io.Writer, s *v1alpha1.FleetSecret) {
+	var fields []string
+	if len(s.Spec.Template) > 0 {
+		fields = append(fields, "spec.template")
+	}
+	if len(s.Spec.Also) > 0 {
+		fields = append(fields, "spec.also (seal it with --also)")
+	}
+	if len(s.Spec.NotSecret) > 0 {
+		fields = append(fields, "spec.notSecret")
+	}
+	if len(fields) > 0 {
+		fmt.Fprintf(out, "note: not in this Secret, and lost when it is sealed again: %s; they are in hanse get fleetsecret %s -o yaml\n", strings.Join(fields, ", "), s.Name)
+	}
+}
+
+// secretOf is a Secret of the first one's name that has the values as they are sealed.
 func secretOf(s v1alpha1.FleetSecret, data map[string][]byte) any {
 	target := s.Target()
 	return struct {
@@ -100,59 +122,92 @@ func (f *fleet) openSealed(ctx context.Context, name string, own secrets.Identit
 		return s, nil, err
 	}
 	target := s.Target()
-	data, err = opened(own, g, secrets.Target{Namespace: target.Namespace, Name: target.Name}, s.Spec.Data)
+	data, err = opened(own, g, secrets.Target{Namespace: target.Namespace, Name: target.Name}, s.Spec.Data, func() (*v1alpha1.Sealing, error) {
+		return f.sealedAgain(ctx, &s)
+	})
 	return s, data, err
 }
 
-// opened opens what is sealed for a group, with the first of the group's keys that fits: the one that is wrapped for the recovery key, then each
-// that was before it.
-func opened(own secrets.Identity, g v1alpha1.RecipientGroup, target secrets.Target, sealed []byte) (map[string][]byte, error) {
-	of := secrets.Key{Group: g.Name}
-	key, epoch, err := recovered(own, of, g)
+// sealedAgain is what was sealed again of a secret, nil for nothing: also when the member is of a version that does not tell it, or has the
+// secret otherwise by now.
+func (f *fleet) sealedAgain(ctx context.Context, s *v1alpha1.FleetSecret) (*v1alpha1.Sealing, error) {
+	var all v1alpha1.SecretSealing
+	_, err := f.read(ctx, request{path: v1alpha1.PathSealing, query: url.Values{"secret": {s.Name}}}, &all)
+	switch {
+	case isReason(err, metav1.StatusReasonForbidden), isReason(err, metav1.StatusReasonNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case all.BundleRevision != s.RevisionName():
+		return nil, nil
+	}
+	return all.Sealing, nil
+}
+
+// opened opens what is sealed for a group, as its members do: with the first of the group's keys that fits, from the latest on; and when that key
+// is gone, what was sealed again, which is asked for only then.
+func opened(own secrets.Identity, g v1alpha1.RecipientGroup, target secrets.Target, sealed []byte, again func() (*v1alpha1.Sealing, error)) (map[string][]byte, error) {
+	keys, lost := recovered(own, g)
+	if len(keys) == 0 {
+		return nil, lost
+	}
+	for _, epoch := range slices.Backward(slices.Sorted(maps.Keys(keys))) {
+		if data, err := secrets.Open(keys[epoch], target, sealed); !errors.Is(err, secrets.ErrWrongKey) {
+			return data, err
+		}
+	}
+	later, err := again()
 	if err != nil {
 		return nil, err
 	}
-	data, err := secrets.Open(key, target, sealed)
-	for _, former := range slices.Backward(g.Status.Former) {
-		if !errors.Is(err, secrets.ErrWrongKey) {
-			break
+	if later != nil {
+		for _, one := range later.Later() {
+			key, there := keys[one.Epoch]
+			if !there {
+				continue
+			}
+			if data, err := secrets.Open(key, target, one.Data); err == nil {
+				return data, nil
+			}
 		}
-		if former.Epoch >= epoch {
-			continue
-		}
-		of.Epoch = former.Epoch
-		if key, err = secrets.Recover(key, of, former.Recipient, former.Key); err != nil {
-			return nil, fmt.Errorf("the key %d of group %s: %w", former.Epoch, g.Name, err)
-		}
-		data, err = secrets.Open(key, target, sealed)
 	}
-	return data, err
+	return nil, cmp.Or(lost, secrets.ErrWrongKey)
 }
 
-// recovered is the latest key of a group that is wrapped for a recovery key, and its epoch.
-func recovered(own secrets.Identity, of secrets.Key, g v1alpha1.RecipientGroup) (key secrets.Identity, epoch int64, err error) {
-	mine := own.Recipient().String()
+// recovered are the keys of a group that a recovery key gets at, by epoch: those that are wrapped for it, and each that is read with the one that
+// came after it. The error says which could not be read; there may be others.
+func recovered(own secrets.Identity, g v1alpha1.RecipientGroup) (keys map[int64]secrets.Identity, lost error) {
+	mine := v1alpha1.KeyID(own.Recipient().String())
 	recipients := map[int64]string{g.Status.Epoch: g.Status.Recipient}
 	for _, former := range g.Status.Former {
 		recipients[former.Epoch] = former.Recipient
 	}
-	err = &failure{code: exitError, why: "the key of group " + g.Name + " is not wrapped for this recovery key", hints: []hint{
-		{"see the group's wraps; those for recovery keys name no cluster", "get recipientgroup " + g.Name + " -o yaml"},
-	}}
+	keys = map[int64]secrets.Identity{}
+	add := func(with secrets.Identity, epoch int64, wrap []byte) {
+		key, err := secrets.Recover(with, secrets.Key{Group: g.Name, Epoch: epoch}, recipients[epoch], wrap)
+		if err != nil {
+			lost = fmt.Errorf("the key %d of group %s: %w", epoch, g.Name, err)
+			return
+		}
+		keys[epoch] = key
+	}
 	for _, w := range g.Status.Wraps {
-		if w.Cluster != "" || w.Key != v1alpha1.KeyID(mine) || w.Epoch <= epoch {
-			continue
+		if w.Cluster == "" && w.Key == mine {
+			add(own, w.Epoch, w.Wrap)
 		}
-		of.Epoch = w.Epoch
-		one, why := secrets.Recover(own, of, recipients[w.Epoch], w.Wrap)
-		if why != nil {
-			err = fmt.Errorf("the key of group %s: %w", g.Name, why)
-			continue
+	}
+	after := g.Status.Epoch
+	for _, former := range slices.Backward(g.Status.Former) {
+		_, wrapped := keys[former.Epoch]
+		if with, there := keys[after]; there && !wrapped {
+			add(with, former.Epoch, former.Key)
 		}
-		key, epoch = one, w.Epoch
+		after = former.Epoch
 	}
-	if epoch > 0 {
-		err = nil
+	if len(keys) == 0 && lost == nil {
+		lost = &failure{code: exitError, why: "the key of group " + g.Name + " is not wrapped for this recovery key", hints: []hint{
+			{"see the group's wraps; those for recovery keys name no cluster", "get recipientgroup " + g.Name + " -o yaml"},
+		}}
 	}
-	return key, epoch, err
+	return keys, lost
 }

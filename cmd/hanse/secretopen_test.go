@@ -1,9 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"k8s.io/client-go/rest"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/secrets"
@@ -72,7 +78,7 @@ func TestARecoveryKeyOpensWhatIsSealedToAnyKeyOfAGroup(t *testing.T) {
 		"a broken wrap of the present one beside an older": {[]v1alpha1.KeyWrap{of("", 2), {Key: mine, Epoch: 3, Wrap: []byte("x")}}, own, 1, ""},
 	} {
 		g.Status.Wraps = c.wraps
-		data, err := opened(c.with, g, target, sealed(group[c.key]))
+		data, err := opened(c.with, g, target, sealed(group[c.key]), func() (*v1alpha1.Sealing, error) { return nil, nil })
 		switch {
 		case c.why == "" && (err != nil || string(data["password"]) != "canary-4711"):
 			t.Errorf("%s: %d values: %v", name, len(data), err)
@@ -80,6 +86,149 @@ func TestARecoveryKeyOpensWhatIsSealedToAnyKeyOfAGroup(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		case strings.Contains(fmt.Sprint(err), "canary"):
 			t.Errorf("%s: it tells the value", name)
+		}
+	}
+}
+
+// vault is a group that has had three keys, and the secret db that is sealed to the first of them; own is a recovery key that reads the third.
+type vault struct {
+	own    secrets.Identity
+	keys   []secrets.Identity
+	group  v1alpha1.RecipientGroup
+	secret v1alpha1.FleetSecret
+}
+
+func newVault(t *testing.T) *vault {
+	t.Helper()
+	all := keys(t, 4)
+	v := &vault{own: all[0], keys: all[1:]}
+	v.group.Name, v.group.Status.Epoch, v.group.Status.Recipient = "readers", 3, v.keys[2].Recipient().String()
+	wrap := func(to secrets.Identity, epoch int64) []byte {
+		wrapped, err := secrets.Wrap(to.Recipient(), secrets.Key{Fleet: "acme", Group: "readers", Epoch: epoch}, v.keys[epoch-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return wrapped
+	}
+	for epoch := int64(1); epoch < 3; epoch++ {
+		v.group.Status.Former = append(v.group.Status.Former, v1alpha1.FormerKey{Epoch: epoch, Recipient: v.keys[epoch-1].Recipient().String(), Key: wrap(v.keys[epoch], epoch)})
+	}
+	v.group.Status.Wraps = []v1alpha1.KeyWrap{{Key: v1alpha1.KeyID(v.own.Recipient().String()), Epoch: 3, Wrap: wrap(v.own, 3)}}
+	v.secret.Name, v.secret.UID, v.secret.Generation = "db", "4711-0815", 2
+	v.secret.Spec = v1alpha1.FleetSecretSpec{Group: "readers", Namespace: "shop", Data: v.sealed(t, 1)}
+	return v
+}
+
+var shopDB = secrets.Target{Namespace: "shop", Name: "db"}
+
+// sealed is the value, sealed to the key of an epoch.
+func (v *vault) sealed(t *testing.T, epoch int64) []byte {
+	t.Helper()
+	data, err := secrets.Seal(v.keys[epoch-1].Recipient(), shopDB, map[string][]byte{"password": []byte("canary-4711")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestARecoveryKeyOpensWhatWasSealedAgain(t *testing.T) {
+	v := newVault(t)
+	gone := func(g *v1alpha1.RecipientGroup) { g.Status.Former = g.Status.Former[1:] }
+	before := &v1alpha1.SealedBefore{Epoch: 2, Data: v.sealed(t, 2)}
+	junk := []byte("junk")
+	noAnswer := errors.New("no answer")
+	for name, c := range map[string]struct {
+		cut   func(*v1alpha1.RecipientGroup)
+		again *v1alpha1.Sealing
+		fails error
+		why   string
+	}{
+		"the chain has the key, and nobody is asked": {cut: func(*v1alpha1.RecipientGroup) {}, fails: noAnswer},
+		"the key is gone":                              {cut: gone, why: "sealed for another key"},
+		"who is asked does not answer":                 {cut: gone, fails: noAnswer, why: "no answer"},
+		"it was sealed again and confirmed":            {cut: gone, again: &v1alpha1.Sealing{Found: 1, Epoch: 3, Data: v.sealed(t, 3), Confirmed: "iad"}},
+		"nobody has confirmed it":                      {cut: gone, again: &v1alpha1.Sealing{Found: 1, Epoch: 3, Data: v.sealed(t, 3)}},
+		"badly, and well before":                       {cut: gone, again: &v1alpha1.Sealing{Found: 1, Epoch: 3, Data: junk, Was: before}},
+		"well, and badly before":                       {cut: gone, again: &v1alpha1.Sealing{Found: 1, Epoch: 3, Data: v.sealed(t, 3), Was: &v1alpha1.SealedBefore{Epoch: 2, Data: junk}}},
+		"not again to the present key yet":             {cut: gone, again: &v1alpha1.Sealing{Found: 1, Epoch: 2, Data: v.sealed(t, 2), Confirmed: "iad"}},
+		"badly alone":                                  {cut: gone, again: &v1alpha1.Sealing{Found: 1, Epoch: 3, Data: junk}, why: "sealed for another key"},
+		"to a key that is gone too":                    {cut: func(g *v1alpha1.RecipientGroup) { g.Status.Former = nil }, again: &v1alpha1.Sealing{Found: 1, Epoch: 2, Data: v.sealed(t, 2)}, why: "sealed for another key"},
+		"a former key cannot be read, and a later one": {cut: func(g *v1alpha1.RecipientGroup) { g.Status.Former[1].Key = junk }, again: &v1alpha1.Sealing{Found: 1, Epoch: 3, Data: v.sealed(t, 3)}},
+		"a former key cannot be read, and that alone":  {cut: func(g *v1alpha1.RecipientGroup) { g.Status.Former[1].Key = junk }, why: "the key 2 of group readers"},
+	} {
+		g := *v.group.DeepCopy()
+		c.cut(&g)
+		data, err := opened(v.own, g, shopDB, v.secret.Spec.Data, func() (*v1alpha1.Sealing, error) { return c.again, c.fails })
+		switch {
+		case c.why == "" && (err != nil || string(data["password"]) != "canary-4711"):
+			t.Errorf("%s: %d values: %v", name, len(data), err)
+		case c.why != "" && (err == nil || !strings.Contains(err.Error(), c.why)):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWhatWasSealedAgainIsAskedOfTheMember(t *testing.T) {
+	v := newVault(t)
+	v.group.Status.Former = nil
+	again := v1alpha1.SecretSealing{BundleRevision: "secret.db-4711-081-2", Sealing: &v1alpha1.Sealing{Found: 1, Epoch: 3, Data: v.sealed(t, 3)}}
+	other := again
+	other.BundleRevision = "secret.db-4711-081-3"
+	for name, c := range map[string]struct {
+		serve func(http.ResponseWriter)
+		why   string
+	}{
+		"it tells":            {func(w http.ResponseWriter) { answer(w, 200, again) }, ""},
+		"of another revision": {func(w http.ResponseWriter) { answer(w, 200, other) }, "sealed for another key"},
+		"nothing was": {func(w http.ResponseWriter) {
+			answer(w, 200, v1alpha1.SecretSealing{BundleRevision: again.BundleRevision})
+		}, "sealed for another key"},
+		"an older one":            {func(w http.ResponseWriter) { refuse(w, 403, "Forbidden", "a member serves nothing there", nil) }, "sealed for another key"},
+		"the secret is gone":      {func(w http.ResponseWriter) { refuse(w, 404, "NotFound", "the fleet has no such secret", nil) }, "sealed for another key"},
+		"the member has a defect": {func(w http.ResponseWriter) { refuse(w, 500, "InternalError", "it cannot be read", nil) }, "it cannot be read"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.RequestURI() {
+			case mustKind("FleetSecret").path("db"):
+				answer(w, 200, v.secret)
+			case mustKind("RecipientGroup").path("readers"):
+				answer(w, 200, v.group)
+			case "/hanse/v1/sealing?secret=db":
+				c.serve(w)
+			default:
+				t.Errorf("it asks for %s", r.URL)
+			}
+		}))
+		client, err := rest.UnversionedRESTClientFor(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{NegotiatedSerializer: statusOnly()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &fleet{rest: client, server: server.URL}
+		_, data, err := f.openSealed(t.Context(), "db", v.own)
+		server.Close()
+		switch {
+		case c.why == "" && (err != nil || string(data["password"]) != "canary-4711"):
+			t.Errorf("%s: %d values: %v", name, len(data), err)
+		case c.why != "" && (err == nil || !strings.Contains(err.Error(), c.why)):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWhoOpensASecretIsToldWhatIsNotInIt(t *testing.T) {
+	for want, spec := range map[string]v1alpha1.FleetSecretSpec{
+		"": {Namespace: "shop", Type: "Opaque"},
+		"note: not in this Secret, and lost when it is sealed again: spec.template; they are in hanse get fleetsecret db -o yaml\n": {Template: map[string]string{"a": "b"}},
+		"note: not in this Secret, and lost when it is sealed again: spec.template, spec.also (seal it with --also), spec.notSecret; they are in hanse get fleetsecret db -o yaml\n": {
+			Template: map[string]string{"a": "b"}, Also: []v1alpha1.FurtherSecret{{Namespace: "crm", Name: "db"}}, NotSecret: []string{"user"},
+		},
+	} {
+		s := v1alpha1.FleetSecret{Spec: spec}
+		s.Name = "db"
+		var out bytes.Buffer
+		tellLeftOut(&out, &s)
+		if out.String() != want {
+			t.Errorf("it says %q", out.String())
 		}
 	}
 }
