@@ -48,10 +48,12 @@ type bundle struct {
 	runs     string                    // the revision that was carried out last, as far as known
 	leaving  leaving
 	withdraw withdrawal
-	retry    backoff   // after an error that is not about an object
-	looked   time.Time // when a bundle that is only observed was looked at
-	lookAt   time.Time // and when it is next
+	retry    backoff       // after an error that is not about an object
+	looked   time.Time     // when a look at a bundle that is only observed ended
+	rest     time.Duration // how long it is let be after that, whatever happens
+	lookAt   time.Time     // when it is looked at next
 
+	brought    int64 // the correction that the grant had when it was begun: rolling in carries that out
 	correcting int64 // the correction that is being carried out
 
 	gates    []v1alpha1.WorkGate // what the objects of the grant's gates said last
@@ -164,7 +166,8 @@ func (b *bundle) begin(g Grant) {
 	b.withdraw = withdrawal{}
 	b.retry.reset()
 	b.lookAt = time.Time{}
-	b.gates, b.gatesDue, b.correcting = nil, time.Time{}, 0
+	b.gates, b.gatesDue = nil, time.Time{}
+	b.brought, b.correcting = g.Correct.Number, 0
 	if g.Observe {
 		b.phase = observing
 	} else if g.Withdraw {
@@ -227,18 +230,23 @@ func (b *bundle) rollIn(ctx context.Context) error {
 	if b.mail.waiting() {
 		return nil
 	}
+	b.rolledIn()
+	return b.finish(ctx)
+}
+
+// rolledIn notes that every object of the grant was tried.
+func (b *bundle) rolledIn() {
 	b.phase = tending
 	if b.inv.revision != b.grant.Revision {
 		b.unsaved = true
 		b.s.board.carriedOut(b.name, b.grant.BundleUID, b.grant.Revision)
 	}
 	b.inv.revision, b.runs = b.grant.Revision, b.grant.Revision
-	if !b.resumed { // all of it was applied
-		b.noteCorrected(b.grant.Correct.Number)
+	if !b.resumed { // all of it was applied; an order that came meanwhile may be about what changed since
+		b.noteCorrected(b.brought)
 	}
 	b.mail.ring() // events that came meanwhile are heeded now
 	b.logger.Info("carried out", logRevision, b.grant.Revision, logCount, len(b.objects))
-	return b.finish(ctx)
 }
 
 // tend looks after what was carried out.

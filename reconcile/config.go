@@ -101,7 +101,7 @@ type Timing struct {
 	// stops a rollout at once.
 	Leave time.Duration
 	// Look is how long a bundle that is only observed is not looked at when no watch says that an object of it changed, and LookLeast when
-	// one does: looking asks the cluster about each object.
+	// one does, at least: looking asks the cluster about each object.
 	Look, LookLeast time.Duration
 	// Coalesce is the least time between two reports.
 	Coalesce time.Duration

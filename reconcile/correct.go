@@ -17,11 +17,18 @@ func (b *bundle) takeCorrection() {
 	}
 	b.correcting = order.Number
 	for _, o := range b.objects {
-		if o.mapped && isOf(order, o.ref()) {
-			o.correct, o.todo = true, restore
+		if o.correct = o.mapped && isOf(order, o.ref()); o.correct { // what only an order before this one named is no longer
+			o.todo = restore
 		}
 	}
 	b.logger.Info("correcting what a person named", "number", order.Number)
+}
+
+// corrects says that an object is to be put right by the order that the grant has, which may have ended, or been replaced, since the object
+// was taken into one.
+func (b *bundle) corrects(o *object) bool {
+	order := b.grant.Correct
+	return o.correct && order.Number == b.correcting && order.Holds(time.Now())
 }
 
 // endCorrection notes that an order was carried out, once nothing of it is left to do.

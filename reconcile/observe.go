@@ -15,17 +15,42 @@ import (
 // observe finds out what carrying the grant out would do, and does nothing of it: what it asks of kube-apiserver are reads
 // and dry runs.
 func (b *bundle) observe(ctx context.Context) error {
-	if now := time.Now(); len(b.mail.changed()) > 0 && b.lookAt.After(now) {
-		b.lookAt = b.looked.Add(b.s.timing.LookLeast)
+	if len(b.mail.changed()) > 0 {
+		b.lookSooner()
 	}
-	if time.Now().Before(b.lookAt) {
+	begun := time.Now()
+	if begun.Before(b.lookAt) {
 		return nil
 	}
+	if err := b.lookAtAll(ctx); err != nil {
+		return err
+	}
+	b.lookLater(begun, time.Now())
+	return nil
+}
+
+// lookShare bounds what looking asks of a cluster in which something changes all the time: the bundle is let be so many times as long as
+// a look took.
+const lookShare = 10
+
+// lookLater says when the next look is due, after one.
+func (b *bundle) lookLater(begun, ended time.Time) {
+	b.looked, b.rest = ended, max(b.s.timing.LookLeast, lookShare*ended.Sub(begun))
+	b.lookAt = ended.Add(b.s.timing.Look)
+}
+
+// lookSooner has a change looked at as soon as the last look allows.
+func (b *bundle) lookSooner() {
+	if rested := b.looked.Add(b.rest); rested.Before(b.lookAt) {
+		b.lookAt = rested
+	}
+}
+
+// lookAtAll finds out, and says, what carrying the grant out would do.
+func (b *bundle) lookAtAll(ctx context.Context) error {
 	if err := b.loadInventory(ctx); err != nil {
 		return err
 	}
-	b.looked = time.Now()
-	b.lookAt = b.looked.Add(b.s.timing.Look)
 	if b.refused = 0; b.isOlder(b.grant) {
 		b.refused = b.grant.StoreRevision
 		b.postOldGrant()

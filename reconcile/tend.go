@@ -119,7 +119,7 @@ func usable(t *tracker, definitions []*object) bool {
 // checks says that the object is to be compared, not applied: by the policy Report, for what this revision applied
 // before, unless a person ordered it to be put right.
 func (b *bundle) checks(o *object) bool {
-	if b.grant.Drift != v1alpha1.DriftReport || o.correct {
+	if b.grant.Drift != v1alpha1.DriftReport || b.corrects(o) {
 		return false
 	}
 	return o.applied != nil || b.resumed && b.inv.entries[o.key].uid != ""
