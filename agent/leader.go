@@ -275,15 +275,17 @@ func (l *leader) write(ctx context.Context, conditions []store.Condition, ops ..
 	if len(ops) == 0 {
 		return nil
 	}
-	return l.proposeDecision(ctx, l.term, conditions, ops...)
+	_, err := l.proposeDecision(ctx, l.term, conditions, ops...)
+	return err
 }
 
-// proposeDecision proposes what the leader of a term decided. What was overtaken by another write is no error: the next pass sees it.
-func (c *Core) proposeDecision(ctx context.Context, term uint64, conditions []store.Condition, ops ...store.Op) error {
-	_, err := c.node.Propose(ctx, consensus.Proposal{Term: term, Txn: store.Txn{If: conditions, Then: ops}})
+// proposeDecision proposes what the leader of a term decided, and says whether it was written. What was overtaken by another write is no
+// error: the next pass sees it.
+func (c *Core) proposeDecision(ctx context.Context, term uint64, conditions []store.Condition, ops ...store.Op) (written bool, err error) {
+	_, err = c.node.Propose(ctx, consensus.Proposal{Term: term, Txn: store.Txn{If: conditions, Then: ops}})
 	var overtaken *store.Conflict
 	if errors.As(err, &overtaken) {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }

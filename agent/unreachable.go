@@ -12,8 +12,8 @@ import (
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// watch writes down which clusters are unreachable, for how long, and which are back. News says that something was written: what cannot be of
-// one cluster is not of the others, and what the log says of it stays.
+// watch writes down which clusters are unreachable, for how long, and which are back. News says that something was written, by this
+// leader or by who overtook it: what cannot be of one cluster is not of the others, and what the log says of it stays.
 func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (news bool, err error) {
 	next, evicts := plan.Unreachables(situation, l.quorum())
 	if len(next) == 0 {
@@ -44,8 +44,8 @@ func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (
 	}
 	for from := 0; from < len(ops); from += clustersAtOnce {
 		some, err := apart(from, min(from+clustersAtOnce, len(ops)), func(from, to int) error {
-			err := l.write(ctx, conditions[from:to], ops[from:to]...)
-			for i := from; i < to && err == nil; i++ {
+			written, err := l.proposeDecision(ctx, l.term, conditions[from:to], ops[from:to]...)
+			for i := from; i < to && written; i++ {
 				tells[i]()
 			}
 			return err

@@ -1,13 +1,19 @@
 package agent
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 func TestWhatIsRefusedKeepsNoOtherBack(t *testing.T) {
@@ -42,5 +48,40 @@ func TestWhatIsRefusedKeepsNoOtherBack(t *testing.T) {
 				t.Errorf("after %d tries, %v, %v: %s", tries, some, err, diff)
 			}
 		})
+	}
+}
+
+// What is told in the log is what was written, and no more.
+func TestWhatIsOvertakenIsNotWritten(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "fra")
+	if _, err := Init(InitOptions{DataDir: dir, Fleet: "acme", Cluster: "fra", Region: "eu", Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"}}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	m := start(t, dir)
+	defer m.stop()
+	if err := m.store.WaitFor(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	kv, _ := m.store.View().Get(v1alpha1.KeyFleets + "acme")
+	var fleet v1alpha1.Fleet
+	if err := json.Unmarshal(kv.Value, &fleet); err != nil {
+		t.Fatal(err)
+	}
+	op, err := law.Amend(kv, fleet, fleet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		as      store.Condition
+		written bool
+	}{
+		"as it was seen": {store.KeyAbsent(kv.Key + "x"), true},
+		"overtaken":      {store.KeyAbsent(kv.Key), false},
+	} {
+		if written, err := m.proposeDecision(ctx, m.node.Status().Term, []store.Condition{c.as}, op); err != nil || written != c.written {
+			t.Errorf("%s: written %v, %v", name, written, err)
+		}
 	}
 }

@@ -74,7 +74,7 @@ func (c *Core) writeVotes(ctx context.Context, term uint64, v *store.View) error
 		if err != nil {
 			return err
 		}
-		if err := c.proposeDecision(ctx, term, []store.Condition{store.KeyAt(o.key, o.modified)}, op); err != nil {
+		if _, err := c.proposeDecision(ctx, term, []store.Condition{store.KeyAt(o.key, o.modified)}, op); err != nil {
 			return err
 		}
 	}

@@ -45,8 +45,8 @@ type entry struct {
 	generation int64
 	granted    string
 	frozen     *v1alpha1.Frozen
-	// told is when the cluster's member said something last, in nanoseconds since 1970; 0: it never did. What it said of the bundle has
-	// the number said; 0: nothing.
+	// told is when the cluster's member said something last, in seconds since 1970, as Works show it; 0: it never did. What it said of
+	// the bundle has the number said; 0: nothing.
 	told  int64
 	said  uint64
 	looks bool
@@ -102,9 +102,7 @@ func (w *works) each(v *store.View, seen map[string]report.Sighting, found func(
 	}
 	add := func(p pair, e entry) {
 		s := seen[p.cluster]
-		if !s.ToldAt.IsZero() {
-			e.told = s.ToldAt.UnixNano()
-		}
+		e.told = seconds(metav1.Time{Time: s.ToldAt})
 		said := saidOf(s, p.bundle)
 		_, e.looks = looking[p.cluster]
 		e.clusterUID, e.said = uids[p.cluster], said.Number
@@ -227,7 +225,7 @@ func (e entry) work(p pair, said report.Bundle) v1alpha1.Work {
 		Status: *said.Status.DeepCopy(),
 	}
 	if e.told != 0 {
-		w.Status.SeenAt = &metav1.Time{Time: time.Unix(0, e.told).Truncate(time.Second)}
+		w.Status.SeenAt = new(timeOf(e.told))
 	}
 	w.Status.Conditions = []metav1.Condition{e.ready(p, said)}
 	return w
@@ -238,7 +236,7 @@ func (e entry) ready(p pair, said report.Bundle) metav1.Condition {
 	c := e.verdict(said.Status)
 	c.Type, c.ObservedGeneration, c.LastTransitionTime = v1alpha1.ConditionReady, e.generation, timeOf(e.made)
 	if e.told != 0 {
-		c.LastTransitionTime = metav1.NewTime(time.Unix(0, e.told).Truncate(time.Second))
+		c.LastTransitionTime = timeOf(e.told)
 	}
 	if e.noKey != "" { // in place of what it says of an earlier revision
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, v1alpha1.ReasonNoKey, e.noKey

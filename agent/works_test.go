@@ -52,10 +52,12 @@ func TestAWorksConditionKeepsItsTime(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: func() time.Time { return now }}
 	w := steadyWorks{works: newWorks(c)}
+	objects := int32(0)
 	told := func(health v1alpha1.Health) *v1alpha1.Work {
 		t.Helper()
 		now = now.Add(time.Minute)
-		c.reports.Tell([]report.Bundle{{Bundle: "shop", BundleUID: "b1", Status: v1alpha1.WorkStatus{Applied: "shop-b1-3", Health: health}}})
+		objects++ // so that it says something else
+		c.reports.Tell([]report.Bundle{{Bundle: "shop", BundleUID: "b1", Status: v1alpha1.WorkStatus{Applied: "shop-b1-3", Objects: objects, Health: health}}})
 		c.reports.Beat(1, nil, time.Now())
 		news, err := w.compute(v)
 		all := w.objects()
@@ -79,6 +81,33 @@ func TestAWorksConditionKeepsItsTime(t *testing.T) {
 	still := told(v1alpha1.HealthUnknown).Status.Conditions[0]
 	if still.Reason == turned.Reason || !still.LastTransitionTime.Equal(&turned.LastTransitionTime) {
 		t.Errorf("another reason is no transition: %+v", still)
+	}
+}
+
+// Works show when a member was heard last to the second: within one, a report that says nothing else makes none of them anew.
+func TestAReportWithinASecondMakesNoWorkAnew(t *testing.T) {
+	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
+	v := stateWith(t, member, map[string]any{v1alpha1.GrantKey("fra", "shop"): v1alpha1.Grant{Bundle: "shop", BundleUID: "b1", Revision: "shop-b1-3"}})
+	w := newWorks(&Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID})})
+	at := func(told time.Time) (found entry) {
+		t.Helper()
+		if err := w.each(v, map[string]report.Sighting{"fra": {ToldAt: told}}, func(_ pair, e entry, _ report.Bundle) { found = e }); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	first := at(time.Unix(1_000_000, 1))
+	if first.bundleUID != "b1" || first != at(time.Unix(1_000_000, 999)) {
+		t.Errorf("%+v, and later in the same second %+v", first, at(time.Unix(1_000_000, 999)))
+	}
+	if first == at(time.Unix(1_000_001, 0)) {
+		t.Error("it is not seen that the member was heard again")
+	}
+	if seen := first.work(pair{"shop", "fra"}, report.Bundle{}).Status.SeenAt; seen == nil || !seen.Time.Equal(time.Unix(1_000_000, 0)) {
+		t.Errorf("it was seen at %v", seen)
+	}
+	if never := at(time.Time{}).work(pair{"shop", "fra"}, report.Bundle{}).Status.SeenAt; never != nil {
+		t.Errorf("it was never heard, and seen at %v", never)
 	}
 }
 
