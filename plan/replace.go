@@ -61,14 +61,22 @@ func behindValue(message string) string {
 	if !found {
 		return message
 	}
-	if quoted, err := strconv.QuotedPrefix(rest); err == nil {
-		return rest[len(quoted):]
-	}
-	value := json.NewDecoder(strings.NewReader(rest))
-	if err := value.Decode(new(any)); err == nil {
-		return rest[value.InputOffset():]
+	if said, whole := strings.CutPrefix(rest[valueLen(rest):], ":"); whole {
+		return said
 	}
 	return rest[strings.LastIndex(rest, ": ")+1:] // the value is as Go prints it, and ends nobody knows where
+}
+
+// valueLen is how much of a text is one value at its start, quoted or of JSON; what is longer than that may begin like one.
+func valueLen(text string) int {
+	if quoted, err := strconv.QuotedPrefix(text); err == nil {
+		return len(quoted)
+	}
+	value := json.NewDecoder(strings.NewReader(text))
+	if err := value.Decode(new(any)); err != nil {
+		return 0
+	}
+	return int(value.InputOffset())
 }
 
 // Replaces says that an object may be deleted and made anew where its cluster does not let it be changed: its manifest says so.

@@ -17,6 +17,11 @@ import (
 func TestWhatNobodyMayChangeIsKnownByItsWords(t *testing.T) {
 	refused := func(errs ...*field.Error) error { return apierrors.NewInvalid(schema.GroupKind{Kind: "X"}, "x", errs) }
 	at := field.NewPath("spec")
+	saying := func(message string) error { // as clusters of other versions do
+		err := apierrors.NewInvalid(schema.GroupKind{Kind: "X"}, "x", field.ErrorList{field.Invalid(at.Child("x"), "", "")})
+		err.ErrStatus.Details.Causes[0].Message = message
+		return err
+	}
 	template := field.Invalid(at.Child("template"), "{}", "field is immutable")
 	wrong := field.Invalid(at.Child("template", "spec"), "{}", "must be right")
 	for name, c := range map[string]struct {
@@ -24,25 +29,28 @@ func TestWhatNobodyMayChangeIsKnownByItsWords(t *testing.T) {
 		fields []string
 		only   bool
 	}{
-		"a Job's template":              {refused(template), []string{"spec.template"}, true},
-		"words of the value":            {refused(field.Invalid(at.Child("x"), "this is immutable", "must be right")), nil, false},
-		"words of a value of many":      {refused(field.Invalid(at.Child("x"), map[string]any{"a": "is immutable: see above"}, "must be right")), nil, false},
-		"words of a list":               {refused(field.Invalid(at.Child("x"), []string{"immutable: yes", "may not change"}, "must be right")), nil, false},
-		"words of a value of Go":        {refused(field.Invalid(at.Child("x"), struct{ A, B string }{"immutable: yes", "x"}, "must be right")), nil, false},
-		"behind a value of Go":          {refused(field.Invalid(at.Child("x"), struct{ A, B any }{"a: b", make(chan int)}, "field is immutable")), []string{"spec.x"}, true},
-		"behind a list":                 {refused(field.Invalid(at.Child("x"), []string{"a: b"}, "field is immutable")), []string{"spec.x"}, true},
-		"behind a number":               {refused(field.Invalid(at.Child("x"), 7, "field is immutable")), []string{"spec.x"}, true},
-		"what is not supported":         {refused(field.NotSupported(at.Child("x"), "immutable", []string{"a"})), nil, false},
-		"named once":                    {refused(template, template), []string{"spec.template"}, true},
-		"and a fault":                   {refused(template, wrong), []string{"spec.template"}, false},
-		"a fault alone":                 {refused(wrong), nil, false},
-		"a StatefulSet":                 {refused(field.Forbidden(at, "updates to statefulset spec for fields other than 'replicas', 'template' are forbidden")), []string{"spec"}, true},
-		"a Service's address":           {refused(field.Invalid(at.Child("clusterIPs").Index(0), "10.0.0.9", "may not change once set")), []string{"spec.clusterIPs[0]"}, true},
-		"a RoleBinding":                 {refused(field.Invalid(field.NewPath("roleRef"), "{}", "cannot change roleRef")), []string{"roleRef"}, true},
-		"a StorageClass":                {refused(field.Forbidden(field.NewPath("parameters"), "updates to parameters are forbidden.")), []string{"parameters"}, true},
-		"a PriorityClass":               {refused(field.Forbidden(field.NewPath("value"), "may not be changed in an update.")), []string{"value"}, true},
-		"another kind of error":         {apierrors.NewForbidden(schema.GroupResource{}, "x", nil), nil, false},
-		"what a webhook says of itself": {apierrors.NewBadRequest("everything is immutable here"), nil, false},
+		"a Job's template":                 {refused(template), []string{"spec.template"}, true},
+		"words of the value":               {refused(field.Invalid(at.Child("x"), "this is immutable", "must be right")), nil, false},
+		"words of a value of many":         {refused(field.Invalid(at.Child("x"), map[string]any{"a": "is immutable: see above"}, "must be right")), nil, false},
+		"words of a list":                  {refused(field.Invalid(at.Child("x"), []string{"immutable: yes", "may not change"}, "must be right")), nil, false},
+		"a word of a list as Go prints it": {saying(`Invalid value: []string{"immutable"}: must be right`), nil, false},
+		"behind a list as Go prints it":    {saying(`Invalid value: []string{"a"}: field is immutable`), []string{"spec.x"}, true},
+		"a word behind a quoted one":       {saying(`Invalid value: "a"+" is immutable": must be right`), nil, false},
+		"words of a value of Go":           {refused(field.Invalid(at.Child("x"), struct{ A, B string }{"immutable: yes", "x"}, "must be right")), nil, false},
+		"behind a value of Go":             {refused(field.Invalid(at.Child("x"), struct{ A, B any }{"a: b", make(chan int)}, "field is immutable")), []string{"spec.x"}, true},
+		"behind a list":                    {refused(field.Invalid(at.Child("x"), []string{"a: b"}, "field is immutable")), []string{"spec.x"}, true},
+		"behind a number":                  {refused(field.Invalid(at.Child("x"), 7, "field is immutable")), []string{"spec.x"}, true},
+		"what is not supported":            {refused(field.NotSupported(at.Child("x"), "immutable", []string{"a"})), nil, false},
+		"named once":                       {refused(template, template), []string{"spec.template"}, true},
+		"and a fault":                      {refused(template, wrong), []string{"spec.template"}, false},
+		"a fault alone":                    {refused(wrong), nil, false},
+		"a StatefulSet":                    {refused(field.Forbidden(at, "updates to statefulset spec for fields other than 'replicas', 'template' are forbidden")), []string{"spec"}, true},
+		"a Service's address":              {refused(field.Invalid(at.Child("clusterIPs").Index(0), "10.0.0.9", "may not change once set")), []string{"spec.clusterIPs[0]"}, true},
+		"a RoleBinding":                    {refused(field.Invalid(field.NewPath("roleRef"), "{}", "cannot change roleRef")), []string{"roleRef"}, true},
+		"a StorageClass":                   {refused(field.Forbidden(field.NewPath("parameters"), "updates to parameters are forbidden.")), []string{"parameters"}, true},
+		"a PriorityClass":                  {refused(field.Forbidden(field.NewPath("value"), "may not be changed in an update.")), []string{"value"}, true},
+		"another kind of error":            {apierrors.NewForbidden(schema.GroupResource{}, "x", nil), nil, false},
+		"what a webhook says of itself":    {apierrors.NewBadRequest("everything is immutable here"), nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fields, only := plan.Immutable(c.err)
