@@ -88,5 +88,18 @@ func validateCorrection(at *field.Path, text string) field.ErrorList {
 	case c.Number <= 0:
 		return field.ErrorList{field.Required(at.Child("number"), "above that of the order before, such as the time in milliseconds since 1970")}
 	}
-	return nil
+	return c.validateIn(at.Child("in"))
+}
+
+// validateIn refuses what would do nothing, and count as done.
+func (c Correction) validateIn(at *field.Path) (errs field.ErrorList) {
+	for i, in := range c.In {
+		if len(in.Clusters) == 0 {
+			errs = append(errs, field.Required(at.Index(i).Child("clusters"), "names of clusters; leave all of in out for everything everywhere"))
+		}
+		if len(in.Objects) == 0 {
+			errs = append(errs, field.Required(at.Index(i).Child("objects"), "what to put right there; leave all of in out for everything everywhere"))
+		}
+	}
+	return errs
 }

@@ -27,6 +27,7 @@ func TestWhatIsToBePutRightIsRead(t *testing.T) {
 		},
 		"no JSON":           {"please", Correction{}},
 		"of no number":      {`{"in":[{"clusters":["fra"]}]}`, Correction{}},
+		"of no objects":     {`{"number":1,"in":[{"clusters":["fra"]}]}`, Correction{}},
 		"of a number below": {`{"number":-1}`, Correction{}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -149,8 +149,14 @@ func TestPlacementAndPolicies(t *testing.T) {
 		}, []string{"spec.manifests[0].metadata.annotations[fleet.hanse.dev/replace]"}},
 		"a correction that is no JSON": {func(b *Bundle) { b.Annotations = map[string]string{AnnotationCorrect: "yes"} }, []string{"metadata.annotations[fleet.hanse.dev/correct]"}},
 		"a correction of no number":    {func(b *Bundle) { b.Annotations = map[string]string{AnnotationCorrect: "{}"} }, []string{"metadata.annotations[fleet.hanse.dev/correct].number"}},
-		"a correction":                 {func(b *Bundle) { b.Annotations = map[string]string{AnnotationCorrect: `{"number":1}`} }, nil},
-		"policies of no name":          {func(b *Bundle) { b.Spec.Drift, b.Spec.Deletion, b.Spec.Adopt = "a", "b", "c" }, []string{"spec.drift", "spec.deletion", "spec.adopt"}},
+		"a correction of nothing": {func(b *Bundle) {
+			b.Annotations = map[string]string{AnnotationCorrect: `{"number":1,"in":[{"clusters":["fra"]}]}`}
+		}, []string{"metadata.annotations[fleet.hanse.dev/correct].in[0].objects"}},
+		"a correction nowhere": {func(b *Bundle) {
+			b.Annotations = map[string]string{AnnotationCorrect: `{"number":1,"in":[{"clusters":["fra"],"objects":[{"kind":"A","name":"a"}]},{"objects":[{"kind":"A","name":"a"}]}]}`}
+		}, []string{"metadata.annotations[fleet.hanse.dev/correct].in[1].clusters"}},
+		"a correction":        {func(b *Bundle) { b.Annotations = map[string]string{AnnotationCorrect: `{"number":1}`} }, nil},
+		"policies of no name": {func(b *Bundle) { b.Spec.Drift, b.Spec.Deletion, b.Spec.Adopt = "a", "b", "c" }, []string{"spec.drift", "spec.deletion", "spec.adopt"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			b := good()
