@@ -14,13 +14,13 @@ import (
 )
 
 var (
-	seeds        = flag.Int("seeds", fresh(), "how many seeds from that one on TestSeeds and TestNoRevisionOfTheLogHasTwoFaultDomainsInChange play")
+	seeds        = flag.Int("seeds", seedsUnlessTold(), "how many seeds from that one on TestSeeds and TestNoRevisionOfTheLogHasTwoFaultDomainsInChange play")
 	scheduleFile = flag.String("schedule", "", "file of the schedule that TestSchedule and TestReduce play")
 	times        = flag.Int("times", 5, "how often they play it")
 )
 
-// fresh is how many seeds are played unless told. Under the race detector each takes several times as long.
-func fresh() int {
+// seedsUnlessTold is how many seeds are played when no flag says. Under the race detector each takes several times as long.
+func seedsUnlessTold() int {
 	if virtual.Race {
 		return 1
 	}

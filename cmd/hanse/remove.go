@@ -84,13 +84,13 @@ func confirm(c *cli.Context, name string) error {
 	return typedName(c, fmt.Sprintf("this cuts %s off at once; to come back it needs a new token and a fresh data directory", name), name)
 }
 
-// typedName warns a person, who must type a name; a script must say --yes.
+// typedName warns a person, in the caller's words, who must type a name; a script must say --yes.
 func typedName(c *cli.Context, warning, name string) error {
 	if c.Bool("yes") {
 		return nil
 	}
 	if !isTerminal(c.App.Reader) {
-		return usage("this cannot be undone, and nobody is there to ask: say --yes")
+		return usage(warning + "; nobody is there to ask: say --yes")
 	}
 	fmt.Fprintf(c.App.ErrWriter, "%s\ntype its name: ", warning)
 	typed, _ := bufio.NewReader(c.App.Reader).ReadString('\n')
