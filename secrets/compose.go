@@ -176,14 +176,19 @@ func composed(text string, values map[string][]byte, room int) ([]byte, error) {
 			clear(whole)
 			return nil, err
 		}
-		grown := append(whole, value...)
-		if len(whole) > 0 && len(grown) > 0 && &grown[0] != &whole[0] {
-			clear(whole)
-		}
+		whole = grow(whole, value)
 		clear(value)
-		whole = grown
 	}
 	return whole, nil
+}
+
+// grow appends a value, and clears what it leaves when it moves.
+func grow(to, value []byte) []byte {
+	grown := append(to, value...)
+	if len(to) > 0 && &grown[0] != &to[0] {
+		clear(to)
+	}
+	return grown
 }
 
 var errTooLong = fmt.Errorf("it comes to more than the %d KiB that a Secret may have", MaxData>>10)
@@ -202,7 +207,7 @@ func (p piece) value(values map[string][]byte, room int) ([]byte, error) {
 		if len(together)+len(value) > room {
 			return nil, errTooLong
 		}
-		together = append(together, value...)
+		together = grow(together, value)
 	}
 	if p.function == "" {
 		return together, nil
