@@ -9,11 +9,9 @@ import (
 	"slices"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
 )
-
-// first is the epoch that something counts as sealed to when nobody has told: who held any key of the group counts as knowing it.
-const first = 1
 
 // earlier is one form that a secret had before a revision.
 type earlier struct {
@@ -40,16 +38,16 @@ type openedBefore struct {
 // of the forms that the secret had before, as far as the log has them. Nil: it cannot be opened, or was for more groups than can be told. A
 // witness leaves out the forms for groups that it is not of: who told of them may be.
 func (s *sealing) since(revision string, of v1alpha1.FleetSecret, found int64, witness bool) []map[string]int64 {
-	marks, _, err := s.marks(of, nil)
+	marks, err := s.marks(of, nil)
 	if err != nil || found == 0 {
 		return nil
 	}
-	all := make([]map[string]int64, len(marks))
+	all := make([]map[string]int64, len(marks.secret))
 	for i := range all {
 		all[i] = map[string]int64{of.Spec.Group: found}
 	}
 	but := ""
-	if found == first {
+	if found == plan.EverKnown {
 		but = of.Spec.Group // it is not to be had from earlier
 	}
 	for _, was := range s.before(revision, but) {
@@ -57,7 +55,7 @@ func (s *sealing) since(revision string, of v1alpha1.FleetSecret, found int64, w
 			continue
 		}
 		had := s.had(was)
-		for i, mark := range marks {
+		for i, mark := range marks.secret {
 			earliest(all[i], had(mark))
 		}
 	}
@@ -79,7 +77,7 @@ func (s *sealing) since(revision string, of v1alpha1.FleetSecret, found int64, w
 // had is since when an earlier form of a secret had a value; nil when it had not. Of one that cannot be opened nobody knows,
 // nor of a value that was no secret then.
 func (s *sealing) had(was earlier) func(secrets.Mark) map[string]int64 {
-	ever := map[string]int64{was.Spec.Group: first}
+	ever := map[string]int64{was.Spec.Group: plan.EverKnown}
 	had, known := s.opened[was.at]
 	if !known {
 		had = s.openBefore(was)
@@ -110,21 +108,12 @@ func (s *sealing) had(was earlier) func(secrets.Mark) map[string]int64 {
 
 // openBefore opens an earlier form: all its values, whether they were secret or not.
 func (s *sealing) openBefore(was earlier) (had openedBefore) {
-	had.at = map[secrets.Mark]int{}
-	var marks []secrets.Mark
-	if marks, had.epoch, had.err = s.marks(was.FleetSecret, was.known); had.err != nil {
-		return had
+	marks, err := s.marks(was.FleetSecret, was.known)
+	had = openedBefore{at: map[secrets.Mark]int{}, values: len(marks.secret), epoch: marks.epoch, err: err}
+	for _, mark := range marks.public {
+		had.at[mark] = public
 	}
-	had.values = len(marks)
-	if len(was.Spec.NotSecret) > 0 {
-		was.Spec.NotSecret = nil
-		var all []secrets.Mark
-		all, _, had.err = s.marks(was.FleetSecret, was.known)
-		for _, mark := range all {
-			had.at[mark] = public
-		}
-	}
-	for i, mark := range marks {
+	for i, mark := range marks.secret {
 		had.at[mark] = i
 	}
 	return had
@@ -140,17 +129,22 @@ func earliest(into, from map[string]int64) {
 	}
 }
 
-// marks of what is sealed, and the epoch of the key that opened it.
-func (s *sealing) marks(of v1alpha1.FleetSecret, again *v1alpha1.Sealing) (marks []secrets.Mark, epoch int64, err error) {
+// marked are the values of what is sealed, those that are no secret apart, and the epoch of the key that opened it.
+type marked struct {
+	secret, public []secrets.Mark
+	epoch          int64
+}
+
+func (s *sealing) marks(of v1alpha1.FleetSecret, again *v1alpha1.Sealing) (m marked, err error) {
 	ring, err := s.ringOf(of.Spec.Group)
 	if err != nil {
-		return nil, 0, err
+		return m, err
 	}
-	epoch, err = ring.open(of.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {
-		marks, err = secrets.Marks(key, targetOf(&of), sealed, of.Spec.NotSecret)
+	m.epoch, err = ring.open(of.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {
+		m.secret, m.public, err = secrets.Marks(key, targetOf(&of), sealed, of.Spec.NotSecret)
 		return err
 	})
-	return marks, epoch, err
+	return m, err
 }
 
 // ringOf are the keys of a group, this one's or another's.
@@ -215,16 +209,16 @@ var errOtherwise = errors.New("it is sealed to another key, or has been for long
 
 // witnessed says that what was told of a revision is what this member finds too, or tells that more people know it.
 func (s *sealing) witnessed(revision string, of v1alpha1.FleetSecret, told *v1alpha1.Sealing) error {
-	_, epoch, err := s.marks(of, nil)
+	marks, err := s.marks(of, nil)
 	switch {
 	case errors.Is(err, secrets.ErrWrongKey):
 		if told.Found >= s.ring.oldest() {
 			return errOtherwise
 		}
 		return nil // it is of a key that is gone, or of none
-	case err != nil && epoch == 0:
+	case err != nil && marks.epoch == 0:
 		return err
-	case epoch != told.Found:
+	case marks.epoch != told.Found:
 		return errOtherwise
 	case len(told.Since) == 0:
 		return nil

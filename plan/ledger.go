@@ -25,8 +25,8 @@ type Vault struct {
 	Granted   map[string]bool
 }
 
-// everKnown is the epoch that counts when nobody has told: who had any key of the group knows it.
-const everKnown = 1
+// EverKnown is the epoch of the key that something counts as sealed to when nobody has told: who had any key of the group counts as knowing it.
+const EverKnown = 1
 
 // Ledger answers who can read what, and who could.
 type Ledger struct {
@@ -153,11 +153,11 @@ func (l *Ledger) why(g *v1alpha1.RecipientGroup, may readers, cluster, key strin
 func (l *Ledger) sealedTo(r sealedRevision) (epoch int64, readable bool) {
 	switch {
 	case r.told == nil || r.told.Witness == "":
-		return everKnown, true
+		return EverKnown, true
 	case r.told.Found > 0:
 		return r.told.Found, true
 	}
-	return everKnown, l.oldest[r.Group()] > 1 // it may be sealed to one that the group keeps no more
+	return EverKnown, l.oldest[r.Group()] > 1 // it may be sealed to one that the group keeps no more
 }
 
 // knows says how many values of a revision the reader of a line could have read, and of how many; of 0, nobody has told.
