@@ -326,16 +326,23 @@ func (d decoded) candidates(v *store.View) (of plan.Candidates, err error) {
 	return of, err
 }
 
+// keyGroups are the groups, and of whom their specs say which may have their keys; none when they cannot be read: who decides by them says what is
+// wrong.
+func (d decoded) keyGroups(v *store.View) ([]object[v1alpha1.RecipientGroup], plan.Candidates) {
+	groups, err := d.groups.list(v)
+	if err != nil || len(groups) == 0 {
+		return nil, plan.Candidates{}
+	}
+	of, err := d.candidates(v)
+	if err != nil {
+		return nil, plan.Candidates{}
+	}
+	return groups, of
+}
+
 // unrecovered are the names of groups that no recovery recipient can read.
 func (c *Core) unrecovered(v *store.View) (names []string) {
-	groups, err := c.decoded.groups.list(v)
-	if err != nil || len(groups) == 0 {
-		return nil // who decides by them says what is wrong
-	}
-	of, err := c.decoded.candidates(v)
-	if err != nil {
-		return nil
-	}
+	groups, of := c.decoded.keyGroups(v)
 	for _, g := range groups {
 		if len(g.value.Spec.Recovery(&of.Fleet)) == 0 {
 			names = append(names, g.value.Name)
@@ -346,12 +353,8 @@ func (c *Core) unrecovered(v *store.View) (names []string) {
 
 // groupsAtRisk are a line each for groups that nobody may be able to open for, now or soon.
 func (c *Core) groupsAtRisk(v *store.View) (lines []string) {
-	groups, err := c.decoded.groups.list(v)
-	if err != nil || len(groups) == 0 {
-		return nil // who decides by them says what is wrong
-	}
-	of, err := c.decoded.candidates(v)
-	if err != nil {
+	groups, of := c.decoded.keyGroups(v)
+	if len(groups) == 0 {
 		return nil
 	}
 	seen, now := c.sightings(v), time.Now()

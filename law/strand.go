@@ -51,9 +51,10 @@ func keptBy(v *store.View, s *v1alpha1.RecipientGroupSpec, status v1alpha1.Recip
 	if err != nil || !ok {
 		return true // whoever reads the spec says what is wrong
 	}
+	people := readers{"": readersBy(s.Recovery(&fleet))}
 	for _, w := range status.Wraps {
 		if w.Cluster == "" {
-			if (readers{"": readersBy(s.Recovery(&fleet))}).reads("", w.Key) {
+			if people.reads("", w.Key) {
 				return true
 			}
 			continue
