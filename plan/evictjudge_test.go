@@ -96,8 +96,8 @@ func (w *world) judgeNote(name string, u *v1alpha1.Unreachable) {
 	}
 }
 
-// judgeMove looks at a grant: a bundle of a number of clusters comes to no more than so many that were not silent for too long since
-// they have it, and to none that was, before the hold-down is over.
+// judgeMove looks at a grant: a bundle of a number of clusters comes to no more than so many that are to keep it and were not silent for too
+// long since they have it, and to none that was, before the hold-down is over.
 func (w *world) judgeMove(bundle, cluster string, g v1alpha1.Grant) {
 	b, c := w.bundles[bundle], w.clusters[cluster]
 	before, had := w.grants[bundle][cluster]
@@ -120,13 +120,19 @@ func (w *world) judgeMove(bundle, cluster string, g v1alpha1.Grant) {
 	}
 	holds := 0
 	for other, h := range w.grants[bundle] {
-		if _, was := w.clusters[other].gone[bundle]; !h.Withdraw && !was {
+		if _, was := w.clusters[other].gone[bundle]; !h.Withdraw && !was && !w.leaves(bundle, other) {
 			holds++
 		}
 	}
 	if n := int(*b.Spec.Placement.NumberOfClusters); holds >= n {
 		w.hasty = append(w.hasty, fmt.Sprintf("%s comes to %s, and %d others are to have it: %s", bundle, cluster, holds, w))
 	}
+}
+
+// leaves says that a bundle is to be taken from a cluster once others run it.
+func (w *world) leaves(bundle, cluster string) bool {
+	r := w.running(bundle)
+	return r != nil && slices.ContainsFunc(r.Spec.Waves, func(v v1alpha1.Wave) bool { return slices.Contains(v.Withdraw, cluster) })
 }
 
 // frozen are the parts of what is divided that go into a grant, as the leader's member freezes them.

@@ -25,7 +25,8 @@ func (c *course) cut(needs map[string]need, first []string) (waves []v1alpha1.Wa
 }
 
 // cutStage cuts a fault domain after the other, in the order of their names, but those in change first; in each the canary, then the
-// others, those of each value of the bundle's own label together. Who loses the bundle is in the last wave of its domain.
+// others, those of each value of the bundle's own label together. Who loses the bundle is in the last wave of its domain; of a bundle that
+// moves, in one of its own.
 func (c *course) cutStage(needs map[string]need, first []string) (waves []v1alpha1.Wave) {
 	policy, h := c.policy(), c.homes()
 	by := map[string][]string{}
@@ -69,7 +70,7 @@ func (c *course) cutDomain(domain string, clusters []string, needs map[string]ne
 	}
 	for some := range slices.Chunk(withdraw, grantsAtOnce) {
 		last := len(waves) - 1
-		if last < 0 || waves[last].Revision != "" || len(waves[last].Clusters)+len(waves[last].Withdraw)+len(some) > grantsAtOnce {
+		if last < 0 || c.moves() || waves[last].Revision != "" || len(waves[last].Clusters)+len(waves[last].Withdraw)+len(some) > grantsAtOnce {
 			waves, last = append(waves, v1alpha1.Wave{Domain: domain}), last+1
 		}
 		waves[last].Withdraw = slices.Clip(some)
@@ -146,6 +147,9 @@ func (c *course) grant(l *lease) {
 			c.why = c.waitText(r.Status.Wait)
 			continue
 		}
+		if c.hasHeirs(i) {
+			continue // what they wait for says why
+		}
 		taken[w.Domain] = true
 		if n := len(c.granted); n > 0 && n+len(w.Clusters)+len(w.Withdraw) > grantsAtOnce {
 			return // the next decision grants it
@@ -156,6 +160,25 @@ func (c *course) grant(l *lease) {
 		}
 		c.give(l, i)
 	}
+}
+
+// moves says that who loses the bundle loses it to others.
+func (c *course) moves() bool { return c.bundle != nil && c.bundle.Spec.Moves() }
+
+// hasHeirs says that a wave only takes the bundle away from clusters, and that others are to run it first: those of its stage and of the
+// stages before it that get something and have not settled. A stage waits for none after it.
+func (c *course) hasHeirs(i int) bool {
+	r := c.active
+	w := r.Spec.Waves[i]
+	if !c.moves() || r.Spec.Orders.AllAtOnce || len(w.Clusters) > 0 || c.underWay(w) {
+		return false
+	}
+	for j, other := range r.Spec.Waves {
+		if len(other.Clusters) > 0 && !r.Status.Waves[j].Over() && rankOf(r, other) <= rankOf(r, w) {
+			return true
+		}
+	}
+	return false
 }
 
 // held says that the rollout grants nothing more by itself.
