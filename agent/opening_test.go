@@ -38,6 +38,11 @@ func keyHolder(t *testing.T, cluster string) *Core {
 // sealedState is a state in which the secret db, sealed for the group readers, is granted to fra and to sin; only fra has the group's key.
 func sealedState(t *testing.T, reader *Core, change func(*v1alpha1.FleetSecret)) *store.View {
 	t.Helper()
+	return stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, sealedValues(t, reader, change))
+}
+
+func sealedValues(t *testing.T, reader *Core, change func(*v1alpha1.FleetSecret)) map[string]any {
+	t.Helper()
 	key, err := secrets.NewIdentity()
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +76,7 @@ func sealedState(t *testing.T, reader *Core, change func(*v1alpha1.FleetSecret))
 	for _, cluster := range []string{"fra", "sin"} {
 		values[v1alpha1.GrantKey(cluster, "secret.db")] = v1alpha1.Grant{Bundle: "secret.db", BundleUID: "u", Revision: "secret.db-u-1"}
 	}
-	return stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
+	return values
 }
 
 func grantOf(t *testing.T, c *Core, v *store.View) reconcile.Grant {
@@ -92,6 +97,26 @@ func TestAMemberOfTheGroupKeepsTheSecret(t *testing.T) {
 	}}}
 	if diff := cmp.Diff(want, g.Objects); diff != "" || g.Fault != "" {
 		t.Errorf("fault %q, and\n%s", g.Fault, diff)
+	}
+}
+
+// A rollout that moves a secret to another group has stopped, and the member starts anew: it still has to open what it is granted.
+func TestTheGroupOfWhatAMemberIsGrantedStays(t *testing.T) {
+	fra := keyHolder(t, "fra")
+	values := sealedValues(t, fra, func(*v1alpha1.FleetSecret) {})
+	moved := values[v1alpha1.KeyFleetSecrets+"db"].(*v1alpha1.FleetSecret)
+	moved.UID, moved.Generation, moved.Spec.Group = "u", 2, "others"
+	v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
+	kv, _ := v.Get(v1alpha1.KeyRecipientGroups + "readers")
+	if _, _, err := law.Companions(v, law.Change{Key: kv.Key, Before: kv.Value}); !errors.As(err, new(*store.Forbidden)) {
+		t.Errorf("the group goes: %v", err)
+	}
+	if g := grantOf(t, fra, v); g.Fault != "" || len(g.Objects) != 1 || g.Objects[0].GetKind() != "Secret" {
+		t.Errorf("fault %q, and %v", g.Fault, g.Objects)
+	}
+	delete(values, v1alpha1.KeyRecipientGroups+"readers")
+	if g := grantOf(t, fra, stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)); g.Fault == "" {
+		t.Error("it is opened without its group: then that may go")
 	}
 }
 

@@ -3,7 +3,6 @@ package law
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -403,20 +402,4 @@ func (w write) soundSecret() bool {
 	}
 	old, ok := sealed(w.before)
 	return ok && s.UID == old.UID && s.Generation >= old.Generation
-}
-
-// unsealed refuses that a group goes for which something is sealed: nobody could open it any more. What is known of how its past was sealed
-// goes with it: another group of its name counts its keys anew.
-func unsealed(v *store.View, group string) ([]store.Condition, []store.Op, error) {
-	if sealed := sealedFor(v, group); sealed != "" {
-		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("%s is sealed for it, and nobody could open it any more; delete that first, or seal it for another group: hanse seal", sealed)}
-	}
-	var ops []store.Op
-	for kv := range v.Iterate(v1alpha1.KeySealings, "") {
-		var s v1alpha1.Sealing
-		if json.Unmarshal(kv.Value, &s) == nil && s.Group == group {
-			ops = append(ops, store.Delete(kv.Key))
-		}
-	}
-	return []store.Condition{store.PrefixUnchanged(v1alpha1.KeyFleetSecrets, v.Revision()), store.PrefixUnchanged(v1alpha1.KeySealings, v.Revision())}, ops, nil
 }

@@ -3,6 +3,7 @@ package law
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,7 +29,7 @@ func strands(v *store.View, c Change) error {
 		if json.Unmarshal(next, &after) != nil || !keptBy(v, &before.Spec, before.Status, Change{}) || keptBy(v, &after.Spec, before.Status, c) {
 			continue
 		}
-		if sealed := sealedFor(v, strings.TrimPrefix(kv.Key, v1alpha1.KeyRecipientGroups)); sealed != "" {
+		if sealed, _ := sealedFor(v, strings.TrimPrefix(kv.Key, v1alpha1.KeyRecipientGroups)); sealed != "" {
 			return &store.Forbidden{Reason: fmt.Sprintf("nobody who may read would hold the key of %s, for which %s is sealed; have another cluster hold it first (hanse get recipientgroups), name a recovery recipient, or delete what is sealed",
 				Thing(kv.Key), sealed)}
 		}
@@ -46,38 +47,30 @@ func (w write) changesReaders() bool {
 // no second cluster has opened the present one, and who has one makes the next key from that: else the maker of a key that nobody can open
 // could not be removed.
 func keptBy(v *store.View, s *v1alpha1.RecipientGroupSpec, status v1alpha1.RecipientGroupStatus, change Change) bool {
+	reads, ok := mayRead(v, s, change)
+	if !ok {
+		return true // whoever reads the spec says what is wrong
+	}
+	return slices.ContainsFunc(status.Wraps, func(w v1alpha1.KeyWrap) bool { return reads(w.Cluster, w.Key) })
+}
+
+// mayRead tells who may read what is sealed for a group after a change: a cluster, or a recovery recipient without one, by its own key. !ok: it cannot be said.
+func mayRead(v *store.View, s *v1alpha1.RecipientGroupSpec, change Change) (reads func(cluster, key string) bool, ok bool) {
 	selector, err := metav1.LabelSelectorAsSelector(s.ClusterSelector)
 	fleet, ok := fleetAfter(v, change)
 	if err != nil || !ok {
-		return true // whoever reads the spec says what is wrong
+		return nil, false
 	}
 	people := readers{"": readersBy(s.Recovery(&fleet))}
-	for _, w := range status.Wraps {
-		if w.Cluster == "" {
-			if people.reads("", w.Key) {
-				return true
-			}
-			continue
+	return func(cluster, key string) bool {
+		if cluster == "" {
+			return people.reads("", key)
 		}
-		kv, _ := v.Get(v1alpha1.KeyClusters + w.Cluster)
+		kv, _ := v.Get(v1alpha1.KeyClusters + cluster)
 		if kv.Key != "" && kv.Key == change.Key {
 			kv.Value = change.After
 		}
 		var c v1alpha1.Cluster
-		if json.Unmarshal(kv.Value, &c) == nil && selector.Matches(labels.Set(c.Labels)) && w.Key == v1alpha1.KeyID(c.Status.Recipient) {
-			return true
-		}
-	}
-	return false
-}
-
-// sealedFor is a secret that is sealed for a group, "" for none.
-func sealedFor(v *store.View, group string) string {
-	for kv := range v.Iterate(v1alpha1.KeyFleetSecrets, "") {
-		var s v1alpha1.FleetSecret
-		if json.Unmarshal(kv.Value, &s) == nil && s.Spec.Group == group {
-			return Thing(kv.Key)
-		}
-	}
-	return ""
+		return json.Unmarshal(kv.Value, &c) == nil && selector.Matches(labels.Set(c.Labels)) && key == v1alpha1.KeyID(c.Status.Recipient)
+	}, true
 }

@@ -1,0 +1,110 @@
+package law
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// secretInUse is a secret of the fleet, and the revisions of it that some cluster may have to open.
+type secretInUse struct {
+	name, uid, present string
+	// older are those that it is not any more: clusters keep them, or a rollout may still grant them.
+	older map[string]bool
+}
+
+// secretsInUse reads who runs what of all secrets. It is asked only before something is refused, or a group goes.
+func secretsInUse(v *store.View) []*secretInUse {
+	var all []*secretInUse
+	at := map[string]*secretInUse{}
+	for kv := range v.Iterate(v1alpha1.KeyFleetSecrets, "") {
+		var s v1alpha1.FleetSecret
+		if json.Unmarshal(kv.Value, &s) != nil {
+			continue
+		}
+		one := &secretInUse{s.Name, string(s.UID), s.RevisionName(), map[string]bool{}}
+		all, at[one.uid] = append(all, one), one
+	}
+	for kv := range v.Iterate(v1alpha1.KeyGrants, "") {
+		var g v1alpha1.Grant
+		if _, bundle := v1alpha1.CutGrantKey(kv.Key); !v1alpha1.RolledOutOf(bundle).IsSecret() || json.Unmarshal(kv.Value, &g) != nil {
+			continue
+		}
+		if one := at[g.BundleUID]; one != nil {
+			one.older[g.Revision] = true
+		}
+	}
+	rollouts := map[*secretInUse][]*v1alpha1.Rollout{}
+	for kv := range v.Iterate(v1alpha1.KeyRollouts+v1alpha1.RolledOut{Kind: "FleetSecret"}.String(), "") {
+		r := &v1alpha1.Rollout{}
+		if json.Unmarshal(kv.Value, r) == nil && at[r.Spec.BundleUID] != nil {
+			rollouts[at[r.Spec.BundleUID]] = append(rollouts[at[r.Spec.BundleUID]], r)
+		}
+	}
+	for one, of := range rollouts {
+		one.mayRun(of)
+	}
+	for _, one := range all {
+		delete(one.older, "")
+		delete(one.older, one.present)
+	}
+	return all
+}
+
+// mayRun adds what rollouts that have not ended may still grant, and the last good revision: what the fleet goes back to, and who joins gets first.
+func (s *secretInUse) mayRun(rollouts []*v1alpha1.Rollout) {
+	before := []int64{math.MaxInt64}
+	for _, r := range rollouts {
+		if r.Status.Phase.Ended() {
+			continue
+		}
+		before = append(before, r.Spec.Generation)
+		s.older[r.Spec.Revision] = true
+		for _, wave := range r.Spec.Waves {
+			s.older[wave.Revision] = true
+		}
+	}
+	for _, generation := range before {
+		s.older[lastGood(rollouts, generation)] = true
+	}
+}
+
+// lastGood is the revision of the newest rollout that went through with a generation before another one; "" when there is none.
+func lastGood(rollouts []*v1alpha1.Rollout, before int64) (revision string) {
+	var best int64
+	for _, r := range rollouts {
+		settled := slices.ContainsFunc(r.Status.Waves, func(w v1alpha1.WaveStatus) bool { return w.Settled != nil })
+		if g := r.Spec.Generation; r.Status.Phase == v1alpha1.RolloutComplete && settled && g < before && g > best {
+			best, revision = g, r.Spec.Revision
+		}
+	}
+	return revision
+}
+
+// revisions are all of them, the present one first.
+func (s *secretInUse) revisions() []string {
+	return append([]string{s.present}, slices.Sorted(maps.Keys(s.older))...)
+}
+
+// sealedFor is what is sealed for a group, "" for nothing: a secret as it is, or as clusters keep it, or may get it again. unless says what else
+// than its deletion ends that.
+func sealedFor(v *store.View, group string) (sealed, unless string) {
+	for _, s := range secretsInUse(v) {
+		for _, revision := range s.revisions() {
+			switch {
+			case groupOf(v, revision) != group:
+			case revision == s.present:
+				return "secret " + s.name, "seal it for another group: hanse seal"
+			default:
+				return fmt.Sprintf("secret %s, as revision %s has it, which clusters keep or may get again,", s.name, revision),
+					fmt.Sprintf("let what it is now go through: hanse rollout status %s", v1alpha1.RolledOut{Kind: "FleetSecret", Name: s.name})
+			}
+		}
+	}
+	return "", ""
+}
