@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 	"time"
 
@@ -48,6 +49,7 @@ type leader struct {
 	remembered int
 	freezer    freezer
 	granted    granted
+	placed     placed
 	contents   contents
 	zones      zones
 	gates      *gateReadings
@@ -174,6 +176,7 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 		l.granted = grantedBy(s.grants)
 	}
 	s.Grants = l.granted.by
+	s.Picked = l.placed.on(s)
 	s.freezer = &l.freezer
 	return s, errors.Join(errs[:]...)
 }
@@ -197,6 +200,26 @@ func grantedBy(all []object[v1alpha1.Grant]) granted {
 		by[bundle][cluster] = granted
 	}
 	return granted{all, by}
+}
+
+// placed is what placements picked, and on which ground.
+type placed struct {
+	clusters []object[v1alpha1.Cluster]
+	grants   []object[v1alpha1.Grant]
+	metrics  map[string]v1alpha1.ClusterMetricsStatus
+	picked   plan.Picked
+}
+
+// on is what was picked on the ground of a scene, so far.
+func (p *placed) on(s scene) plan.Picked {
+	switch {
+	case p.picked == nil || !sameList(p.clusters, s.clusters) || !sameList(p.grants, s.grants):
+		p.picked = plan.Picked{}
+	case !reflect.DeepEqual(p.metrics, s.Metrics):
+		p.picked.Remeasured()
+	}
+	p.clusters, p.grants, p.metrics = s.clusters, s.grants, s.Metrics
+	return p.picked
 }
 
 // planned is a sighting as plan decides by it.

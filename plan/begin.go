@@ -144,7 +144,7 @@ func (c *course) needs(h homes) (map[string]need, bool) {
 		}
 		return needs, true
 	}
-	picked, err := Picks(c.bundle.Spec.Placement, c.ground())
+	picked, err := c.picked()
 	if err != nil {
 		return nil, false
 	}
@@ -210,10 +210,21 @@ func (h homes) leaves(cluster string, g v1alpha1.Grant) bool {
 	return h.cluster(cluster) != nil && (!g.Withdraw || g.Held || h.dangles(cluster))
 }
 
+// picked are the clusters that the bundle's placement picks.
+func (c *course) picked() ([]string, error) {
+	if !c.isRolledOut() {
+		return c.picks(c.bundle)
+	}
+	return Picks(c.bundle.Spec.Placement, c.ground())
+}
+
+// isRolledOut says that the bundle, as it is, is being rolled out.
+func (c *course) isRolledOut() bool { return c.active != nil && c.change().is(c.active) }
+
 // ground lets a placement remember what the rollout is about to grant, too.
 func (c *course) ground() Ground {
 	g := c.Ground(c.bundle.Name)
-	if c.active == nil || !c.change().is(c.active) {
+	if !c.isRolledOut() {
 		return g
 	}
 	for _, w := range c.active.Spec.Waves {

@@ -23,6 +23,8 @@ type Scene struct {
 	Sightings map[string]Sighting
 	// Sealed are the holders of the key of each secret, by the name that it is rolled out under. What is no secret has none.
 	Sealed map[string]*Holders
+	// Picked is what was found out of this ground before, and is added to. nil: nobody remembers.
+	Picked Picked
 }
 
 // Sighting is what a cluster's member said last.
@@ -72,7 +74,7 @@ func (s Scene) BundleStatus(b *v1alpha1.Bundle) v1alpha1.BundleStatus {
 	next.Clusters, next.ReadyClusters = 0, 0
 	var waiting []string
 	granted := s.Grants[b.Name]
-	picked, err := Picks(b.Spec.Placement, s.Ground(b.Name))
+	picked, err := s.picks(b)
 	for _, c := range picked {
 		next.Clusters++
 		if g, ok := granted[c]; ok && g.Revision == next.Revision && s.Sightings[c].Fresh && s.sound(c, g) {

@@ -197,7 +197,7 @@ func (w *watch) leaves(c *v1alpha1.Cluster) bool {
 		if one.bundle == nil || !has || g.Withdraw || one.bundle.Spec.Placement.NumberOfClusters == nil || !Evicted(one.bundle.Spec.Placement, c) || one.isOver() {
 			return false
 		}
-		picked, err := Picks(one.bundle.Spec.Placement, one.ground())
+		picked, err := one.picked()
 		return err == nil && !among(picked, c.Name)
 	})
 }
