@@ -36,8 +36,10 @@ type bundle struct {
 	grant    Grant
 	objects  []*object
 	wanted   map[key]*object
+	before   map[key]*object           // what the grant before this one wanted, if both ask for it in the same way
 	brings   map[schema.GroupKind]bool // see definedKinds
 	have     stored                    // the inventory in the cluster
+	sure     bool                      // have is what lies there, as far as this session wrote it
 	inv      inventory                 // the inventory to be
 	damaged  string                    // why the inventory in the cluster is not trusted
 	adopted  bool                      // the inventory was an earlier bundle's, so nothing is pruned
@@ -160,9 +162,14 @@ func (b *bundle) take(g Grant) {
 // begin takes up a grant: nothing has been read or done for it yet.
 func (b *bundle) begin(g Grant) {
 	before := b.wanted
+	b.sure = b.sure && (b.phase == rolling || b.phase == tending) && b.damaged == ""
+	b.before = nil
+	if b.goesOn(g) {
+		b.before = before
+	}
 	b.grant, b.phase = g, rolling
 	b.objects, b.wanted, b.leaving = nil, map[key]*object{}, b.newLeaving()
-	b.damaged, b.adopted, b.resumed, b.unsaved = "", false, false, false
+	b.damaged, b.adopted, b.resumed, b.unsaved = "", false, false, b.sure && b.unsaved
 	b.withdraw = withdrawal{}
 	b.retry.reset()
 	b.lookAt = time.Time{}
@@ -214,8 +221,10 @@ func (b *bundle) setback(err error) {
 
 // rollIn carries out a grant from the start.
 func (b *bundle) rollIn(ctx context.Context) error {
-	if err := b.loadInventory(ctx); err != nil {
-		return err
+	if !b.sure || b.leavesSome() {
+		if err := b.loadInventory(ctx); err != nil {
+			return err
+		}
 	}
 	if b.refuseOld() {
 		return nil
@@ -279,7 +288,7 @@ func (b *bundle) loadInventory(ctx context.Context) error {
 	if err != nil && !errors.Is(err, errDamaged) {
 		return err
 	}
-	b.have, b.damaged, b.unsaved = have, "", false
+	b.have, b.sure, b.damaged, b.unsaved = have, err == nil, "", false
 	b.inv = have.inventory.clone()
 	if b.inv.revision != "" {
 		b.runs = b.inv.revision
@@ -305,13 +314,14 @@ func (b *bundle) foresee(ctx context.Context) error {
 	if b.adopted || b.damaged != "" {
 		maps.DeleteFunc(b.inv.entries, func(k key, _ entry) bool { return !b.isWanted(k) })
 	}
-	b.unsaved = b.have.version == "" || b.damaged != "" || b.adopted || b.inv.storeRevision != g.StoreRevision || b.inv.epochID != g.Epoch.ID || b.inv.deletion != g.Deletion
+	b.unsaved = b.unsaved || b.have.version == "" || b.damaged != "" || b.adopted || b.inv.storeRevision != g.StoreRevision || b.inv.epochID != g.Epoch.ID || b.inv.deletion != g.Deletion
 	b.inv.bundleUID, b.inv.storeRevision, b.inv.deletion = g.BundleUID, g.StoreRevision, g.Deletion
 	b.inv.epoch, b.inv.epochID = g.Epoch.Number, g.Epoch.ID
 	if !b.resumed {
 		b.inv.revision = ""
 	}
 	b.list(b.objects)
+	b.spare()
 	b.noteAll()
 	if err := b.save(ctx); err != nil {
 		return err
@@ -417,6 +427,7 @@ func (b *bundle) save(ctx context.Context) error {
 		return nil
 	}
 	have, err := b.s.inventories.save(ctx, b.have, b.inv)
+	b.sure = err == nil
 	if err != nil {
 		if isLost(err) {
 			b.phase = rolling // read it again

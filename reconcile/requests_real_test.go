@@ -50,6 +50,18 @@ func (a *asked) count(request string) int {
 	return a.n[request]
 }
 
+// failures are all requests that failed: what they were about is asked again.
+func (a *asked) failures() (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for request, times := range a.n {
+		if strings.HasSuffix(request, "!") {
+			n += times
+		}
+	}
+	return n
+}
+
 func (a *asked) about(part string) (all []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -116,6 +128,44 @@ func TestNothingIsAskedThatIsKnown(t *testing.T) {
 			u.Object["data"] = map[string]any{"color": "red"}
 		})
 		eventually(t, "it is put right", func() bool { return color(k, g.Bundle) == "blue" })
+	})
+
+	t.Run("of a bundle that changes only what is to be another is applied, and its list is not read", func(t *testing.T) {
+		g := bundle(t, namespaceYAML+sep+settingsYAML+sep+extraYAML)
+		m.grant(g)
+		m.awaitReady(t, g)
+		list := "GET /api/v1/namespaces/" + reconcile.Namespace + "/configmaps"
+		paths := []string{
+			"PATCH /api/v1/namespaces/" + g.Bundle, "PATCH /api/v1/namespaces/" + g.Bundle + "/configmaps/extra", list,
+		}
+		sessions := func() int { return requests.count("GET /api/v1/configmaps") } // a new one lists and watches, and applies all
+		var before []int
+		for _, path := range paths {
+			before = append(before, requests.count(path))
+		}
+		failed, begun := requests.failures(), sessions()
+		g = next(t, g, namespaceYAML+sep+strings.ReplaceAll(settingsYAML, "blue", "green")+sep+extraYAML)
+		m.grant(g)
+		m.awaitReady(t, g)
+		if c := color(k, g.Bundle); c != "green" {
+			t.Errorf("the change was not carried out: %v", c)
+		}
+		for i, path := range paths {
+			if n := requests.count(path); n != before[i] && sessions() == begun && requests.failures() == failed {
+				t.Errorf("%s: asked %d times, before the change %d", path, n, before[i])
+			}
+		}
+		k.edit("ConfigMap", g.Bundle, "extra", func(u *unstructured.Unstructured) { u.Object["data"] = map[string]any{"size": "edited"} })
+		eventually(t, "what was spared is put right when somebody changes it", func() bool {
+			return requests.count(paths[1]) > before[1]
+		})
+		g = next(t, g, namespaceYAML+sep+settingsYAML)
+		m.grant(g)
+		m.awaitReady(t, g)
+		eventually(t, "what left is pruned", func() bool { return !k.exists("ConfigMap", g.Bundle, "extra") })
+		if requests.count(list) == before[2] {
+			t.Error("something is pruned by a list that was not read")
+		}
 	})
 
 	t.Run("the lease is not read before it is renewed", func(t *testing.T) {
