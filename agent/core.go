@@ -56,6 +56,8 @@ type Core struct {
 	now func() time.Time
 	// decideBy stands in the place of plan.Decide in a simulation.
 	decideBy func(plan.Situation) []plan.Step
+	// alone lets it keep keys in a simulation as if no other member were there.
+	alone bool
 	// since is when this member began to listen, and read when it had read its log.
 	since, read time.Time
 	// kubernetes is the version of the member's own cluster, once it has answered.
@@ -109,7 +111,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{self: me, identity: identity, age: ageIdentity, dir: dir, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, since: time.Now(), ready: make(chan struct{})}
+	c := &Core{self: me, identity: identity, age: ageIdentity, dir: dir, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, alone: cfg.Seams.Alone, since: time.Now(), ready: make(chan struct{})}
 	if err := c.begin(); err != nil {
 		return nil, err
 	}

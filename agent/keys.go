@@ -109,7 +109,7 @@ func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err er
 		return false, err
 	}
 	seen, now := k.sightings(v), time.Now()
-	there := func(cluster string) bool { return seen[cluster].Fresh(now) }
+	there := func(cluster string) bool { return seen[cluster].Fresh(now) && !k.alone }
 	for _, g := range groups {
 		more, why := k.keepKey(ctx, v, g, of, there)
 		later, whyNot := k.keepSealed(ctx, v, g, of, there)

@@ -33,6 +33,8 @@ type Seams struct {
 	S3 http.RoundTripper
 	// Decide stands in the place of plan.Decide; nil: that.
 	Decide func(plan.Situation) []plan.Step
+	// Alone lets the member believe, where it keeps keys, that no other one is there: it is always its turn.
+	Alone bool
 	// Faults are known bugs, put back.
 	Faults fault.Set
 }

@@ -35,15 +35,25 @@ type vault struct {
 	// own are the private keys that open everything at each moment, by whose they are, and texts the value that is sealed in some data.
 	own   map[string]secrets.Identity
 	texts map[string]string
-	// judged are the revisions of the log that were, and opened is which key opens some data.
+	// judged are the revisions of the log that were, looked at is the last of each member, and told what was seen of sealings there.
 	judged map[store.Revision]bool
-	opened map[string]secrets.Identity
+	looked map[*sim.Member]store.Revision
+	told   map[string]bool
+	// opened is which key opens some data.
+	opened map[string]string
+	// unwrapped are wraps that were opened, or could not be.
+	unwrapped map[string]unwrapped
+}
+
+type unwrapped struct {
+	key secrets.Identity
+	err error
 }
 
 func newVault(t *testing.T, f *sim.Fleet, own map[string]secrets.Identity) *vault {
 	return &vault{
 		T: t, fleet: f, own: own, values: map[string]string{}, keys: map[int64]string{}, again: map[string]string{},
-		texts: map[string]string{}, judged: map[store.Revision]bool{}, opened: map[string]secrets.Identity{},
+		texts: map[string]string{}, judged: map[store.Revision]bool{}, looked: map[*sim.Member]store.Revision{}, told: map[string]bool{}, opened: map[string]string{}, unwrapped: map[string]unwrapped{},
 	}
 }
 
@@ -105,6 +115,21 @@ func targetOf(name string) secrets.Target { return secrets.Target{Namespace: "sh
 
 // reach are the keys of the group that one who has a key of its own gets at, by epoch, with all that is in a state.
 func reach(s *store.View, own secrets.Identity) map[int64]secrets.Identity {
+	return reachBy(secrets.Unwrap, s, own)
+}
+
+// unwrap is secrets.Unwrap, of each wrap once.
+func (v *vault) unwrap(with secrets.Identity, k secrets.Key, recipient string, wrap []byte) (secrets.Identity, error) {
+	id := fmt.Sprintf("%s %s %s %s", with.Reveal(), k, recipient, wrap)
+	known, did := v.unwrapped[id]
+	if !did {
+		known.key, known.err = secrets.Unwrap(with, k, recipient, wrap)
+		v.unwrapped[id] = known
+	}
+	return known.key, known.err
+}
+
+func reachBy(unwrap func(with secrets.Identity, k secrets.Key, recipient string, wrap []byte) (secrets.Identity, error), s *store.View, own secrets.Identity) map[int64]secrets.Identity {
 	kv, _ := s.Get(readersKey)
 	var g v1alpha1.RecipientGroup
 	if json.Unmarshal(kv.Value, &g) != nil {
@@ -117,13 +142,13 @@ func reach(s *store.View, own secrets.Identity) map[int64]secrets.Identity {
 	key := func(epoch int64) secrets.Key { return secrets.Key{Fleet: "sim", Group: "readers", Epoch: epoch} }
 	all := map[int64]secrets.Identity{}
 	for _, w := range g.Status.Wraps {
-		if id, err := secrets.Unwrap(own, key(w.Epoch), recipients[w.Epoch], w.Wrap); err == nil {
+		if id, err := unwrap(own, key(w.Epoch), recipients[w.Epoch], w.Wrap); err == nil {
 			all[w.Epoch] = id
 		}
 	}
 	for _, f := range slices.Backward(g.Status.Former) {
 		for _, with := range all {
-			if id, err := secrets.Unwrap(with, key(f.Epoch), f.Recipient, f.Key); err == nil {
+			if id, err := unwrap(with, key(f.Epoch), f.Recipient, f.Key); err == nil {
 				all[f.Epoch] = id
 				break
 			}
@@ -168,6 +193,10 @@ func (v *vault) look() {
 			continue
 		}
 		s := m.Core.Store().View()
+		if v.looked[m] == s.Revision() {
+			continue
+		}
+		v.looked[m] = s.Revision()
 		kv, _ := s.Get(readersKey)
 		var g v1alpha1.RecipientGroup
 		if len(kv.Value) == 0 || json.Unmarshal(kv.Value, &g) != nil || g.Status.Epoch == 0 {
@@ -178,6 +207,11 @@ func (v *vault) look() {
 		}
 		v.keys[g.Status.Epoch] = g.Status.Recipient
 		for kv := range s.Iterate(v1alpha1.KeySealings, "") {
+			said := kv.Key + string(kv.Value)
+			if v.told[said] {
+				continue
+			}
+			v.told[said] = true
 			var r v1alpha1.Sealing
 			if err := json.Unmarshal(kv.Value, &r); err != nil {
 				v.Fatal(err)
@@ -199,7 +233,10 @@ func (v *vault) look() {
 func (v *vault) losesNothing(s *store.View) {
 	v.Helper()
 	for who, own := range v.own {
-		keys := reach(s, own)
+		keys := map[string]secrets.Identity{}
+		for _, key := range reachBy(v.unwrap, s, own) {
+			keys[key.Reveal()] = key
+		}
 		for kv := range s.Iterate(v1alpha1.KeyFleetSecrets, "") {
 			var fs v1alpha1.FleetSecret
 			if err := json.Unmarshal(kv.Value, &fs); err != nil {
@@ -213,15 +250,15 @@ func (v *vault) losesNothing(s *store.View) {
 	}
 }
 
-// opensSome says whether one of some keys opens what is sealed, in one form or the other. What once opened with a key does again.
-func (v *vault) opensSome(keys map[int64]secrets.Identity, name, value string, forms ...[]byte) bool {
+// opensSome says whether one of some keys, by their texts, opens what is sealed, in one form or the other. What once opened with a key does again.
+func (v *vault) opensSome(keys map[string]secrets.Identity, name, value string, forms ...[]byte) bool {
 	for _, sealed := range forms {
-		if known, did := v.opened[string(sealed)]; did && slices.ContainsFunc(values(keys), func(key secrets.Identity) bool { return key.Reveal() == known.Reveal() }) {
+		if _, has := keys[v.opened[string(sealed)]]; has {
 			return true
 		}
-		for _, key := range keys {
+		for text, key := range keys {
 			if opensOne(map[int64]secrets.Identity{0: key}, name, sealed, value) {
-				v.opened[string(sealed)] = key
+				v.opened[string(sealed)] = text
 				return true
 			}
 		}
