@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
@@ -56,12 +59,15 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 		}
 		before := *cluster.DeepCopy()
 		told, now := &cluster.Status, c.ownStatus()
-		if !slices.Equal(told.Endpoints, now.Endpoints) || told.Server != now.Server || told.Version != now.Version || told.Recipient != now.Recipient ||
-			(now.KubernetesVersion != "" && told.KubernetesVersion != now.KubernetesVersion) {
-			told.Endpoints, told.Server, told.Version, told.Recipient = now.Endpoints, now.Server, now.Version, now.Recipient
-			if now.KubernetesVersion != "" {
-				told.KubernetesVersion = now.KubernetesVersion
-			}
+		if !slices.Equal(told.Endpoints, now.Endpoints) {
+			told.Endpoints = now.Endpoints
+		}
+		told.Server, told.Version = now.Server, now.Version
+		if now.KubernetesVersion != "" {
+			told.KubernetesVersion = now.KubernetesVersion
+		}
+		c.tellRecipient(told, c.second(v))
+		if !reflect.DeepEqual(before.Status, *told) {
 			op, err := law.Amend(kv, before, cluster)
 			if err != nil {
 				return txn, err
@@ -72,8 +78,25 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 	return txn, nil
 }
 
+// tellRecipient says to whom what is for this cluster alone is encrypted, and signs it. One who has another recipient than the log has waits until
+// the law lets it say so.
+func (c *Core) tellRecipient(told *v1alpha1.ClusterStatus, at metav1.Time) {
+	mine := c.age.Recipient().String()
+	if told.Recipient != mine {
+		if !law.MayChangeRecipient(told, at) {
+			c.log.Debug("this member has another age identity than the fleet knows, and may say so only later", "at", told.RecipientSince.Add(law.RecipientKept))
+			return
+		}
+		told.RecipientSince = nil
+	}
+	told.Recipient, told.RecipientSignature = mine, c.signature
+	if told.RecipientSince == nil {
+		told.RecipientSince = &at
+	}
+}
+
 func (c *Core) ownStatus() v1alpha1.ClusterStatus {
-	s := v1alpha1.ClusterStatus{Endpoints: c.self.Addresses.Advertise, Server: c.self.Addresses.server(), Version: c.version, Recipient: c.age.Recipient().String()}
+	s := v1alpha1.ClusterStatus{Endpoints: c.self.Addresses.Advertise, Server: c.self.Addresses.server(), Version: c.version}
 	if k := c.kubernetes.Load(); k != nil {
 		s.KubernetesVersion = *k
 	}

@@ -26,9 +26,11 @@ import (
 // what members report to each other, and the leader's decisions. It serves no API and touches no cluster, so a
 // simulation runs whole fleets of it. Run adds the faces.
 type Core struct {
-	self      self
-	identity  transport.Identity
-	age       secrets.Identity
+	self     self
+	identity transport.Identity
+	age      secrets.Identity
+	// signature is by the member's key, of the recipient of age.
+	signature []byte
 	dir       dataDir
 	log       *slog.Logger
 	store     *store.Store
@@ -111,7 +113,11 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{self: me, identity: identity, age: ageIdentity, dir: dir, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, alone: cfg.Seams.Alone, since: time.Now(), ready: make(chan struct{})}
+	signature, err := identity.SignRecipient(ageIdentity.Recipient().String())
+	if err != nil {
+		return nil, err
+	}
+	c := &Core{self: me, identity: identity, age: ageIdentity, signature: signature, dir: dir, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, alone: cfg.Seams.Alone, since: time.Now(), ready: make(chan struct{})}
 	if err := c.begin(); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,7 @@ import (
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
+	"github.com/hanse-fleet/hanse/transport"
 )
 
 // fileKey has the member's own age identity: what is for its cluster alone is encrypted to it. It never leaves the directory.
@@ -72,13 +74,15 @@ type keyKeeper struct {
 	// group.
 	opened, shut map[string][]byte
 	tried        map[string]time.Time
+	// unread is why a reader of a group gets no key, as it was told last.
+	unread map[string]string
 }
 
 // keepKeys makes the keys of groups that this member's cluster is of, wraps them for others of the group, makes others in their place, and
 // seals again what was sealed to a former one: when it is this member's turn.
 func (c *Core) keepKeys(ctx context.Context) error {
 	k := &keyKeeper{
-		Core: c, opened: map[string][]byte{}, shut: map[string][]byte{}, tried: map[string]time.Time{},
+		Core: c, opened: map[string][]byte{}, shut: map[string][]byte{}, tried: map[string]time.Time{}, unread: map[string]string{},
 	}
 	for ctx.Err() == nil {
 		v := c.store.View()
@@ -189,8 +193,8 @@ func (k *keyKeeper) prove(ctx context.Context, v *store.View, g object[v1alpha1.
 }
 
 // second is this member's time, if it is not far from the log's, else the log's: a key's age is counted from there.
-func (k *keyKeeper) second(v *store.View) metav1.Time {
-	now := k.now()
+func (c *Core) second(v *store.View) metav1.Time {
+	now := c.now()
 	if log := v.Time(); now.Sub(log).Abs() > law.MaxKeySkew/2 {
 		now = log
 	}
@@ -204,9 +208,12 @@ func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha
 	if err != nil {
 		return err
 	}
-	wraps, unread := wrapsOf(g.value, duty, key, k.keyOf(next, next.Status.Epoch))
+	wraps, unread := wrapsOf(g.value, duty, k.recipients(v), key, k.keyOf(next, next.Status.Epoch))
 	for cluster, err := range unread {
-		k.log.Warn("a reader of a group gets no key", "cluster", cluster, "err", err)
+		if of := next.Name + "/" + cluster; k.unread[of] != err.Error() {
+			k.unread[of] = err.Error()
+			k.log.Warn("a reader of a group gets no key", "group", next.Name, "cluster", cluster, "err", err)
+		}
 	}
 	if len(wraps) == 0 {
 		return nil // nobody has a recipient that is one
@@ -218,16 +225,42 @@ func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha
 	return k.amendGroup(ctx, v, g, next)
 }
 
+// recipients are those for whom a key may be wrapped.
+type recipients func(plan.KeyReader) (secrets.Recipient, error)
+
+// recipients are as people wrote them, and those of clusters as each member signed its own: whoever puts another one there gets nothing.
+func (k *keyKeeper) recipients(v *store.View) recipients {
+	members := map[string]store.Member{}
+	for _, m := range v.Members() {
+		members[m.Cluster] = m
+	}
+	return func(r plan.KeyReader) (secrets.Recipient, error) {
+		own := r.Cluster == k.self.Cluster && r.Recipient == k.age.Recipient().String()
+		if r.Cluster != "" && !own {
+			var c v1alpha1.Cluster
+			if kv, _ := v.Get(v1alpha1.KeyClusters + r.Cluster); json.Unmarshal(kv.Value, &c) != nil {
+				return secrets.Recipient{}, errors.New("it cannot be read")
+			}
+			m := members[r.Cluster]
+			signed := transport.OwnRecipient{Fleet: k.self.Fleet, Cluster: r.Cluster, Pin: transport.Pin(m.Pin), Recipient: r.Recipient}
+			if err := signed.Verify(m.Certificate, c.Status.RecipientSignature); err != nil {
+				return secrets.Recipient{}, err
+			}
+		}
+		return secrets.ParseRecipient(r.Recipient)
+	}
+}
+
 // unreadable is the wrap of a key for one that no key can be wrapped for.
 var unreadable = []byte("its recipient is none")
 
 // wrapsOf are the wraps of a key for those that a duty names, and why some get none. What stands as the recipient of a cluster may be none: it gets
 // no wrap of a key that stays, but one that nobody opens of another key if somebody gave it one of the key before, as the law wants one for it.
-func wrapsOf(g *v1alpha1.RecipientGroup, duty plan.KeyDuty, key secrets.Identity, name secrets.Key) (wraps []v1alpha1.KeyWrap, unread map[string]error) {
+func wrapsOf(g *v1alpha1.RecipientGroup, duty plan.KeyDuty, recipient recipients, key secrets.Identity, name secrets.Key) (wraps []v1alpha1.KeyWrap, unread map[string]error) {
 	unread = map[string]error{}
 	for _, reader := range duty.Wrap {
 		w := v1alpha1.KeyWrap{Cluster: reader.Cluster, Key: v1alpha1.KeyID(reader.Recipient), Epoch: name.Epoch}
-		to, err := secrets.ParseRecipient(reader.Recipient)
+		to, err := recipient(reader)
 		if err == nil {
 			w.Wrap, err = secrets.Wrap(to, name, key)
 		}

@@ -76,7 +76,7 @@ func anotherKey(r *realm, try func(want bool, member store.MemberID, person stri
 	}
 	const revision = v1alpha1.KeySealings + "secret.db-u-db-1"
 	for _, name := range []string{"fra", "iad", "sin"} {
-		try(true, "id-"+store.MemberID(name), "", 0, r.cluster(name, func(c *v1alpha1.Cluster) { c.Status.Recipient = "age of " + name }))
+		try(true, "id-"+store.MemberID(name), "", 0, r.cluster(name, toldRecipient("age of "+name)))
 		try(true, "id-fra", "anna", 0, r.whole(r.cluster(name, func(c *v1alpha1.Cluster) { c.Labels["reads"] = "yes" }))...)
 	}
 	try(true, "id-fra", "anna", 0, r.whole(r.put(v1alpha1.KeyRecipientGroups+"readers", group("readers", "yes")))...)

@@ -196,7 +196,7 @@ func TestTheKeysOfAGroupAreWrittenInOneForm(t *testing.T) {
 func TestAMemberSaysOfItselfWhatItsRecipientIs(t *testing.T) {
 	r := keyed(t)
 	say := func(member store.MemberID, cluster, recipient string) error {
-		return r.tryBare(member, "", 0, r.cluster(cluster, func(c *v1alpha1.Cluster) { c.Status.Recipient = recipient }))
+		return r.tryBare(member, "", 0, r.cluster(cluster, toldRecipient(recipient)))
 	}
 	if err := say("id-sin", "sin", "age1pq1new"); err != nil {
 		t.Errorf("its own: %v", err)
@@ -206,6 +206,62 @@ func TestAMemberSaysOfItselfWhatItsRecipientIs(t *testing.T) {
 	}
 	if err := say("id-sin", "sin", strings.Repeat("a", maxRecipient+1)); err == nil {
 		t.Error("it may be as long as it likes")
+	}
+}
+
+// toldRecipient is what a member tells of its recipient, about now.
+func toldRecipient(recipient string) func(*v1alpha1.Cluster) {
+	return func(c *v1alpha1.Cluster) {
+		c.Status.Recipient, c.Status.RecipientSignature, c.Status.RecipientSince = recipient, []byte("signed"), &metav1.Time{Time: time.Unix(9, 0)}
+	}
+}
+
+func TestAMemberKeepsItsRecipientForAWhile(t *testing.T) {
+	at := func(seconds int64) *metav1.Time { return &metav1.Time{Time: time.Unix(seconds, 0)} }
+	const hour = int64(RecipientKept / time.Second)
+	for name, c := range map[string]struct {
+		was, is     string
+		since, from *metav1.Time
+		may         bool
+	}{
+		"the first one":                             {"", "new", nil, at(9), true},
+		"without a time":                            {"", "new", nil, nil, false},
+		"another one, nobody knows since when":      {"old", "new", nil, at(9), true},
+		"another one, after an hour":                {"old", "new", at(9 - hour), at(9), true},
+		"another one, too early":                    {"old", "new", at(10 - hour), at(9), false},
+		"another one, as if it were there for long": {"old", "new", at(9), at(9 - hour), false},
+		"another one, from then on":                 {"old", "new", at(9 - hour), at(9 + hour), false},
+		"another one, long ago":                     {"old", "new", at(9 - 3*hour), at(9 - hour), false},
+		"another one, as of the one before":         {"old", "new", at(9 - hour), at(9 - hour), false},
+		"another one, without a time":               {"old", "new", at(9 - hour), nil, false},
+		"none, too early":                           {"old", "", at(9), at(9), false},
+		"none, and no time":                         {"old", "", at(9), nil, false},
+		"one again after none, too early":           {"", "new", at(9), at(9), false},
+		"the same, which it may sign":               {"old", "old", at(9), at(9), true},
+		"the same, from now on":                     {"old", "old", nil, at(9), true},
+		"the same, from another time on":            {"old", "old", at(9 - hour), at(9), false},
+		"the same, from no time on":                 {"old", "old", at(9), nil, false},
+	} {
+		r := newRealm(t)
+		tell := func(recipient string, since *metav1.Time) store.Op {
+			return r.cluster("iad", func(c *v1alpha1.Cluster) {
+				c.Status.Recipient, c.Status.RecipientSignature, c.Status.RecipientSince = recipient, []byte("by "+recipient), since
+			})
+		}
+		if err := r.tryBare("id-fra", "", term, tell(c.was, c.since)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.tryBare("id-iad", "", 0, tell(c.is, c.from)); (err == nil) != c.may {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	r := newRealm(t)
+	for name, text := range map[string]string{"a time that is none": `{"recipientSince":"now"}`, "a signature that is none": `{"recipientSignature":"?"}`, "a long one": `{"recipientSignature":"` + strings.Repeat("AAAA", maxOwnText/4+1) + `"}`} {
+		op := r.cluster("iad", func(*v1alpha1.Cluster) {})
+		op.Value = bytes.Replace(op.Value, []byte(`"status":{`), []byte(`"status":`+text[:len(text)-1]+`,`), 1)
+		if err := r.tryBare("id-iad", "", 0, op); err == nil {
+			t.Errorf("%s: it is written", name)
+		}
 	}
 }
 
@@ -569,7 +625,7 @@ func TestAWrapThatNobodyOpensIsOne(t *testing.T) {
 	junk := func(epoch int64) v1alpha1.KeyWrap {
 		return v1alpha1.KeyWrap{Cluster: "iad", Key: v1alpha1.KeyID("junk"), Epoch: epoch, Wrap: []byte("none")}
 	}
-	must(r.tryBare("id-iad", "", 0, r.cluster("iad", func(c *v1alpha1.Cluster) { c.Status.Recipient = "junk" })))
+	must(r.tryBare("id-iad", "", 0, r.cluster("iad", toldRecipient("junk"))))
 	must(r.tryBare("id-fra", "", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = append(g.Status.Wraps, junk(1)) })))
 	must(r.try("id-fra", "anna", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate = 1 })))
 	next := func(with ...v1alpha1.KeyWrap) func(*v1alpha1.RecipientGroup) {
@@ -838,7 +894,7 @@ func TestWhoStrikesItsOwnWrapAndGoesHasHeldTheKey(t *testing.T) {
 	if err := r.tryBare("id-fra", "", 0, r.group("readers", rotated("fra", "iad"))); err == nil {
 		t.Error("the group gets another key though all may read")
 	}
-	must(r.tryBare("id-iad", "", 0, r.cluster("iad", func(c *v1alpha1.Cluster) { c.Status.Recipient = "junk" })))
+	must(r.tryBare("id-iad", "", 0, r.cluster("iad", toldRecipient("junk"))))
 	must(r.tryBare("id-fra", "", 0, r.group("readers", rotated("fra"))))
 }
 

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	strictjson "sigs.k8s.io/json"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
@@ -31,7 +34,29 @@ func (w write) onlyOwnStatus() bool {
 	if twice, err := strictjson.UnmarshalStrict(w.op.Value, &after); err != nil || len(twice) > 0 {
 		return false
 	}
-	return w.law.ownPartSound(after) && reflect.DeepEqual(othersPart(before), othersPart(after))
+	return w.law.ownPartSound(after) && w.keepsRecipient() && reflect.DeepEqual(othersPart(before), othersPart(after))
+}
+
+// RecipientKept is how long a member keeps its own recipient at least. Each other one makes another key for each group of its cluster, and what is
+// sealed is to be sealed again meanwhile: a group keeps v1alpha1.MaxFormerKeys of them.
+const RecipientKept = time.Hour
+
+// MayChangeRecipient says whether what a member told of itself may have another recipient from then on.
+func MayChangeRecipient(was *v1alpha1.ClusterStatus, at metav1.Time) bool {
+	return was.RecipientSince == nil || !at.Time.Before(was.RecipientSince.Add(RecipientKept))
+}
+
+// keepsRecipient says that the member's recipient stays, or is another one from about now on, and the one before was kept for long enough.
+func (w write) keepsRecipient() bool {
+	var before, after v1alpha1.Cluster
+	if json.Unmarshal(w.before, &before) != nil || json.Unmarshal(w.op.Value, &after) != nil {
+		return false
+	}
+	was, is := &before.Status, &after.Status
+	if was.Recipient == is.Recipient && (was.RecipientSince != nil || is.RecipientSince == nil) {
+		return was.RecipientSince.Equal(is.RecipientSince)
+	}
+	return is.RecipientSince != nil && is.RecipientSince.Sub(w.view.Time()).Abs() <= MaxKeySkew && MayChangeRecipient(was, *is.RecipientSince)
 }
 
 // ownPartSound checks the form of what a member says of itself.
@@ -84,7 +109,7 @@ func (w write) onlyOwnAddresses() bool {
 }
 
 // What a member says of itself in the status of its Cluster.
-var ownTexts = []string{"server", "version", "kubernetesVersion"}
+var ownTexts = []string{"server", "version", "kubernetesVersion", "recipientSignature", "recipientSince"}
 
 const (
 	ownEndpoints = "endpoints"

@@ -687,6 +687,15 @@ func (in *ClusterStatus) DeepCopyInto(out *ClusterStatus) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.RecipientSignature != nil {
+		in, out := &in.RecipientSignature, &out.RecipientSignature
+		*out = make([]byte, len(*in))
+		copy(*out, *in)
+	}
+	if in.RecipientSince != nil {
+		in, out := &in.RecipientSince, &out.RecipientSince
+		*out = (*in).DeepCopy()
+	}
 	if in.Unreachable != nil {
 		in, out := &in.Unreachable, &out.Unreachable
 		*out = new(Unreachable)

@@ -176,6 +176,11 @@ func (in Correction) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CorrectionIn) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.CorrectionIn"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in DeletionBound) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.DeletionBound"
 }

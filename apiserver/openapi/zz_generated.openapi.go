@@ -1861,6 +1861,19 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref common.ReferenceCal
 							Format:      "",
 						},
 					},
+					"recipientSignature": {
+						SchemaProps: spec.SchemaProps{
+							Description: "recipientSignature is by the member's own key, over fleet, cluster, the pin of that key and recipient. Who wraps a group's key for the cluster checks it first, and wraps nothing without it.",
+							Type:        []string{"string"},
+							Format:      "byte",
+						},
+					},
+					"recipientSince": {
+						SchemaProps: spec.SchemaProps{
+							Description: "recipientSince is when the member wrote its recipient. It has another one after an hour at the earliest, as each makes another key for each group of the cluster.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
 					"voter": {
 						SchemaProps: spec.SchemaProps{
 							Description: "voter is the member's part in the consensus: Voter or Nonvoter. Written by the leader.\n\nPossible enum values:\n - `\"Nonvoter\"` It follows.\n - `\"Voter\"` It votes, and may lead.",
@@ -1900,7 +1913,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref common.ReferenceCal
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.Unreachable{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName()},
+			v1alpha1.Unreachable{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
 	}
 }
 

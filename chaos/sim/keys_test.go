@@ -318,3 +318,37 @@ func newKey(t *testing.T) secrets.Identity {
 	}
 	return id
 }
+
+// TestARecipientThatItsMemberDidNotSignGetsNoKey: who may write the status of a Cluster, as a voter that lies, puts a recipient of its own there.
+func TestARecipientThatItsMemberDidNotSignGetsNoKey(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		five(f)
+		iad, sin := f.Members[1], f.Members[2]
+		readers(t, iad, newKey(t))
+		f.Await("fra and ams hold the key", time.Minute, func() bool { return heldBy(t, iad, "ams", "fra") })
+		made, own := newKey(t), ownKey(t, sin).Recipient().String()
+		as := func(recipient string) {
+			amend(t, iad, v1alpha1.KeyClusters+"sin", func(c *v1alpha1.Cluster) {
+				c.Labels[v1alpha1.LabelRegion], c.Status.Recipient = "eu", recipient
+			})
+		}
+		as(made.Recipient().String())
+		amend(t, iad, v1alpha1.KeyClusters+"ams", func(c *v1alpha1.Cluster) { c.Labels[v1alpha1.LabelRegion] = "us" })
+		f.Await("fra made another key, that it alone holds", 5*time.Minute, func() bool {
+			s := keyOfReaders(t, iad).Status
+			return s.Epoch == 2 && !s.Unproven() && heldBy(t, iad, "fra")
+		})
+		time.Sleep(2 * time.Minute)
+		if _, opens := opensWith(t, iad, made); opens || !heldBy(t, iad, "fra") {
+			t.Error("a recipient that sin did not sign has the key")
+		}
+		as(own)
+		f.Await("sin's own has it", 2*time.Minute, func() bool { return heldBy(t, iad, "fra", "sin") })
+		f.Await("sin knows", time.Minute, func() bool { return heldBy(t, sin, "fra", "sin") })
+		if _, opens := opensWithAllItHas(t, sin); !opens {
+			t.Error("sin does not open it")
+		}
+	})
+}
