@@ -61,10 +61,11 @@ func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1al
 	return waits, errors.Join(err, work.write(ctx))
 }
 
-// moved says that a secret was for another group than in this revision, or one of its name that was deleted, as far as the log has them.
+// moved says that a secret was for another group than in this revision, or one of its name that was deleted, as far as the log has them, or was told
+// that a value was sealed for another one before: what was told outlasts the revision that it was told of.
 func (s *sealing) moved(name string) bool {
 	this := s.revisions[name]
-	if slices.ContainsFunc(s.of[this.Spec.Bundle], func(other string) bool { return s.revisions[other].Group() != this.Group() }) {
+	if slices.ContainsFunc(s.of[this.Spec.Bundle], func(other string) bool { return s.revisions[other].Group() != this.Group() || s.toldOfOthers(other) }) {
 		return true
 	}
 	for _, past := range s.pasts(this.Spec.Bundle, this.Spec.BundleUID) {
@@ -73,6 +74,19 @@ func (s *sealing) moved(name string) bool {
 		}
 	}
 	return false
+}
+
+// toldOfOthers says that a value of a revision was told to have been sealed for another group, too.
+func (s *sealing) toldOfOthers(name string) bool {
+	known := s.known[name]
+	return known != nil && slices.ContainsFunc(known.Since, func(by map[string]int64) bool {
+		for group := range by {
+			if group != known.Group {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // sealing is one go at what is sealed for a group.

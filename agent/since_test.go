@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -225,5 +226,29 @@ func TestSinceASecretIsMadeAgainItWasMoved(t *testing.T) {
 				t.Errorf("moved: %v", !c.want)
 			}
 		})
+	}
+}
+
+// The revision for the other group is kept no more, and what was told of one behind it is.
+func TestAMoveIsRememberedByWhatWasToldOfIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		last  string
+		moved bool
+		since []map[string]int64
+	}{
+		"the same value": {"a", true, []map[string]int64{{"others": 2, "readers": 3}}},
+		"another one":    {"b", true, []map[string]int64{{"readers": 3}}},
+	} {
+		s, last, of := forms(t, []form{{epoch: 2, data: data("password", "a"), group: "others"}, {epoch: 3, data: data("password", "a")}, {epoch: 3, data: data("password", c.last)}})
+		first := v1alpha1.RevisionName("secret.db", "u", 1)
+		s.of["secret.db"] = slices.DeleteFunc(s.of["secret.db"], func(name string) bool { return name == first })
+		delete(s.revisions, first)
+		delete(s.known, first)
+		if s.moved(last) != c.moved {
+			t.Errorf("%s: moved: %v", name, !c.moved)
+		}
+		if since := s.since(last, of, 3, false); !cmp.Equal(since, c.since) {
+			t.Errorf("%s: %v", name, since)
+		}
 	}
 }
