@@ -137,14 +137,18 @@ func secretsOf(s *v1alpha1.FleetSecret, data map[string][]byte, also []secrets.B
 	return all, nil
 }
 
-// secretOf is one Secret as the cluster is given it.
+// secretOf is one Secret as the cluster is given it. Another value of an immutable one, or another type, is made anew in place of it: nothing is in it
+// but what is sealed.
 func secretOf(one v1alpha1.FurtherSecret, data map[string][]byte) unstructured.Unstructured {
 	values := make(map[string]any, len(data))
 	for key, value := range data {
 		values[key] = base64.StdEncoding.EncodeToString(value)
 	}
 	secret := map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": one.Name, "namespace": one.Namespace}, "data": values, "type": cmp.Or(one.Type, "Opaque"),
+		"apiVersion": "v1", "kind": "Secret", "data": values, "type": cmp.Or(one.Type, "Opaque"),
+		"metadata": map[string]any{
+			"name": one.Name, "namespace": one.Namespace, "annotations": map[string]any{v1alpha1.AnnotationReplace: v1alpha1.ReplaceWhenImmutable},
+		},
 	}
 	if one.Immutable {
 		secret["immutable"] = true

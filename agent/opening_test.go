@@ -88,11 +88,16 @@ func grantOf(t *testing.T, c *Core, v *store.View) reconcile.Grant {
 	return all[0]
 }
 
+// anew is the metadata of a Secret that may be made anew where its cluster does not let it be changed.
+func anew(namespace, name string) map[string]any {
+	return map[string]any{"name": name, "namespace": namespace, "annotations": map[string]any{"fleet.hanse.dev/replace": "WhenImmutable"}}
+}
+
 func TestAMemberOfTheGroupKeepsTheSecret(t *testing.T) {
 	fra := keyHolder(t, "fra")
 	g := grantOf(t, fra, sealedState(t, fra, func(*v1alpha1.FleetSecret) {}))
 	want := []unstructured.Unstructured{{Object: map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "db", "namespace": "shop"},
+		"apiVersion": "v1", "kind": "Secret", "metadata": anew("shop", "db"),
 		"type": "Opaque", "immutable": true, "data": map[string]any{"password": "Y2FuYXJ5LTQ3MTE="},
 	}}}
 	if diff := cmp.Diff(want, g.Objects); diff != "" || g.Fault != "" {
@@ -130,7 +135,7 @@ func TestASecretBecomesSeveralSecretsThatAreComposed(t *testing.T) {
 		}
 	})
 	secret := func(namespace, name, kind, key, value string) map[string]any {
-		return map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": name, "namespace": namespace}, "type": kind,
+		return map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": anew(namespace, name), "type": kind,
 			"data": map[string]any{key: base64.StdEncoding.EncodeToString([]byte(value))}}
 	}
 	first, api, web := secret("shop", "db", "Opaque", "url", "postgres://shop:canary-4711@db"), secret("crm", "api", "example.org/api", "auth", "c2hvcDpjYW5hcnktNDcxMQ=="), secret("web", "db", "Opaque", "password", "canary-4711")

@@ -137,6 +137,53 @@ spec: {type: LoadBalancer, loadBalancerClass: test.example/a, ports: [{port: 80}
 	}
 }
 
+// sealedYAML are Secrets as what is sealed becomes them: one that nobody may change, and one of another type.
+const sealedYAML = `
+apiVersion: v1
+kind: Secret
+metadata: {name: fixed, namespace: NS, annotations: {fleet.hanse.dev/replace: WhenImmutable}}
+type: Opaque
+immutable: true
+data: {password: b25l}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: typed, namespace: NS, annotations: {fleet.hanse.dev/replace: WhenImmutable}}
+type: Opaque
+data: {username: b25l, password: b25l}
+`
+
+func TestASecretIsMadeAnewForAnotherValueOrType(t *testing.T) {
+	k := connect(t)
+	m := start(t, k)
+	g := bundle(t, namespaceYAML+sep+sealedYAML)
+	m.grant(g)
+	m.awaitReady(t, g)
+	const typed = "name: typed, namespace: NS, annotations: {fleet.hanse.dev/replace: WhenImmutable}}\ntype: "
+	second := strings.NewReplacer("data: {password: b25l}", "data: {password: dHdv}", typed+"Opaque", typed+"kubernetes.io/basic-auth").Replace(sealedYAML)
+	g = next(t, g, namespaceYAML+sep+second)
+	m.grant(g)
+	m.awaitReady(t, g)
+	fixed, other := k.must(k.get("Secret", g.Bundle, "fixed")), k.must(k.get("Secret", g.Bundle, "typed"))
+	if value, _, _ := unstructured.NestedString(fixed.Object, "data", "password"); value != "dHdv" || fixed.Object["immutable"] != true {
+		t.Errorf("the one that nobody may change has %q", value)
+	}
+	if other.Object["type"] != "kubernetes.io/basic-auth" {
+		t.Errorf("the other one is of type %v", other.Object["type"])
+	}
+
+	foreign := bundle(t, namespaceYAML+sep+second)
+	foreign.Adopt = v1alpha1.AdoptAlways
+	k.create(strings.ReplaceAll(namespaceYAML, "NS", foreign.Bundle))
+	k.create(strings.ReplaceAll(strings.Split(sealedYAML, "---")[0], "NS", foreign.Bundle))
+	before := k.must(k.get("Secret", foreign.Bundle, "fixed")).GetUID()
+	m.grant(g, foreign)
+	p := m.awaitProblem(t, foreign.Bundle, reconcile.ReasonRefused, "fixed")
+	if !strings.Contains(p.Message, "it is not surely of this bundle") || k.must(k.get("Secret", foreign.Bundle, "fixed")).GetUID() != before {
+		t.Errorf("somebody else's is made anew: %s", p.Message)
+	}
+}
+
 const replaceableYAML = `
 apiVersion: v1
 kind: ConfigMap
