@@ -106,6 +106,7 @@ func (out outcome) asProblem(o *object) outcome {
 	if out.err != nil && !isAway(out.err) {
 		out.problem, out.err = problemOf(o.gvk.GroupKind(), out.err), nil
 	}
+	out.err = wordless(o.gvk.GroupKind(), out.err)
 	return out
 }
 

@@ -54,6 +54,7 @@ func (b *bundle) erase(ctx context.Context, keys []key, policy v1alpha1.Deletion
 		if errs[i] != nil && !isAway(errs[i]) {
 			why[i], errs[i] = problem{ReasonPruneFailed, problemOf(k.GroupKind, errs[i]).message}, nil
 		}
+		errs[i] = wordless(k.GroupKind, errs[i])
 		gone[i] = errs[i] == nil && why[i].reason == ""
 	})
 	if ctx.Err() != nil {

@@ -1,12 +1,12 @@
 package reconcile
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/plan"
@@ -109,16 +110,56 @@ func isFieldConflict(err error) bool {
 	return apierrors.IsConflict(err) && apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict)
 }
 
+// refusedSecret tells of what a cluster says of a Secret nothing that a webhook of somebody, who sees the values, may have put in words of its own.
 func refusedSecret(s metav1.Status) string {
-	message := "the cluster refuses it: " + cmp.Or(string(s.Reason), "Unknown")
+	message := "the cluster refuses it: " + oneOf(s.Reason, reasons)
 	if s.Details == nil {
 		return message
 	}
 	var fields []string
 	for _, c := range s.Details.Causes {
-		fields = append(fields, fmt.Sprintf("%s (%s)", c.Field, c.Type))
+		at := c.Field
+		if !secretField.MatchString(at) {
+			at = "a field"
+		}
+		fields = append(fields, fmt.Sprintf("%s (%s)", at, oneOf(c.Type, causes)))
 	}
 	return strings.TrimSuffix(message+"; "+strings.Join(fields, ", "), "; ")
+}
+
+// secretField is a field that a Secret has, by its path.
+var secretField = regexp.MustCompile(`^(apiVersion|kind|type|immutable|(data|stringData|metadata)(\.[-\w]+|\[[-._/\w]+\])*)$`)
+
+// oneOf is what was said when it is one of the words that Kubernetes has for that.
+func oneOf[word ~string](said word, known []word) string {
+	if !slices.Contains(known, said) {
+		return "Unknown"
+	}
+	return string(said)
+}
+
+var reasons = []metav1.StatusReason{
+	metav1.StatusReasonUnauthorized, metav1.StatusReasonForbidden, metav1.StatusReasonNotFound, metav1.StatusReasonAlreadyExists, metav1.StatusReasonConflict,
+	metav1.StatusReasonGone, metav1.StatusReasonInvalid, metav1.StatusReasonServerTimeout, metav1.StatusReasonStoreReadError, metav1.StatusReasonTimeout,
+	metav1.StatusReasonTooManyRequests, metav1.StatusReasonBadRequest, metav1.StatusReasonMethodNotAllowed, metav1.StatusReasonNotAcceptable,
+	metav1.StatusReasonRequestEntityTooLarge, metav1.StatusReasonUnsupportedMediaType, metav1.StatusReasonInternalError, metav1.StatusReasonExpired,
+	metav1.StatusReasonServiceUnavailable,
+}
+
+var causes = []metav1.CauseType{
+	metav1.CauseTypeFieldValueNotFound, metav1.CauseTypeFieldValueRequired, metav1.CauseTypeFieldValueDuplicate, metav1.CauseTypeFieldValueInvalid,
+	metav1.CauseTypeFieldValueNotSupported, metav1.CauseTypeForbidden, metav1.CauseTypeTooLong, metav1.CauseTypeTooMany, metav1.CauseTypeInternal,
+	metav1.CauseTypeTypeInvalid, metav1.CauseTypeUnexpectedServerResponse, metav1.CauseTypeFieldManagerConflict, metav1.CauseTypeResourceVersionTooLarge,
+	metav1.CauseType(field.ErrorTypeTooFew), metav1.CauseType(field.ErrorTypeTooShort),
+}
+
+// wordless is an error of the way to the cluster, told of a Secret without words of whoever is on that way: a webhook may say that the member is
+// not authorized, and what it sees.
+func wordless(kind schema.GroupKind, err error) error {
+	if kind == kindSecret && apierrors.IsUnauthorized(err) {
+		return apierrors.NewUnauthorized("the cluster does not let the member write Secrets")
+	}
+	return err
 }
 
 // clip makes text fit for a report: valid UTF-8, one line, at most limit bytes.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -36,6 +37,9 @@ func TestProblemTexts(t *testing.T) {
 	invalid := func(gk schema.GroupKind) error {
 		return apierrors.NewInvalid(gk, "x", field.ErrorList{field.Invalid(field.NewPath("data").Key("password"), "hunter2", "no good")})
 	}
+	webhooks := func(reason metav1.StatusReason, causes ...metav1.StatusCause) error {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Reason: reason, Message: "hunter2", Code: 403, Details: &metav1.StatusDetails{Causes: causes}}}
+	}
 	gone := &apierrors.StatusError{ErrStatus: apierrors.NewGenericServerResponse(404, "patch", schema.GroupResource{Resource: "widgets"}, "x", "404 page not found", 0, true).ErrStatus}
 	for name, c := range map[string]struct {
 		kind    schema.GroupKind
@@ -47,6 +51,11 @@ func TestProblemTexts(t *testing.T) {
 		"what is invalid is refused, and says where": {service, invalid(service), ReasonRefused, "hunter2", ""},
 		"of a secret only the field is told":         {secret, invalid(secret), ReasonRefused, "data[password]", "hunter2"},
 		"any other error of a secret tells no text":  {secret, apierrors.NewBadRequest("cannot decode hunter2"), ReasonRefused, "BadRequest", "hunter2"},
+		"a webhook's reason is not told":             {secret, webhooks("password hunter2 is too weak"), ReasonRefused, "the cluster refuses it: Unknown", "hunter2"},
+		"nor its field":                              {secret, webhooks("Invalid", metav1.StatusCause{Field: "hunter2 is too weak", Type: "FieldValueInvalid"}), ReasonRefused, "Invalid; a field (FieldValueInvalid)", "hunter2"},
+		"nor a field that no Secret has":             {secret, webhooks("Invalid", metav1.StatusCause{Field: "hunter2", Type: "FieldValueInvalid"}), ReasonRefused, "Invalid; a field (FieldValueInvalid)", "hunter2"},
+		"nor its kind of fault":                      {secret, webhooks("Forbidden", metav1.StatusCause{Field: "metadata.annotations[example.org/a]", Type: "hunter2"}), ReasonRefused, "Forbidden; metadata.annotations[example.org/a] (Unknown)", "hunter2"},
+		"what it says of others is told":             {service, webhooks("hunter2 is too weak"), ReasonRefused, "hunter2", ""},
 		"a resource that is not there is a kind":     {service, gone, ReasonUnknownKind, "Service", ""},
 		"an object that is not there is not":         {service, apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "n"), ReasonRefused, "not found", ""},
 		"a text that is too long is cut":             {service, apierrors.NewBadRequest(strings.Repeat("x", 5000)), ReasonRefused, "xxx…", ""},
@@ -60,6 +69,18 @@ func TestProblemTexts(t *testing.T) {
 				t.Errorf("tells a secret: %s", p.Message)
 			}
 		})
+	}
+}
+
+func TestAWebhookOnTheWayTellsNoSecret(t *testing.T) {
+	refused := apierrors.NewUnauthorized("hunter2")
+	o := &object{gvk: schema.GroupVersionKind{Version: "v1", Kind: "Secret"}}
+	if out := (outcome{err: refused}).asProblem(o); !isAway(out.err) || strings.Contains(out.err.Error(), "hunter2") {
+		t.Errorf("%v, %+v", out.err, out.problem)
+	}
+	o.gvk.Kind = "Service"
+	if out := (outcome{err: refused}).asProblem(o); !strings.Contains(out.err.Error(), "hunter2") {
+		t.Errorf("%v, %+v", out.err, out.problem)
 	}
 }
 
