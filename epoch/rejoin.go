@@ -51,7 +51,7 @@ func Enter(v *store.View, token law.Token, joiner law.Terms) (Entry, error) {
 		if err != nil {
 			return Entry{}, Refuse("%w", err)
 		}
-		return Entry{Terms: terms}, nil
+		return Entry{Terms: terms}, reading(v, token.Terms, terms)
 	case joiner.Cluster != "" && joiner.Cluster != name:
 		_, err := token.Settle(joiner)
 		return Entry{}, Refuse("%w", err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -50,6 +51,48 @@ func TestUnderWhichTermsAClusterComesIn(t *testing.T) {
 			}
 			if !strings.Contains(got, tt.want) {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// Who reads, only admins say: by a label, a selector, or a token.
+func TestAJoinerDoesNotSayThatItReads(t *testing.T) {
+	by := func(key string, op metav1.LabelSelectorOperator, values ...string) *metav1.LabelSelector {
+		return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: key, Operator: op, Values: values}}}
+	}
+	const region, zone = v1alpha1.LabelRegion, v1alpha1.LabelZone
+	const refused = "ams would read what is sealed for group readers by what it says of itself, and only admins say who reads; join with a token that says it: hanse token create --cluster ams "
+	both := by(region, metav1.LabelSelectorOpIn, "eu")
+	both.MatchExpressions = append(both.MatchExpressions, by(zone, metav1.LabelSelectorOpIn, "a").MatchExpressions...)
+	for name, tt := range map[string]struct {
+		selector *metav1.LabelSelector
+		token    law.Terms
+		joiner   law.Terms
+		want     string
+	}{
+		"a region that is read by":                 {by(region, metav1.LabelSelectorOpIn, "eu", "us"), law.Terms{}, law.Terms{Region: "eu"}, refused + "--region eu"},
+		"said by the token, too":                   {by(region, metav1.LabelSelectorOpIn, "eu", "us"), law.Terms{Region: "eu"}, law.Terms{Region: "eu"}, ""},
+		"another one":                              {by(region, metav1.LabelSelectorOpIn, "eu"), law.Terms{}, law.Terms{Region: "ap"}, ""},
+		"one that is not left out":                 {by(region, metav1.LabelSelectorOpNotIn, "ap"), law.Terms{}, law.Terms{Region: "eu"}, refused + "--region eu"},
+		"a zone":                                   {by(zone, metav1.LabelSelectorOpExists), law.Terms{Region: "eu"}, law.Terms{Zone: "a"}, refused + "--zone a"},
+		"no zone":                                  {by(zone, metav1.LabelSelectorOpNotIn, "b"), law.Terms{Region: "eu"}, law.Terms{}, refused + "--zone ZONE"},
+		"region and zone":                          {both, law.Terms{}, law.Terms{Region: "eu", Zone: "a"}, refused + "--region eu --zone a"},
+		"a zone, of a region by token":             {both, law.Terms{Region: "eu"}, law.Terms{Zone: "a"}, refused + "--zone a"},
+		"every cluster reads":                      {&metav1.LabelSelector{}, law.Terms{}, law.Terms{Region: "eu"}, ""},
+		"by a label, which admins give":            {by("tier", metav1.LabelSelectorOpIn, "prod"), law.Terms{Labels: map[string]string{"tier": "prod"}}, law.Terms{Region: "eu"}, ""},
+		"by a region, and a label that it has not": {&metav1.LabelSelector{MatchLabels: map[string]string{region: "eu", "tier": "prod"}}, law.Terms{}, law.Terms{Region: "eu"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &v1alpha1.RecipientGroup{TypeMeta: v1alpha1.TypeOf("RecipientGroup"), ObjectMeta: metav1.ObjectMeta{Name: "readers"}, Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: tt.selector}}
+			op, err := law.Put(v1alpha1.KeyRecipientGroups+"readers", g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt.joiner.Cluster = "ams"
+			_, err = Enter(state(t, fleet(t), op), law.Token{Terms: tt.token}, tt.joiner)
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want || !errors.As(err, new(Refusal))) {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
 		})
 	}

@@ -28,7 +28,7 @@ type RecipientGroup struct {
 
 // RecipientGroupSpec says who can read.
 type RecipientGroupSpec struct {
-	// clusterSelector picks, by labels that only admins set, the clusters that can read. An empty selector ({}) picks every cluster.
+	// clusterSelector picks, by labels that only admins set, the clusters that can read: by its region or zone none that said that itself, when the group was there. An empty selector ({}) picks every cluster.
 	ClusterSelector *metav1.LabelSelector `json:"clusterSelector"`
 	// recoveryRecipients are age recipients (age1pq1…) of people who can read as well, beside those that the fleet has for every group: their
 	// keys lie offline, for the day on which no cluster of the group has its key any more. Taken out again, one can still read what was

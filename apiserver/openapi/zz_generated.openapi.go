@@ -3844,7 +3844,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RecipientGroupSpec(ref common.Referen
 				Properties: map[string]spec.Schema{
 					"clusterSelector": {
 						SchemaProps: spec.SchemaProps{
-							Description: "clusterSelector picks, by labels that only admins set, the clusters that can read. An empty selector ({}) picks every cluster.",
+							Description: "clusterSelector picks, by labels that only admins set, the clusters that can read: by its region or zone none that said that itself, when the group was there. An empty selector ({}) picks every cluster.",
 							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
 						},
 					},
