@@ -29,7 +29,7 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, present func(cluster
 	case g.Status.Epoch == 0:
 		return "group " + g.Name + " has no key yet, and nothing can be sealed for it: a cluster that its selector picks makes one; " + edit
 	case here == 0 && !all.recovers(g):
-		return "no cluster that holds the key of group " + g.Name + " is there, and nobody else can open what is sealed for it; bring one back"
+		return "no cluster that holds the key of group " + g.Name + " is there, and nobody else can open what is sealed for it; bring one back, or, if none can be, seal the values from their source for another group, and delete this one once it may go: hanse delete recipientgroup " + g.Name
 	case here == 0:
 		return "no cluster that holds the key of group " + g.Name + " is there; bring one back, or open what is sealed for it with a recovery key, and seal it for another group"
 	case g.Lost(all.reads) != "":

@@ -110,6 +110,7 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 		"one does, and nobody else":             {1, held("fra"), nil, false, "only one cluster holds the key of group g"},
 		"nobody has made it":                    {0, nil, []string{"R"}, false, "group g has no key yet"},
 		"all that hold it are away":             {1, held("fra", "iad"), nil, true, "nobody else can open"},
+		"and will not come back":                {1, held("fra"), nil, true, "if none can be, seal the values from their source for another group, and delete this one once it may go: hanse delete recipientgroup g"},
 		"all are away, and there is a person":   {1, append(held("fra"), v1alpha1.KeyWrap{Key: v1alpha1.KeyID("R"), Epoch: 1, Wrap: []byte("wrapped")}), []string{"R"}, true, "with a recovery key"},
 		"and a person who was given no key":     {1, held("fra"), []string{"R"}, true, "nobody else can open"},
 		"those that hold it are picked no more": {1, held("fra", "iad"), nil, false, "nobody else can open"},
