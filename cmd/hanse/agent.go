@@ -12,6 +12,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/internal/startup"
 	"github.com/hanse-fleet/hanse/systemd"
 )
 
@@ -35,6 +36,7 @@ hanse agent                          in a pod, the pod's own cluster; else $KUBE
 }
 
 func agentAction(c *cli.Context) error {
+	startup.Lasts()
 	if err := noNames(c); err != nil {
 		return during("agent", err)
 	}
