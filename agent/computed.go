@@ -124,6 +124,7 @@ func (k *computed) Changed() <-chan struct{} {
 // look needs the lock.
 func (k *computed) look() {
 	k.looked = true
+	k.core.reports.Look()
 	if k.owed != nil {
 		close(k.owed)
 		k.owed = nil
@@ -186,6 +187,7 @@ func (k *computed) follow(ctx context.Context) error {
 func (k *computed) putOff(ctx, rest context.Context, worked time.Duration) {
 	owed := k.owe()
 	if owed == nil {
+		k.core.reports.Look()
 		pause.For(rest, k.pause)
 		breathe(ctx, worked)
 		return

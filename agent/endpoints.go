@@ -33,6 +33,7 @@ func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 	return []apiserver.Endpoint{
 		{Path: v1alpha1.PathStatus, Role: v1alpha1.RoleViewer, Handler: get(func(*http.Request) (any, error) {
 			v := c.store.View()
+			c.reports.Look()
 			bundles, err := w.counts(v)
 			if err != nil {
 				return nil, err

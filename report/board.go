@@ -26,6 +26,8 @@ const (
 	maxName   = 253
 	// maxFacts bounds its facts.
 	maxFacts = 16 << 10
+	// lookFor is how long who looked once is taken to look.
+	lookFor = 5 * Heartbeat
 	// countBits of a number count what a member says in one life; the bits above count its lives.
 	countBits = 40
 )
@@ -116,6 +118,7 @@ type board struct {
 	version uint64    // counts changes of what is said; a mere sign of life does not count
 	changed chan struct{}
 	urgent  chan struct{} // closes when there is something to pass on at once
+	looked  time.Time     // until when somebody looks, here or below, at what others say
 }
 
 // newBoard is the board of a member in one of its lives, the first of which is 1.
@@ -210,16 +213,44 @@ func (b *board) touchedFacts(r *record) {
 // bump wakes whoever waits for a change, and the lines. The caller holds mu.
 func (b *board) bump() {
 	b.wake()
+	b.hurry()
+}
+
+// hurry wakes the lines. The caller holds mu.
+func (b *board) hurry() {
 	close(b.urgent)
 	b.urgent = make(chan struct{})
 }
 
-// news returns a channel that closes when there is something to pass on at once.
-func (b *board) news() <-chan struct{} {
+// news returns a channel that closes when there is something to pass on at once on a line. Where nobody looks a follower hears with the next
+// sign of life.
+func (b *board) news(l *line) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if l.role == below && !l.looks {
+		return l.called
+	}
 	return b.urgent
 }
+
+// look notes that somebody looks at what others say, here or below, and has that asked for at once if nobody did.
+func (b *board) look(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lookNow(now)
+}
+
+// lookNow is look for who holds mu.
+func (b *board) lookNow(now time.Time) {
+	news := !b.isLooked(now)
+	b.looked = now.Add(lookFor)
+	if news {
+		b.hurry()
+	}
+}
+
+// isLooked says that somebody looks. The caller holds mu.
+func (b *board) isLooked(now time.Time) bool { return now.Before(b.looked) }
 
 // wake wakes whoever waits for a change. The caller holds mu.
 func (b *board) wake() {

@@ -372,3 +372,63 @@ func TestFactsReachEverybodyOnceAndKeepTheirAge(t *testing.T) {
 		t.Errorf("%d bytes of facts are taken", len(got))
 	}
 }
+
+// TestAFollowerHearsAtOnceWhileSomebodyLooks: where nobody looks, what others say waits for the next sign of life.
+func TestAFollowerHearsAtOnceWhileSomebodyLooks(t *testing.T) {
+	p, f1, relay, f2 := twoServers(t)
+	soon := func(w *wire) func() bool {
+		news := p.boards[w.from].news(w.near)
+		return func() bool {
+			select {
+			case <-news:
+				return true
+			default:
+				return false
+			}
+		}
+	}
+	tell := func(revision string) {
+		p.boards["f1"].tell([]Bundle{runs("shop", revision, 0)}, p.now)
+		for _, w := range append([]*wire{f1[0]}, p.lines...) {
+			if err := p.carry(w); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	up, down, last := soon(f1[0]), soon(relay[1]), soon(f2[1])
+	tell("shop-1")
+	if !up() || down() || last() {
+		t.Errorf("nobody looks: told upwards at once: %v, to the relay: %v, to its follower: %v", up(), down(), last())
+	}
+	ask, pass, called := soon(f2[0]), soon(relay[0]), soon(relay[1])
+	p.boards["f2"].look(p.now)
+	if !ask() {
+		t.Error("who begins to look does not ask at once")
+	}
+	if err := p.carry(f2[0]); err != nil {
+		t.Fatal(err)
+	}
+	if !pass() {
+		t.Error("the relay does not pass on at once that somebody looks")
+	}
+	if err := p.carry(relay[0]); err != nil {
+		t.Fatal(err)
+	}
+	if !called() {
+		t.Error("what had been kept is not told at once")
+	}
+	down, last = soon(relay[1]), soon(f2[1])
+	tell("shop-2")
+	if !down() || !last() {
+		t.Errorf("somebody looks: told to the relay at once: %v, to its follower: %v", down(), last())
+	}
+	p.pass(12)
+	down, last = soon(relay[1]), soon(f2[1])
+	tell("shop-3")
+	if down() || last() {
+		t.Errorf("long after: told to the relay at once: %v, to its follower: %v", down(), last())
+	}
+	if got := p.seen("f2", "f1").Bundles["shop"].Status.Applied; got != "shop-3" {
+		t.Errorf("it knows %q", got)
+	}
+}

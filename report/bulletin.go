@@ -32,6 +32,9 @@ const (
 type bulletin struct {
 	// Follows is set in the first bulletin of a stream by a member that takes its news from the other side.
 	Follows bool `json:"follows,omitempty"`
+	// Looks says that somebody looks at what others say, where the sender is or below, and is to hear of it at once; otherwise it comes with
+	// the next sign of life. A member that does not know this word tells everything at once.
+	Looks bool `json:"looks,omitempty"`
 	// AsOf is how old the sender's knowledge of others is, in milliseconds: 0 unless it has it from a source itself.
 	AsOf int64 `json:"asOf,omitempty"`
 	// News begins with the sender's own.

@@ -83,6 +83,10 @@ func (e *Exchange) Seen() (map[store.MemberID]Sighting, uint64, <-chan struct{})
 	return e.board.all()
 }
 
+// Look says that somebody looks at what others say, who are then asked to tell it at once for a while. Else a follower hears of others no
+// more often than it hears that they live: a hundred members that all tell all others of each step would do little else.
+func (e *Exchange) Look() { e.board.look(time.Now()) }
+
 // Measure takes the round trips of now to whoever is connected.
 func (e *Exchange) Measure(trips map[store.MemberID]time.Duration, now time.Time) {
 	e.senses.measure(trips, now)

@@ -36,6 +36,9 @@ type line struct {
 	// heard is when the other end spoke last, asOf how new what it says of others is.
 	heard, asOf time.Time
 	closed      bool
+	// looks says that somebody looks at the other end, or below it, at what is said; called closes when somebody begins to.
+	looks  bool
+	called chan struct{}
 
 	// after is the board's count up to which all has been told. Members that became tellable later are in arrears: they
 	// have a number of their own, until they have caught up.
@@ -46,7 +49,7 @@ type line struct {
 }
 
 func newLine(peer store.MemberID, r role) *line {
-	return &line{peer: peer, role: r, arrears: map[store.MemberID]uint64{}, said: map[store.MemberID]bool{}}
+	return &line{peer: peer, role: r, called: make(chan struct{}), arrears: map[store.MemberID]uint64{}, said: map[store.MemberID]bool{}}
 }
 
 // end says that a line's stream is no more. What it said holds until it is old.
@@ -74,6 +77,10 @@ func (b *board) take(l *line, w bulletin, trusted bool, now time.Time) error {
 	if l.role == above && l.asOf.After(b.sourced) {
 		b.sourced = l.asOf
 	}
+	l.lookedAt(w.Looks)
+	if w.Looks {
+		b.lookNow(now)
+	}
 	urgent := false
 	for _, n := range w.News {
 		switch {
@@ -87,6 +94,15 @@ func (b *board) take(l *line, w bulletin, trusted bool, now time.Time) error {
 		b.bump()
 	}
 	return nil
+}
+
+// lookedAt takes in whether somebody looks at the other end. The caller holds the board's lock.
+func (l *line) lookedAt(looks bool) {
+	if looks && !l.looks {
+		close(l.called)
+		l.called = make(chan struct{})
+	}
+	l.looks = looks
 }
 
 // hear takes in what is said of one member, and says whether others should hear at once.
@@ -205,6 +221,7 @@ func (b *board) compose(l *line, now time.Time) (w bulletin, more bool) {
 	if l.role == below && !b.root {
 		w.AsOf = agedSince(b.sourced, now)
 	}
+	w.Looks = l.role == above && b.isLooked(now)
 	w.News = append(w.News, b.newsOf(l, b.self, b.records[b.self], now))
 	place := map[store.MemberID]int{b.self: 0}
 	items := b.untold(l, now)

@@ -49,7 +49,7 @@ func (e *Exchange) converse(ctx context.Context, conn net.Conn, l *line) error {
 // speak sends what changed when it changes, and a sign of life when nothing does.
 func (e *Exchange) speak(ctx context.Context, conn net.Conn, l *line) error {
 	for first := true; ; first = false {
-		urgent := e.board.news()
+		urgent := e.board.news(l)
 		w, more := e.board.compose(l, time.Now())
 		w.Follows = first && l.role == above
 		conn.SetWriteDeadline(time.Now().Add(patienceOfLine))
