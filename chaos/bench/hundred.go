@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -92,7 +93,7 @@ func (b *bed) hundreds(ctx context.Context) (rows []Row, err error) {
 		return nil, err
 	}
 	rows = percentiles(fmt.Sprintf("hanse apply → live in %d simulated clusters", b.Clusters), took[unfollowed:], nil, atMost(500, inMilliseconds))
-	rows = append(rows, newRow(fmt.Sprintf("processor time of the %d members, a change", b.Clusters), coreSeconds, []float64{(after - before) / (unfollowed + toldTo)}, nil, nil))
+	rows = append(rows, after.since(before).rows(b.Clusters)...)
 	fleet := "apiVersion: fleet.hanse.dev/v1alpha1\nkind: Fleet\nmetadata: {name: bench}\nspec: {rollout: {maxDomains: 1, soak: 0s}}\n"
 	if _, err := typed(ctx, c.members[0].Person(), fleet, "apply", "--force-conflicts", "-f", "-"); err != nil {
 		return rows, err
@@ -104,16 +105,46 @@ func (b *bed) hundreds(ctx context.Context) (rows []Row, err error) {
 	return append(rows, newRow(fmt.Sprintf("a rollout in 3 waves over %d clusters, no soak, p90", b.Clusters), inMilliseconds, []float64{sorted(took).at(0.9)}, nil, atMost(10_000, inMilliseconds))), nil
 }
 
-// cpu is the processor time of all members.
-func (c *crowded) cpu() (sum float64, err error) {
+// spent is the processor time of each member, and last that of this process, in which the clusters are simulated.
+type spent []float64
+
+func (c *crowded) cpu() (all spent, err error) {
+	var pids []int
 	for _, m := range c.members {
-		one, err := cpuSeconds(m.Pid())
+		pids = append(pids, m.Pid())
+	}
+	for _, pid := range append(pids, os.Getpid()) {
+		one, err := cpuSeconds(pid)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func (s spent) since(before spent) spent {
+	s = slices.Clone(s)
+	for i := range s {
+		s[i] -= before[i]
+	}
+	return s
+}
+
+// rows are what a change takes. The first member founded the fleet, and leads it.
+func (s spent) rows(clusters int) []Row {
+	sum, last := 0.0, len(s)-1
+	for _, one := range s[:last] {
 		sum += one
 	}
-	return sum, nil
+	row := func(name string, seconds float64) Row {
+		return newRow(name, coreSeconds, []float64{seconds / (unfollowed + toldTo)}, nil, nil)
+	}
+	return []Row{
+		row(fmt.Sprintf("processor time of the %d members, a change", clusters), sum),
+		row("of that, who founded the fleet", s[0]),
+		row("the simulated clusters beside them, a change", s[last]),
+	}
 }
 
 // inWaves fails when two regions had been in change at once.
