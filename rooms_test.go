@@ -25,8 +25,9 @@ type room struct {
 var rooms = []room{
 	{"api", "", "kubernetes", false, "every room imports the kinds, so they import no room"},
 	{"consensus/store", "internal", "", true, "the state machine does not know that it is replicated, nor of what it is the state"},
-	{"consensus", "consensus/store internal", "raft", false, "it replicates bytes over a network that it is given"},
-	{"transport", "internal", "quic", false, "it carries streams between members, whatever flows in them"},
+	{"atrest", "internal", "age", false, "it encrypts files and pieces of a data directory, whatever they hold"},
+	{"consensus", "atrest consensus/store internal", "raft", false, "it replicates bytes over a network that it is given"},
+	{"transport", "atrest", "quic", false, "it carries streams between members, whatever flows in them"},
 	{"tunnel", "internal", "", false, "it carries people's bytes over streams that it is given"},
 	{"backup", "consensus/store internal", "age", false, "a backup is a store's state, encrypted, and a place where that may lie"},
 	{"law", "api consensus/store", "kubernetes", true, "every member judges by it while it applies the log, so it knows nothing but the log"},
@@ -47,11 +48,11 @@ var rooms = []room{
 	{"systemd", "", "", false, "it tells systemd how a process is, whatever the process does"},
 	{"internal", "", "", false, "what several rooms stand on stands on none of them"},
 	{
-		"agent", "aggregate api apiserver backup consensus consensus/store epoch events facts internal law plan project proxy reconcile render report secrets transport tunnel",
+		"agent", "aggregate api apiserver atrest backup consensus consensus/store epoch events facts internal law plan project proxy reconcile render report secrets transport tunnel",
 		"kubernetes client-go age", false, "the rooms meet here, and what is shipped does not hold what tests it",
 	},
 	{
-		"cmd/hanse", "agent api backup compare epoch internal plan render secrets systemd",
+		"cmd/hanse", "agent api atrest backup compare epoch internal plan render secrets systemd",
 		"kubernetes client-go age", false, "the command line talks to a member by its API, and starts one by the agent",
 	},
 	{"chaos/testbed", "api", "kubernetes client-go", false, "the testbed runs the hanse binary as a person would"},
