@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"filippo.io/age"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hanse-fleet/hanse/consensus"
@@ -70,7 +71,8 @@ type Core struct {
 
 // CoreConfig says what a Core runs on.
 type CoreConfig struct {
-	DataDir string
+	DataDir      string
+	DataIdentity *age.HybridIdentity
 	// Conn is the socket for other members; the Core closes it.
 	Conn    net.PacketConn
 	Timing  consensus.Timing
@@ -85,8 +87,7 @@ type CoreConfig struct {
 
 // OpenCore opens a data directory that Init or Join made. The member answers others from here on; Run makes it act.
 func OpenCore(cfg CoreConfig) (*Core, error) {
-	dir := dataDir(cfg.DataDir)
-	me, err := dir.self()
+	dir, me, err := openMember(cfg.DataDir, cfg.DataIdentity)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 	if me.Addresses, err = me.Addresses.completed(); err != nil {
 		return nil, err
 	}
-	identity, err := transport.LoadIdentity(string(dir))
+	identity, err := transport.LoadIdentity(dir.folder, dir.key)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +158,7 @@ func (c *Core) open(cfg CoreConfig) error {
 	node, err := consensus.Open(consensus.Config{
 		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint, cfg.Seams},
 		Timing: cfg.Timing, Choose: c.chooseServers, BeforeVote: c.promiseVote, Seeds: c.directory.seeds, RTT: c.roundTrip, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
-		Stores: cfg.Stores, SnapshotThreshold: cfg.Seams.SnapshotThreshold, TrailingLogs: cfg.Seams.TrailingLogs, Faults: cfg.Seams.Faults,
+		Stores: cfg.Stores, Key: c.dir.key, SnapshotThreshold: cfg.Seams.SnapshotThreshold, TrailingLogs: cfg.Seams.TrailingLogs, Faults: cfg.Seams.Faults,
 		Quota: cfg.Seams.Quota, Clock: cfg.Seams.clock(),
 	})
 	if err != nil {

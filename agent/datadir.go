@@ -10,12 +10,14 @@ import (
 	"syscall"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/atrest"
 	"github.com/hanse-fleet/hanse/internal/durable"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
 // DataDir is where a member keeps what outlives it. What lies in it:
 //
+//	data-key.age  the key of what is private here, encrypted to an age identity (package atrest); without it, all is in the clear
 //	member.json   who the member is: fleet, cluster, incarnation, the addresses that it was given
 //	peers.json    the members that the fleet named when this one joined; used until the log is here
 //	identity.*    the member's key and certificate (package transport)
@@ -27,16 +29,24 @@ import (
 //	hanse.sock    the API for whoever may open this directory
 //	lock          held by the running agent
 //
-// Everything in it is readable by its owner only.
-type dataDir string
+// Everything in it is readable by its owner only. identity.key, identity.reset, age.key, admin.pem and the logs are private; of the rest it
+// is known whose directory it is.
+type dataDir struct {
+	folder string
+	// key encrypts what is private; nil: nothing is encrypted.
+	key *atrest.Key
+}
 
-func (d dataDir) path(name string) string { return filepath.Join(string(d), name) }
+func (d dataDir) String() string          { return d.folder }
+func (d dataDir) path(name string) string { return filepath.Join(d.folder, name) }
 
-func (d dataDir) raft() string   { return d.path("raft") }
+func (d dataDir) raft() string   { return d.path(dirRaft) }
 func (d dataDir) socket() string { return d.path("hanse.sock") }
-func (d dataDir) admin() string  { return d.path("admin.pem") }
+func (d dataDir) admin() string  { return d.path(fileAdmin) }
 
 const (
+	dirRaft    = "raft"
+	fileAdmin  = "admin.pem"
 	fileMember = "member.json"
 	filePeers  = "peers.json"
 	// fileTimeout keeps the election timeout between two starts.
@@ -84,15 +94,11 @@ func (d dataDir) write(name string, value any) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", name, err)
 	}
-	return d.writeBytes(name, append(data, '\n'))
-}
-
-func (d dataDir) writeBytes(name string, data []byte) error {
-	_, err := durable.WriteFile(d.path(name), durable.Bytes(data))
+	_, err = durable.WriteFile(d.path(name), durable.Bytes(append(data, '\n')))
 	return err
 }
 
-func (d dataDir) sync() error { return durable.SyncDir(string(d)) }
+func (d dataDir) sync() error { return durable.SyncDir(d.folder) }
 
 // self reads who the member is.
 func (d dataDir) self() (self, error) {
@@ -116,7 +122,7 @@ func (d dataDir) amend(change func(*self)) error {
 
 // claim makes the directory for a new member and locks it. A directory that holds a member is refused.
 func (d dataDir) claim(fleet string) (release func(), err error) {
-	if err := os.MkdirAll(string(d), 0o700); err != nil {
+	if err := os.MkdirAll(d.folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
 	release, err = d.lock()
@@ -135,7 +141,7 @@ func (d dataDir) claim(fleet string) (release func(), err error) {
 		return nil, fmt.Errorf("data directory %s is of fleet %s, not of fleet %s; use another --data-dir, or remove that member first: hanse remove %s", d, old.Fleet, fleet, old.Cluster)
 	}
 	release()
-	return nil, &MemberExistsError{DataDir: string(d), Fleet: old.Fleet, Cluster: old.Cluster}
+	return nil, &MemberExistsError{DataDir: d.folder, Fleet: old.Fleet, Cluster: old.Cluster}
 }
 
 // lock keeps other agents out of the directory until release is called or the process ends.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -34,11 +35,16 @@ func start(t *testing.T, dir string) running {
 
 func startWith(t *testing.T, dir string, seams Seams) running {
 	t.Helper()
+	return startOpened(t, dir, nil, seams)
+}
+
+func startOpened(t *testing.T, dir string, with *age.HybridIdentity, seams Seams) running {
+	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	core, err := OpenCore(CoreConfig{DataDir: dir, Conn: conn, Timing: consensus.DefaultTiming(), Logger: slog.New(slog.DiscardHandler), Seams: seams, Fatal: func(err error) { t.Error(err) }})
+	core, err := OpenCore(CoreConfig{DataDir: dir, DataIdentity: with, Conn: conn, Timing: consensus.DefaultTiming(), Logger: slog.New(slog.DiscardHandler), Seams: seams, Fatal: func(err error) { t.Error(err) }})
 	if err != nil {
 		conn.Close()
 		t.Fatalf("start %s: %v", dir, err)
@@ -56,13 +62,15 @@ func startWith(t *testing.T, dir string, seams Seams) running {
 
 // lonely is the data directory of a stopped member whose two fellow voters are lost: by its log, and nowhere else, because
 // here only the files count.
-func lonely(t *testing.T) string {
+func lonely(t *testing.T) string { return lonelyOpened(t, nil) }
+
+func lonelyOpened(t *testing.T, with *age.HybridIdentity) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "fra")
-	if _, err := Init(InitOptions{DataDir: dir, Fleet: "acme", Cluster: "fra", Region: "eu", Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"}}); err != nil {
+	if _, err := Init(InitOptions{DataDir: dir, DataIdentity: with, Fleet: "acme", Cluster: "fra", Region: "eu", Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"}}); err != nil {
 		t.Fatal(err)
 	}
-	m := start(t, dir)
+	m := startOpened(t, dir, with, Seams{})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	if err := m.store.WaitFor(ctx, 1); err != nil {
@@ -96,7 +104,7 @@ func TestARecoveryThatIsCutOffIsFinishedByTheNext(t *testing.T) {
 	origin := lonely(t)
 	steps := 0
 	for cut := 0; cut == 0 || cut <= steps; cut++ {
-		dir := dataDir(copyDir(t, origin))
+		dir := dataDir{folder: copyDir(t, origin)}
 		me, err := dir.self()
 		if err != nil {
 			t.Fatal(err)
@@ -116,12 +124,12 @@ func TestARecoveryThatIsCutOffIsFinishedByTheNext(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		switch _, err := Survey(string(dir)); {
+		switch _, err := Survey(dir.folder, nil); {
 		case errors.Is(err, ErrUnfinished):
-			if _, err := OpenCore(CoreConfig{DataDir: string(dir), Logger: slog.New(slog.DiscardHandler)}); !errors.Is(err, ErrUnfinished) || !strings.Contains(err.Error(), "hanse recover") {
+			if _, err := OpenCore(CoreConfig{DataDir: dir.folder, Logger: slog.New(slog.DiscardHandler)}); !errors.Is(err, ErrUnfinished) || !strings.Contains(err.Error(), "hanse recover") {
 				t.Errorf("after step %d its agent starts: %v", cut, err)
 			}
-			e, err := Recover(RecoverOptions{DataDir: string(dir)})
+			e, err := Recover(RecoverOptions{DataDir: dir.folder})
 			if err != nil || e.Epoch != next.View().Epoch() {
 				t.Errorf("after step %d it is not finished: %+v, %v", cut, e, err)
 			}
@@ -139,13 +147,13 @@ func TestARecoveryThatIsCutOffIsFinishedByTheNext(t *testing.T) {
 				t.Errorf("after step %d it has begun %+v, observing: %v", cut, after, yes)
 			}
 		}
-		if old := filepath.Join(string(dir), "raft.epoch-1"); after.Epoch == 2 {
+		if old := filepath.Join(dir.folder, "raft.epoch-1"); after.Epoch == 2 {
 			if _, err := os.Stat(old); err != nil {
 				t.Errorf("after step %d the old log is gone: %v", cut, err)
 			}
 		}
 		// Whatever it is, it starts, and leads.
-		m := start(t, string(dir))
+		m := start(t, dir.folder)
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		if err := letIn(ctx, m, "anna"); err != nil {
 			t.Errorf("after step %d it takes no write: %v", cut, err)
@@ -163,7 +171,7 @@ func TestARecoveryThatWasGivenUpIsNotBelievedLater(t *testing.T) {
 	origin := lonely(t)
 	givenUp := func(t *testing.T) dataDir { // the new log is whole, and the old one was never put by
 		t.Helper()
-		dir := dataDir(copyDir(t, origin))
+		dir := dataDir{folder: copyDir(t, origin)}
 		me, err := dir.self()
 		if err != nil {
 			t.Fatal(err)
@@ -176,14 +184,14 @@ func TestARecoveryThatWasGivenUpIsNotBelievedLater(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := consensus.Begin(dir.nextRaft(), store.MemberID(me.Incarnation), next, found); err != nil {
+		if err := consensus.Begin(dir.nextRaft(), nil, store.MemberID(me.Incarnation), next, found); err != nil {
 			t.Fatal(err)
 		}
 		return dir
 	}
 	refused := func(t *testing.T, dir dataDir, why string) {
 		t.Helper()
-		if _, err := Recover(RecoverOptions{DataDir: string(dir)}); err == nil || !strings.Contains(err.Error(), why) {
+		if _, err := Recover(RecoverOptions{DataDir: dir.folder}); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("it is recovered: %v", err)
 		}
 		if _, err := os.Stat(dir.raft()); err == nil {
@@ -192,7 +200,7 @@ func TestARecoveryThatWasGivenUpIsNotBelievedLater(t *testing.T) {
 	}
 	t.Run("it goes when the agent starts again", func(t *testing.T) {
 		dir := givenUp(t)
-		start(t, string(dir)).stop()
+		start(t, dir.folder).stop()
 		if _, err := os.Stat(dir.nextRaft()); err == nil {
 			t.Error("it is there still")
 		}
@@ -211,7 +219,7 @@ func TestARecoveryThatWasGivenUpIsNotBelievedLater(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.stop()
-		if err := errors.Join(os.RemoveAll(dir.raft()), os.Rename(dataDir(other).raft(), dir.oldRaft(1))); err != nil {
+		if err := errors.Join(os.RemoveAll(dir.raft()), os.Rename(dataDir{folder: other}.raft(), dir.oldRaft(1))); err != nil {
 			t.Fatal(err)
 		}
 		refused(t, dir, "is left from another recovery")
@@ -219,7 +227,7 @@ func TestARecoveryThatWasGivenUpIsNotBelievedLater(t *testing.T) {
 }
 
 func TestARestoreThatIsCutOffCanBeRepeated(t *testing.T) {
-	dir := dataDir(t.TempDir())
+	dir := dataDir{folder: t.TempDir()}
 	// As if it had been killed before member.json: half a log, and a whole one, of nobody.
 	for _, left := range []string{dir.raft(), dir.nextRaft()} {
 		if err := os.MkdirAll(filepath.Join(left, "snapshots"), 0o700); err != nil {
@@ -234,7 +242,7 @@ func TestARestoreThatIsCutOffCanBeRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := store.New(nil)
-	if _, err := consensus.Inspect(dir.raft(), st); err != nil || st.View().Epoch().ID != "next" {
+	if _, err := consensus.Inspect(dir.raft(), nil, st); err != nil || st.View().Epoch().ID != "next" {
 		t.Errorf("got epoch %+v: %v", st.View().Epoch(), err)
 	}
 	if _, err := os.Stat(dir.nextRaft()); err == nil {
@@ -254,7 +262,7 @@ func emptyState(t *testing.T) (*store.Snapshot, consensus.Survey) {
 }
 
 func TestAnOldLogIsNeverOverwritten(t *testing.T) {
-	d := dataDir(t.TempDir())
+	d := dataDir{folder: t.TempDir()}
 	for _, want := range []string{"raft.epoch-1", "raft.epoch-1-2", "raft.epoch-1-3"} {
 		got := d.oldRaft(1)
 		if filepath.Base(got) != want {

@@ -12,14 +12,14 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
-	"os"
-	"path/filepath"
 	"time"
 
+	"filippo.io/age"
 	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/atrest"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
@@ -40,7 +40,7 @@ func Init(o InitOptions) (InitResult, error) {
 	if _, err := me.Addresses.completed(); err != nil {
 		return InitResult{}, err
 	}
-	dir, _, release, err := newMember(o.DataDir, &me)
+	dir, _, release, err := newMember(o.DataDir, o.DataIdentity, &me)
 	if err != nil {
 		return InitResult{}, err
 	}
@@ -50,7 +50,7 @@ func Init(o InitOptions) (InitResult, error) {
 			return InitResult{}, err
 		}
 	}
-	if err := NewPerson(dir.admin(), firstAdmin); err != nil {
+	if err := NewPerson(dir.key, dir.admin(), firstAdmin); err != nil {
 		return InitResult{}, err
 	}
 	return InitResult{AdminFile: dir.admin()}, dir.write(fileMember, me)
@@ -67,14 +67,16 @@ func checkNames(fleet, cluster, region, zone string) error {
 }
 
 // newMember claims a data directory and makes the identity of a new incarnation in it, or takes up the one that an
-// earlier try under the same names left. The caller writes member.json, last: until then the directory can be tried
+// earlier try under the same names left: encrypted, when it is given what opens that. The caller writes member.json, last: until then the directory can be tried
 // again.
-func newMember(path string, me *self) (dir dataDir, identity transport.Identity, release func(), err error) {
-	dir = dataDir(path)
+func newMember(path string, with *age.HybridIdentity, me *self) (dir dataDir, identity transport.Identity, release func(), err error) {
+	dir.folder = path
 	if release, err = dir.claim(me.Fleet); err != nil {
 		return dir, identity, nil, err
 	}
-	identity, err = dir.identityOf(me.Fleet, me.Cluster)
+	if dir.key, err = dir.keyOfNew(with); err == nil {
+		identity, err = dir.identityOf(me.Fleet, me.Cluster)
+	}
 	if err != nil {
 		release()
 		return dir, identity, nil, err
@@ -84,7 +86,7 @@ func newMember(path string, me *self) (dir dataDir, identity transport.Identity,
 }
 
 func (d dataDir) identityOf(fleet, cluster string) (transport.Identity, error) {
-	identity, err := transport.LoadIdentity(string(d))
+	identity, err := transport.LoadIdentity(d.folder, d.key)
 	switch {
 	case err == nil && (identity.Fleet() != fleet || identity.Cluster() != cluster):
 		return identity, fmt.Errorf("data directory %s has the key of %s of fleet %s; use another --data-dir", d, identity.Cluster(), identity.Fleet())
@@ -94,12 +96,12 @@ func (d dataDir) identityOf(fleet, cluster string) (transport.Identity, error) {
 	if identity, err = transport.NewIdentity(fleet, cluster, transport.MemberID(uuid.NewString())); err != nil {
 		return identity, err
 	}
-	return identity, transport.SaveIdentity(string(d), identity)
+	return identity, transport.SaveIdentity(d.folder, d.key, identity)
 }
 
-// NewPerson makes a key and a self-signed certificate for a person, PEM, in a file that only its owner reads: whole and
-// synced, or not at all. A User with its pin lets the person in, and ends it too: the certificate does not expire.
-func NewPerson(file, name string) error {
+// NewPerson makes a key and a self-signed certificate for a person, PEM, in a file that only its owner reads, of a data directory with
+// that key or, with nil, anywhere: whole and synced, or not at all. A User with its pin lets the person in, and ends it too: the certificate does not expire.
+func NewPerson(private *atrest.Key, file, name string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("make key of %s: %w", name, err)
@@ -122,12 +124,12 @@ func NewPerson(file, name string) error {
 	}
 	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
-	return dataDir(filepath.Dir(file)).writeBytes(filepath.Base(file), text)
+	return private.WriteFile(file, text)
 }
 
 // adminPin reads the pin of the first admin.
 func (d dataDir) adminPin() (string, error) {
-	data, err := os.ReadFile(d.admin())
+	data, err := d.key.ReadFile(d.admin())
 	if err != nil {
 		return "", fmt.Errorf("read first admin: %w", err)
 	}

@@ -30,7 +30,7 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 	if err != nil {
 		return JoinResult{}, err
 	}
-	dir, identity, release, err := newMember(o.DataDir, &me)
+	dir, identity, release, err := newMember(o.DataDir, o.DataIdentity, &me)
 	if err != nil {
 		return JoinResult{}, err
 	}

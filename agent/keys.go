@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +28,7 @@ const fileKey = "age.key"
 
 // ageIdentity reads the member's age identity, and makes it first where there is none.
 func (d dataDir) ageIdentity() (secrets.Identity, error) {
-	text, err := os.ReadFile(d.path(fileKey))
+	text, err := d.key.ReadFile(d.path(fileKey))
 	defer clear(text)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -57,7 +56,7 @@ func (d dataDir) newAgeIdentity() (secrets.Identity, error) {
 	}
 	text := fmt.Appendf(nil, "# recipient: %s\n%s\n", id.Recipient(), id.Reveal())
 	defer clear(text)
-	return id, d.writeBytes(fileKey, text)
+	return id, d.key.WriteFile(d.path(fileKey), text)
 }
 
 // keyed are the prefixes that keys of groups, and how secrets are sealed, follow from.

@@ -28,7 +28,7 @@ import (
 // keyHolder is a member of a cluster, with an age identity of its own.
 func keyHolder(t *testing.T, cluster string) *Core {
 	t.Helper()
-	id, err := dataDir(t.TempDir()).ageIdentity()
+	id, err := dataDir{folder: t.TempDir()}.ageIdentity()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -385,7 +385,7 @@ func TestAKeyThatIsNotPassedOnWellProvesNothing(t *testing.T) {
 }
 
 func TestAMembersAgeIdentityIsMadeOnceAndReadableByItsOwnerAlone(t *testing.T) {
-	dir := dataDir(t.TempDir())
+	dir := dataDir{folder: t.TempDir()}
 	first, err := dir.ageIdentity()
 	if err != nil {
 		t.Fatal(err)
@@ -432,7 +432,7 @@ func FuzzAgeKey(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		dir := dataDir(t.TempDir())
+		dir := dataDir{folder: t.TempDir()}
 		if err := os.WriteFile(dir.path(fileKey), text, 0o600); err != nil {
 			t.Fatal(err)
 		}

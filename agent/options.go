@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net"
 
+	"filippo.io/age"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
@@ -18,6 +20,8 @@ const (
 type InitOptions struct {
 	// DataDir is made when it is not there; one that holds a member already is refused.
 	DataDir string
+	// DataIdentity opens what is private in the data directory, which is encrypted; nil: it is in the clear. So it is in what follows.
+	DataIdentity *age.HybridIdentity
 	// Fleet, Cluster and Region are DNS labels of at most 63 characters; Zone may be empty.
 	Fleet, Cluster, Region, Zone string
 	Addresses
@@ -30,7 +34,8 @@ type InitOptions struct {
 
 // JoinOptions enrol a new cluster into a fleet.
 type JoinOptions struct {
-	DataDir string
+	DataDir      string
+	DataIdentity *age.HybridIdentity
 	// Cluster is required; Region and Zone are, unless the token says them.
 	Cluster, Region, Zone string
 	// Token is the text that `hanse token create` printed.
@@ -58,7 +63,8 @@ type Addresses struct {
 
 // Options run the member of a data directory.
 type Options struct {
-	DataDir string
+	DataDir      string
+	DataIdentity *age.HybridIdentity
 	// Kubeconfig of the member's own cluster: a file, "in-cluster", or empty for a member without a cluster,
 	// which keeps the fleet's state and takes commands but reconciles nothing.
 	Kubeconfig string

@@ -10,7 +10,7 @@ import (
 // keepOwner gives what root made in the directory to the directory's owner, so that a service with an account of its own can
 // go on with what a person did as root: a recovery, say. What cannot be given stays root's, and the service says so.
 func (d dataDir) keepOwner() {
-	info, err := os.Stat(string(d))
+	info, err := os.Stat(d.folder)
 	if err != nil || os.Geteuid() != 0 {
 		return
 	}
@@ -18,7 +18,7 @@ func (d dataDir) keepOwner() {
 	if !ok || owner.Uid == 0 {
 		return
 	}
-	_ = filepath.WalkDir(string(d)+"/", func(path string, e fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(d.folder+"/", func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return nil
 		}

@@ -18,8 +18,8 @@ const portersPatience = 5 * time.Second
 
 // attend tells whoever comes to the doors that the member is starting, until it is relieved. That must be before anybody
 // else listens there.
-func attend(o Options, me self, d doors) (relieve func() error) {
-	certificates, err := servingCertificates(o, me)
+func attend(o Options, dir dataDir, me self, d doors) (relieve func() error) {
+	certificates, err := servingCertificates(o, dir, me)
 	if err != nil { // the member itself says what is wrong with its key
 		return func() error { return nil }
 	}
@@ -31,8 +31,8 @@ func attend(o Options, me self, d doors) (relieve func() error) {
 }
 
 // servingCertificates are what the member's API will show.
-func servingCertificates(o Options, me self) ([]tls.Certificate, error) {
-	identity, err := transport.LoadIdentity(o.DataDir)
+func servingCertificates(o Options, dir dataDir, me self) ([]tls.Certificate, error) {
+	identity, err := transport.LoadIdentity(dir.folder, dir.key)
 	if err != nil {
 		return nil, err
 	}

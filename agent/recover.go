@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"filippo.io/age"
 	"github.com/google/uuid"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -19,7 +20,8 @@ import (
 
 // RecoverOptions let one survivor go on without the majority.
 type RecoverOptions struct {
-	DataDir string
+	DataDir      string
+	DataIdentity *age.HybridIdentity
 	// Survivors and Fenced are as in epoch.Recovery.
 	Survivors []epoch.Statement
 	Fenced    []string
@@ -36,8 +38,7 @@ type RecoverOptions struct {
 //	raft.epoch-N and raft.next  the new one is whole: it only wants its name
 //	raft.epoch-N and raft       done
 func Recover(o RecoverOptions) (epoch.Beginning, error) {
-	dir := dataDir(o.DataDir)
-	me, release, err := dir.stopped()
+	dir, me, release, err := stopped(o.DataDir, o.DataIdentity)
 	if err != nil {
 		return epoch.Beginning{}, err
 	}
@@ -71,7 +72,7 @@ func (d dataDir) succeed(me self, v *store.View, found consensus.Survey, o Recov
 	if !ok {
 		return nil, fmt.Errorf("%s is no member by its own log; recover on another survivor, and let %s join there with a fresh --data-dir", me.Cluster, me.Cluster)
 	}
-	identity, err := transport.LoadIdentity(string(d))
+	identity, err := transport.LoadIdentity(d.folder, d.key)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +92,7 @@ func (d dataDir) succeed(me self, v *store.View, found consensus.Survey, o Recov
 func (d dataDir) recovery(next *store.Snapshot, found consensus.Survey, id store.MemberID, left uint64) []func() error {
 	return []func() error{
 		func() error { return os.RemoveAll(d.nextRaft()) },
-		func() error { return consensus.Begin(d.nextRaft(), id, next, found) },
+		func() error { return consensus.Begin(d.nextRaft(), d.key, id, next, found) },
 		d.sync,
 		func() error { return os.Rename(d.raft(), d.oldRaft(left)) },
 		d.sync,
@@ -127,7 +128,7 @@ func (d dataDir) forgetNext() error {
 
 // finish gives the new log its name.
 func (d dataDir) finish(me self) (epoch.Beginning, error) {
-	v, _, err := inspect(d.nextRaft())
+	v, _, err := d.inspect(d.nextRaft())
 	if err != nil {
 		return epoch.Beginning{}, fmt.Errorf("finish recovery: %w", err)
 	}
@@ -144,7 +145,7 @@ func (d dataDir) finish(me self) (epoch.Beginning, error) {
 func (d dataDir) follows(next *store.View) error {
 	ended := next.Epoch().Number - 1
 	for _, old := range append(d.oldRafts(fmt.Sprint(ended)), d.oldRafts(fmt.Sprintf("%d-*", ended))...) {
-		if _, found, err := inspect(old); err == nil && found.NextIndex() == next.Index() {
+		if _, found, err := d.inspect(old); err == nil && found.NextIndex() == next.Index() {
 			return nil
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/atrest"
 	"github.com/hanse-fleet/hanse/backup"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -22,7 +23,8 @@ import (
 // RestoreOptions make a new fleet's first member from a backup.
 type RestoreOptions struct {
 	// DataDir is made when it is not there; one that holds a member already is refused.
-	DataDir string
+	DataDir      string
+	DataIdentity *age.HybridIdentity
 	// Fleet and Cluster are required. Region and Zone may be empty when the backup knows the cluster.
 	Fleet, Cluster, Region, Zone string
 	Addresses
@@ -57,7 +59,7 @@ func Restore(o RestoreOptions) (backup.Header, epoch.Beginning, error) {
 		return h, epoch.Beginning{}, err
 	}
 	_, missing := os.Stat(o.DataDir)
-	dir, identity, release, err := newMember(o.DataDir, &me)
+	dir, identity, release, err := newMember(o.DataDir, o.DataIdentity, &me)
 	if err != nil {
 		return h, epoch.Beginning{}, err
 	}
@@ -94,13 +96,14 @@ func (d dataDir) restore(v *store.View, me self, heir store.Member, o RestoreOpt
 // unmake removes what was made in a directory of which no member came, and the directory, if it was made, too.
 func (d dataDir) unmake(whole bool) error {
 	if whole {
-		return os.RemoveAll(string(d))
+		return os.RemoveAll(d.folder)
 	}
 	var errs []error
 	for _, made := range []string{d.path(fileMember), d.path(filePeers), d.raft(), d.nextRaft(), d.path("lock")} {
 		errs = append(errs, os.RemoveAll(made))
 	}
-	errs = append(errs, transport.RemoveIdentity(string(d)))
+	// The key goes last: until then a repetition can go on with what is encrypted.
+	errs = append(errs, transport.RemoveIdentity(d.folder), os.RemoveAll(d.path(atrest.DataKeyFile)))
 	return errors.Join(errs...)
 }
 
@@ -118,7 +121,7 @@ func (d dataDir) begin(s *store.Snapshot, after consensus.Survey, id store.Membe
 			return fmt.Errorf("make log: %w", err)
 		}
 	}
-	if err := consensus.Begin(d.nextRaft(), id, s, after); err != nil {
+	if err := consensus.Begin(d.nextRaft(), d.key, id, s, after); err != nil {
 		return fmt.Errorf("make log: %w", err)
 	}
 	if err := os.Rename(d.nextRaft(), d.raft()); err != nil {

@@ -31,8 +31,7 @@ const apiServerName = "member.hanse"
 // Run runs the member of a data directory until ctx ends (nil), it is removed from the fleet (ErrRemoved), or
 // something fails that it cannot go on with. An error of the disk does not return: it ends the process.
 func Run(ctx context.Context, o Options) error {
-	dir := dataDir(o.DataDir)
-	me, err := dir.self()
+	dir, me, err := openMember(o.DataDir, o.DataIdentity)
 	if err != nil {
 		return err
 	}
@@ -54,8 +53,8 @@ func Run(ctx context.Context, o Options) error {
 	if err := dir.write(fileMember, me); err != nil {
 		return errors.Join(err, doors.close())
 	}
-	relieve := attend(o, me, doors)
-	core, err := OpenCore(CoreConfig{DataDir: o.DataDir, Conn: doors.members, Version: o.Version, Logger: o.Logger, Fatal: endProcess(o.Logger)})
+	relieve := attend(o, dir, me, doors)
+	core, err := OpenCore(CoreConfig{DataDir: o.DataDir, DataIdentity: o.DataIdentity, Conn: doors.members, Version: o.Version, Logger: o.Logger, Fatal: endProcess(o.Logger)})
 	relieved := relieve()
 	if err != nil {
 		return errors.Join(parting(err, o, me), relieved, doors.close())

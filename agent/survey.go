@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 
+	"filippo.io/age"
+
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
@@ -13,9 +15,8 @@ import (
 )
 
 // Survey says what a member has whose agent does not run. It changes nothing.
-func Survey(path string) (epoch.Statement, error) {
-	dir := dataDir(path)
-	me, release, err := dir.stopped()
+func Survey(path string, with *age.HybridIdentity) (epoch.Statement, error) {
+	dir, me, release, err := stopped(path, with)
 	if err != nil {
 		return epoch.Statement{}, err
 	}
@@ -27,20 +28,20 @@ func Survey(path string) (epoch.Statement, error) {
 	return s, err
 }
 
-// stopped locks the directory of a member that does not run.
-func (d dataDir) stopped() (me self, release func(), err error) {
-	if me, err = d.self(); err != nil {
-		return me, nil, err
+// stopped opens and locks the directory of a member that does not run.
+func stopped(path string, with *age.HybridIdentity) (d dataDir, me self, release func(), err error) {
+	if d, me, err = openMember(path, with); err != nil {
+		return d, me, nil, err
 	}
 	if me.Removed {
-		return me, nil, fmt.Errorf("%w (%s of fleet %s): it has no say in a recovery", ErrRemoved, me.Cluster, me.Fleet)
+		return d, me, nil, fmt.Errorf("%w (%s of fleet %s): it has no say in a recovery", ErrRemoved, me.Cluster, me.Fleet)
 	}
 	release, err = d.lock()
-	return me, release, err
+	return d, me, release, err
 }
 
 func (d dataDir) survey(me self) (epoch.Statement, consensus.Survey, *store.View, error) {
-	v, found, err := inspect(d.raft())
+	v, found, err := d.inspect(d.raft())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return epoch.Statement{}, found, nil, fmt.Errorf("there is no log of %s in %s: it never ran, or its disk is lost; recover on a survivor that has one", me.Cluster, d)
@@ -51,9 +52,9 @@ func (d dataDir) survey(me self) (epoch.Statement, consensus.Survey, *store.View
 }
 
 // inspect reads a log that no node runs on.
-func inspect(path string) (*store.View, consensus.Survey, error) {
+func (d dataDir) inspect(path string) (*store.View, consensus.Survey, error) {
 	st := store.New(law.Authority{Address: transport.CheckAddress})
-	found, err := consensus.Inspect(path, st)
+	found, err := consensus.Inspect(path, d.key, st)
 	return st.View(), found, err
 }
 

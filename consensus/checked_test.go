@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/raft"
 
+	"github.com/hanse-fleet/hanse/atrest"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
 )
@@ -122,10 +124,32 @@ func mustOpen(t testing.TB, s consensus.Stores) consensus.Stores {
 	return checked
 }
 
+// Everything that holds of stores holds of encrypted ones: the key is under what checks them.
 func TestCheckedStores(t *testing.T) {
+	t.Run("in the clear", func(t *testing.T) { checkedStores(t, nil) })
+	t.Run("encrypted", func(t *testing.T) { checkedStores(t, dataKey(t)) })
+}
+
+// dataKey is of a member whose disk is encrypted.
+func dataKey(t testing.TB) *atrest.Key {
+	t.Helper()
+	id, err := age.GenerateHybridIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := atrest.Make(t.TempDir(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func checkedStores(t *testing.T, key *atrest.Key) {
+	on := func(d *consensustest.Disk) consensus.Stores { return consensus.Encrypted(*d.Stores(), key) }
+
 	t.Run("what was written is read, before and after a restart", func(t *testing.T) {
 		d := consensustest.NewDisk(nil)
-		s := mustOpen(t, *d.Stores())
+		s := mustOpen(t, on(d))
 		fill(t, s)
 		before, err := read(s)
 		if err != nil {
@@ -139,7 +163,7 @@ func TestCheckedStores(t *testing.T) {
 				t.Errorf("the checksum of entry %d would leave the member", l.Index)
 			}
 		}
-		after, err := read(mustOpen(t, *d.Stores()))
+		after, err := read(mustOpen(t, on(d)))
 		if diff := cmp.Diff(before, after); diff != "" || err != nil {
 			t.Errorf("%v %s", err, diff)
 		}
@@ -149,12 +173,12 @@ func TestCheckedStores(t *testing.T) {
 		refused, places := 0, map[string]bool{}
 		for seed := range uint64(2000) {
 			d := consensustest.NewDisk(rand.New(rand.NewPCG(seed, 0)))
-			s := mustOpen(t, *d.Stores())
+			s := mustOpen(t, on(d))
 			fill(t, s)
 			want, _ := read(s)
 			where := d.Rot()
 			places[where] = true
-			s, err := consensus.CheckStores(*d.Stores())
+			s, err := consensus.CheckStores(on(d))
 			if err != nil {
 				wantDamaged(t, err)
 				refused++
@@ -175,7 +199,7 @@ func TestCheckedStores(t *testing.T) {
 	t.Run("a flipped bit is refused when it is read", func(t *testing.T) {
 		for seed := range uint64(500) {
 			d := consensustest.NewDisk(rand.New(rand.NewPCG(seed, 1)))
-			s := mustOpen(t, *d.Stores())
+			s := mustOpen(t, on(d))
 			fill(t, s)
 			want, _ := read(s)
 			where := d.Rot()
@@ -203,7 +227,7 @@ func TestCheckedStores(t *testing.T) {
 			},
 			"an older head": func(raw consensus.Stores) {
 				old := consensustest.NewDisk(nil)
-				s := mustOpen(t, *old.Stores())
+				s := mustOpen(t, on(old))
 				s.Stable.SetUint64([]byte("CurrentTerm"), 1)
 				s.Log.StoreLogs([]*raft.Log{{Index: 1, Term: 1}, {Index: 2, Term: 1}, {Index: 3, Term: 1}, {Index: 4, Term: 1}})
 				var l raft.Log
@@ -212,16 +236,16 @@ func TestCheckedStores(t *testing.T) {
 			},
 			"older values": func(raw consensus.Stores) {
 				old := consensustest.NewDisk(nil)
-				s := mustOpen(t, *old.Stores())
+				s := mustOpen(t, on(old))
 				s.Stable.SetUint64([]byte("CurrentTerm"), 3)
 				v, _ := old.Stores().Stable.Get([]byte("HanseValues"))
 				raw.Stable.Set([]byte("HanseValues"), v)
 			},
 		} {
 			d := consensustest.NewDisk(nil)
-			fill(t, mustOpen(t, *d.Stores()))
+			fill(t, mustOpen(t, on(d)))
 			harm(*d.Stores())
-			if _, err := consensus.CheckStores(*d.Stores()); err == nil {
+			if _, err := consensus.CheckStores(on(d)); err == nil {
 				t.Errorf("%s: not refused", what)
 			} else {
 				wantDamaged(t, err)
@@ -235,7 +259,7 @@ func TestCheckedStores(t *testing.T) {
 			d := consensustest.NewDisk(rng)
 			d.FailAt(1+rng.IntN(25), consensustest.ErrCrashed)
 			var last, term uint64
-			s, err := consensus.CheckStores(*d.Stores())
+			s, err := consensus.CheckStores(on(d))
 			for i := uint64(1); err == nil && i < 100; i++ {
 				switch rng.IntN(4) {
 				case 0:
@@ -255,7 +279,7 @@ func TestCheckedStores(t *testing.T) {
 			d.Crash()
 			d.Fail(nil)
 			d.FailAt(0, nil)
-			s, err = consensus.CheckStores(*d.Stores())
+			s, err = consensus.CheckStores(on(d))
 			if err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
@@ -270,7 +294,7 @@ func TestCheckedStores(t *testing.T) {
 
 	t.Run("behind a snapshot that was sent, the log begins anew; elsewhere a gap is refused", func(t *testing.T) {
 		d := consensustest.NewDisk(nil)
-		s := mustOpen(t, *d.Stores())
+		s := mustOpen(t, on(d))
 		s.Stable.SetUint64([]byte("CurrentTerm"), 1)
 		s.Log.StoreLogs([]*raft.Log{{Index: 1, Term: 1}, {Index: 2, Term: 1}})
 		if err := s.Log.StoreLog(&raft.Log{Index: 9, Term: 1}); err == nil {
@@ -279,44 +303,44 @@ func TestCheckedStores(t *testing.T) {
 		if err := snap(s, 8, 1, "sent"); err != nil {
 			t.Fatal(err)
 		}
-		s = mustOpen(t, *d.Stores()) // a crash before raft went on
+		s = mustOpen(t, on(d)) // a crash before raft went on
 		if err := s.Log.StoreLog(&raft.Log{Index: 9, Term: 1}); err != nil {
 			t.Error(err)
 		}
-		s = mustOpen(t, *d.Stores())
+		s = mustOpen(t, on(d))
 		if first, _ := s.Log.FirstIndex(); first != 9 {
 			t.Errorf("the log begins at %d", first)
 		}
 	})
+}
 
-	t.Run("a snapshot that rots while it is sent never ends well", func(t *testing.T) {
-		d := consensustest.NewDisk(nil)
-		s := mustOpen(t, *d.Stores())
-		s.Stable.SetUint64([]byte("CurrentTerm"), 1)
-		if err := snap(s, 8, 1, "state"); err != nil {
-			t.Fatal(err)
-		}
-		whole := rawSnapshot(t, d)
-		for i := range whole {
-			spoilt := bytes.Clone(whole)
-			spoilt[i] ^= 1
-			_, r, err := consensus.OpenContent(spoilt, raft.SnapshotMeta{
-				Version: 1, Index: 8, Term: 1, Configuration: configuration("fra", "iad"), ConfigurationIndex: 1, Size: int64(len(spoilt)),
-			})
-			if err == nil {
-				var got []byte
-				got, err = io.ReadAll(r)
-				if len(got) >= len("state") {
-					t.Errorf("byte %d: all of it was given out: %q", i, got)
-				}
-			}
-			if err == nil {
-				t.Errorf("byte %d: not refused", i)
-			} else {
-				wantDamaged(t, err)
+func TestASnapshotThatRotsWhileItIsSentNeverEndsWell(t *testing.T) {
+	d := consensustest.NewDisk(nil)
+	s := mustOpen(t, *d.Stores())
+	s.Stable.SetUint64([]byte("CurrentTerm"), 1)
+	if err := snap(s, 8, 1, "state"); err != nil {
+		t.Fatal(err)
+	}
+	whole := rawSnapshot(t, d)
+	for i := range whole {
+		spoilt := bytes.Clone(whole)
+		spoilt[i] ^= 1
+		_, r, err := consensus.OpenContent(spoilt, raft.SnapshotMeta{
+			Version: 1, Index: 8, Term: 1, Configuration: configuration("fra", "iad"), ConfigurationIndex: 1, Size: int64(len(spoilt)),
+		})
+		if err == nil {
+			var got []byte
+			got, err = io.ReadAll(r)
+			if len(got) >= len("state") {
+				t.Errorf("byte %d: all of it was given out: %q", i, got)
 			}
 		}
-	})
+		if err == nil {
+			t.Errorf("byte %d: not refused", i)
+		} else {
+			wantDamaged(t, err)
+		}
+	}
 }
 
 func rawSnapshot(t *testing.T, d *consensustest.Disk) []byte {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hanse-fleet/hanse/atrest"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/fault"
 )
@@ -52,6 +53,8 @@ type Config struct {
 	Quota Quota
 	// Stores, when set, are used in place of files in Dir.
 	Stores *Stores
+	// Key encrypts what lies on the files, or the stores; nil: they are in the clear.
+	Key *atrest.Key
 	// Clock is the wall clock, which may jump: the stamps of commands and the first sequence number of a start come from
 	// it, and nothing that lasts. nil: time.Now.
 	Clock func() time.Time

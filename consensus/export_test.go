@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hanse-fleet/hanse/atrest"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
@@ -33,6 +34,9 @@ func CallOver(c net.Conn, term uint64) (stands bool, err error) {
 
 // CheckStores is what Open does with the stores first.
 func CheckStores(s Stores) (Stores, error) { return checkStores(s) }
+
+// Encrypted puts a key under stores, as Open does.
+func Encrypted(s Stores, key *atrest.Key) Stores { return encrypted(s, key) }
 
 // Amend changes the data of an entry as it lies on the disk, and its checksum.
 func Amend(l *raft.Log, change func([]byte) []byte) error {

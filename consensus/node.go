@@ -122,6 +122,7 @@ func (n *Node) open() (err error) {
 	} else if n.stores, n.closer, err = openStores(n.cfg.Dir, n.cfg.Logger); err != nil {
 		return err
 	}
+	n.stores = encrypted(n.stores, n.cfg.Key)
 	if !n.cfg.Faults.NoChecksums {
 		if n.stores, err = checkStores(n.stores); err != nil {
 			return err

@@ -1,6 +1,9 @@
 package consensus
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -72,14 +75,18 @@ func (t *transport) newSpool(size int64) (spooled, error) {
 	return newFileSpool(t.guard, t.dir)
 }
 
-// fileSpool is a spool in a file. A disk that fails it breaks the guard; a peer that breaks off does not.
+// fileSpool is a spool in a file. A disk that fails it breaks the guard; a peer that breaks off does not. The bytes of a file without a
+// name stay on the disk, so they are encrypted with a key that is in memory alone. What is read is checked before it is used.
 type fileSpool struct {
-	guard *guard
-	file  *os.File // not embedded: all writes have to go by the guard
+	guard  *guard
+	file   *os.File // not embedded: all writes have to go by the guard
+	key    cipher.Block
+	stream cipher.Stream // from where the file is read or written next
 }
 
 func newFileSpool(g *guard, dir string) (spooled, error) {
-	s := fileSpool{guard: g}
+	s := &fileSpool{guard: g, key: spoolKey()}
+	s.rewind()
 	err := g.try("make room for a snapshot", func() (err error) {
 		if s.file, err = os.CreateTemp(dir, spoolPattern); err != nil {
 			return err
@@ -94,16 +101,42 @@ func newFileSpool(g *guard, dir string) (spooled, error) {
 	return s, nil
 }
 
-func (s fileSpool) Write(p []byte) (n int, err error) {
-	err = s.guard.try("receive snapshot", func() (err error) { n, err = s.file.Write(p); return err })
+// spoolKey is of one spool.
+func spoolKey() cipher.Block {
+	key := make([]byte, 32)
+	rand.Read(key)                   // never fails: see crypto/rand
+	block, err := aes.NewCipher(key) // fails for keys of another length
+	if err != nil {
+		panic(err)
+	}
+	return block
+}
+
+func (s *fileSpool) rewind() { s.stream = cipher.NewCTR(s.key, make([]byte, aes.BlockSize)) }
+
+// Write does not go on behind an error.
+func (s *fileSpool) Write(p []byte) (n int, err error) {
+	encrypted := make([]byte, len(p))
+	s.stream.XORKeyStream(encrypted, p)
+	err = s.guard.try("receive snapshot", func() (err error) { n, err = s.file.Write(encrypted); return err })
 	return n, err
 }
 
-func (s fileSpool) Read(p []byte) (int, error)             { return s.file.Read(p) }
-func (s fileSpool) Seek(at int64, from int) (int64, error) { return s.file.Seek(at, from) }
-func (s fileSpool) Close() error                           { return s.file.Close() }
+func (s *fileSpool) Read(p []byte) (int, error) {
+	n, err := s.file.Read(p)
+	s.stream.XORKeyStream(p[:n], p[:n])
+	return n, err
+}
 
-// memorySpool is a spool where there is no directory: it is written to its end, and then read from its start.
+// Seek goes to the start, wherever it is asked to go: a spool is written to its end, and then read from there, as often as need be.
+func (s *fileSpool) Seek(int64, int) (int64, error) {
+	s.rewind()
+	return s.file.Seek(0, io.SeekStart)
+}
+
+func (s *fileSpool) Close() error { return s.file.Close() }
+
+// memorySpool is a spool where there is no directory.
 type memorySpool struct {
 	data []byte
 	at   int
@@ -123,7 +156,7 @@ func (m *memorySpool) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Seek goes to the start, wherever it is asked to go.
+// Seek goes to the start, as that of a fileSpool.
 func (m *memorySpool) Seek(int64, int) (int64, error) {
 	m.at = 0
 	return 0, nil

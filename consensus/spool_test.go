@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -32,7 +33,7 @@ func TestSpool(t *testing.T) {
 		defer full.Close()
 		s, g := newSpool(t)
 		s.Close()
-		s = fileSpool{g, full}
+		s.(*fileSpool).file = full
 		if _, err := io.Copy(s, strings.NewReader("a snapshot")); !errors.Is(err, syscall.ENOSPC) || !errors.Is(g.err(), syscall.ENOSPC) {
 			t.Errorf("got %v, and the guard says %v", err, g.err())
 		}
@@ -58,12 +59,32 @@ func TestSpool(t *testing.T) {
 		if _, err := io.Copy(s, strings.NewReader("a snapshot")); err != nil {
 			t.Fatal(err)
 		}
-		if left, err := os.ReadDir(filepath.Dir(s.(fileSpool).file.Name())); err != nil || len(left) > 0 {
+		if left, err := os.ReadDir(filepath.Dir(s.(*fileSpool).file.Name())); err != nil || len(left) > 0 {
 			t.Errorf("it left %v (%v)", left, err)
 		}
-		s.Seek(0, io.SeekStart)
-		if b, err := io.ReadAll(s); err != nil || string(b) != "a snapshot" {
-			t.Errorf("read %q (%v)", b, err)
+		for range 2 { // it is verified, and then installed
+			s.Seek(0, io.SeekStart)
+			if b, err := io.ReadAll(iotest.OneByteReader(s)); err != nil || string(b) != "a snapshot" {
+				t.Errorf("read %q (%v)", b, err)
+			}
+		}
+	})
+
+	t.Run("what lies on the disk is not what was written, nor the same another time", func(t *testing.T) {
+		var lies [2][]byte
+		for i := range lies {
+			s, _ := newSpool(t)
+			if _, err := io.Copy(s, strings.NewReader("a snapshot")); err != nil {
+				t.Fatal(err)
+			}
+			file := s.(*fileSpool).file
+			lies[i] = make([]byte, len("a snapshot"))
+			if _, err := file.ReadAt(lies[i], 0); err != nil || string(lies[i]) == "a snapshot" {
+				t.Errorf("there lies %q (%v)", lies[i], err)
+			}
+		}
+		if bytes.Equal(lies[0], lies[1]) {
+			t.Error("two spools have one key")
 		}
 	})
 }

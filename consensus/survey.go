@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/hanse-fleet/hanse/atrest"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/durable"
 )
@@ -29,11 +30,11 @@ type Survey struct {
 // Inspect reads the files of a member that does not run, and brings st, an empty store, to where the end of its log is. All
 // of the log is applied, since an entry that was acknowledged may have no other copy: a write whose proposer was left in
 // doubt may so become one that was made. Nothing in the folder changes.
-func Inspect(dir string, st *store.Store) (Survey, error) {
+func Inspect(dir string, key *atrest.Key, st *store.Store) (Survey, error) {
 	if _, err := os.Stat(filepath.Join(dir, logFile)); err != nil {
 		return Survey{}, fmt.Errorf("there is no log: %w", err)
 	}
-	stores, closer, err := openChecked(dir)
+	stores, closer, err := openChecked(dir, key)
 	if err != nil {
 		return Survey{}, err
 	}
@@ -42,12 +43,12 @@ func Inspect(dir string, st *store.Store) (Survey, error) {
 }
 
 // openChecked opens the files as a node does.
-func openChecked(dir string) (Stores, io.Closer, error) {
+func openChecked(dir string, key *atrest.Key) (Stores, io.Closer, error) {
 	stores, closer, err := openStores(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return stores, nil, err
 	}
-	checked, err := checkStores(stores)
+	checked, err := checkStores(encrypted(stores, key))
 	if err != nil {
 		return stores, nil, errors.Join(err, closer.Close())
 	}
@@ -138,8 +139,8 @@ func (n *Node) lastEntry() position {
 // Begin makes the files of a member that leads an epoch's first day alone: a state, a configuration with no other server,
 // and no log. A Node that is opened on them goes on from there. The folder must be empty, or not there; after an error, or
 // a crash, it is of no use.
-func Begin(dir string, id MemberID, s *store.Snapshot, after Survey) error {
-	stores, closer, err := openChecked(dir)
+func Begin(dir string, key *atrest.Key, id MemberID, s *store.Snapshot, after Survey) error {
+	stores, closer, err := openChecked(dir, key)
 	if err != nil {
 		return err
 	}

@@ -85,14 +85,14 @@ func TestIdentityRefusesNames(t *testing.T) {
 
 func TestIdentitySurvivesItsFiles(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := LoadIdentity(dir); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := LoadIdentity(dir, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("load from an empty directory: %v", err)
 	}
 	id := newTestIdentity(t, "m")
-	if err := SaveIdentity(dir, id); err != nil {
+	if err := SaveIdentity(dir, nil, id); err != nil {
 		t.Fatal(err)
 	}
-	got, err := LoadIdentity(dir)
+	got, err := LoadIdentity(dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,16 +119,16 @@ func TestIdentitySurvivesItsFiles(t *testing.T) {
 func TestIdentityIsNeverOverwritten(t *testing.T) {
 	dir := t.TempDir()
 	first := newTestIdentity(t, "m")
-	if err := SaveIdentity(dir, first); err != nil {
+	if err := SaveIdentity(dir, nil, first); err != nil {
 		t.Fatal(err)
 	}
-	if err := SaveIdentity(dir, newTestIdentity(t, "n")); !errors.Is(err, fs.ErrExist) {
+	if err := SaveIdentity(dir, nil, newTestIdentity(t, "n")); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("second save: %v", err)
 	}
-	if got, err := LoadIdentity(dir); err != nil || got.Pin() != first.Pin() {
+	if got, err := LoadIdentity(dir, nil); err != nil || got.Pin() != first.Pin() {
 		t.Errorf("%v, %v", got, err)
 	}
-	if err := SaveIdentity(t.TempDir(), Identity{}); err == nil {
+	if err := SaveIdentity(t.TempDir(), nil, Identity{}); err == nil {
 		t.Error("an empty identity was saved")
 	}
 }
@@ -148,13 +148,13 @@ func TestDamagedIdentityIsRefused(t *testing.T) {
 		"the wrong block":       {certFile, foreign},
 	} {
 		dir := t.TempDir()
-		if err := SaveIdentity(dir, newTestIdentity(t, "m")); err != nil {
+		if err := SaveIdentity(dir, nil, newTestIdentity(t, "m")); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, damage.file), damage.content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := LoadIdentity(dir); err == nil || errors.Is(err, fs.ErrNotExist) {
+		if _, err := LoadIdentity(dir, nil); err == nil || errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

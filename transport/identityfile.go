@@ -10,10 +10,11 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/hanse-fleet/hanse/internal/durable"
+	"github.com/hanse-fleet/hanse/atrest"
 )
 
-// The files of an identity. All are PEM, mode 0600. The certificate is written last: where it is, the others are.
+// The files of an identity. All are PEM, mode 0600, and what is private is encrypted where the directory is. The certificate is written
+// last: where it is, the others are.
 const (
 	keyFile   = "identity.key"
 	resetFile = "identity.reset"
@@ -24,9 +25,9 @@ const (
 	certBlock  = "CERTIFICATE"
 )
 
-// SaveIdentity writes the identity's files into dir, each of them whole or not at all, and synced. A directory that
+// SaveIdentity writes the identity's files into dir, whose key it is, each of them whole or not at all, and synced. A directory that
 // has an identity already is left alone: the error is fs.ErrExist then.
-func SaveIdentity(dir string, id Identity) error {
+func SaveIdentity(dir string, private *atrest.Key, id Identity) error {
 	if id.key == nil {
 		return fmt.Errorf("save identity: it is empty")
 	}
@@ -38,29 +39,33 @@ func SaveIdentity(dir string, id Identity) error {
 		return fmt.Errorf("save identity: %w", err)
 	}
 	files := []struct {
+		with        *atrest.Key
 		name, block string
 		content     []byte
-	}{{keyFile, keyBlock, key}, {resetFile, resetBlock, id.reset[:]}, {certFile, certBlock, id.der}}
+	}{{private, keyFile, keyBlock, key}, {private, resetFile, resetBlock, id.reset[:]}, {inTheClear, certFile, certBlock, id.der}}
 	for _, f := range files {
 		encoded := pem.EncodeToMemory(&pem.Block{Type: f.block, Bytes: f.content})
-		if _, err := durable.WriteFile(filepath.Join(dir, f.name), durable.Bytes(encoded)); err != nil {
+		if err := f.with.WriteFile(filepath.Join(dir, f.name), encoded); err != nil {
 			return fmt.Errorf("save identity: %w", err)
 		}
 	}
 	return nil
 }
 
+// inTheClear is how certificates lie, so that everybody can say whose a directory is.
+var inTheClear *atrest.Key
+
 // LoadIdentity reads what SaveIdentity wrote. The error is fs.ErrNotExist for a directory without an identity.
-func LoadIdentity(dir string) (Identity, error) {
-	der, err := readPEM(dir, certFile, certBlock)
+func LoadIdentity(dir string, private *atrest.Key) (Identity, error) {
+	der, err := readPEM(inTheClear, dir, certFile, certBlock)
 	if err != nil {
 		return Identity{}, fmt.Errorf("load identity: %w", err)
 	}
-	key, err := loadKey(dir)
+	key, err := loadKey(private, dir)
 	if err != nil {
 		return Identity{}, fmt.Errorf("load identity: %w", err)
 	}
-	secret, err := readPEM(dir, resetFile, resetBlock)
+	secret, err := readPEM(private, dir, resetFile, resetBlock)
 	if err != nil {
 		return Identity{}, fmt.Errorf("load identity: %w", err)
 	}
@@ -83,8 +88,8 @@ func RemoveIdentity(dir string) error {
 	return errors.Join(errs...)
 }
 
-func loadKey(dir string) (*ecdsa.PrivateKey, error) {
-	der, err := readPEM(dir, keyFile, keyBlock)
+func loadKey(private *atrest.Key, dir string) (*ecdsa.PrivateKey, error) {
+	der, err := readPEM(private, dir, keyFile, keyBlock)
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +104,8 @@ func loadKey(dir string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-func readPEM(dir, name, block string) ([]byte, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, name))
+func readPEM(with *atrest.Key, dir, name, block string) ([]byte, error) {
+	raw, err := with.ReadFile(filepath.Join(dir, name))
 	if err != nil {
 		return nil, err
 	}

@@ -262,7 +262,7 @@ func storeMiB(dir string) (log, snapshots float64, err error) {
 
 // grantOthers writes into a stopped member's log what its leader would have, had the other clusters come and run all.
 func grantOthers(ctx context.Context, d *drill.Daemon) error {
-	identity, err := transport.LoadIdentity(d.Dir)
+	identity, err := transport.LoadIdentity(d.Dir, nil)
 	if err != nil {
 		return err
 	}

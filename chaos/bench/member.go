@@ -52,7 +52,7 @@ func RunMember(ctx context.Context, config string) error {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return fmt.Errorf("read config %q: %w", config, err)
 	}
-	identity, err := transport.LoadIdentity(c.Dir)
+	identity, err := transport.LoadIdentity(c.Dir, nil)
 	if err != nil {
 		return err
 	}

@@ -196,7 +196,7 @@ func processOf(dir, program string, c MemberConfig, identity transport.Identity)
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := transport.SaveIdentity(c.Dir, identity); err != nil {
+	if err := transport.SaveIdentity(c.Dir, nil, identity); err != nil {
 		return nil, err
 	}
 	data, err := json.Marshal(c)

@@ -478,7 +478,7 @@ func (f *field) kubeconfig(t *testing.T, cluster string) string {
 func (f *field) person(t *testing.T, like, name, role string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name+".pem")
-	if err := agent.NewPerson(file, name); err != nil {
+	if err := agent.NewPerson(nil, file, name); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(file)

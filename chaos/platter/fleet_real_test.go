@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
+
+	"github.com/hanse-fleet/hanse/atrest"
 	"github.com/hanse-fleet/hanse/chaos/platter"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
@@ -53,8 +56,12 @@ func newFleet(t *testing.T, s uint64) *fleet {
 	for i, m := range f.Members {
 		f.drives[m] = platter.Start(t, s+uint64(i))
 	}
+	key := dataKey(t)
 	f.Tune = func(m *consensustest.Member, c *consensus.Config) {
 		c.Stores, c.Dir = nil, filepath.Join(f.drives[m].Dir, "raft")
+		if m == f.Members[2] {
+			c.Key = key // it encrypts what lies there
+		}
 		c.SnapshotThreshold, c.TrailingLogs = 64, 16
 		c.Timing.Heartbeat, c.Timing.Election, c.Timing.Lease = 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
 		c.Timing.Commit, c.Timing.Stable, c.Timing.Drive = 50*time.Millisecond, 300*time.Millisecond, 100*time.Millisecond
@@ -64,6 +71,19 @@ func newFleet(t *testing.T, s uint64) *fleet {
 	}
 	t.Cleanup(f.Close)
 	return f
+}
+
+func dataKey(t *testing.T) *atrest.Key {
+	t.Helper()
+	id, err := age.GenerateHybridIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := atrest.Make(t.TempDir(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 // load writes through whoever runs, until the function that it returns is called.

@@ -122,7 +122,7 @@ func (p *player) recoverOn(survivors []*actor) (heir *actor, e epoch.Beginning, 
 			return nil, e, err
 		}
 		defer os.RemoveAll(filepath.Join(a.dir, "raft"))
-		if said[a], err = agent.Survey(a.dir); err != nil {
+		if said[a], err = agent.Survey(a.dir, nil); err != nil {
 			return nil, e, err
 		}
 	}

@@ -28,7 +28,7 @@ func (p *player) herald(a *actor, e Event) {
 	}
 	id := a.ID()
 	p.crash(a)
-	if identity, err := transport.LoadIdentity(a.dir); err == nil {
+	if identity, err := transport.LoadIdentity(a.dir, nil); err == nil {
 		p.beat(a, identity, core.Node(), raft.ServerID(id), core.Node().Status().Term+1)
 	}
 	p.during(e)

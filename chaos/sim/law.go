@@ -116,7 +116,7 @@ const grace = 100 * time.Millisecond
 
 // haunt takes up the key and the address of a removed member, and knocks at the doors of all who have applied that.
 func (p *player) haunt(a *actor, id store.MemberID) {
-	identity, err := transport.LoadIdentity(a.dir)
+	identity, err := transport.LoadIdentity(a.dir, nil)
 	if err != nil {
 		p.wrong("removal", "key of %s: %v", a.Name, err)
 		return

@@ -43,7 +43,7 @@ func carriedOut(t *testing.T, members []*sim.Member) (end func()) {
 // statement is what a stopped member says it has.
 func statement(t *testing.T, m *sim.Member) epoch.Statement {
 	t.Helper()
-	s, err := agent.Survey(m.Dir())
+	s, err := agent.Survey(m.Dir(), nil)
 	if err != nil {
 		t.Fatalf("survey %s: %v", m.Name, err)
 	}

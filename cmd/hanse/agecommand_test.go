@@ -11,9 +11,12 @@ import (
 	"filippo.io/age"
 )
 
-// ageCommand is as much of the program age as docs/secrets.md types: age -d -i FILE.
+// ageCommand is as much of the program age as the pages type: age -d -i FILE, and age -r RECIPIENT.
 func ageCommand() {
 	exitOn(func() error {
+		if len(os.Args) == 3 && os.Args[1] == "-r" {
+			return ageEncrypt(os.Args[2])
+		}
 		if len(os.Args) != 4 || os.Args[1] != "-d" || os.Args[2] != "-i" {
 			return fmt.Errorf("this one does not know %q", os.Args[1:])
 		}
@@ -28,6 +31,21 @@ func ageCommand() {
 		_, err = io.Copy(os.Stdout, r)
 		return err
 	}())
+}
+
+func ageEncrypt(recipient string) error {
+	to, err := age.ParseHybridRecipient(recipient)
+	if err != nil {
+		return err
+	}
+	w, err := age.Encrypt(os.Stdout, to)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(w, os.Stdin); err != nil {
+		return err
+	}
+	return w.Close()
 }
 
 // ageKeygen is as much of age-keygen: -pq -o FILE, and -y FILE.

@@ -24,6 +24,7 @@ func agentVerb() *cli.Command {
 hanse agent                          in a pod, the pod's own cluster; else $KUBECONFIG; else no cluster`,
 		Flags: append([]cli.Flag{
 			dataDirFlag(),
+			dataIdentityFlag(),
 			&cli.StringFlag{Name: "kubeconfig", Usage: "the cluster's own FILE, or in-cluster, or none [$KUBECONFIG]"},
 			&cli.BoolFlag{Name: "aggregate", Value: true, Usage: "serve the fleet's API in the cluster's own, to its kubectl; --aggregate=false takes it out"},
 			&cli.BoolFlag{Name: "cluster-api", Value: true, Usage: "let people of the fleet ask this cluster's API, in their own name and by its own RBAC; --cluster-api=false does not"},
@@ -53,8 +54,12 @@ func agentAction(c *cli.Context) error {
 	if err != nil {
 		return during("agent", err)
 	}
+	with, err := dataIdentity(c)
+	if err != nil {
+		return during("agent", err)
+	}
 	return during("agent", runAgent(c.Context, notifier, agent.Options{
-		DataDir: dataDir(c), Kubeconfig: kubeconfig, Aggregate: c.Bool("aggregate"), Addresses: addresses(c),
+		DataDir: dataDir(c), DataIdentity: with, Kubeconfig: kubeconfig, Aggregate: c.Bool("aggregate"), Addresses: addresses(c),
 		ClusterAPI: c.Bool("cluster-api"), Project: c.Bool("project"), InstallCRDs: c.Bool("install-crds"),
 		Version: ownVersion().Version, Logger: logger,
 	}))

@@ -35,6 +35,7 @@ func connectionFlags(timeout time.Duration) []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "server", Usage: "member to ask, URL unix:///path/hanse.sock or https://host:port [$HANSE_SERVER]"},
 		dataDirFlag(),
+		dataIdentityFlag(),
 		&cli.StringFlag{Name: "config", Usage: "kubeconfig FILE for https, made by kubeconfig [$HANSE_CONFIG]"},
 		&cli.StringFlag{Name: "context", Usage: "NAME of the kubeconfig's context"},
 		&cli.DurationFlag{Name: "timeout", Value: timeout, Usage: "give up after this TIME"},

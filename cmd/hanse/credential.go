@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/atrest"
 )
 
 // adminFile lies in the data directory, readable by its owner only.
@@ -38,10 +39,10 @@ func parseCredential(file string, text []byte) (credential, error) {
 	return c, nil
 }
 
-// makeCredential makes an admin's key, has its pin written as a User, and keeps it in file.
-func (f *fleet) makeCredential(ctx context.Context, file, user string) (credential, error) {
-	draft := file + ".new"
-	pair, err := f.draftCredential(ctx, draft, user, v1alpha1.RoleAdmin)
+// makeCredential makes an admin's key, has its pin written as a User, and keeps it in file, of a data directory with that key.
+func (f *fleet) makeCredential(ctx context.Context, private *atrest.Key, file, user string) (credential, error) {
+	draft := file + atrest.Draft
+	pair, err := f.draftCredential(ctx, private, draft, user, v1alpha1.RoleAdmin)
 	if err != nil {
 		return pair, err
 	}
@@ -53,13 +54,13 @@ func (f *fleet) makeCredential(ctx context.Context, file, user string) (credenti
 
 // draftCredential makes a key in the file draft, unless one is there, and has its pin written as a User. The key is on disk before
 // the fleet knows its pin, so that a repetition after any interruption goes on with the same key.
-func (f *fleet) draftCredential(ctx context.Context, draft, user string, role v1alpha1.Role) (credential, error) {
-	pair, err := readCredential(draft)
+func (f *fleet) draftCredential(ctx context.Context, private *atrest.Key, draft, user string, role v1alpha1.Role) (credential, error) {
+	pair, err := readCredential(private, draft)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := agent.NewPerson(draft, user); err != nil {
+		if err := agent.NewPerson(private, draft, user); err != nil {
 			return pair, err
 		}
-		pair, err = readCredential(draft)
+		pair, err = readCredential(private, draft)
 	}
 	if err != nil {
 		return pair, err

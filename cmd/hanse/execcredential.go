@@ -14,6 +14,8 @@ import (
 	clientauthentication "k8s.io/client-go/pkg/apis/clientauthentication/v1"
 	"k8s.io/client-go/rest"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/hanse-fleet/hanse/atrest"
 )
 
 // envExecInfo is where client-go says what it wants.
@@ -36,6 +38,7 @@ For the access provider "hanse" of ClusterProfiles: the same certificate is good
 			&cli.StringFlag{Name: "context", Usage: "NAME of the kubeconfig's context"},
 			&cli.StringFlag{Name: "identity", Usage: "PEM FILE"},
 			dataDirFlag(),
+			dataIdentityFlag(),
 		},
 		Action: credentialAction,
 	}
@@ -78,12 +81,12 @@ func execVersion(info string) (string, error) {
 }
 
 // personHere is the certificate that is given. No member is asked for it.
-func personHere(c *cli.Context) (*clientcmdapi.AuthInfo, error) {
+func personHere(c *cli.Context) (person *clientcmdapi.AuthInfo, err error) {
 	config := c.String("config")
 	if config == "" && !c.IsSet("data-dir") && !c.IsSet("identity") {
 		config = os.Getenv("HANSE_CONFIG")
 	}
-	file := c.String("identity")
+	file, private := c.String("identity"), (*atrest.Key)(nil)
 	switch {
 	case file != "" && config != "":
 		return nil, usage("either --config or --identity")
@@ -91,8 +94,11 @@ func personHere(c *cli.Context) (*clientcmdapi.AuthInfo, error) {
 		return personIn(config, c.String("context"))
 	case file == "":
 		file = filepath.Join(dataDir(c), adminFile)
+		if private, err = privateIn(c, dataDir(c)); err != nil {
+			return nil, err
+		}
 	}
-	pair, err := readCredential(file)
+	pair, err := readCredential(private, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usage(file+": not there", hint{"a kubeconfig holds one too; make it beside a member's socket", "kubeconfig > FILE"})
 	}

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
+	"filippo.io/age"
 	"github.com/urfave/cli/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -25,6 +27,7 @@ func initVerb() *cli.Command {
 			&cli.DurationFlag{Name: "soak", Value: v1alpha1.DefaultSoak, Usage: "how LONG a region is healthy with a change before the next one gets it"},
 			&cli.IntFlag{Name: "max-domains", Value: v1alpha1.DefaultMaxDomains, Usage: "in how MANY regions changes may be at a time"},
 			dataDirFlag(),
+			dataIdentityFlag(),
 		}, append(recoveryFlags(), addressFlags()...)...),
 		Action: initAction,
 	}
@@ -58,8 +61,12 @@ func initAction(c *cli.Context) error {
 	if err != nil {
 		return during("init", err)
 	}
+	with, err := dataIdentity(c)
+	if err != nil {
+		return during("init", err)
+	}
 	o := agent.InitOptions{
-		Recovery: recovery.recipientsMade, DataDir: dataDir(c), Fleet: c.String("fleet"), Cluster: c.String("cluster"),
+		Recovery: recovery.recipientsMade, DataDir: dataDir(c), DataIdentity: with, Fleet: c.String("fleet"), Cluster: c.String("cluster"),
 		Region: c.String("region"), Zone: c.String("zone"), Addresses: addresses(c),
 	}
 	if c.IsSet("soak") || c.IsSet("max-domains") {
@@ -78,6 +85,7 @@ func initAction(c *cli.Context) error {
 	talk := c.App.ErrWriter
 	fmt.Fprintf(talk, "fleet %s founded: cluster %s in region %s, data directory %s\n", o.Fleet, o.Cluster, o.Region, o.DataDir)
 	fmt.Fprintf(talk, "the first admin's key is in %s\n", result.AdminFile)
+	sayEncrypted(talk, with)
 	recovery.say(talk)
 	sayNext(c, "start its member", "agent", o.DataDir)
 	sayNext(c, "then let others in", "token create", o.DataDir)
@@ -97,8 +105,18 @@ func memberExists(err error) error {
 	}
 }
 
+// sayEncrypted says what becomes of a member whose identity is lost.
+func sayEncrypted(talk io.Writer, with *age.HybridIdentity) {
+	if with != nil {
+		fmt.Fprintln(talk, "what is private in the data directory is encrypted: without the data identity nobody opens it; keep a copy of that elsewhere")
+	}
+}
+
 // sayNext names the next command, with the data directory if that is not the default.
 func sayNext(c *cli.Context, words, command, dir string) {
+	if file := c.String("data-identity"); file != "" && command == "agent" {
+		command += " --data-identity " + file
+	}
 	if dir != agent.DefaultDataDir {
 		command += " --data-dir " + dir
 	}

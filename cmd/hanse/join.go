@@ -28,6 +28,7 @@ hanse join --cluster iad --region us --token-file token        or in HANSE_TOKEN
 			&cli.StringFlag{Name: "zone", Usage: "ZONE of the region"},
 			&cli.DurationFlag{Name: "timeout", Value: defaultTimeout, Usage: "give up after this TIME"},
 			dataDirFlag(),
+			dataIdentityFlag(),
 		}, addressFlags()...),
 		Action: joinAction,
 	}
@@ -45,8 +46,12 @@ func joinAction(c *cli.Context) error {
 	if err != nil {
 		return during("join", err)
 	}
+	with, err := dataIdentity(c)
+	if err != nil {
+		return during("join", err)
+	}
 	o := agent.JoinOptions{
-		DataDir: dataDir(c), Cluster: c.String("cluster"), Region: c.String("region"), Zone: c.String("zone"),
+		DataDir: dataDir(c), DataIdentity: with, Cluster: c.String("cluster"), Region: c.String("region"), Zone: c.String("zone"),
 		Token: token, Version: ownVersion().Version, Addresses: addresses(c),
 	}
 	ctx, cancel := withTimeout(c)
@@ -58,6 +63,7 @@ func joinAction(c *cli.Context) error {
 	}
 	fmt.Fprintf(c.App.ErrWriter, "%s joined fleet %s, region %s, %s after %s\n",
 		result.Cluster, result.Fleet, result.Region, others(result.Members), seconds(time.Since(begun)))
+	sayEncrypted(c.App.ErrWriter, with)
 	sayNext(c, "start its member", "agent", o.DataDir)
 	return nil
 }

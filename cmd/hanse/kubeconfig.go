@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
@@ -14,6 +13,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/atrest"
 )
 
 func kubeconfigVerb() *cli.Command {
@@ -84,9 +84,13 @@ func (f *fleet) credential(ctx context.Context, c *cli.Context, member string) (
 		return &clientcmdapi.AuthInfo{ClientCertificateData: f.config.CertData, ClientKeyData: f.config.KeyData}, nil
 	}
 	file := filepath.Join(filepath.Dir(f.socket), adminFile)
-	pair, err := readCredential(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		if pair, err = f.makeCredential(ctx, file, "admin-"+member); err == nil {
+	private, err := privateIn(c, filepath.Dir(file))
+	var pair credential
+	if err == nil {
+		pair, err = readCredential(private, file)
+	}
+	if err != nil && errors.Is(err, fs.ErrNotExist) {
+		if pair, err = f.makeCredential(ctx, private, file, "admin-"+member); err == nil {
 			fmt.Fprintf(c.App.ErrWriter, "made a key for user admin-%s, kept in %s\n", member, file)
 		}
 	}
@@ -100,8 +104,8 @@ func (f *fleet) credential(ctx context.Context, c *cli.Context, member string) (
 }
 
 // readCredential reads a certificate and its key, PEM, from one file.
-func readCredential(file string) (credential, error) {
-	text, err := os.ReadFile(file)
+func readCredential(private *atrest.Key, file string) (credential, error) {
+	text, err := private.ReadFile(file)
 	if err != nil {
 		return credential{}, fmt.Errorf("read %s: %w", file, err)
 	}

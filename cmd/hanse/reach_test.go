@@ -97,7 +97,7 @@ func TestTheWayToAClusterIsThroughTheMemberAndNoProxy(t *testing.T) {
 	f := newFar(t, 1)
 	c := &reach{fleet: &fleet{socket: filepath.Join(f.dir, socketName)}, talk: io.Discard}
 	c.members = v1alpha1.MemberList{Member: "c00", ServerName: "member.hanse", Members: []v1alpha1.MemberServer{{Cluster: "c00", Certificate: f.told["c00"]}}}
-	pair, err := readCredential(filepath.Join(f.dir, adminFile))
+	pair, err := readCredential(nil, filepath.Join(f.dir, adminFile))
 	if err != nil {
 		t.Fatal(err)
 	}

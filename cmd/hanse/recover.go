@@ -32,6 +32,7 @@ hanse recover --survivor iad.json --fenced sin --yes   without being asked`,
 			&cli.StringSliceFlag{Name: "fenced", Usage: "CLUSTER whose lost member cannot come back by itself; repeatable"},
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask: --fenced says it all"},
 			dataDirFlag(),
+			dataIdentityFlag(),
 		},
 		Action: recoverAction,
 	}
@@ -48,8 +49,12 @@ func recoverAction(c *cli.Context) error {
 	if err != nil {
 		return during("recover", err)
 	}
-	o := agent.RecoverOptions{DataDir: dataDir(c), Survivors: survivors, Fenced: c.StringSlice("fenced"), Version: ownVersion().Version}
-	mine, err := agent.Survey(o.DataDir)
+	with, err := dataIdentity(c)
+	if err != nil {
+		return during("recover", err)
+	}
+	o := agent.RecoverOptions{DataDir: dataDir(c), DataIdentity: with, Survivors: survivors, Fenced: c.StringSlice("fenced"), Version: ownVersion().Version}
+	mine, err := agent.Survey(o.DataDir, with)
 	switch {
 	case errors.Is(err, agent.ErrUnfinished): // everything was said when it was begun
 	case err != nil:
@@ -111,7 +116,11 @@ func showSurvivor(c *cli.Context) error {
 
 // survey asks the files of a member that is stopped, or the agent of one that runs.
 func survey(c *cli.Context) (epoch.Statement, error) {
-	s, err := agent.Survey(dataDir(c))
+	with, err := dataIdentity(c)
+	if err != nil {
+		return epoch.Statement{}, err
+	}
+	s, err := agent.Survey(dataDir(c), with)
 	if err == nil || !errors.Is(err, agent.ErrInUse) {
 		return s, withNext(err)
 	}

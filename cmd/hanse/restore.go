@@ -32,6 +32,7 @@ hanse restore - -i key.txt --fleet acme --cluster fra < acme.hanse.age`,
 			&cli.StringFlag{Name: "zone", Usage: "ZONE of the region"},
 			s3EndpointFlag(),
 			dataDirFlag(),
+			dataIdentityFlag(),
 		}, addressFlags()...),
 		Action: restoreAction,
 	}
@@ -49,13 +50,17 @@ func restoreAction(c *cli.Context) error {
 	if err != nil {
 		return during("restore", err)
 	}
+	with, err := dataIdentity(c)
+	if err != nil {
+		return during("restore", err)
+	}
 	file, err := openBackup(c, name)
 	if err != nil {
 		return during("restore", err)
 	}
 	defer file.Close()
 	o := agent.RestoreOptions{
-		DataDir: dataDir(c), Fleet: c.String("fleet"), Cluster: c.String("cluster"), Region: c.String("region"), Zone: c.String("zone"),
+		DataDir: dataDir(c), DataIdentity: with, Fleet: c.String("fleet"), Cluster: c.String("cluster"), Region: c.String("region"), Zone: c.String("zone"),
 		Addresses: addresses(c), Backup: file, Identities: identities, Version: ownVersion().Version,
 	}
 	h, e, err := agent.Restore(o)
@@ -64,6 +69,7 @@ func restoreAction(c *cli.Context) error {
 	}
 	talk := c.App.ErrWriter
 	fmt.Fprintf(talk, "fleet %s restored from %s of %s: revision %d, made by %s\n", e.Fleet, h.Fleet, h.Made.Format("2006-01-02 15:04:05 UTC"), h.Revision, h.Member)
+	sayEncrypted(talk, with)
 	tellEpoch(c, e, o.DataDir)
 	return nil
 }

@@ -65,7 +65,7 @@ func TestScripts(t *testing.T) {
 			"asked":   asked,
 			"rollout": rolloutIs,
 			"person": func(ts *testscript.TestScript, _ bool, args []string) {
-				ts.Check(agent.NewPerson(ts.MkAbs(args[0]), args[1]))
+				ts.Check(agent.NewPerson(nil, ts.MkAbs(args[0]), args[1]))
 			},
 			"binary": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte{0x7f, 'E', 'L', 'F', 0, 1, 2, 0xff}, 0o600))

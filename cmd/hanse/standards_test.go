@@ -40,7 +40,7 @@ func TestTheRecipeForAToolsKeyMakesAUserOfItsPin(t *testing.T) {
 	if err := yaml.UnmarshalStrict(out, &user); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	pair, err := readCredential(shell.Dir + "/argocd.pem")
+	pair, err := readCredential(nil, shell.Dir+"/argocd.pem")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func (p newcomer) letIn(c *cli.Context) error {
 		return err
 	}
 	draft := p.file + ".key"
-	pair, err := f.draftCredential(ctx, draft, p.name, p.role)
+	pair, err := f.draftCredential(ctx, nil, draft, p.name, p.role)
 	if err != nil {
 		return err
 	}

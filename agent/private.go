@@ -1,0 +1,55 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"filippo.io/age"
+
+	"github.com/hanse-fleet/hanse/atrest"
+)
+
+// openMember is a member's data directory, as what is private in it is to be read, and who the member is. It changes nothing.
+func openMember(folder string, with *age.HybridIdentity) (d dataDir, me self, err error) {
+	d.folder = folder
+	if me, err = d.self(); err != nil {
+		return d, me, err
+	}
+	if d.key, err = atrest.Open(folder, with); err != nil {
+		return d, me, err
+	}
+	return d, me, d.alienSecrets()
+}
+
+// alienSecrets refuses an encrypted directory into which somebody has put secrets that cannot be encrypted.
+func (d dataDir) alienSecrets() error {
+	if _, err := os.Lstat(d.path(fileS3)); err != nil || d.key == nil {
+		return nil
+	}
+	return fmt.Errorf("%s is in the clear, in a data directory that is encrypted; give the agent its credentials as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and remove it", d.path(fileS3))
+}
+
+// keyOfNew is the key of a directory in which a member is being made: what an earlier try has made, or another one, as long as nothing
+// that is private lies there in the clear.
+func (d dataDir) keyOfNew(with *age.HybridIdentity) (*atrest.Key, error) {
+	key, err := atrest.Open(d.folder, with)
+	if errors.Is(err, atrest.ErrClear) && !d.holdsSecrets() {
+		return atrest.Make(d.folder, with)
+	}
+	return key, err
+}
+
+// holdsSecrets says whether something private is in a directory, or what a crash left of it before it had its name.
+func (d dataDir) holdsSecrets() bool {
+	found, err := os.ReadDir(d.folder)
+	return err != nil || slices.ContainsFunc(found, func(f fs.DirEntry) bool {
+		name := strings.TrimPrefix(f.Name(), ".")
+		return slices.ContainsFunc([]string{"identity.", fileKey, fileAdmin, dirRaft, fileS3}, func(secret string) bool {
+			return strings.HasPrefix(name, secret)
+		})
+	})
+}
