@@ -135,7 +135,7 @@ func (c *Core) makeBackup(ctx context.Context, spec *v1alpha1.BackupSpec) (backu
 	if err != nil {
 		return nil, v1alpha1.BackupMade{}, err
 	}
-	place, err := backup.OpenPlace(spec.To, backup.Settings{Endpoint: spec.Endpoint, Credentials: c.dir.path(fileS3), Carrier: c.s3})
+	place, err := backup.OpenPlace(spec.To, backup.Settings{Endpoint: spec.Endpoint, Credentials: c.dir.s3Credentials(), Carrier: c.s3})
 	if err != nil {
 		return nil, v1alpha1.BackupMade{}, err
 	}

@@ -25,7 +25,15 @@ func openMember(folder string, with *age.HybridIdentity) (d dataDir, me self, er
 	return d, me, d.alienSecrets()
 }
 
-// alienSecrets refuses an encrypted directory into which somebody has put secrets that cannot be encrypted.
+// s3Credentials is the file that may have them; "" where no secret lies in the clear.
+func (d dataDir) s3Credentials() string {
+	if d.key != nil {
+		return ""
+	}
+	return d.path(fileS3)
+}
+
+// alienSecrets refuses an encrypted directory into which somebody has put secrets in the clear.
 func (d dataDir) alienSecrets() error {
 	if _, err := os.Lstat(d.path(fileS3)); err != nil || d.key == nil {
 		return nil

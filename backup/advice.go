@@ -31,7 +31,7 @@ func (r *refusal) Error() string {
 func (r *refusal) Unwrap() error { return r.err }
 
 const (
-	keysAdvice   = "check the credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws/credentials, or s3-credentials in the member's data directory"
+	keysAdvice   = "check the credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws/credentials, or s3-credentials in the member's data directory, if that is not encrypted"
 	rightsAdvice = "see that there are credentials, and that they may s3:PutObject, s3:AbortMultipartUpload, s3:DeleteObject, s3:GetObject and s3:ListBucket there"
 	regionAdvice = "say the bucket's region: AWS_REGION"
 	laterAdvice  = "the service cannot do it now: try again later"
