@@ -89,7 +89,7 @@ func (f *fleet) credential(ctx context.Context, c *cli.Context, member string) (
 	if err == nil {
 		pair, err = readCredential(private, file)
 	}
-	if err != nil && errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
 		if pair, err = f.makeCredential(ctx, private, file, "admin-"+member); err == nil {
 			fmt.Fprintf(c.App.ErrWriter, "made a key for user admin-%s, kept in %s\n", member, file)
 		}
