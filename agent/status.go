@@ -143,7 +143,7 @@ func notAggregated(seen report.Sighting) string {
 func counted(n v1alpha1.BundleCounts, ready metav1.Condition, said v1alpha1.WorkStatus) v1alpha1.BundleCounts {
 	n.Total++
 	switch {
-	case ready.Status == metav1.ConditionTrue:
+	case ready.Status == metav1.ConditionTrue || runsMeanwhile(ready, said):
 		n.Ready++
 	case len(said.Problems) > 0 || said.Health == v1alpha1.HealthFailed || cannotAct(ready):
 		n.Failed++
@@ -154,6 +154,12 @@ func counted(n v1alpha1.BundleCounts, ready metav1.Condition, said v1alpha1.Work
 		n.Drifted++
 	}
 	return n
+}
+
+// runsMeanwhile says that a cluster runs, healthy, what it was granted before, while it waits for what is wanted: of a rollout there is a line.
+func runsMeanwhile(ready metav1.Condition, said v1alpha1.WorkStatus) bool {
+	waits := ready.Reason == v1alpha1.ReasonWaiting || ready.Reason == v1alpha1.ReasonOwed
+	return waits && said.Health == v1alpha1.HealthReady && len(said.Problems) == 0
 }
 
 // cannotAct says that the cluster's member said why it does nothing about a bundle, and that it is not only starting.

@@ -11,7 +11,8 @@ import (
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// underWay are the rollouts that have not ended, or were taken back, those first that need a person, and why the fleet is frozen, if it is.
+// underWay are the rollouts that have not ended, and those that were taken back or aborted of what their bundles say still, those first that
+// need a person, and why the fleet is frozen, if it is.
 func (c *Core) underWay(v *store.View) (frozen *v1alpha1.Freeze, all []v1alpha1.RolloutFleetStatus, err error) {
 	policy, err := c.decoded.rolloutPolicy(v)
 	if err != nil {
@@ -26,8 +27,10 @@ func (c *Core) underWay(v *store.View) (frozen *v1alpha1.Freeze, all []v1alpha1.
 		return nil, nil, err
 	}
 	back := plan.RolledBack(values(bundles), values(rollouts))
+	aborted := plan.Aborted(values(bundles), values(rollouts))
 	for _, r := range rollouts {
-		if s := r.value.Status; !s.Phase.Ended() || back[types.UID(r.value.Spec.BundleUID)] == r.value {
+		uid := types.UID(r.value.Spec.BundleUID)
+		if s := r.value.Status; !s.Phase.Ended() || back[uid] == r.value || aborted[uid] == r.value {
 			all = append(all, v1alpha1.RolloutFleetStatus{
 				Name: r.value.Name, Bundle: r.value.Spec.Bundle, Phase: s.Phase, Message: s.Message,
 				Wave: s.Wave, Waves: int32(len(r.value.Spec.Waves)),
@@ -38,12 +41,12 @@ func (c *Core) underWay(v *store.View) (frozen *v1alpha1.Freeze, all []v1alpha1.
 	return policy.Freeze, all, nil
 }
 
-// urgency of a rollout that has not ended: who has the least needs a person most.
+// urgency of a rollout: who has the least needs a person most.
 func urgency(p v1alpha1.RolloutPhase) int {
 	switch p {
 	case v1alpha1.RolloutFailed:
 		return 0
-	case v1alpha1.RolloutPaused, v1alpha1.RolloutRolledBack:
+	case v1alpha1.RolloutPaused, v1alpha1.RolloutRolledBack, v1alpha1.RolloutAborted:
 		return 1
 	case v1alpha1.RolloutRunning:
 		return 2

@@ -43,15 +43,17 @@ type entry struct {
 	// wanted says that the bundle is to be there, in the generation that it has.
 	wanted     bool
 	generation int64
-	granted    string
-	frozen     *v1alpha1.Frozen
+	// granted is what the log allows the cluster to run, or did: held says that this was taken back.
+	granted string
+	held    bool
+	frozen  *v1alpha1.Frozen
 	// told is when the cluster's member said something last, in seconds since 1970, as Works show it; 0: it never did. What it said of
 	// the bundle has the number said; 0: nothing.
 	told  int64
 	said  uint64
 	looks bool
-	// noKey is what what is wanted waits for, if that is the key of a group.
-	noKey string
+	// waits is why the cluster is not granted what is wanted of it.
+	waits plan.Wait
 }
 
 // wants is the revision that is wanted, "" when none is.
@@ -78,6 +80,11 @@ func byBundle(grants []object[v1alpha1.Grant]) map[string][]held {
 	return by
 }
 
+// waiting says that what is wanted was not granted yet, or was taken back.
+func (e entry) waiting(bundle string) bool {
+	return e.held || e.granted != e.wants(bundle)
+}
+
 // each hands out what every Work of a view is computed from, in no order, with what the cluster's member said last of the bundle.
 func (w *works) each(v *store.View, seen map[string]report.Sighting, found func(pair, entry, report.Bundle)) error {
 	bundles, err := w.bundles.list(v)
@@ -96,30 +103,42 @@ func (w *works) each(v *store.View, seen map[string]report.Sighting, found func(
 	if scene.Sealed, err = w.bundles.sealed(v, scene.Clusters); err != nil {
 		return err
 	}
-	looking, uids := epoch.Looking(v), map[string]string{}
-	for _, c := range clusters {
-		uids[c.value.Name] = string(c.value.UID)
+	rollouts, err := w.rollouts.list(v)
+	if err != nil {
+		return err
 	}
-	add := func(p pair, e entry) {
-		s := seen[p.cluster]
+	looking, byName := epoch.Looking(v), map[string]*v1alpha1.Cluster{}
+	for _, c := range clusters {
+		byName[c.value.Name] = c.value
+	}
+	add := func(p pair, e entry, by *plan.Errand) {
+		s, cluster := seen[p.cluster], byName[p.cluster]
 		e.told = seconds(metav1.Time{Time: s.ToldAt})
 		said := saidOf(s, p.bundle)
 		_, e.looks = looking[p.cluster]
-		e.clusterUID, e.said = uids[p.cluster], said.Number
-		if noKey := scene.NoKey(p.bundle, p.cluster); noKey != "" && e.wanted && e.granted != e.wants(p.bundle) {
-			e.noKey = noKey
+		if e.said = said.Number; cluster != nil {
+			e.clusterUID = string(cluster.UID)
+		}
+		if e.waiting(p.bundle) {
+			e.waits = by.Awaits(cluster, e.held)
+			if noKey := scene.NoKey(p.bundle, p.cluster); noKey != "" && e.wanted {
+				e.waits = plan.Wait{Reason: v1alpha1.ReasonNoKey, Message: noKey}
+			}
 		}
 		found(p, e, said)
 	}
+	errands := plan.ErrandsOf(values(rollouts))
 	ground, granted := scene.Ground(""), byBundle(grants)
 	ground.Has = map[string]bool{}
 	for _, b := range bundles {
-		w.of(v, b.value, ground, granted[b.value.Name], add)
+		by := errands.Of(string(b.value.UID), b.value.Generation)
+		w.of(v, b.value, ground, granted[b.value.Name], func(p pair, e entry) { add(p, e, &by) })
 		delete(granted, b.value.Name)
 	}
 	for name, left := range granted {
 		for _, g := range left {
-			add(pair{name, g.cluster}, w.unwanted(v, g))
+			by := errands.Of(g.BundleUID, 0)
+			add(pair{name, g.cluster}, w.unwanted(v, g), &by)
 		}
 	}
 	return nil
@@ -170,9 +189,7 @@ func (w *works) unwanted(v *store.View, g held) entry {
 }
 
 func (e entry) given(g held) entry {
-	if !g.Held {
-		e.granted, e.frozen = g.Revision, g.Frozen
-	}
+	e.granted, e.held, e.frozen = g.Revision, g.Held, g.Frozen
 	return e
 }
 
@@ -224,6 +241,9 @@ func (e entry) work(p pair, said report.Bundle) v1alpha1.Work {
 		Spec:   v1alpha1.WorkSpec{Bundle: p.bundle, Cluster: p.cluster, Wanted: e.wants(p.bundle), Granted: e.granted, Frozen: e.frozen},
 		Status: *said.Status.DeepCopy(),
 	}
+	if e.held {
+		w.Spec.Granted, w.Spec.Held = "", e.granted
+	}
 	if e.told != 0 {
 		w.Status.SeenAt = new(timeOf(e.told))
 	}
@@ -238,8 +258,8 @@ func (e entry) ready(p pair, said report.Bundle) metav1.Condition {
 	if e.told != 0 {
 		c.LastTransitionTime = timeOf(e.told)
 	}
-	if e.noKey != "" { // in place of what it says of an earlier revision
-		c.Status, c.Reason, c.Message = metav1.ConditionFalse, v1alpha1.ReasonNoKey, e.noKey
+	if e.waits.Reason == v1alpha1.ReasonNoKey { // in place of what it says of an earlier revision
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, e.waits.Reason, e.waits.Message
 	}
 	if e.looks {
 		onlyLooks(&c, p.cluster)
@@ -259,17 +279,19 @@ func onlyLooks(c *metav1.Condition, cluster string) {
 	c.Message += "; to let it act: hanse resume " + cluster
 }
 
-// verdict says how a work is by what the cluster's member said of it.
+// verdict says how a work is by what the cluster's member said of it. What is wrong with what it runs comes before what it waits for.
 func (e entry) verdict(status v1alpha1.WorkStatus) (c metav1.Condition) {
 	c.Status = metav1.ConditionFalse
 	said := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
 	switch {
+	case e.held:
+		c.Reason, c.Message = e.waits.Reason, e.waits.Message
 	case !e.wanted && e.granted != "":
-		c.Reason, c.Message = "Withdrawing", "it is to leave the cluster: its turn has not come, or a person is to approve"
+		c.Reason, c.Message = "Withdrawing", "it is to leave the cluster: "+e.waits.Message
 	case !e.wanted:
 		c.Reason, c.Message = "Withdrawing", "it is being withdrawn from the cluster"
 	case e.granted == "":
-		c.Reason, c.Message = "Owed", "the cluster is away, or its turn has not come"
+		c.Reason, c.Message = e.waits.Reason, e.waits.Message
 	case said != nil && said.Status == metav1.ConditionUnknown: // the member cannot act in its cluster, and says why
 		c.Status, c.Reason, c.Message = said.Status, said.Reason, said.Message
 	case len(status.Problems) > 0:
@@ -278,6 +300,8 @@ func (e entry) verdict(status v1alpha1.WorkStatus) (c metav1.Condition) {
 		c.Reason, c.Message = "Applying", "the cluster has not applied the granted revision yet"
 	case status.Health != v1alpha1.HealthReady:
 		c.Reason, c.Message = string(status.Health), "the objects are not all healthy"
+	case e.waits.Reason != "":
+		c.Reason, c.Message = e.waits.Reason, "it runs what it was granted before, healthy; "+e.waits.Message
 	default:
 		c.Status, c.Reason, c.Message = metav1.ConditionTrue, "Ready", "the granted revision runs, healthy"
 	}

@@ -27,6 +27,65 @@ func TestAWorkSaysWhyItsMemberCannotAct(t *testing.T) {
 	}
 }
 
+// What a cluster runs may be healthy, and not what is wanted: then it is not ready, and says what it waits for.
+func TestAWorkIsNotReadyBeforeItHasWhatIsWanted(t *testing.T) {
+	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
+	bundle := v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "b1", Generation: 3}}
+	bundle.Spec.Placement.Clusters = []string{"fra"}
+	silent := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: "Silent", LastTransitionTime: metav1.Unix(60, 0)}
+	paused := v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Bundle: "shop", BundleUID: "b1", Generation: 3, Waves: []v1alpha1.Wave{{Domain: "eu", Clusters: []string{"fra"}}}},
+		Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused, Message: "a person paused it", Waves: []v1alpha1.WaveStatus{{}}}}
+	aborted := v1alpha1.Rollout{ObjectMeta: metav1.ObjectMeta{Name: "shop-b1-3"}, Spec: v1alpha1.RolloutSpec{Bundle: "shop", BundleUID: "b1", Generation: 3, Orders: v1alpha1.RolloutOrders{Aborted: true}},
+		Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutAborted}}
+	before := v1alpha1.Grant{Bundle: "shop", BundleUID: "b1", Revision: "shop-b1-2"}
+	held := v1alpha1.Grant{Bundle: "shop", BundleUID: "b1", Revision: "shop-b1-3", Held: true}
+	for name, tt := range map[string]struct {
+		state           map[string]any
+		conditions      []metav1.Condition
+		applied, reason string
+		message         string
+		granted, held   string
+		counts          v1alpha1.BundleCounts
+	}{
+		"right after it was applied": {map[string]any{v1alpha1.GrantKey("fra", "shop"): before}, nil, "shop-b1-2", "Waiting", "it runs what it was granted before, healthy; its rollout has yet to begin", "shop-b1-2", "",
+			v1alpha1.BundleCounts{Total: 1, Ready: 1}},
+		"while its rollout is paused": {map[string]any{v1alpha1.GrantKey("fra", "shop"): before, v1alpha1.KeyRollouts + "r": paused}, nil, "shop-b1-2", "Waiting",
+			"it runs what it was granted before, healthy; its turn comes with wave 1 of 1, eu; the rollout is paused: a person paused it", "shop-b1-2", "", v1alpha1.BundleCounts{Total: 1, Ready: 1}},
+		"while the cluster is away": {map[string]any{v1alpha1.GrantKey("fra", "shop"): before}, []metav1.Condition{silent}, "shop-b1-2", "Owed",
+			"it runs what it was granted before, healthy; away since 1970-01-01 00:01:00Z: its turn is when it is back", "shop-b1-2", "", v1alpha1.BundleCounts{Total: 1, Ready: 1}},
+		"never granted": {map[string]any{v1alpha1.KeyRollouts + "r": paused}, nil, "", "Waiting",
+			"its turn comes with wave 1 of 1, eu; the rollout is paused: a person paused it", "", "", v1alpha1.BundleCounts{Total: 1}},
+		"held by an abort": {map[string]any{v1alpha1.GrantKey("fra", "shop"): held, v1alpha1.KeyRollouts + "r": aborted}, nil, "shop-b1-2", "Held",
+			"what it was granted was taken back, and what is there is left as it is until a newer change, or hanse rollout resume shop", "", "shop-b1-3", v1alpha1.BundleCounts{Total: 1}},
+		"held, and what it was granted runs": {map[string]any{v1alpha1.GrantKey("fra", "shop"): held, v1alpha1.KeyRollouts + "r": aborted}, nil, "shop-b1-3", "Held",
+			"what it was granted was taken back, and what is there is left as it is until a newer change, or hanse rollout resume shop", "", "shop-b1-3", v1alpha1.BundleCounts{Total: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.state[v1alpha1.KeyBundles+"shop"] = bundle
+			tt.state[v1alpha1.KeyClusters+"fra"] = v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "fra", UID: "c1"}, Status: v1alpha1.ClusterStatus{Conditions: tt.conditions}}
+			c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
+			if tt.applied != "" {
+				c.reports.Tell([]report.Bundle{{Bundle: "shop", BundleUID: "b1", Status: v1alpha1.WorkStatus{Applied: tt.applied, Health: v1alpha1.HealthReady}}})
+				c.reports.Beat(1, nil, time.Now())
+			}
+			all, err := newWorks(c).list(stateWith(t, member, tt.state))
+			if err != nil || len(all) != 1 {
+				t.Fatalf("%d works, %v", len(all), err)
+			}
+			w, ready := all[0], all[0].Status.Conditions[0]
+			if ready.Status != metav1.ConditionFalse || ready.Reason != tt.reason || ready.Message != tt.message || ready.ObservedGeneration != 3 {
+				t.Errorf("%+v", ready)
+			}
+			if w.Spec.Granted != tt.granted || w.Spec.Held != tt.held {
+				t.Errorf("granted %q, held %q", w.Spec.Granted, w.Spec.Held)
+			}
+			if got := counted(v1alpha1.BundleCounts{}, ready, w.Status); got != tt.counts {
+				t.Errorf("counted as %+v", got)
+			}
+		})
+	}
+}
+
 func TestSuspendedWorksAreCountedAsSuch(t *testing.T) {
 	var got v1alpha1.BundleCounts
 	count := func(reason string, problems ...v1alpha1.Problem) {

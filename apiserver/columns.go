@@ -153,25 +153,18 @@ func workTable() table {
 		onlyWide(col("Wanted", "revision that the placement wants here", func(w *w) string { return w.Spec.Wanted })),
 		onlyWide(col("Granted", "revision that the cluster may run", func(w *w) string { return w.Spec.Granted })),
 		onlyWide(col("Applied", "revision that the cluster runs", func(w *w) string { return w.Status.Applied })),
-		onlyWide(col("Problem", "the first of its problems", func(w *w) string { return firstProblem(w) })),
+		onlyWide(col("Problem", "the first of its problems, or what it waits for", func(w *w) string { return firstProblem(w) })),
 	}
 }
 
-// workState is the one word that says most about a work.
+// workState is the one word that says most about a work: the reason why it is not ready, if it is not.
 func workState(w *v1alpha1.Work) string {
+	c := notReady(w)
 	switch {
-	case w.Spec.Wanted == "":
+	case w.Spec.Wanted == "" && (c == nil || c.Reason != v1alpha1.ReasonHeld):
 		return "Leaving"
-	case w.Spec.Granted == "":
-		return "Owed"
-	case w.Spec.Granted != w.Spec.Wanted:
-		return "Waiting"
-	case unable(w) != nil:
-		return unable(w).Reason
-	case w.Status.Applied != w.Spec.Granted:
-		return "Applying"
-	case len(w.Status.Problems) > 0:
-		return w.Status.Problems[0].Reason
+	case c != nil:
+		return c.Reason
 	case w.Status.Drifted > 0:
 		return "Drifted"
 	case w.Status.Health == "":
@@ -180,21 +173,27 @@ func workState(w *v1alpha1.Work) string {
 	return string(w.Status.Health)
 }
 
-// unable is why the cluster's member cannot act there at all; nil when it can.
-func unable(w *v1alpha1.Work) *metav1.Condition {
+// notReady is what a work's condition says that is not ready; nil of one that is.
+func notReady(w *v1alpha1.Work) *metav1.Condition {
 	c := meta.FindStatusCondition(w.Status.Conditions, v1alpha1.ConditionReady)
-	if c == nil || c.Status != metav1.ConditionUnknown {
+	if c == nil || c.Status == metav1.ConditionTrue {
 		return nil
 	}
 	return c
 }
 
-func firstProblem(w *v1alpha1.Work) string {
-	if c := unable(w); c != nil {
-		return c.Message
-	}
-	if len(w.Status.Problems) == 0 {
+// whyNotReady is what more is to be said than the reason.
+func whyNotReady(c *metav1.Condition) string {
+	if c == nil {
 		return ""
+	}
+	return c.Message
+}
+
+func firstProblem(w *v1alpha1.Work) string {
+	c := notReady(w)
+	if len(w.Status.Problems) == 0 || c != nil && c.Status == metav1.ConditionUnknown {
+		return whyNotReady(c)
 	}
 	p := w.Status.Problems[0]
 	return fmt.Sprintf("%s/%s: %s", strings.ToLower(p.Kind), p.Name, p.Message)

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -102,19 +101,24 @@ func undoing(s *v1alpha1.RolloutSpec, failed string) {
 // RolledBack are, by the UID of its bundle, the newest rollouts of bundles as they are now that have failed, and whose clusters have the
 // revision before again.
 func RolledBack(bundles []*v1alpha1.Bundle, rollouts []*v1alpha1.Rollout) map[types.UID]*v1alpha1.Rollout {
-	now, newest := map[types.UID]int64{}, map[types.UID]*v1alpha1.Rollout{}
+	return newestOf(bundles, rollouts, func(r *v1alpha1.Rollout) bool {
+		return r.Status.Phase == v1alpha1.RolloutRolledBack && r.Status.Stops > r.Spec.Orders.Resumed
+	})
+}
+
+// Aborted are, by the UID of its bundle, the newest rollouts of bundles as they are now that a person ended, and has not let go on since.
+func Aborted(bundles []*v1alpha1.Bundle, rollouts []*v1alpha1.Rollout) map[types.UID]*v1alpha1.Rollout {
+	return newestOf(bundles, rollouts, aborted)
+}
+
+// newestOf are the newest rollouts of bundles as they are now, those of them that are so.
+func newestOf(bundles []*v1alpha1.Bundle, rollouts []*v1alpha1.Rollout, are func(*v1alpha1.Rollout) bool) map[types.UID]*v1alpha1.Rollout {
+	newest, errands := map[types.UID]*v1alpha1.Rollout{}, ErrandsOf(rollouts)
 	for _, b := range bundles {
-		now[b.UID] = b.Generation
-	}
-	for _, r := range rollouts {
-		uid := types.UID(r.Spec.BundleUID)
-		if now[uid] == r.Spec.Generation && (newest[uid] == nil || r.Spec.Number > newest[uid].Spec.Number) {
-			newest[uid] = r
+		if r := errands.Of(string(b.UID), b.Generation).Rollout; r != nil && are(r) {
+			newest[b.UID] = r
 		}
 	}
-	maps.DeleteFunc(newest, func(_ types.UID, r *v1alpha1.Rollout) bool {
-		return r.Status.Phase != v1alpha1.RolloutRolledBack || r.Status.Stops <= r.Spec.Orders.Resumed
-	})
 	return newest
 }
 

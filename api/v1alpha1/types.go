@@ -511,6 +511,10 @@ type WorkSpec struct {
 	// granted names the revision that the log allows the cluster to run; empty when none is, or when it is withdrawn.
 	// +optional
 	Granted string `json:"granted,omitempty"`
+	// held names the revision that the cluster was granted and that was taken back, as after an abort: nothing is touched there, whatever runs,
+	// until something is granted again.
+	// +optional
+	Held string `json:"held,omitempty"`
 	// frozen is what the granted revision takes from the cluster, as it was when it was granted.
 	// +optional
 	Frozen *Frozen `json:"frozen,omitempty"`
@@ -596,6 +600,13 @@ const (
 	ReasonObserving = "Observing" // the cluster only looks, until a person says go
 	ReasonSuspended = "Suspended" // a person stopped it, of the bundle or of the cluster
 	ReasonOldGrant  = "OldGrant"  // the cluster has acted on something newer than what it is granted
+)
+
+// Reasons of a Work's condition Ready that say why the cluster is not granted what is wanted of it.
+const (
+	ReasonWaiting = "Waiting" // for its turn, or for whatever its rollout waits for
+	ReasonOwed    = "Owed"    // the cluster is away: it gets it on its return
+	ReasonHeld    = "Held"    // what it was granted was taken back: it is left as it is
 )
 
 // ReasonNoKey is of a Work of a secret that its cluster cannot open yet: it is owed until it holds the group's key.

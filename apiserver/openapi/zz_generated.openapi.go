@@ -6026,6 +6026,13 @@ func schema_hanse_fleet_hanse_api_v1alpha1_WorkSpec(ref common.ReferenceCallback
 							Format:      "",
 						},
 					},
+					"held": {
+						SchemaProps: spec.SchemaProps{
+							Description: "held names the revision that the cluster was granted and that was taken back, as after an abort: nothing is touched there, whatever runs, until something is granted again.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"frozen": {
 						SchemaProps: spec.SchemaProps{
 							Description: "frozen is what the granted revision takes from the cluster, as it was when it was granted.",

@@ -225,6 +225,7 @@ func TestStatusTellsWhatIsOnItsWay(t *testing.T) {
 	s.Rollouts = []v1alpha1.RolloutFleetStatus{
 		{Bundle: "shop", Phase: v1alpha1.RolloutFailed, Message: "it fails in iad: no image"},
 		{Bundle: "cart", Phase: v1alpha1.RolloutPaused, Message: "a person paused it"},
+		{Bundle: "ads", Phase: v1alpha1.RolloutAborted, Message: "a person ended it"},
 	}
 	for range 8 {
 		s.Rollouts = append(s.Rollouts, v1alpha1.RolloutFleetStatus{Bundle: "mail", Phase: v1alpha1.RolloutRunning, Message: "wave 2 of 3, us: waits for iad"})
@@ -234,7 +235,8 @@ func TestStatusTellsWhatIsOnItsWay(t *testing.T) {
 		"\nstopped   shop: it fails in iad: no image   hanse rollout status shop\n",
 		"\npaused    cart: a person paused it   hanse rollout status cart\n",
 		"\nrolling   mail: wave 2 of 3, us: waits for iad   hanse rollout status mail\n",
-		"\n          and 5 more: hanse get rollouts\n",
+		"\naborted   ads: a person ended it   hanse rollout status ads\n",
+		"\n          and 6 more: hanse get rollouts\n",
 	} {
 		if got := rendered(s); !strings.Contains(got, want) {
 			t.Errorf("%q is not in:\n%s", want, got)

@@ -356,6 +356,8 @@ func (v statusView) rollouts() (notes [][]string) {
 			word = v.paint.yellow("paused")
 		case v1alpha1.RolloutRolledBack:
 			word = v.paint.red("went back")
+		case v1alpha1.RolloutAborted:
+			word = v.paint.yellow("aborted")
 		}
 		notes = append(notes, []string{word, r.Bundle + ": " + r.Message + "   " + v.paint.dim("hanse rollout status "+r.Bundle)})
 	}

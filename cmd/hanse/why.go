@@ -68,7 +68,7 @@ func (f *fleet) explainRollout(ctx context.Context, c *cli.Context, bundle strin
 		return err
 	}
 	defer func() { fmt.Fprint(c.App.Writer, undoneText(r, all)) }()
-	if r.Status.Phase.Ended() {
+	if r.Status.Phase.Ended() && r.Status.Phase != v1alpha1.RolloutAborted {
 		return nil
 	}
 	fmt.Fprintf(c.App.Writer, "\nrollout %s is %s: %s\n", r.Name, strings.ToLower(string(r.Status.Phase)), r.Status.Message)
@@ -221,6 +221,7 @@ func (w whereabouts) one(out io.Writer, cluster string) error {
 	line("overrides", overrideNumbers(w.works[cluster].Spec.Frozen))
 	work := w.works[cluster]
 	line("granted", work.Spec.Granted)
+	line("held", work.Spec.Held)
 	if work.Spec.Wanted != work.Spec.Granted {
 		line("wanted", work.Spec.Wanted)
 	}

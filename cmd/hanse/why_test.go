@@ -1,0 +1,49 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+)
+
+// explained is what hanse explain says of the bundle shop, which is everywhere in generation 2, where there are those works and its last rollout is that one.
+func explained(t *testing.T, works []v1alpha1.Work, now v1alpha1.Rollout, args ...string) string {
+	t.Helper()
+	f := newFleetWith(both[0], now)
+	bundle := f.objects["bundles/shop"].(map[string]any)
+	bundle["spec"] = map[string]any{"placement": map[string]any{"clusterSelector": map[string]any{}}}
+	for _, w := range works {
+		w.Name, w.Spec.Bundle = v1alpha1.WorkName("shop", w.Spec.Cluster), "shop"
+		f.objects["works/"+w.Name] = w
+		f.objects["clusters/"+w.Spec.Cluster] = v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: w.Spec.Cluster}}
+	}
+	code, out, _ := f.run(t, append([]string{"explain", "shop"}, args...)...)
+	if code != exitOK {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	return out
+}
+
+// workThat is one of a cluster with a condition Ready.
+func workThat(cluster string, status metav1.ConditionStatus, reason, message string) v1alpha1.Work {
+	w := v1alpha1.Work{Spec: v1alpha1.WorkSpec{Cluster: cluster, Wanted: "shop-u-2", Granted: "shop-u-1"}}
+	w.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: status, Reason: reason, Message: message,
+		LastTransitionTime: metav1.NewTime(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC))}}
+	return w
+}
+
+func TestExplainSaysThatAPersonAborted(t *testing.T) {
+	aborted := v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutAborted, Message: "a person ended it"}}
+	held := workThat("fra", metav1.ConditionFalse, v1alpha1.ReasonHeld, "what it was granted was taken back")
+	held.Spec.Granted, held.Spec.Held = "", "shop-u-2"
+	said := explained(t, []v1alpha1.Work{held}, aborted, "--cluster", "fra")
+	for _, want := range []string{"held       shop-u-2\n", "rollout shop-u-2 is aborted: a person ended it\n", "next: hanse rollout rollback shop; or hanse rollout resume shop, to take the abort back\n"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+}
