@@ -132,6 +132,8 @@ func (w *works) each(v *store.View, seen map[string]report.Sighting, found func(
 	ground.Has = map[string]bool{}
 	for _, b := range bundles {
 		by := errands.Of(string(b.value.UID), b.value.Generation)
+		clear(ground.Has)
+		by.Remember(ground.Has)
 		w.of(v, b.value, ground, granted[b.value.Name], func(p pair, e entry) { add(p, e, &by) })
 		delete(granted, b.value.Name)
 	}
@@ -152,9 +154,9 @@ func saidOf(s report.Sighting, bundle string) report.Bundle {
 	return report.Bundle{Status: v1alpha1.WorkStatus{Health: v1alpha1.HealthUnknown}}
 }
 
-// of hands out the entries of one bundle: where its placement wants it, and where there are grants of its name.
+// of hands out the entries of one bundle: where its placement wants it, and where there are grants of its name. What the ground says that
+// has it is about to.
 func (w *works) of(v *store.View, b *v1alpha1.Bundle, ground plan.Ground, granted []held, add func(pair, entry)) {
-	clear(ground.Has)
 	for _, g := range granted {
 		if !g.Withdraw {
 			ground.Has[g.cluster] = true

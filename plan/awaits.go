@@ -45,6 +45,14 @@ type Errand struct {
 	waves map[string]int
 }
 
+// Remember adds the clusters that the rollout is about to grant the change, as long as it runs: they are placed as if they had it.
+func (e Errand) Remember(has map[string]bool) {
+	if e.Rollout == nil || e.Rollout.Status.Phase.Ended() {
+		return
+	}
+	remember(e.Rollout, has)
+}
+
 // Awaits says what a cluster waits for that has not been granted the change. held says that something was granted, and taken back.
 func (e *Errand) Awaits(cluster *v1alpha1.Cluster, held bool) Wait {
 	away := silence(cluster)

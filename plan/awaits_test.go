@@ -144,3 +144,22 @@ func TestWhatWasAbortedIsTold(t *testing.T) {
 		t.Error("it is told still, and the bundle says something newer")
 	}
 }
+
+func TestARolloutRemembersWhereItIsAboutToGo(t *testing.T) {
+	w := sixClusters(t)
+	w.apply("shop")
+	w.rest()
+	r := w.newest("shop")
+	has := map[string]bool{}
+	plan.ErrandsOf([]*v1alpha1.Rollout{r}).Of(r.Spec.BundleUID, 2).Remember(has)
+	if len(has) != 6 {
+		t.Errorf("%v", has)
+	}
+	w.settle()
+	has = map[string]bool{}
+	plan.ErrandsOf([]*v1alpha1.Rollout{r}).Of(r.Spec.BundleUID, 2).Remember(has)
+	plan.Errand{}.Remember(has)
+	if len(has) != 0 {
+		t.Errorf("of one that has ended, or of none: %v", has)
+	}
+}

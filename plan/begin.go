@@ -227,12 +227,16 @@ func (c *course) ground() Ground {
 	if !c.isRolledOut() {
 		return g
 	}
-	for _, w := range c.active.Spec.Waves {
+	remember(c.active, g.Has)
+	return g
+}
+
+func remember(r *v1alpha1.Rollout, has map[string]bool) {
+	for _, w := range r.Spec.Waves {
 		for _, cluster := range w.Clusters {
-			g.Has[cluster] = true
+			has[cluster] = true
 		}
 	}
-	return g
 }
 
 // reachable are the needs that can be met: not of clusters that are away, only look, or hold no key of what is sealed. Where the rollout before changes a fault

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -49,7 +51,7 @@ func (d *differ) concerned(w whereabouts) ([]string, error) {
 		all[cluster] = true
 	}
 	for cluster, work := range w.works {
-		if work.Spec.Granted != "" {
+		if has(work) || isHeld(work) {
 			all[cluster] = true
 		}
 	}
@@ -79,14 +81,9 @@ type step struct {
 
 func (d *differ) step(ctx context.Context, w whereabouts, contents *contents, cluster string) (step, error) {
 	s := step{bundle: w.bundle.Name, cluster: cluster, adopts: w.bundle.Spec.Adopt, orphan: w.bundle.Spec.Deletion == v1alpha1.DeletionOrphan}
-	if granted := w.works[cluster].Spec; granted.Granted != "" {
-		content, err := contents.get(ctx, granted.Granted)
-		if err != nil {
-			return s, err
-		}
-		if s.before, err = render.Render(content, granted.Frozen); err != nil {
-			d.say(fmt.Sprintf("%s: what it was granted cannot be rendered: %v", cluster, err))
-		}
+	var err error
+	if s.before, err = d.had(ctx, w.works[cluster], contents); err != nil {
+		return s, err
 	}
 	if !slices.Contains(w.decision.Picked, cluster) {
 		s.loses = true
@@ -95,6 +92,39 @@ func (d *differ) step(ctx context.Context, w whereabouts, contents *contents, cl
 	revision := v1alpha1.RevisionName(w.bundle.Name, string(w.bundle.UID), w.bundle.Generation)
 	s.after, s.err = render.Render(w.bundle.Spec.BundleContent, w.freeze(revision, cluster))
 	return s, nil
+}
+
+// had is what a cluster may have of a bundle: what it was granted, and, where that was taken back, what it runs too.
+func (d *differ) had(ctx context.Context, w v1alpha1.Work, contents *contents) (objects []unstructured.Unstructured, err error) {
+	granted := cmp.Or(w.Spec.Granted, w.Spec.Held)
+	if granted != "" {
+		content, err := contents.get(ctx, granted)
+		if err != nil {
+			return nil, err
+		}
+		if objects, err = render.Render(content, w.Spec.Frozen); err != nil {
+			d.say(fmt.Sprintf("%s: what it was granted cannot be rendered: %v", w.Spec.Cluster, err))
+		}
+	}
+	if runs := w.Status.Applied; isHeld(w) && runs != "" && runs != granted {
+		content, err := contents.get(ctx, runs)
+		if err != nil {
+			return nil, err
+		}
+		content.Overrides, content.Division = nil, nil // nobody remembers what they took from the cluster; they change no object's name
+		more, err := render.Render(content, nil)
+		if err != nil {
+			d.say(fmt.Sprintf("%s: what it runs cannot be rendered: %v", w.Spec.Cluster, err))
+		}
+		objects = append(objects, compare.Without(more, objects)...)
+	}
+	return objects, nil
+}
+
+// isHeld says that what a cluster was granted, be it a withdrawal, was taken back.
+func isHeld(w v1alpha1.Work) bool {
+	c := meta.FindStatusCondition(w.Status.Conditions, v1alpha1.ConditionReady)
+	return w.Spec.Held != "" || c != nil && c.Reason == v1alpha1.ReasonHeld
 }
 
 // contents are those of a bundle's revisions, each read once.

@@ -83,15 +83,15 @@ func (f *fleet) leavings(ctx context.Context, cluster string) (all []leaving, er
 	if err != nil {
 		return nil, err
 	}
-	ground, works, err := f.everywhere(ctx)
+	everywhere, err := f.everywhere(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, b := range bundles {
-		ground.Has = grantedIn(works[b.Name])
-		if !ground.Has[cluster] {
+		if !has(everywhere.works[b.Name][cluster]) {
 			continue
 		}
+		ground := everywhere.of(b)
 		before, err := plan.Place(b.Spec.Placement, ground)
 		if err != nil {
 			return nil, err

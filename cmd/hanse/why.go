@@ -124,39 +124,58 @@ func (f *fleet) whereabouts(ctx context.Context, bundle string) (w whereabouts, 
 
 // ground is what a bundle's placement is decided on, as the member knows it that is asked, and its works by cluster.
 func (f *fleet) ground(ctx context.Context, b v1alpha1.Bundle) (g plan.Ground, works map[string]v1alpha1.Work, err error) {
-	g, all, err := f.everywhere(ctx)
+	s, err := f.everywhere(ctx)
 	if err != nil {
 		return g, nil, err
 	}
-	g.Has = grantedIn(all[b.Name])
-	return g, all[b.Name], nil
+	return s.of(b), s.works[b.Name], nil
 }
 
-// everywhere is what placements are decided on, whatever the bundle, and the works of all bundles by cluster.
-func (f *fleet) everywhere(ctx context.Context) (g plan.Ground, works map[string]map[string]v1alpha1.Work, err error) {
+// scene is what placements are decided on, whatever the bundle.
+type scene struct {
+	ground  plan.Ground
+	works   map[string]map[string]v1alpha1.Work // by bundle and cluster
+	errands plan.Errands
+}
+
+// of is what the placement of a bundle is decided on, as the leader does: who has it keeps it, and so does who is about to get it.
+func (s scene) of(b v1alpha1.Bundle) plan.Ground {
+	g := s.ground
+	g.Has = map[string]bool{}
+	for cluster, w := range s.works[b.Name] {
+		g.Has[cluster] = has(w)
+	}
+	s.errands.Of(string(b.UID), b.Generation).Remember(g.Has)
+	return g
+}
+
+// has says that a cluster was granted a bundle, even if that was taken back: what it runs of it is there still.
+func has(w v1alpha1.Work) bool { return w.Spec.Granted != "" || w.Spec.Held != "" }
+
+func (f *fleet) everywhere(ctx context.Context) (s scene, err error) {
 	var clusters v1alpha1.ClusterList
 	if _, err := f.read(ctx, request{path: mustKind("Cluster").path()}, &clusters); err != nil {
-		return g, nil, err
+		return s, err
 	}
 	var metrics v1alpha1.ClusterMetricsList
 	if _, err := f.read(ctx, request{path: mustKind("ClusterMetrics").path()}, &metrics); err != nil {
-		return g, nil, err
+		return s, err
 	}
-	g = plan.Ground{Clusters: clusters.Items, Metrics: map[string]v1alpha1.ClusterMetricsStatus{}}
+	var rollouts v1alpha1.RolloutList
+	if _, err := f.read(ctx, request{path: mustKind("Rollout").path()}, &rollouts); err != nil {
+		return s, err
+	}
+	s.ground = plan.Ground{Clusters: clusters.Items, Metrics: map[string]v1alpha1.ClusterMetricsStatus{}}
 	for _, m := range metrics.Items {
-		g.Metrics[m.Name] = m.Status
+		s.ground.Metrics[m.Name] = m.Status
 	}
-	works, err = f.works(ctx)
-	return g, works, err
-}
-
-// grantedIn are the clusters that are granted a bundle.
-func grantedIn(works map[string]v1alpha1.Work) map[string]bool {
-	has := map[string]bool{}
-	for cluster, w := range works {
-		has[cluster] = w.Spec.Granted != ""
+	var all []*v1alpha1.Rollout
+	for i := range rollouts.Items {
+		all = append(all, &rollouts.Items[i])
 	}
-	return has
+	s.errands = plan.ErrandsOf(all)
+	s.works, err = f.works(ctx)
+	return s, err
 }
 
 // works are what there is in clusters, by bundle and cluster.
