@@ -81,7 +81,7 @@ func TestWhatAClusterWaitsFor(t *testing.T) {
 	t.Run("a person who aborted it", func(t *testing.T) {
 		w := badChange(t)
 		w.orderTo("shop", abort)
-		w.awaitsThat("us1", v1alpha1.ReasonWaiting, "a person aborted the rollout shop-00000001-2: hanse rollout resume shop")
+		w.awaitsThat("us1", v1alpha1.ReasonWaiting, "a person aborted the rollout shop-00000001-2; to take that back: hanse rollout resume shop")
 		w.awaitsThat("ap2", v1alpha1.ReasonHeld, "left as it is until a newer change, or hanse rollout resume shop")
 		w.orderTo("shop", goOn)
 		w.settle()
@@ -156,7 +156,7 @@ func TestARolloutRemembersWhereItIsAboutToGo(t *testing.T) {
 		t.Errorf("%v", has)
 	}
 	w.settle()
-	has = map[string]bool{}
+	r, has = w.newest("shop"), map[string]bool{}
 	plan.ErrandsOf([]*v1alpha1.Rollout{r}).Of(r.Spec.BundleUID, 2).Remember(has)
 	plan.Errand{}.Remember(has)
 	if len(has) != 0 {
