@@ -375,6 +375,7 @@ func (c *course) end(phase v1alpha1.RolloutPhase, message string) {
 	}
 	r.Status.Phase, r.Status.Message, r.Status.InChange, r.Status.Lost, r.Status.Deletions, r.Status.Ended = phase, message, nil, nil, nil, c.stamp()
 	r.Status.Until, r.Status.Wait = nil, nil
+	r.Status.Reason, r.Status.Since, r.Status.Blocked = "", nil, ""
 	SetReady(&r.Status.Conditions, ready, string(phase), message, r.Generation, c.Now)
 }
 

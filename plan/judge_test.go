@@ -99,6 +99,10 @@ func (w *world) judgeOrders(r *v1alpha1.Rollout) {
 	if !reflect.DeepEqual(r.Spec.Orders, said) {
 		w.unsaid = append(w.unsaid, fmt.Sprintf("%s is written with the orders %+v, and people said %+v", r.Name, r.Spec.Orders, said))
 	}
+	s := r.Status
+	if (s.Reason == "") != (s.Since == nil) || s.Phase.Ended() && s.Reason != "" || s.Blocked != "" && s.Reason != v1alpha1.RolloutClusterLost {
+		w.unsaid = append(w.unsaid, fmt.Sprintf("%s is %s and waits for %q since %v, kept by %q", r.Name, s.Phase, s.Reason, s.Since, s.Blocked))
+	}
 }
 
 // mayAct says that a cluster may do, or be doing, what it was granted, for all that the leader has heard.

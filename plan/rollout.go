@@ -100,7 +100,8 @@ type course struct {
 	// written is what the steps so far have said.
 	written map[string]*v1alpha1.Rollout
 	granted map[string]v1alpha1.Grant
-	why     string
+	// why is what the next wave waits for.
+	why stay
 	// waits are what each stage of the active rollout waits for, once it was found out.
 	waits map[string]*v1alpha1.RolloutWait
 	// drops are what goes between revisions, once it was found out.

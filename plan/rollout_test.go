@@ -422,7 +422,7 @@ func TestAFaultDomainMayNeedAPerson(t *testing.T) {
 	r.Spec.Orders.Approved = []string{"eu", "us"}
 	w.settle()
 	w.is("ap1 shop 1", "ap2 shop 1", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2",
-		"shop-00000001-2 Running []: a person must let it into ap: hanse rollout approve shop ap")
+		"shop-00000001-2 Paused []: a person must let it into ap: hanse rollout approve shop ap")
 }
 
 func TestANewerChangeNeedsItsOwnApproval(t *testing.T) {
@@ -522,4 +522,70 @@ func TestAWaveFitsIntoAnEntryOfTheLog(t *testing.T) {
 			t.Errorf("%d clusters at once at most, %d tombstones", most, len(w.tombs))
 		}
 	})
+}
+
+// TestARolloutSaysWhatItWaitsForAndSinceWhen: in a word, so that who reads it needs no sentence.
+func TestARolloutSaysWhatItWaitsForAndSinceWhen(t *testing.T) {
+	w := sixClusters(t)
+	w.apply("shop")
+	w.rest()
+	is := func(reason v1alpha1.RolloutReason, blocked string) time.Time {
+		t.Helper()
+		r := w.newest("shop").Status
+		if r.Reason != reason || r.Blocked != blocked || r.Since == nil {
+			t.Fatalf("%s since %v, kept by %q; want %s, %q", r.Reason, r.Since, r.Blocked, reason, blocked)
+		}
+		return r.Since.Time
+	}
+	is(v1alpha1.RolloutWaitsForWaves, "")
+	w.later(time.Minute)
+	w.fleet.Freeze = &v1alpha1.Freeze{}
+	w.rest()
+	frozen := is(v1alpha1.RolloutFrozen, "")
+	if frozen.Before(w.now) {
+		t.Errorf("frozen since %v, and it is %v", frozen, w.now)
+	}
+	w.later(time.Minute)
+	w.rest()
+	if !is(v1alpha1.RolloutFrozen, "").Equal(frozen) {
+		t.Error("its time moves while it waits for the same")
+	}
+	w.orderTo("shop", func(o *v1alpha1.RolloutOrders) { o.Paused = true })
+	is(v1alpha1.RolloutWaitsForResume, "")
+	w.bundles["shop"].Annotations = map[string]string{v1alpha1.AnnotationSuspended: "disks"}
+	w.rest()
+	is(v1alpha1.RolloutSuspended, "")
+	w.bundles["shop"].Annotations, w.fleet.Freeze = nil, nil
+	w.orderTo("shop", func(o *v1alpha1.RolloutOrders) { o.Paused = false })
+	w.silence("ap2")
+	w.later(time.Minute)
+	w.rest()
+	is(v1alpha1.RolloutClusterLost, "ap2")
+	w.orderTo("shop", func(o *v1alpha1.RolloutOrders) { o.Despite = []string{"ap2"} })
+	w.settle()
+	w.is("ap1 shop 2", "ap2 shop 2 held", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2")
+}
+
+func TestAFaultDomainThatWaitsForAPersonIsAWait(t *testing.T) {
+	w := sixClusters(t)
+	w.apply("shop").Spec.Rollout = &v1alpha1.BundleRollout{Approval: v1alpha1.ApprovalDomain}
+	w.rest()
+	waits := func() *v1alpha1.RolloutWait { return w.newest("shop").Status.Wait }
+	first := waits()
+	if first == nil || first.For != v1alpha1.WaitForApproval || first.Domain != "ap" || w.newest("shop").Status.Phase != v1alpha1.RolloutPaused {
+		t.Fatalf("%+v: %s", first, w)
+	}
+	w.later(time.Hour)
+	w.rest()
+	if !waits().Since.Equal(&first.Since) {
+		t.Error("its time moves")
+	}
+	w.orderTo("shop", func(o *v1alpha1.RolloutOrders) { o.Approved = []string{"ap"} })
+	if r := w.newest("shop"); r.Status.Wait != nil || r.Status.Phase != v1alpha1.RolloutRunning {
+		t.Errorf("while ap changes nobody is asked: %s", w)
+	}
+	w.settle()
+	if got := waits(); got == nil || got.Domain != "eu" || !got.Since.After(first.Since.Time) {
+		t.Errorf("%+v", got)
+	}
 }

@@ -190,9 +190,17 @@ func (c *course) keepsWaiting() bool {
 
 // waiting keeps since when a stage waits for the same.
 func (c *course) waiting(before *v1alpha1.RolloutWait) {
-	if now := c.active.Status.Wait; now != nil && before != nil && now.For == before.For && now.Stage == before.Stage {
+	if now := c.active.Status.Wait; now != nil && before != nil && now.For == before.For && now.Stage == before.Stage && now.Domain == before.Domain {
 		now.Since = before.Since
 	}
+}
+
+// reasonOf is what a stage waits for.
+func reasonOf(w *v1alpha1.RolloutWait) v1alpha1.RolloutReason {
+	if w.For == v1alpha1.WaitForApproval {
+		return v1alpha1.RolloutWaitsForApproval
+	}
+	return v1alpha1.RolloutWaitsForWindow
 }
 
 // waitText says what a stage waits for, and what to do, for people.
@@ -202,6 +210,8 @@ func (c *course) waitText(w *v1alpha1.RolloutWait) string {
 		who = "stage " + w.Stage
 	}
 	switch {
+	case w.Domain != "":
+		return c.letInText(w.Domain)
 	case w.For == v1alpha1.WaitForApproval:
 		return fmt.Sprintf("%s waits for a person: hanse rollout approve %s %s", who, c.name, w.Stage)
 	case w.Until == nil:

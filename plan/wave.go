@@ -144,7 +144,7 @@ func (c *course) grant(l *lease) {
 		}
 		if wait := c.waitOf(w); wait != nil {
 			r.Status.Wait = cmp.Or(r.Status.Wait, wait)
-			c.why = c.waitText(r.Status.Wait)
+			c.why = stay{reasonOf(r.Status.Wait), c.waitText(r.Status.Wait)}
 			continue
 		}
 		if c.hasHeirs(i) {
@@ -154,8 +154,9 @@ func (c *course) grant(l *lease) {
 		if n := len(c.granted); n > 0 && n+len(w.Clusters)+len(w.Withdraw) > grantsAtOnce {
 			return // the next decision grants it
 		}
-		if why := c.notYet(l, w); why != "" {
+		if why := c.notYet(l, w); why.text != "" {
 			c.why = why
+			r.Status.Wait = cmp.Or(r.Status.Wait, c.domainWait(w, why))
 			continue
 		}
 		c.give(l, i)
@@ -196,6 +197,12 @@ func (c *course) suspended() string {
 
 // blocked says why no other wave is granted while those that are granted stand as they do.
 func (c *course) blocked() string {
+	why, _ := c.blockedBy()
+	return why
+}
+
+// blockedBy is blocked, and the cluster that was lost, if it is that.
+func (c *course) blockedBy() (why, lostCluster string) {
 	for i, w := range c.active.Spec.Waves {
 		if !c.active.Status.Waves[i].Open() {
 			continue
@@ -203,35 +210,54 @@ func (c *course) blocked() string {
 		for _, cluster := range c.active.Status.Waves[i].Waiting {
 			switch {
 			case c.presence(cluster) == lost:
-				return fmt.Sprintf("%s was lost after it was granted the change", cluster)
+				return fmt.Sprintf("%s was lost after it was granted the change", cluster), cluster
 			case c.standing(cluster, c.revisionOf(w)) == fails:
-				return fmt.Sprintf("it fails in %s: %s", cluster, c.problem(cluster))
+				return fmt.Sprintf("it fails in %s: %s", cluster, c.problem(cluster)), ""
 			}
 		}
 	}
-	return ""
+	return "", ""
 }
 
-// notYet says why a wave must wait, "" when it need not.
-func (c *course) notYet(l *lease, w v1alpha1.Wave) string {
+// stay is why something goes no further, for people also; without a text it does.
+type stay struct {
+	reason v1alpha1.RolloutReason
+	text   string
+}
+
+// notYet says why a wave must wait.
+func (c *course) notYet(l *lease, w v1alpha1.Wave) stay {
 	r, lacks := c.active, c.lacks(w)
 	for _, cluster := range slices.Concat(w.Clusters, w.Withdraw) {
 		if c.presence(cluster) == unheard || c.presence(cluster) == here && c.Silent[cluster] >= quietAfter {
-			return "nothing is heard of " + cluster + " for a moment"
+			return stay{v1alpha1.RolloutWaitsForWord, "nothing is heard of " + cluster + " for a moment"}
 		}
 	}
 	switch {
 	case r.Spec.Orders.AllAtOnce:
-		return ""
+		return stay{}
 	case r.Spec.Approval == v1alpha1.ApprovalDomain && !slices.Contains(r.Spec.Orders.Approved, w.Domain) && !c.begun(func(other v1alpha1.Wave) bool { return other.Domain == w.Domain }):
-		return fmt.Sprintf("a person must let it into %s: hanse rollout approve %s %s", named(w.Domain), c.name, w.Domain)
+		return stay{v1alpha1.RolloutWaitsForApproval, c.letInText(w.Domain)}
 	case lacks != "":
-		return lacks
+		return stay{v1alpha1.RolloutWaitsForBundle, lacks}
 	case !l.admits(place{r.Spec.Domain, w.Domain}, c.name):
 		l.queue = true
-		return fmt.Sprintf("%s waits for its turn behind %s%s", named(w.Domain), l.inTheWay(), l.stopped())
+		return stay{v1alpha1.RolloutWaitsForTurn, fmt.Sprintf("%s waits for its turn behind %s%s", named(w.Domain), l.inTheWay(), l.stopped())}
 	}
-	return ""
+	return stay{}
+}
+
+func (c *course) letInText(domain string) string {
+	return fmt.Sprintf("a person must let it into %s: hanse rollout approve %s %s", named(domain), c.name, domain)
+}
+
+// domainWait is that a person must let the rollout into a fault domain, once that is all that it waits for; nil for anything else.
+func (c *course) domainWait(w v1alpha1.Wave, why stay) *v1alpha1.RolloutWait {
+	open := slices.ContainsFunc(c.active.Status.Waves, v1alpha1.WaveStatus.Open)
+	if why.reason != v1alpha1.RolloutWaitsForApproval || open {
+		return nil
+	}
+	return &v1alpha1.RolloutWait{For: v1alpha1.WaitForApproval, Domain: w.Domain, Since: *c.stamp()}
 }
 
 // begun says that one of some waves of this very rollout was granted.
@@ -276,47 +302,63 @@ func (c *course) sum() {
 		return
 	}
 	r.Status.Owed = c.owed()
-	granted := slices.ContainsFunc(r.Status.Waves, func(s v1alpha1.WaveStatus) bool { return s.Granted != nil })
-	phase, message := v1alpha1.RolloutRunning, c.progress()
-	switch blocked := c.blocked(); {
-	case c.stopped():
-		phase, message = v1alpha1.RolloutFailed, r.Status.Stopped
-	case c.suspended() != "":
-		phase, message = v1alpha1.RolloutPaused, v1alpha1.RolledOutOf(c.name).Title()+" is "+c.suspended()
-	case r.Spec.Orders.Paused:
-		phase, message = v1alpha1.RolloutPaused, "a person paused it"
-	case r.Status.Deletions != nil:
-		phase, message = v1alpha1.RolloutPaused, deletionsText(r)
-	case len(r.Status.Lost) > 0:
-		phase, message = v1alpha1.RolloutPaused, c.lostText()
-	case c.Fleet.Freeze != nil:
-		phase, message = v1alpha1.RolloutPaused, strings.TrimSuffix("the fleet is frozen: "+c.Fleet.Freeze.Reason, ": ")
-	case blocked != "":
-		message = blocked
-	case r.Status.Wait != nil && r.Status.Wait.For == v1alpha1.WaitForApproval:
-		phase, message = v1alpha1.RolloutPaused, c.waitText(r.Status.Wait)
-	case c.Barred[c.name] != "":
-		message = "it cannot be granted: " + c.Barred[c.name]
-	case !granted:
-		phase = v1alpha1.RolloutPending
+	var phase v1alpha1.RolloutPhase
+	var why stay
+	phase, why, r.Status.Blocked = c.stands()
+	if r.Status.Reason != why.reason || r.Status.Since == nil {
+		r.Status.Reason, r.Status.Since = why.reason, c.stamp()
 	}
-	r.Status.Phase, r.Status.Message = phase, message
-	SetReady(&r.Status.Conditions, "False", string(phase), message, r.Generation, c.Now)
+	r.Status.Phase, r.Status.Message = phase, why.text
+	SetReady(&r.Status.Conditions, "False", string(phase), why.text, r.Generation, c.Now)
+}
+
+// stands says where the rollout is and why it goes no further, and which cluster keeps it that was lost.
+func (c *course) stands() (phase v1alpha1.RolloutPhase, why stay, lostCluster string) {
+	r, paused := c.active, v1alpha1.RolloutPaused
+	blocked, by := c.blockedBy()
+	switch {
+	case c.stopped():
+		return v1alpha1.RolloutFailed, stay{v1alpha1.RolloutStopped, r.Status.Stopped}, ""
+	case c.suspended() != "":
+		return paused, stay{v1alpha1.RolloutSuspended, v1alpha1.RolledOutOf(c.name).Title() + " is " + c.suspended()}, ""
+	case r.Spec.Orders.Paused:
+		return paused, stay{v1alpha1.RolloutWaitsForResume, "a person paused it"}, ""
+	case r.Status.Deletions != nil:
+		return paused, stay{v1alpha1.RolloutWaitsForDeletions, deletionsText(r)}, ""
+	case len(r.Status.Lost) > 0:
+		return paused, stay{v1alpha1.RolloutDomainLost, c.lostText()}, ""
+	case c.Fleet.Freeze != nil:
+		return paused, stay{v1alpha1.RolloutFrozen, strings.TrimSuffix("the fleet is frozen: "+c.Fleet.Freeze.Reason, ": ")}, ""
+	case by != "":
+		return v1alpha1.RolloutRunning, stay{v1alpha1.RolloutClusterLost, blocked}, by
+	case blocked != "":
+		return v1alpha1.RolloutRunning, stay{v1alpha1.RolloutWaitsForWaves, blocked}, ""
+	case r.Status.Wait != nil && r.Status.Wait.For == v1alpha1.WaitForApproval:
+		return paused, stay{v1alpha1.RolloutWaitsForApproval, c.waitText(r.Status.Wait)}, ""
+	case c.Barred[c.name] != "":
+		return v1alpha1.RolloutRunning, stay{v1alpha1.RolloutBarred, "it cannot be granted: " + c.Barred[c.name]}, ""
+	case !c.begun(func(v1alpha1.Wave) bool { return true }):
+		return v1alpha1.RolloutPending, c.progress(), ""
+	}
+	return v1alpha1.RolloutRunning, c.progress(), ""
 }
 
 // progress is what the open waves wait for, or why the next one must.
-func (c *course) progress() string {
+func (c *course) progress() stay {
+	waves := func(format string, args ...any) stay {
+		return stay{v1alpha1.RolloutWaitsForWaves, fmt.Sprintf(format, args...)}
+	}
 	r := c.active
 	for i, w := range r.Spec.Waves {
 		s := r.Status.Waves[i]
 		switch {
 		case !s.Open():
 		case len(s.Waiting) > 0:
-			return fmt.Sprintf("wave %d of %d, %s: waits for %s", i+1, len(r.Spec.Waves), named(w.Domain), fewNames(slices.Clone(s.Waiting)))
+			return waves("wave %d of %d, %s: waits for %s", i+1, len(r.Spec.Waves), named(w.Domain), fewNames(slices.Clone(s.Waiting)))
 		case s.Ran != nil && s.Healthy == nil:
-			return fmt.Sprintf("wave %d of %d, %s: %s", i+1, len(r.Spec.Waves), named(w.Domain), c.gateText(i))
+			return waves("wave %d of %d, %s: %s", i+1, len(r.Spec.Waves), named(w.Domain), c.gateText(i))
 		case s.Healthy != nil:
-			return fmt.Sprintf("wave %d of %d, %s: soaks until %s", i+1, len(r.Spec.Waves), named(w.Domain), c.soaked(s.Healthy.Time, c.soakOf(w)).UTC().Format("15:04:05Z"))
+			return waves("wave %d of %d, %s: soaks until %s", i+1, len(r.Spec.Waves), named(w.Domain), c.soaked(s.Healthy.Time, c.soakOf(w)).UTC().Format("15:04:05Z"))
 		}
 	}
 	return c.why

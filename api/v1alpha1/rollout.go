@@ -311,6 +311,41 @@ func (p RolloutPhase) Ended() bool {
 	return p == RolloutAborted || p == RolloutComplete || p == RolloutSuperseded || p == RolloutRolledBack
 }
 
+// RolloutReason is what a rollout waits for.
+type RolloutReason string
+
+// What a rollout may wait for.
+const (
+	// The clusters of the waves that are granted.
+	RolloutWaitsForWaves RolloutReason = "Waves"
+	// Other rollouts, that change other fault domains.
+	RolloutWaitsForTurn RolloutReason = "Turn"
+	// Another bundle, that is not ready where this one goes next.
+	RolloutWaitsForBundle RolloutReason = "DependsOn"
+	// A cluster of which nothing is heard for a moment.
+	RolloutWaitsForWord RolloutReason = "Unheard"
+	// A person who lets it into a stage or a fault domain.
+	RolloutWaitsForApproval RolloutReason = "Approval"
+	// A window.
+	RolloutWaitsForWindow RolloutReason = "Window"
+	// A person who suspended what is rolled out.
+	RolloutSuspended RolloutReason = "Suspended"
+	// A person who paused it.
+	RolloutWaitsForResume RolloutReason = "Paused"
+	// A person's word on what it would delete.
+	RolloutWaitsForDeletions RolloutReason = "Deletions"
+	// A fault domain that was lost.
+	RolloutDomainLost RolloutReason = "DomainLost"
+	// A cluster that was lost after it was granted the change.
+	RolloutClusterLost RolloutReason = "ClusterLost"
+	// A person who froze the fleet.
+	RolloutFrozen RolloutReason = "Frozen"
+	// What it brings, that cannot be granted.
+	RolloutBarred RolloutReason = "Barred"
+	// A person who says how to go on after a failure.
+	RolloutStopped RolloutReason = "Stopped"
+)
+
 // RolloutStatus is how far the rollout is.
 type RolloutStatus struct {
 	// phase is Pending, Running, Paused, Failed, Aborted, RolledBack, Complete, or Superseded by a newer one.
@@ -353,6 +388,16 @@ type RolloutStatus struct {
 	// message says what it waits for, for people.
 	// +optional
 	Message string `json:"message,omitempty"`
+	// reason is what it waits for in a word: Waves, Turn, DependsOn, Unheard, Approval, Window, Suspended, Paused, Deletions, DomainLost,
+	// ClusterLost, Frozen, Barred or Stopped. Empty of one that has ended.
+	// +optional
+	Reason RolloutReason `json:"reason,omitempty"`
+	// since is when it began to wait for that.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
+	// blocked is the cluster that was lost after it was granted the change, so that nothing more is granted meanwhile.
+	// +optional
+	Blocked string `json:"blocked,omitempty"`
 	// until is when the fault domains that it took over unsettled are to be settled, whatever newer change takes its place meanwhile. After a
 	// stop it begins anew.
 	// +optional

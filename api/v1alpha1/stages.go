@@ -61,6 +61,9 @@ type RolloutWait struct {
 	// stage that waits.
 	// +optional
 	Stage string `json:"stage,omitempty"`
+	// domain is the fault domain that a person is to let it into, where that is what waits.
+	// +optional
+	Domain string `json:"domain,omitempty"`
 	// since is when it began to.
 	Since metav1.Time `json:"since"`
 	// until is when it goes on by itself: when its window opens.

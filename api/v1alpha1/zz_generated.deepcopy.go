@@ -2074,6 +2074,10 @@ func (in *RolloutStatus) DeepCopyInto(out *RolloutStatus) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.Since != nil {
+		in, out := &in.Since, &out.Since
+		*out = (*in).DeepCopy()
+	}
 	if in.Until != nil {
 		in, out := &in.Until, &out.Until
 		*out = make(map[string]v1.Time, len(*in))

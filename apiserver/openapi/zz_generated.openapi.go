@@ -4891,6 +4891,26 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutStatus(ref common.ReferenceCal
 							Format:      "",
 						},
 					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason is what it waits for in a word: Waves, Turn, DependsOn, Unheard, Approval, Window, Suspended, Paused, Deletions, DomainLost, ClusterLost, Frozen, Barred or Stopped. Empty of one that has ended.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"since": {
+						SchemaProps: spec.SchemaProps{
+							Description: "since is when it began to wait for that.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"blocked": {
+						SchemaProps: spec.SchemaProps{
+							Description: "blocked is the cluster that was lost after it was granted the change, so that nothing more is granted meanwhile.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"until": {
 						SchemaProps: spec.SchemaProps{
 							Description: "until is when the fault domains that it took over unsettled are to be settled, whatever newer change takes its place meanwhile. After a stop it begins anew.",
@@ -4996,6 +5016,13 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutWait(ref common.ReferenceCallb
 					"stage": {
 						SchemaProps: spec.SchemaProps{
 							Description: "stage that waits.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"domain": {
+						SchemaProps: spec.SchemaProps{
+							Description: "domain is the fault domain that a person is to let it into, where that is what waits.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

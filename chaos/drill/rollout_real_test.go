@@ -151,7 +151,7 @@ func (f *field) badImage(t *testing.T) {
 		t.Errorf("in change: %v", stopped.Status.InChange)
 	}
 	said := f.must(t, "iad", nil, "explain", "web", "--cluster", "sin").Out
-	mentions(t, said, "is failed: it fails in nrt, sin: deployment shop/web", "Progress deadline exceeded", "next: hanse rollout rollback web")
+	mentions(t, said, "is failed since ", ": it fails in nrt, sin: deployment shop/web", "Progress deadline exceeded", "next: hanse rollout rollback web")
 	t.Logf("hanse explain web --cluster sin:\n%s", said)
 	mentions(t, ended(t, 3, f.tell(t, "iad", nil, "status"), nil).Out, "stopped   web: ")
 

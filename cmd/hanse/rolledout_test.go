@@ -139,11 +139,13 @@ func TestWhatIsSaidToBeDoneNextIsDoneByTheCommandLine(t *testing.T) {
 		"at a gate": {v1alpha1.Rollout{
 			Spec:   v1alpha1.RolloutSpec{Gates: []v1alpha1.RolloutGate{{Name: "slo"}}},
 			Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutFailed, Gates: []v1alpha1.GateStatus{{Name: "slo"}}}}, []string{"rollout rollback", "rollout resume", "rollout resume", "rollout abort"}},
-		"suspended":    {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused, Message: "TITLE is suspended since noon"}}, []string{"unsuspend"}},
-		"paused":       {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused}}, []string{"rollout resume"}},
-		"aborted":      {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutAborted}}, []string{"rollout rollback", "rollout resume"}},
-		"undoes":       {v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Undoes: "it"}, Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutComplete}}, []string{"rollout rollback", "rollout resume"}},
-		"would delete": {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused, Deletions: &v1alpha1.RolloutDeletions{}}}, []string{"rollout approve", "rollout approve", "rollout status", "rollout status"}},
+		"suspended":         {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused, Reason: v1alpha1.RolloutSuspended}}, []string{"unsuspend"}},
+		"at a domain":       {v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Waves: []v1alpha1.Wave{{Domain: "us"}}}, Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused, Wait: &v1alpha1.RolloutWait{For: v1alpha1.WaitForApproval, Domain: "us"}}}, []string{"rollout approve"}},
+		"a cluster is lost": {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutRunning, Reason: v1alpha1.RolloutClusterLost, Blocked: "iad"}}, []string{"rollout resume", "rollout abort"}},
+		"paused":            {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused}}, []string{"rollout resume"}},
+		"aborted":           {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutAborted}}, []string{"rollout rollback", "rollout resume"}},
+		"undoes":            {v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Undoes: "it"}, Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutComplete}}, []string{"rollout rollback", "rollout resume"}},
+		"would delete":      {v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused, Deletions: &v1alpha1.RolloutDeletions{}}}, []string{"rollout approve", "rollout approve", "rollout status", "rollout status"}},
 		"at a stage": {v1alpha1.Rollout{
 			Spec:   v1alpha1.RolloutSpec{Stages: []v1alpha1.RolloutStage{{Name: "prod"}}},
 			Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused, Wait: &v1alpha1.RolloutWait{For: v1alpha1.WaitForApproval, Stage: "prod"}}}, []string{"rollout approve"}},

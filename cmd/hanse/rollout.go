@@ -220,7 +220,7 @@ func approveRollout(c *cli.Context, r *v1alpha1.Rollout) error {
 	case c.NArg() == 1 && (wait == nil || wait.For != v1alpha1.WaitForApproval):
 		return usage("into which stage or fault domain?", see)
 	case c.NArg() == 1:
-		name = wait.Stage
+		name = cmp.Or(wait.Stage, wait.Domain)
 	}
 	o := &r.Spec.Orders
 	stage := slices.ContainsFunc(r.Spec.Stages, func(s v1alpha1.RolloutStage) bool { return s.Name == name })

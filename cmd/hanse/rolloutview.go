@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -111,7 +112,7 @@ func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout, all []v1alpha1.Rollout)
 	case rolloutWaits(r) != "":
 		message = "no further wave is granted"
 	}
-	fmt.Fprintf(out, "%s   %s   soak %s   %s\n\n", r.Name, strings.ToLower(string(r.Status.Phase)), r.Spec.Soak.Duration, message)
+	fmt.Fprintf(out, "%s   %s%s   soak %s   %s\n\n", r.Name, strings.ToLower(string(r.Status.Phase)), rolloutSince(r), r.Spec.Soak.Duration, message)
 	(&tablePrinter{out: out}).lines(waveLines(r))
 	if len(r.Status.Owed) > 0 {
 		fmt.Fprintf(out, "\nowed to %s\n", few(r.Status.Owed))
@@ -150,13 +151,21 @@ func undoneText(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
 	return ""
 }
 
+// rolloutSince says since when a rollout goes no further; empty when it goes on, or says that elsewhere.
+func rolloutSince(r *v1alpha1.Rollout) string {
+	if r.Status.Since == nil || r.Status.Reason == v1alpha1.RolloutWaitsForWaves || rolloutWaits(r) != "" {
+		return ""
+	}
+	return " since " + moment(*r.Status.Since)
+}
+
 // waveLines are the table of a rollout's waves; it tells their stages, where there are any.
 func waveLines(r *v1alpha1.Rollout) [][]string {
 	stages := 0
 	if len(r.Spec.Stages) > 0 {
 		stages = 1
 	}
-	lines := [][]string{slices.Concat([]string{"WAVE"}, []string{"STAGE"}[:stages], []string{"DOMAIN", "CLUSTERS", "STATE", "WAITS FOR"})}
+	lines := [][]string{slices.Concat([]string{"WAVE"}, []string{"STAGE"}[:stages], []string{"DOMAIN", "CLUSTERS", "STATE", "SINCE", "WAITS FOR"})}
 	for i, w := range r.Spec.Waves {
 		var s v1alpha1.WaveStatus
 		if i < len(r.Status.Waves) {
@@ -167,7 +176,7 @@ func waveLines(r *v1alpha1.Rollout) [][]string {
 			clusters = strings.TrimSpace(clusters + " −" + strings.Join(w.Withdraw, " −"))
 		}
 		lines = append(lines, slices.Concat([]string{fmt.Sprint(i + 1)}, []string{w.Stage}[:stages],
-			[]string{dash(w.Domain), clusters, waveState(s), strings.Join(s.Waiting, " ")}))
+			[]string{dash(w.Domain), clusters, waveState(s), waveSince(s), strings.Join(s.Waiting, " ")}))
 	}
 	return lines
 }
@@ -188,8 +197,11 @@ func rolloutWaits(r *v1alpha1.Rollout) string {
 		return ""
 	}
 	who := "it"
-	if w.Stage != "" {
+	switch {
+	case w.Stage != "":
 		who = "stage " + w.Stage
+	case w.Domain != "":
+		who = w.Domain
 	}
 	switch {
 	case w.For == v1alpha1.WaitForApproval:
@@ -234,22 +246,34 @@ func waveState(s v1alpha1.WaveStatus) string {
 	return "granted"
 }
 
+// waveSince is when a wave came to be as waveState says.
+func waveSince(s v1alpha1.WaveStatus) string {
+	if at := cmp.Or(s.Settled, s.Released, s.Failing, s.Healthy, s.Ran, s.Granted); at != nil {
+		return moment(*at)
+	}
+	return ""
+}
+
 // rolloutNext is what a person may do.
 func rolloutNext(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
 	name, rolled := r.Spec.Bundle, v1alpha1.RolledOutOf(r.Spec.Bundle)
-	switch phase := r.Status.Phase; {
+	switch phase, why := r.Status.Phase, r.Status.Reason; {
 	case newestOf(all).Name != r.Name: // what is newer is to be ordered about
 		return ""
 	case phase == v1alpha1.RolloutFailed && gateInTheWay(r) != "":
 		return fmt.Sprintf("%s; or hanse rollout resume %s; or hanse rollout resume %[2]s --despite-gate %s, if it is the gate that is wrong; or hanse rollout abort %[2]s", wayBack(r, all), name, gateInTheWay(r))
 	case phase == v1alpha1.RolloutFailed:
 		return fmt.Sprintf("%s; or hanse rollout resume %s; or hanse rollout abort %[2]s", wayBack(r, all), name)
-	case strings.HasPrefix(r.Status.Message, rolled.Title()+" is suspended"):
+	case why == v1alpha1.RolloutSuspended:
 		return "hanse unsuspend " + rolled.Arg()
 	case r.Status.Deletions != nil:
 		return fmt.Sprintf("hanse rollout approve %s --deletions; or put right what was a mistake, and nothing goes", name)
 	case phase == v1alpha1.RolloutPaused && approvable(r):
-		return fmt.Sprintf("hanse rollout approve %s %s", name, r.Status.Wait.Stage)
+		return fmt.Sprintf("hanse rollout approve %s %s", name, cmp.Or(r.Status.Wait.Stage, r.Status.Wait.Domain))
+	case why == v1alpha1.RolloutFrozen:
+		return "hanse unfreeze"
+	case why == v1alpha1.RolloutClusterLost:
+		return fmt.Sprintf("hanse rollout resume %s --despite %s, to go on whatever becomes of it; or hanse rollout abort %[1]s", name, r.Status.Blocked)
 	case phase == v1alpha1.RolloutPaused:
 		return "hanse rollout resume " + name
 	case phase == v1alpha1.RolloutAborted:

@@ -69,9 +69,17 @@ func (f *fleet) explainRollout(ctx context.Context, c *cli.Context, bundle strin
 	}
 	defer func() { fmt.Fprint(c.App.Writer, undoneText(r, all)) }()
 	if r.Status.Phase.Ended() && r.Status.Phase != v1alpha1.RolloutAborted {
+		if len(r.Status.Owed) > 0 {
+			fmt.Fprintf(c.App.Writer, "\nrollout %s is %s, and owed to %s\n", r.Name, strings.ToLower(string(r.Status.Phase)), few(r.Status.Owed))
+		}
 		return nil
 	}
-	fmt.Fprintf(c.App.Writer, "\nrollout %s is %s: %s\n", r.Name, strings.ToLower(string(r.Status.Phase)), r.Status.Message)
+	fmt.Fprintf(c.App.Writer, "\nrollout %s is %s%s: %s\n", r.Name, strings.ToLower(string(r.Status.Phase)), rolloutSince(r), r.Status.Message)
+	for i, s := range r.Status.Waves {
+		if s.Open() && i < len(r.Spec.Waves) {
+			fmt.Fprintf(c.App.Writer, "  wave %d, %s, was granted %s\n", i+1, dash(r.Spec.Waves[i].Domain), moment(*s.Granted))
+		}
+	}
 	for _, said := range []string{rolloutHolds(r), rolloutWaits(r), rolloutDespite(r)} {
 		if said != "" {
 			fmt.Fprintln(c.App.Writer, said)
@@ -220,7 +228,7 @@ func (w whereabouts) stands(cluster string) string {
 	if !ok || c == nil || c.Status == metav1.ConditionTrue {
 		return ""
 	}
-	return fmt.Sprintf("  (%s: %s)", strings.ToLower(c.Reason), c.Message)
+	return "  (" + readyText(c) + ")"
 }
 
 // one prints what there is to say of one cluster.
@@ -245,12 +253,21 @@ func (w whereabouts) one(out io.Writer, cluster string) error {
 		line("wanted", work.Spec.Wanted)
 	}
 	if c := meta.FindStatusCondition(work.Status.Conditions, v1alpha1.ConditionReady); c != nil {
-		line("there", fmt.Sprintf("%s: %s", strings.ToLower(c.Reason), c.Message))
+		line("there", readyText(c))
 	}
 	for _, said := range w.decision.Unsatisfied {
 		line("not as asked", said)
 	}
 	return nil
+}
+
+// readyText is what a condition says, and since when it is so.
+func readyText(c *metav1.Condition) string {
+	text := strings.ToLower(c.Reason)
+	if !c.LastTransitionTime.IsZero() {
+		text += " since " + moment(c.LastTransitionTime)
+	}
+	return text + ": " + c.Message
 }
 
 func noCluster(name string) error {

@@ -36,6 +36,56 @@ func workThat(cluster string, status metav1.ConditionStatus, reason, message str
 	return w
 }
 
+func TestExplainSaysWhyAndSinceWhen(t *testing.T) {
+	at := func(minute int) *metav1.Time {
+		return new(metav1.NewTime(time.Date(2030, 1, 2, 3, minute, 5, 0, time.UTC)))
+	}
+	paused := v1alpha1.Rollout{
+		Spec: v1alpha1.RolloutSpec{Waves: []v1alpha1.Wave{{Domain: "eu", Clusters: []string{"fra"}}, {Domain: "us", Clusters: []string{"iad"}}}},
+		Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused, Reason: v1alpha1.RolloutFrozen, Since: at(9), Message: "the fleet is frozen: holidays",
+			Waves: []v1alpha1.WaveStatus{{Granted: at(7), Waiting: []string{"fra"}}, {}}},
+	}
+	fra := workThat("fra", metav1.ConditionFalse, "Applying", "the cluster has not applied the granted revision yet")
+	fra.Spec.Granted = "shop-u-2"
+	iad := workThat("iad", metav1.ConditionFalse, v1alpha1.ReasonWaiting, "its turn comes with wave 2 of 2, us; the rollout is paused: the fleet is frozen: holidays")
+	for _, tt := range []struct{ args, want string }{
+		{"", `shop is placed in 2 of 2 clusters
+  fra      yes  every cluster is meant; it has the bundle already  (applying since 2030-01-02 03:04:05Z: the cluster has not applied the granted revision yet)
+  iad      yes  every cluster is meant; it has the bundle already  (waiting since 2030-01-02 03:04:05Z: its turn comes with wave 2 of 2, us; the rollout is paused: the fleet is frozen: holidays)
+
+rollout shop-u-2 is paused since 2030-01-02 03:09:05Z: the fleet is frozen: holidays
+  wave 1, eu, was granted 2030-01-02 03:07:05Z
+  next: hanse unfreeze
+`},
+		{"iad", `shop is placed in iad
+  placement  every cluster is meant; it has the bundle already
+  granted    shop-u-1
+  wanted     shop-u-2
+  there      waiting since 2030-01-02 03:04:05Z: its turn comes with wave 2 of 2, us; the rollout is paused: the fleet is frozen: holidays
+
+rollout shop-u-2 is paused since 2030-01-02 03:09:05Z: the fleet is frozen: holidays
+  wave 1, eu, was granted 2030-01-02 03:07:05Z
+  next: hanse unfreeze
+`},
+	} {
+		var args []string
+		if tt.args != "" {
+			args = []string{"--cluster", tt.args}
+		}
+		if said := explained(t, []v1alpha1.Work{fra, iad}, paused, args...); said != tt.want {
+			t.Errorf("hanse explain shop %s:\n%s", args, said)
+		}
+	}
+}
+
+func TestExplainSaysWhoIsOwedWhatIsComplete(t *testing.T) {
+	complete := v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutComplete, Owed: []string{"iad"}}}
+	said := explained(t, []v1alpha1.Work{workThat("fra", metav1.ConditionTrue, "Ready", "")}, complete)
+	if want := "\nrollout shop-u-2 is complete, and owed to iad\n"; !strings.HasSuffix(said, want) {
+		t.Errorf("it does not say %q:\n%s", want, said)
+	}
+}
+
 func TestExplainSaysThatAPersonAborted(t *testing.T) {
 	aborted := v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutAborted, Message: "a person ended it"}}
 	held := workThat("fra", metav1.ConditionFalse, v1alpha1.ReasonHeld, "what it was granted was taken back")
