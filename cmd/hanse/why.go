@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"github.com/urfave/cli/v2"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/plan"
@@ -104,7 +107,11 @@ func (f *fleet) explainDeleted(ctx context.Context, c *cli.Context, bundle strin
 	fmt.Fprintf(c.App.Writer, "%s is deleted, and still in %s\n", bundle, clusterCount(len(there)))
 	leaving := whereabouts{works: there}
 	for _, cluster := range slices.Sorted(maps.Keys(there)) {
-		fmt.Fprintf(c.App.Writer, "  %s%s\n", cluster, leaving.stands(cluster))
+		stands := ""
+		if ready := leaving.stands(cluster); ready != nil {
+			stands = "  (" + readyText(ready) + ")"
+		}
+		fmt.Fprintf(c.App.Writer, "  %s%s\n", cluster, stands)
 	}
 	return f.explainRollout(ctx, c, bundle)
 }
@@ -202,33 +209,109 @@ func (f *fleet) works(ctx context.Context) (map[string]map[string]v1alpha1.Work,
 	return all, nil
 }
 
-// all prints a line for each cluster: those first where it is placed.
+// all prints a line for each cluster, and, where they are many, for all of which the same is to be said: those first that are not well, then
+// those where it is placed.
 func (w whereabouts) all(out io.Writer) {
 	fmt.Fprintf(out, "%s is placed in %d of %d clusters\n", w.bundle.Name, len(w.decision.Picked), len(w.decision.Verdicts))
 	for _, said := range w.decision.Unsatisfied {
 		fmt.Fprintln(out, "  not as asked: "+said)
 	}
-	width := len("cluster")
-	for _, v := range w.decision.Verdicts {
-		width = max(width, len(v.Cluster))
-	}
-	for _, picked := range []bool{true, false} {
-		for _, v := range w.decision.Verdicts {
-			if v.Picked == picked {
-				fmt.Fprintf(out, "  %-*s  %-3s  %s\n", width, v.Cluster, map[bool]string{true: "yes", false: "no"}[picked], v.Why+w.stands(v.Cluster))
-			}
+	groups, left := w.groups(), 0
+	if len(groups) > mostGroups {
+		for _, g := range groups[mostGroups:] {
+			left += len(g.clusters)
 		}
+		groups = groups[:mostGroups]
+	}
+	width := len("cluster")
+	for _, g := range groups {
+		width = max(width, len(g.names()))
+	}
+	for _, g := range groups {
+		fmt.Fprintf(out, "  %-*s  %-3s  %s\n", width, g.names(), map[bool]string{true: "yes", false: "no"}[g.picked], g.text())
+	}
+	if left > 0 {
+		fmt.Fprintf(out, "  and %s: hanse explain %s --cluster CLUSTER\n", counted(left, "one more", "%d more"), w.bundle.Name)
 	}
 }
 
-// stands says how the bundle is in a cluster, unless all is well.
-func (w whereabouts) stands(cluster string) string {
-	work, ok := w.works[cluster]
-	c := meta.FindStatusCondition(work.Status.Conditions, v1alpha1.ConditionReady)
-	if !ok || c == nil || c.Status == metav1.ConditionTrue {
-		return ""
+const (
+	// mostLines is how many clusters have a line of their own, and mostGroups how many lines there are.
+	mostLines  = 10
+	mostGroups = 20
+)
+
+// likeness is what is to be said of clusters, all of them the same.
+type likeness struct {
+	clusters []string
+	picked   bool
+	why      string
+	// ready is what the first of them says that is not ready, and is so for longest; nil: all is well.
+	ready *metav1.Condition
+}
+
+// groups are the clusters, those together of which the same is to be said, if they are many.
+func (w whereabouts) groups() (all []*likeness) {
+	by := map[string]*likeness{}
+	for _, v := range w.decision.Verdicts {
+		c := w.stands(v.Cluster)
+		key := v.Cluster
+		if len(w.decision.Verdicts) > mostLines {
+			key = fmt.Sprint(v.Picked, v.Why)
+			if c != nil {
+				key += "\n" + c.Reason + c.Message
+			}
+		}
+		g := by[key]
+		if g == nil {
+			g = &likeness{picked: v.Picked, why: v.Why, ready: c}
+			by[key], all = g, append(all, g)
+		}
+		g.clusters = append(g.clusters, v.Cluster)
+		if c != nil && c.LastTransitionTime.Before(&g.ready.LastTransitionTime) {
+			g.ready = c
+		}
 	}
-	return "  (" + readyText(c) + ")"
+	slices.SortStableFunc(all, func(a, b *likeness) int { return cmp.Compare(a.rank(), b.rank()) })
+	return all
+}
+
+// rank orders groups: who has the least is to be seen first.
+func (g *likeness) rank() int {
+	switch {
+	case g.ready != nil && !slices.Contains([]string{v1alpha1.ReasonWaiting, v1alpha1.ReasonOwed}, g.ready.Reason):
+		return 0
+	case g.ready != nil:
+		return 1
+	case g.picked:
+		return 2
+	}
+	return 3
+}
+
+// names are the clusters' names; of many that are well, how many they are.
+func (g *likeness) names() string {
+	if n := len(g.clusters); n > 5 && g.ready == nil {
+		return fmt.Sprintf("%d clusters", n)
+	}
+	return few(g.clusters)
+}
+
+func (g *likeness) text() string {
+	if g.ready == nil {
+		return g.why
+	}
+	return g.why + "  (" + readyText(g.ready) + ")"
+}
+
+// stands is how the bundle is in a cluster, nil when all is well.
+func (w whereabouts) stands(cluster string) *metav1.Condition {
+	work := w.works[cluster]
+	c := meta.FindStatusCondition(work.Status.Conditions, v1alpha1.ConditionReady)
+	if c == nil || c.Status == metav1.ConditionTrue {
+		return nil
+	}
+	return c
 }
 
 // one prints what there is to say of one cluster.
@@ -258,7 +341,43 @@ func (w whereabouts) one(out io.Writer, cluster string) error {
 	for _, said := range w.decision.Unsatisfied {
 		line("not as asked", said)
 	}
+	if !v.Picked {
+		line("to change:", toChange(w.bundle, w.ground.Cluster(cluster)))
+	}
 	return nil
+}
+
+// toChange is the command that may bring a bundle to a cluster where it is not placed; empty where there is no single one.
+func toChange(b v1alpha1.Bundle, c *v1alpha1.Cluster) string {
+	p := b.Spec.Placement
+	switch {
+	case c.Spec.Availability == v1alpha1.AvailabilityCordoned || c.Spec.Availability == v1alpha1.AvailabilityDrained:
+		return "hanse uncordon " + c.Name
+	case p.ClusterSelector == nil && p.Expression == "" && len(p.Clusters) > 0:
+		return "add " + c.Name + " to spec.placement.clusters of " + v1alpha1.RolledOutOf(b.Name).Title()
+	case p.ClusterSelector == nil:
+		return ""
+	}
+	selector, err := metav1.LabelSelectorAsSelector(p.ClusterSelector)
+	if err != nil {
+		return ""
+	}
+	var give []string
+	requirements, _ := selector.Requirements()
+	for _, r := range requirements {
+		if r.Matches(labels.Set(c.Labels)) {
+			continue
+		}
+		values := r.Values().List()
+		if given := strings.HasPrefix(r.Key(), "topology.kubernetes.io/"); given || len(values) == 0 || r.Operator() == selection.NotIn {
+			return "" // who has which region is said when it joins
+		}
+		give = append(give, r.Key()+"="+values[0])
+	}
+	if len(give) == 0 {
+		return ""
+	}
+	return "hanse label cluster " + c.Name + " " + strings.Join(give, " ")
 }
 
 // readyText is what a condition says, and since when it is so.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,58 @@ func TestExplainSaysThatAPersonAborted(t *testing.T) {
 	for _, want := range []string{"held       shop-u-2\n", "rollout shop-u-2 is aborted: a person ended it\n", "next: hanse rollout rollback shop; or hanse rollout resume shop, to take the abort back\n"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+}
+
+func TestExplainOfManyClustersSaysEachThingOnce(t *testing.T) {
+	var works []v1alpha1.Work
+	for i := range 300 {
+		w := workThat(fmt.Sprintf("c%03d", i), metav1.ConditionTrue, "Ready", "")
+		switch {
+		case i >= 290:
+			w = workThat(w.Spec.Cluster, metav1.ConditionFalse, "Failed", "deployment shop/web: no such image")
+		case i >= 200:
+			w = workThat(w.Spec.Cluster, metav1.ConditionFalse, v1alpha1.ReasonWaiting, "its turn comes with wave 2 of 2, us")
+		}
+		works = append(works, w)
+	}
+	works[295].Status.Conditions[0].LastTransitionTime = metav1.NewTime(time.Date(2030, 1, 2, 3, 0, 0, 0, time.UTC))
+	said := explained(t, works, v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutComplete}})
+	want := `shop is placed in 300 of 300 clusters
+  c290, c291, c292, c293, c294 and 5 more   yes  every cluster is meant; it has the bundle already  (failed since 2030-01-02 03:00:00Z: deployment shop/web: no such image)
+  c200, c201, c202, c203, c204 and 85 more  yes  every cluster is meant; it has the bundle already  (waiting since 2030-01-02 03:04:05Z: its turn comes with wave 2 of 2, us)
+  200 clusters                              yes  every cluster is meant; it has the bundle already
+`
+	if said != want {
+		t.Errorf("%s", said)
+	}
+}
+
+func TestWhereItIsNotPlacedExplainSaysWhatChangesThat(t *testing.T) {
+	cluster := v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "sin", Labels: map[string]string{"tier": "edge", v1alpha1.LabelRegion: "ap"}}, Spec: v1alpha1.ClusterSpec{Availability: v1alpha1.AvailabilityActive}}
+	selecting := func(labels map[string]string, more ...metav1.LabelSelectorRequirement) v1alpha1.Placement {
+		return v1alpha1.Placement{ClusterSelector: &metav1.LabelSelector{MatchLabels: labels, MatchExpressions: more}}
+	}
+	cordoned := *cluster.DeepCopy()
+	cordoned.Spec.Availability = v1alpha1.AvailabilityCordoned
+	for name, tt := range map[string]struct {
+		placement v1alpha1.Placement
+		cluster   v1alpha1.Cluster
+		want      string
+	}{
+		"a label":         {selecting(map[string]string{"tier": "prod"}), cluster, "hanse label cluster sin tier=prod"},
+		"two":             {selecting(map[string]string{"tier": "prod", "a": "b"}), cluster, "hanse label cluster sin a=b tier=prod"},
+		"its region":      {selecting(map[string]string{"tier": "prod", v1alpha1.LabelRegion: "eu"}), cluster, ""},
+		"what it has not": {selecting(nil, metav1.LabelSelectorRequirement{Key: "tier", Operator: metav1.LabelSelectorOpDoesNotExist}), cluster, ""},
+		"others":          {selecting(nil, metav1.LabelSelectorRequirement{Key: "tier", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"edge"}}), cluster, ""},
+		"a number":        {selecting(nil), cluster, ""},
+		"cordoned":        {selecting(nil), cordoned, "hanse uncordon sin"},
+		"named":           {v1alpha1.Placement{Clusters: []string{"fra"}}, cluster, "add sin to spec.placement.clusters of bundle shop"},
+		"an expression":   {v1alpha1.Placement{Expression: "false"}, cluster, ""},
+	} {
+		if got := toChange(v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: "shop"}, Spec: v1alpha1.BundleSpec{Placement: tt.placement}}, &tt.cluster); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
 }
