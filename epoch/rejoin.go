@@ -66,6 +66,9 @@ func Enter(v *store.View, token law.Token, joiner law.Terms) (Entry, error) {
 	if err := agrees(old, law.Terms{Region: joiner.Region, Zone: joiner.Zone}, "join without it"); err != nil {
 		return Entry{}, err
 	}
+	if err := Strands(v, token.Terms); err != nil {
+		return Entry{}, err
+	}
 	return Entry{Terms: termsOf(old), record: kv, old: old}, nil
 }
 
@@ -81,6 +84,19 @@ func AgreesWithRecord(v *store.View, t law.Terms) error {
 		next += " --replace"
 	}
 	return agrees(old, t, next)
+}
+
+// Strands refuses the terms of a token that would put a new incarnation, with a key of its own, in the place of the only one that opens a secret.
+func Strands(v *store.View, t law.Terms) error {
+	if !t.Replace {
+		return nil
+	}
+	secret, group := law.OnlyOpener(v, t.Cluster)
+	if secret == "" {
+		return nil
+	}
+	return Refuse("only the member of %s holds the key of group %s, in age.key on its disk, and no recovery recipient does: secret %s would be lost with it; start it with that disk, or, if that is gone, seal the value from its source for a group that another cluster reads, or delete the secret",
+		t.Cluster, group, secret)
 }
 
 // agrees says whether terms say of a cluster only what its record says. What a cluster is, only admins change, in the record.

@@ -56,6 +56,39 @@ func TestUnderWhichTermsAClusterComesIn(t *testing.T) {
 	}
 }
 
+// A new incarnation has a key of its own: what only the one before opens would be lost.
+func TestTheOnlyOneThatOpensASecretIsNotReplaced(t *testing.T) {
+	v := fleet(t)
+	iad := clusterOf("iad")
+	iad.Status.Recipient = "of iad"
+	g := &v1alpha1.RecipientGroup{TypeMeta: v1alpha1.TypeOf("RecipientGroup"), ObjectMeta: metav1.ObjectMeta{Name: "readers"}, Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}}}
+	g.Status = v1alpha1.RecipientGroupStatus{Epoch: 1, Wraps: []v1alpha1.KeyWrap{{Cluster: "iad", Key: v1alpha1.KeyID("of iad"), Epoch: 1}}}
+	s := &v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), ObjectMeta: metav1.ObjectMeta{Name: "db"}, Spec: v1alpha1.FleetSecretSpec{Group: "readers"}}
+	put := func(key string, value any) store.Op {
+		t.Helper()
+		op, err := law.Put(key, value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return op
+	}
+	v = state(t, v, put(v1alpha1.KeyClusters+"iad", iad), put(v1alpha1.KeyRecipientGroups+"readers", g), put(v1alpha1.KeyFleetSecrets+"db", s))
+	enter := func(v *store.View, token law.Terms) error {
+		_, err := Enter(v, law.Token{Terms: token}, law.Terms{})
+		return err
+	}
+	replace := law.Terms{Cluster: "iad", Replace: true}
+	if err := enter(v, replace); !errors.As(err, new(Refusal)) || !strings.Contains(err.Error(), "holds the key of group readers") || !strings.Contains(err.Error(), "secret db would be lost") {
+		t.Errorf("it is replaced: %v", err)
+	}
+	if err := enter(v, law.Terms{Cluster: "sin"}); err != nil {
+		t.Errorf("another one does not come in: %v", err)
+	}
+	if err := enter(state(t, v, store.Delete(v1alpha1.KeyFleetSecrets+"db")), replace); err != nil {
+		t.Errorf("nothing is sealed: %v", err)
+	}
+}
+
 // Who reads, only admins say: by a label, a selector, or a token.
 func TestAJoinerDoesNotSayThatItReads(t *testing.T) {
 	by := func(key string, op metav1.LabelSelectorOperator, values ...string) *metav1.LabelSelector {

@@ -37,6 +37,28 @@ func strands(v *store.View, c Change) error {
 	return nil
 }
 
+// OnlyOpener names a secret that nobody opens but the member of a cluster, with the key of its own that it has now, and the group that it is sealed for;
+// "" when there is none.
+func OnlyOpener(v *store.View, cluster string) (secret, group string) {
+	kv, there := v.Get(v1alpha1.KeyClusters + cluster)
+	if !there {
+		return "", ""
+	}
+	gone := Change{Key: kv.Key, Before: kv.Value}
+	for kv := range v.Iterate(v1alpha1.KeyFleetSecrets, "") {
+		var s v1alpha1.FleetSecret
+		if json.Unmarshal(kv.Value, &s) != nil {
+			continue
+		}
+		var g v1alpha1.RecipientGroup
+		of, _ := v.Get(v1alpha1.KeyRecipientGroups + s.Spec.Group)
+		if json.Unmarshal(of.Value, &g) == nil && keptBy(v, &g.Spec, g.Status, Change{}) && !keptBy(v, &g.Spec, g.Status, gone) {
+			return s.Name, g.Name
+		}
+	}
+	return "", ""
+}
+
 // changesReaders says that, after the op, others may read what is sealed for a group. A transaction has one such at most: each is judged by what
 // was before.
 func (w write) changesReaders() bool {

@@ -198,3 +198,29 @@ func TestWhatClustersKeepOrMayGetAgainIsSealedForItsGroup(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatOneMemberAloneOpens(t *testing.T) {
+	alone := func(cluster string) func(*v1alpha1.RecipientGroup) {
+		return func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = []v1alpha1.KeyWrap{wrapOf(cluster)} }
+	}
+	for name, c := range map[string]struct {
+		held func(*v1alpha1.RecipientGroup)
+		want string
+	}{
+		"it alone holds the key":         {alone("fra"), "db readers"},
+		"another one does":               {alone("iad"), " "},
+		"another one does, too":          {wrapped("iad"), " "},
+		"a recovery recipient does, too": {recovering("of anna"), " "},
+		"it holds it no more":            {func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[0].Key = "lost" }, " "},
+	} {
+		r := keyed(t)
+		r.says(r.group("readers", c.held))
+		if secret, group := OnlyOpener(r.store.View(), "fra"); secret+" "+group != " " {
+			t.Errorf("%s: nothing is sealed, and it opens %s for %s", name, secret, group)
+		}
+		r.seals("db", 1, "readers")
+		if secret, group := OnlyOpener(r.store.View(), "fra"); secret+" "+group != c.want {
+			t.Errorf("%s: it opens %q for %q", name, secret, group)
+		}
+	}
+}

@@ -40,6 +40,21 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, present func(cluster
 	return ""
 }
 
+// LeftToSilence are the clusters that alone would hold the key of a group after a change of the clusters, when none of them is heard now, and another one
+// or a recovery recipient held it before; nil when somebody is left who opens what is sealed, or nobody is: that the law refuses.
+func LeftToSilence(g *v1alpha1.RecipientGroup, before, after Candidates, heard func(cluster string) bool) []string {
+	was, err := readersOf(g, before)
+	is, wrong := readersOf(g, after)
+	if err != nil || wrong != nil || is.recovers(g) {
+		return nil
+	}
+	left := is.holders(g)
+	if len(left) == len(was.holders(g)) && !was.recovers(g) || slices.ContainsFunc(left, heard) {
+		return nil
+	}
+	return left
+}
+
 // Candidates are those of whom a group's spec says which may have its key.
 type Candidates struct {
 	// Fleet has the recovery recipients of all groups.

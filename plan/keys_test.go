@@ -133,6 +133,42 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 	}
 }
 
+func TestWhoAloneWouldHoldAKeyAndIsSilent(t *testing.T) {
+	member := func(name, tier string) *v1alpha1.Cluster {
+		return &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"tier": tier}}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name}}
+	}
+	wrap := func(cluster, of string) v1alpha1.KeyWrap {
+		return v1alpha1.KeyWrap{Cluster: cluster, Key: v1alpha1.KeyID(of), Epoch: 1, Wrap: []byte("wrapped")}
+	}
+	both := []v1alpha1.KeyWrap{wrap("fra", "of fra"), wrap("iad", "of iad")}
+	fra, iad, ams := member("fra", "prod"), member("iad", "prod"), member("ams", "prod")
+	for name, c := range map[string]struct {
+		wraps []v1alpha1.KeyWrap
+		after []*v1alpha1.Cluster
+		heard string
+		want  []string
+	}{
+		"one goes, and the other one is silent":       {both, []*v1alpha1.Cluster{iad}, "fra ams", []string{"iad"}},
+		"by its label":                                {both, []*v1alpha1.Cluster{member("fra", "edge"), iad}, "fra ams", []string{"iad"}},
+		"the other one is heard":                      {both, []*v1alpha1.Cluster{iad}, "iad", nil},
+		"both are silent":                             {both, []*v1alpha1.Cluster{iad}, "", []string{"iad"}},
+		"one goes that does not hold it":              {both, []*v1alpha1.Cluster{fra, iad}, "", nil},
+		"nobody is left":                              {both[:1], []*v1alpha1.Cluster{iad}, "", nil},
+		"a recovery recipient holds it":               {append(both[:2:2], wrap("", "R")), []*v1alpha1.Cluster{iad}, "fra", nil},
+		"one that is heard may read, and has not got": {both, []*v1alpha1.Cluster{ams, iad}, "ams", []string{"iad"}},
+	} {
+		g := &v1alpha1.RecipientGroup{Status: v1alpha1.RecipientGroupStatus{Epoch: 1, Wraps: c.wraps}}
+		g.Spec.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "prod"}}
+		of := func(all ...*v1alpha1.Cluster) Candidates {
+			return Candidates{Fleet: v1alpha1.FleetSpec{RecoveryRecipients: []string{"R"}}, Clusters: all}
+		}
+		got := LeftToSilence(g, of(ams, fra, iad), of(c.after...), func(name string) bool { return strings.Contains(c.heard, name) })
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestAKeyThatDoesNotOpen(t *testing.T) {
 	now := time.Unix(9000, 0)
 	fleet := []*v1alpha1.Cluster{}

@@ -33,6 +33,7 @@ What runs in a cluster follows its labels, one fault domain at a time: hanse exp
 			&cli.BoolFlag{Name: "all", Usage: "all objects of the kind, instead of names"},
 			&cli.BoolFlag{Name: "list", Usage: "print the labels that there are then"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "let the member check it, and change nothing"},
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask, also if only clusters that nobody hears could read a secret then"},
 		),
 		Action: labelAction,
 	}
@@ -153,6 +154,9 @@ func (l labelling) of(ctx context.Context, c *cli.Context, f *fleet, name string
 		if err != nil {
 			return err
 		}
+		if err := l.confirmed(ctx, c, f, name, changed); err != nil {
+			return err
+		}
 		body, err := l.write(ctx, c, f, now, changed)
 		if isReason(err, metav1.StatusReasonConflict) && look < ordersTries {
 			continue // somebody wrote it meanwhile
@@ -162,6 +166,18 @@ func (l labelling) of(ctx context.Context, c *cli.Context, f *fleet, name string
 		}
 		return l.tell(c, now, changed, body)
 	}
+}
+
+// confirmed lets a person say so when secrets would be left to clusters that nobody hears.
+func (l labelling) confirmed(ctx context.Context, c *cli.Context, f *fleet, name string, changed map[string]*string) error {
+	if l.kind.name != "Cluster" || len(changed) == 0 || c.Bool("dry-run") {
+		return nil
+	}
+	lost, err := f.leftToSilence(ctx, relabelled(name, changed))
+	if err != nil || lost == "" {
+		return err
+	}
+	return typedName(c, lost, name)
 }
 
 // changes are those of the labels that are not so yet.

@@ -45,11 +45,18 @@ func removeAction(c *cli.Context) error {
 	if !c.Bool("yes") && isTerminal(c.App.Reader) {
 		f.tellExposed(c, name)
 	}
+	ctx, cancel := withTimeout(c)
+	defer cancel()
+	lost, err := f.leftToSilence(ctx, without(name))
+	if err != nil {
+		return during(doing, err)
+	}
+	if lost != "" {
+		fmt.Fprintln(c.App.ErrWriter, lost)
+	}
 	if err := confirm(c, name); err != nil {
 		return during(doing, err)
 	}
-	ctx, cancel := withTimeout(c)
-	defer cancel()
 	if err := f.retire(ctx, c.App.ErrWriter, name); err != nil {
 		return during(doing, err)
 	}
