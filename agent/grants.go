@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -29,6 +31,8 @@ type grants struct {
 	gates   map[string][]v1alpha1.RolloutGate
 	correct map[string]v1alpha1.Correction
 	opening *opening
+	// filled are what the grants of the last reading brought, by bundle. What was opened is in memory here, and in what the reconciler has.
+	filled map[string]filled
 }
 
 func newGrants(c *Core) *grants { return &grants{core: c, opening: newOpening(c)} }
@@ -114,8 +118,8 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 	e := v.Epoch()
 	observe := epoch.Looks(v, g.core.self.Cluster)
 	var all []reconcile.Grant
-	g.opening.begin()
-	defer g.opening.end()
+	g.opening.begin(v)
+	next := map[string]filled{}
 	for _, kv := range v.List(own) {
 		var record v1alpha1.Grant
 		if err := json.Unmarshal(kv.Value, &record); err != nil {
@@ -130,42 +134,74 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 		}
 		grant.Observe = observe || grant.Suspended != ""
 		if !record.Withdraw {
-			if err := g.fill(v, &grant, record.Frozen); err != nil {
+			f, err := g.fill(v, grant, record.Frozen)
+			if err != nil {
 				// Without its content there is no such grant: what runs of it is left alone.
 				g.core.log.Error("grant cannot be carried out", "bundle", grant.Bundle, "revision", grant.Revision, "err", err)
 				continue
 			}
+			f.put(&grant)
+			next[grant.Bundle] = f
 		}
 		all = append(all, grant)
 	}
+	g.filled = next
 	return all, nil
 }
 
-// fill puts the content of the granted revision into a grant, rendered for this cluster, and opened.
-func (gs *grants) fill(v *store.View, g *reconcile.Grant, frozen *v1alpha1.Frozen) error {
-	r, err := revisionIn(v, g.Revision)
+// filled is what a grant brings: the content of its revision, rendered for this cluster, and opened.
+type filled struct {
+	at       int64 // of the grant
+	in       store.Epoch
+	group    string // that it is sealed for; "": it is not
+	drift    v1alpha1.DriftPolicy
+	deletion v1alpha1.DeletionPolicy
+	adopt    v1alpha1.AdoptPolicy
+	frozen   string
+	objects  []unstructured.Unstructured
+	fault    string
+}
+
+func (f filled) put(g *reconcile.Grant) {
+	g.Drift, g.Deletion, g.Adopt, g.Frozen, g.Objects, g.Fault = f.drift, f.deletion, f.adopt, f.frozen, f.objects, f.fault
+}
+
+// fill is what a grant brings. A revision never changes, so that what was read for the same grant before is that still: a change of one
+// does not cost reading, and opening, a thousand.
+func (g *grants) fill(v *store.View, grant reconcile.Grant, frozen *v1alpha1.Frozen) (filled, error) {
+	was, known := g.filled[grant.Bundle]
+	if known && was.at == grant.At && was.in == v.Epoch() && was.fault == "" && (was.group == "" || g.opening.holds(was.group)) {
+		if _, there := v.Get(v1alpha1.KeyBundleRevisions + grant.Revision); there {
+			return was, nil
+		}
+	}
+	return g.fillAnew(v, grant, frozen)
+}
+
+func (g *grants) fillAnew(v *store.View, grant reconcile.Grant, frozen *v1alpha1.Frozen) (f filled, err error) {
+	r, err := revisionIn(v, grant.Revision)
 	if err != nil {
-		return err
+		return f, err
 	}
-	if r.Spec.Bundle != g.Bundle || r.Spec.BundleUID != g.BundleUID {
-		return fmt.Errorf("revision %s is of bundle %s (%s), the grant of %s (%s)", g.Revision, r.Spec.Bundle, r.Spec.BundleUID, g.Bundle, g.BundleUID)
+	if r.Spec.Bundle != grant.Bundle || r.Spec.BundleUID != grant.BundleUID {
+		return f, fmt.Errorf("revision %s is of bundle %s (%s), the grant of %s (%s)", grant.Revision, r.Spec.Bundle, r.Spec.BundleUID, grant.Bundle, grant.BundleUID)
 	}
-	g.Drift, g.Deletion, g.Adopt = r.Spec.Drift, r.Spec.Deletion, r.Spec.Adopt
+	f = filled{at: grant.At, in: v.Epoch(), drift: r.Spec.Drift, deletion: r.Spec.Deletion, adopt: r.Spec.Adopt}
 	if frozen != nil {
 		said, err := json.Marshal(frozen)
 		if err != nil {
-			return fmt.Errorf("write what is frozen: %w", err)
+			return f, fmt.Errorf("write what is frozen: %w", err)
 		}
-		g.Frozen = string(said)
+		f.frozen = string(said)
 	}
 	objects, err := render.Render(r.Spec.BundleContent, frozen)
 	if err == nil {
-		objects, err = gs.opening.open(v, g.Revision, objects)
+		objects, f.group, err = g.opening.open(v, grant.Revision, objects)
 	}
-	if g.Objects = objects; err != nil {
-		g.Fault = err.Error() // what runs stays, and the Work says why
+	if f.objects = objects; err != nil {
+		f.fault = err.Error() // what runs stays, and the Work says why
 	}
-	return nil
+	return f, nil
 }
 
 // Withdrawn strikes the member's grant of a bundle, and the member off the bundle's tombstone, in one transaction.

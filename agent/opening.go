@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -16,49 +17,66 @@ import (
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
-// opening turns what is sealed into the Secrets that it is, for the reconciler, and keeps them no longer than they are granted: what was
-// opened is in memory, and nowhere else. It is used from one goroutine.
+// opening turns what is sealed into the Secrets that it is, for the reconciler. The keys of a group are in memory for as long as the group is
+// as it was when this member got at them, and nowhere else. It is used from one goroutine.
 type opening struct {
-	core *Core
-	// opened are the objects of revisions that were opened; a revision never changes.
-	opened, next map[string][]unstructured.Unstructured
+	core   *Core
+	groups map[string]*v1alpha1.RecipientGroup
+	unread error // why the groups of the view are not known
+	rings  map[string]*keyring
 }
 
-func newOpening(c *Core) *opening { return &opening{core: c} }
+func newOpening(c *Core) *opening { return &opening{core: c, rings: map[string]*keyring{}} }
 
-// begin and end are around one reading of all grants: what none of them needs is dropped.
-func (o *opening) begin() { o.next = map[string][]unstructured.Unstructured{} }
-func (o *opening) end()   { o.opened, o.next = o.next, nil }
+// begin looks at the groups of a view, and lets go of the keys of those that changed.
+func (o *opening) begin(v *store.View) {
+	o.groups, o.unread = o.core.decoded.bundles.byName(v)
+	maps.DeleteFunc(o.rings, func(name string, r *keyring) bool { return r.group != o.groups[name] })
+}
 
-// open replaces what is sealed among the objects of a revision. The error has nothing of what is in it.
-func (o *opening) open(v *store.View, revision string, objects []unstructured.Unstructured) ([]unstructured.Unstructured, error) {
+// holds says that this member has the present key of a group, so that what it opened before it may have still.
+func (o *opening) holds(group string) bool {
+	g := o.groups[group]
+	return g != nil && g.Holds(o.core.self.Cluster, o.core.age.Recipient().String())
+}
+
+// ringOf are the keys of a group of the view.
+func (o *opening) ringOf(group string) (*keyring, error) {
+	if ring := o.rings[group]; ring != nil {
+		return ring, nil
+	}
+	g := o.groups[group]
+	if o.unread != nil || g == nil {
+		return nil, cmp.Or(o.unread, fmt.Errorf("it is sealed for group %s, which is not there; seal it for another one", group))
+	}
+	ring, err := o.core.keyring(g)
+	if err == nil {
+		o.rings[group] = ring
+	}
+	return ring, err
+}
+
+// open replaces what is sealed among the objects of a revision, and says for which group it is; "": it was not. The error has nothing of what is in it.
+func (o *opening) open(v *store.View, revision string, objects []unstructured.Unstructured) (opened []unstructured.Unstructured, group string, err error) {
 	if len(objects) == 0 || !isSealed(&objects[0]) {
-		return objects, nil
+		return objects, "", nil
 	}
 	var s v1alpha1.FleetSecret
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(objects[0].Object, &s); err != nil {
-		return nil, errors.New("the sealed secret cannot be read")
+		return nil, "", errors.New("the sealed secret cannot be read")
 	}
-	g, err := groupAt(v, s.Spec.Group)
+	ring, err := o.ringOf(s.Spec.Group)
 	if err != nil {
-		return nil, err
+		return nil, s.Spec.Group, err
 	}
-	if g == nil {
-		return nil, fmt.Errorf("it is sealed for group %s, which is not there; seal it for another one", s.Spec.Group)
-	}
-	if known, ok := o.opened[revision]; ok && g.Holds(o.core.self.Cluster, o.core.age.Recipient().String()) {
-		o.next[revision] = known
-		return known, nil
-	}
-	made, err := o.core.openSecret(g, &s, sealingAt(v, revision))
+	made, err := ring.openSecret(&s, sealingAt(v, revision))
 	if err != nil {
-		return nil, err
+		return nil, s.Spec.Group, err
 	}
 	if !slices.EqualFunc(made, objects, sameName) { // others may bring what nobody was asked about
-		return nil, errors.New("the revision does not name the Secrets that it becomes")
+		return nil, s.Spec.Group, errors.New("the revision does not name the Secrets that it becomes")
 	}
-	o.next[revision] = made
-	return made, nil
+	return made, s.Spec.Group, nil
 }
 
 func sameName(a, b unstructured.Unstructured) bool {
@@ -94,19 +112,15 @@ func sealingAt(v *store.View, revision string) *v1alpha1.Sealing {
 
 // openSecret are the Secrets that were sealed, and again what was sealed again of it, nil for nothing. The manifest in a revision has the name and
 // the namespace of the first Secret.
-func (c *Core) openSecret(g *v1alpha1.RecipientGroup, s *v1alpha1.FleetSecret, again *v1alpha1.Sealing) ([]unstructured.Unstructured, error) {
-	ring, err := c.keyring(g)
-	if err != nil {
-		return nil, err
-	}
+func (r *keyring) openSecret(s *v1alpha1.FleetSecret, again *v1alpha1.Sealing) ([]unstructured.Unstructured, error) {
 	var data map[string][]byte
 	var also []secrets.Bound
-	_, err = ring.open(s.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {
+	_, err := r.open(s.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {
 		data, also, err = secrets.OpenBound(key, targetOf(s), sealed)
 		return err
 	})
 	if errors.Is(err, secrets.ErrWrongKey) {
-		return nil, fmt.Errorf("it is sealed to no recipient that group %s has or had; seal it again: hanse seal --group %[1]s", g.Name)
+		return nil, fmt.Errorf("it is sealed to no recipient that group %s has or had; seal it again: hanse seal --group %[1]s", r.group.Name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("what is sealed cannot be opened: %w", err)

@@ -120,8 +120,70 @@ func TestTheGroupOfWhatAMemberIsGrantedStays(t *testing.T) {
 		t.Errorf("fault %q, and %v", g.Fault, g.Objects)
 	}
 	delete(values, v1alpha1.KeyRecipientGroups+"readers")
+	fra.decoded = newDecoded() // another store
 	if g := grantOf(t, fra, stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)); g.Fault == "" {
 		t.Error("it is opened without its group: then that may go")
+	}
+}
+
+// What was opened is opened once, and it and the group's key are in memory no longer than the member holds that.
+func TestWhatIsOpenedIsInMemoryWhileTheKeyIsHeld(t *testing.T) {
+	fra := keyHolder(t, "fra")
+	s := storeWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, sealedValues(t, fra, func(*v1alpha1.FleetSecret) {}))
+	g, own := newGrants(fra), v1alpha1.KeyGrants+"fra/"
+	read := func() reconcile.Grant {
+		t.Helper()
+		all, err := g.read(s.View(), own)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%d grants: %v", len(all), err)
+		}
+		return all[0]
+	}
+	first, ring := read(), g.opening.rings["readers"]
+	if ring == nil || len(first.Objects) != 1 {
+		t.Fatalf("it has %d objects, and the ring %v", len(first.Objects), ring)
+	}
+	write := func(index uint64, key string, change func([]byte) any) {
+		t.Helper()
+		kv, _ := s.View().Get(key)
+		op, err := law.Put(key, change(kv.Value))
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry, err := store.EncodeEntry([]store.Command{{Proposer: "m", Txn: &store.Txn{Then: []store.Op{op}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Apply(index, 1, entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	group := func(change func(*v1alpha1.RecipientGroup)) func([]byte) any {
+		return func(was []byte) any {
+			g := v1alpha1.RecipientGroup{}
+			if err := json.Unmarshal(was, &g); err != nil {
+				t.Fatal(err)
+			}
+			change(&g)
+			return g
+		}
+	}
+	grant := v1alpha1.Grant{Bundle: "secret.db", BundleUID: "u", Revision: "secret.db-u-1"}
+	write(2, v1alpha1.KeyFleetSecrets+"api", func([]byte) any { return v1alpha1.FleetSecret{} })
+	if again := read(); &again.Objects[0] != &first.Objects[0] {
+		t.Error("what another was given had it opened anew")
+	}
+	write(3, own+"secret.db", func([]byte) any { return grant })
+	if again := read(); &again.Objects[0] == &first.Objects[0] || g.opening.rings["readers"] != ring {
+		t.Error("another grant of it is not opened with the key that is there")
+	}
+	write(4, v1alpha1.KeyRecipientGroups+"readers", group(func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = nil }))
+	if again := read(); len(again.Objects) > 0 || !strings.Contains(again.Fault, "cluster fra has no key") || len(g.opening.rings) > 0 || len(g.filled["secret.db"].objects) > 0 {
+		t.Errorf("without the key it has %d objects, %d rings, and says %q", len(again.Objects), len(g.opening.rings), again.Fault)
+	}
+	write(5, own+"secret.db", func([]byte) any { grant.Withdraw = true; return grant })
+	if read(); len(g.filled) > 0 {
+		t.Error("what is withdrawn is in memory")
 	}
 }
 
@@ -278,7 +340,11 @@ func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 		t.Fatalf("it is sealed to %d, again to %d: %v", record.Found, record.Epoch, err)
 	}
 	opens := func(again *v1alpha1.Sealing) error {
-		secret, err := fra.openSecret(g, &sealed, again)
+		ring, err := fra.keyring(g)
+		if err != nil {
+			return err
+		}
+		secret, err := ring.openSecret(&sealed, again)
 		if err == nil && !cmp.Equal(secret[0].Object["data"], map[string]any{"password": "Y2FuYXJ5LTQ3MTE="}) {
 			return errors.New("it holds something else")
 		}
@@ -378,7 +444,7 @@ func TestAKeyThatIsNotPassedOnWellProvesNothing(t *testing.T) {
 		if err := ring.proves(); (err == nil) != (name == "as it is") {
 			t.Errorf("%s: it proves: %v", name, err)
 		}
-		if _, err := fra.openSecret(g, &sealed, nil); err != nil {
+		if _, err := ring.openSecret(&sealed, nil); err != nil {
 			t.Errorf("%s: what was sealed before is not opened: %v", name, err)
 		}
 	}

@@ -106,8 +106,8 @@ func (c *Core) openedNow(v *store.View, s *v1alpha1.FleetSecret) (map[string]any
 		objects = append(objects, unstructured.Unstructured{Object: object})
 	}
 	o := newOpening(c)
-	o.begin()
-	opened, err := o.open(v, s.RevisionName(), objects)
+	o.begin(v)
+	opened, _, err := o.open(v, s.RevisionName(), objects)
 	if err != nil {
 		return nil, err
 	}
