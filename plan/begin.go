@@ -277,7 +277,7 @@ func (c *course) begin(ch change) {
 	if last := c.newest(ch); last != nil {
 		r.Spec.Number = last.Spec.Number + 1
 	}
-	r.Name, r.CreationTimestamp, r.Status.Phase = rolloutName(r.Spec), *c.stamp(), v1alpha1.RolloutPending
+	r.Name, r.Generation, r.CreationTimestamp, r.Status.Phase = rolloutName(r.Spec), 1, *c.stamp(), v1alpha1.RolloutPending
 	if old != nil {
 		if r.Status.InChange = old.Status.InChange; len(r.Status.InChange) > 0 {
 			r.Spec.Domain, r.Spec.Carried = old.Spec.Domain, c.homes().carried()

@@ -25,13 +25,19 @@ func (c *course) timed() {
 		switch {
 		case !s.Open():
 		case s.Due == nil || s.Due.After(c.Now.Add(allowed+2*time.Second)): // or a clock was set back
-			s.Due = &metav1.Time{Time: c.stamp().Add(allowed)}
-			if until, bound := c.active.Status.Until[c.active.Spec.Waves[i].Domain]; bound && until.Before(s.Due) {
-				s.Due = &until
-			}
+			c.setDue(i)
 		case s.Due.Time.Before(least):
 			s.Due = &metav1.Time{Time: least.Truncate(time.Second)}
 		}
+	}
+}
+
+// setDue gives a wave its time.
+func (c *course) setDue(i int) {
+	s := &c.active.Status.Waves[i]
+	s.Due = &metav1.Time{Time: c.stamp().Add(c.allowed())}
+	if until, bound := c.active.Status.Until[c.active.Spec.Waves[i].Domain]; bound && until.Before(s.Due) {
+		s.Due = &until
 	}
 }
 

@@ -67,12 +67,12 @@ func Decide(s Situation) []Step {
 	for _, c := range courses {
 		c.observe()
 	}
-	steps := changed(courses)
+	steps := changed(courses, (*course).comesFirst)
 	for _, c := range courses {
 		c.plan()
 		c.guard()
 	}
-	steps = append(steps, changed(courses)...)
+	steps = append(steps, changed(courses, (*course).comesFirst)...)
 	slices.SortStableFunc(courses, func(a, b *course) int { return cmp.Compare(a.age(), b.age()) })
 	lease := leaseOf(s.Fleet, courses)
 	for _, c := range courses {
@@ -80,7 +80,43 @@ func Decide(s Situation) []Step {
 		c.conclude()
 		c.sum()
 	}
-	return append(steps, changed(courses)...)
+	return inOrder(steps, changed(courses, func(*course) bool { return true }))
+}
+
+// inOrder has what lets fault domains go first, if any are taken then. If none are, what is said again later need not be said before.
+func inOrder(first, then []Step) []Step {
+	again := map[string]bool{}
+	for _, step := range then {
+		if len(step.Grants) > 0 {
+			return append(first, then...)
+		}
+		for _, r := range step.Rollouts {
+			again[r.Name] = true
+		}
+	}
+	first = slices.DeleteFunc(first, func(step Step) bool {
+		return len(step.Grants) == 0 && !slices.ContainsFunc(step.Rollouts, func(r *v1alpha1.Rollout) bool { return !again[r.Name] })
+	})
+	return append(first, then...)
+}
+
+// comesFirst says that a course lets a fault domain go, or holds a cluster back: that is written before anything is taken. All else can wait for
+// what is decided after it, so that a thousand rollouts are written once.
+func (c *course) comesFirst() bool {
+	if len(c.granted) > 0 {
+		return true
+	}
+	for _, r := range []*v1alpha1.Rollout{c.before, c.active} {
+		if r == nil || c.written[r.Name] == nil {
+			continue
+		}
+		for _, domain := range c.written[r.Name].Status.InChange {
+			if !slices.Contains(r.Status.InChange, domain) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // course is one bundle's way, while it is decided on.
@@ -179,9 +215,12 @@ func (c *course) age() int64 {
 	return c.active.CreationTimestamp.Unix()
 }
 
-// changed are the steps that say what was not said yet.
-func changed(courses []*course) (steps []Step) {
+// changed are the steps of some courses that say what was not said yet.
+func changed(courses []*course, of func(*course) bool) (steps []Step) {
 	for _, c := range courses {
+		if !of(c) {
+			continue
+		}
 		step := Step{Bundle: c.name, Grants: c.granted}
 		for _, r := range []*v1alpha1.Rollout{c.before, c.active} {
 			if r != nil && !reflect.DeepEqual(r, c.written[r.Name]) {

@@ -288,6 +288,7 @@ func (c *course) give(l *lease, i int) {
 	}
 	s.Granted, s.Waiting = c.stamp(), slices.Sorted(slices.Values(slices.Concat(w.Clusters, w.Withdraw)))
 	r.Status.Wave = int32(i + 1)
+	c.setDue(i)
 	l.take(place{r.Spec.Domain, w.Domain}, c)
 	if !slices.Contains(r.Status.InChange, w.Domain) {
 		r.Status.InChange = append(slices.Clone(r.Status.InChange), w.Domain)
