@@ -222,7 +222,7 @@ func (b *bundle) setback(err error) {
 // rollIn carries out a grant from the start.
 func (b *bundle) rollIn(ctx context.Context) error {
 	if !b.sure || b.leavesSome() {
-		if err := b.loadInventory(ctx); err != nil {
+		if err := b.loadInventory(ctx, b.s.inventories.first); err != nil {
 			return err
 		}
 	}
@@ -283,8 +283,8 @@ func (b *bundle) finish(ctx context.Context) error {
 }
 
 // loadInventory reads what lies in the cluster, and prepares what is to lie there.
-func (b *bundle) loadInventory(ctx context.Context) error {
-	have, err := b.s.inventories.load(ctx, b.name)
+func (b *bundle) loadInventory(ctx context.Context, load func(context.Context, string) (stored, error)) error {
+	have, err := load(ctx, b.name)
 	if err != nil && !errors.Is(err, errDamaged) {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +19,18 @@ import (
 type inventories struct {
 	client         corev1client.ConfigMapInterface
 	fleet, cluster string
+	// slots are the session's: of a thousand bundles that begin at once, a few ask.
+	slots chan struct{}
+	found found
+}
+
+// found is what one list told when the session began, so that a thousand bundles need not ask for their inventories one by one. Each takes its
+// own once. A bundle that comes later has none, or had no grant then, and asks.
+type found struct {
+	mu    sync.Mutex
+	known bool
+	left  map[string][]corev1.ConfigMap // by the label of the bundle
+	asks  map[string]bool               // labels of those that ask
 }
 
 // stored is an inventory as it lies in the cluster.
@@ -41,16 +54,85 @@ func isInventoryName(name string) bool {
 	return strings.HasPrefix(name, "bundle.") || strings.HasPrefix(name, "objects.")
 }
 
+// survey reads the inventories of bundles that are about to take theirs, all at once.
+func (s *inventories) survey(ctx context.Context, bundles []Grant) error {
+	f := found{left: map[string][]corev1.ConfigMap{}, asks: map[string]bool{}}
+	options := metav1.ListOptions{LabelSelector: LabelInventory, Limit: 500}
+	for {
+		page, err := s.client.List(ctx, options)
+		if err != nil {
+			return fmt.Errorf("read inventories: %w", err)
+		}
+		for _, cm := range page.Items {
+			label := cm.Labels[LabelInventory]
+			f.left[label] = append(f.left[label], cm)
+		}
+		if options.Continue = page.Continue; options.Continue == "" {
+			break
+		}
+	}
+	granted := map[string]bool{}
+	for _, g := range bundles {
+		granted[bundleLabel(g.Bundle)] = true
+	}
+	for label := range f.left {
+		if !granted[label] { // it may be changed by hand before it is taken
+			f.asks[label] = true
+			delete(f.left, label)
+		}
+	}
+	s.found.mu.Lock()
+	defer s.found.mu.Unlock()
+	s.found.known, s.found.left, s.found.asks = true, f.left, f.asks
+	return nil
+}
+
+// first reads a bundle's inventory, or takes what the survey found of it. That nothing was found holds: only the holder of the lease makes
+// any, and where somebody else did, the first save fails, and it is read.
+func (s *inventories) first(ctx context.Context, bundle string) (stored, error) {
+	label := bundleLabel(bundle)
+	s.found.mu.Lock()
+	parts, taken := s.found.left[label], !s.found.known || s.found.asks[label]
+	s.found.mu.Unlock()
+	if taken {
+		return s.load(ctx, bundle)
+	}
+	s.ask(label)
+	return readInventory(bundle, parts)
+}
+
+// ask has the inventory of a bundle read from now on.
+func (s *inventories) ask(label string) {
+	s.found.mu.Lock()
+	defer s.found.mu.Unlock()
+	if s.found.known {
+		s.found.asks[label] = true
+		delete(s.found.left, label)
+	}
+}
+
 // load reads a bundle's inventory. That there is none is no error: it then has no version. errDamaged comes with the
 // head's version, so that it can be written anew.
 func (s *inventories) load(ctx context.Context, bundle string) (stored, error) {
-	list, err := s.client.List(ctx, metav1.ListOptions{LabelSelector: LabelInventory + "=" + bundleLabel(bundle)})
+	label := bundleLabel(bundle)
+	s.ask(label)
+	release, err := s.slot(ctx)
+	if err != nil {
+		return stored{}, err
+	}
+	defer release()
+	list, err := s.client.List(ctx, metav1.ListOptions{LabelSelector: LabelInventory + "=" + label})
 	if err != nil {
 		return stored{}, fmt.Errorf("read inventory: %w", err)
 	}
+	return readInventory(bundle, list.Items)
+}
+
+// readInventory reads it from its ConfigMaps.
+func readInventory(bundle string, parts []corev1.ConfigMap) (stored, error) {
 	out := stored{inventory: inventory{bundle: bundle, entries: map[key]entry{}}}
 	maps := map[string]map[string]string{}
-	for _, cm := range list.Items {
+	for _, cm := range parts {
 		maps[cm.Name] = cm.Data
 		if cm.Name == headName(bundle) {
 			out.version = cm.ResourceVersion
@@ -87,22 +169,29 @@ func generationOf(chunk string) uint64 {
 }
 
 // save replaces what lies in the cluster by inv, and is the only way there: chunks of a new generation first, then
-// the head, then the old chunks go. Where the list is the same, its chunks stay, and the head alone is written. have is what was
+// the head, then the old chunks go. Where the list is the same, its chunks stay, and the head alone is written, as where it is short. have is what was
 // loaded or saved before.
 func (s *inventories) save(ctx context.Context, have stored, inv inventory) (stored, error) {
-	head, chunks, err := inv.encode(maxChunk)
+	head, chunks, err := inv.encode(maxInHead, maxChunk)
 	if err != nil {
 		return have, err
 	}
+	release, err := s.slot(ctx)
+	if err != nil {
+		return have, err
+	}
+	defer release()
 	out := stored{sum: head["sha256"], parts: have.parts}
-	var old []string
 	inv.generation = have.generation
-	if out.sum != have.sum {
+	switch {
+	case len(chunks) == 0:
+		out.parts = nil
+	case out.sum != have.sum:
 		if inv.generation, out.parts, err = s.putChunks(ctx, inv.bundle, have.generation+1, chunks); err != nil {
 			return have, fmt.Errorf("write inventory: %w", err)
 		}
-		old = slices.DeleteFunc(slices.Clone(have.parts), func(part string) bool { return slices.Contains(out.parts, part) })
 	}
+	old := slices.DeleteFunc(slices.Clone(have.parts), func(part string) bool { return slices.Contains(out.parts, part) })
 	head["generation"] = strconv.FormatUint(inv.generation, 10)
 	out.inventory = inv
 	written, err := s.putHead(ctx, have.version, s.head(inv, head))
@@ -115,6 +204,16 @@ func (s *inventories) save(ctx context.Context, have stored, inv inventory) (sto
 		out.parts = append(out.parts, old...)
 	}
 	return out, nil
+}
+
+// slot waits for one, until release.
+func (s *inventories) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case s.slots <- struct{}{}:
+		return func() { <-s.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // putChunks writes chunks as the first generation from one on that is free, or theirs already. None is ever changed: a head may speak of

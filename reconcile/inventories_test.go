@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,9 +19,12 @@ import (
 // TestALostAnswerHarmsNoInventory: the head of a save was written, and nobody heard; the saves after it must not touch what it speaks of.
 func TestALostAnswerHarmsNoInventory(t *testing.T) {
 	client := fake.NewClientset()
-	s := &inventories{client: client.CoreV1().ConfigMaps(Namespace), fleet: "acme", cluster: "fra"}
+	s := &inventories{client: client.CoreV1().ConfigMaps(Namespace), fleet: "acme", cluster: "fra", slots: make(chan struct{}, 1)}
 	ctx := context.Background()
 	inv := inventory{bundle: "shop", entries: map[key]entry{}}
+	for i := range 100 { // more than a head takes
+		inv.entries[key{schema.GroupKind{Kind: "ConfigMap"}, "ns", fmt.Sprint("of-many-", i)}] = entry{version: "v1"}
+	}
 	list := func(name string) {
 		inv = inv.clone()
 		inv.entries[key{schema.GroupKind{Kind: "ConfigMap"}, "ns", name}] = entry{version: "v1"}
@@ -74,7 +78,111 @@ func TestALostAnswerHarmsNoInventory(t *testing.T) {
 	if err != nil || len(all.Items) != 2 {
 		t.Errorf("%d are left of a head and a chunk, %v", len(all.Items), err)
 	}
-	if loaded, err = s.load(ctx, "shop"); err != nil || len(loaded.entries) != 4 {
+	if loaded, err = s.load(ctx, "shop"); err != nil || len(loaded.entries) != 104 {
 		t.Errorf("%d entries, %v", len(loaded.entries), err)
+	}
+}
+
+// versioned is a cluster whose ConfigMaps have a version.
+func versioned() *fake.Clientset {
+	client := fake.NewClientset()
+	client.PrependReactor("create", "configmaps", func(a ktesting.Action) (bool, runtime.Object, error) {
+		a.(ktesting.CreateAction).GetObject().(*corev1.ConfigMap).ResourceVersion = "1"
+		return false, nil, nil
+	})
+	return client
+}
+
+// TestAShortListLiesInTheHead: it costs one write, takes the place of the chunks of an earlier save, and grows out of it again.
+func TestAShortListLiesInTheHead(t *testing.T) {
+	client := versioned()
+	s := &inventories{client: client.CoreV1().ConfigMaps(Namespace), fleet: "acme", cluster: "fra", slots: make(chan struct{}, 1)}
+	ctx := context.Background()
+	have := stored{inventory: inventory{bundle: "shop"}}
+	for step, c := range []struct{ objects, maps, writes int }{
+		{3, 1, 1}, {4, 1, 1}, {200, 2, 2}, {199, 2, 3}, {2, 1, 2}, {300, 2, 2},
+	} {
+		inv := inventory{bundle: "shop", entries: map[key]entry{}}
+		for i := range c.objects {
+			inv.entries[key{schema.GroupKind{Kind: "ConfigMap"}, "ns", fmt.Sprint("of-many-", i)}] = entry{version: "v1", uid: "u"}
+		}
+		client.ClearActions()
+		var err error
+		if have, err = s.save(ctx, have, inv); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(client.Actions()); n != c.writes {
+			t.Errorf("step %d: %d writes: %v", step, n, client.Actions())
+		}
+		all, err := s.client.List(ctx, metav1.ListOptions{})
+		if err != nil || len(all.Items) != c.maps {
+			t.Errorf("step %d: %d ConfigMaps, %v", step, len(all.Items), err)
+		}
+		loaded, err := s.load(ctx, "shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(inv.entries, loaded.entries, cmp.AllowUnexported(key{}, entry{})); diff != "" {
+			t.Errorf("step %d: %s", step, diff)
+		}
+	}
+}
+
+// TestOneListTellsOfAllInventories: each bundle takes its own once, and asks from then on.
+func TestOneListTellsOfAllInventories(t *testing.T) {
+	client := versioned()
+	s := &inventories{client: client.CoreV1().ConfigMaps(Namespace), fleet: "acme", cluster: "fra", slots: make(chan struct{}, 1)}
+	ctx := context.Background()
+	for _, bundle := range []string{"shop", "mail", "left"} {
+		one := map[key]entry{{schema.GroupKind{Kind: "ConfigMap"}, "ns", bundle}: {version: "v1"}}
+		if _, err := s.save(ctx, stored{}, inventory{bundle: bundle, entries: one}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lists := func(do func()) (n int) {
+		client.ClearActions()
+		do()
+		for _, a := range client.Actions() {
+			if a.GetVerb() == "list" {
+				n++
+			}
+		}
+		return n
+	}
+	first := func(bundle string, want int) func() {
+		return func() {
+			if have, err := s.first(ctx, bundle); err != nil || len(have.entries) != want || have.bundle != bundle {
+				t.Errorf("%s: %d entries, %v", bundle, len(have.entries), err)
+			}
+		}
+	}
+	if n := lists(first("shop", 1)); n != 1 {
+		t.Errorf("before anything is known it is asked %d times", n)
+	}
+	if n := lists(func() {
+		if err := s.survey(ctx, []Grant{{Bundle: "shop"}, {Bundle: "mail"}, {Bundle: "fresh"}}); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 1 {
+		t.Errorf("all are asked for %d times", n)
+	}
+	for _, c := range []struct {
+		bundle        string
+		entries, asks int
+	}{
+		{"shop", 1, 0}, {"shop", 1, 1}, // taken once
+		{"fresh", 0, 0}, {"fresh", 0, 1},
+		{"later", 0, 0}, // nobody else makes any
+		{"left", 1, 1},  // it lay there without a grant, and may be changed by hand
+	} {
+		if n := lists(first(c.bundle, c.entries)); n != c.asks {
+			t.Errorf("%s is asked for %d times", c.bundle, n)
+		}
+	}
+	if _, err := s.load(ctx, "mail"); err != nil {
+		t.Fatal(err)
+	}
+	if n := lists(first("mail", 1)); n != 1 {
+		t.Errorf("what was read since is asked for %d times", n)
 	}
 }

@@ -21,10 +21,12 @@ import (
 // it. It is the only ground on which anything is deleted. It lies in ConfigMaps of one generation: chunks, which
 // hold the list, and the head, which is written after them and says which generation counts, how many chunks it has
 // and what they add up to. So a list that was half written is one that no head speaks of, and a list that lost a
-// chunk does not add up: it is damaged, and nothing is deleted.
+// chunk does not add up: it is damaged, and nothing is deleted. A short list has no chunks: it lies in the head.
 //
 //	head   data: format, generation, chunks, sha256, fleet, cluster, bundle, bundleUID, revision, storeRevision, epoch, epochID, deletion, corrected
 //	chunk  data: objects = lines of JSON ["group","version","kind","namespace","name","uid"], sorted
+//
+// Format 1 has chunks; format 2 has none, and its head has objects as a chunk has.
 type inventory struct {
 	bundle, bundleUID string
 	// revision is the one that was carried out last, whole; empty before the first was.
@@ -50,7 +52,10 @@ type entry struct {
 }
 
 const (
-	inventoryFormat = "1"
+	formatChunks = "1"
+	formatHead   = "2"
+	// maxInHead is how long a list may be that lies in the head: that is written twice for each revision, with chunks or without.
+	maxInHead = 4 << 10
 	// maxChunk bounds a ConfigMap of the inventory, well below what etcd takes (1 MiB).
 	maxChunk = 256 << 10
 )
@@ -58,8 +63,8 @@ const (
 // errDamaged means that an inventory is there and cannot be trusted.
 var errDamaged = errors.New("inventory is damaged")
 
-// encode is what the head and the chunks of the inventory hold.
-func (inv inventory) encode(limit int) (head map[string]string, chunks []string, err error) {
+// encode is what the head and the chunks of the inventory hold: none of a list that is short enough for the head.
+func (inv inventory) encode(inHead, limit int) (head map[string]string, chunks []string, err error) {
 	lines, err := inv.lines()
 	if err != nil {
 		return nil, nil, err
@@ -74,13 +79,16 @@ func (inv inventory) encode(limit int) (head map[string]string, chunks []string,
 	}
 	chunks = append(chunks, chunk.String())
 	head = map[string]string{
-		"format": inventoryFormat, "bundle": inv.bundle, "bundleUID": inv.bundleUID, "revision": inv.revision,
+		"format": formatChunks, "bundle": inv.bundle, "bundleUID": inv.bundleUID, "revision": inv.revision,
 		"storeRevision": strconv.FormatUint(inv.storeRevision, 10), "deletion": string(inv.deletion),
 		"epoch": strconv.FormatUint(inv.epoch, 10), "epochID": inv.epochID,
 		"generation": strconv.FormatUint(inv.generation, 10), "chunks": strconv.Itoa(len(chunks)), "sha256": sumOf(chunks),
 	}
 	if inv.corrected > 0 {
 		head["corrected"] = strconv.FormatInt(inv.corrected, 10)
+	}
+	if len(chunks) == 1 && len(chunks[0]) <= inHead {
+		head["format"], head["chunks"], head[chunkKey], chunks = formatHead, "0", chunks[0], nil
 	}
 	return head, chunks, nil
 }
@@ -113,7 +121,7 @@ func sumOf(chunks []string) string {
 // decode is the reverse of encode. chunk returns the content of a chunk of a generation. Every error wraps errDamaged.
 func decode(head map[string]string, chunk func(generation uint64, i int) (string, bool)) (inventory, error) {
 	damaged := func(what string) (inventory, error) { return inventory{}, fmt.Errorf("%w: %s", errDamaged, what) }
-	if head["format"] != inventoryFormat {
+	if head["format"] != formatChunks && head["format"] != formatHead {
 		return damaged(fmt.Sprintf("format %q is not known", clip(head["format"], maxName)))
 	}
 	generation, errG := strconv.ParseUint(head["generation"], 10, 64)
@@ -121,10 +129,13 @@ func decode(head map[string]string, chunk func(generation uint64, i int) (string
 	epoch, errE := strconv.ParseUint(head["epoch"], 10, 64)
 	n, errN := strconv.Atoi(head["chunks"])
 	corrected, _ := strconv.ParseInt(head["corrected"], 10, 64) // none was when it does not say
-	if errG != nil || errS != nil || errE != nil || errN != nil || n < 1 || head["bundle"] == "" {
+	if errG != nil || errS != nil || errE != nil || errN != nil || (n < 1) != (head["format"] == formatHead) || head["bundle"] == "" {
 		return damaged("its head is garbled")
 	}
 	var chunks []string
+	if head["format"] == formatHead {
+		chunks = []string{head[chunkKey]}
+	}
 	for i := range n {
 		c, found := chunk(generation, i)
 		if !found {

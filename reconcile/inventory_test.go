@@ -29,9 +29,15 @@ func sampleInventory() inventory {
 	}
 }
 
-// The format lies in people's clusters: a change of this file needs a new format number and a way to read the old.
+// The formats lie in people's clusters: a change of these files needs a new format number and a way to read the old.
 func TestInventoryGolden(t *testing.T) {
-	head, chunks, err := sampleInventory().encode(maxChunk)
+	for name, inHead := range map[string]int{"inventory.golden": 0, "inventory-in-head.golden": maxInHead} {
+		t.Run(name, func(t *testing.T) { goldenInventory(t, name, inHead) })
+	}
+}
+
+func goldenInventory(t *testing.T, name string, inHead int) {
+	head, chunks, err := sampleInventory().encode(inHead, maxChunk)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +53,7 @@ func TestInventoryGolden(t *testing.T) {
 	for i, c := range chunks {
 		fmt.Fprintf(&text, "-- %s\n%s", chunkName("shop", 3, i), c)
 	}
-	path := filepath.Join("testdata", "inventory.golden")
+	path := filepath.Join("testdata", name)
 	if *update {
 		if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -75,7 +81,7 @@ func TestInventoryComesBackAsItWas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		inv := drawInventory(t)
 		limit := rapid.IntRange(1, 400).Draw(t, "limit")
-		head, chunks, err := inv.encode(limit)
+		head, chunks, err := inv.encode(rapid.IntRange(0, 400).Draw(t, "inHead"), limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +110,7 @@ func TestAnInventoryThatLostAnythingIsDamaged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		inv := drawInventory(t)
 		inv.entries[key{name: "one"}] = entry{}
-		head, chunks, err := inv.encode(rapid.IntRange(1, 400).Draw(t, "limit"))
+		head, chunks, err := inv.encode(0, rapid.IntRange(1, 400).Draw(t, "limit"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,12 +133,37 @@ func TestAnInventoryThatLostAnythingIsDamaged(t *testing.T) {
 	})
 }
 
+// A short list lies in the head, where nothing of it gets lost unnoticed either.
+func TestAHeadThatLostAnythingIsDamaged(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		inv := drawInventory(t)
+		inv.entries[key{name: "one"}] = entry{}
+		head, chunks, err := inv.encode(maxChunk, maxChunk)
+		if err != nil || len(chunks) > 0 {
+			t.Fatalf("%d chunks, %v", len(chunks), err)
+		}
+		switch field := rapid.SampledFrom([]string{"format", "chunks", "sha256", "generation", "storeRevision", "bundle", chunkKey}).Draw(t, "field"); {
+		case field == chunkKey && rapid.Bool().Draw(t, "cut"):
+			head[field] = head[field][:rapid.IntRange(0, len(head[field])-1).Draw(t, "at")]
+		case field == "chunks" && rapid.Bool().Draw(t, "more"):
+			head[field] = "1"
+		case field == "format" && rapid.Bool().Draw(t, "older"):
+			head[field] = formatChunks
+		default:
+			delete(head, field)
+		}
+		if _, err := decode(head, fetch(nil, 0)); !errors.Is(err, errDamaged) {
+			t.Fatalf("error: %v", err)
+		}
+	})
+}
+
 func TestChunksStayBelowTheLimit(t *testing.T) {
 	inv := sampleInventory()
 	for i := range 20000 {
 		inv.entries[key{schema.GroupKind{Group: "apps", Kind: "Deployment"}, "shop", fmt.Sprintf("shop-%d", i)}] = entry{"v1", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"}
 	}
-	_, chunks, err := inv.encode(maxChunk)
+	_, chunks, err := inv.encode(maxInHead, maxChunk)
 	if err != nil {
 		t.Fatal(err)
 	}

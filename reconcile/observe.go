@@ -48,7 +48,7 @@ func (b *bundle) lookSooner() {
 
 // lookAtAll finds out, and says, what carrying the grant out would do.
 func (b *bundle) lookAtAll(ctx context.Context) error {
-	if err := b.loadInventory(ctx); err != nil {
+	if err := b.loadInventory(ctx, b.s.inventories.load); err != nil {
 		return err
 	}
 	if b.refused = 0; b.isOlder(b.grant) {

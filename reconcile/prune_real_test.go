@@ -120,12 +120,12 @@ endpoints: []
 			t.Fatal(err)
 		}
 		for _, part := range list.Items {
-			if strings.HasPrefix(part.GetName(), "objects.") {
-				k.edit("ConfigMap", reconcile.Namespace, part.GetName(), func(u *unstructured.Unstructured) {
-					lines := u.Object["data"].(map[string]any)["objects"].(string)
-					u.Object["data"] = map[string]any{"objects": lines[:strings.LastIndex(strings.TrimSpace(lines), "\n")+1]}
-				})
-			}
+			k.edit("ConfigMap", reconcile.Namespace, part.GetName(), func(u *unstructured.Unstructured) {
+				data := u.Object["data"].(map[string]any)
+				if lines, has := data["objects"].(string); has {
+					data["objects"] = lines[:strings.LastIndex(strings.TrimSpace(lines), "\n")+1]
+				}
+			})
 		}
 		m.grant(without)
 		status := m.awaitReady(t, without)

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -196,18 +197,22 @@ func TestTheListIsWrittenWhenItChanges(t *testing.T) {
 		}
 		return versions
 	}
-	g := bundle(t, namespaceYAML+sep+settingsYAML)
+	many := namespaceYAML // more than the head takes
+	for i := range 60 {
+		many += sep + strings.ReplaceAll(extraYAML, "name: extra", fmt.Sprintf("name: of-very-many-%d", i))
+	}
+	g := bundle(t, many+sep+settingsYAML)
 	m.grant(g)
 	m.awaitReady(t, g)
 	first := parts(g.Bundle)
-	g = next(t, g, namespaceYAML+sep+strings.ReplaceAll(settingsYAML, "blue", "green"))
+	g = next(t, g, many+sep+strings.ReplaceAll(settingsYAML, "blue", "green"))
 	m.grant(g)
 	m.awaitReady(t, g)
 	eventually(t, "the change is carried out", func() bool { return color(k, g.Bundle) == "green" })
 	if second := parts(g.Bundle); len(first) != 1 || !maps.Equal(first, second) {
 		t.Errorf("the same list lies in %v, then in %v", first, second)
 	}
-	g = next(t, g, namespaceYAML+sep+settingsYAML+sep+extraYAML)
+	g = next(t, g, many+sep+settingsYAML+sep+extraYAML)
 	m.grant(g)
 	m.awaitReady(t, g)
 	third := parts(g.Bundle)

@@ -22,7 +22,7 @@ type session struct {
 	tracker     *tracker
 	watches     *watches
 	inventories *inventories
-	slots       chan struct{} // held while an object is applied or deleted
+	slots       chan struct{} // held while an object is applied or deleted, or an inventory read or written
 
 	mu      sync.RWMutex
 	bundles map[string]*bundle
@@ -32,9 +32,14 @@ type session struct {
 // run carries grants out until ctx ends, and returns when all that it started has ended.
 func (s *session) run(ctx context.Context, grants *grantsNow) {
 	s.watches.within = ctx
+	surveyed := false
 	for ctx.Err() == nil {
 		now, known, changed := grants.get()
 		if known {
+			if !surveyed {
+				surveyed = true
+				s.survey(ctx, now)
+			}
 			s.sync(ctx, now)
 		}
 		select {
@@ -44,6 +49,15 @@ func (s *session) run(ctx context.Context, grants *grantsNow) {
 	}
 	s.sync(ctx, nil)
 	s.watches.wait()
+}
+
+// survey reads the inventories of what is granted in one go. When that fails, each bundle reads its own, and says why it cannot.
+func (s *session) survey(ctx context.Context, grants []Grant) {
+	ctx, cancel := context.WithTimeout(ctx, s.timing.Request)
+	defer cancel()
+	if err := s.inventories.survey(ctx, grants); err != nil {
+		s.logger.Info("inventories are read one by one", logError, err)
+	}
 }
 
 // sync makes the bundles those that are granted. A bundle without a grant is let go of, as it is.

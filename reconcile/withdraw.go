@@ -44,7 +44,7 @@ func (b *bundle) pullOut(ctx context.Context) error {
 }
 
 func (b *bundle) beginWithdrawal(ctx context.Context) error {
-	if err := b.loadInventory(ctx); err != nil {
+	if err := b.loadInventory(ctx, b.s.inventories.load); err != nil {
 		return err
 	}
 	if b.damaged != "" {
