@@ -15,6 +15,8 @@ type picked struct {
 	of       *v1alpha1.Bundle
 	clusters []string
 	err      error
+	// lacks is what the placement asks for and does not get.
+	lacks []string
 }
 
 // Remeasured forgets what may rest on metrics, as these are others.
@@ -29,14 +31,20 @@ func measures(p v1alpha1.Placement) bool {
 
 // picks are the clusters that a bundle's placement picks, sorted. Nobody changes what is returned.
 func (s Scene) picks(b *v1alpha1.Bundle) ([]string, error) {
+	p := s.placed(b)
+	return p.clusters, p.err
+}
+
+func (s Scene) placed(b *v1alpha1.Bundle) picked {
 	was, known := s.Picked[b.Name]
 	if known && was.of == b {
-		return was.clusters, was.err
+		return was
 	}
-	now := picked{of: b}
-	now.clusters, now.err = Picks(b.Spec.Placement, s.Ground(b.Name))
+	now, ground := picked{of: b}, s.Ground(b.Name)
+	now.clusters, now.err = Picks(b.Spec.Placement, ground)
+	now.lacks = Unsatisfied(b.Spec.Placement, ground)
 	if s.Picked != nil {
 		s.Picked[b.Name] = now
 	}
-	return now.clusters, now.err
+	return now
 }

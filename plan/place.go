@@ -327,11 +327,33 @@ func (c *choice) decision(clusters []v1alpha1.Cluster) (d Decision) {
 		d.Verdicts = append(d.Verdicts, v)
 	}
 	slices.SortFunc(d.Verdicts, func(a, b Verdict) int { return strings.Compare(a.Cluster, b.Cluster) })
+	d.Unsatisfied = c.unsatisfied()
+	return d
+}
+
+// Unsatisfied is what a placement asks for and does not get, as Place says it, for whoever asks of thousands of bundles.
+func Unsatisfied(p v1alpha1.Placement, g Ground) []string {
+	if !asks(p) {
+		return nil
+	}
+	c := choice{placement: p}
+	if c.choose(g) != nil {
+		return nil // nobody is picked then, and whoever picks says why
+	}
+	return c.unsatisfied()
+}
+
+// asks says that a placement asks for more than whoever may have it.
+func asks(p v1alpha1.Placement) bool {
+	return p.NumberOfClusters != nil || len(p.SpreadConstraints) > 0
+}
+
+func (c *choice) unsatisfied() (said []string) {
 	if n := c.placement.NumberOfClusters; n != nil && len(c.picked) < int(*n) {
-		d.Unsatisfied = append(d.Unsatisfied, fmt.Sprintf("%d clusters are wanted, and only %d can be picked", *n, len(c.picked)))
+		said = append(said, fmt.Sprintf("%d clusters are wanted, and only %d can be picked", *n, len(c.picked)))
 	}
 	for _, s := range c.spreads {
-		d.Unsatisfied = append(d.Unsatisfied, s.broken()...)
+		said = append(said, s.broken()...)
 	}
-	return d
+	return said
 }

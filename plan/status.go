@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -93,7 +94,21 @@ func (s Scene) BundleStatus(b *v1alpha1.Bundle) v1alpha1.BundleStatus {
 	default:
 		SetReady(&next.Conditions, metav1.ConditionTrue, "Ready", fmt.Sprintf("ready in %d of %d clusters", next.ReadyClusters, next.Clusters), b.Generation, s.Now)
 	}
+	s.setPlaced(b, &next)
 	return next
+}
+
+// setPlaced says of a bundle whose placement asks for a number of clusters, or a spread, whether it gets that.
+func (s Scene) setPlaced(b *v1alpha1.Bundle, next *v1alpha1.BundleStatus) {
+	if !asks(b.Spec.Placement) {
+		meta.RemoveStatusCondition(&next.Conditions, v1alpha1.ConditionPlaced)
+		return
+	}
+	c := metav1.Condition{Type: v1alpha1.ConditionPlaced, Status: metav1.ConditionTrue, Reason: "Satisfied", Message: "it has the clusters that its placement asks for"}
+	if lacks := s.placed(b).lacks; len(lacks) > 0 {
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "Unsatisfied", strings.Join(lacks, "; ")
+	}
+	setCondition(&next.Conditions, c, b.Generation, s.Now)
 }
 
 func waitingText(clusters []string, noKey string) string {

@@ -143,3 +143,23 @@ func TestSurplusRevisionsAreTheOldestThatNobodyUses(t *testing.T) {
 }
 
 func join(names []string) string { return strings.Join(names, " ") }
+
+func TestABundleSaysThatItHasLessThanItsPlacementAsksFor(t *testing.T) {
+	b := &v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "b1", Generation: 2}}
+	s := plan.Scene{Now: time.Unix(1000, 0), Clusters: []v1alpha1.Cluster{{ObjectMeta: metav1.ObjectMeta{Name: "fra"}}, {ObjectMeta: metav1.ObjectMeta{Name: "iad"}}}}
+	placed := func(n *int32) *metav1.Condition {
+		t.Helper()
+		b.Spec.Placement = v1alpha1.Placement{ClusterSelector: &metav1.LabelSelector{}, NumberOfClusters: n}
+		b.Status = s.BundleStatus(b)
+		return meta.FindStatusCondition(b.Status.Conditions, v1alpha1.ConditionPlaced)
+	}
+	if c := placed(new(int32(3))); c == nil || c.Status != metav1.ConditionFalse || c.Reason != "Unsatisfied" || c.Message != "3 clusters are wanted, and only 2 can be picked" || c.ObservedGeneration != 2 {
+		t.Errorf("%+v", c)
+	}
+	if c := placed(new(int32(2))); c == nil || c.Status != metav1.ConditionTrue {
+		t.Errorf("%+v", c)
+	}
+	if c := placed(nil); c != nil {
+		t.Errorf("it asks for no number, and %+v", c)
+	}
+}

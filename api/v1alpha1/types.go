@@ -36,6 +36,9 @@ const FieldManager = "hanse"
 // ConditionReady is the one condition type that every kind with a status carries.
 const ConditionReady = "Ready"
 
+// ConditionPlaced says of a Bundle whose placement asks for a number of clusters, or a spread, whether it gets that.
+const ConditionPlaced = "Placed"
+
 // ConditionAggregated says of a Cluster whether the fleet's API is in that cluster's own, as its member said last.
 const ConditionAggregated = "Aggregated"
 
