@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -24,7 +25,7 @@ import (
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
-// mustBeNowhere are the sealed value and the key of its group, which one who has fra's data directory can get at.
+// mustBeNowhere are the sealed value and the keys of its group, the present one and those before it, which one who has fra's data directory can get at.
 func (f *field) mustBeNowhere(t *testing.T) map[string][]byte {
 	t.Helper()
 	var g v1alpha1.RecipientGroup
@@ -39,14 +40,26 @@ func (f *field) mustBeNowhere(t *testing.T) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	of := secrets.Key{Fleet: "acme", Group: g.Name, Epoch: g.Status.Epoch}
-	key, err := secrets.Unwrap(own, of, g.Status.Recipient, g.WrapFor("fra", own.Recipient().String()))
-	if err != nil {
-		t.Fatal(err)
+	values := map[string][]byte{}
+	key := func(with secrets.Identity, epoch int64, recipient string, wrap []byte) secrets.Identity {
+		t.Helper()
+		key, err := secrets.Unwrap(with, secrets.Key{Fleet: "acme", Group: g.Name, Epoch: epoch}, recipient, wrap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts, err := canary.Identity(fmt.Sprintf("the group's key %d", epoch), key.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps.Copy(values, parts)
+		return key
 	}
-	values, err := canary.Identity("the group's key", key.Reveal())
-	if err != nil {
-		t.Fatal(err)
+	last := key(own, g.Status.Epoch, g.Status.Recipient, g.WrapFor("fra", own.Recipient().String()))
+	for _, f := range slices.Backward(g.Status.Former) {
+		last = key(last, f.Epoch, f.Recipient, f.Key)
+	}
+	if len(g.Status.Former) == 0 {
+		t.Error("the group has had one key only")
 	}
 	values["the value"] = []byte(password)
 	return values
@@ -83,8 +96,8 @@ func (f *field) nowhere(t *testing.T, finder *canary.Finder) {
 			t.Fatal(err)
 		}
 	}
-	for _, member := range []string{"iad", "sin"} { // of the group, and not
-		maps.Copy(said, f.answers(t, member))
+	for _, c := range f.bed.Clusters() { // of the group, and not
+		maps.Copy(said, f.answers(t, c.Name()))
 	}
 	for what, text := range said {
 		for _, how := range finder.In(text) {
@@ -149,14 +162,38 @@ func (f *field) answers(t *testing.T, member string) map[string][]byte {
 			paths = append(paths, "/apis/"+v1alpha1.SchemeGroupVersion.String()+"/"+r.Name)
 		}
 	}
+	kinds := "/apis/" + v1alpha1.SchemeGroupVersion.String() + "/"
+	const ofSecret = "?fieldSelector=spec.resource%3Dfleetsecrets%2Cspec.name%3Ddb"
+	paths = append(paths,
+		v1alpha1.PathExposed, v1alpha1.PathExposed+"?cluster=iad", v1alpha1.PathReaders+"?secret=db", v1alpha1.PathSealing+"?secret=db",
+		kinds+"fleetsecrets/db", kinds+"recipientgroups/readers", kinds+"changes"+ofSecret,
+		// These are refused.
+		v1alpha1.PathExposed+"?cluster=nobody", v1alpha1.PathReaders+"?secret=none", v1alpha1.PathSealing+"?secret=none", v1alpha1.PathSecret, v1alpha1.PathTokens,
+		kinds+"fleetsecrets/none", kinds+"secrets/db", "/hanse/v1/none")
+	var changes v1alpha1.ChangeList
+	if err := json.Unmarshal(f.ask(t, config.Dial, kinds+"changes"+ofSecret, "application/json"), &changes); err != nil || len(changes.Items) == 0 {
+		t.Errorf("%s tells no history of the secret: %v", member, err)
+	}
+	for _, c := range changes.Items {
+		paths = append(paths, kinds+"changes/"+c.Name, kinds+"changes/"+c.Name+"/before")
+	}
 	said := map[string][]byte{}
 	for _, path := range paths {
 		for _, form := range []string{"application/json", "application/yaml", "application/cbor", "application/json;as=Table;v=v1;g=meta.k8s.io"} {
 			said[member+" "+path+" "+form] = f.ask(t, config.Dial, path, form)
 		}
 	}
-	if told := said[member+" /apis/fleet.hanse.dev/v1alpha1/fleetsecrets application/yaml"]; !bytes.Contains(told, []byte("namespace: vault")) {
-		t.Errorf("%s tells of no secret: %s", member, told)
+	for question, has := range map[string]string{
+		kinds + "fleetsecrets application/yaml":                   "namespace: vault",
+		kinds + "fleetsecrets/none application/json":              "not found",
+		v1alpha1.PathExposed + "?cluster=iad application/json":    `"vault"`,
+		v1alpha1.PathReaders + "?secret=db application/json":      `"vault"`,
+		v1alpha1.PathSealing + "?secret=db application/json":      `"sealing"`,
+		v1alpha1.PathExposed + "?cluster=nobody application/json": "is not known",
+	} {
+		if told := said[member+" "+question]; !bytes.Contains(told, []byte(has)) {
+			t.Errorf("%s answers %s with %s", member, question, told)
+		}
 	}
 	return said
 }
