@@ -41,7 +41,7 @@ func TestUnitSaysWhatTheDaemonReliesOn(t *testing.T) {
 		"Type=notify":                    "what needs a member waits until it serves",
 		"WatchdogSec=":                   "a stalled member is killed",
 		"Restart=on-failure":             "a member in doubt about its disk ends itself and comes back",
-		"RestartPreventExitStatus=2 3":   "a removed member stays down",
+		"RestartPreventExitStatus=3":     "a removed member stays down",
 		"StateDirectory=hanse":           "the data directory is its own",
 		"User=hanse":                     "the directory has a name that people can move: a dynamic user's is a link",
 		"StateDirectoryMode=0700":        "keys lie in it",
