@@ -75,13 +75,15 @@ type keyKeeper struct {
 	tried        map[string]time.Time
 	// unread is why a reader of a group gets no key, as it was told last.
 	unread map[string]string
+	// turns of each group, by its key.
+	turns map[string]*plan.Turns
 }
 
 // keepKeys makes the keys of groups that this member's cluster is of, wraps them for others of the group, makes others in their place, and
 // seals again what was sealed to a former one: when it is this member's turn.
 func (c *Core) keepKeys(ctx context.Context) error {
 	k := &keyKeeper{
-		Core: c, opened: map[string][]byte{}, shut: map[string][]byte{}, tried: map[string]time.Time{}, unread: map[string]string{},
+		Core: c, opened: map[string][]byte{}, shut: map[string][]byte{}, tried: map[string]time.Time{}, unread: map[string]string{}, turns: map[string]*plan.Turns{},
 	}
 	for ctx.Err() == nil {
 		v := c.store.View()
@@ -112,8 +114,9 @@ func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err er
 		return false, err
 	}
 	seen, now := k.sightings(v), time.Now()
-	there := func(cluster string) bool { return seen[cluster].Fresh(now) && !k.alone }
 	for _, g := range groups {
+		turns := k.turnsOf(g)
+		there := func(cluster string) bool { return seen[cluster].Fresh(now) && !turns.Stuck(cluster, now) && !k.alone }
 		more, why := k.keepKey(ctx, v, g, of, there)
 		later, whyNot := k.keepSealed(ctx, v, g, of, there)
 		waits, why = waits || more || later, errors.Join(why, whyNot)
@@ -130,6 +133,7 @@ func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha
 	if err != nil {
 		return false, err
 	}
+	k.waitsFor(g, "key", duty.Turn, 1)
 	if opens, err := k.opensOwn(ctx, v, g, duty.Others); err != nil || !opens && duty.From == 0 {
 		return true, err
 	}
@@ -143,6 +147,24 @@ func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha
 		err = k.prove(ctx, v, g)
 	}
 	return duty.Waits, err
+}
+
+// turnsOf is what was seen of those whose turn it was in a group.
+func (k *keyKeeper) turnsOf(g object[v1alpha1.RecipientGroup]) *plan.Turns {
+	if k.turns[g.key] == nil {
+		k.turns[g.key] = &plan.Turns{}
+	}
+	return k.turns[g.key]
+}
+
+// waitsFor says for whom something about a group's present key waits.
+func (k *keyKeeper) waitsFor(g object[v1alpha1.RecipientGroup], what, on string, left int) {
+	turns, now := k.turnsOf(g), time.Now()
+	was := turns.Stuck(on, now)
+	turns.Waits(what, g.value.Status.Epoch, on, left, now)
+	if !was && turns.Stuck(on, now) {
+		k.log.Warn("a member whose turn it is does nothing; it is passed over", "group", g.value.Name, "cluster", on, "for", what)
+	}
 }
 
 // mayTry bounds how often a key is made for its age, as the leader's clock judges that.

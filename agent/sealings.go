@@ -45,19 +45,24 @@ func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1al
 	for _, s := range sealings {
 		known[strings.TrimPrefix(s.key, v1alpha1.KeySealings)] = s
 	}
+	on, left := "", 0
 	for _, name := range work.generations(revisions) {
 		if work.revisions[name].Group() != g.value.Name {
 			continue
 		}
-		switch of := sealers.Work(known[name].value, known[name].value != nil || work.moved(name)); of {
+		switch of, turn := sealers.Work(known[name].value, known[name].value != nil || work.moved(name)); of {
 		case plan.SealWaits:
 			waits = true
+			if turn != "" {
+				on, left = turn, left+1
+			}
 		case plan.SealAgain, plan.SealConfirm:
 			if why := work.do(ctx, name, known[name], of); why != nil { // the others are not to wait for it
 				err = errors.Join(err, fmt.Errorf("revision %s: %w", name, why))
 			}
 		}
 	}
+	k.waitsFor(g, "seal", on, left)
 	return waits, errors.Join(err, work.write(ctx))
 }
 

@@ -33,7 +33,7 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, present func(cluster
 	case here == 0:
 		return "no cluster that holds the key of group " + g.Name + " is there; bring one back, or open what is sealed for it with a recovery key, and seal it for another group"
 	case g.Lost(all.reads) != "":
-		return "group " + g.Name + " is to get another key, as " + g.Lost(all.reads) + "; the member of cluster " + turn(names, "", present) + " makes it: if this stays, restart that one, and seal nothing for the group until then"
+		return "group " + g.Name + " is to get another key, as " + g.Lost(all.reads) + "; the member of cluster " + turn(names, "", present) + " makes it, and if it does nothing for a minute the next one: seal nothing for the group until then"
 	case holders == 1 && len(g.Spec.Recovery(&of.Fleet)) == 0:
 		return "only one cluster holds the key of group " + g.Name + ", and with it what is sealed for the group is lost; name a recovery recipient: " + edit
 	}
@@ -80,6 +80,8 @@ type KeyDuty struct {
 	// Waits says that there is something to do, and that it is another member's turn, or not time yet: when that one falls silent, it is a
 	// third one's.
 	Waits bool
+	// Turn is whose turn it is, when it is another one's and could be this one's.
+	Turn string
 }
 
 // KeyReader is a cluster that is to hold a key, or, without a cluster, a recovery recipient.
@@ -184,13 +186,14 @@ func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time,
 	}
 	if why == "" && g.Status.Unproven() {
 		alone := len(all.clusters(func(r KeyReader) bool { return r.Cluster != g.Status.By && g.HadWrap(r.Cluster, r.Recipient) })) == 0
-		duty.Prove = turn(witnesses(holders, g.Status.By, alone), self, there) == self
+		duty.Turn = turn(witnesses(holders, g.Status.By, alone), self, there)
+		duty.Prove = duty.Turn == self
 		duty.Waits = duty.Waits || !duty.Prove
 	}
-	switch {
+	switch wraps := turn(able, self, there); {
 	case len(duty.Wrap) == 0:
-	case turn(able, self, there) != self:
-		duty.Wrap, duty.Waits = nil, true
+	case wraps != self:
+		duty.Wrap, duty.Waits, duty.Turn = nil, true, wraps
 	default:
 		if duty.Make, duty.Why = first || why != "", why; duty.Make && !first && !slices.Contains(holders, self) {
 			duty.From = all.proven(g, self)
@@ -199,6 +202,9 @@ func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time,
 	holds := slices.Contains(holders, self)
 	duty.Others = len(holders) > 1 || len(holders) == 1 && !holds
 	duty.Waits = duty.Waits || g.Spec.RotateAfter != nil && holds
+	if duty.Turn == self || !slices.Contains(able, self) {
+		duty.Turn = ""
+	}
 	return duty, nil
 }
 
@@ -256,22 +262,25 @@ func SealersOf(g *v1alpha1.RecipientGroup, of Candidates, self string, there fun
 func (s Sealers) Holds() bool { return slices.Contains(s.holders, s.self) }
 
 // Work is what the member is to do about a revision, by what is known of how that is sealed, nil for nothing. A group that has had one key
-// only has nothing that is sealed to another, and nothing is to be told but of what was sealed for another group before: moved.
-func (s Sealers) Work(known *v1alpha1.Sealing, moved bool) SealWork {
-	var work SealWork
+// only has nothing that is sealed to another, and nothing is to be told but of what was sealed for another group before: moved. What waits does so
+// for the cluster whose turn it is, "" for none.
+func (s Sealers) Work(known *v1alpha1.Sealing, moved bool) (work SealWork, on string) {
 	var of []string
 	switch {
 	case s.epoch < 2 && !moved:
-		return SealKept
+		return SealKept, ""
 	case known == nil || known.Epoch < s.epoch:
 		work, of = SealAgain, s.holders
 	case known.Unseen():
 		work, of = SealConfirm, witnesses(s.holders, known.By, slices.Equal(s.readers, []string{known.By}))
 	default:
-		return SealKept
+		return SealKept, ""
 	}
-	if s.heldUp || turn(of, s.self, s.there) != s.self {
-		return SealWaits
+	if s.heldUp { // that is a matter of the key
+		return SealWaits, ""
 	}
-	return work
+	if on = turn(of, s.self, s.there); on != s.self {
+		return SealWaits, on
+	}
+	return work, ""
 }

@@ -33,7 +33,7 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 		"so is one that is the fleet's":                                             {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "fleet", KeyDuty{Wrap: []KeyReader{{"", "R"}}}},
 		"one that both name is given it once":                                       {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "fleet and recovery", KeyDuty{Wrap: []KeyReader{{"", "R"}}}},
 		"one that is taken out makes for another key":                               {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1), wrap("", "lost", 1)}, "ams", "", KeyDuty{Make: true, Why: "a recovery recipient may not read any more", Wrap: all}},
-		"the second waits for it":                                                   {0, nil, "fra", "", KeyDuty{Waits: true}},
+		"the second waits for it":                                                   {0, nil, "fra", "", KeyDuty{Waits: true, Turn: "ams"}},
 		"and does it when the first is away":                                        {0, nil, "fra", "ams", KeyDuty{Make: true, Wrap: all}},
 		"who is not of the group never does":                                        {0, nil, "iad", "ams", KeyDuty{Waits: true}},
 		"the first that holds it wraps it for the others":                           {1, []v1alpha1.KeyWrap{wrap("fra", "F", 1)}, "fra", "", KeyDuty{Wrap: []KeyReader{{"ams", "A"}, {"sin", "S"}}}},
@@ -41,11 +41,11 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 		"with all wraps there is nothing to do":                                     {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "", KeyDuty{}},
 		"a wrap of an older key is none":                                            {2, []v1alpha1.KeyWrap{wrap("ams", "A", 2), wrap("fra", "F", 1), wrap("sin", "S", 2)}, "ams", "", KeyDuty{Wrap: []KeyReader{{"fra", "F"}}, Prove: true}},
 		"nor one to a recipient that a cluster has no more: another key is due":     {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "lost", 1), wrap("sin", "S", 1)}, "ams", "", KeyDuty{Make: true, Why: "cluster fra may not read any more, or has another key of its own", Wrap: all}},
-		"the second waits for that, too":                                            {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("iad", "I", 1), wrap("sin", "S", 1)}, "sin", "", KeyDuty{Waits: true}},
+		"the second waits for that, too":                                            {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("iad", "I", 1), wrap("sin", "S", 1)}, "sin", "", KeyDuty{Waits: true, Turn: "ams"}},
 		"and makes it when the first is away":                                       {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "lost", 1), wrap("sin", "S", 1)}, "sin", "ams", KeyDuty{Make: true, Why: "cluster fra may not read any more, or has another key of its own", Wrap: all}},
 		"who has another key of its own does not":                                   {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "lost", 1), wrap("sin", "S", 1)}, "fra", "ams", KeyDuty{Waits: true}},
 		"the first by name that did not make the key says that it opens":            {2, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("ams", "A", 2), wrap("fra", "F", 2), wrap("sin", "S", 2)}, "fra", "made by ams", KeyDuty{Prove: true}},
-		"who made it does not":                                                      {2, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("ams", "A", 2), wrap("fra", "F", 2), wrap("sin", "S", 2)}, "ams", "made by ams", KeyDuty{Waits: true}},
+		"who made it does not":                                                      {2, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("ams", "A", 2), wrap("fra", "F", 2), wrap("sin", "S", 2)}, "ams", "made by ams", KeyDuty{Waits: true, Turn: "fra"}},
 		"but for a key that nobody else holds":                                      {2, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("ams", "A", 2)}, "ams", "made by ams", KeyDuty{Wrap: []KeyReader{{"fra", "F"}, {"sin", "S"}}, Prove: true}},
 		"an admin asks for another key":                                             {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "asked", KeyDuty{Make: true, Why: "it was asked for", Wrap: all}},
 		"who holds that one passes on no other":                                     {2, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("ams", "A", 2), wrap("fra", "F", 2), wrap("sin", "S", 2)}, "ams", "asked", KeyDuty{Make: true, Why: "it was asked for", Wrap: all}},
@@ -202,7 +202,7 @@ func TestAKeyThatDoesNotOpen(t *testing.T) {
 		"its maker alone does not say that a key opens":        {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "ams", "", KeyDuty{Waits: true}},
 		"with the maker there, nobody else makes another key":  {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "fra", "", KeyDuty{Waits: true, Others: true}},
 		"with the maker away, one that holds the key before":   {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "fra", "ams", KeyDuty{Make: true, Why: why, From: 1, Wrap: all, Others: true}},
-		"the second waits for that":                            {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "sin", "ams", KeyDuty{Waits: true, Others: true}},
+		"the second waits for that":                            {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "sin", "ams", KeyDuty{Waits: true, Others: true, Turn: "fra"}},
 		"and nobody does as long as another one has the key":   {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams", "sin")), struck(time.Second, "fra"), "fra", "ams", KeyDuty{Waits: true, Others: true}},
 		"who struck it and may not read any more held the key": {wrap(2, "ams"), []v1alpha1.FormerReader{{Cluster: "gone", Key: "x", Epoch: 2}}, "ams", "", KeyDuty{Make: true, Why: "cluster gone may not read any more, or has another key of its own", Wrap: all}},
 		"who did with the key before makes for no other one":   {wrap(2, "ams", "fra", "sin"), []v1alpha1.FormerReader{{Cluster: "gone", Key: "x", Epoch: 1}}, "ams", "", KeyDuty{Others: true}},
@@ -289,8 +289,9 @@ func TestWhoSealsAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := sealers.Work(c.known, strings.HasSuffix(name, "another group before")); got != c.want {
-			t.Errorf("%s: %v instead of %v", name, got, c.want)
+		got, on := sealers.Work(c.known, strings.HasSuffix(name, "another group before"))
+		if got != c.want || on == c.self || on != "" && got != SealWaits {
+			t.Errorf("%s: %v instead of %v, and it is the turn of %q", name, got, c.want, on)
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/virtual"
 	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
@@ -44,6 +45,8 @@ type plot struct {
 	waits  trial
 	victim *sim.Member
 	seen   map[string]int
+	// lame is a cluster whose member gets no write of a group's keys in, though it is there.
+	lame string
 }
 
 // plotIn stands behind the law in all members that a fleet gets.
@@ -79,7 +82,7 @@ func (p *plot) let(step string, maker string, txn store.Txn) bool {
 	if let, known := p.verdicts[id]; known {
 		return let
 	}
-	let := true
+	let := maker != p.lame
 	p.seen[step]++
 	if p.waits.step == step && p.victim == nil {
 		if p.waits.skip--; p.waits.skip < 0 {
@@ -366,5 +369,27 @@ func TestHoldersThatRaceMakeNoTwoKeysOfOneEpoch(t *testing.T) {
 		t.Logf("keys were made by %d members", len(makers))
 		v.nothingIsLost(iad, fra, ams, mad)
 		v.nobodyElseOpens(iad, stolen)
+	})
+}
+
+// A member that holds the key and is heard, but does nothing: what would be its turn is another one's after a minute, step by step.
+func TestAHolderThatDoesNothingHoldsUpNobodyForLong(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		p := plotIn(f)
+		v, _ := rotating(t, f, 3)
+		fra, iad, ams, mad := f.Members[0], f.Members[1], f.Members[2], f.Members[4]
+		const lame = "ams" // the first by its name
+		p.mu.Lock()
+		p.lame = lame
+		p.mu.Unlock()
+		amend(t, iad, readersKey, func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate++ })
+		begun := time.Now()
+		v.until(trial{step: lame + " does nothing"}, "all is sealed to another key", func() bool { return v.kept(iad, 3) })
+		if took, by := time.Since(begun), keyOfReaders(t, iad).Status.By; took < plan.TurnPatience || by == lame {
+			t.Errorf("it took %s, and %s made the key: %s was not waited for", took, by, lame)
+		}
+		v.nothingIsLost(iad, fra, ams, mad)
 	})
 }
