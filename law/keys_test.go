@@ -458,6 +458,11 @@ func TestASecretIsNotStranded(t *testing.T) {
 	plain := func(*v1alpha1.RecipientGroup) {}
 	// iads is held by iad alone.
 	iads := func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[0] = wrapOf("iad") }
+	without := func(r *realm) []store.Op {
+		return []store.Op{r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.RecoveryRecipients = nil })}
+	}
+	// annas is held by a person alone.
+	annas := func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); g.Status.Wraps = g.Status.Wraps[1:] }
 	unrecovered := func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); g.Spec.RecoveryRecipients = nil }
 	for name, c := range map[string]struct {
 		held   func(*v1alpha1.RecipientGroup)
@@ -473,6 +478,8 @@ func TestASecretIsNotStranded(t *testing.T) {
 		"another one holds it, too":                          {wrapped("iad"), relabel("fra"), true},
 		"a person holds it, too":                             {recovering("of anna"), reselect("no"), true},
 		"a person did who may not read any more":             {unrecovered, reselect("no"), false},
+		"the person who alone holds it is taken out":         {annas, without, false},
+		"a cluster holds it, too: the person is taken out":   {recovering("of anna"), without, true},
 		"nothing is sealed: the selector picks nobody":       {plain, reselect("mars"), true},
 		"nothing is sealed: the label of the only holder":    {plain, relabel("fra"), true},
 		"the key was lost before: the selector picks others": {func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[0].Key = "lost" }, reselect("no"), true},

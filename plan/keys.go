@@ -55,6 +55,15 @@ func LeftToSilence(g *v1alpha1.RecipientGroup, before, after Candidates, heard f
 	return left
 }
 
+// KeyDue says why a group is to get another key by now; "" when it is not.
+func KeyDue(g *v1alpha1.RecipientGroup, of Candidates, now time.Time) string {
+	all, err := readersOf(g, of)
+	if err != nil {
+		return ""
+	}
+	return g.AnotherKey(all.reads, now)
+}
+
 // Candidates are those of whom a group's spec says which may have its key.
 type Candidates struct {
 	// Fleet has the recovery recipients of all groups.

@@ -10,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
@@ -313,7 +315,38 @@ func (s sealing) askedRecipient(c *cli.Context) (to secrets.Recipient, err error
 	if to, err = secrets.ParseRecipient(g.Status.Recipient); err != nil {
 		return to, fmt.Errorf("the recipient of group %s: %w", s.group, err)
 	}
+	if note := f.keyDue(ctx, &g); note != "" {
+		fmt.Fprintln(c.App.ErrWriter, "note: "+note)
+	}
 	return to, nil
+}
+
+// keyDue says that a group is about to get another key; "" when it is not, or that cannot be found out.
+func (f *fleet) keyDue(ctx context.Context, g *v1alpha1.RecipientGroup) string {
+	var clusters v1alpha1.ClusterList
+	var fleets v1alpha1.FleetList
+	if _, err := f.read(ctx, request{path: mustKind("Cluster").path()}, &clusters); err != nil {
+		return ""
+	}
+	if _, err := f.read(ctx, request{path: mustKind("Fleet").path()}, &fleets); err != nil {
+		return ""
+	}
+	return keyDue(g, clusters.Items, fleets.Items, time.Now())
+}
+
+func keyDue(g *v1alpha1.RecipientGroup, clusters []v1alpha1.Cluster, fleets []v1alpha1.Fleet, now time.Time) string {
+	var of plan.Candidates
+	for i := range fleets {
+		of.Fleet = fleets[i].Spec
+	}
+	for i := range clusters {
+		of.Clusters = append(of.Clusters, &clusters[i])
+	}
+	why := plan.KeyDue(g, of, now)
+	if why == "" {
+		return ""
+	}
+	return fmt.Sprintf("group %s is about to get another key, as %s; this is sealed to the present one: seal it again once EPOCH is %d in hanse get recipientgroups", g.Name, why, g.Status.Epoch+1)
 }
 
 func (f *fleet) recipientGroup(ctx context.Context, name string) (g v1alpha1.RecipientGroup, err error) {

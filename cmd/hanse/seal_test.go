@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/secrets"
@@ -185,6 +188,7 @@ func TestWhatCannotBeImportedIsRefusedWithoutAValue(t *testing.T) {
 		"SOPS without what it says of it":  {"-", sops("\nsops:\n", "\ngone:\n"), withKey, nil, left},
 		"SOPS after another Secret":        {"-", secret("stringData: {p: a}\n---\n") + sops("type: Opaque", "type: &a Opaque\nmore: *a"), withKey, nil, "stdin: line 7: SOPS encrypted it"},
 		"one value of SOPS":                {"-", secret("stringData: {p: 'ENC[AES256_GCM,data:canary,iv:a,tag:a,type:str]'}"), withKey, nil, left},
+		"one value of SOPS, in base64":     {"-", secret("data: {p: RU5DW0FFUzI1Nl9HQ00sY2FuYXJ5XQ==}"), withKey, nil, left},
 		"one value of SOPS, in a List":     {"-", `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"stringData":{"p":"ENC[AES256_GCM,canary]"}}]}`, withKey, nil, left},
 		"JSON that names SOPS by escapes":  {"-", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"stringData":{"p":"canary"},"\u0073ops":{"\u006dac":"a"}}`, withKey, nil, left},
 	} {
@@ -203,4 +207,34 @@ func TestWhatCannotBeImportedIsRefusedWithoutAValue(t *testing.T) {
 func tampered(t *testing.T) string {
 	t.Helper()
 	return strings.Replace(string(foreigntest.File("sops/regex.yaml")), "namespace: shop", "namespace: mine", 1)
+}
+
+func TestWhoSealsIsToldThatAnotherKeyIsDue(t *testing.T) {
+	cluster := func(name, tier string) v1alpha1.Cluster {
+		return v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"tier": tier}}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name}}
+	}
+	wrap := func(cluster, recipient string) v1alpha1.KeyWrap {
+		return v1alpha1.KeyWrap{Cluster: cluster, Key: v1alpha1.KeyID(recipient), Epoch: 3, Wrap: []byte("wrapped")}
+	}
+	fleets := []v1alpha1.Fleet{{Spec: v1alpha1.FleetSpec{RecoveryRecipients: []string{"of the safe"}}}}
+	for name, c := range map[string]struct {
+		clusters []v1alpha1.Cluster
+		fleets   []v1alpha1.Fleet
+		rotate   int64
+		why      string
+	}{
+		"all is as it should be":     {[]v1alpha1.Cluster{cluster("fra", "prod"), cluster("iad", "prod")}, fleets, 0, ""},
+		"a cluster was removed":      {[]v1alpha1.Cluster{cluster("fra", "prod")}, fleets, 0, "as cluster iad may not read any more"},
+		"a cluster has other labels": {[]v1alpha1.Cluster{cluster("fra", "prod"), cluster("iad", "test")}, fleets, 0, "as cluster iad may not read any more"},
+		"a person was taken out":     {[]v1alpha1.Cluster{cluster("fra", "prod"), cluster("iad", "prod")}, nil, 0, "as a recovery recipient may not read any more"},
+		"an admin asked for it":      {[]v1alpha1.Cluster{cluster("fra", "prod"), cluster("iad", "prod")}, fleets, 1, "as it was asked for"},
+	} {
+		g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "readers"}}
+		g.Spec.ClusterSelector, g.Spec.Rotate = &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "prod"}}, c.rotate
+		g.Status.Epoch, g.Status.Wraps = 3, []v1alpha1.KeyWrap{wrap("fra", "of fra"), wrap("iad", "of iad"), wrap("", "of the safe")}
+		got := keyDue(g, c.clusters, c.fleets, time.Unix(9000, 0))
+		if (got == "") != (c.why == "") || !strings.Contains(got, c.why) || c.why != "" && !strings.Contains(got, "group readers") || c.why != "" && !strings.Contains(got, "EPOCH is 4") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
 }

@@ -132,11 +132,15 @@ func (in *importing) documents(text []byte) (all []document, err error) {
 func notLeftEncrypted(all []document) error {
 	for _, d := range all {
 		if foreign.IsLeftEncrypted(d.object) {
-			return usage(d.at()+": SOPS encrypted it, or a value of it, and it cannot be opened here: that wants sops.mac, no aliases, each field once, no integer over 9223372036854775807, and nothing deeper than 64 levels",
-				hint{words: "let sops open it: sops decrypt FILE | hanse seal -f - …"}, hint{words: "if a value is to be ENC[AES256_GCM,… as it stands, give it as --from-file KEY=FILE"})
+			return leftEncrypted(d)
 		}
 	}
 	return nil
+}
+
+func leftEncrypted(d document) error {
+	return usage(d.at()+": SOPS encrypted it, or a value of it, and it cannot be opened here: that wants sops.mac, no aliases, each field once, no integer over 9223372036854775807, and nothing deeper than 64 levels",
+		hint{words: "let sops open it: sops decrypt FILE | hanse seal -f - …"}, hint{words: "if a value is to be ENC[AES256_GCM,… as it stands, give it as --from-file KEY=FILE"})
 }
 
 // opening are the keys that a person named, or, if none is named, those that sops would take.
@@ -228,6 +232,11 @@ func (in *importing) sealing(d document) (s sealing, err error) {
 	}
 	if why := bound(secret.Type); why != "" {
 		return s, usagef("%s: Secret %s/%s is %s, and of use in its own cluster alone; leave it out", d.at(), secret.Metadata.Namespace, secret.Metadata.Name, why)
+	}
+	for _, value := range secret.Data { // a cluster's Secret that was applied as sops left it
+		if foreign.IsLeftEncrypted(map[string]any{"": string(value)}) {
+			return s, leftEncrypted(d)
+		}
 	}
 	return secret.sealing(owner), nil
 }

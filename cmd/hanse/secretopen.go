@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 
@@ -57,6 +58,7 @@ func openSecret(c *cli.Context, name string) error {
 	if err != nil {
 		return usagef("identity %s: it does not hold one post-quantum age key (AGE-SECRET-KEY-PQ-1…), or cannot be read", c.String("identity"))
 	}
+	tellWide(c.App.ErrWriter, c.String("identity"))
 	f, err := connect(c, c.App.ErrWriter)
 	if err != nil {
 		return err
@@ -81,6 +83,14 @@ func openSecret(c *cli.Context, name string) error {
 		return printJSON(c.App.Writer, answer)
 	}
 	return printYAML(c.App.Writer, answer)
+}
+
+// tellWide says that others of the machine may read the key. On the day on which it is needed that is no reason not to take it: a stick may know no
+// modes.
+func tellWide(out io.Writer, file string) {
+	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		fmt.Fprintf(out, "note: others on this machine may read %s, and with it every value that is sealed: chmod 600 %[1]s\n", file)
+	}
 }
 
 // tellLeftOut says what of a secret is not in the Secret that has its values, and is to be said again by who seals that.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -230,5 +232,22 @@ func TestWhoOpensASecretIsToldWhatIsNotInIt(t *testing.T) {
 		if out.String() != want {
 			t.Errorf("it says %q", out.String())
 		}
+	}
+}
+
+func TestWhoOpensASecretIsToldThatOthersMayReadTheKey(t *testing.T) {
+	for mode, told := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true, 0o755: true} {
+		file := filepath.Join(t.TempDir(), "recovery.key")
+		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chmod(file, mode)); err != nil {
+			t.Fatal(err)
+		}
+		var said strings.Builder
+		if tellWide(&said, file); strings.Contains(said.String(), "chmod 600 "+file) != told || (said.Len() > 0) != told {
+			t.Errorf("%o: %q", mode, &said)
+		}
+	}
+	var said strings.Builder
+	if tellWide(&said, filepath.Join(t.TempDir(), "none")); said.Len() > 0 {
+		t.Errorf("of no file: %q", &said)
 	}
 }
