@@ -85,12 +85,19 @@ func (c *Core) keepKeys(ctx context.Context) error {
 	k := &keyKeeper{
 		Core: c, opened: map[string][]byte{}, shut: map[string][]byte{}, tried: map[string]time.Time{}, unread: map[string]string{}, turns: map[string]*plan.Turns{},
 	}
+	said := ""
 	for ctx.Err() == nil {
 		v := c.store.View()
 		waits, err := k.keep(ctx, v)
+		if err == nil {
+			said = ""
+		}
 		switch {
 		case err != nil:
-			c.log.Warn("could not keep the keys of groups", "err", err)
+			if err.Error() != said { // it may last
+				c.log.Warn("could not keep the keys of groups", "err", err)
+			}
+			said = err.Error()
 			pause.For(ctx, leaderTick)
 		case waits:
 			c.await(ctx, keyed, v.Revision(), nil)
@@ -414,7 +421,7 @@ func (c *Core) groupsAtRisk(v *store.View) (lines []string) {
 	seen, now := c.sightings(v), time.Now()
 	there := func(cluster string) bool { return cluster == c.self.Cluster || seen[cluster].Fresh(now) }
 	for _, g := range groups {
-		if said := plan.GroupAtRisk(g.value, of, there); said != "" {
+		if said := plan.GroupAtRisk(g.value, of, v.Time(), there); said != "" {
 			lines = append(lines, said)
 		}
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // GroupAtRisk says why nobody may be able to open what is sealed for a group, now or after one more loss, and what to do; "" when
 // nothing is to be said. present are the clusters that are there now.
-func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, present func(cluster string) bool) string {
+func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, now time.Time, present func(cluster string) bool) string {
 	holders, here := 0, 0
 	all, err := readersOf(g, of)
 	if err != nil {
@@ -34,6 +35,9 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, present func(cluster
 		return "no cluster that holds the key of group " + g.Name + " is there; bring one back, or open what is sealed for it with a recovery key, and seal it for another group"
 	case g.Lost(all.reads) != "":
 		return "group " + g.Name + " is to get another key, as " + g.Lost(all.reads) + "; the member of cluster " + turn(names, "", present) + " makes it, and if it does nothing for a minute the next one: seal nothing for the group until then"
+	case g.Status.Unproven() && g.Status.Begun != nil && now.Sub(g.Status.Begun.Time) > provenWithin:
+		return fmt.Sprintf("key %d of group %s, which cluster %s made, was opened by no second cluster for %s, so a key before it may be lost to who joins from now on: the log of a member that holds it says why; seal what is sealed for the group anew",
+			g.Status.Epoch, g.Name, g.Status.By, provenWithin)
 	case holders == 1 && len(g.Spec.Recovery(&of.Fleet)) == 0:
 		return "only one cluster holds the key of group " + g.Name + ", and with it what is sealed for the group is lost; name a recovery recipient: " + edit
 	}
@@ -54,6 +58,9 @@ func LeftToSilence(g *v1alpha1.RecipientGroup, before, after Candidates, heard f
 	}
 	return left
 }
+
+// provenWithin is how soon a second cluster has opened another key, and each before it with that: who is to do so is passed over after a minute.
+const provenWithin = 10 * time.Minute
 
 // KeyDue says why a group is to get another key by now; "" when it is not.
 func KeyDue(g *v1alpha1.RecipientGroup, of Candidates, now time.Time) string {

@@ -98,6 +98,12 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 		}
 		return wraps
 	}
+	// unproven are wraps of key 2 beside those of key 1.
+	unproven := held("fra", "iad")
+	for _, w := range held("fra", "iad") {
+		w.Epoch = 2
+		unproven = append(unproven, w)
+	}
 	for name, c := range map[string]struct {
 		epoch    int64
 		wraps    []v1alpha1.KeyWrap
@@ -105,26 +111,32 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 		away     bool
 		want     string
 	}{
-		"two hold the key":                      {1, held("fra", "iad"), nil, false, ""},
-		"one does, and a person":                {1, held("fra"), []string{"R"}, false, ""},
-		"one does, and nobody else":             {1, held("fra"), nil, false, "only one cluster holds the key of group g"},
-		"nobody has made it":                    {0, nil, []string{"R"}, false, "group g has no key yet"},
-		"all that hold it are away":             {1, held("fra", "iad"), nil, true, "nobody else can open"},
-		"and will not come back":                {1, held("fra"), nil, true, "if none can be, seal the values from their source for another group, and delete this one once it may go: hanse delete recipientgroup g"},
-		"all are away, and there is a person":   {1, append(held("fra"), v1alpha1.KeyWrap{Key: v1alpha1.KeyID("R"), Epoch: 1, Wrap: []byte("wrapped")}), []string{"R"}, true, "with a recovery key"},
-		"and a person who was given no key":     {1, held("fra"), []string{"R"}, true, "nobody else can open"},
-		"those that hold it are picked no more": {1, held("fra", "iad"), nil, false, "nobody else can open"},
-		"who held it is in the fleet no more":   {1, held("gone"), nil, false, "nobody else can open"},
-		"one who held it may not read any more": {1, held("fra", "iad", "gone"), nil, false, "is to get another key, as cluster gone may not read any more, or has another key of its own; the member of cluster fra makes it"},
+		"two hold the key":                             {1, held("fra", "iad"), nil, false, ""},
+		"one does, and a person":                       {1, held("fra"), []string{"R"}, false, ""},
+		"one does, and nobody else":                    {1, held("fra"), nil, false, "only one cluster holds the key of group g"},
+		"nobody has made it":                           {0, nil, []string{"R"}, false, "group g has no key yet"},
+		"all that hold it are away":                    {1, held("fra", "iad"), nil, true, "nobody else can open"},
+		"and will not come back":                       {1, held("fra"), nil, true, "if none can be, seal the values from their source for another group, and delete this one once it may go: hanse delete recipientgroup g"},
+		"all are away, and there is a person":          {1, append(held("fra"), v1alpha1.KeyWrap{Key: v1alpha1.KeyID("R"), Epoch: 1, Wrap: []byte("wrapped")}), []string{"R"}, true, "with a recovery key"},
+		"and a person who was given no key":            {1, held("fra"), []string{"R"}, true, "nobody else can open"},
+		"those that hold it are picked no more":        {1, held("fra", "iad"), nil, false, "nobody else can open"},
+		"who held it is in the fleet no more":          {1, held("gone"), nil, false, "nobody else can open"},
+		"one who held it may not read any more":        {1, held("fra", "iad", "gone"), nil, false, "is to get another key, as cluster gone may not read any more, or has another key of its own; the member of cluster fra makes it"},
+		"a key is new":                                 {2, unproven, []string{"R"}, false, ""},
+		"a key that no second cluster opened for long": {2, unproven, []string{"R"}, false, "key 2 of group g, which cluster fra made, was opened by no second cluster for 10m0s"},
 	} {
 		g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Status: v1alpha1.RecipientGroupStatus{Epoch: c.epoch, Wraps: c.wraps}}
 		g.Spec.RecoveryRecipients, g.Spec.ClusterSelector = c.recovery, &metav1.LabelSelector{}
+		g.Status.By, g.Status.Begun = "fra", &metav1.Time{Time: time.Unix(9000, 0).Add(-time.Minute)}
+		if strings.Contains(name, "for long") {
+			g.Status.Begun.Time = time.Unix(9000, 0).Add(-11 * time.Minute)
+		}
 		if strings.Contains(name, "picked") {
 			g.Spec.ClusterSelector.MatchLabels = map[string]string{"tier": "moon"}
 		}
 		of := Candidates{Clusters: []*v1alpha1.Cluster{cluster("fra"), cluster("iad")}}
 		for i := range 2 { // of the group, and of the fleet
-			got := GroupAtRisk(g, of, func(string) bool { return !c.away })
+			got := GroupAtRisk(g, of, time.Unix(9000, 0), func(string) bool { return !c.away })
 			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 				t.Errorf("%s, %d: %q", name, i, got)
 			}
