@@ -277,7 +277,7 @@ func suspendedBundle(t *testing.T, f *field) {
 	f.must(t, "fra", nil, "suspend", "bundle", "day", "moving", "disks")
 	until(t, carried, func(context.Context) error { // sin may hear of it later than fra
 		said := f.tell(t, "fra", nil, "explain", "day", "--cluster", "sin")
-		if !strings.Contains(said.Out, "suspended: bundle day is suspended") {
+		if !strings.Contains(said.Out, "there      suspended since ") {
 			return fmt.Errorf("sin does not say so: %s", said)
 		}
 		return nil
