@@ -45,19 +45,29 @@ func (d dataDir) alienSecrets() error {
 // that is private lies there in the clear.
 func (d dataDir) keyOfNew(with *age.HybridIdentity) (*atrest.Key, error) {
 	key, err := atrest.Open(d.folder, with)
-	if errors.Is(err, atrest.ErrClear) && !d.holdsSecrets() {
-		return atrest.Make(d.folder, with)
+	if !errors.Is(err, atrest.ErrClear) {
+		return key, err
 	}
-	return key, err
+	switch left, err := d.secretLeft(); {
+	case err != nil:
+		return nil, err
+	case left != "":
+		return nil, fmt.Errorf("data directory %s is %w: %s lies there in the clear; remove it, or make the member in a fresh --data-dir", d, atrest.ErrClear, d.path(left))
+	}
+	return atrest.Make(d.folder, with)
 }
 
-// holdsSecrets says whether something private is in a directory, or what a crash left of it before it had its name.
-func (d dataDir) holdsSecrets() bool {
+// secretLeft is the name of something private in a directory, or of what a crash left of it before it had its name; "" for none.
+func (d dataDir) secretLeft() (string, error) {
 	found, err := os.ReadDir(d.folder)
-	return err != nil || slices.ContainsFunc(found, func(f fs.DirEntry) bool {
+	i := slices.IndexFunc(found, func(f fs.DirEntry) bool {
 		name := strings.TrimPrefix(f.Name(), ".")
 		return slices.ContainsFunc([]string{"identity.", fileKey, fileAdmin, dirRaft, fileS3}, func(secret string) bool {
 			return strings.HasPrefix(name, secret)
 		})
 	})
+	if err != nil || i < 0 {
+		return "", err
+	}
+	return found[i].Name(), nil
 }

@@ -250,7 +250,8 @@ func TestWhatIsPrivateAndInTheClearIsNotEncryptedBeside(t *testing.T) {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("x"), 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := found(dir, id); !errors.Is(err, atrest.ErrClear) {
+		first, _, _ := strings.Cut(left, "/")
+		if _, err := found(dir, id); !errors.Is(err, atrest.ErrClear) || !strings.Contains(err.Error(), filepath.Join(dir, first)+" lies there in the clear; remove it, ") {
 			t.Errorf("%s: %v", left, err)
 		}
 		if _, err := os.Stat(filepath.Join(dir, atrest.DataKeyFile)); err == nil {
@@ -288,6 +289,36 @@ func TestARestoreEncryptsFromItsBeginning(t *testing.T) {
 	}
 	if left, err := os.ReadDir(own); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+	// What hanse init left before keeps its key.
+	draft := filepath.Join(own, "admin.pem"+atrest.Draft)
+	if key, err := atrest.Make(own, id); err != nil || key.WriteFile(draft, []byte("x")) != nil {
+		t.Fatal(err)
+	}
+	if err := restore(own, id, store.Put("/clusters/fra", []byte("{"))); err == nil {
+		t.Fatal("a state that nobody can read was restored")
+	}
+	if key, err := atrest.Open(own, id); err != nil {
+		t.Errorf("the key of %s is gone: %v", draft, err)
+	} else if _, err := key.ReadFile(draft); err != nil {
+		t.Error(err)
+	}
+	// Wherever the unmaking ends, another try goes on with the identity.
+	for _, whole := range []bool{false, true} {
+		for n := range (dataDir{}).unmaking(whole) {
+			dir := filepath.Join(t.TempDir(), "member")
+			if err := restore(dir, id); err != nil {
+				t.Fatal(err)
+			}
+			for _, step := range (dataDir{folder: dir}).unmaking(whole)[:n+1] {
+				if err := step(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := restore(dir, id); err != nil {
+				t.Errorf("%v, after step %d: %v", whole, n, err)
+			}
+		}
 	}
 	finder := canary.New(map[string][]byte{"the state": []byte(username)})
 	for _, with := range []*age.HybridIdentity{nil, id} {

@@ -95,16 +95,32 @@ func (d dataDir) restore(v *store.View, me self, heir store.Member, o RestoreOpt
 
 // unmake removes what was made in a directory of which no member came, and the directory, if it was made, too.
 func (d dataDir) unmake(whole bool) error {
-	if whole {
-		return os.RemoveAll(d.folder)
+	for _, step := range d.unmaking(whole) {
+		if err := step(); err != nil {
+			return err
+		}
 	}
-	var errs []error
+	return nil
+}
+
+// unmaking are the steps of unmake. The key goes last: until then a repetition can go on with what is encrypted.
+func (d dataDir) unmaking(whole bool) (steps []func() error) {
 	for _, made := range []string{d.path(fileMember), d.path(filePeers), d.raft(), d.nextRaft(), d.path("lock")} {
-		errs = append(errs, os.RemoveAll(made))
+		steps = append(steps, func() error { return os.RemoveAll(made) })
 	}
-	// The key goes last: until then a repetition can go on with what is encrypted.
-	errs = append(errs, transport.RemoveIdentity(d.folder), os.RemoveAll(d.path(atrest.DataKeyFile)))
-	return errors.Join(errs...)
+	steps = append(steps, func() error { return transport.RemoveIdentity(d.folder) }, d.dropKey)
+	if whole {
+		steps = append(steps, func() error { return os.RemoveAll(d.folder) })
+	}
+	return steps
+}
+
+// dropKey removes the data key, unless another try, as one of hanse init, left something that is encrypted with it.
+func (d dataDir) dropKey() error {
+	if left, err := d.secretLeft(); err != nil || left != "" {
+		return err
+	}
+	return os.RemoveAll(d.path(atrest.DataKeyFile))
 }
 
 func heirOf(identity transport.Identity, a Addresses, me self) store.Member {

@@ -165,8 +165,8 @@ func TestFiles(t *testing.T) {
 		says string
 	}{
 		"encrypted, without the key":        {nil, file, "is encrypted, and its directory is not"},
-		"in the clear, with the key":        {k, clear, "is in the clear, in a directory that is encrypted"},
-		"of another name":                   {k, copied(t, disk, "admin.pem"), "does not open with the key of its directory"},
+		"in the clear, with the key":        {k, clear, "is in the clear, in a directory that is encrypted; put this directory's own clear.key back"},
+		"of another name":                   {k, copied(t, disk, "admin.pem"), "; put this directory's own admin.pem or data-key.age back"},
 		"of another directory":              {key(t), file, "does not open with the key of its directory"},
 		"shorter":                           {k, copied(t, disk[:len(disk)-1], "age.key"), "does not open"},
 		"only its first line":               {k, copied(t, disk[:len(fileLine)], "age.key"), "does not open"},

@@ -41,11 +41,11 @@ func (k *Key) ReadFile(path string) ([]byte, error) {
 		return text, nil
 	case !is:
 		clear(text)
-		return nil, fmt.Errorf("%s is in the clear, in a directory that is encrypted; move it away", path)
+		return nil, fmt.Errorf("%s is in the clear, in a directory that is encrypted; put this directory's own %s back", path, filepath.Base(path))
 	}
 	content, err := k.Decrypt(encrypted, placeOf(path))
 	if err != nil {
-		return nil, fmt.Errorf("%s does not open with the key of its directory: %w", path, err)
+		return nil, fmt.Errorf("%s does not open with the key of its directory: %w; put this directory's own %s or %s back", path, err, filepath.Base(path), DataKeyFile)
 	}
 	return content, nil
 }

@@ -59,6 +59,9 @@ func (s encryptedLog) GetLog(index uint64, l *raft.Log) error {
 	if err := s.LogStore.GetLog(index, l); err != nil {
 		return err
 	}
+	if l.Index != index {
+		return damagedLog(index, "entry %d is in its place", l.Index)
+	}
 	piece, err := s.key.Decrypt(l.Data, placeOf(l))
 	extensions, data, ok := cutBytes(piece, 4)
 	if err != nil || !ok || len(l.Extensions) > 0 {

@@ -78,6 +78,14 @@ func TestAnEncryptedNode(t *testing.T) {
 	}
 }
 
+// swapped is a log in which one entry lies in the place of each.
+type swapped struct {
+	raft.LogStore
+	index uint64
+}
+
+func (s swapped) GetLog(_ uint64, l *raft.Log) error { return s.LogStore.GetLog(s.index, l) }
+
 // An entry opens in its own place, with its own term and type; so does a value under its own key.
 func TestWhatIsEncryptedOpensInItsPlaceAlone(t *testing.T) {
 	d, key := consensustest.NewDisk(nil), dataKey(t)
@@ -115,6 +123,10 @@ func TestWhatIsEncryptedOpensInItsPlaceAlone(t *testing.T) {
 			wantDamaged(t, err)
 		}
 	}
+	if err := raw.Log.StoreLog(&lies); err != nil {
+		t.Fatal(err)
+	}
+	wantDamaged(t, consensus.Encrypted(consensus.Stores{Log: swapped{raw.Log, 7}, Stable: raw.Stable, Snapshots: raw.Snapshots}, key).Log.GetLog(9, &got))
 	v, err := raw.Stable.Get([]byte("a"))
 	if err != nil || bytes.Contains(v, []byte(canary)) {
 		t.Errorf("in the clear: %v", err)

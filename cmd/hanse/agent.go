@@ -54,7 +54,7 @@ func agentAction(c *cli.Context) error {
 	if err != nil {
 		return during("agent", err)
 	}
-	with, err := dataIdentity(c)
+	with, err := dataIdentity(c, dataDir(c))
 	if err != nil {
 		return during("agent", err)
 	}

@@ -94,9 +94,12 @@ func personHere(c *cli.Context) (person *clientcmdapi.AuthInfo, err error) {
 		return personIn(config, c.String("context"))
 	case file == "":
 		file = filepath.Join(dataDir(c), adminFile)
-		if private, err = privateIn(c, dataDir(c)); err != nil {
-			return nil, err
-		}
+		private, err = privateIn(c, dataDir(c))
+	default:
+		private, err = privateBeside(c, file)
+	}
+	if err != nil {
+		return nil, err
 	}
 	pair, err := readCredential(private, file)
 	if errors.Is(err, fs.ErrNotExist) {

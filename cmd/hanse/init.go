@@ -61,7 +61,7 @@ func initAction(c *cli.Context) error {
 	if err != nil {
 		return during("init", err)
 	}
-	with, err := dataIdentity(c)
+	with, err := dataIdentity(c, dataDir(c))
 	if err != nil {
 		return during("init", err)
 	}

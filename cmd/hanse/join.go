@@ -46,7 +46,7 @@ func joinAction(c *cli.Context) error {
 	if err != nil {
 		return during("join", err)
 	}
-	with, err := dataIdentity(c)
+	with, err := dataIdentity(c, dataDir(c))
 	if err != nil {
 		return during("join", err)
 	}

@@ -49,7 +49,7 @@ func recoverAction(c *cli.Context) error {
 	if err != nil {
 		return during("recover", err)
 	}
-	with, err := dataIdentity(c)
+	with, err := dataIdentity(c, dataDir(c))
 	if err != nil {
 		return during("recover", err)
 	}
@@ -116,7 +116,7 @@ func showSurvivor(c *cli.Context) error {
 
 // survey asks the files of a member that is stopped, or the agent of one that runs.
 func survey(c *cli.Context) (epoch.Statement, error) {
-	with, err := dataIdentity(c)
+	with, err := dataIdentity(c, dataDir(c))
 	if err != nil {
 		return epoch.Statement{}, err
 	}

@@ -69,7 +69,7 @@ func recoveryWanted(c *cli.Context) (*recoveryKey, error) {
 	return k, nil
 }
 
-// within says whether a file lies in a folder, by its name.
+// within says whether a file lies in a folder, or would lie there, whatever links lead to the two.
 func within(folder, file string) bool {
 	if file == "" || file == "-" {
 		return false
@@ -82,8 +82,21 @@ func within(folder, file string) bool {
 	if err != nil {
 		return false
 	}
-	rest, err := filepath.Rel(in, at)
+	rest, err := filepath.Rel(resolved(in), resolved(at))
 	return err == nil && filepath.IsLocal(rest)
+}
+
+// resolved follows the links in an absolute path, as far as that is there.
+func resolved(path string) string {
+	to, err := filepath.EvalSymlinks(path)
+	switch up := filepath.Dir(path); {
+	case err == nil:
+		return to
+	case up == path:
+		return path
+	default:
+		return filepath.Join(resolved(up), filepath.Base(path))
+	}
 }
 
 // recipientsMade are the fleet's recovery recipients. The key is on disk before anything is founded upon it, so a repetition after any

@@ -58,3 +58,27 @@ func TestAKeyThatWasPrintedInVainIsToBeThrownAway(t *testing.T) {
 		t.Errorf("after a key was printed: %v", err)
 	}
 }
+
+func TestALinkIntoAFolderLeadsThere(t *testing.T) {
+	at := t.TempDir()
+	in := func(name string) string { return filepath.Join(at, name) }
+	if err := errors.Join(os.MkdirAll(in("d/deep"), 0o700), os.Mkdir(in("e"), 0o700), os.WriteFile(in("d/id"), nil, 0o600), os.WriteFile(in("e/id"), nil, 0o600),
+		os.Symlink("d", in("link")), os.Symlink("../d/id", in("e/inside")), os.Symlink("../e/id", in("d/outside"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		folder, file string
+		want         bool
+	}{
+		{"d", "d/id", true}, {"d", "d/deep/new", true}, {"d", "d/none/new", true}, {"none", "none/new", true},
+		{"d", "link/id", true}, {"d", "link/new", true}, {"link", "d/new", true}, {"d", "e/inside", true},
+		{"d", "e/id", false}, {"d", "e/new", false}, {"d", "d/outside", false}, {"d", "d-new", false}, {"link", "e/id", false},
+	} {
+		if got := within(in(c.folder), in(c.file)); got != c.want {
+			t.Errorf("%s in %s: %v", c.file, c.folder, got)
+		}
+	}
+	if within(at, "-") || within(at, "") {
+		t.Error("stdout, or no file, lies in a folder")
+	}
+}

@@ -50,7 +50,7 @@ func restoreAction(c *cli.Context) error {
 	if err != nil {
 		return during("restore", err)
 	}
-	with, err := dataIdentity(c)
+	with, err := dataIdentity(c, dataDir(c))
 	if err != nil {
 		return during("restore", err)
 	}
