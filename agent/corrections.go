@@ -5,7 +5,8 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// corrections are what was ordered to be put right once in this member's cluster, by bundle.
+// corrections are what was ordered to be put right once in this member's cluster, by bundle. An order of an earlier epoch is none: a restore
+// brings it back, and nobody knows by then what it was about.
 func (c *Core) corrections(v *store.View) (map[string]v1alpha1.Correction, error) {
 	bundles, err := c.decoded.bundles.list(v)
 	if err != nil {
@@ -13,7 +14,8 @@ func (c *Core) corrections(v *store.View) (map[string]v1alpha1.Correction, error
 	}
 	all := map[string]v1alpha1.Correction{}
 	for _, b := range bundles {
-		if order := v1alpha1.CorrectionOf(b.value).For(c.self.Cluster); order.Number > 0 {
+		order := v1alpha1.CorrectionOf(b.value).For(c.self.Cluster)
+		if order.Number > 0 && (order.Epoch == "" || order.Epoch == v.Epoch().ID) {
 			all[b.value.Name] = order
 		}
 	}

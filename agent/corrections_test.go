@@ -24,13 +24,19 @@ func TestAMemberIsHandedTheOrdersThatAreForItsCluster(t *testing.T) {
 		v1alpha1.KeyBundles + "elsewhere": ordered("elsewhere", `{"number":8,"in":[{"clusters":["iad"],"objects":[]}]}`),
 		v1alpha1.KeyBundles + "garbled":   ordered("garbled", "please"),
 		v1alpha1.KeyBundles + "none":      ordered("none", ""),
+		v1alpha1.KeyBundles + "given":     ordered("given", `{"number":9,"epoch":"m"}`),
+		v1alpha1.KeyBundles + "restored":  ordered("restored", `{"number":9,"epoch":"the one before"}`),
 	})
+	if id := v.Epoch().ID; id != "m" {
+		t.Fatalf("it is epoch %q", id)
+	}
 	got, err := c.corrections(v)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]v1alpha1.Correction{
-		"here": {Number: 7, In: []v1alpha1.CorrectionIn{{Clusters: []string{"fra", "iad"}, Objects: []v1alpha1.ObjectRef{{Kind: "ConfigMap", Name: "one"}}}}},
+		"given": {Number: 9, Epoch: "m"},
+		"here":  {Number: 7, In: []v1alpha1.CorrectionIn{{Clusters: []string{"fra", "iad"}, Objects: []v1alpha1.ObjectRef{{Kind: "ConfigMap", Name: "one"}}}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

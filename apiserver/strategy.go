@@ -32,14 +32,14 @@ func (s strategy) Canonicalize(runtime.Object)                   {}
 // PrepareForCreate gives a new object its first generation and no status.
 func (s strategy) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	s.prepare(obj, nil)
-	stampSuspension(ctx, obj, nil)
+	stamp(ctx, obj, nil)
 	setGeneration(obj, 1)
 }
 
 // PrepareForUpdate keeps the status, and counts a changed spec as a new generation.
 func (s strategy) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	s.prepare(obj, old)
-	stampSuspension(ctx, obj, old)
+	stamp(ctx, obj, old)
 	generation := generationOf(old)
 	if s.kind.changed(obj, old) {
 		generation++
@@ -56,8 +56,8 @@ func (s strategy) prepare(obj, old runtime.Object) {
 	}
 }
 
-// stampSuspension says who suspends an object, and since when.
-func stampSuspension(ctx context.Context, obj, old runtime.Object) {
+// stamp says who suspends an object, and since when, and until when an order to put something right holds.
+func stamp(ctx context.Context, obj, old runtime.Object) {
 	m, err := meta.Accessor(obj)
 	if err != nil {
 		return
@@ -70,7 +70,9 @@ func stampSuspension(ctx context.Context, obj, old runtime.Object) {
 	if err != nil {
 		before = nil
 	}
-	v1alpha1.StampSuspension(m, before, by, time.Now())
+	now := time.Now()
+	v1alpha1.StampSuspension(m, before, by, now)
+	v1alpha1.StampCorrection(m, before, now)
 }
 
 func generationOf(obj runtime.Object) int64 {

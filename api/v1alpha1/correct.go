@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,6 +27,10 @@ type Correction struct {
 	Number int64 `json:"number"`
 	// Until is when it ends. Zero never.
 	Until metav1.Time `json:"until,omitzero"`
+	// Within is for how long it holds. The member that takes it makes Number and Until of that, and leaves it out.
+	Within metav1.Duration `json:"within,omitzero"`
+	// Epoch is the ID of the log's epoch in which it was given; in another one it is nothing any more. Empty: it is not known.
+	Epoch string `json:"epoch,omitempty"`
 	// In says what to put right, and where. Without any, it is everything everywhere.
 	In []CorrectionIn `json:"in,omitempty"`
 }
@@ -42,12 +47,38 @@ type CorrectionIn struct {
 // MaxCorrection is how long the text of an order may be.
 const MaxCorrection = 128 << 10
 
-// NextCorrection is an empty order behind the one that a bundle has.
+// NextCorrection is an empty order behind the one that a bundle has, which the member that takes it will set to its own clock.
 func NextCorrection(o metav1.Object, now time.Time) Correction {
-	return Correction{
-		Number: max(now.UnixMilli(), CorrectionOf(o).Number+1),
-		Until:  metav1.Time{Time: now.Add(CorrectionHolds).UTC().Truncate(time.Second)},
+	c := Correction{Within: metav1.Duration{Duration: CorrectionHolds}}
+	c.begin(o, now)
+	return c
+}
+
+// begin sets an order behind the one that a bundle has, by a clock.
+func (c *Correction) begin(o metav1.Object, now time.Time) {
+	c.Number = max(now.UnixMilli(), CorrectionOf(o).Number+1)
+	c.Until = metav1.Time{Time: now.Add(c.Within.Duration).UTC().Truncate(time.Second)}
+}
+
+// StampCorrection sets an order that is written with Within by the clock of the member that takes it: who gave it may have another, and what
+// ended by that is an order that nobody carries out. old is nil for a new object.
+func StampCorrection(o, old metav1.Object, at time.Time) {
+	c := CorrectionOf(o)
+	if c.Within.Duration <= 0 {
+		return
 	}
+	if old == nil {
+		old = &metav1.ObjectMeta{}
+	}
+	c.begin(old, at)
+	c.Within = metav1.Duration{}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return // what was read can be written
+	}
+	annotations := maps.Clone(o.GetAnnotations())
+	annotations[AnnotationCorrect] = string(text)
+	o.SetAnnotations(annotations)
 }
 
 // Holds says that an order is one, and has not ended.
@@ -87,6 +118,8 @@ func validateCorrection(at *field.Path, text string) field.ErrorList {
 		return field.ErrorList{field.Invalid(at, text, "must be JSON, such as hanse drift BUNDLE --correct writes: "+err.Error())}
 	case c.Number <= 0:
 		return field.ErrorList{field.Required(at.Child("number"), "above that of the order before, such as the time in milliseconds since 1970")}
+	case c.Within.Duration < 0:
+		return field.ErrorList{field.Invalid(at.Child("within"), c.Within.Duration.String(), "for how long it holds, such as 1h")}
 	}
 	return c.validateIn(at.Child("in"))
 }

@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -25,10 +26,11 @@ func TestWhatIsToBePutRightIsRead(t *testing.T) {
 			`{"number":7,"until":"2026-01-01T10:00:00Z","in":[{"clusters":["fra"],"objects":[{"apiVersion":"v1","kind":"ConfigMap","namespace":"shop","name":"settings"}]}]}`,
 			Correction{Number: 7, Until: metav1.Time{Time: time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC)}, In: []CorrectionIn{{Clusters: []string{"fra"}, Objects: []ObjectRef{settings}}}},
 		},
-		"no JSON":           {"please", Correction{}},
-		"of no number":      {`{"in":[{"clusters":["fra"]}]}`, Correction{}},
-		"of no objects":     {`{"number":1,"in":[{"clusters":["fra"]}]}`, Correction{}},
-		"of a number below": {`{"number":-1}`, Correction{}},
+		"no JSON":              {"please", Correction{}},
+		"of no number":         {`{"in":[{"clusters":["fra"]}]}`, Correction{}},
+		"of no objects":        {`{"number":1,"in":[{"clusters":["fra"]}]}`, Correction{}},
+		"of a number below":    {`{"number":-1}`, Correction{}},
+		"of less than no time": {`{"number":1,"within":"-1h"}`, Correction{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, CorrectionOf(ordering(c.text))); diff != "" {
@@ -54,6 +56,48 @@ func TestAnOrderComesBehindTheOneBeforeAndEnds(t *testing.T) {
 	}
 	if !(Correction{Number: 1}).Holds(now) {
 		t.Error("an order without an end has ended")
+	}
+}
+
+// Whoever gives an order may have a clock that is an hour slow.
+func TestTheMemberThatTakesAnOrderSaysUntilWhenItHolds(t *testing.T) {
+	at := time.UnixMilli(1_000_000_000_000)
+	given := func(o *Bundle, by time.Duration) *Bundle {
+		order := NextCorrection(o, at.Add(by))
+		order.Epoch = "e"
+		text, err := json.Marshal(order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ordering(string(text))
+	}
+	for name, c := range map[string]struct {
+		old    *Bundle
+		order  *Bundle
+		number int64
+	}{
+		"the first, by a slow clock":         {&Bundle{}, given(&Bundle{}, -2*time.Hour), at.UnixMilli()},
+		"the first, by a fast clock":         {&Bundle{}, given(&Bundle{}, 2*time.Hour), at.UnixMilli()},
+		"of a new bundle":                    {nil, given(&Bundle{}, -2*time.Hour), at.UnixMilli()},
+		"behind one that came from later on": {ordering(`{"number":3000000000000}`), given(&Bundle{}, 0), 3_000_000_000_001},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var old metav1.Object
+			if c.old != nil {
+				old = c.old
+			}
+			StampCorrection(c.order, old, at)
+			got := CorrectionOf(c.order)
+			if got.Number != c.number || !got.Holds(at) || got.Holds(at.Add(CorrectionHolds)) || got.Epoch != "e" || got.Within.Duration != 0 {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+	const own = `{"number":7,"until":"2026-01-01T10:00:00Z"}`
+	by := ordering(own)
+	StampCorrection(by, &Bundle{}, at)
+	if by.Annotations[AnnotationCorrect] != own {
+		t.Errorf("what says itself until when it holds is now %s", by.Annotations[AnnotationCorrect])
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -86,7 +85,7 @@ func (f *fleet) setAvailability(ctx context.Context, name string, to v1alpha1.Av
 		if is == to && reason == was.Annotations[v1alpha1.AnnotationAvailability] {
 			return fmt.Sprintf("cluster %s %s already%s", name, words[0], words[1]), nil
 		}
-		body, err := f.write(ctx, request{verb: "PATCH", path: mustKind("Cluster").path(name), body: availabilityPatch(was, to, reason), bodyType: typeMerge})
+		body, err := f.merge(ctx, request{path: mustKind("Cluster").path(name)}, availabilityPatch(was, to, reason))
 		if isReason(err, metav1.StatusReasonConflict) && look < ordersTries {
 			continue // somebody wrote it meanwhile: the leader does so all the time
 		}
@@ -97,14 +96,13 @@ func (f *fleet) setAvailability(ctx context.Context, name string, to v1alpha1.Av
 	}
 }
 
-func availabilityPatch(was v1alpha1.Cluster, to v1alpha1.Availability, reason string) []byte {
+func availabilityPatch(was v1alpha1.Cluster, to v1alpha1.Availability, reason string) map[string]any {
 	var why *string
 	if reason != "" {
 		why = &reason
 	}
-	patch, _ := json.Marshal(map[string]any{ // of strings, so it cannot fail
+	return map[string]any{
 		"metadata": map[string]any{"resourceVersion": was.ResourceVersion, "annotations": map[string]any{v1alpha1.AnnotationAvailability: why}},
 		"spec":     map[string]any{"availability": to},
-	})
-	return patch
+	}
 }

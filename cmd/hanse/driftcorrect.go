@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/compare"
 	"github.com/hanse-fleet/hanse/plan"
@@ -50,9 +52,14 @@ func (d *drifting) correct(ctx context.Context, b v1alpha1.Bundle, works map[str
 	if d.c.Bool("dry-run") {
 		return nil
 	}
-	if err := d.mayCorrect(ctx, b.Name, order); err != nil {
+	if err := d.mayCorrect(ctx, b, order); err != nil {
 		return err
 	}
+	var fleet v1alpha1.FleetStatus
+	if _, err := d.fleet.read(ctx, request{path: v1alpha1.PathStatus}, &fleet); err != nil {
+		return err
+	}
+	order.Epoch = fleet.EpochID
 	if open := v1alpha1.CorrectionOf(&b); open.Holds(now) {
 		d.say(fmt.Sprintf("an order from before holds until %s: what is not put right of it yet, and not in this one, stays", open.Until.Format(time.TimeOnly+" MST")))
 	}
@@ -88,7 +95,7 @@ func differing(clusters []prospect) (in []v1alpha1.CorrectionIn) {
 }
 
 // mayCorrect asks a person who would change several fault domains at once, and named no cluster.
-func (d *drifting) mayCorrect(ctx context.Context, bundle string, order v1alpha1.Correction) error {
+func (d *drifting) mayCorrect(ctx context.Context, b v1alpha1.Bundle, order v1alpha1.Correction) error {
 	if len(d.c.StringSlice("cluster")) > 0 {
 		return nil
 	}
@@ -100,26 +107,36 @@ func (d *drifting) mayCorrect(ctx context.Context, bundle string, order v1alpha1
 	if _, err := d.fleet.read(ctx, request{path: mustKind("Cluster").path()}, &clusters); err != nil {
 		return err
 	}
-	domains := domainsOf(order, clusters.Items, policy.Domain)
+	own := ""
+	if b.Spec.Rollout != nil {
+		own = b.Spec.Rollout.Domain
+	}
+	domains := domainsOf(order, clusters.Items, policy.Domain, own)
 	if len(domains) < 2 {
 		return nil
 	}
 	warning := fmt.Sprintf("this changes %s at once, with no wave between; --cluster takes a part", few(domains))
-	return typedName(d.c, warning, bundle)
+	return typedName(d.c, warning, b.Name)
 }
 
-// domainsOf are the fault domains, by a label, that an order is about.
-func domainsOf(order v1alpha1.Correction, clusters []v1alpha1.Cluster, label string) (domains []string) {
+// domainsOf are the fault domains that an order is about: by the label of the fleet, and within one by that of the bundle, if it has its own.
+func domainsOf(order v1alpha1.Correction, clusters []v1alpha1.Cluster, fleet, own string) (domains []string) {
 	for _, c := range clusters {
-		if order.For(c.Name).Number > 0 {
-			domains = append(domains, cmp.Or(c.Labels[label], "clusters of no "+label))
+		if order.For(c.Name).Number == 0 {
+			continue
 		}
+		domain := cmp.Or(c.Labels[fleet], "clusters of no "+fleet)
+		if own != "" && own != fleet {
+			domain += " " + cmp.Or(c.Labels[own], "of no "+own)
+		}
+		domains = append(domains, domain)
 	}
 	slices.Sort(domains)
 	return slices.Compact(domains)
 }
 
-// order writes a correction into the bundle, as it was seen: of two people who order at once, one is refused.
+// order writes a correction into the bundle, as it was seen: of two people who order at once, one is refused. The leader writes its status
+// meanwhile, which is no reason to give up.
 func (d *drifting) order(ctx context.Context, b v1alpha1.Bundle, order v1alpha1.Correction) error {
 	text, err := json.Marshal(order)
 	if err != nil {
@@ -128,18 +145,37 @@ func (d *drifting) order(ctx context.Context, b v1alpha1.Bundle, order v1alpha1.
 	if len(text) > v1alpha1.MaxCorrection {
 		return usage("it is too much for one order", hint{words: "take a part of it: --cluster NAME, or objects behind the bundle's name"})
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"resourceVersion": b.ResourceVersion, "annotations": map[string]any{v1alpha1.AnnotationCorrect: string(text)},
-	}})
-	if err != nil {
-		return err
+	for look := 1; ; look++ {
+		body, err := d.fleet.merge(ctx, request{path: mustKind("Bundle").path(b.Name)}, map[string]any{"metadata": map[string]any{
+			"resourceVersion": b.ResourceVersion, "annotations": map[string]any{v1alpha1.AnnotationCorrect: string(text)},
+		}})
+		if isReason(err, metav1.StatusReasonConflict) && look < ordersTries {
+			if b, err = d.asSeen(ctx, b); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		d.say(fmt.Sprintf("bundle %s has it put right once%s; whether it is: hanse drift %[1]s", b.Name, atRevision(body)))
+		return nil
 	}
-	body, err := d.fleet.write(ctx, request{verb: "PATCH", path: mustKind("Bundle").path(b.Name), body: patch, bodyType: typeMerge})
+}
+
+// asSeen is a bundle as it is now, if people have changed nothing of what was seen of it: neither what it says nor what was ordered.
+func (d *drifting) asSeen(ctx context.Context, b v1alpha1.Bundle) (v1alpha1.Bundle, error) {
+	now, err := d.fleet.rolledOut(ctx, b.Name)
 	if err != nil {
-		return err
+		return b, err
 	}
-	d.say(fmt.Sprintf("bundle %s has it put right once%s; whether it is: hanse drift %[1]s", b.Name, atRevision(body)))
-	return nil
+	same := now.UID == b.UID && now.Generation == b.Generation &&
+		now.Annotations[v1alpha1.AnnotationCorrect] == b.Annotations[v1alpha1.AnnotationCorrect]
+	if !same {
+		return b, &failure{code: exitError, why: "somebody changed the bundle, or ordered something of it, in between, and nothing was written",
+			hints: []hint{{"see what differs now", "drift " + b.Name}}}
+	}
+	return *now, nil
 }
 
 // objectsIn are the objects of steps that a person named, each once; without names, none: all are meant.

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"io"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/urfave/cli/v2"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/compare"
@@ -73,21 +78,70 @@ func TestAnOrderIsNoWiderThanWhatWasShown(t *testing.T) {
 
 	cluster := func(name, region string) v1alpha1.Cluster {
 		c := v1alpha1.Cluster{}
-		c.Name, c.Labels = name, map[string]string{"region": region}
+		c.Name, c.Labels = name, map[string]string{"region": region, "rack": name[:1]}
 		return c
 	}
 	all := []v1alpha1.Cluster{cluster("ams", "eu"), cluster("fra", "eu"), cluster("iad", "us"), cluster("sin", "")}
 	for name, c := range map[string]struct {
 		in   []v1alpha1.CorrectionIn
+		own  string
 		want []string
 	}{
-		"three domains":               {in, []string{"clusters of no region", "eu", "us"}},
-		"two clusters of one domain":  {[]v1alpha1.CorrectionIn{{Clusters: []string{"fra", "ams"}}}, []string{"eu"}},
-		"a cluster that is not there": {[]v1alpha1.CorrectionIn{{Clusters: []string{"cdg"}}}, nil},
+		"three domains":                     {in, "", []string{"clusters of no region", "eu", "us"}},
+		"two clusters of one domain":        {[]v1alpha1.CorrectionIn{{Clusters: []string{"fra", "ams"}}}, "", []string{"eu"}},
+		"that differ in the bundle's own":   {[]v1alpha1.CorrectionIn{{Clusters: []string{"fra", "ams"}}}, "rack", []string{"eu a", "eu f"}},
+		"a bundle with the fleet's own":     {[]v1alpha1.CorrectionIn{{Clusters: []string{"fra", "ams"}}}, "region", []string{"eu"}},
+		"a label of the bundle's on nobody": {[]v1alpha1.CorrectionIn{{Clusters: []string{"fra", "ams"}}}, "row", []string{"eu of no row"}},
+		"a cluster that is not there":       {[]v1alpha1.CorrectionIn{{Clusters: []string{"cdg"}}}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, domainsOf(v1alpha1.Correction{Number: 1, In: c.in}, all, "region")); diff != "" {
+			if diff := cmp.Diff(c.want, domainsOf(v1alpha1.Correction{Number: 1, In: c.in}, all, "region", c.own)); diff != "" {
 				t.Error(diff)
+			}
+		})
+	}
+}
+
+// The leader writes the bundle's status between its reading and the order.
+func TestAnOrderIsGivenAgainWhenOnlyTheStatusWasWritten(t *testing.T) {
+	seen := func(revision string) map[string]any { return bundleIn("fra", revision) }
+	for name, tt := range map[string]struct {
+		meanwhile func(map[string]any) map[string]any
+		refused   string
+	}{
+		"nobody does anything": {func(map[string]any) map[string]any { return seen("820") }, ""},
+		"the leader writes the status": {func(map[string]any) map[string]any {
+			b := seen("821")
+			b["status"] = map[string]any{"clusters": 1}
+			return b
+		}, ""},
+		"somebody changes it": {func(map[string]any) map[string]any {
+			b := seen("821")
+			b["metadata"].(map[string]any)["generation"] = 2
+			return b
+		}, "in between, and nothing was written"},
+		"somebody orders another thing": {func(map[string]any) map[string]any {
+			b := seen("821")
+			b["metadata"].(map[string]any)["annotations"] = map[string]any{v1alpha1.AnnotationCorrect: `{"number":1}`}
+			return b
+		}, "in between, and nothing was written"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &shop{now: seen("820"), meanwhile: tt.meanwhile}
+			server := httptest.NewServer(s)
+			defer server.Close()
+			client, err := rest.UnversionedRESTClientFor(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{NegotiatedSerializer: statusOnly()}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := &drifting{differ: differ{c: cli.NewContext(&cli.App{ErrWriter: io.Discard}, nil, nil), applier: applier{fleet: &fleet{rest: client, server: server.URL}}}}
+			b := v1alpha1.Bundle{}
+			if err := fromMap(seen("820"), &b); err != nil {
+				t.Fatal(err)
+			}
+			err = d.order(t.Context(), b, v1alpha1.Correction{Number: 2})
+			if (err == nil) != (tt.refused == "") || err != nil && !strings.Contains(err.Error(), tt.refused) || (s.written == 1) != (err == nil) {
+				t.Errorf("%v, after %d writes", err, s.written)
 			}
 		})
 	}

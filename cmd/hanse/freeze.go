@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -43,12 +42,9 @@ func freeze(c *cli.Context, doing string, f *v1alpha1.Freeze) error {
 	if len(fleets.Items) != 1 {
 		return during(doing, &failure{code: exitError, why: "the fleet's settings are not there"})
 	}
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"rollout": map[string]any{"freeze": f}}})
-	if err != nil {
-		return during(doing, err)
-	}
 	name := fleets.Items[0].Name
-	body, err := member.write(ctx, request{verb: "PATCH", path: mustKind("Fleet").path(name), body: patch, bodyType: typeMerge})
+	patch := map[string]any{"spec": map[string]any{"rollout": map[string]any{"freeze": f}}}
+	body, err := member.merge(ctx, request{path: mustKind("Fleet").path(name)}, patch)
 	if err != nil {
 		return during(doing, err)
 	}

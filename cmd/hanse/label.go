@@ -201,15 +201,11 @@ func (l labelling) write(ctx context.Context, c *cli.Context, f *fleet, now meta
 	if len(changed) == 0 {
 		return nil, nil
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": now.ResourceVersion, "labels": changed}})
-	if err != nil {
-		return nil, err
-	}
-	r := request{verb: "PATCH", path: l.kind.path(now.Name), body: patch, bodyType: typeMerge}
+	r := request{path: l.kind.path(now.Name)}
 	if c.Bool("dry-run") {
 		r.query = url.Values{"dryRun": {"All"}}
 	}
-	return f.write(ctx, r)
+	return f.merge(ctx, r, map[string]any{"metadata": map[string]any{"resourceVersion": now.ResourceVersion, "labels": changed}})
 }
 
 // tell says what was done, and with --list what the labels are then.

@@ -29,6 +29,7 @@ type request struct {
 const (
 	typeJSON  = "application/json"
 	typeApply = "application/apply-patch+yaml"
+	typeMerge = "application/merge-patch+json"
 	// typeTable asks for the columns that the server chose for the kind.
 	typeTable = "application/json;as=Table;v=v1;g=meta.k8s.io, application/json"
 )
@@ -127,6 +128,16 @@ func (f *fleet) write(ctx context.Context, r request) ([]byte, error) {
 			return nil, f.explain(ctx, r, err)
 		}
 	}
+}
+
+// merge has a member merge a patch into the object of a request.
+func (f *fleet) merge(ctx context.Context, r request, patch any) ([]byte, error) {
+	body, err := json.Marshal(patch)
+	if err != nil {
+		return nil, err
+	}
+	r.verb, r.body, r.bodyType = "PATCH", body, typeMerge
+	return f.write(ctx, r)
 }
 
 // attempt gives the member a little less time than there is, so that it is the member that gives up, and says how.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +11,6 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
-
-const typeMerge = "application/merge-patch+json"
 
 // retire has the leader give a member's vote to others before the member is cut off: a vote that nobody hears any more, and
 // another voter lost besides, could leave too few to decide. A call that was broken off is gone on with by the next.
@@ -30,11 +27,8 @@ func (f *fleet) retire(ctx context.Context, talk io.Writer, name string) error {
 		if err := f.tryToRemove(ctx, path); err != nil {
 			return err
 		}
-		never, err := json.Marshal(map[string]any{"spec": map[string]any{"voting": v1alpha1.VotingNever}})
-		if err != nil {
-			return err
-		}
-		if _, err := f.write(ctx, request{verb: "PATCH", path: path, body: never, bodyType: typeMerge}); err != nil {
+		never := map[string]any{"spec": map[string]any{"voting": v1alpha1.VotingNever}}
+		if _, err := f.merge(ctx, request{path: path}, never); err != nil {
 			return err
 		}
 	}

@@ -156,12 +156,12 @@ func (f *fleet) order(ctx context.Context, r *v1alpha1.Rollout) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	return f.write(ctx, request{verb: "PATCH", path: mustKind("Rollout").path(r.Name), body: patch, bodyType: typeMerge})
+	return f.merge(ctx, request{path: mustKind("Rollout").path(r.Name)}, patch)
 }
 
 // ordersPatch merges orders into a rollout that was not written since. A merge leaves alone what is left out, so that it is paused, or
 // aborted, no more is said in full.
-func ordersPatch(r *v1alpha1.Rollout) ([]byte, error) {
+func ordersPatch(r *v1alpha1.Rollout) (map[string]any, error) {
 	text, err := json.Marshal(r.Spec.Orders)
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func ordersPatch(r *v1alpha1.Rollout) ([]byte, error) {
 	}
 	orders["paused"], orders["aborted"] = r.Spec.Orders.Paused, r.Spec.Orders.Aborted
 	metadata := map[string]any{"resourceVersion": r.ResourceVersion}
-	return json.Marshal(map[string]any{"metadata": metadata, "spec": map[string]any{"orders": orders}})
+	return map[string]any{"metadata": metadata, "spec": map[string]any{"orders": orders}}, nil
 }
 
 // resumeRollout says that what stopped it until now stops it no more.

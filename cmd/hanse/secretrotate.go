@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -47,11 +46,8 @@ func (f *fleet) rotate(ctx context.Context, name string) (epoch int64, err error
 		return 0, err
 	}
 	path := mustKind("RecipientGroup").path(name)
-	next, err := json.Marshal(map[string]any{"spec": map[string]any{"rotate": g.Spec.Rotate + 1}})
-	if err != nil {
-		return 0, err
-	}
-	if _, err := f.write(ctx, request{verb: "PATCH", path: path, body: next, bodyType: typeMerge}); err != nil {
+	next := map[string]any{"spec": map[string]any{"rotate": g.Spec.Rotate + 1}}
+	if _, err := f.merge(ctx, request{path: path}, next); err != nil {
 		return 0, err
 	}
 	for {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -53,17 +52,14 @@ func suspend(c *cli.Context, verb string) error {
 	if err != nil {
 		return during(verb, err)
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{v1alpha1.AnnotationSuspended: reason}}})
-	if err != nil {
-		return during(verb, err)
-	}
 	ctx, cancel := withTimeout(c)
 	defer cancel()
 	what := k.singular() + " " + names[0]
 	if v1alpha1.IsRolledOut(k.name) {
 		what = v1alpha1.RolledOut{Kind: k.name, Name: names[0]}.Title()
 	}
-	body, err := f.write(ctx, request{verb: "PATCH", path: k.path(names[0]), body: patch, bodyType: typeMerge})
+	patch := map[string]any{"metadata": map[string]any{"annotations": map[string]any{v1alpha1.AnnotationSuspended: reason}}}
+	body, err := f.merge(ctx, request{path: k.path(names[0])}, patch)
 	if err != nil {
 		return during(verb+" "+what, err)
 	}
