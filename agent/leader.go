@@ -42,8 +42,9 @@ type leader struct {
 	// saidAt is when any was written last, owed that there may be more to say than was said since.
 	saidAt time.Time
 	owed   bool
-	// evicted is when a cluster was evicted last, or when it began to lead.
+	// evicted is when a cluster was evicted last, or when it began to lead; refused are clusters of which the log takes nothing.
 	evicted time.Time
+	refused refusals
 	// forgot is when old changes were looked for last, and how many were left.
 	forgot     time.Time
 	remembered int
@@ -80,7 +81,7 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 		now = logged
 	}
 	l := &leader{
-		Core: c, term: term, began: time.Now(), clock: now, evicted: now, logged: logged, statusWritten: map[string]time.Time{}, contents: contents{}, zones: zones{}, gates: newGateReadings(),
+		Core: c, term: term, began: time.Now(), clock: now, evicted: now, refused: refusals{}, logged: logged, statusWritten: map[string]time.Time{}, contents: contents{}, zones: zones{}, gates: newGateReadings(),
 		revisions: newObjects[ofBundle](v1alpha1.KeyBundleRevisions),
 		tombs:     newObjects[v1alpha1.Tombstone](v1alpha1.KeyTombstones),
 		tokens:    newObjects[law.Token](law.KeyTokens),

@@ -19,9 +19,7 @@ func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (
 	if len(next) == 0 {
 		return false, nil
 	}
-	var conditions []store.Condition
-	var ops []store.Op
-	var tells []func()
+	var all []notice
 	var errs []error
 	for _, c := range s.clusters {
 		u, changes := next[c.value.Name]
@@ -36,38 +34,117 @@ func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (
 			errs = append(errs, err)
 			continue
 		}
-		conditions, ops = append(conditions, store.KeyAt(c.key, c.modified)), append(ops, op)
-		tells = append(tells, func() { l.tellUnreachable(c.value, u) })
+		all = append(all, notice{c, u, op})
 	}
 	if evicts {
 		l.evicted = situation.Now // whether or not it comes to be written: rather too late than too many
 	}
-	for from := 0; from < len(ops); from += clustersAtOnce {
-		some, err := apart(from, min(from+clustersAtOnce, len(ops)), func(from, to int) error {
-			written, err := l.proposeDecision(ctx, l.term, conditions[from:to], ops[from:to]...)
-			for i := from; i < to && written; i++ {
-				tells[i]()
+	news, err = l.refused.write(all, situation.Now, func(some []notice) error { return l.notify(ctx, some) })
+	return news, errors.Join(append(errs, err)...)
+}
+
+// notice is what is to be written of how a cluster is heard.
+type notice struct {
+	cluster object[v1alpha1.Cluster]
+	is      *v1alpha1.Unreachable
+	op      store.Op
+}
+
+// notify writes notices at once.
+func (l *leader) notify(ctx context.Context, some []notice) error {
+	var conditions []store.Condition
+	var ops []store.Op
+	for _, n := range some {
+		conditions, ops = append(conditions, store.KeyAt(n.cluster.key, n.cluster.modified)), append(ops, n.op)
+	}
+	written, err := l.proposeDecision(ctx, l.term, conditions, ops...)
+	for _, n := range some {
+		if written {
+			l.tellUnreachable(n.cluster.value, n.is)
+		}
+	}
+	return err
+}
+
+// apart writes things at once, and where that is refused, each half by itself: what cannot be written keeps no other back. It says whether
+// some of it was written.
+func apart[T any](all []T, write func([]T) error) (some bool, err error) {
+	err = write(all)
+	if len(all) < 2 || !isRefused(err) {
+		return err == nil, err
+	}
+	half := len(all) / 2
+	first, one := apart(all[:half], write)
+	second, other := apart(all[half:], write)
+	return first || second, errors.Join(one, other)
+}
+
+// isRefused says that the log does not take what was proposed, whenever it is.
+func isRefused(err error) bool {
+	return errors.As(err, new(*store.Forbidden)) || errors.As(err, new(*store.Invalid))
+}
+
+// For how long a cluster is left alone of which the log took nothing; twice as long each time.
+const (
+	refusedFirst = 2 * time.Second
+	refusedMost  = 2 * time.Minute
+)
+
+// refusals are the clusters of which the log takes nothing, by key: each is tried by itself from then on, later and later, until something
+// else is written of it. The others are written as if it were not there.
+type refusals map[string]refusal
+
+type refusal struct {
+	of   store.Revision // that the cluster was of
+	wait time.Duration
+	next time.Time
+}
+
+// write writes what may be taken now, and says whether some of it was.
+func (r refusals) write(all []notice, now time.Time, write func([]notice) error) (news bool, err error) {
+	var errs []error
+	try := func(some []notice) error {
+		err := write(some)
+		for _, n := range some {
+			switch {
+			case err == nil:
+				delete(r, n.cluster.key)
+			case len(some) == 1 && isRefused(err):
+				r.note(n.cluster, now)
 			}
-			return err
-		})
-		news, errs = news || some, append(errs, err)
+		}
+		return err
+	}
+	var fresh []notice
+	for _, n := range all {
+		last, tried := r.of(n.cluster)
+		switch {
+		case !tried:
+			fresh = append(fresh, n)
+		case !now.Before(last.next):
+			err := try([]notice{n})
+			news, errs = news || err == nil, append(errs, err)
+		}
+	}
+	for some := range slices.Chunk(fresh, clustersAtOnce) {
+		written, err := apart(some, try)
+		news, errs = news || written, append(errs, err)
 	}
 	return news, errors.Join(errs...)
 }
 
-// apart writes at once what has these numbers, and where that is refused, each half by itself: what cannot be written keeps no other back. It
-// says whether some of it was written.
-func apart(from, to int, write func(from, to int) error) (some bool, err error) {
-	err = write(from, to)
-	var forbidden *store.Forbidden
-	var invalid *store.Invalid
-	if to-from < 2 || !errors.As(err, &forbidden) && !errors.As(err, &invalid) {
-		return err == nil, err
+// of is the last refusal of what a cluster is now.
+func (r refusals) of(c object[v1alpha1.Cluster]) (last refusal, tried bool) {
+	if last, tried = r[c.key]; !tried || last.of != c.modified {
+		return refusal{}, false
 	}
-	half := (from + to) / 2
-	first, one := apart(from, half, write)
-	second, other := apart(half, to, write)
-	return first || second, errors.Join(one, other)
+	return last, true
+}
+
+func (r refusals) note(c object[v1alpha1.Cluster], now time.Time) {
+	last, _ := r.of(c)
+	wait := min(max(2*last.wait, refusedFirst), refusedMost)
+	r[c.key] = refusal{c.modified, wait, now.Add(wait)}
 }
 
 // clustersAtOnce is how many clusters are written in one entry of the log: each may be of some kilobytes.

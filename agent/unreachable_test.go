@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,22 +33,73 @@ func TestWhatIsRefusedKeepsNoOtherBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var written []int
 			tries := 0
-			some, err := apart(0, 7, func(from, to int) error {
+			some, err := apart([]int{0, 1, 2, 3, 4, 5, 6}, func(some []int) error {
 				tries++
 				for _, bad := range tt.refused {
-					if from <= bad && bad < to {
+					if slices.Contains(some, bad) {
 						return tt.as
 					}
 				}
-				for i := from; i < to; i++ {
-					written = append(written, i)
-				}
+				written = append(written, some...)
 				return nil
 			})
 			if diff := cmp.Diff(tt.written, written); diff != "" || some != (len(written) > 0) || tries != tt.tries || !errors.Is(err, tt.as) {
 				t.Errorf("after %d tries, %v, %v: %s", tries, some, err, diff)
 			}
 		})
+	}
+}
+
+// A cluster of which the log takes nothing is tried by itself, ever more seldom, until it is another; the others are written at once.
+func TestWhatIsRefusedIsTriedEverMoreSeldom(t *testing.T) {
+	r, now := refusals{}, time.Unix(1000, 0)
+	bad := notice{cluster: object[v1alpha1.Cluster]{key: "/clusters/bad", modified: 7}}
+	var all []notice
+	for i := range clustersAtOnce - 1 {
+		all = append(all, notice{cluster: object[v1alpha1.Cluster]{key: fmt.Sprint("/clusters/", i), modified: 7}})
+	}
+	all = append(all, bad)
+	tries, written := 0, 0
+	pass := func(all ...notice) (tried int) {
+		t.Helper()
+		before := tries
+		_, err := r.write(all, now, func(some []notice) error {
+			tries++
+			if slices.ContainsFunc(some, func(n notice) bool { return n.cluster == bad.cluster }) {
+				return &store.Invalid{Reason: "too large"}
+			}
+			written += len(some)
+			return nil
+		})
+		if err != nil && !isRefused(err) {
+			t.Fatal(err)
+		}
+		return tries - before
+	}
+	if tried := pass(all...); tried != 9 || written != 15 {
+		t.Errorf("found after %d tries, %d written", tried, written)
+	}
+	for _, tt := range []struct {
+		after time.Duration
+		tried int
+	}{{time.Second, 1}, {time.Second, 2}, {3 * time.Second, 1}, {time.Second, 2}, {refusedMost, 2}, {refusedMost, 2}, {refusedMost, 2}, {refusedMost, 2}, {refusedMost - time.Second, 1}, {time.Second, 2}} {
+		now = now.Add(tt.after)
+		if tried := pass(all...); tried != tt.tried {
+			t.Errorf("%s later it takes %d tries, want %d", tt.after, tried, tt.tried)
+		}
+	}
+	bad.cluster.modified++ // somebody makes it another
+	if tried := pass(append(all[:15:15], bad)...); tried != 9 {
+		t.Errorf("what is new of it is not tried with the others: %d tries", tried)
+	}
+	was := bad
+	bad = notice{}
+	if tried := pass(was); tried != 0 {
+		t.Errorf("it does not wait: %d tries", tried)
+	}
+	now = now.Add(refusedFirst)
+	if tried := pass(was); tried != 1 || len(r) != 0 {
+		t.Errorf("it is taken after %d tries, and %v are left", tried, r)
 	}
 }
 
