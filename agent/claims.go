@@ -48,6 +48,7 @@ func newClaims(c *Core) *claims {
 
 // claimant is what is read of a bundle that is written: the rest may be megabytes.
 type claimant struct {
+	group    string // that says where it goes, of a secret
 	Metadata struct {
 		Name string `json:"name"`
 	} `json:"metadata"`
@@ -78,7 +79,11 @@ func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, err
 	case err != nil:
 		return nil, err
 	case before != nil && mine.claimsWhat(before, objects):
-		return nil, nil
+		was, err := c.core.decoded.bundles.groupOf(v, mine.Metadata.Name)
+		if err != nil || was == mine.group {
+			return nil, err
+		}
+		return groupsAsSeen(v, mine.group), nil
 	}
 	if err := c.goesRound(v, mine); err != nil {
 		return nil, err
@@ -94,7 +99,32 @@ func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, err
 	if err != nil {
 		return nil, err
 	}
-	return []store.Condition{store.PrefixUnchanged(v1alpha1.KeyBundleRevisions, v.Revision())}, nil
+	groups := []string{mine.group}
+	for _, rival := range rivals {
+		group, err := c.core.decoded.bundles.groupOf(v, rival.Name)
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, group)
+	}
+	return append(groupsAsSeen(v, groups...), store.PrefixUnchanged(v1alpha1.KeyBundleRevisions, v.Revision())), nil
+}
+
+// groupsAsSeen are the conditions that groups go where they did in a view; "" is none.
+func groupsAsSeen(v *store.View, groups ...string) (all []store.Condition) {
+	slices.Sort(groups)
+	for _, group := range slices.Compact(groups) {
+		if group == "" {
+			continue
+		}
+		key := v1alpha1.KeyRecipientGroups + group
+		if kv, there := v.Get(key); there {
+			all = append(all, store.KeyAt(key, kv.Modified))
+		} else {
+			all = append(all, store.KeyAbsent(key))
+		}
+	}
+	return all
 }
 
 // checkGroup refuses another selector of a group that would bring one of its secrets where something else brings the same Secret.
@@ -162,7 +192,7 @@ func claimantOf(v *store.View, key string, value []byte) (mine claimant, err err
 // claimantOfSecret is a secret as a bundle that brings its Secrets where its group is.
 func claimantOfSecret(s v1alpha1.FleetSecret, group *v1alpha1.RecipientGroup) (mine claimant) {
 	b := s.AsBundle(group)
-	mine.Metadata.Name, mine.Spec.Placement = b.Name, b.Spec.Placement
+	mine.group, mine.Metadata.Name, mine.Spec.Placement = s.Spec.Group, b.Name, b.Spec.Placement
 	for _, target := range s.Targets() {
 		h := head{APIVersion: target.APIVersion, Kind: target.Kind}
 		h.Metadata.Namespace, h.Metadata.Name = target.Namespace, target.Name

@@ -141,6 +141,60 @@ func TestASelectorThatBringsTwoIntoOneClusterIsRefused(t *testing.T) {
 	}
 }
 
+// What is written where a group goes holds only while the group goes there: else two could bring one Secret into one cluster of which neither
+// write saw the other.
+func TestAWriteHoldsWhileTheGroupsGoWhereTheyWere(t *testing.T) {
+	group := func(name, region string) v1alpha1.RecipientGroup {
+		g := v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		g.Spec.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelRegion: region}}
+		return g
+	}
+	secret := func(name, group, target string) v1alpha1.FleetSecret {
+		s := v1alpha1.FleetSecret{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), Generation: 1}}
+		s.Spec.Group, s.Spec.Namespace, s.Spec.SecretName = group, "shop", target
+		return s
+	}
+	shop := claiming("shop", "us")
+	shop.Spec.Manifests = []runtime.RawExtension{{Raw: []byte(`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"login","namespace":"shop"}}`)}}
+	for name, tt := range map[string]struct {
+		key       string
+		written   any
+		meanwhile v1alpha1.RecipientGroup
+		overtaken bool
+	}{
+		"a new secret, and its group":                  {v1alpha1.KeyFleetSecrets + "new", secret("new", "readers", "new"), group("readers", "us"), true},
+		"a new secret, and another group":              {v1alpha1.KeyFleetSecrets + "new", secret("new", "readers", "new"), group("others", "us"), false},
+		"a new secret, and its rival's group":          {v1alpha1.KeyFleetSecrets + "new", secret("new", "others", "login"), group("readers", "ap"), true},
+		"a secret that goes over to a group":           {v1alpha1.KeyFleetSecrets + "db", secret("db", "alike", "login"), group("alike", "us"), true},
+		"a secret that stays, and its group":           {v1alpha1.KeyFleetSecrets + "db", secret("db", "readers", "login"), group("readers", "us"), false},
+		"a bundle, and the group of its rival":         {v1alpha1.KeyBundles + "shop", shop, group("readers", "us"), true},
+		"a bundle, and a group of which it meets none": {v1alpha1.KeyBundles + "shop", shop, group("others", "us"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &log{T: t, Store: store.New(nil)}
+			for _, g := range []v1alpha1.RecipientGroup{group("readers", "eu"), group("alike", "eu"), group("others", "ap")} {
+				l.put(v1alpha1.KeyRecipientGroups+g.Name, &g)
+			}
+			l.put(v1alpha1.KeyFleetSecrets+"db", secret("db", "readers", "login"))
+			c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: "m"}), now: time.Now}
+			c.claims = newClaims(c)
+			after, err := json.Marshal(tt.written)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conditions, err := c.claims.check(l.View(), apiserver.Write{Key: tt.key, After: after})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.put(v1alpha1.KeyRecipientGroups+tt.meanwhile.Name, &tt.meanwhile)
+			err = l.apply(store.Txn{If: conditions, Then: []store.Op{store.Put(tt.key, after)}})
+			if errors.As(err, new(*store.Conflict)) != tt.overtaken || err != nil && !tt.overtaken {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
 // TestWhoseClaimsMeet writes and deletes bundles: who meets whom is the same for who followed all that and for who begins now.
 func TestWhoseClaimsMeet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
