@@ -89,13 +89,16 @@ func (p *projection) absent(ctx context.Context) {
 	p.gone = true
 }
 
-// look takes in the newest fleet.
+// look takes in the newest fleet. While none is known, the last one stays, for what the watch tells meanwhile: nothing is done by it.
 func (p *projection) look() {
 	f, known := p.config.Source.Current()
+	if p.known = known; !known {
+		return
+	}
 	if f.Epoch != p.fleet.Epoch || f.Revision != p.fleet.Revision {
 		p.wants = nil
 	}
-	p.fleet, p.known = f, known
+	p.fleet = f
 }
 
 // wanted is what the fleet wants, by name. It is worked out once it is needed: in a cluster that does not know the kind, never.
