@@ -427,14 +427,14 @@ func (b *bundle) save(ctx context.Context) error {
 		return nil
 	}
 	have, err := b.s.inventories.save(ctx, b.have, b.inv)
-	b.sure = err == nil
+	b.have, b.sure = have, err == nil
 	if err != nil {
 		if isLost(err) {
 			b.phase = rolling // read it again
 		}
 		return err
 	}
-	b.have, b.unsaved = have, false
+	b.unsaved = false
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +39,7 @@ type stored struct {
 	inventory
 	// version is the head's resourceVersion; empty when there is no head. It makes two writers exclude each other.
 	version string
-	// parts are the names of all chunks that are there, of any generation, and sum what those of the inventory's add up to; empty
+	// parts are the names of all chunks that are known to be there, of any generation, and sum what those of the inventory's add up to; empty
 	// when that is not known.
 	parts []string
 	sum   string
@@ -170,7 +171,8 @@ func generationOf(chunk string) uint64 {
 
 // save replaces what lies in the cluster by inv, and is the only way there: chunks of a new generation first, then
 // the head, then the old chunks go. Where the list is the same, its chunks stay, and the head alone is written, as where it is short. have is what was
-// loaded or saved before.
+// loaded or saved before. Of a save that failed, chunks may be left that nobody may delete, as a head that speaks of them may have been written
+// after all: so the next one finds out first whether the head would be taken, and leaves no more of them.
 func (s *inventories) save(ctx context.Context, have stored, inv inventory) (stored, error) {
 	head, chunks, err := inv.encode(maxInHead, maxChunk)
 	if err != nil {
@@ -187,6 +189,11 @@ func (s *inventories) save(ctx context.Context, have stored, inv inventory) (sto
 	case len(chunks) == 0:
 		out.parts = nil
 	case out.sum != have.sum:
+		if have.hasLeft() {
+			if _, err := s.putHead(ctx, have.version, s.head(inv, maps.Clone(head)), metav1.DryRunAll); err != nil {
+				return have, fmt.Errorf("write inventory: %w", err)
+			}
+		}
 		if inv.generation, out.parts, err = s.putChunks(ctx, inv.bundle, have.generation+1, chunks); err != nil {
 			return have, fmt.Errorf("write inventory: %w", err)
 		}
@@ -196,6 +203,7 @@ func (s *inventories) save(ctx context.Context, have stored, inv inventory) (sto
 	out.inventory = inv
 	written, err := s.putHead(ctx, have.version, s.head(inv, head))
 	if err != nil {
+		have.parts = slices.Compact(slices.Sorted(slices.Values(slices.Concat(have.parts, out.parts))))
 		return have, fmt.Errorf("write inventory: %w", err)
 	}
 	out.version = written.ResourceVersion
@@ -214,6 +222,12 @@ func (s *inventories) slot(ctx context.Context) (release func(), err error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// hasLeft says that chunks are there of which no head is known to speak.
+func (s stored) hasLeft() bool {
+	ofHead := func(part string) bool { return s.version != "" && generationOf(part) == s.generation }
+	return slices.ContainsFunc(s.parts, func(part string) bool { return !ofHead(part) })
 }
 
 // putChunks writes chunks as the first generation from one on that is free, or theirs already. None is ever changed: a head may speak of
@@ -248,12 +262,12 @@ func (s *inventories) put(ctx context.Context, cm *corev1.ConfigMap) error {
 	return err
 }
 
-func (s *inventories) putHead(ctx context.Context, version string, cm *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+func (s *inventories) putHead(ctx context.Context, version string, cm *corev1.ConfigMap, dryRun ...string) (*corev1.ConfigMap, error) {
 	if version == "" {
-		return s.client.Create(ctx, cm, metav1.CreateOptions{FieldManager: FieldManager})
+		return s.client.Create(ctx, cm, metav1.CreateOptions{FieldManager: FieldManager, DryRun: dryRun})
 	}
 	cm.ResourceVersion = version
-	return s.client.Update(ctx, cm, metav1.UpdateOptions{FieldManager: FieldManager})
+	return s.client.Update(ctx, cm, metav1.UpdateOptions{FieldManager: FieldManager, DryRun: dryRun})
 }
 
 func (s *inventories) head(inv inventory, data map[string]string) *corev1.ConfigMap {

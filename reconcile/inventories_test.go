@@ -186,3 +186,72 @@ func TestOneListTellsOfAllInventories(t *testing.T) {
 		t.Errorf("what was read since is asked for %d times", n)
 	}
 }
+
+// TestRefusedHeadsLeaveNoChunksWithoutBound: whatever the list is each time, and whether or not the inventory is read again in between.
+func TestRefusedHeadsLeaveNoChunksWithoutBound(t *testing.T) {
+	for name, tt := range map[string]struct{ exists, reads bool }{
+		"a first head": {false, false}, "a first head, read again": {false, true}, "a newer head": {true, false}, "a newer head, read again": {true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, ctx := versioned(), context.Background()
+			s := &inventories{client: client.CoreV1().ConfigMaps(Namespace), fleet: "acme", cluster: "fra", slots: make(chan struct{}, 1)}
+			inv := inventory{bundle: "shop", entries: map[key]entry{}}
+			list := func(name string) {
+				inv = inv.clone()
+				inv.entries[key{schema.GroupKind{Kind: "ConfigMap"}, "ns", name}] = entry{version: "v1"}
+			}
+			for i := range 300 { // too many for the head
+				list(fmt.Sprint("of-many-", i))
+			}
+			load := func() stored {
+				t.Helper()
+				have, err := s.load(ctx, "shop")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return have
+			}
+			have := load()
+			if tt.exists {
+				if _, err := s.save(ctx, have, inv); err != nil {
+					t.Fatal(err)
+				}
+				have = load()
+			}
+			refuses := func(a ktesting.Action) (bool, runtime.Object, error) {
+				cm := a.(interface{ GetObject() runtime.Object }).GetObject().(*corev1.ConfigMap)
+				if cm.Name != headName("shop") {
+					return false, nil, nil
+				}
+				return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, cm.Name, errors.New("a webhook says no"))
+			}
+			client.PrependReactor("create", "configmaps", func(a ktesting.Action) (bool, runtime.Object, error) { // the fake knows no dry run
+				create := a.(ktesting.CreateActionImpl)
+				return len(create.CreateOptions.DryRun) > 0, create.Object, nil
+			})
+			client.PrependReactor("update", "configmaps", refuses)
+			client.PrependReactor("create", "configmaps", refuses)
+			for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+				list(name)
+				var err error
+				if have, err = s.save(ctx, have, inv); !apierrors.IsForbidden(err) {
+					t.Fatalf("%v", err)
+				}
+				if tt.reads {
+					have = load()
+				}
+			}
+			all, err := s.client.List(ctx, metav1.ListOptions{})
+			if err != nil || len(all.Items) > 3 {
+				t.Errorf("%d ConfigMaps, %v", len(all.Items), err)
+			}
+			client.ReactionChain = client.ReactionChain[2:]
+			if _, err = s.save(ctx, have, inv); err != nil {
+				t.Fatal(err)
+			}
+			if all, err = s.client.List(ctx, metav1.ListOptions{}); err != nil || len(all.Items) != 2 {
+				t.Errorf("%d are left of a head and a chunk, %v", len(all.Items), err)
+			}
+		})
+	}
+}
