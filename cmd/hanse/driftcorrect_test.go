@@ -2,14 +2,12 @@ package main
 
 import (
 	"io"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/rest"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/compare"
@@ -128,18 +126,12 @@ func TestAnOrderIsGivenAgainWhenOnlyTheStatusWasWritten(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &shop{now: seen("820"), meanwhile: tt.meanwhile}
-			server := httptest.NewServer(s)
-			defer server.Close()
-			client, err := rest.UnversionedRESTClientFor(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{NegotiatedSerializer: statusOnly()}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			d := &drifting{differ: differ{c: cli.NewContext(&cli.App{ErrWriter: io.Discard}, nil, nil), applier: applier{fleet: &fleet{rest: client, server: server.URL}}}}
+			d := &drifting{differ: differ{c: cli.NewContext(&cli.App{ErrWriter: io.Discard}, nil, nil), applier: applier{fleet: askedOf(t, s.ServeHTTP)}}}
 			b := v1alpha1.Bundle{}
 			if err := fromMap(seen("820"), &b); err != nil {
 				t.Fatal(err)
 			}
-			err = d.order(t.Context(), b, v1alpha1.Correction{Number: 2})
+			err := d.order(t.Context(), b, v1alpha1.Correction{Number: 2})
 			if (err == nil) != (tt.refused == "") || err != nil && !strings.Contains(err.Error(), tt.refused) || (s.written == 1) != (err == nil) {
 				t.Errorf("%v, after %d writes", err, s.written)
 			}

@@ -140,15 +140,16 @@ func (f *fleet) watchRollouts(ctx context.Context, goals []goal, tell func(func(
 	}
 }
 
+// askRollouts asks of all goals at once: one that is far away, or hangs, keeps no other waiting.
 func (f *fleet) askRollouts(ctx context.Context, goals []goal, tell func(func(*progress)) error) {
+	var group sync.WaitGroup
+	defer group.Wait()
 	for _, g := range goals {
-		r, err := f.rolloutTo(ctx, g)
-		if err != nil || r == nil {
-			continue // it has not begun, or is asked for again
-		}
-		if tell(func(p *progress) { p.rollouts[g.bundle] = *r }) != nil {
-			return
-		}
+		group.Go(func() {
+			if r, err := f.rolloutTo(ctx, g); err == nil && r != nil { // else it has not begun, or is asked for again
+				_ = tell(func(p *progress) { p.rollouts[g.bundle] = *r }) // which fails when nobody waits any more
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -75,11 +76,35 @@ func (f *fleet) saidBefore(ctx context.Context, rolled v1alpha1.RolledOut) []hin
 	if err != nil {
 		return see
 	}
-	n := len(p.changes)
-	if n < 2 || !follows(p.changes[n-2].Spec, p.changes[n-1].Spec) || p.changes[n-2].Spec.Verb == v1alpha1.ChangeDelete {
-		return see
+	if before := p.lastOther(ctx); before != "" {
+		see = append(see, hint{"or have it say what it said before", fmt.Sprintf("rollback %s --to %s", rolled.Arg(), before)})
 	}
-	return append(see, hint{"or have it say what it said before", fmt.Sprintf("rollback %s --to %s", rolled.Arg(), p.changes[n-2].ResourceVersion)})
+	return see
+}
+
+// mostLooks is how many changes are read to find one of the spec: what suspends, or labels, leaves that as it is.
+const mostLooks = 20
+
+// lastOther is the newest revision that is remembered at which the object's spec was another; "" when none is.
+func (p *past) lastOther(ctx context.Context) (revision string) {
+	now, err := p.present(ctx)
+	if err != nil || now == nil {
+		return ""
+	}
+	for i := len(p.changes) - 2; i >= max(0, len(p.changes)-1-mostLooks); i-- {
+		before := p.changes[i]
+		if !follows(before.Spec, p.changes[i+1].Spec) || before.Spec.Verb == v1alpha1.ChangeDelete {
+			return ""
+		}
+		was, err := p.formAt(ctx, number(before.ResourceVersion))
+		if err != nil || was == nil {
+			return ""
+		}
+		if !reflect.DeepEqual(was["spec"], now["spec"]) {
+			return before.ResourceVersion
+		}
+	}
+	return ""
 }
 
 // putBack gives what is rolled out the content of one of its revisions, as hanse rollback does. Where a bundle goes, and how, stays.

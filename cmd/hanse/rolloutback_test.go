@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -97,5 +98,50 @@ func TestTheNewestRolloutOfABundle(t *testing.T) {
 	}
 	if newestOf(nil) != nil {
 		t.Error("none has a newest")
+	}
+}
+
+// What suspends a bundle, or labels it, leaves what it says as it was: to go back before that would change nothing.
+func TestWhatABundleSaidBeforeIsAnotherSpec(t *testing.T) {
+	change := func(name, revision string, verb v1alpha1.ChangeVerb) v1alpha1.Change {
+		c := v1alpha1.Change{Spec: v1alpha1.ChangeSpec{Resource: "bundles", Name: "shop", Verb: verb, UID: "u", Since: 800}}
+		c.Name, c.ResourceVersion = name, revision
+		return c
+	}
+	made, moved := change("made", "810", v1alpha1.ChangeCreate), change("moved", "815", v1alpha1.ChangeUpdate)
+	labelled, suspended := change("labelled", "817", v1alpha1.ChangeUpdate), change("suspended", "819", v1alpha1.ChangeUpdate)
+	before := map[string]map[string]any{"moved": bundleIn("fra", "810"), "labelled": bundleIn("iad", "815"), "suspended": bundleIn("iad", "817")}
+	for name, tt := range map[string]struct {
+		changes []v1alpha1.Change
+		want    string
+	}{
+		"its last change was of the spec": {[]v1alpha1.Change{made, moved}, "810"},
+		"it was only suspended since":     {[]v1alpha1.Change{made, moved, labelled, suspended}, "810"},
+		"nothing but that is remembered":  {[]v1alpha1.Change{moved, labelled, suspended}, ""},
+		"it was made so":                  {[]v1alpha1.Change{change("made", "815", v1alpha1.ChangeCreate), labelled}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := askedOf(t, func(w http.ResponseWriter, r *http.Request) {
+				switch path := strings.TrimPrefix(r.URL.Path, apiPath); {
+				case path == "changes":
+					list := v1alpha1.ChangeList{Items: tt.changes}
+					list.ResourceVersion = "820"
+					answer(w, 200, list)
+				case strings.HasSuffix(path, "/before"):
+					name := strings.TrimSuffix(strings.TrimPrefix(path, "changes/"), "/before")
+					answer(w, 200, map[string]any{"metadata": map[string]any{"name": name}, "spec": map[string]any{"before": before[name]}})
+				default:
+					answer(w, 200, bundleIn("iad", "819"))
+				}
+			})
+			want := 1
+			if tt.want != "" {
+				want = 2
+			}
+			hints := f.saidBefore(t.Context(), v1alpha1.RolledOutOf("shop"))
+			if len(hints) != want || want == 2 && hints[1].command != "rollback bundle/shop --to "+tt.want {
+				t.Errorf("%+v", hints)
+			}
+		})
 	}
 }
