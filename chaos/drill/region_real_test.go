@@ -32,6 +32,9 @@ spec: {selector: {app: web}, ports: [{port: 80}]}
 `, version)
 }
 
+// withoutTimeout is for how long a write waits for a quorum that is told no --timeout.
+const withoutTimeout = 30 * time.Second
+
 func applyShop(more ...string) []string {
 	return append([]string{"apply", "--bundle", "shop", "--to", "all", "-f", "-"}, more...)
 }
@@ -88,6 +91,9 @@ func losingTwoRegions(t *testing.T, f *field) {
 		args := applyShop("--timeout", "5s")
 		said := ended(t, 4, f.tell(t, "fra", shop("2"), args...), args)
 		mentions(t, said.Talk, "no quorum", "fra reaches 1 of 3 voters", "iad", "sin", "nothing was written")
+		if said.Took < 4*time.Second || said.Took >= withoutTimeout {
+			t.Errorf("it was to wait for 5 s, and waited for %s", said.Took)
+		}
 		t.Logf("%s", said)
 	})
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -28,6 +29,7 @@ func TestChangesGoByRegion(t *testing.T) {
 	f := newField(t, 3, 2)
 	f.hollow(t, "shop")
 	f.must(t, "fra", []byte(oneRegionAtATime), "apply", "-f", "-")
+	f.must(t, "fra", nil, "lead", "eu") // and hear of all, so that waves come in the order of their regions
 	f.roll(t, "1")
 	f.everywhere(t, "1")
 	t.Run("a bad image stops in the first region", func(t *testing.T) { f.badImage(t) })
@@ -165,30 +167,83 @@ func (f *field) badImage(t *testing.T) {
 	}
 }
 
-// midway loses the region eu while it leads and is in change.
+// gated is the bundle web with a gate that the drill opens, region by region: so a wave is underway for as long as the drill wants.
+func gated(image string) []byte {
+	bundle := `
+apiVersion: fleet.hanse.dev/v1alpha1
+kind: Bundle
+metadata: {name: web}
+spec:
+  placement: {clusterSelector: {}}
+  rollout:
+    soak: 0s
+    gates: [{name: open, object: {apiVersion: v1, kind: Service, namespace: shop, name: gate}, condition: {type: Open}}]
+  manifests:
+`
+	for manifest := range strings.SplitSeq(string(web(image)), "\n---\n") {
+		bundle += "    - " + strings.ReplaceAll(strings.TrimSpace(manifest), "\n", "\n      ") + "\n"
+	}
+	return []byte(bundle)
+}
+
+// open lets the wave of a region pass the gate of web.
+func (f *field) open(t *testing.T, region string) {
+	t.Helper()
+	for _, c := range f.bed.Clusters() {
+		if c.Region() != region {
+			continue
+		}
+		services := f.kubernetes(t, c.Name()).CoreV1().Services("shop")
+		gate := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "gate"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
+		gate, err := services.Create(t.Context(), gate, metav1.CreateOptions{})
+		if err == nil {
+			gate.Status.Conditions = []metav1.Condition{{Type: "Open", Status: metav1.ConditionTrue, Reason: "Drill", LastTransitionTime: metav1.Now()}}
+			_, err = services.UpdateStatus(t.Context(), gate, metav1.UpdateOptions{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// midway loses the region eu while it leads and is in change: its gate is shut, so it cannot have settled.
 func (f *field) midway(t *testing.T) {
-	f.must(t, "fra", nil, "lead", "eu")
+	f.awaits(t, "web", inPhase(v1alpha1.RolloutComplete))
+	f.open(t, "ap")
+	f.open(t, "us")
 	before := f.versions(t)
-	f.roll(t, "2")
-	f.awaits(t, "web", func(r v1alpha1.Rollout) bool { return r.Status.Wave == 2 })
+	f.must(t, "fra", gated("2"), "apply", "-f", "-")
+	f.awaits(t, "web", func(r v1alpha1.Rollout) bool { return r.Status.Wave == 2 && waveState(r, 2) == "at gate" })
+	if leader := f.status(t, "fra").Leader; f.cluster(t, leader).Region() != "eu" {
+		t.Fatalf("%s leads", leader)
+	}
 	f.kill(t, "eu")
 	t.Log("eu dies, which leads and is in change")
 	f.must(t, "iad", nil, "remove", "pdx", "--yes")
 	f.removed(t, "pdx")
 	lax := f.takesOver(t, "lax", "pdx")
-	// On a machine that was busy for the whole soak, eu had settled before it died: then nothing stops.
-	lost := f.awaits(t, "web", func(r v1alpha1.Rollout) bool {
-		return r.Status.Phase == v1alpha1.RolloutFailed || r.Status.Phase == v1alpha1.RolloutComplete
-	})
+	lost := f.awaits(t, "web", inPhase(v1alpha1.RolloutFailed))
 	t.Logf("%s is %s: %s", lost.Name, lost.Status.Phase, lost.Status.Message)
-	if lost.Status.Phase == v1alpha1.RolloutFailed {
-		f.must(t, "iad", nil, "rollout", "resume", "web")
+	mentions(t, lost.Status.Message, "fault domain eu was lost while it was in change")
+	if state := waveState(lost, 3); state != "to come" {
+		t.Errorf("the rollout stopped, and its third wave is %s", state)
 	}
-	f.awaits(t, "web", inPhase(v1alpha1.RolloutComplete)) // eu is owed it, unless it had said that all is well before it died
+	for _, cluster := range []string{"iad", "pdx"} {
+		d, err := f.deployment(t.Context(), t, cluster)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Generation != before[cluster] {
+			t.Errorf("%s was changed, though the rollout stopped before it", cluster)
+		}
+	}
+	f.must(t, "iad", nil, "rollout", "resume", "web")
+	f.awaits(t, "web", inPhase(v1alpha1.RolloutComplete)) // eu is owed it, unless the others had heard that it runs there
 	f.healAll(t)
+	f.open(t, "eu")
 	f.everywhere(t, "2")
 	last := f.awaits(t, "web", func(r v1alpha1.Rollout) bool { return r.Status.Phase.Ended() && len(r.Status.Owed) == 0 })
-	if last.Status.Phase != v1alpha1.RolloutComplete {
+	if last.Status.Phase != v1alpha1.RolloutComplete || last.Name != lost.Name {
 		t.Errorf("%s ended as %s: %s", last.Name, last.Status.Phase, last.Status.Message)
 	}
 	for name, version := range f.versions(t) {
@@ -199,6 +254,24 @@ func (f *field) midway(t *testing.T) {
 	if err := lax.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// waveState says how far the wave of a number is.
+func waveState(r v1alpha1.Rollout, number int) string {
+	if len(r.Status.Waves) < number {
+		return "to come"
+	}
+	switch s := r.Status.Waves[number-1]; {
+	case s.Settled != nil, s.Released != nil:
+		return "over"
+	case s.Healthy != nil:
+		return "past its gate"
+	case s.Ran != nil:
+		return "at gate"
+	case s.Granted != nil:
+		return "granted"
+	}
+	return "to come"
 }
 
 // removed waits until a member that was removed has taken what is its own out of its cluster.
