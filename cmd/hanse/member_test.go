@@ -177,6 +177,11 @@ func (m *member) fault(w http.ResponseWriter, r *http.Request, mode string) bool
 	case "invalid":
 		refuse(w, 422, "Invalid", `Bundle.fleet.hanse.dev "shop" is invalid: [spec.drift: Unsupported value: "No", spec.rollout.soak: Invalid value: "-5s"]`, &metav1.StatusDetails{Causes: []metav1.StatusCause{
 			{Field: "spec.drift", Message: `Unsupported value: "No"`}, {Field: "spec.rollout.soak", Message: `Invalid value: "-5s"`}}})
+	case "older":
+		if r.Method != "DELETE" || !r.URL.Query().Has("dryRun") {
+			return false
+		}
+		refuse(w, 403, "Forbidden", `clusters.fleet.hanse.dev "iad" is forbidden: iad votes; set its spec.voting to Never, and delete it once its status.voter is Nonvoter (hanse remove iad does both)`, &metav1.StatusDetails{Group: group, Kind: "clusters", Name: "iad"})
 	case "strands":
 		refuse(w, 403, "Forbidden", `clusters.fleet.hanse.dev "iad" is forbidden: nobody who may read would hold the key of recipientgroup db-readers, for which fleetsecret db is sealed`, &metav1.StatusDetails{Group: group, Kind: "clusters", Name: "iad"})
 	case "taken":

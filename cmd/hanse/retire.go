@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
@@ -24,7 +26,7 @@ func (f *fleet) retire(ctx context.Context, talk io.Writer, name string) error {
 		if err := f.spareable(ctx, &c); err != nil {
 			return err
 		}
-		if err := f.tryToRemove(ctx, path); err != nil {
+		if err := f.tryToRemove(ctx, talk, &c); err != nil {
 			return err
 		}
 		never := map[string]any{"spec": map[string]any{"voting": v1alpha1.VotingNever}}
@@ -75,12 +77,23 @@ func (f *fleet) spareable(ctx context.Context, c *v1alpha1.Cluster) error {
 }
 
 // tryToRemove asks whether the fleet would let a cluster go that does not vote any more. Nothing is changed.
-func (f *fleet) tryToRemove(ctx context.Context, path string) error {
-	_, err := f.write(ctx, request{verb: "DELETE", path: path, query: url.Values{"dryRun": {"All"}}})
-	if isReason(err, reasonVotes) {
+func (f *fleet) tryToRemove(ctx context.Context, talk io.Writer, c *v1alpha1.Cluster) error {
+	_, err := f.write(ctx, request{verb: "DELETE", path: mustKind("Cluster").path(c.Name), query: url.Values{"dryRun": {"All"}}})
+	switch {
+	case isReason(err, reasonVotes):
+		return nil
+	case saysOnlyThatItVotes(err, c.Name):
+		fmt.Fprintf(talk, "the member at %s is of an older version: whether anything but its vote keeps %s in the fleet is heard once others have that\n", f.server, c.Name)
 		return nil
 	}
 	return err
+}
+
+// saysOnlyThatItVotes says of a refusal that it is that of a member from before votes were told with a cause: it has these words alone, and
+// nothing else was looked at.
+func saysOnlyThatItVotes(err error, cluster string) bool {
+	var refused *failure
+	return errors.As(err, &refused) && refused.reason == metav1.StatusReasonForbidden && strings.HasPrefix(refused.why, cluster+" votes; set its spec.voting to ")
 }
 
 // votesStill is what there is to say when the time is up, or a person broke off.
