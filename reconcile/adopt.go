@@ -6,18 +6,16 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/compare"
+	"github.com/hanse-fleet/hanse/plan"
 )
 
-// mayTake says what speaks against taking over an object of somebody else; nothing does when that is zero. It is taken only
-// once: a bundle that had an object and lost it to another bundle does not take it back, or the two would go on for ever.
+// mayTake says what speaks against taking over an object of somebody else; nothing does when that is zero.
 func (b *bundle) mayTake(ctx context.Context, o *object, live sighting) (problem, error) {
-	switch {
-	case b.had(o):
-	case b.grant.Adopt == v1alpha1.AdoptAlways:
+	switch plan.TakingOver(b.grant.Adopt, b.had(o), b.s.isGranted(live.bundle)) {
+	case plan.Takes:
 		return problem{}, nil
-	case b.grant.Adopt == v1alpha1.AdoptIfEqual && !b.s.isGranted(live.bundle):
+	case plan.TakesEqual:
 		return b.mustEqual(ctx, o)
 	}
 	return problem{ReasonConflict, conflictMessage(live, b.label)}, nil

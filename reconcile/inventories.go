@@ -14,6 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // inventories keeps the inventory of each bundle in ConfigMaps of Namespace.
@@ -74,7 +76,7 @@ func (s *inventories) survey(ctx context.Context, bundles []Grant) error {
 	}
 	granted := map[string]bool{}
 	for _, g := range bundles {
-		granted[bundleLabel(g.Bundle)] = true
+		granted[v1alpha1.BundleLabel(g.Bundle)] = true
 	}
 	for label := range f.left {
 		if !granted[label] { // it may be changed by hand before it is taken
@@ -91,7 +93,7 @@ func (s *inventories) survey(ctx context.Context, bundles []Grant) error {
 // first reads a bundle's inventory, or takes what the survey found of it. That nothing was found holds: only the holder of the lease makes
 // any, and where somebody else did, the first save fails, and it is read.
 func (s *inventories) first(ctx context.Context, bundle string) (stored, error) {
-	label := bundleLabel(bundle)
+	label := v1alpha1.BundleLabel(bundle)
 	s.found.mu.Lock()
 	parts, taken := s.found.left[label], !s.found.known || s.found.asks[label]
 	s.found.mu.Unlock()
@@ -115,7 +117,7 @@ func (s *inventories) ask(label string) {
 // load reads a bundle's inventory. That there is none is no error: it then has no version. errDamaged comes with the
 // head's version, so that it can be written anew.
 func (s *inventories) load(ctx context.Context, bundle string) (stored, error) {
-	label := bundleLabel(bundle)
+	label := v1alpha1.BundleLabel(bundle)
 	s.ask(label)
 	release, err := s.slot(ctx)
 	if err != nil {
@@ -282,7 +284,7 @@ func (s *inventories) head(inv inventory, data map[string]string) *corev1.Config
 
 func (s *inventories) configMap(bundle, name string, data map[string]string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: map[string]string{LabelInventory: bundleLabel(bundle)}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: map[string]string{LabelInventory: v1alpha1.BundleLabel(bundle)}},
 		Data:       data,
 	}
 }

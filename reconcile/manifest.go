@@ -130,7 +130,7 @@ func (o *object) body(bundle string, seen *sighting) ([]byte, error) {
 	if have, ok := meta["labels"].(map[string]any); ok {
 		maps.Copy(labels, have)
 	}
-	labels[LabelBundle], labels[labelPartOf] = bundleLabel(bundle), applySetID(bundle)
+	labels[LabelBundle], labels[labelPartOf] = v1alpha1.BundleLabel(bundle), applySetID(bundle)
 	meta["labels"] = labels
 	delete(meta, "namespace")
 	if o.key.namespace != "" {

@@ -34,21 +34,12 @@ const (
 	tooling              = "hanse/v1alpha1"
 )
 
-// bundleLabel is the value of LabelBundle: the bundle's name, or for one that is no label value a digest of it.
-func bundleLabel(bundle string) string {
-	if bundle != "" && len(validation.IsValidLabelValue(bundle)) == 0 {
-		return bundle
-	}
-	sum := sha256.Sum256([]byte(bundle))
-	return "sha256-" + hex.EncodeToString(sum[:16])
-}
-
 // headName is the ConfigMap that is the bundle's ApplySet parent and the head of its inventory.
 func headName(bundle string) string { return "bundle." + objectName(bundle) }
 
-// objectName is bundleLabel, fit for the name of a ConfigMap.
+// objectName is the bundle's label, fit for the name of a ConfigMap.
 func objectName(bundle string) string {
-	label := bundleLabel(bundle)
+	label := v1alpha1.BundleLabel(bundle)
 	if len(validation.IsDNS1123Subdomain(label)) == 0 {
 		return label
 	}

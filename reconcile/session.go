@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/dynamic"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // session is what goes on while the lease is held: one goroutine for each bundle, one for each kind that is watched.
@@ -66,7 +68,7 @@ func (s *session) sync(ctx context.Context, grants []Grant) {
 	wanted := map[string]bool{}
 	for _, g := range grants {
 		wanted[g.Bundle] = true
-		granted[bundleLabel(g.Bundle)] = true
+		granted[v1alpha1.BundleLabel(g.Bundle)] = true
 	}
 	s.mu.Lock()
 	s.granted = granted
@@ -94,7 +96,7 @@ func (s *session) sync(ctx context.Context, grants []Grant) {
 
 func (s *session) start(ctx context.Context, name string) *bundle {
 	ctx, cancel := context.WithCancel(ctx)
-	b := &bundle{s: s, name: name, label: bundleLabel(name), mail: newMailbox(), done: make(chan struct{}), logger: s.logger.With(logBundle, name)}
+	b := &bundle{s: s, name: name, label: v1alpha1.BundleLabel(name), mail: newMailbox(), done: make(chan struct{}), logger: s.logger.With(logBundle, name)}
 	b.stop = func() {
 		cancel()
 		<-b.done

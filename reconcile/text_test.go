@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"pgregory.net/rapid"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 func TestClip(t *testing.T) {
@@ -167,7 +169,7 @@ func toAny[T any](v T) any { return v }
 func TestNamesOfAnyBundleAreValid(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-zA-Z0-9._-]{1,100}`)).Draw(t, "bundle")
-		if wrong := validation.IsValidLabelValue(bundleLabel(name)); len(wrong) > 0 {
+		if wrong := validation.IsValidLabelValue(v1alpha1.BundleLabel(name)); len(wrong) > 0 {
 			t.Fatal(wrong)
 		}
 		for _, n := range []string{headName(name), chunkName(name, 1<<63, 9999)} {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // MemberNamespace is where a member keeps in its own cluster what has a namespace.
@@ -21,6 +23,15 @@ func RevisionName(bundle, uid string, generation int64) string {
 
 // WorkName names the Work of a bundle in a cluster. No name of a cluster holds a dot.
 func WorkName(bundle, cluster string) string { return bundle + "." + cluster }
+
+// BundleLabel is the value that LabelBundle has on objects of a bundle: its name, or for one that is no label value a digest of it.
+func BundleLabel(bundle string) string {
+	if bundle != "" && len(validation.IsValidLabelValue(bundle)) == 0 {
+		return bundle
+	}
+	sum := sha256.Sum256([]byte(bundle))
+	return "sha256-" + hex.EncodeToString(sum[:16])
+}
 
 // SplitWorkName undoes WorkName.
 func SplitWorkName(name string) (bundle, cluster string, ok bool) {

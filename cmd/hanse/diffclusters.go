@@ -19,10 +19,11 @@ import (
 
 // inClusters finds what a bundle that would be so changes in the clusters: those where it is to be, and those where it is.
 func (d *differ) inClusters(ctx context.Context, b v1alpha1.Bundle, found *difference) (err error) {
-	w := whereabouts{bundle: b}
-	if w.ground, w.works, err = d.fleet.ground(ctx, b); err != nil {
+	scene, err := d.fleet.everywhere(ctx)
+	if err != nil {
 		return err
 	}
+	w := whereabouts{bundle: b, ground: scene.of(b), works: scene.works[b.Name]}
 	if w.decision, err = plan.Place(b.Spec.Placement, w.ground); err != nil {
 		return err
 	}
@@ -37,6 +38,7 @@ func (d *differ) inClusters(ctx context.Context, b v1alpha1.Bundle, found *diffe
 		if err != nil {
 			return err
 		}
+		s.runs = runsIn(scene.works, cluster)
 		steps = append(steps, s)
 	}
 	found.Clusters = d.lookAll(ctx, steps, "compared with what it was granted")
@@ -74,7 +76,9 @@ type step struct {
 	cluster       string
 	loses         bool
 	adopts        v1alpha1.AdoptPolicy
-	orphan        bool // what leaves the bundle stays in the cluster
+	has           bool            // the cluster has the bundle in this form
+	runs          map[string]bool // labels of the bundles that the cluster is granted
+	orphan        bool            // what leaves the bundle stays in the cluster
 	before, after []unstructured.Unstructured
 	err           error // why it cannot be rendered
 }
@@ -125,6 +129,15 @@ func (d *differ) had(ctx context.Context, w v1alpha1.Work, contents *contents) (
 func isHeld(w v1alpha1.Work) bool {
 	c := meta.FindStatusCondition(w.Status.Conditions, v1alpha1.ConditionReady)
 	return w.Spec.Held != "" || c != nil && c.Reason == v1alpha1.ReasonHeld
+}
+
+// runsIn are the labels of the bundles that a cluster is granted.
+func runsIn(works map[string]map[string]v1alpha1.Work, cluster string) map[string]bool {
+	labels := map[string]bool{}
+	for bundle, in := range works {
+		labels[v1alpha1.BundleLabel(bundle)] = in[cluster].Spec.Granted != ""
+	}
+	return labels
 }
 
 // contents are those of a bundle's revisions, each read once.

@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 
@@ -36,8 +35,7 @@ type foresight struct {
 	// brings are the namespaces and kinds that the bundle itself brings: what needs them cannot be tried before they are there.
 	namespaces map[string]bool
 	brings     map[schema.GroupKind]bool
-	bundle     string
-	adopts     v1alpha1.AdoptPolicy
+	step       step
 	granted    map[plan.Identity]unstructured.Unstructured
 
 	mu sync.Mutex
@@ -66,7 +64,7 @@ func (r *reach) foresee(ctx context.Context, s step) (outlook, error) {
 	if err != nil {
 		return outlook{}, err
 	}
-	f := &foresight{bundle: s.bundle, adopts: s.adopts, granted: compare.ByIdentity(s.before), namespaces: map[string]bool{}, brings: map[schema.GroupKind]bool{}}
+	f := &foresight{step: s, granted: compare.ByIdentity(s.before), namespaces: map[string]bool{}, brings: map[schema.GroupKind]bool{}}
 	if f.Interface, err = dynamic.NewForConfigAndClient(line.Config, carrier); err != nil {
 		return outlook{}, err
 	}
@@ -179,12 +177,13 @@ func (f *foresight) try(ctx context.Context, o unstructured.Unstructured) error 
 	if err != nil {
 		return err
 	}
-	if why := f.taken(live); why != "" {
-		f.refuse(o, why)
+	taking := f.taking(o, live)
+	if taking == plan.Leaves {
+		f.refuse(o, f.whyLeft(live))
 		return nil
 	}
 	after, err := f.dryRun(ctx, resource, o, live)
-	if why := f.unequal(live, after); why != "" {
+	if why := unequal(live, after); taking == plan.TakesEqual && why != "" {
 		f.refuse(o, why)
 		return nil
 	}
@@ -232,23 +231,31 @@ func (f *foresight) tryAnew(ctx context.Context, resource dynamic.ResourceInterf
 	return nil
 }
 
-// taken says why the bundle will not touch what is there: it is somebody else's. What is another bundle's is never taken over.
-func (f *foresight) taken(live *unstructured.Unstructured) string {
+// taking says what the bundle does with what is there. What bears its label is its own, as far as can be told from here.
+func (f *foresight) taking(o unstructured.Unstructured, live *unstructured.Unstructured) plan.Taking {
 	if live == nil {
-		return ""
+		return plan.Takes
 	}
-	switch of := live.GetLabels()[v1alpha1.LabelBundle]; {
-	case of == "" && f.adopts == v1alpha1.AdoptNever:
-		return "it is there already, and is not of this bundle; with adopt: Always it would be taken over"
-	case of != "" && of != f.bundle && len(validation.IsValidLabelValue(f.bundle)) == 0: // else the label is a digest of its name
+	of := live.GetLabels()[v1alpha1.LabelBundle]
+	if of == v1alpha1.BundleLabel(f.step.bundle) {
+		return plan.Takes
+	}
+	_, granted := f.granted[plan.Identify(plan.Ref(o))]
+	runs := f.step.runs[of]
+	return plan.TakingOver(f.step.adopts, runs && (f.step.has || granted), runs)
+}
+
+// whyLeft says why the bundle will not touch what is there.
+func (f *foresight) whyLeft(live *unstructured.Unstructured) string {
+	if of := live.GetLabels()[v1alpha1.LabelBundle]; of != "" {
 		return fmt.Sprintf("it belongs to %s; take it out of one of the two", v1alpha1.RolledOutOf(of).Title())
 	}
-	return ""
+	return "it is there already, and is not of this bundle; with adopt: Always it would be taken over"
 }
 
 // unequal says why a bundle that takes over what is equal will not touch what is there.
-func (f *foresight) unequal(live, after *unstructured.Unstructured) string {
-	if live == nil || after == nil || f.adopts != v1alpha1.AdoptIfEqual || live.GetLabels()[v1alpha1.LabelBundle] != "" {
+func unequal(live, after *unstructured.Unstructured) string {
+	if live == nil || after == nil {
 		return ""
 	}
 	fields := compare.Fields(*live, *after)

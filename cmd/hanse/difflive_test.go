@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/compare"
+	"github.com/hanse-fleet/hanse/plan"
 )
 
 // TestClustersThatRefuseAlikeAreToldTogether: a cluster is asked of many objects at once, and answers in any order.
@@ -95,6 +96,46 @@ func TestOnlyWhatMayNotBeAskedIsTakenAsItWasGranted(t *testing.T) {
 	d.note(v1alpha1.Bundle{}, []prospect{p})
 	if !d.unknown["fra"] || len(d.found) != 1 || len(d.found[0].clusters[0].Objects) != 1 {
 		t.Errorf("of drift only what was asked is known: %+v", d.found)
+	}
+}
+
+// What diff says is what the cluster's member does.
+func TestDiffTakesOverWhatTheMemberDoes(t *testing.T) {
+	bearing := func(label string) *unstructured.Unstructured {
+		live := object(t, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings","namespace":"shop"}}`)
+		if label != "" {
+			live.SetLabels(map[string]string{v1alpha1.LabelBundle: label})
+		}
+		return &live
+	}
+	long := strings.Repeat("long-", 20) + "name"
+	ours, never, always, equal := bearing("shop"), v1alpha1.AdoptNever, v1alpha1.AdoptAlways, v1alpha1.AdoptIfEqual
+	for name, tt := range map[string]struct {
+		step step
+		live *unstructured.Unstructured
+		want plan.Taking
+	}{
+		"what is not there":                             {step{adopts: never}, nil, plan.Takes},
+		"its own":                                       {step{adopts: never}, ours, plan.Takes},
+		"its own, by a digest of its name":              {step{bundle: long, adopts: never}, bearing(v1alpha1.BundleLabel(long)), plan.Takes},
+		"nobody's, and the bundle takes none":           {step{adopts: never}, bearing(""), plan.Leaves},
+		"nobody's, and the bundle takes what is equal":  {step{adopts: equal}, bearing(""), plan.TakesEqual},
+		"another bundle's that runs there":              {step{adopts: equal}, bearing("other"), plan.Leaves},
+		"another bundle's that runs there, overwritten": {step{adopts: always}, bearing("other"), plan.Takes},
+		"one that it lost to another bundle":            {step{adopts: always, has: true}, bearing("other"), plan.Leaves},
+		"one that it was granted, and lost":             {step{adopts: always, before: []unstructured.Unstructured{*ours}}, bearing("other"), plan.Leaves},
+		"another bundle's that runs there no more":      {step{adopts: equal}, bearing("past"), plan.TakesEqual},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tt.step.bundle == "" {
+				tt.step.bundle = "shop"
+			}
+			tt.step.runs = map[string]bool{"shop": true, "other": true}
+			f := &foresight{step: tt.step, granted: compare.ByIdentity(tt.step.before)}
+			if got := f.taking(*ours, tt.live); got != tt.want {
+				t.Errorf("%d, want %d", got, tt.want)
+			}
+		})
 	}
 }
 

@@ -58,10 +58,10 @@ func driftAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
-	works, err := d.fleet.works(ctx)
-	if err != nil {
+	if d.works, err = d.fleet.works(ctx); err != nil {
 		return during(doing, err)
 	}
+	works := d.works
 	if c.Bool("accept") || c.Bool("ignore") {
 		return during(doing, d.settle(ctx, bundles[0], works[bundles[0].Name], named))
 	}
@@ -79,6 +79,7 @@ func driftAction(c *cli.Context) error {
 // drifting is one run of drift.
 type drifting struct {
 	differ
+	works   map[string]map[string]v1alpha1.Work // by bundle and cluster
 	found   []drift
 	unknown map[string]bool // clusters that could not be asked
 	mended  []v1alpha1.Work // where something was put right
@@ -171,7 +172,7 @@ func (d *drifting) granted(ctx context.Context, b v1alpha1.Bundle, works map[str
 		if err != nil {
 			return nil, err
 		}
-		s := step{bundle: b.Name, cluster: cluster, adopts: v1alpha1.AdoptAlways}
+		s := step{bundle: b.Name, cluster: cluster, adopts: v1alpha1.AdoptAlways, has: true, runs: runsIn(d.works, cluster)}
 		s.after, s.err = render.Render(content, work.Spec.Frozen)
 		steps = append(steps, s)
 	}
