@@ -84,7 +84,7 @@ func (f *fleetWith) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !isOne:
 		items := []any{}
 		for _, at := range slices.Sorted(maps.Keys(f.objects)) {
-			if strings.HasPrefix(at, plural+"/") {
+			if strings.HasPrefix(at, plural+"/") && strings.Count(at, "/") == 1 { // else it is a part of one
 				items = append(items, f.objects[at])
 			}
 		}
@@ -262,7 +262,10 @@ func TestASecretIsRolledBack(t *testing.T) {
 	if code, out, _ := f.run(t, "rollout", "rollback", "secret.db"); code != exitError || !strings.Contains(out, "hanse history fleetsecret/db") || strings.Contains(out, "--to") {
 		t.Errorf("without a good one: exit %d: %s", code, out)
 	}
-	f.objects["changes/5"], f.objects["changes/8"] = remembered("5", "u", 0, v1alpha1.ChangeCreate), remembered("8", "u", 0, v1alpha1.ChangeUpdate)
+	changed := remembered("8", "u", 0, v1alpha1.ChangeUpdate)
+	changed.Name = "8"
+	f.objects["changes/5"], f.objects["changes/8"] = remembered("5", "u", 0, v1alpha1.ChangeCreate), changed
+	f.objects["changes/8/before"] = map[string]any{"metadata": map[string]any{"name": "8"}, "spec": map[string]any{"before": map[string]any{"spec": map[string]any{"group": "readers", "data": "b2xk"}}}}
 	if _, out, _ := f.run(t, "rollout", "rollback", "secret.db"); !strings.Contains(out, "hanse rollback fleetsecret/db --to 5\n") {
 		t.Errorf("what it said before: %s", out)
 	}
