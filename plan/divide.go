@@ -31,16 +31,20 @@ func Parts(p Parting, cluster string) []int32 {
 	return parts
 }
 
-// claims are those of the picked clusters to a division. One that is gone for longer than the bundle tolerates has none.
+// claims are those of the picked clusters to a division. One that is gone for longer than the bundle tolerates has none, but what it was
+// granted of a Job.
 func (p Parting) claims(i int, d v1alpha1.Division) (all []Claim) {
 	for _, name := range p.Picked {
 		cluster := p.Ground.Cluster(name)
-		if cluster == nil || Evicted(p.Placement, cluster) {
+		if cluster == nil {
 			continue
 		}
 		c := Claim{Cluster: name, Weight: weightOf(d, cluster, p.Ground.Metrics[name])}
 		if g := p.Grants[name]; !g.Withdraw && g.Frozen != nil && i < len(g.Frozen.Divided) {
 			c.Has, c.Fixed = g.Frozen.Divided[i], g.Revision == p.Revision
+		}
+		if Evicted(p.Placement, cluster) && !(c.Fixed && d.Stays()) {
+			continue
 		}
 		all = append(all, c)
 	}

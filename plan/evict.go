@@ -65,6 +65,9 @@ func (c *course) redivide(h homes, picked []string, needs map[string]need, revis
 	}
 	parts = map[string][]int32{}
 	for i, d := range division {
+		if d.Stays() {
+			continue
+		}
 		for cluster, part := range c.rest(h, i, d, content.Wholes[i], picked, has) {
 			if part == has[cluster][i] {
 				continue

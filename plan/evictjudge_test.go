@@ -96,6 +96,32 @@ func (w *world) judgeNote(name string, u *v1alpha1.Unreachable) {
 	}
 }
 
+// judgeJob looks at a grant: what a cluster has of a Job stays while it has the revision, and all parts of it together are no more than is
+// divided.
+func (w *world) judgeJob(bundle, cluster string, g v1alpha1.Grant) {
+	b, before := w.bundles[bundle], w.grants[bundle][cluster]
+	if b == nil || g.Frozen == nil || g.Withdraw || g.Held {
+		return
+	}
+	for i, d := range b.Spec.Division {
+		if d.Target.Kind != "Job" {
+			continue
+		}
+		if n := g.Frozen.Divided[i]; before.Frozen != nil && !before.Withdraw && before.BundleUID == g.BundleUID && before.Revision == g.Revision && before.Frozen.Divided[i] != n {
+			w.hasty = append(w.hasty, fmt.Sprintf("%s has %d of the Job of %s in %s, and had %d", cluster, n, bundle, g.Revision, before.Frozen.Divided[i]))
+		}
+		sum := g.Frozen.Divided[i]
+		for other, has := range w.grants[bundle] {
+			if other != cluster && has.Frozen != nil && !has.Withdraw && has.Revision == g.Revision {
+				sum += has.Frozen.Divided[i]
+			}
+		}
+		if sum > w.wholes[bundle][i] {
+			w.hasty = append(w.hasty, fmt.Sprintf("%d of the Job of %s are to run, of %d", sum, bundle, w.wholes[bundle][i]))
+		}
+	}
+}
+
 // judgeMove looks at a grant: a bundle of a number of clusters comes to no more than so many that are to keep it and were not silent for too
 // long since they have it, and to none that was, before the hold-down is over.
 func (w *world) judgeMove(bundle, cluster string, g v1alpha1.Grant) {

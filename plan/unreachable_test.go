@@ -197,6 +197,21 @@ func TestWhatIsDividedMovesToTheSurvivorsAndBack(t *testing.T) {
 	w.fine()
 }
 
+func TestAJobsPartStaysWhateverBecomesOfTheOthers(t *testing.T) {
+	w := newWorld(t, "ap1", "eu1", "us1")
+	tolerates(w.divides("shop", 9), 60).Spec.Division[0].Target.Kind = "Job"
+	w.settle()
+	w.settle()
+	w.silence("eu1")
+	w.lives(3 * time.Minute)
+	w.speak("eu1")
+	w.lives(6 * time.Minute)
+	if diff := cmp.Diff(map[string]int32{"ap1": 3, "eu1": 3, "us1": 3}, w.parts("shop")); diff != "" || len(w.evictions) > 0 {
+		t.Errorf("%v\n%s\n%s", w.evictions, diff, w)
+	}
+	w.fine()
+}
+
 func TestARegionThatDiesMovesAtTheRate(t *testing.T) {
 	w := newWorld(t, "ap1", "ap2", "ap3", "eu1", "eu2", "eu3", "us1", "us2", "us3")
 	w.fleet.Eviction = &v1alpha1.Eviction{PerMinute: 2}
@@ -264,11 +279,14 @@ func movable(_ *rapid.T, w *world) {
 		case "shop":
 			tolerates(picks(b, 1), 60)
 		case "till":
-			b.Spec.Division = []v1alpha1.Division{{Target: v1alpha1.Target{Kind: "Deployment", Name: "web"}, By: v1alpha1.DivideByWeight}}
+			b.Spec.Division = []v1alpha1.Division{
+				{Target: v1alpha1.Target{Kind: "Deployment", Name: "web"}, By: v1alpha1.DivideByWeight},
+				{Target: v1alpha1.Target{Kind: "Job", Name: "count"}, By: v1alpha1.DivideByWeight},
+			}
 			tolerates(b, 30)
 		}
 	}
-	w.wholes["till"] = []int32{10}
+	w.wholes["till"] = []int32{10, 10}
 	for _, name := range someBundles {
 		w.apply(name)
 	}

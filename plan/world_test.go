@@ -365,6 +365,7 @@ func (w *world) grant(bundle, cluster string, g v1alpha1.Grant) {
 	w.judgeKey(bundle, cluster, g)
 	g.Frozen = w.frozen(bundle, cluster, g)
 	w.judgeMove(bundle, cluster, g)
+	w.judgeJob(bundle, cluster, g)
 	if w.grants[bundle] == nil {
 		w.grants[bundle] = map[string]v1alpha1.Grant{}
 	}

@@ -32,8 +32,9 @@ func Check(c v1alpha1.BundleContent) (errs field.ErrorList) {
 			errs = append(errs, field.Invalid(pathIgnore.Index(i).Child("target"), targetName(rule.Target), "the bundle has no such object"))
 		}
 	}
+	wholes, parts := wholesOf(c), make([]int32, len(c.Division))
 	for i, d := range c.Division {
-		if err := all.setReplicas(pathDivision.Index(i), v1alpha1.ReplicasOverride{Target: d.Target}); err != nil {
+		if err := all.divide(pathDivision.Index(i), d.Target, wholes[i], 0); err != nil {
 			errs = append(errs, asField(pathDivision.Index(i), err))
 		}
 	}
@@ -48,13 +49,19 @@ func Check(c v1alpha1.BundleContent) (errs field.ErrorList) {
 	for i, o := range c.Overrides {
 		at := pathOverrides.Index(i)
 		wrong := all.stand(at, o)
-		if errs = append(errs, wrong...); len(wrong) > 0 || all.override(at, o) == nil {
+		if errs = append(errs, wrong...); len(wrong) > 0 {
+			continue
+		}
+		if all.override(at, o) == nil {
+			if err := all.divideAll(c.Division, wholes, parts); err != nil {
+				errs = append(errs, asField(at, err))
+			}
 			continue
 		}
 		if trials++; trials > maxTrials {
 			break
 		}
-		if _, err := Render(c, &v1alpha1.Frozen{Overrides: []int32{int32(i)}, Values: all.values, Divided: make([]int32, len(c.Division))}); err != nil {
+		if _, err := Render(c, &v1alpha1.Frozen{Overrides: []int32{int32(i)}, Values: all.values, Divided: parts}); err != nil {
 			errs = append(errs, asField(at, err))
 		}
 	}

@@ -44,10 +44,8 @@ func Render(c v1alpha1.BundleContent, frozen *v1alpha1.Frozen) ([]unstructured.U
 			return nil, err
 		}
 	}
-	for i, d := range c.Division {
-		if err := s.setReplicas(pathDivision.Index(i), v1alpha1.ReplicasOverride{Target: d.Target, Count: frozen.Divided[i]}); err != nil {
-			return nil, err
-		}
+	if err := s.divideAll(c.Division, wholesOf(c), frozen.Divided); err != nil {
+		return nil, err
 	}
 	return s.objects, s.ignore(c.Ignore)
 }

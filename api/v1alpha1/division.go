@@ -16,9 +16,11 @@ const (
 
 // Division divides the pods of one object among the clusters that the bundle is placed in: the number is that of the manifest,
 // and the parts add up to it. Each cluster's part is frozen when a revision is granted to it; what others have been granted of
-// that revision stays, so one that comes later gets what is left, and what one had that leaves is divided among the others. An object that no division names has its number in each cluster.
+// that revision stays, so one that comes later gets what is left, and what one had that leaves is divided among the others. Of a Job,
+// completions are divided, where it says any, and parallelism with them; what a cluster has of a Job stays while it has that revision. An object that no division names has its number in each cluster.
 type Division struct {
-	// target names one object, a Deployment, ReplicaSet, StatefulSet or Job.
+	// target names one object, a Deployment, ReplicaSet, StatefulSet or Job. A Job that is Indexed cannot be divided: each cluster would count
+	// its pods from 0.
 	Target Target `json:"target"`
 	// by is Weight or FreeCapacity: Weight.
 	// +optional
@@ -29,6 +31,10 @@ type Division struct {
 	// +listType=atomic
 	Weights []Weight `json:"weights,omitempty"`
 }
+
+// Stays says that no part of it moves while a revision stands, whatever becomes of the clusters: a Job's completions cannot be changed, and
+// what was done of them is not to be done again.
+func (d Division) Stays() bool { return d.Target.Kind == "Job" }
 
 // Weight is how much some clusters weigh.
 type Weight struct {

@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -88,7 +89,10 @@ func (p Placement) Tolerated() (d time.Duration, ever bool) {
 
 // Moves says that the bundle moves away from a cluster that is unreachable for too long: another one is to be picked instead, or
 // others have its pods meanwhile.
-func (s BundleSpec) Moves() bool { return s.Placement.NumberOfClusters != nil || len(s.Division) > 0 }
+func (s BundleSpec) Moves() bool {
+	moves := func(d Division) bool { return !d.Stays() }
+	return s.Placement.NumberOfClusters != nil || slices.ContainsFunc(s.Division, moves)
+}
 
 // UnreachablePhase is what has become of a cluster that was unreachable.
 // +enum

@@ -2011,12 +2011,12 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Division(ref common.ReferenceCallback
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Division divides the pods of one object among the clusters that the bundle is placed in: the number is that of the manifest, and the parts add up to it. Each cluster's part is frozen when a revision is granted to it; what others have been granted of that revision stays, so one that comes later gets what is left, and what one had that leaves is divided among the others. An object that no division names has its number in each cluster.",
+				Description: "Division divides the pods of one object among the clusters that the bundle is placed in: the number is that of the manifest, and the parts add up to it. Each cluster's part is frozen when a revision is granted to it; what others have been granted of that revision stays, so one that comes later gets what is left, and what one had that leaves is divided among the others. Of a Job, completions are divided, where it says any, and parallelism with them; what a cluster has of a Job stays while it has that revision. An object that no division names has its number in each cluster.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"target": {
 						SchemaProps: spec.SchemaProps{
-							Description: "target names one object, a Deployment, ReplicaSet, StatefulSet or Job.",
+							Description: "target names one object, a Deployment, ReplicaSet, StatefulSet or Job. A Job that is Indexed cannot be divided: each cluster would count its pods from 0.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Target{}.OpenAPIModelName()),
 						},
