@@ -34,11 +34,12 @@ func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 		{Path: v1alpha1.PathStatus, Role: v1alpha1.RoleViewer, Handler: get(func(*http.Request) (any, error) {
 			v := c.store.View()
 			c.reports.Look()
-			bundles, err := w.counts(v)
+			runs, err := w.tally(v)
 			if err != nil {
 				return nil, err
 			}
-			s := c.fleetStatus(bundles)
+			s := c.fleetStatus(runs.clusters)
+			s.Regions, s.Unwell = runs.regions(), runs.unwell()
 			var worry string
 			if s.Exposed, worry = c.openExposures(v); worry != "" {
 				s.Warnings = append(s.Warnings, worry)

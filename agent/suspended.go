@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
@@ -37,19 +39,52 @@ func (c *Core) suspensions(v *store.View) (suspensions, error) {
 	return s, err
 }
 
-// suspended are a line each for what a person stopped.
+// suspended are a line each for what a person stopped, and one for many that were stopped alike.
 func (c *Core) suspended(v *store.View) (lines []string) {
+	var stopped []standstill
 	clusters, _ := c.decoded.clusters.list(v) // who decides by them says what is wrong
 	for _, o := range clusters {
-		if why := v1alpha1.Suspension(o.value); why != "" {
-			lines = append(lines, fmt.Sprintf("cluster %s is %s; hanse unsuspend cluster %[1]s", o.value.Name, why))
-		}
+		stopped = appendStopped(stopped, o.value, "cluster "+o.value.Name, "cluster "+o.value.Name)
 	}
+	lines = standstillLines("clusters", stopped)
+	stopped = nil
 	bundles, _ := c.decoded.bundles.list(v)
 	for _, b := range bundles {
-		if why := v1alpha1.Suspension(b.value); why != "" {
-			rolled := v1alpha1.RolledOutOf(b.value.Name)
-			lines = append(lines, fmt.Sprintf("%s is %s; hanse unsuspend %s", rolled.Title(), why, rolled.Arg()))
+		rolled := v1alpha1.RolledOutOf(b.value.Name)
+		stopped = appendStopped(stopped, b.value, rolled.Title(), rolled.Arg())
+	}
+	return append(lines, standstillLines("bundles", stopped)...)
+}
+
+// standstill is something that a person stopped.
+type standstill struct {
+	title, arg string
+	why, alike string
+}
+
+func appendStopped(all []standstill, o metav1.Object, title, arg string) []standstill {
+	why := v1alpha1.Suspension(o)
+	if why == "" {
+		return all
+	}
+	return append(all, standstill{title: title, arg: arg, why: why, alike: v1alpha1.SuspendedBy(o)})
+}
+
+// fewStandstills is how many that are stopped alike have a line each.
+const fewStandstills = 2
+
+func standstillLines(kind string, stopped []standstill) (lines []string) {
+	alike := map[string][]standstill{}
+	for _, s := range stopped {
+		alike[s.alike] = append(alike[s.alike], s)
+	}
+	for _, s := range stopped {
+		same := alike[s.alike]
+		switch {
+		case len(same) <= fewStandstills:
+			lines = append(lines, fmt.Sprintf("%s is %s; hanse unsuspend %s", s.title, s.why, s.arg))
+		case same[0] == s:
+			lines = append(lines, fmt.Sprintf("%d %s are suspended%s; each: hanse unsuspend %s", len(same), kind, s.alike, s.arg))
 		}
 	}
 	return lines

@@ -33,7 +33,7 @@ func (c *Core) underWay(v *store.View) (frozen *v1alpha1.Freeze, all []v1alpha1.
 		if s := r.value.Status; !s.Phase.Ended() || back[uid] == r.value || aborted[uid] == r.value {
 			all = append(all, v1alpha1.RolloutFleetStatus{
 				Name: r.value.Name, Bundle: r.value.Spec.Bundle, Phase: s.Phase, Message: s.Message,
-				Wave: s.Wave, Waves: int32(len(r.value.Spec.Waves)),
+				Wave: s.Wave, Waves: int32(len(r.value.Spec.Waves)), Asks: asks(s),
 			})
 		}
 	}
@@ -52,4 +52,17 @@ func urgency(p v1alpha1.RolloutPhase) int {
 		return 2
 	}
 	return 3
+}
+
+// asks is what a rollout waits for a person to approve.
+func asks(s v1alpha1.RolloutStatus) *v1alpha1.ApprovalAsked {
+	switch {
+	case s.Phase.Ended():
+		return nil
+	case s.Deletions != nil:
+		return &v1alpha1.ApprovalAsked{Objects: s.Deletions.Objects, Of: s.Deletions.Of, Clusters: int32(len(s.Deletions.Clusters))}
+	case s.Wait != nil && s.Wait.For == v1alpha1.WaitForApproval:
+		return &v1alpha1.ApprovalAsked{Stage: s.Wait.Stage}
+	}
+	return nil
 }

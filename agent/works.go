@@ -217,15 +217,6 @@ func (w *works) list(v *store.View) (all []v1alpha1.Work, err error) {
 	return all, err
 }
 
-// counts sums up, of each cluster, what runs there.
-func (w *works) counts(v *store.View) (map[string]v1alpha1.BundleCounts, error) {
-	by := map[string]v1alpha1.BundleCounts{}
-	err := w.each(v, w.core.sightings(v), func(p pair, e entry, said report.Bundle) {
-		by[p.cluster] = counted(by[p.cluster], e.ready(p, said), said.Status)
-	})
-	return by, err
-}
-
 // uidOf is the UID of what is computed from objects: the same on every member, and another one when one of them is.
 func uidOf(resource string, of ...string) types.UID {
 	return types.UID(uuid.NewSHA1(uuid.NameSpaceOID, []byte(resource+"/"+strings.Join(of, "/"))).String())

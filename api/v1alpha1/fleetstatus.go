@@ -27,6 +27,10 @@ type FleetStatus struct {
 	// AdminRegions lists each region with a member that has the right Admin: only through these can the fleet be changed.
 	AdminRegions []string             `json:"adminRegions"`
 	Clusters     []ClusterFleetStatus `json:"clusters"`
+	// Regions with bundles, by name. A bundle counts once in each, as it is where it is worst.
+	Regions []RegionFleetStatus `json:"regions,omitempty"`
+	// Unwell are the bundles that failed or drifted somewhere, the worst first.
+	Unwell []BundleFleetStatus `json:"unwell,omitempty"`
 	// VoterChange is what the leader changes about who votes; nil when nothing is on its way.
 	VoterChange *VoterChange `json:"voterChange,omitempty"`
 	// Frozen says that nothing more is granted in the fleet until it is let go on, and why.
@@ -78,6 +82,43 @@ type RolloutFleetStatus struct {
 	Waves int32 `json:"waves"`
 	// Message says what it waits for.
 	Message string `json:"message,omitempty"`
+	// Asks is what a person is to approve before it goes on; nil when nothing is.
+	Asks *ApprovalAsked `json:"asks,omitempty"`
+}
+
+// ApprovalAsked is what a rollout waits for a person to approve: deletions, or that it goes on into a stage.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type ApprovalAsked struct {
+	// Objects that it would delete, of so many, in so many clusters.
+	Objects  int32 `json:"objects,omitempty"`
+	Of       int32 `json:"of,omitempty"`
+	Clusters int32 `json:"clusters,omitempty"`
+	// Stage that waits, if it has a name.
+	Stage string `json:"stage,omitempty"`
+}
+
+// RegionFleetStatus is what runs in a region.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type RegionFleetStatus struct {
+	Name    string       `json:"name"`
+	Bundles BundleCounts `json:"bundles"`
+}
+
+// BundleFleetStatus is a bundle that is not well everywhere.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type BundleFleetStatus struct {
+	Name string `json:"name"`
+	// Failed and Drifted count clusters. One in which it failed is not among those in which it drifted.
+	Failed  int `json:"failed,omitempty"`
+	Drifted int `json:"drifted,omitempty"`
+	// Clusters are the first of them, those first in which it failed.
+	Clusters []string `json:"clusters"`
 }
 
 // ClusterFleetStatus is one cluster as the answering member sees it.
@@ -120,4 +161,9 @@ type BundleCounts struct {
 	Failed  int `json:"failed"`
 	// Suspended are those in which a person stopped everything, and nothing is known to have failed.
 	Suspended int `json:"suspended,omitempty"`
+}
+
+// Plus adds the bundles of another count.
+func (n BundleCounts) Plus(o BundleCounts) BundleCounts {
+	return BundleCounts{Total: n.Total + o.Total, Ready: n.Ready + o.Ready, Drifted: n.Drifted + o.Drifted, Failed: n.Failed + o.Failed, Suspended: n.Suspended + o.Suspended}
 }

@@ -22,16 +22,22 @@ const maxReason = 200
 // Suspension says of an object that it is suspended, since when, by whom and why: "suspended since 2026-11-26T20:24:00Z by anna: moving
 // disks". It is empty of one that is not.
 func Suspension(o metav1.Object) string {
-	reason, is := o.GetAnnotations()[AnnotationSuspended]
-	if !is {
+	if _, is := o.GetAnnotations()[AnnotationSuspended]; !is {
 		return ""
 	}
-	said := "suspended"
-	for _, part := range []struct{ word, key string }{{" since ", annotationSuspendedSince}, {" by ", annotationSuspendedBy}} {
-		if value := o.GetAnnotations()[part.key]; value != "" {
-			said += part.word + value
-		}
+	since := o.GetAnnotations()[annotationSuspendedSince]
+	if since != "" {
+		since = " since " + since
 	}
+	return "suspended" + since + SuspendedBy(o)
+}
+
+// SuspendedBy is by whom an object is suspended, and why, as Suspension says it: alike of all that were suspended together.
+func SuspendedBy(o metav1.Object) (said string) {
+	if by := o.GetAnnotations()[annotationSuspendedBy]; by != "" {
+		said = " by " + by
+	}
+	reason := o.GetAnnotations()[AnnotationSuspended]
 	if reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], ""); reason != "" {
 		said += ": " + reason
 	}

@@ -70,10 +70,10 @@ func (f *fleet) watchRollout(c *cli.Context) error {
 		case err != nil && ctx.Err() == nil:
 			return err
 		case err == nil && !bytes.Equal(text, shown):
-			shown = text
-			if _, err := c.App.Writer.Write(shown); err != nil {
+			if _, err := c.App.Writer.Write(frame(isTerminal(c.App.Writer), shown, text)); err != nil {
 				return err
 			}
+			shown = text
 		}
 		switch {
 		case over && (stands(*r) || r.Spec.Undoes != ""):
@@ -84,6 +84,29 @@ func (f *fleet) watchRollout(c *cli.Context) error {
 			return &failure{code: exitDiffers, why: fmt.Sprintf("it has not ended after %s", span(c.Duration("timeout")))}
 		}
 	}
+}
+
+// frame is what is written of a text that took the place of another: on a terminal all of it, in that one's place; elsewhere its lines that the other
+// had not, however far apart their columns are.
+func frame(terminal bool, before, after []byte) []byte {
+	switch {
+	case terminal:
+		return append([]byte(clearScreen), after...)
+	case before == nil:
+		return after
+	}
+	words := func(line string) string { return strings.Join(strings.Fields(line), " ") }
+	had := map[string]bool{"": true}
+	for line := range strings.Lines(string(before)) {
+		had[words(line)] = true
+	}
+	var changed bytes.Buffer
+	for line := range strings.Lines(string(after)) {
+		if !had[words(line)] {
+			changed.WriteString(line)
+		}
+	}
+	return changed.Bytes()
 }
 
 // goesNoFurther says that a rollout has ended, or stands until a person says how to go on, and that its bundle says nothing newer whose rollout
@@ -171,14 +194,36 @@ func waveLines(r *v1alpha1.Rollout) [][]string {
 		if i < len(r.Status.Waves) {
 			s = r.Status.Waves[i]
 		}
-		clusters := strings.Join(w.Clusters, " ")
-		if len(w.Withdraw) > 0 {
-			clusters = strings.TrimSpace(clusters + " −" + strings.Join(w.Withdraw, " −"))
+		clusters := slices.Clone(w.Clusters)
+		for _, name := range w.Withdraw {
+			clusters = append(clusters, "−"+name)
 		}
 		lines = append(lines, slices.Concat([]string{fmt.Sprint(i + 1)}, []string{w.Stage}[:stages],
-			[]string{dash(w.Domain), clusters, waveState(s), waveSince(s), strings.Join(s.Waiting, " ")}))
+			[]string{dash(w.Domain), fewCells(clusters), waveState(s), waveSince(s), waitCell(s.Waiting, len(clusters))}))
 	}
 	return lines
+}
+
+// mostCells is how many names a cell has, and fewOfMany how many where it has not all.
+const (
+	mostCells = 5
+	fewOfMany = 3
+)
+
+// fewCells are the names in a cell: fra iad sin, or c000 c001 c002 and 97 more.
+func fewCells(names []string) string {
+	if len(names) <= mostCells {
+		return strings.Join(names, " ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:fewOfMany], " "), len(names)-fewOfMany)
+}
+
+// waitCell is who a wave waits for: iad, or 12 of 100: c000 c001 c002 and 9 more.
+func waitCell(names []string, of int) string {
+	if of <= mostCells || len(names) == 0 {
+		return fewCells(names)
+	}
+	return fmt.Sprintf("%d of %d: %s", len(names), of, fewCells(names))
 }
 
 // rolloutDespite says which gates a person goes on despite; empty when there are none.

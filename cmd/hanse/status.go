@@ -16,6 +16,9 @@ import (
 // watchEvery is how often status --watch asks.
 const watchEvery = time.Second
 
+// clearScreen lets a terminal begin anew, at the top.
+const clearScreen = "\x1b[H\x1b[2J"
+
 func statusVerb() *cli.Command {
 	return &cli.Command{
 		Name:  "status",
@@ -115,7 +118,7 @@ func watchStatus(c *cli.Context, f *fleet, format string) error {
 			return err
 		case !bytes.Equal(text, shown):
 			if isTerminal(c.App.Writer) {
-				fmt.Fprint(c.App.Writer, "\x1b[H\x1b[2J")
+				fmt.Fprint(c.App.Writer, clearScreen)
 			} else if shown != nil {
 				fmt.Fprintln(c.App.Writer)
 			}
@@ -130,15 +133,17 @@ func watchStatus(c *cli.Context, f *fleet, format string) error {
 	}
 }
 
-// well says whether nothing needs a person: writes work, every cluster is there, and runs what it should as it should, and nothing is in use that one
-// could read that left.
+// well says whether nothing needs a person: writes work, every cluster is there, and runs what it should as it should, no rollout stopped, was taken
+// back or asks for approval, and nothing is in use that one could read that left.
 func well(s v1alpha1.FleetStatus) bool {
 	for _, c := range s.Clusters {
 		if !c.Reachable || c.Bundles.Failed > 0 || c.Bundles.Drifted > 0 {
 			return false
 		}
 	}
-	stopped := func(r v1alpha1.RolloutFleetStatus) bool { return r.Phase == v1alpha1.RolloutFailed }
+	stopped := func(r v1alpha1.RolloutFleetStatus) bool {
+		return r.Phase == v1alpha1.RolloutFailed || r.Phase == v1alpha1.RolloutRolledBack || r.Asks != nil
+	}
 	return s.Quorum.Have && len(s.Warnings) == 0 && s.Exposed == nil && !slices.ContainsFunc(s.Rollouts, stopped)
 }
 

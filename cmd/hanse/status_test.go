@@ -30,6 +30,9 @@ func aFleet() v1alpha1.FleetStatus {
 		c.Bundles = v1alpha1.BundleCounts{Total: 14, Ready: 14}
 		s.Clusters = append(s.Clusters, c)
 	}
+	for _, region := range []string{"ap", "eu", "us"} {
+		s.Regions = append(s.Regions, v1alpha1.RegionFleetStatus{Name: region, Bundles: v1alpha1.BundleCounts{Total: 14, Ready: 14}})
+	}
 	return s
 }
 
@@ -41,12 +44,12 @@ func rendered(s v1alpha1.FleetStatus) string {
 
 func TestStatusOfAFleetThatIsWell(t *testing.T) {
 	s := aFleet()
-	s.Clusters[3].Bundles.Ready = 13
+	s.Clusters[3].Bundles.Ready, s.Regions[2].Bundles.Ready = 13, 13
 	want := `fleet acme   revision 812   quorum 5 of 5   leader fra   can lose: any one of ap, eu, us
 
 REGION   CLUSTERS   VOTERS     BEHIND   BUNDLES                 RTT
-eu       2 ready    ams fra*   –        28 ready                84 ms
-us       2 ready    iad pdx    –        1 in change, 27 ready   61 ms
+us       2 ready    iad pdx    –        1 in change, 13 ready   61 ms
+eu       2 ready    ams fra*   –        14 ready                84 ms
 ap       1 ready    sin        1        14 ready                162 ms
 `
 	if diff := cmp.Diff(want, rendered(s)); diff != "" {
@@ -59,7 +62,7 @@ ap       1 ready    sin        1        14 ready                162 ms
 
 func TestWhatIsSuspendedIsNotInChange(t *testing.T) {
 	s := aFleet()
-	s.Clusters[4].Bundles = v1alpha1.BundleCounts{Total: 14, Ready: 1, Failed: 1, Drifted: 2, Suspended: 12}
+	s.Regions[0].Bundles = v1alpha1.BundleCounts{Total: 14, Ready: 1, Failed: 1, Drifted: 2, Suspended: 12}
 	if text := rendered(s); !strings.Contains(text, " 1 failed, 2 drifted, 12 suspended, 1 ready ") {
 		t.Errorf("it is told so:\n%s", text)
 	}
@@ -74,17 +77,21 @@ func TestStatusWithARegionGone(t *testing.T) {
 		s.Clusters[i].SeenGoneBy = []string{"iad", "pdx", "sin"}
 	}
 	s.Clusters[4].Bundles = v1alpha1.BundleCounts{Total: 14, Ready: 11, Failed: 1, Drifted: 1}
+	s.Regions[0].Bundles = s.Clusters[4].Bundles
+	s.Unwell = []v1alpha1.BundleFleetStatus{{Name: "shop", Failed: 1, Clusters: []string{"sin"}}, {Name: "cart", Drifted: 1, Clusters: []string{"sin"}}}
 	s.Clusters[2].LastDrift = &v1alpha1.Drift{ObjectRef: v1alpha1.ObjectRef{Kind: "ConfigMap", Namespace: "shop", Name: "settings"}, Manager: "kubectl-patch", At: *ago(41 * time.Second)}
 	want := `fleet acme   revision 812   quorum 3 of 5   leader iad   can lose: no region
 
 REGION   CLUSTERS          VOTERS     BEHIND   BUNDLES                                      RTT
-eu       2 gone for 34 s   ams fra    3        28 last seen ready                           –        seen gone by iad, pdx, sin
-us       2 ready           iad* pdx   –        28 ready                                     61 ms
+eu       2 gone for 34 s   ams fra    3        14 last seen ready                           –        seen gone by iad, pdx, sin
 ap       1 ready           sin        1        1 failed, 1 drifted, 2 in change, 11 ready   162 ms
+us       2 ready           iad* pdx   –        14 ready                                     61 ms
 
 voters   replacing ams, fra by gru; then can lose: ap
 
-drift   41 s ago: iad configmap shop/settings, edited by kubectl-patch
+failed    shop in sin   hanse explain shop --cluster sin
+drifted   cart in sin   hanse drift cart
+drift     41 s ago: iad configmap shop/settings, edited by kubectl-patch
 `
 	if diff := cmp.Diff(want, rendered(s)); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
@@ -133,23 +140,96 @@ func TestStatusNamesClustersWithoutTheFleetsAPI(t *testing.T) {
 	}
 }
 
-func TestStatusOf300ClustersFitsOneScreen(t *testing.T) {
+// aLargeFleet is 300 clusters in 30 regions, with trouble of each sort.
+func aLargeFleet() v1alpha1.FleetStatus {
 	s := aFleet()
-	s.Clusters = nil
+	s.Clusters, s.Regions, s.RegionsYouCanLose = nil, nil, []string{"r00", "r01", "r02"}
 	for i := range 300 {
-		s.Clusters = append(s.Clusters, v1alpha1.ClusterFleetStatus{Name: fmt.Sprintf("c%03d", i), Region: fmt.Sprintf("r%d", i%6), Voter: i < 7, Reachable: i != 17, LastSeen: ago(time.Hour)})
+		c := v1alpha1.ClusterFleetStatus{Name: fmt.Sprintf("c%03d", i), Region: fmt.Sprintf("r%02d", i%30), Voter: i < 7, Reachable: i%71 != 17, LastSeen: ago(time.Hour + time.Duration(i)*time.Minute), RTTMillis: 84}
+		c.Bundles = v1alpha1.BundleCounts{Total: 50, Ready: 50}
+		if !c.Reachable {
+			c.SeenGoneBy = []string{"c000", "c001", "c002"}
+		}
+		s.Clusters = append(s.Clusters, c)
 	}
+	for i := range 30 {
+		n := v1alpha1.BundleCounts{Total: 50, Ready: 50}
+		switch i {
+		case 29:
+			n.Failed, n.Ready = 40, 10
+		case 28:
+			n.Drifted = 3
+		case 12:
+			n.Ready = 49
+		case 9:
+			n.Suspended, n.Ready = 50, 0
+		}
+		s.Regions = append(s.Regions, v1alpha1.RegionFleetStatus{Name: fmt.Sprintf("r%02d", i), Bundles: n})
+	}
+	for i := range 40 {
+		s.Unwell = append(s.Unwell, v1alpha1.BundleFleetStatus{Name: fmt.Sprintf("app%02d", i), Failed: 10, Clusters: []string{"c029", "c059", "c089"}})
+	}
+	s.Unwell = append(s.Unwell, v1alpha1.BundleFleetStatus{Name: "cart", Drifted: 3, Clusters: []string{"c028", "c058", "c088"}})
+	s.Rollouts = []v1alpha1.RolloutFleetStatus{
+		{Bundle: "app00", Phase: v1alpha1.RolloutFailed, Message: "it fails in c029: no image"},
+		{Bundle: "lost", Phase: v1alpha1.RolloutRunning, Asks: &v1alpha1.ApprovalAsked{Objects: 210, Of: 4000, Clusters: 40},
+			Message: "nothing is granted: it would delete 210 of 4000 objects in c000, c001, c002 and 37 more (configmap shop/a, configmap shop/b, configmap shop/c, …), and so many need a person; to let it: hanse rollout approve lost --deletions"},
+	}
+	for i := range 20 {
+		s.Rollouts = append(s.Rollouts, v1alpha1.RolloutFleetStatus{Bundle: fmt.Sprintf("mail%d", i), Phase: v1alpha1.RolloutRunning, Message: "wave 2 of 30, r01: waits for 9 of 10 clusters"})
+	}
+	s.Warnings = []string{"10 clusters are suspended by anna: moving disks; each: hanse unsuspend cluster c009"}
+	for i := range 10 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("bundle app%d is suspended since 2030-01-01T11:00:00Z by anna: %d; hanse unsuspend bundle/app%[1]d", i, i))
+	}
+	s.Backup = &v1alpha1.BackupMade{Revision: 800, By: "c001", To: "s3://backups/acme"}
+	return s
+}
+
+func TestStatusOf300ClustersFitsOneScreen(t *testing.T) {
+	s := aLargeFleet()
 	text := rendered(s)
-	if n := strings.Count(text, "\n"); n > 24 {
+	if n := strings.Count(text, "\n"); n > 32 {
 		t.Errorf("it is %d lines:\n%s", n, text)
 	}
 	for line := range strings.Lines(text) {
-		if printed(strings.TrimSpace(line)) > 100 {
+		if printed(strings.TrimSpace(line)) > 100 && !strings.HasPrefix(line, "warning") { // whose reason somebody wrote
 			t.Errorf("wider than 100 columns: %s", line)
 		}
 	}
-	if first := strings.Split(text, "\n")[3]; !strings.HasPrefix(first, "r5 ") {
-		t.Errorf("the worst does not come first: %s", first)
+	lines := strings.Split(text, "\n")
+	for i, region := range []string{"r28 ", "r09 ", "r17 ", "r20 ", "r29 ", "r12 "} { // gone and drifted, gone, failed, in change
+		if !strings.HasPrefix(lines[3+i], region) {
+			t.Errorf("line %d is not of %s, the worst first: %s", i, region, lines[3+i])
+		}
+	}
+	for _, want := range []string{
+		"\n23 more   230 ready", "gone      c230 in r20 for 4 h, ", " and 1 more: -o wide\n",
+		"\nfailed    app00 in c029, c059, c089 and 7 more   hanse explain app00 --cluster c029\n", "and 38 bundles more are not well somewhere: hanse get works\n",
+		"\napprove   lost: it would delete 210 of 4000 objects in 40 clusters   hanse rollout status lost\n",
+		"and 6 more: hanse status -o wide\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in it", want)
+		}
+	}
+	if t.Failed() {
+		t.Log("\n" + text)
+	}
+}
+
+func TestStatusExitsThreeWhenARolloutNeedsAPerson(t *testing.T) {
+	for name, r := range map[string]v1alpha1.RolloutFleetStatus{
+		"it failed":         {Phase: v1alpha1.RolloutFailed},
+		"it was taken back": {Phase: v1alpha1.RolloutRolledBack},
+		"deletions wait":    {Phase: v1alpha1.RolloutRunning, Asks: &v1alpha1.ApprovalAsked{Objects: 3, Of: 9, Clusters: 1}},
+		"a stage waits":     {Phase: v1alpha1.RolloutPaused, Asks: &v1alpha1.ApprovalAsked{Stage: "world"}},
+	} {
+		s := aFleet()
+		s.Rollouts = []v1alpha1.RolloutFleetStatus{r}
+		if well(s) {
+			t.Errorf("%s, and all is well", name)
+		}
 	}
 }
 

@@ -20,11 +20,12 @@ type statusView struct {
 	paint paint
 }
 
-// regionView is the clusters of one region.
+// regionView is the clusters of one region, and the bundles there, each once.
 type regionView struct {
 	name     string
 	clusters []v1alpha1.ClusterFleetStatus
 	gone     int
+	bundles  v1alpha1.BundleCounts
 }
 
 func (v statusView) print(out io.Writer) {
@@ -73,7 +74,7 @@ func (v statusView) revision() string {
 	return words
 }
 
-// regions groups the clusters; regions with clusters that are gone come first.
+// regions groups the clusters, the worst first: where clusters are gone, then where bundles failed, then where they drifted.
 func (v statusView) regions() []regionView {
 	var all []regionView
 	for _, c := range v.s.Clusters {
@@ -87,16 +88,74 @@ func (v statusView) regions() []regionView {
 			all[i].gone++
 		}
 	}
-	slices.SortStableFunc(all, func(a, b regionView) int { return cmp.Compare(b.gone, a.gone) })
+	for _, r := range v.s.Regions {
+		if i := slices.IndexFunc(all, func(a regionView) bool { return a.name == r.Name }); i >= 0 {
+			all[i].bundles = r.Bundles
+		}
+	}
+	slices.SortStableFunc(all, func(a, b regionView) int {
+		return cmp.Or(cmp.Compare(b.gone, a.gone), cmp.Compare(b.bundles.Failed, a.bundles.Failed), cmp.Compare(b.bundles.Drifted, a.bundles.Drifted), cmp.Compare(b.inChange(), a.inChange()))
+	})
 	return all
+}
+
+// inChange are the bundles of a region of which nothing else is known.
+func (r regionView) inChange() int {
+	n := r.bundles
+	return n.Total - n.Ready - n.Failed - n.Suspended
 }
 
 func (v statusView) regionLines(regions []regionView) [][]string {
 	lines := [][]string{{"REGION", "CLUSTERS", "VOTERS", "BEHIND", "BUNDLES", "RTT", ""}}
-	for _, r := range regions {
+	shown := regions
+	if len(regions) > mostRegions {
+		shown = regions[:mostRegions-1]
+	}
+	for _, r := range shown {
 		lines = append(lines, []string{r.name, v.presence(r), v.voters(r), behind(r), v.bundles(r), roundTrip(r), v.seenGoneBy(r)})
 	}
+	if rest := regions[len(shown):]; len(rest) > 0 {
+		lines = append(lines, v.folded(rest))
+	}
 	return lines
+}
+
+// mostRegions is how many lines the regions have. The last one is of all that are left.
+const mostRegions = 8
+
+// folded is one line of several regions: 23 more   190 ready   –   3   well   2 ms.
+func (v statusView) folded(regions []regionView) []string {
+	var one regionView
+	failed, drifted, changing := 0, 0, 0
+	for _, r := range regions {
+		one.clusters = append(one.clusters, r.clusters...)
+		one.gone += r.gone
+		failed += min(r.bundles.Failed, 1)
+		drifted += min(r.bundles.Drifted, 1)
+		changing += min(r.inChange(), 1)
+	}
+	var words []string
+	for _, in := range []struct {
+		regions int
+		what    string
+		colour  func(string) string
+	}{{failed, "failed in %d", v.paint.red}, {drifted, "drifted in %d", v.paint.red}, {changing, "in change in %d", v.paint.yellow}} {
+		if in.regions > 0 {
+			words = append(words, in.colour(fmt.Sprintf(in.what, in.regions)))
+		}
+	}
+	if len(words) == 0 {
+		words = []string{"none failed"}
+	}
+	voters := 0
+	for _, c := range one.clusters {
+		voters += b2i(c.Voter)
+	}
+	voting := "–"
+	if voters > 0 {
+		voting = fmt.Sprintf("%d vote", voters)
+	}
+	return []string{fmt.Sprintf("%d more", len(regions)), v.presence(one), voting, behind(one), strings.Join(words, ", "), roundTrip(one), ""}
 }
 
 // presence: 2 ready; or 1 gone for 34 s, 1 ready.
@@ -115,8 +174,11 @@ func (v statusView) presence(r regionView) string {
 	return strings.Join(words, ", ")
 }
 
-// seenGoneBy: seen gone by iad, pdx, sin.
+// seenGoneBy: seen gone by iad, pdx, sin. Where there are too many regions for that, -o json says it.
 func (v statusView) seenGoneBy(r regionView) string {
+	if len(v.regions()) > mostRegions {
+		return ""
+	}
 	var by []string
 	for _, c := range r.clusters {
 		for _, name := range c.SeenGoneBy {
@@ -200,14 +262,7 @@ func behind(r regionView) string {
 
 // bundles counts, the worst first: 1 failed, 2 drifted, 13 ready.
 func (v statusView) bundles(r regionView) string {
-	var n v1alpha1.BundleCounts
-	for _, c := range r.clusters {
-		n.Total += c.Bundles.Total
-		n.Ready += c.Bundles.Ready
-		n.Drifted += c.Bundles.Drifted
-		n.Failed += c.Bundles.Failed
-		n.Suspended += c.Bundles.Suspended
-	}
+	n := r.bundles
 	if r.gone == len(r.clusters) && n.Total > 0 {
 		if n.Ready < n.Total {
 			return v.paint.dim(fmt.Sprintf("%d of %d last seen ready", n.Ready, n.Total))
@@ -268,7 +323,7 @@ func (v statusView) clusterLines() [][]string {
 		return cmp.Compare(b2i(a.Reachable), b2i(b.Reachable))
 	})
 	for _, c := range clusters {
-		one := regionView{clusters: []v1alpha1.ClusterFleetStatus{c}}
+		one := regionView{clusters: []v1alpha1.ClusterFleetStatus{c}, gone: 1 - b2i(c.Reachable), bundles: c.Bundles}
 		seen := "–"
 		if c.LastSeen != nil {
 			seen = c.LastSeen.UTC().Format(time.RFC3339)
@@ -305,8 +360,14 @@ func (v statusView) notes() [][]string {
 	if f := v.s.Frozen; f != nil {
 		notes = append(notes, []string{v.paint.yellow("frozen"), cmp.Or(f.Reason, "no reason was given") + "; hanse unfreeze lets changes go on"})
 	}
+	notes = append(notes, v.goneClusters()...)
+	notes = append(notes, v.unwell()...)
 	notes = append(notes, v.rollouts()...)
-	for _, w := range v.s.Warnings {
+	for i, w := range v.s.Warnings {
+		if i == mostWarnings && len(v.s.Warnings) > mostWarnings+1 && !v.wide {
+			notes = append(notes, []string{"", fmt.Sprintf("and %d more: hanse status -o wide", len(v.s.Warnings)-i)})
+			break
+		}
 		notes = append(notes, []string{v.paint.red("warning"), w})
 	}
 	if e := v.s.Exposed; e != nil {
@@ -339,6 +400,68 @@ func (v statusView) notes() [][]string {
 	return notes
 }
 
+// mostWarnings is how many warnings are told; and those named that are gone, and the bundles that are not well.
+const (
+	mostWarnings = 5
+	mostNamed    = 3
+)
+
+// goneClusters: gone   c017 in eu for 2 h, c044 in us for 3 min; where a whole region is gone, its line has said so.
+func (v statusView) goneClusters() [][]string {
+	var gone []v1alpha1.ClusterFleetStatus
+	for _, r := range v.regions() {
+		for _, c := range r.clusters {
+			if !c.Reachable && (r.gone < len(r.clusters) || len(v.regions()) > mostRegions) {
+				gone = append(gone, c)
+			}
+		}
+	}
+	if len(gone) == 0 || v.wide {
+		return nil
+	}
+	slices.SortStableFunc(gone, func(a, b v1alpha1.ClusterFleetStatus) int { return a.LastSeen.Time.Compare(b.LastSeen.Time) })
+	var words []string
+	for _, c := range gone[:min(mostNamed, len(gone))] {
+		said := c.Name + " in " + c.Region
+		if c.LastSeen != nil {
+			said += " for " + span(v.now.Sub(c.LastSeen.Time))
+		}
+		words = append(words, said)
+	}
+	said := strings.Join(words, ", ")
+	if more := len(gone) - len(words); more > 0 {
+		said += fmt.Sprintf(" and %d more: -o wide", more)
+	}
+	return [][]string{{v.paint.red("gone"), said}}
+}
+
+// unwell: failed   shop in iad, pdx and 37 more   hanse explain shop --cluster iad.
+func (v statusView) unwell() (notes [][]string) {
+	for i, b := range v.s.Unwell {
+		if i == mostNamed {
+			return append(notes, []string{"", fmt.Sprintf("and %s not well somewhere: hanse get works", counted(len(v.s.Unwell)-i, "one bundle more is", "%d bundles more are"))})
+		}
+		word, n := "failed", b.Failed
+		if n == 0 {
+			word, n = "drifted", b.Drifted
+		}
+		clusters := b.Clusters[:min(n, len(b.Clusters), mostNamed)]
+		said := b.Name + " in " + strings.Join(clusters, ", ")
+		if more := n - len(clusters); more > 0 {
+			said += fmt.Sprintf(" and %d more", more)
+		}
+		next := "hanse drift " + b.Name
+		if word == "failed" {
+			next = "hanse explain " + b.Name
+			if len(clusters) > 0 {
+				next += " --cluster " + clusters[0]
+			}
+		}
+		notes = append(notes, []string{v.paint.red(word), said + "   " + v.paint.dim(next)})
+	}
+	return notes
+}
+
 // mostRollouts is how many rollouts have a line of their own.
 const mostRollouts = 5
 
@@ -359,9 +482,26 @@ func (v statusView) rollouts() (notes [][]string) {
 		case v1alpha1.RolloutAborted:
 			word = v.paint.yellow("aborted")
 		}
-		notes = append(notes, []string{word, r.Bundle + ": " + r.Message + "   " + v.paint.dim("hanse rollout status "+r.Bundle)})
+		message := r.Message
+		if asked := askedWords(r.Asks); asked != "" && !v.wide {
+			word, message = v.paint.red("approve"), asked
+		}
+		notes = append(notes, []string{word, r.Bundle + ": " + message + "   " + v.paint.dim("hanse rollout status "+r.Bundle)})
 	}
 	return notes
+}
+
+// askedWords are what a person is to approve, in short; empty when it is nothing.
+func askedWords(a *v1alpha1.ApprovalAsked) string {
+	switch {
+	case a == nil:
+		return ""
+	case a.Objects > 0:
+		return fmt.Sprintf("it would delete %d of %d objects in %s", a.Objects, a.Of, counted(int(a.Clusters), "1 cluster", "%d clusters"))
+	case a.Stage != "":
+		return "stage " + a.Stage + " waits for a person"
+	}
+	return "it waits for a person"
 }
 
 // onlyAdmins says that the fleet can be changed through one region of several. That is somebody's choice, not an
