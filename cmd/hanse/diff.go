@@ -24,7 +24,8 @@ hanse diff --bundle shop -f FOLDER
 hanse diff --cluster fra -f FILE                          in this cluster only
 
 Every cluster is asked, as you, what its objects would become: a dry run there. One that cannot be asked, and objects that you
-may not ask about, are compared with what was granted, and that is said.`,
+may not ask about, are compared with what was granted, and that is said: then it exits 3, for what runs there is not known. Of a Cluster, a
+RecipientGroup or a FleetSecret it says what would leave which clusters, and come to which.`,
 		Flags: append(append(connectionFlags(defaultTimeout), changeFlags()...),
 			&cli.StringSliceFlag{Name: "cluster", Usage: "of bundles: in the cluster NAME only; may be repeated"},
 			&cli.BoolFlag{Name: "local", Usage: "ask no cluster: compare with what was granted"},
@@ -55,6 +56,7 @@ func diffAction(c *cli.Context) error {
 		}
 	}
 	var all []difference
+	d.then = nothingYet()
 	for _, change := range todo {
 		found, err := d.difference(ctx, change)
 		if err != nil {
@@ -62,10 +64,13 @@ func diffAction(c *cli.Context) error {
 		}
 		all = append(all, found)
 	}
+	if err := d.move(ctx, all); err != nil {
+		return during("diff", err)
+	}
 	if err := printDifferences(c.App.Writer, format, all); err != nil {
 		return during("diff", err)
 	}
-	return differs(all)
+	return differs(all, c.Bool("local"))
 }
 
 // differ is one run of diff.
@@ -74,6 +79,8 @@ type differ struct {
 	c *cli.Context
 	// reach is nil when no cluster is asked.
 	reach *reach
+	// then are the objects that say where others go.
+	then wouldBe
 }
 
 func (d *differ) say(text string) { fmt.Fprintln(d.c.App.ErrWriter, escaped(text)) }
@@ -88,7 +95,9 @@ type difference struct {
 	Fields []compare.Field `json:"fields,omitempty"`
 	// Clusters are what would be different in clusters, of a bundle.
 	Clusters []prospect `json:"clusters,omitempty"`
-	waves    string
+	// Moves are what all changes of clusters, groups and secrets come to, together; they stand with the last of these. Nil where that was not asked.
+	Moves *[]move `json:"moves,omitempty"`
+	waves string
 }
 
 // prospect is what would be different in one cluster.
@@ -132,7 +141,10 @@ func (d *differ) difference(ctx context.Context, ch change) (difference, error) 
 		found.Fate = compare.Changed
 	}
 	if ch.kind.name != "Bundle" {
-		return found, nil
+		if found.Fate != "" {
+			err = d.then.take(ch.kind.name, w.after)
+		}
+		return found, err
 	}
 	// What is different in manifests is seen in the clusters.
 	found.Fields = slices.DeleteFunc(found.Fields, func(f compare.Field) bool { return strings.HasPrefix(f.Path, "spec.manifests") })
@@ -142,6 +154,24 @@ func (d *differ) difference(ctx context.Context, ch change) (difference, error) 
 		return found, err
 	}
 	return found, d.inClusters(ctx, b, &found)
+}
+
+// move finds what the changes of clusters, groups and secrets move.
+func (d *differ) move(ctx context.Context, all []difference) error {
+	if d.then.empty() {
+		return nil
+	}
+	moves, err := d.fleet.moves(ctx, d.then)
+	if err != nil {
+		return err
+	}
+	for i, found := range slices.Backward(all) {
+		if found.Kind != "bundle" && found.Fate != "" {
+			all[i].Moves = &moves
+			return nil
+		}
+	}
+	return nil
 }
 
 // hideOverrides hides what overrides say, when one of them is of Secrets.
@@ -163,12 +193,23 @@ func hideOverrides(fields []compare.Field, w written) {
 	}
 }
 
-// differs is how diff ends when there is something to tell.
-func differs(all []difference) error {
+// differs is how diff ends when there is something to tell, or a cluster could not be asked whether there is, and was to be.
+func differs(all []difference, local bool) error {
 	if slices.ContainsFunc(all, func(d difference) bool {
 		return d.Fate != "" || slices.ContainsFunc(d.Clusters, prospect.differs)
 	}) {
 		return &failure{code: exitDiffers}
 	}
-	return nil
+	var unasked []string
+	for _, found := range all {
+		for _, p := range found.Clusters {
+			if !local && (p.Granted || len(p.Unasked) > 0) && !slices.Contains(unasked, p.Cluster) {
+				unasked = append(unasked, p.Cluster)
+			}
+		}
+	}
+	if len(unasked) == 0 {
+		return nil
+	}
+	return &failure{code: exitDiffers, doing: "diff", why: "it is as it was granted, but what runs is not known in " + few(unasked), hints: []hint{{words: "compare with what was granted alone: say --local"}}}
 }

@@ -43,6 +43,10 @@ func (v diffView) one(d difference) {
 	if d.Kind != "bundle" {
 		v.line(d.Kind + " " + d.Name + ": " + map[compare.Fate]string{compare.Added: "is new", compare.Changed: "changes", "": "no change"}[d.Fate])
 		v.fields("  ", d.Fields)
+		if d.Moves != nil {
+			v.line("")
+			printMoves(v.out, *d.Moves)
+		}
 		return
 	}
 	v.line(d.Name + ": " + d.summary())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -32,7 +33,7 @@ What runs in a cluster follows its labels, one fault domain at a time: hanse exp
 			&cli.StringFlag{Name: "selector", Aliases: []string{"l"}, Usage: "all objects with these LABELS, instead of names"},
 			&cli.BoolFlag{Name: "all", Usage: "all objects of the kind, instead of names"},
 			&cli.BoolFlag{Name: "list", Usage: "print the labels that there are then"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "let the member check it, and change nothing"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "say what would leave which clusters, and come to which, and change nothing"},
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask, also if only clusters that nobody hears could read a secret then"},
 		),
 		Action: labelAction,
@@ -44,6 +45,8 @@ type labelling struct {
 	kind   kind
 	names  []string
 	labels map[string]*string
+	// then are the clusters as they would be.
+	then wouldBe
 }
 
 func labelAction(c *cli.Context) error {
@@ -65,11 +68,20 @@ func labelAction(c *cli.Context) error {
 			fmt.Fprintln(c.App.ErrWriter, "no", l.kind.plural)
 		}
 	}
+	l.then = nothingYet()
 	for _, name := range l.names {
 		if err := l.of(ctx, c, f, name); err != nil {
 			return during("label "+l.kind.singular()+" "+name, err)
 		}
 	}
+	if !c.Bool("dry-run") || l.then.empty() {
+		return nil
+	}
+	moves, err := f.moves(ctx, l.then)
+	if err != nil {
+		return during("label "+l.kind.plural, err)
+	}
+	printMoves(c.App.Writer, moves)
 	return nil
 }
 
@@ -164,6 +176,9 @@ func (l labelling) of(ctx context.Context, c *cli.Context, f *fleet, name string
 		if err != nil {
 			return err
 		}
+		if err := l.foresee(body); err != nil {
+			return err
+		}
 		return l.tell(c, now, changed, body)
 	}
 }
@@ -178,6 +193,18 @@ func (l labelling) confirmed(ctx context.Context, c *cli.Context, f *fleet, name
 		return err
 	}
 	return typedName(c, lost, name)
+}
+
+// foresee keeps a cluster as it would be: what runs there follows its labels.
+func (l labelling) foresee(body []byte) error {
+	if l.kind.name != "Cluster" || body == nil {
+		return nil
+	}
+	var u unstructured.Unstructured
+	if err := u.UnmarshalJSON(body); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return l.then.take("Cluster", &u)
 }
 
 // changes are those of the labels that are not so yet.

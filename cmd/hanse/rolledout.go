@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,25 +48,61 @@ func (f *fleet) rolledOut(ctx context.Context, name string) (*v1alpha1.Bundle, e
 
 // allRolledOut are the bundles, and behind them the secrets.
 func (f *fleet) allRolledOut(ctx context.Context) ([]v1alpha1.Bundle, error) {
+	r, err := f.rolledOutNow(ctx)
+	return r.bundles(), err
+}
+
+// rolledOut is everything that is rolled out, and the groups that secrets are for.
+type rolledOut struct {
+	plain   []v1alpha1.Bundle
+	secrets []v1alpha1.FleetSecret
+	groups  map[string]v1alpha1.RecipientGroup
+}
+
+func (f *fleet) rolledOutNow(ctx context.Context) (rolledOut, error) {
 	var bundles v1alpha1.BundleList
 	if _, err := f.read(ctx, request{path: mustKind("Bundle").path()}, &bundles); err != nil {
-		return nil, err
+		return rolledOut{}, err
 	}
 	var secrets v1alpha1.FleetSecretList
 	if _, err := f.read(ctx, request{path: mustKind("FleetSecret").path()}, &secrets); err != nil {
-		return nil, err
+		return rolledOut{}, err
 	}
 	var groups v1alpha1.RecipientGroupList
 	if _, err := f.read(ctx, request{path: mustKind("RecipientGroup").path()}, &groups); err != nil {
-		return nil, err
+		return rolledOut{}, err
 	}
-	by := map[string]*v1alpha1.RecipientGroup{}
-	for i := range groups.Items {
-		by[groups.Items[i].Name] = &groups.Items[i]
+	r := rolledOut{plain: bundles.Items, secrets: secrets.Items, groups: map[string]v1alpha1.RecipientGroup{}}
+	for _, g := range groups.Items {
+		r.groups[g.Name] = g
 	}
-	all := bundles.Items
-	for _, s := range secrets.Items {
-		all = append(all, *s.AsBundle(by[s.Spec.Group]))
+	return r, nil
+}
+
+// bundles are all of it as bundles.
+func (r rolledOut) bundles() []v1alpha1.Bundle {
+	all := slices.Clone(r.plain)
+	for _, s := range r.secrets {
+		var group *v1alpha1.RecipientGroup
+		if g, there := r.groups[s.Spec.Group]; there {
+			group = &g
+		}
+		all = append(all, *s.AsBundle(group))
 	}
-	return all, nil
+	return all
+}
+
+// with is all of it with some of it as it would be.
+func (r rolledOut) with(then wouldBe) rolledOut {
+	r.groups, r.secrets = maps.Clone(r.groups), slices.Clone(r.secrets)
+	maps.Copy(r.groups, then.groups)
+	for _, name := range slices.Sorted(maps.Keys(then.secrets)) {
+		i := slices.IndexFunc(r.secrets, func(s v1alpha1.FleetSecret) bool { return s.Name == name })
+		if i < 0 {
+			r.secrets = append(r.secrets, then.secrets[name])
+			continue
+		}
+		r.secrets[i] = then.secrets[name]
+	}
+	return r
 }
