@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,15 +23,19 @@ import (
 type opening struct {
 	core   *Core
 	groups map[string]*v1alpha1.RecipientGroup
-	unread error // why the groups of the view are not known
+	unread map[string]error // why some groups of the view are not known
 	rings  map[string]*keyring
 }
 
 func newOpening(c *Core) *opening { return &opening{core: c, rings: map[string]*keyring{}} }
 
-// begin looks at the groups of a view, and lets go of the keys of those that changed.
+// begin looks at the groups of a view, and lets go of the keys of those that changed. One that cannot be read is a matter of what is sealed for it alone.
 func (o *opening) begin(v *store.View) {
-	o.groups, o.unread = o.core.decoded.bundles.byName(v)
+	groups, err := o.core.decoded.bundles.byName(v)
+	o.groups, o.unread = groups, nil
+	if err != nil {
+		o.groups, o.unread = readable(v)
+	}
 	maps.DeleteFunc(o.rings, func(name string, r *keyring) bool { return r.group != o.groups[name] })
 }
 
@@ -46,8 +51,8 @@ func (o *opening) ringOf(group string) (*keyring, error) {
 		return ring, nil
 	}
 	g := o.groups[group]
-	if o.unread != nil || g == nil {
-		return nil, cmp.Or(o.unread, fmt.Errorf("it is sealed for group %s, which is not there; seal it for another one", group))
+	if g == nil {
+		return nil, cmp.Or(o.unread[group], fmt.Errorf("it is sealed for group %s, which is not there; seal it for another one", group))
 	}
 	ring, err := o.core.keyring(g)
 	if err == nil {
@@ -98,6 +103,20 @@ func groupAt(v *store.View, name string) (*v1alpha1.RecipientGroup, error) {
 		return nil, fmt.Errorf("recipient group %s cannot be read", name)
 	}
 	return g, nil
+}
+
+// readable are the groups of a view that can be read, and why others cannot.
+func readable(v *store.View) (groups map[string]*v1alpha1.RecipientGroup, unread map[string]error) {
+	groups, unread = map[string]*v1alpha1.RecipientGroup{}, map[string]error{}
+	for _, kv := range v.List(v1alpha1.KeyRecipientGroups) {
+		name := strings.TrimPrefix(kv.Key, v1alpha1.KeyRecipientGroups)
+		if g, err := groupAt(v, name); err != nil {
+			unread[name] = err
+		} else {
+			groups[name] = g
+		}
+	}
+	return groups, unread
 }
 
 // sealingAt is what is known of how a revision is sealed; nil for nothing.

@@ -177,13 +177,30 @@ func TestWhatIsOpenedIsInMemoryWhileTheKeyIsHeld(t *testing.T) {
 	if again := read(); &again.Objects[0] == &first.Objects[0] || g.opening.rings["readers"] != ring {
 		t.Error("another grant of it is not opened with the key that is there")
 	}
-	write(4, v1alpha1.KeyRecipientGroups+"readers", group(func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = nil }))
+	first = read()
+	write(4, v1alpha1.KeyRecipientGroups+"others", func([]byte) any { return "junk" })
+	if again := read(); len(again.Objects) != 1 || &again.Objects[0] != &first.Objects[0] {
+		t.Error("as another group cannot be read, it is opened anew")
+	}
+	write(5, v1alpha1.KeyRecipientGroups+"readers", group(func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = nil }))
 	if again := read(); len(again.Objects) > 0 || !strings.Contains(again.Fault, "cluster fra has no key") || len(g.opening.rings) > 0 || len(g.filled["secret.db"].objects) > 0 {
 		t.Errorf("without the key it has %d objects, %d rings, and says %q", len(again.Objects), len(g.opening.rings), again.Fault)
 	}
-	write(5, own+"secret.db", func([]byte) any { grant.Withdraw = true; return grant })
+	write(6, own+"secret.db", func([]byte) any { grant.Withdraw = true; return grant })
 	if read(); len(g.filled) > 0 {
 		t.Error("what is withdrawn is in memory")
+	}
+}
+
+func TestAGroupThatCannotBeReadIsAMatterOfWhatIsSealedForItAlone(t *testing.T) {
+	for group, why := range map[string]string{"readers": "", "others": "recipient group others cannot be read", "gone": "group gone, which is not there"} {
+		fra := keyHolder(t, "fra")
+		values := sealedValues(t, fra, func(s *v1alpha1.FleetSecret) { s.Spec.Group = group })
+		values[v1alpha1.KeyRecipientGroups+"others"] = "junk"
+		g := grantOf(t, fra, stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values))
+		if (g.Fault == "") != (why == "") || !strings.Contains(g.Fault, why) {
+			t.Errorf("sealed for %s, it says %q", group, g.Fault)
+		}
 	}
 }
 
