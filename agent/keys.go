@@ -75,16 +75,21 @@ type keyKeeper struct {
 	tried        map[string]time.Time
 	// unread is why a reader of a group gets no key, as it was told last.
 	unread map[string]string
-	// turns of each group, by its key.
+	// turns of each group, by its key, and the term in which they were seen.
 	turns map[string]*plan.Turns
+	term  uint64
+}
+
+func newKeyKeeper(c *Core) *keyKeeper {
+	return &keyKeeper{
+		Core: c, opened: map[string][]byte{}, shut: map[string][]byte{}, tried: map[string]time.Time{}, unread: map[string]string{}, turns: map[string]*plan.Turns{},
+	}
 }
 
 // keepKeys makes the keys of groups that this member's cluster is of, wraps them for others of the group, makes others in their place, and
 // seals again what was sealed to a former one: when it is this member's turn.
 func (c *Core) keepKeys(ctx context.Context) error {
-	k := &keyKeeper{
-		Core: c, opened: map[string][]byte{}, shut: map[string][]byte{}, tried: map[string]time.Time{}, unread: map[string]string{}, turns: map[string]*plan.Turns{},
-	}
+	k := newKeyKeeper(c)
 	said := ""
 	for ctx.Err() == nil {
 		v := c.store.View()
@@ -120,6 +125,8 @@ func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err er
 	if err != nil {
 		return false, err
 	}
+	_, term, led := k.node.Leader()
+	k.timeTurns(term, led)
 	seen, now := k.sightings(v), time.Now()
 	for _, g := range groups {
 		turns := k.turnsOf(g)
@@ -136,11 +143,13 @@ func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err er
 
 // keepKey does what is this member's to do about the key of one group. What is written is seen in the next look.
 func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], of plan.Candidates, there func(string) bool) (waits bool, err error) {
-	duty, err := plan.Keys(g.value, of, k.self.Cluster, k.now(), there)
+	to := k.recipients(v)
+	takes := func(r plan.KeyReader) bool { _, err := to(r); return err == nil }
+	duty, err := plan.Keys(g.value, of, k.self.Cluster, k.now(), there, takes)
 	if err != nil {
 		return false, err
 	}
-	k.waitsFor(g, "key", duty.Turn, 1)
+	k.waitsFor(g, "key", duty.Turn, -len(g.value.Status.Wraps)) // others may join as fast as it wraps
 	if opens, err := k.opensOwn(ctx, v, g, duty.Others); err != nil || !opens && duty.From == 0 {
 		return true, err
 	}
@@ -148,12 +157,20 @@ func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha
 	case duty.Why == v1alpha1.KeyIsOld && !k.mayTry(g.value.Name):
 		return true, nil
 	case len(duty.Wrap) > 0:
-		err = k.wrapKey(ctx, v, g, duty)
+		err = k.wrapKey(ctx, v, g, duty, to)
 	}
 	if err == nil && duty.Prove {
 		err = k.prove(ctx, v, g)
 	}
 	return duty.Waits, err
+}
+
+// timeTurns forgets what was seen of others in another term, and as long as there is no leader: nobody could write then.
+func (k *keyKeeper) timeTurns(term uint64, led bool) {
+	if !led || term != k.term {
+		clear(k.turns)
+	}
+	k.term = term
 }
 
 // turnsOf is what was seen of those whose turn it was in a group.
@@ -230,13 +247,13 @@ func (c *Core) second(v *store.View) metav1.Time {
 }
 
 // wrapKey makes the group's key, or takes the one that there is, and wraps it for others.
-func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], duty plan.KeyDuty) error {
+func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], duty plan.KeyDuty, to recipients) error {
 	next := g.value.DeepCopy()
 	key, err := k.keyFor(next, duty, k.second(v))
 	if err != nil {
 		return err
 	}
-	wraps, unread := wrapsOf(g.value, duty, k.recipients(v), key, k.keyOf(next, next.Status.Epoch))
+	wraps, unread := wrapsOf(g.value, duty, to, key, k.keyOf(next, next.Status.Epoch))
 	for cluster, err := range unread {
 		if of := next.Name + "/" + cluster; k.unread[of] != err.Error() {
 			k.unread[of] = err.Error()

@@ -174,8 +174,9 @@ func (all readers) clusters(which func(KeyReader) bool) (names []string) {
 const wrapAgainAfter = time.Minute
 
 // Keys says what a cluster's member is to do about the key of a group. Of those that could do it, the first by name that is there does;
-// that two do at once is seen in the log, where only one of them is in time.
-func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time, there func(cluster string) bool) (duty KeyDuty, err error) {
+// that two do at once is seen in the log, where only one of them is in time. takes says that a key can be wrapped for a reader: who holds it does
+// nothing about those that lack it as long as it can be for none of them.
+func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time, there func(cluster string) bool, takes func(KeyReader) bool) (duty KeyDuty, err error) {
 	all, err := readersOf(g, of)
 	if err != nil {
 		return KeyDuty{}, err
@@ -208,6 +209,8 @@ func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time,
 	}
 	switch wraps := turn(able, self, there); {
 	case len(duty.Wrap) == 0:
+	case wraps != self && !first && why == "" && !slices.ContainsFunc(duty.Wrap, takes):
+		duty.Wrap = nil
 	case wraps != self:
 		duty.Wrap, duty.Waits, duty.Turn = nil, true, wraps
 	default:

@@ -53,6 +53,12 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 		"it is not yet, and time passes":                                            {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("sin", "S", 1)}, "ams", "young", KeyDuty{Waits: true}},
 		"who alone held it and lost its own key makes no other one":                 {1, []v1alpha1.KeyWrap{wrap("ams", "lost", 1)}, "ams", "", KeyDuty{Waits: true}},
 		"who left the group keeps nothing for those that stay":                      {1, []v1alpha1.KeyWrap{wrap("iad", "I", 1)}, "iad", "", KeyDuty{Waits: true}},
+		"nobody waits until one is wrapped for that no key can be wrapped for":      {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1)}, "fra", "unsigned", KeyDuty{}},
+		"the first says so":                                                         {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1)}, "ams", "unsigned", KeyDuty{Wrap: []KeyReader{{"sin", "S"}}}},
+		"beside it another one may be waited for":                                   {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1)}, "fra", "unsigned, recovery", KeyDuty{Waits: true, Turn: "ams"}},
+		"and another key":                                                           {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1), wrap("", "lost", 1)}, "fra", "unsigned", KeyDuty{Waits: true, Turn: "ams"}},
+		"and the first key":                                                         {0, nil, "fra", "unsigned", KeyDuty{Waits: true, Turn: "ams"}},
+		"and who says that a key opens":                                             {2, []v1alpha1.KeyWrap{wrap("sin", "S", 1), wrap("ams", "A", 2), wrap("fra", "F", 2)}, "fra", "unsigned", KeyDuty{Waits: true, Turn: "ams"}},
 		"when the first holder is away, the next one that is in":                    {1, []v1alpha1.KeyWrap{wrap("ams", "A", 1), wrap("fra", "F", 1)}, "fra", "ams", KeyDuty{Wrap: []KeyReader{{"sin", "S"}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +82,8 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 			case "young":
 				g.Spec.RotateAfter, g.Status.Begun = &metav1.Duration{Duration: 2 * time.Hour}, &metav1.Time{Time: now.Add(-time.Hour)}
 			}
-			got, err := Keys(g, of, c.self, now, func(cluster string) bool { return cluster != c.away })
+			takes := func(r KeyReader) bool { return r.Cluster != "sin" || !strings.Contains(c.away, "unsigned") }
+			got, err := Keys(g, of, c.self, now, func(cluster string) bool { return cluster != c.away }, takes)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -221,7 +228,7 @@ func TestAKeyThatDoesNotOpen(t *testing.T) {
 	} {
 		g := &v1alpha1.RecipientGroup{Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}},
 			Status: v1alpha1.RecipientGroupStatus{Epoch: 2, By: "ams", Wraps: c.wraps, Left: c.left}}
-		got, err := Keys(g, Candidates{Clusters: fleet}, c.self, now, func(cluster string) bool { return cluster != c.away })
+		got, err := Keys(g, Candidates{Clusters: fleet}, c.self, now, func(cluster string) bool { return cluster != c.away }, func(KeyReader) bool { return true })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,7 +255,7 @@ func TestTheMakerOfAKeyThatNobodyOpensMayReadNoMore(t *testing.T) {
 	} {
 		fleet := []*v1alpha1.Cluster{ams, cluster("fra", "F", "prod"), cluster("sin", "S", "prod")}
 		for self, want := range map[string]bool{"ams": false, "fra": true, "sin": false} {
-			duty, err := Keys(g, Candidates{Clusters: fleet}, self, time.Unix(9000, 0), func(string) bool { return true })
+			duty, err := Keys(g, Candidates{Clusters: fleet}, self, time.Unix(9000, 0), func(string) bool { return true }, func(KeyReader) bool { return true })
 			if err != nil || duty.Make != want || duty.Waits == want || want && duty.From != 1 {
 				t.Errorf("%s: %s is to do %+v: %v", name, self, duty, err)
 			}
