@@ -280,6 +280,23 @@ func TestWhoMayWriteWhat(t *testing.T) {
 		"a member does not speak for another": {"id-iad", "", func(r *realm) []store.Op {
 			return []store.Op{r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Version = "v2" })}
 		}, no},
+		"a member with all rights does not say what another's recipient is": {"id-fra", "", func(r *realm) []store.Op {
+			return []store.Op{r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Recipient = "age of fra" })}
+		}, no},
+		"nor since when": {"id-fra", "", func(r *realm) []store.Op {
+			return []store.Op{r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.RecipientSince = &metav1.Time{Time: time.Unix(9, 0)} })}
+		}, no},
+		"nor who signed it": {"id-fra", "", func(r *realm) []store.Op {
+			return []store.Op{r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.RecipientSignature = []byte("signed") })}
+		}, no},
+		"nor does an admin": {"id-fra", "anna", func(r *realm) []store.Op {
+			return []store.Op{r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Recipient = "age of anna" })}
+		}, no},
+		"an admin labels a cluster whose recipient was told in another form": {"id-fra", "anna", func(r *realm) []store.Op {
+			r.says(r.cluster("sin", toldRecipient("age of sin")))
+			r.says(r.raw("sin", `"1970-01-01T00:00:09Z"`, `"1970-01-01T00:00:09.5Z"`))
+			return []store.Op{r.cluster("sin", func(c *v1alpha1.Cluster) { c.Labels["tier"] = "prod" })}
+		}, yes},
 		"nobody but the leader grants": {"id-fra", "anna", func(r *realm) []store.Op {
 			return []store.Op{r.put(v1alpha1.GrantKey("fra", "shop"), v1alpha1.Grant{Bundle: "shop"})}
 		}, no},

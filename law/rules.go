@@ -18,7 +18,7 @@ var rules = map[string]func(write) bool{
 	backups:               write.reportsBackup,
 	v1alpha1.KeyObserving: func(w write) bool { return w.resumes() || w.accompanies() },
 	v1alpha1.KeyClusters: func(w write) bool {
-		return w.asker.admin() && w.before != nil && w.keepsVote() || w.ofItself
+		return w.asker.admin() && w.before != nil && w.keepsTold() || w.ofItself
 	},
 	store.KeyMembers: func(w write) bool {
 		return w.onlyOwnAddresses() || w.accompanies()
@@ -59,13 +59,27 @@ func (w write) resumes() bool {
 	return ok && sound && maps.EqualFunc(was, is, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) })
 }
 
-// keepsVote says that a cluster's vote is told as before: the leader tells it, and a removal rests on it.
-func (w write) keepsVote() bool {
-	var before, after v1alpha1.Cluster
+// keepsTold says that a cluster's vote and its recipient are told as before: the leader tells the one, and a removal rests on it; its own member the
+// other, once an hour at most, and who reads what is sealed rests on that. They are compared as they are written: who writes the rest again may have
+// read a time of them in another form.
+func (w write) keepsTold() bool {
 	if w.op.Delete {
 		return true
 	}
-	return json.Unmarshal(w.before, &before) == nil && json.Unmarshal(w.op.Value, &after) == nil && before.Status.Voter == after.Status.Voter
+	was, ok := toldOf(w.before)
+	is, sound := toldOf(w.op.Value)
+	return ok && sound && bytes.Equal(was, is)
+}
+
+// toldOf is what of the status of a cluster no admin says.
+func toldOf(cluster []byte) (part []byte, ok bool) {
+	var c v1alpha1.Cluster
+	if json.Unmarshal(cluster, &c) != nil {
+		return nil, false
+	}
+	s := c.Status
+	part, err := json.Marshal(v1alpha1.ClusterStatus{Voter: s.Voter, Recipient: s.Recipient, RecipientSignature: s.RecipientSignature, RecipientSince: s.RecipientSince})
+	return part, err == nil
 }
 
 // splitKey splits "/bundles/shop" into "/bundles/" and "shop".
