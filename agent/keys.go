@@ -296,9 +296,6 @@ func (k *keyKeeper) recipients(v *store.View) recipients {
 	}
 }
 
-// unreadable is the wrap of a key for one that no key can be wrapped for.
-var unreadable = []byte("its recipient is none")
-
 // wrapsOf are the wraps of a key for those that a duty names, and why some get none. What stands as the recipient of a cluster may be none: it gets
 // no wrap of a key that stays, but one that nobody opens of another key if somebody gave it one of the key before, as the law wants one for it.
 func wrapsOf(g *v1alpha1.RecipientGroup, duty plan.KeyDuty, recipient recipients, key secrets.Identity, name secrets.Key) (wraps []v1alpha1.KeyWrap, unread map[string]error) {
@@ -314,7 +311,7 @@ func wrapsOf(g *v1alpha1.RecipientGroup, duty plan.KeyDuty, recipient recipients
 			if !duty.Make || !g.HadWrap(reader.Cluster, reader.Recipient) {
 				continue
 			}
-			w.Wrap = unreadable
+			w.Wrap = v1alpha1.NoWrap
 		}
 		wraps = append(wraps, w)
 	}

@@ -42,7 +42,7 @@ func TestWhoHasARecipientThatIsNoneKeepsNobodyFromAnotherKey(t *testing.T) {
 				got += " "
 			}
 			got += w.Cluster
-			if w.Epoch != 2 || (w.Cluster == "iad") != bytes.Equal(w.Wrap, unreadable) || len(w.Wrap) == 0 {
+			if w.Epoch != 2 || (w.Cluster == "iad") != bytes.Equal(w.Wrap, v1alpha1.NoWrap) || len(w.Wrap) == 0 {
 				t.Errorf("%s: %s gets %q of epoch %d", name, w.Cluster, w.Wrap, w.Epoch)
 			}
 		}

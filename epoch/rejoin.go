@@ -95,7 +95,7 @@ func Strands(v *store.View, t law.Terms) error {
 	if secret == "" {
 		return nil
 	}
-	return Refuse("only the member of %s holds the key of group %s, in age.key on its disk, and no recovery recipient does: secret %s would be lost with it; start it with that disk, or, if that is gone, seal the value from its source for a group that another cluster reads, or delete the secret",
+	return Refuse("only the member of %s holds the key of group %s, in age.key on its disk, and no recovery recipient does: secret %s would be lost with it; start it with that disk, or, if that is gone, seal the value from its source for a group that another cluster reads and let that go through, or delete the secret",
 		t.Cluster, group, secret)
 }
 

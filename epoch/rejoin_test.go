@@ -72,7 +72,8 @@ func TestTheOnlyOneThatOpensASecretIsNotReplaced(t *testing.T) {
 		}
 		return op
 	}
-	v = state(t, v, put(v1alpha1.KeyClusters+"iad", iad), put(v1alpha1.KeyRecipientGroups+"readers", g), put(v1alpha1.KeyFleetSecrets+"db", s))
+	v = state(t, v, put(v1alpha1.KeyClusters+"iad", iad), put(v1alpha1.KeyRecipientGroups+"readers", g), put(v1alpha1.KeyFleetSecrets+"db", s),
+		store.Put(v1alpha1.KeyBundleRevisions+s.RevisionName(), []byte(`{"spec":{"bundle":"secret.db","manifests":[{"spec":{"group":"readers"}}]}}`)))
 	enter := func(v *store.View, token law.Terms) error {
 		_, err := Enter(v, law.Token{Terms: token}, law.Terms{})
 		return err

@@ -59,6 +59,9 @@ func secretsInUse(v *store.View) []*secretInUse {
 // mayRun adds what rollouts that have not ended may still grant, and the last good revision: what the fleet goes back to, and who joins gets first.
 func (s *secretInUse) mayRun(rollouts []*v1alpha1.Rollout) {
 	before := []int64{math.MaxInt64}
+	if last := s.last(rollouts); last != nil && last.Status.Phase.Ended() && last.Status.Phase != v1alpha1.RolloutComplete {
+		before = append(before, last.Spec.Generation) // who joins gets the one before it, even if it went through elsewhere
+	}
 	for _, r := range rollouts {
 		if r.Status.Phase.Ended() {
 			continue
@@ -72,6 +75,16 @@ func (s *secretInUse) mayRun(rollouts []*v1alpha1.Rollout) {
 	for _, generation := range before {
 		s.older[lastGood(rollouts, generation)] = true
 	}
+}
+
+// last is the newest rollout of what the secret is now, nil when it has none yet.
+func (s *secretInUse) last(rollouts []*v1alpha1.Rollout) (last *v1alpha1.Rollout) {
+	for _, r := range rollouts {
+		if r.Spec.Revision == s.present && (last == nil || r.Spec.Number > last.Spec.Number) {
+			last = r
+		}
+	}
+	return last
 }
 
 // lastGood is the revision of the newest rollout that went through with a generation before another one; "" when there is none.

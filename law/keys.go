@@ -59,7 +59,7 @@ func (w write) keepsKeys() bool {
 	if !maps.EqualFunc(was, is, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
 		return false
 	}
-	r, ok := w.readers(&before.Spec)
+	r, ok := w.held.readers(w.view, &before.Spec)
 	mine := r.recipient(w.asker.cluster)
 	if !ok || mine == "" {
 		return false
@@ -317,13 +317,13 @@ func Unopened(s v1alpha1.RecipientGroupStatus, cluster, recipient string, at met
 }
 
 // readers of a group, as its spec, the fleet's and the clusters say.
-func (w write) readers(s *v1alpha1.RecipientGroupSpec) (r readers, ok bool) {
+func (h *heldGroups) readers(v *store.View, s *v1alpha1.RecipientGroupSpec) (r readers, ok bool) {
 	selector, err := metav1.LabelSelectorAsSelector(s.ClusterSelector)
-	fleet, ok := fleetAfter(w.view, Change{})
+	fleet, ok := fleetAfter(v, Change{})
 	if err != nil || !ok {
 		return nil, false
 	}
-	clusters, ok := w.held.candidates(w.view)
+	clusters, ok := h.candidates(v)
 	r = readers{"": readersBy(s.Recovery(&fleet))}
 	for _, c := range clusters {
 		if selector.Matches(c.labels) {

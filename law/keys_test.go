@@ -476,6 +476,7 @@ func TestASecretIsNotStranded(t *testing.T) {
 		"that of one who does not hold it":                   {plain, relabel("iad"), true},
 		"one who does not hold it is removed":                {plain, remove("iad"), true},
 		"another one holds it, too":                          {wrapped("iad"), relabel("fra"), true},
+		"another one has a wrap of it that nobody opens":     {func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].Wrap = v1alpha1.NoWrap }, relabel("fra"), false},
 		"a person holds it, too":                             {recovering("of anna"), reselect("no"), true},
 		"a person did who may not read any more":             {unrecovered, reselect("no"), false},
 		"the person who alone holds it is taken out":         {annas, without, false},

@@ -100,7 +100,7 @@ func (w write) groupHeld(name string) heldGroup {
 	if !known {
 		kv, _ := w.view.Get(v1alpha1.KeyRecipientGroups + name)
 		if json.Unmarshal(kv.Value, &h.group) == nil {
-			h.readers, h.ok = w.readers(&h.group.Spec)
+			h.readers, h.ok = w.held.readers(w.view, &h.group.Spec)
 			h.ok = h.ok && h.group.Holds(w.asker.cluster, h.readers.recipient(w.asker.cluster))
 			h.lost = h.group.Lost(h.readers.reads) != ""
 		}

@@ -37,23 +37,21 @@ func strands(v *store.View, c Change) error {
 	return nil
 }
 
-// OnlyOpener names a secret that nobody opens but the member of a cluster, with the key of its own that it has now, and the group that it is sealed for;
-// "" when there is none.
+// OnlyOpener names a secret that nobody opens but the member of a cluster, with the key of its own that it has now, as it is or as clusters keep it or may
+// get it again, and the group that it is sealed for then; "" when there is none.
 func OnlyOpener(v *store.View, cluster string) (secret, group string) {
 	kv, there := v.Get(v1alpha1.KeyClusters + cluster)
 	if !there {
 		return "", ""
 	}
 	gone := Change{Key: kv.Key, Before: kv.Value}
-	for kv := range v.Iterate(v1alpha1.KeyFleetSecrets, "") {
-		var s v1alpha1.FleetSecret
-		if json.Unmarshal(kv.Value, &s) != nil {
-			continue
-		}
-		var g v1alpha1.RecipientGroup
-		of, _ := v.Get(v1alpha1.KeyRecipientGroups + s.Spec.Group)
-		if json.Unmarshal(of.Value, &g) == nil && keptBy(v, &g.Spec, g.Status, Change{}) && !keptBy(v, &g.Spec, g.Status, gone) {
-			return s.Name, g.Name
+	for _, s := range secretsInUse(v) {
+		for _, revision := range s.revisions() {
+			var g v1alpha1.RecipientGroup
+			of, _ := v.Get(v1alpha1.KeyRecipientGroups + groupOf(v, revision))
+			if json.Unmarshal(of.Value, &g) == nil && keptBy(v, &g.Spec, g.Status, Change{}) && !keptBy(v, &g.Spec, g.Status, gone) {
+				return s.name, g.Name
+			}
 		}
 	}
 	return "", ""
@@ -73,7 +71,7 @@ func keptBy(v *store.View, s *v1alpha1.RecipientGroupSpec, status v1alpha1.Recip
 	if !ok {
 		return true // whoever reads the spec says what is wrong
 	}
-	return slices.ContainsFunc(status.Wraps, func(w v1alpha1.KeyWrap) bool { return reads(w.Cluster, w.Key) })
+	return slices.ContainsFunc(status.Wraps, func(w v1alpha1.KeyWrap) bool { return w.Opens() && reads(w.Cluster, w.Key) })
 }
 
 // mayRead tells who may read what is sealed for a group after a change: a cluster, or a recovery recipient without one, by its own key. !ok: it cannot be said.

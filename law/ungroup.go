@@ -36,21 +36,32 @@ func unsealed(v *store.View, group string) ([]store.Condition, []store.Op, error
 // remembers names a secret that is in use for another group, and who had a key of this one that opened its value and may not read for that one; ""
 // when there is none. It counts as the ledger does, which lists who had keys by the groups that are there.
 func remembers(v *store.View, group string) (secret, reader string, err error) {
-	kv, there := v.Get(v1alpha1.KeyRecipientGroups + group)
+	key := v1alpha1.KeyRecipientGroups + group
+	kv, there := v.Get(key)
+	if !there {
+		return "", "", fmt.Errorf("%s is not there", Thing(key))
+	}
 	var g v1alpha1.RecipientGroup
-	if !there || json.Unmarshal(kv.Value, &g) != nil {
-		return "", "", fmt.Errorf("%s cannot be read", Thing(kv.Key))
+	if json.Unmarshal(kv.Value, &g) != nil {
+		return "", "", nil // it remembers nothing that anybody could read
 	}
 	had := slices.Clone(g.Status.Left)
 	for _, w := range g.Status.Wraps {
 		had = append(had, v1alpha1.FormerReader{Cluster: w.Cluster, Key: w.Key, Epoch: w.Epoch})
 	}
+	held, now := &heldGroups{}, map[string]readers{}
 	for _, s := range secretsInUse(v) {
 		for _, revision := range s.revisions() {
 			epoch := s.knownSince(v, revision, group)
-			reads := readsOf(v, groupOf(v, revision))
-			i := slices.IndexFunc(had, func(r v1alpha1.FormerReader) bool { return r.Epoch >= epoch && !reads(r.Cluster, r.Key) })
-			if epoch > 0 && i >= 0 {
+			if epoch == 0 {
+				continue
+			}
+			of := groupOf(v, revision)
+			if _, known := now[of]; !known {
+				now[of] = held.readersOf(v, of)
+			}
+			i := slices.IndexFunc(had, func(r v1alpha1.FormerReader) bool { return r.Epoch >= epoch && !now[of].reads(r.Cluster, r.Key) })
+			if i >= 0 {
 				return s.name, whoRead(had[i]), nil
 			}
 		}
@@ -95,16 +106,15 @@ func (s *secretInUse) wasFor(v *store.View, group string) bool {
 	return false
 }
 
-// readsOf tells who may read what is sealed for a group: nobody, when it is not there.
-func readsOf(v *store.View, group string) func(cluster, key string) bool {
+// readersOf are who may read what is sealed for a group: nobody, when it is not there.
+func (h *heldGroups) readersOf(v *store.View, group string) readers {
 	kv, _ := v.Get(v1alpha1.KeyRecipientGroups + group)
 	var g v1alpha1.RecipientGroup
-	if json.Unmarshal(kv.Value, &g) == nil {
-		if reads, ok := mayRead(v, &g.Spec, Change{}); ok {
-			return reads
-		}
+	if json.Unmarshal(kv.Value, &g) != nil {
+		return nil
 	}
-	return func(string, string) bool { return false }
+	r, _ := h.readers(v, &g.Spec) // a cluster that cannot be read reads nothing
+	return r
 }
 
 func whoRead(r v1alpha1.FormerReader) string {

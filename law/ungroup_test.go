@@ -2,6 +2,7 @@ package law
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +66,13 @@ func (r *realm) granted(generation int) {
 
 func (r *realm) rolls(generation int64, phase v1alpha1.RolloutPhase) {
 	r.Helper()
-	o := &v1alpha1.Rollout{TypeMeta: v1alpha1.TypeOf("Rollout"), ObjectMeta: named(fmt.Sprintf("secret.db-u-db-%d-1", generation))}
+	r.rollsAgain(generation, 1, phase)
+}
+
+func (r *realm) rollsAgain(generation int64, number int32, phase v1alpha1.RolloutPhase) {
+	r.Helper()
+	o := &v1alpha1.Rollout{TypeMeta: v1alpha1.TypeOf("Rollout"), ObjectMeta: named(fmt.Sprintf("secret.db-u-db-%d-%d", generation, number))}
+	o.Spec.Number = number
 	o.Spec.Bundle, o.Spec.BundleUID, o.Spec.Generation, o.Spec.Revision = "secret.db", "u-db", generation, fmt.Sprintf("secret.db-u-db-%d", generation)
 	o.Status.Phase, o.Status.Waves = phase, []v1alpha1.WaveStatus{{}}
 	if phase == v1alpha1.RolloutComplete {
@@ -173,6 +180,18 @@ func TestWhatClustersKeepOrMayGetAgainIsSealedForItsGroup(t *testing.T) {
 			r.rolls(1, v1alpha1.RolloutComplete)
 			r.rolls(2, v1alpha1.RolloutComplete)
 		}}, true},
+		"it went through, was rolled out to who came later and given up, and who joins then gets the one before": {[]func(*realm){func(r *realm) {
+			r.granted(2)
+			r.rolls(1, v1alpha1.RolloutComplete)
+			r.rolls(2, v1alpha1.RolloutComplete)
+			r.rollsAgain(2, 2, v1alpha1.RolloutAborted)
+		}}, false},
+		"it was given up, and went through then": {[]func(*realm){func(r *realm) {
+			r.granted(2)
+			r.rolls(1, v1alpha1.RolloutComplete)
+			r.rolls(2, v1alpha1.RolloutAborted)
+			r.rollsAgain(2, 2, v1alpha1.RolloutComplete)
+		}}, true},
 		"nothing was ever granted": {nil, true},
 		"one of its name that was deleted is granted": {[]func(*realm){func(r *realm) {
 			r.says(r.put(v1alpha1.GrantKey("fra", "secret.db"), v1alpha1.Grant{Bundle: "secret.db", BundleUID: "u-older", Revision: "secret.db-u-db-1"}))
@@ -211,6 +230,7 @@ func TestWhatOneMemberAloneOpens(t *testing.T) {
 		"another one does":               {alone("iad"), " "},
 		"another one does, too":          {wrapped("iad"), " "},
 		"a recovery recipient does, too": {recovering("of anna"), " "},
+		"another one's opens nothing":    {func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].Wrap = v1alpha1.NoWrap }, "db readers"},
 		"it holds it no more":            {func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[0].Key = "lost" }, " "},
 	} {
 		r := keyed(t)
@@ -222,5 +242,54 @@ func TestWhatOneMemberAloneOpens(t *testing.T) {
 		if secret, group := OnlyOpener(r.store.View(), "fra"); secret+" "+group != c.want {
 			t.Errorf("%s: it opens %q for %q", name, secret, group)
 		}
+	}
+}
+
+// TestWhatOneMemberAloneOpensOfThePast: fra alone holds the key of the group that the secret was for, and a person, too, that of the present one.
+func TestWhatOneMemberAloneOpensOfThePast(t *testing.T) {
+	r := moved(t)
+	r.says(r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = []v1alpha1.KeyWrap{wrapOf("fra")} }))
+	r.says(r.group("others", recovering("of anna")))
+	if secret, group := OnlyOpener(r.store.View(), "fra"); secret != "" {
+		t.Errorf("no cluster keeps what it was, and fra opens %s for %s", secret, group)
+	}
+	r.granted(1)
+	if secret, group := OnlyOpener(r.store.View(), "fra"); secret+" "+group != "db readers" {
+		t.Errorf("a cluster keeps what it was, and fra opens %q for %q", secret, group)
+	}
+}
+
+func TestAGroupThatCannotBeReadGoes(t *testing.T) {
+	r := keyed(t)
+	r.says(store.Put(v1alpha1.KeyRecipientGroups+"empty", []byte("{")))
+	r.goes("empty", "")
+	if _, _, err := unsealed(r.store.View(), "empty"); err == nil || err.Error() != "recipient group empty is not there" {
+		t.Errorf("once it has gone: %v", err)
+	}
+}
+
+// TestWhoLeftAGroupIsLookedUpWithoutReadingClusters: every member judges that a group goes while it applies the log, and many may have left.
+func TestWhoLeftAGroupIsLookedUpWithoutReadingClusters(t *testing.T) {
+	const many = 400
+	r := moved(t)
+	for i := range 10 {
+		r.seals(fmt.Sprint("moved-", i), 1, "readers")
+		r.seals(fmt.Sprint("moved-", i), 2, "others")
+	}
+	costs := func(left int) float64 {
+		r.says(r.group("readers", func(g *v1alpha1.RecipientGroup) {
+			g.Status.Wraps = []v1alpha1.KeyWrap{wrapOf("fra")}
+			g.Status.Left = slices.Repeat([]v1alpha1.FormerReader{{Cluster: "fra", Key: v1alpha1.KeyID("age of fra"), Epoch: 1}}, left)
+		}))
+		v := r.store.View()
+		return testing.AllocsPerRun(3, func() {
+			if secret, reader, err := remembers(v, "readers"); secret != "" || err != nil {
+				t.Fatalf("%s could read %s: %v", reader, secret, err)
+			}
+		})
+	}
+	one, all := costs(1), costs(many)
+	if each := (all - one) / (many - 1); each > 50 { // it is read itself; a cluster for each of 11 secrets takes hundreds
+		t.Errorf("each that left takes %.0f allocations", each)
 	}
 }

@@ -19,7 +19,7 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, now time.Time, prese
 	if err != nil {
 		return "the selector of group " + g.Name + " cannot be read: " + err.Error()
 	}
-	names := all.holders(g) // who is picked no more wraps the key for nobody
+	names := all.openers(g) // who is picked no more wraps the key for nobody
 	for _, name := range names {
 		if holders++; present(name) {
 			here++
@@ -52,8 +52,8 @@ func LeftToSilence(g *v1alpha1.RecipientGroup, before, after Candidates, heard f
 	if err != nil || wrong != nil || is.recovers(g) {
 		return nil
 	}
-	left := is.holders(g)
-	if len(left) == len(was.holders(g)) && !was.recovers(g) || slices.ContainsFunc(left, heard) {
+	left := is.openers(g)
+	if len(left) == len(was.openers(g)) && !was.recovers(g) || slices.ContainsFunc(left, heard) {
 		return nil
 	}
 	return left
@@ -136,9 +136,14 @@ func (all readers) holders(g *v1alpha1.RecipientGroup) (names []string) {
 	return names
 }
 
+// openers are those of the holders that can open what they hold.
+func (all readers) openers(g *v1alpha1.RecipientGroup) (names []string) {
+	return all.clusters(func(r KeyReader) bool { return g.Opens(r.Cluster, r.Recipient) })
+}
+
 // recovers says that a recovery recipient holds the present key.
 func (all readers) recovers(g *v1alpha1.RecipientGroup) bool {
-	return slices.ContainsFunc(all, func(r KeyReader) bool { return r.Cluster == "" && g.Holds("", r.Recipient) })
+	return slices.ContainsFunc(all, func(r KeyReader) bool { return r.Cluster == "" && g.Opens("", r.Recipient) })
 }
 
 // turn is the first of some clusters that is there.

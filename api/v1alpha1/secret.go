@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -266,6 +267,17 @@ const AnnotationRevealed = GroupName + "/revealed"
 func KeyID(recipient string) string {
 	sum := sha256.Sum256([]byte(recipient))
 	return hex.EncodeToString(sum[:8])
+}
+
+// NoWrap stands in the place of a wrap for one that no key can be wrapped for: nobody opens it.
+var NoWrap = []byte("its recipient is none")
+
+// Opens says whether it is the wrap of a key, and not NoWrap.
+func (w *KeyWrap) Opens() bool { return !bytes.Equal(w.Wrap, NoWrap) }
+
+// Opens says whether a cluster whose own recipient is this holds the group's present key, and has not NoWrap in its place.
+func (g *RecipientGroup) Opens(cluster, recipient string) bool {
+	return g.Holds(cluster, recipient) && !bytes.Equal(g.WrapFor(cluster, recipient), NoWrap)
 }
 
 // Holds says whether a cluster whose own recipient is this has the group's present key.
