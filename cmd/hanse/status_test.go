@@ -101,6 +101,26 @@ drift     41 s ago: iad configmap shop/settings, edited by kubectl-patch
 	}
 }
 
+func TestAClusterThatWasNeverHeardIsToldFirst(t *testing.T) {
+	s := aFleet()
+	s.Clusters[1].Reachable, s.Clusters[1].LastSeen = false, ago(time.Hour)
+	s.Clusters[3].Reachable, s.Clusters[3].LastSeen = false, nil
+	if text := rendered(s); !strings.Contains(text, "\ngone   pdx in us, fra in eu for 60 min\n") {
+		t.Errorf("it is told so:\n%s", text)
+	}
+}
+
+func TestAMemberOfAnOlderVersionCountsBundlesByClusterAlone(t *testing.T) {
+	s := aFleet()
+	s.Regions = nil
+	s.Clusters[4].Bundles = v1alpha1.BundleCounts{Total: 14, Ready: 12, Failed: 1, Drifted: 1}
+	text := rendered(s)
+	lines := strings.Split(text, "\n")
+	if !strings.HasPrefix(lines[3], "ap ") || !strings.Contains(lines[3], "1 failed, 1 drifted, 1 in change, 12 ready") || !strings.Contains(text, " 28 ready ") {
+		t.Errorf("it is told so:\n%s", text)
+	}
+}
+
 func TestOneRegionWithAllAdminsIsToldAndIsNoIllness(t *testing.T) {
 	const words = "warning   all clusters with the right Admin are in eu: without it nobody could change the fleet\n"
 	one := aFleet()

@@ -93,10 +93,27 @@ func (v statusView) regions() []regionView {
 			all[i].bundles = r.Bundles
 		}
 	}
+	if len(v.s.Regions) == 0 { // a member of an older version counts by cluster alone
+		for i := range all {
+			all[i].bundles = inEach(all[i].clusters)
+		}
+	}
 	slices.SortStableFunc(all, func(a, b regionView) int {
 		return cmp.Or(cmp.Compare(b.gone, a.gone), cmp.Compare(b.bundles.Failed, a.bundles.Failed), cmp.Compare(b.bundles.Drifted, a.bundles.Drifted), cmp.Compare(b.inChange(), a.inChange()))
 	})
 	return all
+}
+
+// inEach counts a bundle in each of the clusters.
+func inEach(clusters []v1alpha1.ClusterFleetStatus) (n v1alpha1.BundleCounts) {
+	for _, c := range clusters {
+		n.Total += c.Bundles.Total
+		n.Ready += c.Bundles.Ready
+		n.Drifted += c.Bundles.Drifted
+		n.Failed += c.Bundles.Failed
+		n.Suspended += c.Bundles.Suspended
+	}
+	return n
 }
 
 // inChange are the bundles of a region of which nothing else is known.
@@ -419,7 +436,7 @@ func (v statusView) goneClusters() [][]string {
 	if len(gone) == 0 || v.wide {
 		return nil
 	}
-	slices.SortStableFunc(gone, func(a, b v1alpha1.ClusterFleetStatus) int { return a.LastSeen.Time.Compare(b.LastSeen.Time) })
+	slices.SortStableFunc(gone, func(a, b v1alpha1.ClusterFleetStatus) int { return seen(a).Compare(seen(b)) })
 	var words []string
 	for _, c := range gone[:min(mostNamed, len(gone))] {
 		said := c.Name + " in " + c.Region
@@ -433,6 +450,14 @@ func (v statusView) goneClusters() [][]string {
 		said += fmt.Sprintf(" and %d more: -o wide", more)
 	}
 	return [][]string{{v.paint.red("gone"), said}}
+}
+
+// seen is when a cluster was last seen; zero when it never was.
+func seen(c v1alpha1.ClusterFleetStatus) time.Time {
+	if c.LastSeen == nil {
+		return time.Time{}
+	}
+	return c.LastSeen.Time
 }
 
 // unwell: failed   shop in iad, pdx and 37 more   hanse explain shop --cluster iad.
