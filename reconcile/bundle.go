@@ -152,6 +152,7 @@ func (b *bundle) take(g Grant) {
 	b.refused = 0
 	if b.faulty = nil; g.Fault != "" {
 		b.faulty = &g
+		b.s.inventories.ask(b.label) // it may be changed by hand before it is taken
 		b.logger.Warn("grant cannot be rendered", logRevision, g.Revision, logError, g.Fault)
 		b.post("")
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
 	ktesting "k8s.io/client-go/testing"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // TestALostAnswerHarmsNoInventory: the head of a save was written, and nobody heard; the saves after it must not touch what it speaks of.
@@ -184,6 +187,32 @@ func TestOneListTellsOfAllInventories(t *testing.T) {
 	}
 	if n := lists(first("mail", 1)); n != 1 {
 		t.Errorf("what was read since is asked for %d times", n)
+	}
+}
+
+// TestABundleThatCannotBeRenderedReadsItsInventoryLater: somebody may delete or damage it until then.
+func TestABundleThatCannotBeRenderedReadsItsInventoryLater(t *testing.T) {
+	client := versioned()
+	s := &inventories{client: client.CoreV1().ConfigMaps(Namespace), fleet: "acme", cluster: "fra", slots: make(chan struct{}, 1)}
+	ctx := context.Background()
+	one := map[key]entry{{schema.GroupKind{Kind: "ConfigMap"}, "ns", "settings"}: {version: "v1"}}
+	if _, err := s.save(ctx, stored{}, inventory{bundle: "shop", entries: one}); err != nil {
+		t.Fatal(err)
+	}
+	g := Grant{Bundle: "shop", Revision: "shop-1", Fault: "no key opens it"}
+	if err := s.survey(ctx, []Grant{g}); err != nil {
+		t.Fatal(err)
+	}
+	b := &bundle{
+		s: &session{board: newBoard(func([]Report) {}, 0), inventories: s}, name: g.Bundle, label: v1alpha1.BundleLabel(g.Bundle),
+		mail: newMailbox(), logger: slog.New(slog.DiscardHandler),
+	}
+	b.take(g)
+	if err := s.client.Delete(ctx, headName(g.Bundle), metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if have, err := s.first(ctx, g.Bundle); err != nil || have.version != "" || len(have.entries) != 0 {
+		t.Errorf("it begins from %d objects of a list that is gone, %v", len(have.entries), err)
 	}
 }
 
