@@ -112,6 +112,7 @@ func (l *leader) due(s scene, step plan.Step) bool {
 func bare(r *v1alpha1.Rollout) *v1alpha1.Rollout {
 	b := r.DeepCopy()
 	b.Status.Message, b.Status.Conditions, b.Status.Owed = "", nil, nil
+	b.Status.Reason, b.Status.Since, b.Status.Blocked = "", nil, ""
 	for i := range b.Status.Waves {
 		b.Status.Waves[i].Waiting = nil
 	}
