@@ -3,6 +3,7 @@ package plan_test
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -587,5 +588,31 @@ func TestAFaultDomainThatWaitsForAPersonIsAWait(t *testing.T) {
 	w.settle()
 	if got := waits(); got == nil || got.Domain != "eu" || !got.Since.After(first.Since.Time) {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestWhileAWaveIsOpenNobodyIsAskedForAnotherDomain(t *testing.T) {
+	one := intstr.FromInt32(1)
+	w := sixClusters(t)
+	w.apply("shop").Spec.Rollout = &v1alpha1.BundleRollout{Approval: v1alpha1.ApprovalDomain, Canary: &one}
+	w.rest()
+	w.newest("shop").Spec.Orders.Approved = []string{"us"}
+	waves := map[int32]bool{}
+	for range 20 {
+		w.pass()
+		r := w.newest("shop")
+		if !slices.ContainsFunc(r.Status.Waves, v1alpha1.WaveStatus.Open) {
+			w.obeyAll()
+			continue
+		}
+		waves[r.Status.Wave] = true
+		if r.Status.Wait != nil || r.Status.Phase != v1alpha1.RolloutRunning {
+			t.Errorf("wave %d, %s: %+v", r.Status.Wave, r.Status.Phase, r.Status.Wait)
+		}
+		w.obeyAll()
+		w.later(time.Second)
+	}
+	if r := w.newest("shop"); len(waves) != 2 || r.Status.Wait == nil || r.Status.Wait.Domain != "ap" {
+		t.Errorf("after the waves %v of us: %s", waves, w)
 	}
 }

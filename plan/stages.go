@@ -188,8 +188,11 @@ func (c *course) keepsWaiting() bool {
 	return false
 }
 
-// waiting keeps since when a stage waits for the same.
+// waiting keeps since when a stage waits for the same. A fault domain waits for a person's word when no wave is open, nor given just now.
 func (c *course) waiting(before *v1alpha1.RolloutWait) {
+	if now := c.active.Status.Wait; now != nil && now.Domain != "" && slices.ContainsFunc(c.active.Status.Waves, v1alpha1.WaveStatus.Open) {
+		c.active.Status.Wait = nil
+	}
 	if now := c.active.Status.Wait; now != nil && before != nil && now.For == before.For && now.Stage == before.Stage && now.Domain == before.Domain {
 		now.Since = before.Since
 	}

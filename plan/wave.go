@@ -251,10 +251,9 @@ func (c *course) letInText(domain string) string {
 	return fmt.Sprintf("a person must let it into %s: hanse rollout approve %s %s", named(domain), c.name, domain)
 }
 
-// domainWait is that a person must let the rollout into a fault domain, once that is all that it waits for; nil for anything else.
+// domainWait is that a person must let the rollout into a fault domain; nil for anything else.
 func (c *course) domainWait(w v1alpha1.Wave, why stay) *v1alpha1.RolloutWait {
-	open := slices.ContainsFunc(c.active.Status.Waves, v1alpha1.WaveStatus.Open)
-	if why.reason != v1alpha1.RolloutWaitsForApproval || open {
+	if why.reason != v1alpha1.RolloutWaitsForApproval {
 		return nil
 	}
 	return &v1alpha1.RolloutWait{For: v1alpha1.WaitForApproval, Domain: w.Domain, Since: *c.stamp()}
