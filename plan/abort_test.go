@@ -70,3 +70,59 @@ func TestWhoJoinsAfterTwoAbortsGetsARolloutOfItsOwn(t *testing.T) {
 		t.Errorf("%s", w)
 	}
 }
+
+// waitsForAWord is a change of shop, of this generation, that waits for a person before its first wave.
+func waitsForAWord(t *testing.T, generation int64) *world {
+	w := sixClusters(t)
+	w.bundles["shop"].Generation = generation - 1
+	w.applyStaged([]v1alpha1.RolloutStage{{Name: "all", Approval: v1alpha1.StageApprovalRequired}})
+	w.later(time.Second)
+	return w
+}
+
+func TestAnAbortIsWrittenBeforeWhatBeginsThen(t *testing.T) {
+	t.Run("a newer change, whose name comes before", func(t *testing.T) {
+		w := waitsForAWord(t, 9)
+		abort(&w.newest("shop").Spec.Orders)
+		w.apply("shop")
+		w.rest()
+		w.endedBut(t, "shop-00000001-9", "shop-00000001-10")
+	})
+	t.Run("a rollout for who has joined", func(t *testing.T) {
+		w := waitsForAWord(t, 2)
+		w.fleet.Freeze = &v1alpha1.Freeze{}
+		w.join("eu3")
+		abort(&w.newest("shop").Spec.Orders)
+		w.rest()
+		w.endedBut(t, "shop-00000001-2", "shop-00000001-1.2")
+	})
+}
+
+// endedBut looks that a rollout of shop is aborted, and that one and no other runs.
+func (w *world) endedBut(t *testing.T, aborted, runs string) {
+	t.Helper()
+	if phase := w.rollouts[aborted].Status.Phase; phase != v1alpha1.RolloutAborted {
+		t.Errorf("%s is %s", aborted, phase)
+	}
+	for name, r := range w.rollouts {
+		if r.Status.Phase.Ended() == (name == runs) {
+			t.Errorf("%s is %s", name, r.Status.Phase)
+		}
+	}
+	if w.rollouts[runs] == nil {
+		t.Errorf("there is no %s: %s", runs, w)
+	}
+}
+
+func TestOfTwoRolloutsThatHaveNotEndedTheLaterIsTheOne(t *testing.T) {
+	w := waitsForAWord(t, 9)
+	earlier := w.newest("shop").DeepCopy()
+	w.apply("shop")
+	w.rest()
+	earlier.CreationTimestamp = w.newest("shop").CreationTimestamp
+	w.rollouts[earlier.Name] = earlier // as a leader left it that began the later one in that second, and did not end it
+	w.rest()
+	if len(w.rollouts) != 3 || w.rollouts["shop-00000001-10"].Status.Phase.Ended() {
+		t.Errorf("%d rollouts: %s", len(w.rollouts), w)
+	}
+}

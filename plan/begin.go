@@ -121,7 +121,9 @@ func came(a, b *v1alpha1.Rollout) int {
 		}
 		return r.Status.Ended.Unix()
 	}
-	return cmp.Or(cmp.Compare(a.CreationTimestamp.Unix(), b.CreationTimestamp.Unix()), cmp.Compare(ended(a), ended(b)), compareBool(!aborted(a), !aborted(b)))
+	return cmp.Or(
+		cmp.Compare(a.CreationTimestamp.Unix(), b.CreationTimestamp.Unix()), cmp.Compare(ended(a), ended(b)), compareBool(!aborted(a), !aborted(b)),
+		cmp.Compare(a.Spec.Generation, b.Spec.Generation), cmp.Compare(a.Spec.Number, b.Spec.Number))
 }
 
 // keeps says that the rollout that runs is still the right one: of what is wanted now, or of the last good revision while what is

@@ -105,6 +105,19 @@ func (w *world) judgeOrders(r *v1alpha1.Rollout) {
 	}
 }
 
+// judgeRunning looks that no more than one rollout of a bundle has not ended.
+func (w *world) judgeRunning(bundle string) {
+	var running []string
+	for name, r := range w.rollouts {
+		if r.Spec.Bundle == bundle && !r.Status.Phase.Ended() {
+			running = append(running, name)
+		}
+	}
+	if slices.Sort(running); len(running) > 1 {
+		w.unsaid = append(w.unsaid, fmt.Sprintf("nobody ended one of %v", running))
+	}
+}
+
 // mayAct says that a cluster may do, or be doing, what it was granted, for all that the leader has heard.
 func (w *world) mayAct(bundle, cluster string) bool {
 	g, there := w.grants[bundle][cluster]

@@ -139,7 +139,9 @@ func live(t *rapid.T, decide func(plan.Situation) []plan.Step, how ...func(*rapi
 		if w.keys != nil && rapid.Bool().Draw(t, "about keys") {
 			w.keys(t)
 		}
-		w.pass()
+		if rapid.IntRange(0, 3).Draw(t, "before the leader decides") < 3 { // else more happens first
+			w.pass()
+		}
 	}
 	w.tear = nil
 	return w
@@ -362,7 +364,7 @@ func TestAnOrderThatIsForMoreThanItsRolloutIsCaught(t *testing.T) {
 					caught++
 				}
 			}
-			if t.Logf("caught in %d of 100 lives", caught); caught < 10 {
+			if t.Logf("caught in %d of 100 lives", caught); caught < 5 {
 				t.Error("these lives are not aimed at it")
 			}
 		})

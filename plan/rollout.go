@@ -100,8 +100,8 @@ func inOrder(first, then []Step) []Step {
 	return append(first, then...)
 }
 
-// comesFirst says that a course lets a fault domain go, or holds a cluster back: that is written before anything is taken. All else can wait for
-// what is decided after it, so that a thousand rollouts are written once.
+// comesFirst says that a course lets a fault domain go, holds a cluster back, or ends its rollout: that is written before anything is taken, or
+// another begins. All else can wait for what is decided after it, so that a thousand rollouts are written once.
 func (c *course) comesFirst() bool {
 	if len(c.granted) > 0 {
 		return true
@@ -109,6 +109,9 @@ func (c *course) comesFirst() bool {
 	for _, r := range []*v1alpha1.Rollout{c.before, c.active} {
 		if r == nil || c.written[r.Name] == nil {
 			continue
+		}
+		if r.Status.Phase.Ended() && !c.written[r.Name].Status.Phase.Ended() {
+			return true
 		}
 		for _, domain := range c.written[r.Name].Status.InChange {
 			if !slices.Contains(r.Status.InChange, domain) {
@@ -171,7 +174,7 @@ func coursesOf(s *Situation) []*course {
 	for _, r := range s.Rollouts {
 		c := of(r.Spec.Bundle)
 		c.rollouts = append(c.rollouts, r)
-		if !r.Status.Phase.Ended() {
+		if !r.Status.Phase.Ended() && (c.active == nil || came(c.active, r) < 0) {
 			c.active = r.DeepCopy()
 			c.written[r.Name] = r
 		}

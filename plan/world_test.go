@@ -357,6 +357,7 @@ func (w *world) writeRollouts(step plan.Step) {
 		w.goOnDespite(r)
 		w.rollouts[r.Name] = r.DeepCopy()
 	}
+	w.judgeRunning(step.Bundle)
 	w.follow()
 }
 
