@@ -62,7 +62,7 @@ func (w *world) judgeKey(bundle, cluster string, g v1alpha1.Grant) {
 	case !w.keyless(bundle, cluster):
 	case !g.Withdraw && !g.Held && !w.mayAct(bundle, cluster):
 		w.blind = append(w.blind, fmt.Sprintf("%s is granted %s, which it cannot open", cluster, grantText(g)))
-	case g.Withdraw && picked && g.BundleUID == string(b.UID) && w.placed(b, cluster):
+	case g.Withdraw && !g.Held && picked && g.BundleUID == string(b.UID) && w.placed(b, cluster):
 		w.blind = append(w.blind, fmt.Sprintf("%s is to lose %s, which it is to have", cluster, bundle))
 	}
 }
