@@ -80,13 +80,17 @@ func rankOf(r *v1alpha1.Rollout, w v1alpha1.Wave) int {
 func (c *course) rank() int {
 	least := len(c.active.Spec.Stages)
 	for i, w := range c.active.Spec.Waves {
-		s := c.active.Status.Waves[i]
-		late := s.Granted == nil && c.waitOf(w) != nil && c.settledOnce(w.Stage)
-		if !s.Over() && !forJoiners(w) && !late {
+		if !c.active.Status.Waves[i].Over() && !forJoiners(w) && !c.late(i) {
 			least = min(least, rankOf(c.active, w))
 		}
 	}
 	return least
+}
+
+// late says that a wave came to a stage that has been settled, and waits there.
+func (c *course) late(i int) bool {
+	w := c.active.Spec.Waves[i]
+	return c.active.Status.Waves[i].Granted == nil && c.waitOf(w) != nil && c.settledOnce(w.Stage)
 }
 
 func (c *course) settledOnce(stage string) bool {
@@ -123,7 +127,7 @@ func (c *course) ahead(i, rank int) bool {
 	case s.Open() || c.underWay(w):
 		return true
 	}
-	return c.hasTurn(i, rank) && c.goesOn(w) && c.waitOf(w) == nil && !c.hasHeirs(i)
+	return c.hasTurn(i, rank) && c.goesOn(w) && c.waitOf(w) == nil && c.heir(i) == ""
 }
 
 // goesOn says that a wave to come is in a stage that has begun in its fault domain. Who has stages begins each anew, in the order of the domains.

@@ -68,9 +68,19 @@ func (c *course) cutDomain(domain string, clusters []string, needs map[string]ne
 	for _, group := range c.grouped(give, policy.Domain) {
 		add(group)
 	}
+	if !c.moves() {
+		return c.leave(waves, domain, withdraw, true)
+	}
+	begun := slices.DeleteFunc(slices.Clone(withdraw), func(cluster string) bool { return !c.homes().dangles(cluster) })
+	rest := slices.DeleteFunc(withdraw, c.homes().dangles)
+	return c.leave(c.leave(waves, domain, begun, false), domain, rest, false) // who may lose it already waits for nobody, and takes none along
+}
+
+// leave adds who loses the bundle in a fault domain: to its last wave, if it may and there is room.
+func (c *course) leave(waves []v1alpha1.Wave, domain string, withdraw []string, join bool) []v1alpha1.Wave {
 	for some := range slices.Chunk(withdraw, grantsAtOnce) {
 		last := len(waves) - 1
-		if last < 0 || c.moves() || waves[last].Revision != "" || len(waves[last].Clusters)+len(waves[last].Withdraw)+len(some) > grantsAtOnce {
+		if !join || last < 0 || waves[last].Revision != "" || len(waves[last].Clusters)+len(waves[last].Withdraw)+len(some) > grantsAtOnce {
 			waves, last = append(waves, v1alpha1.Wave{Domain: domain}), last+1
 		}
 		waves[last].Withdraw = slices.Clip(some)
@@ -147,8 +157,11 @@ func (c *course) grant(l *lease) {
 			c.why = stay{reasonOf(r.Status.Wait), c.waitText(r.Status.Wait)}
 			continue
 		}
-		if c.hasHeirs(i) {
-			continue // what they wait for says why
+		if heir := c.heir(i); heir != "" {
+			if c.why.text == "" { // what the heir itself waits for says more
+				c.why = stay{v1alpha1.RolloutWaitsForWaves, fmt.Sprintf("%s keeps it until %s runs it", named(w.Withdraw[0]), heir)}
+			}
+			continue
 		}
 		taken[w.Domain] = true
 		if n := len(c.granted); n > 0 && n+len(w.Clusters)+len(w.Withdraw) > grantsAtOnce {
@@ -166,20 +179,25 @@ func (c *course) grant(l *lease) {
 // moves says that who loses the bundle loses it to others.
 func (c *course) moves() bool { return c.bundle != nil && c.bundle.Spec.Moves() }
 
-// hasHeirs says that a wave only takes the bundle away from clusters, and that others are to run it first: those of its stage and of the
-// stages before it that get something and have not settled. A stage waits for none after it.
-func (c *course) hasHeirs(i int) bool {
+// heir is a cluster that is to run the bundle before a wave only takes it away from others, "" for none: of the wave's stage and of those before
+// it who gets something and has not settled, and whoever it comes to anew but is away and so owed it. A stage waits for none after it.
+func (c *course) heir(i int) string {
 	r := c.active
 	w := r.Spec.Waves[i]
 	if !c.moves() || r.Spec.Orders.AllAtOnce || len(w.Clusters) > 0 || c.underWay(w) {
-		return false
+		return ""
 	}
 	for j, other := range r.Spec.Waves {
-		if len(other.Clusters) > 0 && !r.Status.Waves[j].Over() && rankOf(r, other) <= rankOf(r, w) {
-			return true
+		if len(other.Clusters) > 0 && !r.Status.Waves[j].Over() && !c.late(j) && rankOf(r, other) <= rankOf(r, w) {
+			return other.Clusters[0]
 		}
 	}
-	return false
+	for _, cluster := range c.owed() {
+		if g, has := c.grantOf(cluster); !c.wanted[cluster].withdraw && (!has || g.Withdraw || g.Held) && c.homes().beyond(cluster) {
+			return cluster
+		}
+	}
+	return ""
 }
 
 // held says that the rollout grants nothing more by itself.

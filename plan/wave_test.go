@@ -68,9 +68,9 @@ func TestNoClusterLosesAMovedBundleBeforeOthersRunIt(t *testing.T) {
 				w.clusters[cluster].labels["spare"] = "yes"
 			}
 			n := int32(len(row.from))
-			picks(w.apply("shop"), n).Spec.Placement.ClusterSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "spare", Operator: metav1.LabelSelectorOpDoesNotExist}}}
+			spares(w.apply("shop"), n, false)
 			w.settle()
-			picks(w.apply("shop"), n).Spec.Placement.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"spare": "yes"}}
+			spares(w.apply("shop"), n, true)
 			for second := range 60 {
 				w.rest()
 				if have := w.haveIt("shop"); have < len(row.from) {
@@ -89,6 +89,74 @@ func TestNoClusterLosesAMovedBundleBeforeOthersRunIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// spares lets a bundle be picked by so many of the clusters with the label spare, or without it.
+func spares(b *v1alpha1.Bundle, n int32, with bool) {
+	op := metav1.LabelSelectorOpDoesNotExist
+	if with {
+		op = metav1.LabelSelectorOpExists
+	}
+	picks(b, n).Spec.Placement.ClusterSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "spare", Operator: op}}}
+}
+
+// TestAMovedBundleStaysUntilWhoIsAwayHasIt: the cluster that it comes to is away for a moment, and is owed it.
+func TestAMovedBundleStaysUntilWhoIsAwayHasIt(t *testing.T) {
+	for name, away := range map[string]func(*world){
+		"not heard of": func(w *world) { w.silence("eu"); w.later(5 * time.Second) },
+		"only looking": func(w *world) { w.clusters["eu1"].looking = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "ap1", "eu1", "us1")
+			w.clusters["eu1"].labels["spare"] = "yes"
+			spares(w.apply("shop"), 1, false)
+			w.settle()
+			from := "ap1"
+			if _, has := w.grants["shop"][from]; !has {
+				from = "us1"
+			}
+			away(w)
+			spares(w.apply("shop"), 1, true)
+			for range 20 {
+				w.rest()
+				if g, has := w.grants["shop"][from]; !has || g.Withdraw {
+					t.Fatalf("nobody runs it:\n%s", w)
+				}
+				w.obeyAll()
+				w.later(time.Second)
+			}
+			if r := w.running("shop"); r == nil || r.Status.Message != from+" keeps it until eu1 runs it" {
+				t.Errorf("it is not said:\n%s", w)
+			}
+			w.speak("eu")
+			w.clusters["eu1"].looking = false
+			w.settle()
+			w.is("eu1 shop 2")
+		})
+	}
+}
+
+// TestWhoMayLoseABundleAlreadyTakesNobodyAlong: of two clusters in a fault domain that is in change, one is healthy with it, and keeps it.
+func TestWhoMayLoseABundleAlreadyTakesNobodyAlong(t *testing.T) {
+	w := newWorld(t, "ap1", "ap2", "eu1", "eu2")
+	w.clusters["eu1"].labels["spare"], w.clusters["eu2"].labels["spare"] = "yes", "yes"
+	spares(w.apply("shop"), 2, false)
+	w.settle()
+	spares(w.apply("shop"), 2, false)
+	w.rest()
+	w.obey("ap1", "shop", v1alpha1.HealthReady)
+	w.obey("ap2", "shop", v1alpha1.HealthInProgress)
+	w.rest()
+	spares(w.apply("shop"), 2, true)
+	for range 60 {
+		w.rest()
+		if g, has := w.grants["shop"]["ap1"]; (!has || g.Withdraw) && w.clusters["eu1"].sound["shop"] == 0 {
+			t.Fatalf("ap1 was healthy with it, and loses it before another has it:\n%s", w)
+		}
+		w.obeyAll()
+		w.later(time.Second)
+	}
+	w.is("eu1 shop 3", "eu2 shop 3")
 }
 
 // haveIt is how many clusters run a bundle healthy, and are not told to lose it.

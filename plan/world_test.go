@@ -99,6 +99,7 @@ type cluster struct {
 	// lostKeys is how often it made another key of its own.
 	lostKeys int
 	heard    bool
+	looking  bool      // only: nothing is granted to it
 	silence  time.Time // since when nothing is heard of it
 	since    time.Time // since when it is heard
 	// unreachable is what the log says of that, and gone when it was last silent for so long that it was evicted, as the judge sees it.
@@ -284,6 +285,9 @@ func (w *world) situation() plan.Situation {
 			c.told = maps.Clone(c.runs)
 		} else {
 			s.Silent[name] = min(w.now.Sub(c.silence), w.now.Sub(w.began))
+		}
+		if c.looking {
+			s.Looking[name] = true
 		}
 		s.Sightings[name] = plan.Sighting{Fresh: c.heard, Works: c.told}
 	}
