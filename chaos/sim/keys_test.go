@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-fleet/hanse/chaos/canary"
 	"github.com/hanse-fleet/hanse/chaos/sim"
 	"github.com/hanse-fleet/hanse/internal/virtual"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
@@ -199,7 +200,7 @@ func TestTheKeyOfAGroupIsMadeOnceAndHeldByTheGroupAlone(t *testing.T) {
 
 		// Who joins the group gets the key from who holds it, and with the first holder dead, from the next one.
 		f.Members[3].Kill() // ams
-		cdg := f.Join("cdg", "eu")
+		cdg := f.JoinBy(law.Terms{Cluster: "cdg", Region: "eu"}, "cdg", "eu")
 		f.Await("cdg holds the key, too", 2*time.Minute, func() bool { return heldBy(t, f.Members[1], "ams", "cdg", "fra") })
 		if now := keyOfReaders(t, f.Members[1]).Status; now.Recipient != first || now.Epoch != 1 {
 			t.Errorf("the key is another one now, of epoch %d", now.Epoch)
