@@ -123,7 +123,7 @@ func (w *world) judgeJob(bundle, cluster string, g v1alpha1.Grant) {
 }
 
 // judgeMove looks at a grant: a bundle of a number of clusters comes to no more than so many that are to keep it and were not silent for too
-// long since they have it, and to none that was, before the hold-down is over.
+// long since they have it, and to none that was, before the hold-down is over. What is divided comes with a part that is more than nothing.
 func (w *world) judgeMove(bundle, cluster string, g v1alpha1.Grant) {
 	b, c := w.bundles[bundle], w.clusters[cluster]
 	before, had := w.grants[bundle][cluster]
@@ -133,7 +133,11 @@ func (w *world) judgeMove(bundle, cluster string, g v1alpha1.Grant) {
 		}
 		return g.Frozen.Divided[0]
 	}
-	if comes := !had || before.Withdraw || part(before) == 0 && part(g) > 0; b == nil || g.Withdraw || g.Held || !comes {
+	comes := !had || before.Withdraw
+	if g.Frozen != nil {
+		comes = part(before) == 0 && part(g) > 0
+	}
+	if b == nil || g.Withdraw || g.Held || !comes {
 		return
 	}
 	if c.evicted[string(b.UID)] && w.now.Sub(c.since) < w.fleet.Resolved().Eviction.HoldDown.Duration {
