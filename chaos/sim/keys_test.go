@@ -320,7 +320,7 @@ func newKey(t *testing.T) secrets.Identity {
 	return id
 }
 
-// TestARecipientThatItsMemberDidNotSignGetsNoKey: who may write the status of a Cluster, as a voter that lies, puts a recipient of its own there.
+// TestARecipientThatItsMemberDidNotSignGetsNoKey: a leader that lies puts a recipient of its own into a Cluster.
 func TestARecipientThatItsMemberDidNotSignGetsNoKey(t *testing.T) {
 	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
@@ -330,9 +330,29 @@ func TestARecipientThatItsMemberDidNotSignGetsNoKey(t *testing.T) {
 		readers(t, iad, newKey(t))
 		f.Await("fra and ams hold the key", time.Minute, func() bool { return heldBy(t, iad, "ams", "fra") })
 		made, own := newKey(t), ownKey(t, sin).Recipient().String()
-		as := func(recipient string) {
-			amend(t, iad, v1alpha1.KeyClusters+"sin", func(c *v1alpha1.Cluster) {
+		as := func(recipient string) { // the leader alone can: others the law refuses
+			f.Await("sin has another recipient and region", time.Minute, func() bool {
+				leader := f.Leader()
+				if leader == nil {
+					return false
+				}
+				kv, _ := leader.Core.Store().View().Get(v1alpha1.KeyClusters + "sin")
+				var c v1alpha1.Cluster
+				if err := json.Unmarshal(kv.Value, &c); err != nil {
+					t.Fatal(err)
+				}
 				c.Labels[v1alpha1.LabelRegion], c.Status.Recipient = "eu", recipient
+				value, err := json.Marshal(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				p, err := sim.Proposal(leader.Core, v1alpha1.KeyClusters+"sin", value)
+				if p.Term = leader.Core.Node().Status().Term; err == nil {
+					_, err = leader.Core.Node().Propose(ctx, p)
+				}
+				return err == nil
 			})
 		}
 		as(made.Recipient().String())
