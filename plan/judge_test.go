@@ -83,11 +83,22 @@ func (w *world) goOnDespite(r *v1alpha1.Rollout) {
 	}
 }
 
-// settles says that a wave of a rollout that is to be written has settled since it was written last.
+// settles says that a wave of a rollout that is to be written has settled since it was written last. Its place may be another: waves to come
+// before it go when nobody needs them any more.
 func (w *world) settles(r *v1alpha1.Rollout, i int) bool {
+	if r.Status.Waves[i].Settled == nil {
+		return false
+	}
 	old := w.rollouts[r.Name]
-	was := old != nil && i < len(old.Status.Waves) && old.Status.Waves[i].Settled != nil
-	return r.Status.Waves[i].Settled != nil && !was
+	if old == nil {
+		return true
+	}
+	for j, v := range old.Spec.Waves {
+		if reflect.DeepEqual(v, r.Spec.Waves[i]) && old.Status.Waves[j].Settled != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // judgeOrders looks at a rollout that is written: its orders are those that people gave to it, and a new one has none.
