@@ -99,6 +99,19 @@ func copyDir(t *testing.T, from string) string {
 	return to
 }
 
+// recoveryOf is what a stopped member is, the state of the new epoch, and the steps to that.
+func recoveryOf(t *testing.T, dir dataDir, me self) (before epoch.Statement, next *store.Snapshot, steps []func() error) {
+	t.Helper()
+	before, found, v, err := dir.survey(me)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next, err = dir.succeed(me, v, found, RecoverOptions{Version: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	return before, next, dir.recovery(next, found, store.MemberID(me.Incarnation), v.Epoch().Number)
+}
+
 // A kill -9 after any step leaves a member that is as before, or that recover finishes; never one that is half of each.
 func TestARecoveryThatIsCutOffIsFinishedByTheNext(t *testing.T) {
 	origin := lonely(t)
@@ -109,15 +122,7 @@ func TestARecoveryThatIsCutOffIsFinishedByTheNext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		before, found, v, err := dir.survey(me)
-		if err != nil {
-			t.Fatal(err)
-		}
-		next, err := dir.succeed(me, v, found, RecoverOptions{Version: "test"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		all := dir.recovery(next, found, store.MemberID(me.Incarnation), v.Epoch().Number)
+		before, next, all := recoveryOf(t, dir, me)
 		steps = len(all)
 		for _, step := range all[:cut] {
 			if err := step(); err != nil {

@@ -125,15 +125,8 @@ func recovered(t *testing.T, folder string, with *age.HybridIdentity) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, found, v, err := dir.survey(me)
-	if err != nil {
-		t.Fatal(err)
-	}
-	next, err := dir.succeed(me, v, found, RecoverOptions{Version: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, step := range dir.recovery(next, found, store.MemberID(me.Incarnation), v.Epoch().Number) {
+	_, _, steps := recoveryOf(t, dir, me)
+	for _, step := range steps {
 		if err := step(); err != nil {
 			t.Fatal(err)
 		}
