@@ -129,7 +129,11 @@ func (v statusView) regionLines(regions []regionView) [][]string {
 		shown = regions[:mostRegions-1]
 	}
 	for _, r := range shown {
-		lines = append(lines, []string{r.name, v.presence(r), v.voters(r), behind(r), v.bundles(r), roundTrip(r), v.seenGoneBy(r)})
+		goneBy := ""
+		if len(regions) <= mostRegions { // else -o json says it
+			goneBy = v.seenGoneBy(r)
+		}
+		lines = append(lines, []string{r.name, v.presence(r), v.voters(r), behind(r), v.bundles(r), roundTrip(r), goneBy})
 	}
 	if rest := regions[len(shown):]; len(rest) > 0 {
 		lines = append(lines, v.folded(rest))
@@ -191,11 +195,8 @@ func (v statusView) presence(r regionView) string {
 	return strings.Join(words, ", ")
 }
 
-// seenGoneBy: seen gone by iad, pdx, sin. Where there are too many regions for that, -o json says it.
+// seenGoneBy: seen gone by iad, pdx, sin.
 func (v statusView) seenGoneBy(r regionView) string {
-	if len(v.regions()) > mostRegions {
-		return ""
-	}
 	var by []string
 	for _, c := range r.clusters {
 		for _, name := range c.SeenGoneBy {
@@ -426,9 +427,10 @@ const (
 // goneClusters: gone   c017 in eu for 2 h, c044 in us for 3 min; where a whole region is gone, its line has said so.
 func (v statusView) goneClusters() [][]string {
 	var gone []v1alpha1.ClusterFleetStatus
-	for _, r := range v.regions() {
+	regions := v.regions()
+	for _, r := range regions {
 		for _, c := range r.clusters {
-			if !c.Reachable && (r.gone < len(r.clusters) || len(v.regions()) > mostRegions) {
+			if !c.Reachable && (r.gone < len(r.clusters) || len(regions) > mostRegions) {
 				gone = append(gone, c)
 			}
 		}
