@@ -39,12 +39,12 @@ func (c *course) cutStage(needs map[string]need, first []string) (waves []v1alph
 		return compareBool(slices.Contains(first, b), slices.Contains(first, a))
 	})
 	for _, d := range domains {
-		waves = append(waves, c.cutDomain(d, by[d], needs, policy)...)
+		waves = append(waves, c.cutDomain(h, d, by[d], needs, policy)...)
 	}
 	return waves
 }
 
-func (c *course) cutDomain(domain string, clusters []string, needs map[string]need, policy v1alpha1.BundleRollout) (waves []v1alpha1.Wave) {
+func (c *course) cutDomain(h homes, domain string, clusters []string, needs map[string]need, policy v1alpha1.BundleRollout) (waves []v1alpha1.Wave) {
 	var give, withdraw []string
 	for _, cluster := range clusters {
 		if needs[cluster].withdraw {
@@ -71,8 +71,8 @@ func (c *course) cutDomain(domain string, clusters []string, needs map[string]ne
 	if !c.moves() {
 		return c.leave(waves, domain, withdraw, true)
 	}
-	begun := slices.DeleteFunc(slices.Clone(withdraw), func(cluster string) bool { return !c.homes().dangles(cluster) })
-	rest := slices.DeleteFunc(withdraw, c.homes().dangles)
+	begun := slices.DeleteFunc(slices.Clone(withdraw), func(cluster string) bool { return !h.dangles(cluster) })
+	rest := slices.DeleteFunc(withdraw, h.dangles)
 	return c.leave(c.leave(waves, domain, begun, false), domain, rest, false) // who may lose it already waits for nobody, and takes none along
 }
 
@@ -192,8 +192,9 @@ func (c *course) heir(i int) string {
 			return other.Clusters[0]
 		}
 	}
+	h := c.homes()
 	for _, cluster := range c.owed() {
-		if g, has := c.grantOf(cluster); !c.wanted[cluster].withdraw && (!has || g.Withdraw || g.Held) && c.homes().beyond(cluster) {
+		if g, has := c.grantOf(cluster); !c.wanted[cluster].withdraw && (!has || g.Withdraw || g.Held) && h.beyond(cluster) {
 			return cluster
 		}
 	}
