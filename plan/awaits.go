@@ -88,7 +88,7 @@ func (e *Errand) heldUntil(away, turn string) string {
 // over says that a person or a failure ended the change, and nothing is granted before a person says how to go on.
 func (e *Errand) over() bool {
 	r := e.Rollout
-	return aborted(r) || r != nil && r.Status.Phase == v1alpha1.RolloutRolledBack && r.Status.Stops > r.Spec.Orders.Resumed
+	return aborted(r) || r != nil && wentBack(r)
 }
 
 func (e *Errand) end() string {

@@ -41,7 +41,7 @@ func (c *course) takenBack() *v1alpha1.Rollout {
 		return nil
 	}
 	r := c.last()
-	if r == nil || r.Status.Back == "" || r.Status.Stops <= r.Spec.Orders.Resumed || r.Status.Phase.Ended() && r.Status.Phase != v1alpha1.RolloutRolledBack {
+	if r == nil || r.Status.Back == "" || !r.Stopped() || r.Status.Phase.Ended() && r.Status.Phase != v1alpha1.RolloutRolledBack {
 		return nil
 	}
 	return r
@@ -101,9 +101,12 @@ func undoing(s *v1alpha1.RolloutSpec, failed string) {
 // RolledBack are, by the UID of its bundle, the newest rollouts of bundles as they are now that have failed, and whose clusters have the
 // revision before again.
 func RolledBack(bundles []*v1alpha1.Bundle, rollouts []*v1alpha1.Rollout) map[types.UID]*v1alpha1.Rollout {
-	return newestOf(bundles, rollouts, func(r *v1alpha1.Rollout) bool {
-		return r.Status.Phase == v1alpha1.RolloutRolledBack && r.Status.Stops > r.Spec.Orders.Resumed
-	})
+	return newestOf(bundles, rollouts, wentBack)
+}
+
+// wentBack says that a rollout failed and was taken back, and no person has let it go on since.
+func wentBack(r *v1alpha1.Rollout) bool {
+	return r.Status.Phase == v1alpha1.RolloutRolledBack && r.Stopped()
 }
 
 // Aborted are, by the UID of its bundle, the newest rollouts of bundles as they are now that a person ended, and has not let go on since.

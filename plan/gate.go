@@ -119,7 +119,7 @@ func (c *course) problem(cluster string) string {
 }
 
 // stopped says that a person must say how to go on.
-func (c *course) stopped() bool { return c.active.Status.Stops > c.active.Spec.Orders.Resumed }
+func (c *course) stopped() bool { return c.active.Stopped() }
 
 func (c *course) stop(why string) {
 	if !c.stopped() {

@@ -157,6 +157,9 @@ type Rollout struct {
 	Status RolloutStatus `json:"status,omitempty"`
 }
 
+// Stopped says that it failed, and that no person has said since how to go on.
+func (r *Rollout) Stopped() bool { return r.Status.Stops > r.Spec.Orders.Resumed }
+
 // RolloutSpec is the decision, frozen when it was taken. Clusters that come later get waves of their own behind the others.
 type RolloutSpec struct {
 	// bundle is the name of the bundle.

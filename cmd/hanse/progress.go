@@ -149,9 +149,9 @@ func runs(w v1alpha1.Work, revision string) bool {
 func stands(r v1alpha1.Rollout) bool {
 	switch r.Status.Phase {
 	case v1alpha1.RolloutFailed:
-		return r.Status.Back == "" && r.Spec.Orders.Resumed < r.Status.Stops // or else it is about to be taken back
+		return r.Status.Back == "" && r.Stopped() // or else it is about to be taken back
 	case v1alpha1.RolloutRolledBack:
-		return r.Spec.Orders.Resumed < r.Status.Stops
+		return r.Stopped()
 	case v1alpha1.RolloutAborted:
 		return r.Spec.Orders.Aborted
 	}
