@@ -44,6 +44,9 @@ func (c *Core) endpoints(w *works) []apiserver.Endpoint {
 			if s.Exposed, worry = c.openExposures(v); worry != "" {
 				s.Warnings = append(s.Warnings, worry)
 			}
+			if s.Unplaced, err = c.unplaced(v); err != nil {
+				return nil, err
+			}
 			s.Frozen, s.Rollouts, err = c.underWay(v)
 			return s, err
 		})},

@@ -31,6 +31,8 @@ type FleetStatus struct {
 	Regions []RegionFleetStatus `json:"regions,omitempty"`
 	// Unwell are the bundles that failed or drifted somewhere, the worst first.
 	Unwell []BundleFleetStatus `json:"unwell,omitempty"`
+	// Unplaced are the bundles whose placement does not get what it asks for, the worst first.
+	Unplaced []UnplacedFleetStatus `json:"unplaced,omitempty"`
 	// VoterChange is what the leader changes about who votes; nil when nothing is on its way.
 	VoterChange *VoterChange `json:"voterChange,omitempty"`
 	// Frozen says that nothing more is granted in the fleet until it is let go on, and why.
@@ -120,6 +122,22 @@ type BundleFleetStatus struct {
 	// Clusters are the first of them, those first in which it failed.
 	Clusters []string `json:"clusters"`
 }
+
+// UnplacedFleetStatus is a bundle whose condition Placed is False.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type UnplacedFleetStatus struct {
+	Name string `json:"name"`
+	// Clusters are placed, of so many Wanted; 0 are wanted where the placement says no number.
+	Clusters int32 `json:"clusters"`
+	Wanted   int32 `json:"wanted,omitempty"`
+	// Message says all that is missing.
+	Message string `json:"message"`
+}
+
+// Lacks is how many clusters are missing; 0 when only their spread is not as it was asked for.
+func (u UnplacedFleetStatus) Lacks() int32 { return max(u.Wanted-u.Clusters, 0) }
 
 // ClusterFleetStatus is one cluster as the answering member sees it.
 //

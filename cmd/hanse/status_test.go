@@ -202,6 +202,9 @@ func aLargeFleet() v1alpha1.FleetStatus {
 	for i := range 10 {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("bundle app%d is suspended since 2030-01-01T11:00:00Z by anna: %d; hanse unsuspend bundle/app%[1]d", i, i))
 	}
+	for i := range 40 {
+		s.Unplaced = append(s.Unplaced, v1alpha1.UnplacedFleetStatus{Name: fmt.Sprintf("spot%02d", i), Clusters: 10, Wanted: 60, Message: "60 clusters are wanted, and only 10 can be picked; zone has 3 values with a cluster, and 5 are wanted"})
+	}
 	s.Backup = &v1alpha1.BackupMade{Revision: 800, By: "c001", To: "s3://backups/acme"}
 	return s
 }
@@ -227,7 +230,7 @@ func TestStatusOf300ClustersFitsOneScreen(t *testing.T) {
 		"\n23 more   230 ready", "gone      c230 in r20 for 4 h, ", " and 1 more: -o wide\n",
 		"\nfailed    app00 in c029, c059, c089 and 7 more   hanse explain app00 --cluster c029\n", "and 38 bundles more are not well somewhere: hanse get works\n",
 		"\napprove   lost: it would delete 210 of 4000 objects in 40 clusters   hanse rollout status lost\n",
-		"and 6 more: hanse status -o wide\n",
+		"and 6 more: hanse status -o wide\n", "\nplaced    spot00 in 10 of 60 clusters, spot01 in 10 of 60 and 38 more   hanse explain spot00\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in it", want)
@@ -263,6 +266,26 @@ func TestStatusCountsWhatWhoLeftCouldRead(t *testing.T) {
 		if text := rendered(s); !strings.Contains(text, want) || well(s) {
 			t.Errorf("well: %v; it is not told as %q:\n%s", well(s), want, text)
 		}
+	}
+}
+
+func TestStatusNamesBundlesThatLackWhatTheirPlacementAsksFor(t *testing.T) {
+	lacks := v1alpha1.UnplacedFleetStatus{Name: "shop", Wanted: 1, Message: "1 clusters are wanted, and only 0 can be picked"}
+	uneven := v1alpha1.UnplacedFleetStatus{Name: "cart", Clusters: 5, Wanted: 5, Message: "zone is 3 clusters uneven, and maxSkew is 1: what is placed stays"}
+	for want, all := range map[string][]v1alpha1.UnplacedFleetStatus{
+		"\nplaced   shop in 0 of 1 cluster   hanse explain shop\n":                                      {lacks},
+		"\nplaced   cart not spread as asked   hanse explain cart\n":                                    {uneven},
+		"\nplaced   shop in 0 of 1 cluster, cart not spread as asked   hanse explain shop\n":            {lacks, uneven},
+		"\nplaced   shop in 0 of 1 cluster, cart not spread as asked and 2 more   hanse explain shop\n": {lacks, uneven, uneven, uneven},
+	} {
+		s := aFleet()
+		s.Unplaced = all
+		if text := rendered(s); !strings.Contains(text, want) || !well(s) {
+			t.Errorf("well: %v; it is not told as %q:\n%s", well(s), want, text)
+		}
+	}
+	if text := rendered(aFleet()); strings.Contains(text, "placed") {
+		t.Errorf("told of none:\n%s", text)
 	}
 }
 
