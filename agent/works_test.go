@@ -56,9 +56,9 @@ func TestAWorkIsNotReadyBeforeItHasWhatIsWanted(t *testing.T) {
 		"never granted": {map[string]any{v1alpha1.KeyRollouts + "r": paused}, nil, "", "Waiting",
 			"its turn comes with wave 1 of 1, eu; the rollout is paused: a person paused it", "", "", v1alpha1.BundleCounts{Total: 1}},
 		"held by an abort": {map[string]any{v1alpha1.GrantKey("fra", "shop"): held, v1alpha1.KeyRollouts + "r": aborted}, nil, "shop-b1-2", "Held",
-			"what it was granted was taken back, and what is there is left as it is until a newer change, or hanse rollout resume shop", "", "shop-b1-3", v1alpha1.BundleCounts{Total: 1}},
+			"what it was granted was taken back, and what is there is left as it is until a newer change, or hanse rollout resume shop-b1-3", "", "shop-b1-3", v1alpha1.BundleCounts{Total: 1}},
 		"held, and what it was granted runs": {map[string]any{v1alpha1.GrantKey("fra", "shop"): held, v1alpha1.KeyRollouts + "r": aborted}, nil, "shop-b1-3", "Held",
-			"what it was granted was taken back, and what is there is left as it is until a newer change, or hanse rollout resume shop", "", "shop-b1-3", v1alpha1.BundleCounts{Total: 1}},
+			"what it was granted was taken back, and what is there is left as it is until a newer change, or hanse rollout resume shop-b1-3", "", "shop-b1-3", v1alpha1.BundleCounts{Total: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.state[v1alpha1.KeyBundles+"shop"] = bundle

@@ -74,7 +74,7 @@ func (e *Errand) Awaits(cluster *v1alpha1.Cluster, held bool) Wait {
 func (e *Errand) heldUntil(away, turn string) string {
 	switch {
 	case e.over() || e.Rollout != nil && e.Rollout.Status.Phase == v1alpha1.RolloutFailed:
-		return fmt.Sprintf("a newer change, or hanse rollout resume %s", e.Rollout.Spec.Bundle)
+		return fmt.Sprintf("a newer change, or hanse rollout resume %s", e.Rollout.Name)
 	case away != "":
 		return "it is back; it is " + away
 	case turn != "":
@@ -94,7 +94,7 @@ func (e *Errand) over() bool {
 func (e *Errand) end() string {
 	r := e.Rollout
 	if r.Status.Phase == v1alpha1.RolloutAborted {
-		return fmt.Sprintf("a person aborted the rollout %s; to take that back: hanse rollout resume %s", r.Name, r.Spec.Bundle)
+		return fmt.Sprintf("a person aborted the rollout %s; to take that back: hanse rollout resume %s", r.Name, r.Name)
 	}
 	return fmt.Sprintf("the rollout %s failed, and was taken back: %s", r.Name, r.Status.Stopped)
 }

@@ -81,8 +81,8 @@ func TestWhatAClusterWaitsFor(t *testing.T) {
 	t.Run("a person who aborted it", func(t *testing.T) {
 		w := badChange(t)
 		w.orderTo("shop", abort)
-		w.awaitsThat("us1", v1alpha1.ReasonWaiting, "a person aborted the rollout shop-00000001-2; to take that back: hanse rollout resume shop")
-		w.awaitsThat("ap2", v1alpha1.ReasonHeld, "left as it is until a newer change, or hanse rollout resume shop")
+		w.awaitsThat("us1", v1alpha1.ReasonWaiting, "a person aborted the rollout shop-00000001-2; to take that back: hanse rollout resume shop-00000001-2")
+		w.awaitsThat("ap2", v1alpha1.ReasonHeld, "left as it is until a newer change, or hanse rollout resume shop-00000001-2")
 		w.orderTo("shop", goOn)
 		w.settle()
 		if w.grants["shop"]["ap2"].Held {
@@ -91,7 +91,7 @@ func TestWhatAClusterWaitsFor(t *testing.T) {
 	})
 	t.Run("a person who aborted its withdrawal", func(t *testing.T) {
 		w := abortedDeletion(t)
-		w.awaitsThat("ap1", v1alpha1.ReasonHeld, "left as it is until a newer change, or hanse rollout resume shop")
+		w.awaitsThat("ap1", v1alpha1.ReasonHeld, "left as it is until a newer change, or hanse rollout resume shop-00000001-withdrawal")
 		w.awaitsThat("us1", v1alpha1.ReasonWaiting, "a person aborted the rollout")
 	})
 	t.Run("a person, after its fault domain was lost in change", func(t *testing.T) {

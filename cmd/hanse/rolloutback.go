@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,8 +45,12 @@ func rolloutRollbackAction(c *cli.Context) error {
 }
 
 // lastGood is the newest revision of the bundle before a rollout's that went through, or ran everywhere when a newer one came; of one that takes a change back, unless it fails too, its
-// own: that went through once, and is what the bundle does not say.
+// own: that went through once, and is what the bundle does not say. Of one that is for who joined since a change was aborted, it is that change that
+// is to go.
 func lastGood(all []v1alpha1.Rollout, than *v1alpha1.Rollout) (revision string) {
+	if aborted := abortedSince(all, than); aborted != nil {
+		than = aborted
+	}
 	stopped := than.Status.Phase == v1alpha1.RolloutFailed || than.Status.Phase == v1alpha1.RolloutAborted
 	if than.Spec.Undoes != "" && !stopped {
 		return than.Spec.Revision
@@ -58,6 +63,22 @@ func lastGood(all []v1alpha1.Rollout, than *v1alpha1.Rollout) (revision string) 
 		}
 	}
 	return revision
+}
+
+// abortedSince is the rollout of a newer change than a rollout's that a person aborted: until the bundle changes, who joins gets what went through
+// before. nil: there is none, as of a rollout that withdraws the bundle.
+func abortedSince(all []v1alpha1.Rollout, than *v1alpha1.Rollout) (aborted *v1alpha1.Rollout) {
+	last := than
+	for i := range all {
+		r := &all[i]
+		if r.Spec.BundleUID == than.Spec.BundleUID && cmp.Or(cmp.Compare(r.Spec.Generation, last.Spec.Generation), cmp.Compare(r.Spec.Number, last.Spec.Number)) > 0 {
+			last = r
+		}
+	}
+	if than.Spec.Generation == 0 || last.Spec.Generation == than.Spec.Generation || last.Status.Phase != v1alpha1.RolloutAborted || !last.Spec.Orders.Aborted {
+		return nil
+	}
+	return last
 }
 
 // ranEverywhere says of a rollout that a newer one took the place of that all its clusters ran it then, healthy, and soaked at most.

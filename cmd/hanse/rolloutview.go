@@ -45,7 +45,7 @@ func rolloutStatusAction(c *cli.Context) error {
 func rolloutAll(r *v1alpha1.Rollout, all []v1alpha1.Rollout, noKey string) []byte {
 	var text bytes.Buffer
 	rolloutText(&text, r, all)
-	fmt.Fprint(&text, noKey, undoneText(r, all))
+	fmt.Fprint(&text, noKey, besideText(r, all))
 	return text.Bytes()
 }
 
@@ -161,6 +161,21 @@ func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout, all []v1alpha1.Rollout)
 	if next := rolloutNext(r, all); next != "" {
 		fmt.Fprintf(out, "\nnext: %s\n", next)
 	}
+}
+
+// besideText says of a rollout that is not of what its bundle says what became of that, and what to do; empty for others.
+func besideText(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
+	return undoneText(r, all) + abortedText(r, all)
+}
+
+// abortedText says of a rollout that is for who joined since a change was aborted which change, and what to do; empty for others.
+func abortedText(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
+	aborted := abortedSince(all, r)
+	if aborted == nil {
+		return ""
+	}
+	return fmt.Sprintf("\n%s is aborted: %s; who joins gets %s, and %s still says what it said\nnext: %s; or hanse rollout resume %s, to take the abort back\n",
+		aborted.Name, aborted.Status.Message, r.Spec.Revision, v1alpha1.RolledOutOf(r.Spec.Bundle).Title(), wayBack(r, all), aborted.Name)
 }
 
 // undoneText says of a rollout that takes a change back which one, why it failed, and what to do; empty for others.

@@ -70,7 +70,7 @@ func (f *fleet) explainRollout(ctx context.Context, c *cli.Context, bundle strin
 	if err != nil || r == nil {
 		return err
 	}
-	defer func() { fmt.Fprint(c.App.Writer, undoneText(r, all)) }()
+	defer func() { fmt.Fprint(c.App.Writer, besideText(r, all)) }()
 	if r.Status.Phase.Ended() && r.Status.Phase != v1alpha1.RolloutAborted {
 		if len(r.Status.Owed) > 0 {
 			fmt.Fprintf(c.App.Writer, "\nrollout %s is %s, and owed to %s\n", r.Name, strings.ToLower(string(r.Status.Phase)), few(r.Status.Owed))

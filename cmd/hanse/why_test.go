@@ -99,6 +99,42 @@ func TestExplainSaysThatAPersonAborted(t *testing.T) {
 	}
 }
 
+// Who joins after an abort gets what went through before, by a rollout that comes after the one that was aborted.
+func TestExplainSaysThatAPersonAbortedWhateverCameSince(t *testing.T) {
+	aborted := v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Number: 1, Orders: v1alpha1.RolloutOrders{Aborted: true}}, Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutAborted, Message: "a person ended it"}}
+	f := newFleetWith(both[0], aborted)
+	since := ofRolledOut(both[0], aborted)[0]
+	since.Name, since.Spec.Number, since.CreationTimestamp = "shop-u-1.2", 2, metav1.NewTime(time.Unix(2, 0))
+	const want = "\nshop-u-2 is aborted: a person ended it; who joins gets shop-u-1, and bundle shop still says what it said\nnext: hanse rollout rollback shop; or hanse rollout resume shop-u-2, to take the abort back\n"
+	for _, since.Status.Phase = range []v1alpha1.RolloutPhase{v1alpha1.RolloutRunning, v1alpha1.RolloutComplete} {
+		f.objects["rollouts/"+since.Name] = since
+		for _, verb := range [][]string{{"explain"}, {"rollout", "status"}} {
+			if _, out, _ := f.run(t, append(verb, "shop")...); !strings.HasSuffix(out, want) {
+				t.Errorf("while %s is %s, hanse %s does not end with %q:\n%s", since.Name, since.Status.Phase, verb, want, out)
+			}
+		}
+		if code, out, _ := f.run(t, "rollout", "rollback", "shop"); code != exitOK || !strings.Contains(out, "has the content of shop-u-1 ") {
+			t.Errorf("exit %d: %s", code, out)
+		}
+		if code, out, written := f.run(t, "rollout", "resume", "shop-u-2"); code != exitOK || !strings.Contains(strings.Join(written, ""), "rollouts/shop-u-2 ") {
+			t.Errorf("exit %d, wrote %q: %s", code, written, out)
+		}
+	}
+	aborted.Spec.Orders.Aborted = false // a person took that back
+	f.objects["rollouts/shop-u-2"] = ofRolledOut(both[0], aborted)[1]
+	if _, out, _ := f.run(t, "explain", "shop"); strings.Contains(out, "aborted") {
+		t.Errorf("%s", out)
+	}
+}
+
+func TestOfAWithdrawalNoAbortIsTold(t *testing.T) {
+	all := []v1alpha1.Rollout{rolloutNamed("shop-2", "shop-2", 2, v1alpha1.RolloutAborted, ""), rolloutNamed("shop-withdrawal", "", 0, v1alpha1.RolloutRunning, "")}
+	all[0].Spec.Orders.Aborted = true
+	if text := besideText(&all[1], all); text != "" {
+		t.Errorf("%s", text)
+	}
+}
+
 func TestExplainOfManyClustersSaysEachThingOnce(t *testing.T) {
 	var works []v1alpha1.Work
 	for i := range 300 {
