@@ -15,7 +15,7 @@ import (
 // watch writes down which clusters are unreachable, for how long, and which are back. News says that something was written, by this
 // leader or by who overtook it: what cannot be of one cluster is not of the others, and what the log says of it stays.
 func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (news bool, err error) {
-	next, evicts := plan.Unreachables(situation, l.quorum())
+	next, evicted := plan.Unreachables(situation, l.quorum(s))
 	if len(next) == 0 {
 		return false, nil
 	}
@@ -34,12 +34,9 @@ func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (
 			errs = append(errs, err)
 			continue
 		}
-		all = append(all, notice{c, u, op})
+		all = append(all, notice{c, u, op, c.value.Name == evicted})
 	}
-	if evicts {
-		l.evicted = situation.Now // whether or not it comes to be written: rather too late than too many
-	}
-	news, err = l.refused.write(all, situation.Now, func(some []notice) error { return l.notify(ctx, some) })
+	news, err = l.refused.write(all, situation.Now, func(some []notice) error { return l.notify(ctx, some, situation.Now) })
 	return news, errors.Join(append(errs, err)...)
 }
 
@@ -48,10 +45,11 @@ type notice struct {
 	cluster object[v1alpha1.Cluster]
 	is      *v1alpha1.Unreachable
 	op      store.Op
+	evicts  bool
 }
 
-// notify writes notices at once.
-func (l *leader) notify(ctx context.Context, some []notice) error {
+// notify writes notices at once. An eviction of which nobody knows whether it was written counts: rather too late than too many.
+func (l *leader) notify(ctx context.Context, some []notice, now time.Time) error {
 	var conditions []store.Condition
 	var ops []store.Op
 	for _, n := range some {
@@ -61,6 +59,9 @@ func (l *leader) notify(ctx context.Context, some []notice) error {
 	for _, n := range some {
 		if written {
 			l.tellUnreachable(n.cluster.value, n.is)
+		}
+		if n.evicts && (written || err != nil && !isRefused(err)) {
+			l.evicted = now
 		}
 	}
 	return err
@@ -166,13 +167,16 @@ func (l *leader) tellUnreachable(c *v1alpha1.Cluster, u *v1alpha1.Unreachable) {
 }
 
 // quorum is who speaks to this leader about the others: the voters whose own words it has had a moment ago.
-func (l *leader) quorum() plan.Quorum {
+func (l *leader) quorum(s scene) plan.Quorum {
 	seen, _, _ := l.reports.Seen()
 	voters, now := l.node.Status().Voters, time.Now()
-	q := plan.Quorum{Voters: len(voters), Evicted: l.evicted}
+	q := plan.Quorum{Voters: len(voters), Evicted: l.evicted, Refused: map[string]bool{}}
+	for _, c := range s.clusters {
+		_, q.Refused[c.value.Name] = l.refused.of(c)
+	}
 	for _, m := range l.store.View().Members() {
-		s := seen[m.ID]
-		if slices.Contains(voters, m.ID) && (m.ID == l.id() || s.Direct && s.Fresh(now)) {
+		heard := seen[m.ID]
+		if slices.Contains(voters, m.ID) && (m.ID == l.id() || heard.Direct && heard.Fresh(now)) {
 			q.Heard = append(q.Heard, m.Cluster)
 		}
 	}

@@ -103,7 +103,7 @@ func TestWhatIsRefusedIsTriedEverMoreSeldom(t *testing.T) {
 	}
 }
 
-// What is told in the log is what was written, and no more.
+// What is told in the log is what was written, and no more; an eviction that was not written does not count as one.
 func TestWhatIsOvertakenIsNotWritten(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "fra")
 	if _, err := Init(InitOptions{DataDir: dir, Fleet: "acme", Cluster: "fra", Region: "eu", Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"}}); err != nil {
@@ -134,6 +134,30 @@ func TestWhatIsOvertakenIsNotWritten(t *testing.T) {
 	} {
 		if written, err := m.proposeDecision(ctx, m.node.Status().Term, []store.Condition{c.as}, op); err != nil || written != c.written {
 			t.Errorf("%s: written %v, %v", name, written, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		op      store.Op
+		behind  store.Revision // that the cluster was looked at
+		hurried bool
+		evicted bool
+	}{
+		"written":                 {op: op, evicted: true},
+		"overtaken":               {op: op, behind: 1},
+		"refused":                 {op: store.Put("no key", nil)},
+		"nobody knows how it was": {op: op, hurried: true, evicted: true},
+	} {
+		at, stop := context.WithCancel(ctx)
+		if c.hurried {
+			stop()
+		}
+		now, _ := m.store.View().Get(kv.Key) // where a notice is written does not matter here
+		n := notice{object[v1alpha1.Cluster]{now.Key, now.Modified - c.behind, &v1alpha1.Cluster{}}, nil, c.op, true}
+		l := &leader{Core: m.Core, term: m.node.Status().Term}
+		err := l.notify(at, []notice{n}, time.Now())
+		stop()
+		if evicted := !l.evicted.IsZero(); evicted != c.evicted {
+			t.Errorf("%s: it counts as evicted: %v, %v", name, evicted, err)
 		}
 	}
 }

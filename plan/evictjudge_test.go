@@ -21,7 +21,10 @@ func (w *world) note() bool {
 	if last.Before(w.began) {
 		last = w.began
 	}
-	next, evicts := w.watch(s, plan.Quorum{Heard: heard, Voters: 3, Evicted: last})
+	next, evicted := w.watch(s, plan.Quorum{Heard: heard, Voters: 3, Evicted: last, Refused: map[string]bool{w.refused: true}})
+	if w.refused != "" {
+		delete(next, w.refused)
+	}
 	for _, name := range slices.Sorted(maps.Keys(next)) {
 		w.judgeNote(name, next[name])
 		w.clusters[name].unreachable = next[name]
@@ -33,7 +36,7 @@ func (w *world) note() bool {
 			})
 		}
 	}
-	if evicts {
+	if next[evicted] != nil {
 		w.evicted = w.now
 	}
 	w.see()

@@ -23,11 +23,13 @@ type Quorum struct {
 	Voters int
 	// Evicted is when a cluster was evicted last, by this leader, or when it began to lead.
 	Evicted time.Time
+	// Refused are clusters of which the log took nothing: no other one waits for their eviction.
+	Refused map[string]bool
 }
 
-// Unreachables are the clusters of which the log is to say something else about how they are heard; nil: nothing any more. Evicts says
-// that one of them is evicted now. A leader that hears no majority of the voters finds nobody gone.
-func Unreachables(s Situation, q Quorum) (next map[string]*v1alpha1.Unreachable, evicts bool) {
+// Unreachables are the clusters of which the log is to say something else about how they are heard; nil: nothing any more. Evicted is
+// the one of them that is evicted now, "" when none is. A leader that hears no majority of the voters finds nobody gone.
+func Unreachables(s Situation, q Quorum) (next map[string]*v1alpha1.Unreachable, evicted string) {
 	s.index()
 	w := watch{Situation: &s, Quorum: q, courses: sync.OnceValue(func() []*course { return coursesOf(&s) }), next: map[string]*v1alpha1.Unreachable{}}
 	all := sorted(s.byName)
@@ -35,16 +37,18 @@ func Unreachables(s Situation, q Quorum) (next map[string]*v1alpha1.Unreachable,
 		w.look(s.byName[name])
 	}
 	if !w.mayEvict() {
-		return w.next, false
+		return w.next, ""
 	}
 	// who is gone longest goes first
-	slices.SortStableFunc(all, func(a, b string) int { return cmp.Compare(w.gone(b), w.gone(a)) })
+	slices.SortStableFunc(all, func(a, b string) int {
+		return cmp.Or(compareBool(w.Refused[a], w.Refused[b]), cmp.Compare(w.gone(b), w.gone(a)))
+	})
 	for _, name := range all {
 		if w.evict(s.byName[name]) {
-			return w.next, true
+			return w.next, name
 		}
 	}
-	return w.next, false
+	return w.next, ""
 }
 
 // watch is the decision about who is unreachable.

@@ -230,6 +230,22 @@ func TestARegionThatDiesMovesAtTheRate(t *testing.T) {
 	w.fine()
 }
 
+func TestAnEvictionThatTheLogRefusesHoldsNoOtherUp(t *testing.T) {
+	w := newWorld(t, "ap1", "ap2", "eu1", "eu2", "us1", "us2")
+	tolerates(picks(w.apply("shop"), 2), 60)
+	w.settle()
+	w.is("ap1 shop 1", "ap2 shop 1")
+	w.silence("ap")
+	w.lives(45 * time.Second)
+	w.refused = "ap1"
+	w.lives(4 * time.Minute)
+	w.is("ap1 shop 1", "ap2 shop 1", "eu1 shop 1")
+	w.refused = ""
+	w.lives(time.Minute)
+	w.is("ap1 shop 1", "ap2 shop 1", "eu1 shop 1", "eu2 shop 1")
+	w.fine()
+}
+
 func TestNothingMovesWhileTooManyAreGone(t *testing.T) {
 	for name, loss := range map[string]func(w *world){
 		"more than a third":              func(w *world) { w.silence("ap"); w.silence("us1") },
@@ -293,7 +309,7 @@ func movable(_ *rapid.T, w *world) {
 }
 
 // unsteady is a life in which clusters come and go.
-func unsteady(t *rapid.T, watch func(plan.Situation, plan.Quorum) (map[string]*v1alpha1.Unreachable, bool), decide func(plan.Situation) []plan.Step) *world {
+func unsteady(t *rapid.T, watch func(plan.Situation, plan.Quorum) (map[string]*v1alpha1.Unreachable, string), decide func(plan.Situation) []plan.Step) *world {
 	w := newWorld(t, "ap1", "ap2", "eu1", "eu2", "us1", "us2")
 	w.watch, w.decide = watch, decide
 	movable(t, w)
@@ -401,9 +417,9 @@ func (w *world) isWhole(t *rapid.T, name string, b *v1alpha1.Bundle) {
 
 // The bugs that moves are judged for. Each is put in the place of what finds out who is unreachable, and must be caught.
 func TestAMoveBeforeItsTimeIsCaught(t *testing.T) {
-	type watching = func(plan.Situation, plan.Quorum) (map[string]*v1alpha1.Unreachable, bool)
+	type watching = func(plan.Situation, plan.Quorum) (map[string]*v1alpha1.Unreachable, string)
 	eviction := func(change func(*v1alpha1.Eviction)) watching {
-		return func(s plan.Situation, q plan.Quorum) (map[string]*v1alpha1.Unreachable, bool) {
+		return func(s plan.Situation, q plan.Quorum) (map[string]*v1alpha1.Unreachable, string) {
 			e := *s.Fleet.Eviction
 			change(&e)
 			s.Fleet.Eviction = &e
@@ -411,7 +427,7 @@ func TestAMoveBeforeItsTimeIsCaught(t *testing.T) {
 		}
 	}
 	for name, watch := range map[string]watching{
-		"a new leader counts from the beginning of time": func(s plan.Situation, q plan.Quorum) (map[string]*v1alpha1.Unreachable, bool) {
+		"a new leader counts from the beginning of time": func(s plan.Situation, q plan.Quorum) (map[string]*v1alpha1.Unreachable, string) {
 			s.Began = time.Time{}
 			for i := range s.Clusters {
 				if u := s.Clusters[i].Status.Unreachable; u != nil {
@@ -420,13 +436,13 @@ func TestAMoveBeforeItsTimeIsCaught(t *testing.T) {
 			}
 			return plan.Unreachables(s, q)
 		},
-		"all at once": func(s plan.Situation, q plan.Quorum) (map[string]*v1alpha1.Unreachable, bool) {
+		"all at once": func(s plan.Situation, q plan.Quorum) (map[string]*v1alpha1.Unreachable, string) {
 			q.Evicted = time.Time{}
 			return plan.Unreachables(s, q)
 		},
 		"however many are gone": eviction(func(e *v1alpha1.Eviction) { e.MaxPercent = 100 }),
 		"back is back":          eviction(func(e *v1alpha1.Eviction) { e.HoldDown = &metav1.Duration{} }),
-		"one is enough to say so": func(s plan.Situation, q plan.Quorum) (map[string]*v1alpha1.Unreachable, bool) {
+		"one is enough to say so": func(s plan.Situation, q plan.Quorum) (map[string]*v1alpha1.Unreachable, string) {
 			q.Voters = 1
 			return plan.Unreachables(s, q)
 		},

@@ -70,11 +70,13 @@ type world struct {
 	drained, guest string
 	// decide is what decides, and watch who is unreachable.
 	decide func(plan.Situation) []plan.Step
-	watch  func(plan.Situation, plan.Quorum) (map[string]*v1alpha1.Unreachable, bool)
-	// evicted is when the leader evicted a cluster last, evictions when all were, and deaf that it hears no majority of the voters.
+	watch  func(plan.Situation, plan.Quorum) (map[string]*v1alpha1.Unreachable, string)
+	// evicted is when the leader evicted a cluster last, evictions when all were, deaf that it hears no majority of the voters, and refused a cluster
+	// of which the log takes nothing.
 	evicted   time.Time
 	evictions []time.Time
 	deaf      bool
+	refused   string
 	// place is what else a bundle that is applied everywhere says of where it goes.
 	place func(name string, b *v1alpha1.Bundle)
 	// wholes are what the divisions of bundles divide.
