@@ -28,7 +28,7 @@ func (w *world) disturb(t *rapid.T) {
 		return rapid.SampledFrom(slices.Sorted(maps.Keys(w.clusters))).Draw(t, "cluster")
 	}
 	w.brings[bundle] = rapid.SliceOfNDistinct(rapid.SampledFrom(someObjects), 0, 6, rapid.ID).Draw(t, "objects")
-	switch rapid.SampledFrom([]string{"apply", "apply", "apply somewhere", "erase", "obey", "obey", "obey", "fail", "silence", "speak", "region", "remove", "join", "wait", "wait long", "order", "relabel", "label", "lead"}).Draw(t, "what") {
+	switch rapid.SampledFrom([]string{"apply", "apply", "apply somewhere", "erase", "obey", "obey", "obey", "fail", "silence", "speak", "region", "remove", "join", "wait", "wait long", "order", "relabel", "relabel some", "label", "lead"}).Draw(t, "what") {
 	case "apply":
 		w.apply(bundle)
 	case "apply somewhere":
@@ -64,6 +64,9 @@ func (w *world) disturb(t *rapid.T) {
 		if c := some(); c != "" {
 			w.relabel(c, rapid.SampledFrom([]string{"ap", "eu", "us"}).Draw(t, "region"))
 		}
+	case "relabel some":
+		names := slices.Sorted(maps.Keys(w.clusters))
+		w.relabelAll(rapid.SliceOfDistinct(rapid.SampledFrom(names), rapid.ID).Draw(t, "clusters"), rapid.SampledFrom([]string{"ap", "eu", "us"}).Draw(t, "region"))
 	case "label":
 		w.fleet.Domain = rapid.SampledFrom([]string{v1alpha1.LabelRegion, v1alpha1.LabelZone}).Draw(t, "label")
 	case "lead":

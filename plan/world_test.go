@@ -388,8 +388,13 @@ func (w *world) grant(bundle, cluster string, g v1alpha1.Grant) {
 }
 
 // relabel puts a cluster into another region.
-func (w *world) relabel(cluster, region string) {
-	w.clusters[cluster].labels[v1alpha1.LabelRegion] = region
+func (w *world) relabel(cluster, region string) { w.relabelAll([]string{cluster}, region) }
+
+// relabelAll puts clusters into another region in one moment.
+func (w *world) relabelAll(clusters []string, region string) {
+	for _, name := range clusters {
+		w.clusters[name].labels[v1alpha1.LabelRegion] = region
+	}
 	w.follow()
 }
 
