@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -68,14 +67,11 @@ func withdrawalWaits(r *v1alpha1.Rollout) string {
 const maxNamed = 5
 
 func fewClusters(clusters []v1alpha1.ClusterDeletions) string {
-	var names []string
-	for _, c := range clusters[:min(maxNamed, len(clusters))] {
-		names = append(names, c.Name)
+	names := make([]string, len(clusters))
+	for i, c := range clusters {
+		names[i] = c.Name
 	}
-	if more := len(clusters) - len(names); more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names, ", "), more)
-	}
-	return strings.Join(names, ", ")
+	return v1alpha1.Few(names, maxNamed)
 }
 
 // deletions tells the people of the cluster when something of it waits to be deleted until a person says so, until ctx ends.

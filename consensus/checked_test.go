@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/raft"
 
 	"github.com/hanse-fleet/hanse/atrest"
+	"github.com/hanse-fleet/hanse/atrest/atresttest"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
 )
@@ -127,21 +127,7 @@ func mustOpen(t testing.TB, s consensus.Stores) consensus.Stores {
 // Everything that holds of stores holds of encrypted ones: the key is under what checks them.
 func TestCheckedStores(t *testing.T) {
 	t.Run("in the clear", func(t *testing.T) { checkedStores(t, nil) })
-	t.Run("encrypted", func(t *testing.T) { checkedStores(t, dataKey(t)) })
-}
-
-// dataKey is of a member whose disk is encrypted.
-func dataKey(t testing.TB) *atrest.Key {
-	t.Helper()
-	id, err := age.GenerateHybridIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := atrest.Make(t.TempDir(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
+	t.Run("encrypted", func(t *testing.T) { checkedStores(t, atresttest.Key(t)) })
 }
 
 func checkedStores(t *testing.T, key *atrest.Key) {

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/hanse-fleet/hanse/atrest"
+	"github.com/hanse-fleet/hanse/atrest/atresttest"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -23,7 +24,7 @@ const canary = "canary-4711-of-the-log"
 
 // What a node writes with a key is nowhere in its folder, and opens with that key alone.
 func TestAnEncryptedNode(t *testing.T) {
-	for what, key := range map[string]*atrest.Key{"in the clear": nil, "encrypted": dataKey(t)} {
+	for what, key := range map[string]*atrest.Key{"in the clear": nil, "encrypted": atresttest.Key(t)} {
 		t.Run(what, func(t *testing.T) {
 			dir := t.TempDir()
 			snapshots := func() int {
@@ -63,7 +64,7 @@ func TestAnEncryptedNode(t *testing.T) {
 				t.Errorf("read %q", kv.Value)
 			}
 			before := filesOf(t, dir)
-			_, err := consensus.Inspect(dir, dataKey(t), store.New(nil))
+			_, err := consensus.Inspect(dir, atresttest.Key(t), store.New(nil))
 			wantDamaged(t, err)
 			if key != nil {
 				_, err := consensus.Inspect(dir, nil, store.New(nil))
@@ -88,7 +89,7 @@ func (s swapped) GetLog(_ uint64, l *raft.Log) error { return s.LogStore.GetLog(
 
 // An entry opens in its own place, with its own term and type; so does a value under its own key.
 func TestWhatIsEncryptedOpensInItsPlaceAlone(t *testing.T) {
-	d, key := consensustest.NewDisk(nil), dataKey(t)
+	d, key := consensustest.NewDisk(nil), atresttest.Key(t)
 	raw, s := *d.Stores(), consensus.Encrypted(*d.Stores(), key)
 	entry := raft.Log{Index: 7, Term: 3, Type: raft.LogCommand, Data: []byte(canary), Extensions: []byte("extensions")}
 	if err := errors.Join(s.Log.StoreLog(&entry), s.Stable.Set([]byte("a"), []byte(canary)), s.Stable.SetUint64([]byte("n"), 812)); err != nil {
@@ -153,7 +154,7 @@ func (m mute) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 }
 
 func TestADiskThatDoesNotAnswerIsNotCalledDamaged(t *testing.T) {
-	d, key := consensustest.NewDisk(nil), dataKey(t)
+	d, key := consensustest.NewDisk(nil), atresttest.Key(t)
 	s := *d.Stores()
 	if err := snap(consensus.Encrypted(s, key), 2, 1, strings.Repeat(canary, 10_000)); err != nil {
 		t.Fatal(err)
@@ -176,7 +177,7 @@ func TestADiskThatDoesNotAnswerIsNotCalledDamaged(t *testing.T) {
 
 // BenchmarkEncryption is what an entry costs beside the disk: written with its checksum, read and checked.
 func BenchmarkEncryption(b *testing.B) {
-	for what, key := range map[string]*atrest.Key{"clear": nil, "encrypted": dataKey(b)} {
+	for what, key := range map[string]*atrest.Key{"clear": nil, "encrypted": atresttest.Key(b)} {
 		for _, size := range []int{512, 16 << 10, 256 << 10} {
 			b.Run(fmt.Sprintf("%s/entry=%d", what, size), func(b *testing.B) {
 				s, err := consensus.CheckStores(consensus.Encrypted(*consensustest.NewDisk(nil).Stores(), key))

@@ -61,7 +61,7 @@ func OnlyLooks(v *store.View) string {
 	if NobodyActs(v) {
 		return fmt.Sprintf("the fleet only looks since it was %s, and does nothing in any cluster; to see what it would do, and let it: hanse resume", why)
 	}
-	said := fmt.Sprintf("since the fleet was %s some clusters only look, and nothing is done in them: %s", why, fewNames(slices.Collect(maps.Keys(looking))))
+	said := fmt.Sprintf("since the fleet was %s some clusters only look, and nothing is done in them: %s", why, v1alpha1.Few(slices.Sorted(maps.Keys(looking)), 3))
 	var lost []string
 	for name := range looking {
 		if len(membersOf(v, name)) == 0 {
@@ -72,15 +72,6 @@ func OnlyLooks(v *store.View) string {
 		return said + "; they must join again, then: hanse resume"
 	}
 	return said + "; to see what would be done, and let it: hanse resume"
-}
-
-// fewNames lists names, sorted, and counts those beyond the first three.
-func fewNames(names []string) string {
-	slices.Sort(names)
-	if more := len(names) - 3; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), more)
-	}
-	return strings.Join(names, ", ")
 }
 
 // DecidedAt is the revision at which people decided what a grant allows. That is the grant's own, unless the grant was given

@@ -398,7 +398,7 @@ func (c *course) conclude() {
 		message = "every cluster is healthy but " + fewNames(failed)
 	}
 	if n := len(r.Status.Owed); n > 0 {
-		message = fmt.Sprintf("%s; owed to %s", message, fewNames(slices.Clone(r.Status.Owed)))
+		message = fmt.Sprintf("%s; owed to %s", message, fewNames(r.Status.Owed))
 		if noKey := c.NoKey(c.name, r.Status.Owed...); noKey != "" {
 			message += "; " + noKey
 		}

@@ -82,17 +82,10 @@ func NewLedger(v Vault) (*Ledger, error) {
 	}
 	for _, all := range l.revisions {
 		slices.SortFunc(all, func(a, b sealedRevision) int {
-			return cmp.Or(b2i(b.present)-b2i(a.present), cmp.Compare(b.Spec.Generation, a.Spec.Generation), strings.Compare(a.name, b.name))
+			return cmp.Or(compareBool(b.present, a.present), cmp.Compare(b.Spec.Generation, a.Spec.Generation), strings.Compare(a.name, b.name))
 		})
 	}
 	return l, nil
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // readersOf are who holds a key of a group, or did, by name.
@@ -309,7 +302,7 @@ func (l *Ledger) Readers(secret string) *v1alpha1.SecretReaders {
 				one.Readers = append(one.Readers, reader)
 			}
 		}
-		slices.SortStableFunc(one.Readers, func(a, b v1alpha1.SecretReader) int { return b2i(a.Lost()) - b2i(b.Lost()) })
+		slices.SortStableFunc(one.Readers, func(a, b v1alpha1.SecretReader) int { return compareBool(a.Lost(), b.Lost()) })
 		all.Revisions = append(all.Revisions, one)
 	}
 	return all

@@ -119,21 +119,8 @@ func waitingText(clusters []string, noKey string) string {
 	return text
 }
 
-// fewNames lists names, sorted, and counts those beyond the first three.
-func fewNames(names []string) string {
-	slices.Sort(names)
-	text := ""
-	for i, n := range names {
-		switch {
-		case i == 3:
-			return fmt.Sprintf("%s and %d more", text, len(names)-3)
-		case i > 0:
-			text += ", "
-		}
-		text += n
-	}
-	return text
-}
+// fewNames lists the first three of some names, sorted, and counts the others.
+func fewNames(names []string) string { return v1alpha1.Few(slices.Sorted(slices.Values(names)), 3) }
 
 // ClusterStatus is what the leader says of a cluster: whether its member votes, and whether it hears from it.
 func (s Scene) ClusterStatus(c *v1alpha1.Cluster, votes bool) v1alpha1.ClusterStatus {

@@ -146,14 +146,13 @@ func standbys(all, voters []Candidate) []Candidate {
 }
 
 // compareBool orders false before true.
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
+func compareBool(a, b bool) int { return b2i(a) - b2i(b) }
+
+func b2i(b bool) int {
+	if b {
+		return 1
 	}
-	return 1
+	return 0
 }
 
 func pick(all []Candidate, keep func(Candidate) bool) []Candidate {

@@ -373,7 +373,7 @@ func (c *course) progress() stay {
 		switch {
 		case !s.Open():
 		case len(s.Waiting) > 0:
-			return waves("wave %d of %d, %s: waits for %s", i+1, len(r.Spec.Waves), named(w.Domain), fewNames(slices.Clone(s.Waiting)))
+			return waves("wave %d of %d, %s: waits for %s", i+1, len(r.Spec.Waves), named(w.Domain), fewNames(s.Waiting))
 		case s.Ran != nil && s.Healthy == nil:
 			return waves("wave %d of %d, %s: %s", i+1, len(r.Spec.Waves), named(w.Domain), c.gateText(i))
 		case s.Healthy != nil:

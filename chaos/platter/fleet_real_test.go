@@ -14,9 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"filippo.io/age"
-
-	"github.com/hanse-fleet/hanse/atrest"
+	"github.com/hanse-fleet/hanse/atrest/atresttest"
 	"github.com/hanse-fleet/hanse/chaos/platter"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
@@ -56,7 +54,7 @@ func newFleet(t *testing.T, s uint64) *fleet {
 	for i, m := range f.Members {
 		f.drives[m] = platter.Start(t, s+uint64(i))
 	}
-	key := dataKey(t)
+	key := atresttest.Key(t)
 	f.Tune = func(m *consensustest.Member, c *consensus.Config) {
 		c.Stores, c.Dir = nil, filepath.Join(f.drives[m].Dir, "raft")
 		if m == f.Members[2] {
@@ -71,19 +69,6 @@ func newFleet(t *testing.T, s uint64) *fleet {
 	}
 	t.Cleanup(f.Close)
 	return f
-}
-
-func dataKey(t *testing.T) *atrest.Key {
-	t.Helper()
-	id, err := age.GenerateHybridIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := atrest.Make(t.TempDir(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }
 
 // load writes through whoever runs, until the function that it returns is called.

@@ -76,9 +76,13 @@ type leaving struct{ bundle, then string }
 
 // leavings are the bundles that a cluster has and would lose.
 func (f *fleet) leavings(ctx context.Context, cluster string) (all []leaving, err error) {
-	if _, err := f.read(ctx, request{path: mustKind("Cluster").path(cluster)}, nil); err != nil {
+	var c v1alpha1.Cluster
+	if _, err := f.read(ctx, request{path: mustKind("Cluster").path(cluster)}, &c); err != nil {
 		return nil, err
 	}
+	c.Spec.Availability = v1alpha1.AvailabilityDrained
+	then := nothingYet()
+	then.clusters[cluster] = c
 	bundles, err := f.allRolledOut(ctx)
 	if err != nil {
 		return nil, err
@@ -96,22 +100,13 @@ func (f *fleet) leavings(ctx context.Context, cluster string) (all []leaving, er
 		if err != nil {
 			return nil, err
 		}
-		after, err := plan.Place(b.Spec.Placement, drained(ground, cluster))
+		after, err := plan.Place(b.Spec.Placement, then.ground(ground))
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, leaving{b.Name, becomes(b, before, after)})
 	}
 	return all, nil
-}
-
-// drained is the ground once a cluster is.
-func drained(g plan.Ground, cluster string) plan.Ground {
-	g.Clusters = slices.Clone(g.Clusters)
-	if c := g.Cluster(cluster); c != nil {
-		c.Spec.Availability = v1alpha1.AvailabilityDrained
-	}
-	return g
 }
 
 // becomes says who has a bundle instead of the cluster that it leaves.

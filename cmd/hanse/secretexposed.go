@@ -136,8 +136,12 @@ func (v exposedView) summary(e v1alpha1.Exposures) (lines []string) {
 	open, reads := secretsOf(e, v1alpha1.ExposureOpen), secretsOf(e, v1alpha1.ExposureReads)
 	closed, deleted := 0, 0
 	for _, x := range e.Items {
-		closed += b2i(x.State == v1alpha1.ExposureChanged)
-		deleted += b2i(x.State == v1alpha1.ExposureDeleted)
+		switch x.State {
+		case v1alpha1.ExposureChanged:
+			closed++
+		case v1alpha1.ExposureDeleted:
+			deleted++
+		}
 	}
 	if e.Open > 0 {
 		lines = append(lines, fmt.Sprintf("open: %s of %s; change each value at its source, seal the new one, and apply it: hanse seal --name %s …", many(e.Open, "line"), many(len(open), "secret"), open[0]))

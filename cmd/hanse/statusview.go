@@ -170,7 +170,9 @@ func (v statusView) folded(regions []regionView) []string {
 	}
 	voters := 0
 	for _, c := range one.clusters {
-		voters += b2i(c.Voter)
+		if c.Voter {
+			voters++
+		}
 	}
 	voting := "–"
 	if voters > 0 {
@@ -213,13 +215,7 @@ func (v statusView) seenGoneBy(r regionView) string {
 }
 
 // few lists the first names, and counts the others.
-func few(names []string) string {
-	const most = 5
-	if len(names) <= most {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-}
+func few(names []string) string { return v1alpha1.Few(names, 5) }
 
 // voterChange: replacing fra, ams by pdx; then can lose: ap.
 func (v statusView) voterChange() string {
@@ -337,11 +333,15 @@ func milliseconds(ms float64) string {
 func (v statusView) clusterLines() [][]string {
 	lines := [][]string{{"CLUSTER", "REGION", "ZONE", "MEMBER", "LAST SEEN", "REVISION", "BEHIND", "BUNDLES", "RTT"}}
 	clusters := slices.Clone(v.s.Clusters)
-	slices.SortStableFunc(clusters, func(a, b v1alpha1.ClusterFleetStatus) int {
-		return cmp.Compare(b2i(a.Reachable), b2i(b.Reachable))
-	})
+	gone := func(c v1alpha1.ClusterFleetStatus) int {
+		if c.Reachable {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(clusters, func(a, b v1alpha1.ClusterFleetStatus) int { return gone(b) - gone(a) })
 	for _, c := range clusters {
-		one := regionView{clusters: []v1alpha1.ClusterFleetStatus{c}, gone: 1 - b2i(c.Reachable), bundles: c.Bundles}
+		one := regionView{clusters: []v1alpha1.ClusterFleetStatus{c}, gone: gone(c), bundles: c.Bundles}
 		seen := "–"
 		if c.LastSeen != nil {
 			seen = c.LastSeen.UTC().Format(time.RFC3339)
@@ -630,11 +630,4 @@ func dash(s string) string {
 		return "–"
 	}
 	return s
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
