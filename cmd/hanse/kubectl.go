@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -121,7 +120,7 @@ func (r *reach) runKubectl(c *cli.Context, cluster, kubectl string) error {
 	return nil
 }
 
-// kubeconfigFor writes the kubeconfig, readable by its owner only.
+// kubeconfigFor is the kubeconfig. It holds a key: it comes onto no disk.
 func (r *reach) kubeconfigFor(cluster, address string) (file string, remove func(), err error) {
 	key, err := r.key(cluster)
 	if err != nil {
@@ -140,16 +139,8 @@ func (r *reach) kubeconfigFor(cluster, address string) (file string, remove func
 	if err != nil {
 		return "", nil, err
 	}
-	dir, err := os.MkdirTemp("", "hanse-kubectl-")
-	if err != nil {
-		return "", nil, err
-	}
-	file, remove = filepath.Join(dir, "kubeconfig"), func() { os.RemoveAll(dir) }
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		remove()
-		return "", nil, err
-	}
-	return file, remove, nil
+	defer clear(text)
+	return inMemory("kubeconfig", text)
 }
 
 // passOn carries what comes to the listener to the cluster's member, until ctx ends.
