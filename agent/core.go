@@ -33,6 +33,8 @@ type Core struct {
 	// signature is by the member's key, of the recipient of age.
 	signature []byte
 	dir       dataDir
+	// recovery are the recovery recipients of the fleet that this member founds.
+	recovery  []string
 	log       *slog.Logger
 	store     *store.Store
 	decoded   decoded
@@ -91,6 +93,11 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
+	return openCore(dir, me, cfg)
+}
+
+// openCore opens the member of a directory that is open.
+func openCore(dir dataDir, me self, cfg CoreConfig) (_ *Core, err error) {
 	if err := errors.Join(dir.unfinished(), dir.forgetNext()); err != nil {
 		return nil, err
 	}
@@ -110,6 +117,12 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 			return nil, err
 		}
 	}
+	var recovery []string
+	if me.Founder && !me.Begun {
+		if recovery, err = dir.recoveryRecipients(); err != nil {
+			return nil, err
+		}
+	}
 	ageIdentity, err := dir.ageIdentity()
 	if err != nil {
 		return nil, err
@@ -118,7 +131,7 @@ func OpenCore(cfg CoreConfig) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{self: me, identity: identity, age: ageIdentity, signature: signature, dir: dir, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, alone: cfg.Seams.Alone, since: time.Now(), ready: make(chan struct{})}
+	c := &Core{self: me, identity: identity, age: ageIdentity, signature: signature, dir: dir, recovery: recovery, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, alone: cfg.Seams.Alone, since: time.Now(), ready: make(chan struct{})}
 	if err := c.begin(); err != nil {
 		return nil, err
 	}

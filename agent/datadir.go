@@ -20,6 +20,7 @@ import (
 //	data-key.age  the key of what is private here, encrypted to an age identity (package atrest); without it, all is in the clear
 //	member.json   who the member is: fleet, cluster, incarnation, the addresses that it was given
 //	peers.json    the members that the fleet named when this one joined; used until the log is here
+//	recovery.json the recovery recipients that the fleet begins with (first member only); used until the log is here
 //	identity.*    the member's key and certificate (package transport)
 //	age.key       the member's age identity, to which the keys of its groups are wrapped (keys.go)
 //	admin.pem     the first admin's key and certificate (first member only)
@@ -30,7 +31,7 @@ import (
 //	lock          held by the running agent
 //
 // Everything in it is readable by its owner only. identity.key, identity.reset, age.key, admin.pem and the logs are private; of the rest it
-// is known whose directory it is.
+// is known whose directory it is. recovery.json is nothing private, and lies with what is: who could write another recipient there would read all secrets.
 type dataDir struct {
 	folder string
 	// key encrypts what is private; nil: nothing is encrypted.
@@ -49,6 +50,8 @@ const (
 	fileAdmin  = "admin.pem"
 	fileMember = "member.json"
 	filePeers  = "peers.json"
+	// fileRecovery is for the first start alone.
+	fileRecovery = "recovery.json"
 	// fileTimeout keeps the election timeout between two starts.
 	fileTimeout = "timeout.json"
 )
@@ -66,8 +69,6 @@ type self struct {
 	Founder bool `json:"founder,omitempty"`
 	// Rollout is what a founder was told of rollouts.
 	Rollout *v1alpha1.FleetRollout `json:"rollout,omitempty"`
-	// Recovery are the recovery recipients that a founder was told of, or made.
-	Recovery []string `json:"recovery,omitempty"`
 	// Begun says that the member had the fleet's state once. From then on an empty log is a lost one.
 	Begun bool `json:"begun,omitempty"`
 	// Life counts the member's starts, so that what it says in one is never taken for older than what it said before.
@@ -164,5 +165,5 @@ var ErrInUse = errors.New("in use by a running agent")
 type MemberExistsError struct{ DataDir, Fleet, Cluster string }
 
 func (e *MemberExistsError) Error() string {
-	return fmt.Sprintf("data directory %s already holds %s of fleet %s; start it with hanse agent --data-dir %s", e.DataDir, e.Cluster, e.Fleet, e.DataDir)
+	return fmt.Sprintf("data directory %s already holds %s of fleet %s; start it with hanse agent %s", e.DataDir, e.Cluster, e.Fleet, FlagsFor(e.DataDir))
 }

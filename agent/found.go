@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -45,15 +46,36 @@ func Init(o InitOptions) (InitResult, error) {
 		return InitResult{}, err
 	}
 	defer release()
+	var recovery []string
 	if o.Recovery != nil {
-		if me.Recovery, err = o.Recovery(); err != nil {
+		if recovery, err = o.Recovery(); err != nil {
 			return InitResult{}, err
 		}
 	}
-	if err := NewPerson(dir.key, dir.admin(), firstAdmin); err != nil {
+	if err := errors.Join(NewPerson(dir.key, dir.admin(), firstAdmin), dir.writeRecoveryRecipients(recovery)); err != nil {
 		return InitResult{}, err
 	}
 	return InitResult{AdminFile: dir.admin()}, dir.write(fileMember, me)
+}
+
+func (d dataDir) writeRecoveryRecipients(recipients []string) error {
+	text, err := json.Marshal(recipients)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", fileRecovery, err)
+	}
+	return d.key.WriteFile(d.path(fileRecovery), text)
+}
+
+// recoveryRecipients are those that Init was told of, or made. Where the directory is encrypted nobody else has written them.
+func (d dataDir) recoveryRecipients() (recipients []string, err error) {
+	text, err := d.key.ReadFile(d.path(fileRecovery))
+	if err == nil {
+		err = json.Unmarshal(text, &recipients)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read recovery recipients: %w; no fleet has begun in %s yet: found it again, with hanse init and a fresh --data-dir", err, d)
+	}
+	return recipients, nil
 }
 
 // checkNames wants DNS labels; the zone may be empty.
@@ -160,7 +182,7 @@ func (l *leader) found(ctx context.Context) error {
 		Applies: l.store.Applies(),
 	}
 	fleet := &v1alpha1.Fleet{TypeMeta: v1alpha1.TypeOf("Fleet"), ObjectMeta: newMeta(l.self.Fleet), Spec: v1alpha1.FleetSpec{
-		Voters: v1alpha1.DefaultVoters, Rollout: l.self.Rollout, RecoveryRecipients: l.self.Recovery,
+		Voters: v1alpha1.DefaultVoters, Rollout: l.self.Rollout, RecoveryRecipients: l.recovery,
 	}}
 	admin := &v1alpha1.User{TypeMeta: v1alpha1.TypeOf("User"), ObjectMeta: newMeta(firstAdmin), Spec: v1alpha1.UserSpec{Pin: pin, Role: v1alpha1.RoleAdmin}}
 	var ops []store.Op

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,6 +24,15 @@ func openMember(folder string, with *age.HybridIdentity) (d dataDir, me self, er
 		return d, me, err
 	}
 	return d, me, d.alienSecrets()
+}
+
+// FlagsFor are the flags with which a command opens a data directory: where it is encrypted, it takes the identity.
+func FlagsFor(folder string) string {
+	flags := "--data-dir " + folder
+	if _, err := os.Lstat(filepath.Join(folder, atrest.DataKeyFile)); err == nil {
+		flags += " --data-identity FILE"
+	}
+	return flags
 }
 
 // s3Credentials is the file that may have them; "" where no secret lies in the clear.

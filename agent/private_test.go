@@ -2,8 +2,11 @@ package agent
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -12,9 +15,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/atrest"
 	"github.com/hanse-fleet/hanse/chaos/canary"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -192,8 +197,8 @@ func TestADirectoryOpensAsItWasMade(t *testing.T) {
 // Wherever the making of a member ends, it goes on with the same identity alone, and nothing private is ever in the clear.
 func TestAnEncryptedDirectoryThatIsHalfMadeIsGoneOnWith(t *testing.T) {
 	id, whole := dataIdentity(t), founded(t, dataIdentity(t))
-	order := []string{atrest.DataKeyFile, "identity.key", "identity.reset", "identity.crt", "admin.pem", "member.json"} // as it is written
-	if len(lies(t, whole)) != len(order)+1 {                                                                            // and the lock
+	order := []string{atrest.DataKeyFile, "identity.key", "identity.reset", "identity.crt", "admin.pem", "recovery.json", "member.json"} // as it is written
+	if len(lies(t, whole)) != len(order)+1 {                                                                                             // and the lock
 		t.Fatalf("there are other files: %v", slices.Collect(maps.Keys(lies(t, whole))))
 	}
 	for made := range order {
@@ -221,6 +226,99 @@ func TestAnEncryptedDirectoryThatIsHalfMadeIsGoneOnWith(t *testing.T) {
 			t.Errorf("after %v it is not encrypted", order[:made])
 		}
 		encryptedOnly(t, dir)
+	}
+}
+
+// Between init and the first start the recovery recipients are files. Who may write there, and has no data identity, makes none of its own
+// one who reads the fleet's secrets: the member does not start.
+func TestRecoveryRecipientsAreThoseOfInit(t *testing.T) {
+	id, ours, theirs := dataIdentity(t), dataIdentity(t).Recipient().String(), dataIdentity(t).Recipient().String()
+	begun := func(with *age.HybridIdentity, recipients ...string) dataDir {
+		dir := filepath.Join(t.TempDir(), "fra")
+		o := InitOptions{DataDir: dir, DataIdentity: with, Fleet: "acme", Cluster: "fra", Region: "eu", Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"}}
+		if len(recipients) > 0 {
+			o.Recovery = func() ([]string, error) { return recipients, nil }
+		}
+		if _, err := Init(o); err != nil {
+			t.Fatal(err)
+		}
+		return dataDir{folder: dir}
+	}
+	for _, with := range []*age.HybridIdentity{nil, id} {
+		for _, want := range [][]string{nil, {ours}} {
+			dir := begun(with, want...)
+			var me map[string]any
+			if err := dir.read(fileMember, &me); err != nil {
+				t.Fatal(err)
+			}
+			me["recovery"] = []string{theirs}
+			if err := dir.write(fileMember, me); err != nil {
+				t.Fatal(err)
+			}
+			if got := foundedWith(t, dir.folder, with); !slices.Equal(got, want) {
+				t.Errorf("encrypted %v: the fleet begins with %q, not %q", with != nil, got, want)
+			}
+		}
+	}
+	clear := fmt.Appendf(nil, "[%q]", theirs)
+	for what, c := range map[string]struct {
+		with *age.HybridIdentity
+		put  func(file string) error
+		says string
+	}{
+		"another in the clear":          {id, func(file string) error { return os.WriteFile(file, clear, 0o600) }, "recovery.json is in the clear"},
+		"another of another directory":  {id, func(file string) error { return os.Rename(begun(dataIdentity(t), theirs).path(fileRecovery), file) }, "does not open with the key of its directory"},
+		"another encrypted file of it":  {id, func(file string) error { return os.Rename(filepath.Join(filepath.Dir(file), fileAdmin), file) }, "does not open with the key of its directory"},
+		"none":                          {id, os.Remove, "no fleet has begun in "},
+		"none, in the clear":            {nil, os.Remove, "no fleet has begun in "},
+		"what is no list, in the clear": {nil, func(file string) error { return os.WriteFile(file, []byte("{"), 0o600) }, "no fleet has begun in "},
+	} {
+		dir := begun(c.with, ours)
+		if err := c.put(dir.path(fileRecovery)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := OpenCore(CoreConfig{DataDir: dir.folder, DataIdentity: c.with, Logger: slog.New(slog.DiscardHandler)})
+		if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "hanse init and a fresh --data-dir") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// foundedWith starts a member that founds a fleet, and reads that fleet's recovery recipients.
+func foundedWith(t *testing.T, folder string, with *age.HybridIdentity) []string {
+	t.Helper()
+	m := startOpened(t, folder, with, Seams{})
+	defer m.stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	if err := m.store.WaitFor(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	kv, _ := m.store.View().Get(v1alpha1.KeyFleets + "acme")
+	var fleet v1alpha1.Fleet
+	if err := json.Unmarshal(kv.Value, &fleet); err != nil {
+		t.Fatal(err)
+	}
+	return fleet.Spec.RecoveryRecipients
+}
+
+// What a member says to type opens its directory.
+func TestWhatIsToBeTypedOpensTheDirectory(t *testing.T) {
+	for _, with := range []*age.HybridIdentity{nil, dataIdentity(t)} {
+		dir := dataDir{folder: founded(t, with)}
+		want := "--data-dir " + dir.folder
+		if with != nil {
+			want += " --data-identity FILE"
+		}
+		_, again := found(dir.folder, with)
+		if err := errors.Join(os.Mkdir(dir.nextRaft(), 0o700), os.Mkdir(dir.oldRaft(1), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		for command, err := range map[string]error{"agent": again, "recover": dir.unfinished()} {
+			if err == nil || !strings.HasSuffix(err.Error(), "hanse "+command+" "+want) {
+				t.Errorf("%s: %v", command, err)
+			}
+		}
 	}
 }
 

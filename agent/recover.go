@@ -111,7 +111,7 @@ func (d dataDir) unfinished() error {
 	if !errors.Is(noLog, fs.ErrNotExist) || noNext != nil || len(d.oldRafts("*")) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w; finish it: hanse recover --data-dir %s", ErrUnfinished, d)
+	return fmt.Errorf("%w; finish it: hanse recover %s", ErrUnfinished, FlagsFor(d.folder))
 }
 
 // forgetNext removes what a recovery that was cut off early has left, and that nobody finished: the member has gone on

@@ -35,6 +35,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	o.DataIdentity = nil // while it runs, it has the directory's own key alone
 	release, err := dir.lock()
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func Run(ctx context.Context, o Options) error {
 		return errors.Join(err, doors.close())
 	}
 	relieve := attend(o, dir, me, doors)
-	core, err := OpenCore(CoreConfig{DataDir: o.DataDir, DataIdentity: o.DataIdentity, Conn: doors.members, Version: o.Version, Logger: o.Logger, Fatal: endProcess(o.Logger)})
+	core, err := openCore(dir, me, CoreConfig{Conn: doors.members, Version: o.Version, Logger: o.Logger, Fatal: endProcess(o.Logger)})
 	relieved := relieve()
 	if err != nil {
 		return errors.Join(parting(err, o, me), relieved, doors.close())

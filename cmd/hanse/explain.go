@@ -14,6 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hanse-fleet/hanse/agent"
 )
 
 // The types of causes by which a member says what a refused write means.
@@ -81,7 +83,7 @@ func (f *fleet) unreachable(dial *net.OpError) error {
 		out.hints = []hint{{words: "use the account that runs the agent, or a kubeconfig: --config FILE"}}
 	case errors.Is(dial, fs.ErrNotExist), errors.Is(dial, syscall.ECONNREFUSED):
 		out.hints = []hint{
-			{"start it", "agent --data-dir " + filepath.Dir(f.socket)},
+			{"start it", "agent " + agent.FlagsFor(filepath.Dir(f.socket))},
 			{words: "or ask another member: --server unix:///path/hanse.sock, --data-dir FOLDER or --config FILE"},
 		}
 	}

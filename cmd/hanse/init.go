@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"filippo.io/age"
@@ -101,7 +102,7 @@ func memberExists(err error) error {
 	return &failure{
 		code:  exitError,
 		why:   fmt.Sprintf("data directory %s already holds %s of fleet %s", there.DataDir, there.Cluster, there.Fleet),
-		hints: []hint{{"start it", "agent --data-dir " + there.DataDir}},
+		hints: []hint{{"start it", "agent " + agent.FlagsFor(there.DataDir)}},
 	}
 }
 
@@ -112,15 +113,23 @@ func sayEncrypted(talk io.Writer, with *age.HybridIdentity) {
 	}
 }
 
-// sayNext names the next command, with the data directory if that is not the default.
+// sayNext names the next command, with the data directory if that is not the default, and what opens it unless the environment says it.
 func sayNext(c *cli.Context, words, command, dir string) {
 	if file := c.String("data-identity"); file != "" && command == "agent" {
-		command += " --data-identity " + file
+		command += " --data-identity " + quoted(absolute(file))
 	}
 	if dir != agent.DefaultDataDir {
-		command += " --data-dir " + dir
+		command += " --data-dir " + quoted(dir)
 	}
 	fmt.Fprintln(c.App.ErrWriter, "  "+hint{words, command}.line(c.App.Name))
+}
+
+// absolute is a path as it is good in any folder.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 func required(c *cli.Context, flags ...string) error {
