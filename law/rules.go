@@ -27,7 +27,9 @@ var rules = map[string]func(write) bool{
 	v1alpha1.KeyBundles: func(w write) bool {
 		return w.soundBundle() && (w.asker.operator() || w.ownBundle())
 	},
-	v1alpha1.KeyFleetSecrets:    func(w write) bool { return w.asker.operator() && w.statusKept() && w.soundSecret() },
+	v1alpha1.KeyFleetSecrets: func(w write) bool {
+		return w.asker.operator() && w.statusKept() && w.soundSecret() && (w.asker.admin() || !w.declassifies())
+	},
 	v1alpha1.KeyRecipientGroups: func(w write) bool { return w.asker.admin() && w.statusKept() || w.ofItself },
 	v1alpha1.KeySealings:        func(w write) bool { return w.keepsSealing() || w.accompanies() },
 	v1alpha1.KeyRollouts:        write.orders,

@@ -73,6 +73,8 @@ func (w write) why() string {
 		return fmt.Sprintf("%s is %s, and that takes %s; ask an admin, who may also change the role: kubectl edit users.%s %s", a.person, a.role, role, v1alpha1.GroupName, a.person)
 	case a.guest && (w.prefix == v1alpha1.KeyUsers || w.prefix == KeyTokens):
 		return "who is let into the fleet is for its own people to say; use a kubeconfig of hanse kubeconfig or hanse user create"
+	case w.prefix == v1alpha1.KeyFleetSecrets && !a.admin() && w.declassifies():
+		return "spec.notSecret names values that may stay though somebody left who could read them, and only admins add to it; ask one, or leave the names out and change the values"
 	}
 	return w.misformed()
 }

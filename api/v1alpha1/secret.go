@@ -183,7 +183,7 @@ type FleetSecretSpec struct {
 	// +optional
 	Immutable bool `json:"immutable,omitempty"`
 	// notSecret are names of values that are no secret, such as the name of a user: they may stay as they are when somebody leaves who could
-	// read them.
+	// read them. Only admins add names.
 	// +optional
 	// +listType=set
 	NotSecret []string `json:"notSecret,omitempty"`

@@ -2461,7 +2461,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSecretSpec(ref common.ReferenceC
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "notSecret are names of values that are no secret, such as the name of a user: they may stay as they are when somebody leaves who could read them.",
+							Description: "notSecret are names of values that are no secret, such as the name of a user: they may stay as they are when somebody leaves who could read them. Only admins add names.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
