@@ -154,7 +154,7 @@ stringData: {password: hunter2, "not a key hunter2": hunter2}
 			`{apiVersion: v1, kind: ConfigMap, metadata: {name: "../../nodes", namespace: NS}}`,
 			`{apiVersion: v1, kind: ConfigMap, metadata: {name: "a/b", namespace: "x/../y"}}`,
 			`{apiVersion: v1, kind: ConfigMap, metadata: {name: settings, namespace: NS}, data: {color: twin}}`,
-			`{apiVersion: v1, kind: ConfigMap, metadata: {name: bundle.x, namespace: hanse-system}}`,
+			`{apiVersion: v1, kind: ConfigMap, metadata: {name: inventories.3, namespace: hanse-system}}`,
 			`{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: hanse-agent, namespace: hanse-system}}`,
 		} {
 			g.Objects = append(g.Objects, object(t, strings.ReplaceAll(hostile, "NS", g.Bundle)))

@@ -152,7 +152,7 @@ func (b *bundle) take(g Grant) {
 	b.refused = 0
 	if b.faulty = nil; g.Fault != "" {
 		b.faulty = &g
-		b.s.inventories.ask(b.label) // it may be changed by hand before it is taken
+		b.s.inventories.ask(b.name) // it may be changed by hand before it is taken
 		b.logger.Warn("grant cannot be rendered", logRevision, g.Revision, logError, g.Fault)
 		b.post("")
 		return
@@ -304,7 +304,7 @@ func (b *bundle) loadInventory(ctx context.Context, load func(context.Context, s
 // foresee writes down, before anything is applied, what is going to be.
 func (b *bundle) foresee(ctx context.Context) error {
 	g := b.grant
-	b.adopted = b.have.version != "" && b.inv.bundleUID != g.BundleUID
+	b.adopted = b.have.head != "" && b.inv.bundleUID != g.BundleUID
 	if b.adopted { // what the earlier bundle had and this one has not is let go of, never pruned
 		b.logger.Info("taking over the inventory of an earlier bundle of this name", logCount, len(b.inv.entries))
 	}
@@ -315,7 +315,7 @@ func (b *bundle) foresee(ctx context.Context) error {
 	if b.adopted || b.damaged != "" {
 		maps.DeleteFunc(b.inv.entries, func(k key, _ entry) bool { return !b.isWanted(k) })
 	}
-	b.unsaved = b.unsaved || b.have.version == "" || b.damaged != "" || b.adopted || b.inv.storeRevision != g.StoreRevision || b.inv.epochID != g.Epoch.ID || b.inv.deletion != g.Deletion
+	b.unsaved = b.unsaved || b.have.head == "" || b.damaged != "" || b.adopted || b.inv.storeRevision != g.StoreRevision || b.inv.epochID != g.Epoch.ID || b.inv.deletion != g.Deletion
 	b.inv.bundleUID, b.inv.storeRevision, b.inv.deletion = g.BundleUID, g.StoreRevision, g.Deletion
 	b.inv.epoch, b.inv.epochID = g.Epoch.Number, g.Epoch.ID
 	if !b.resumed {
@@ -430,13 +430,22 @@ func (b *bundle) save(ctx context.Context) error {
 	have, err := b.s.inventories.save(ctx, b.have, b.inv)
 	b.have, b.sure = have, err == nil
 	if err != nil {
-		if isLost(err) {
-			b.phase = rolling // read it again
-		}
+		b.readAgain(err)
 		return err
 	}
 	b.unsaved = false
 	return nil
+}
+
+// readAgain has the inventory read again when an error says that somebody else wrote it, or that an own write came through after all.
+func (b *bundle) readAgain(err error) {
+	switch {
+	case !isLost(err):
+	case b.phase == withdrawing:
+		b.withdraw = withdrawal{}
+	default:
+		b.phase = rolling
+	}
 }
 
 // watchKinds watches exactly the kinds of what the bundle has and of what is on its way out.

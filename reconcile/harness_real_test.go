@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -158,13 +160,53 @@ func (k *kube) exists(kind, namespace, name string) bool {
 	return err == nil
 }
 
-func (k *kube) inventory(bundle string) int {
+// inventory is how many ConfigMaps hold something of a bundle's inventory.
+func (k *kube) inventory(bundle string) (n int) {
 	k.t.Helper()
-	list, err := k.typed.CoreV1().ConfigMaps(reconcile.Namespace).List(context.Background(), metav1.ListOptions{LabelSelector: reconcile.LabelInventory + "=" + bundle})
+	for _, cm := range k.inventories() {
+		if _, head := cm.Data[bundle]; head || cm.Labels[reconcile.LabelInventory] == bundle {
+			n++
+		}
+	}
+	return n
+}
+
+func (k *kube) inventories() []corev1.ConfigMap {
+	k.t.Helper()
+	list, err := k.typed.CoreV1().ConfigMaps(reconcile.Namespace).List(context.Background(), metav1.ListOptions{LabelSelector: reconcile.LabelInventory})
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	return len(list.Items)
+	return list.Items
+}
+
+// editHead changes the head of a bundle's inventory as a person would; nil takes it away.
+func (k *kube) editHead(bundle string, change func(head map[string]string)) {
+	k.t.Helper()
+	for _, cm := range k.inventories() {
+		if _, has := cm.Data[bundle]; !has {
+			continue
+		}
+		k.edit("ConfigMap", reconcile.Namespace, cm.Name, func(u *unstructured.Unstructured) {
+			data := u.Object["data"].(map[string]any)
+			if change == nil {
+				delete(data, bundle)
+				return
+			}
+			var head map[string]string
+			if err := json.Unmarshal([]byte(data[bundle].(string)), &head); err != nil {
+				k.t.Fatal(err)
+			}
+			change(head)
+			raw, err := json.Marshal(head)
+			if err != nil {
+				k.t.Fatal(err)
+			}
+			data[bundle] = string(raw)
+		})
+		return
+	}
+	k.t.Fatalf("no head of %s", bundle)
 }
 
 func object(t testing.TB, manifest string) unstructured.Unstructured {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,11 +19,16 @@ import (
 
 // inventories keeps the inventory of each bundle in ConfigMaps of Namespace.
 type inventories struct {
-	client         corev1client.ConfigMapInterface
-	fleet, cluster string
+	client corev1client.ConfigMapInterface
+	heads  *heads
 	// slots are the session's: of a thousand bundles that begin at once, a few ask.
-	slots chan struct{}
+	slots slots
 	found found
+}
+
+func newInventories(h *heads) *inventories {
+	h.within = context.Background() // until there is a session
+	return &inventories{client: h.client, heads: h, slots: h.slots}
 }
 
 // found is what one list told when the session began, so that a thousand bundles need not ask for their inventories one by one. Each takes its
@@ -32,19 +36,27 @@ type inventories struct {
 type found struct {
 	mu    sync.Mutex
 	known bool
-	left  map[string][]corev1.ConfigMap // by the label of the bundle
-	asks  map[string]bool               // labels of those that ask
+	left  map[string]listed // by objectName
+	asks  map[string]bool   // labels, and objectNames, of those that ask
+}
+
+// listed is what lies of an inventory: its head, and the ConfigMaps that are its own.
+type listed struct {
+	head  string
+	parts []corev1.ConfigMap
 }
 
 // stored is an inventory as it lies in the cluster.
 type stored struct {
 	inventory
-	// version is the head's resourceVersion; empty when there is no head. It makes two writers exclude each other.
-	version string
+	// head is as it lies there; empty when there is none. It is replaced only while it is this, so that two writers exclude each other.
+	head string
 	// parts are the names of all chunks that are known to be there, of any generation, and sum what those of the inventory's add up to; empty
 	// when that is not known.
 	parts []string
 	sum   string
+	// chunked says that the list lies in chunks, and not in the head.
+	chunked bool
 }
 
 const chunkKey = "objects"
@@ -54,12 +66,13 @@ func chunkName(bundle string, generation uint64, i int) string {
 }
 
 func isInventoryName(name string) bool {
-	return strings.HasPrefix(name, "bundle.") || strings.HasPrefix(name, "objects.")
+	return strings.HasPrefix(name, "inventories.") || strings.HasPrefix(name, "objects.")
 }
 
-// survey reads the inventories of bundles that are about to take theirs, all at once.
+// survey reads the inventories of bundles that are about to take theirs, all at once. No bundle asks for anything meanwhile.
 func (s *inventories) survey(ctx context.Context, bundles []Grant) error {
-	f := found{left: map[string][]corev1.ConfigMap{}, asks: map[string]bool{}}
+	parts := map[string][]corev1.ConfigMap{} // by label
+	var lie [shards]*corev1.ConfigMap
 	options := metav1.ListOptions{LabelSelector: LabelInventory, Limit: 500}
 	for {
 		page, err := s.client.List(ctx, options)
@@ -67,89 +80,125 @@ func (s *inventories) survey(ctx context.Context, bundles []Grant) error {
 			return fmt.Errorf("read inventories: %w", err)
 		}
 		for _, cm := range page.Items {
+			if i, is := shardCalled(cm.Name); is {
+				lie[i] = &cm
+				continue
+			}
 			label := cm.Labels[LabelInventory]
-			f.left[label] = append(f.left[label], cm)
+			parts[label] = append(parts[label], cm)
 		}
 		if options.Continue = page.Continue; options.Continue == "" {
 			break
 		}
 	}
-	granted := map[string]bool{}
-	for _, g := range bundles {
-		granted[v1alpha1.BundleLabel(g.Bundle)] = true
-	}
-	for label := range f.left {
-		if !granted[label] { // it may be changed by hand before it is taken
-			f.asks[label] = true
-			delete(f.left, label)
-		}
+	for i, cm := range lie {
+		s.heads.of[i].knows(cm)
 	}
 	s.found.mu.Lock()
 	defer s.found.mu.Unlock()
-	s.found.known, s.found.left, s.found.asks = true, f.left, f.asks
+	s.found.known, s.found.left, s.found.asks = true, map[string]listed{}, map[string]bool{}
+	for _, g := range bundles {
+		name, label := objectName(g.Bundle), v1alpha1.BundleLabel(g.Bundle)
+		if l := (listed{s.heads.of[shardOf(name)].data[name], parts[label]}); l.head != "" || len(l.parts) > 0 {
+			s.found.left[name] = l
+		}
+		delete(parts, label)
+	}
+	for label := range parts { // without a grant: it may be changed by hand before it is taken
+		s.found.asks[label] = true
+	}
+	for i := range lie {
+		for name := range s.heads.of[i].data {
+			if _, granted := s.found.left[name]; !granted {
+				s.found.asks[name] = true
+			}
+		}
+	}
 	return nil
+}
+
+// shardCalled is the number of the shard of a name.
+func shardCalled(name string) (int, bool) {
+	for i := range shards {
+		if name == shardName(i) {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // first reads a bundle's inventory, or takes what the survey found of it. That nothing was found holds: only the holder of the lease makes
 // any, and where somebody else did, the first save fails, and it is read.
 func (s *inventories) first(ctx context.Context, bundle string) (stored, error) {
-	label := v1alpha1.BundleLabel(bundle)
+	name := objectName(bundle)
 	s.found.mu.Lock()
-	parts, taken := s.found.left[label], !s.found.known || s.found.asks[label]
+	there, taken := s.found.left[name], !s.found.known || s.found.asks[name] || s.found.asks[v1alpha1.BundleLabel(bundle)]
 	s.found.mu.Unlock()
 	if taken {
 		return s.load(ctx, bundle)
 	}
-	s.ask(label)
-	return readInventory(bundle, parts)
+	s.ask(bundle)
+	return readInventory(bundle, there)
 }
 
 // ask has the inventory of a bundle read from now on.
-func (s *inventories) ask(label string) {
+func (s *inventories) ask(bundle string) {
 	s.found.mu.Lock()
 	defer s.found.mu.Unlock()
 	if s.found.known {
-		s.found.asks[label] = true
-		delete(s.found.left, label)
+		s.found.asks[objectName(bundle)] = true
+		delete(s.found.left, objectName(bundle))
 	}
 }
 
-// load reads a bundle's inventory. That there is none is no error: it then has no version. errDamaged comes with the
-// head's version, so that it can be written anew.
+// load reads a bundle's inventory. That there is none is no error: it then has no head. errDamaged comes with the
+// head, so that it can be written anew.
 func (s *inventories) load(ctx context.Context, bundle string) (stored, error) {
-	label := v1alpha1.BundleLabel(bundle)
-	s.ask(label)
-	release, err := s.slot(ctx)
+	s.ask(bundle)
+	parts, err := s.list(ctx, v1alpha1.BundleLabel(bundle))
 	if err != nil {
-		return stored{}, err
+		return stored{}, fmt.Errorf("read inventory: %w", err)
+	}
+	head := errand{name: objectName(bundle), read: true}
+	if err := s.heads.ask(ctx, &head); err != nil {
+		return stored{}, fmt.Errorf("read inventory: %w", err)
+	}
+	return readInventory(bundle, listed{head.got, parts})
+}
+
+// list reads the ConfigMaps of a bundle's own.
+func (s *inventories) list(ctx context.Context, label string) ([]corev1.ConfigMap, error) {
+	release, err := s.slots.take(ctx)
+	if err != nil {
+		return nil, err
 	}
 	defer release()
 	list, err := s.client.List(ctx, metav1.ListOptions{LabelSelector: LabelInventory + "=" + label})
 	if err != nil {
-		return stored{}, fmt.Errorf("read inventory: %w", err)
+		return nil, err
 	}
-	return readInventory(bundle, list.Items)
+	return list.Items, nil
 }
 
-// readInventory reads it from its ConfigMaps.
-func readInventory(bundle string, parts []corev1.ConfigMap) (stored, error) {
-	out := stored{inventory: inventory{bundle: bundle, entries: map[key]entry{}}}
-	maps := map[string]map[string]string{}
-	for _, cm := range parts {
-		maps[cm.Name] = cm.Data
-		if cm.Name == headName(bundle) {
-			out.version = cm.ResourceVersion
-		} else {
-			out.parts = append(out.parts, cm.Name)
-			out.generation = max(out.generation, generationOf(cm.Name))
-		}
+// readInventory reads it from what lies there.
+func readInventory(bundle string, there listed) (stored, error) {
+	out := stored{inventory: inventory{bundle: bundle, entries: map[key]entry{}}, head: there.head}
+	chunks := map[string]string{}
+	for _, cm := range there.parts {
+		chunks[cm.Name] = cm.Data[chunkKey]
+		out.parts = append(out.parts, cm.Name)
+		out.generation = max(out.generation, generationOf(cm.Name))
 	}
-	if out.version == "" {
+	if out.head == "" {
 		return out, nil
 	}
-	inv, err := decode(maps[headName(bundle)], func(generation uint64, i int) (string, bool) {
-		data, found := maps[chunkName(bundle, generation, i)]
-		return data[chunkKey], found
+	head, err := parseHead(out.head)
+	if err != nil {
+		return out, err
+	}
+	inv, err := decode(head, func(generation uint64, i int) (string, bool) {
+		chunk, found := chunks[chunkName(bundle, generation, i)]
+		return chunk, found
 	})
 	if err == nil && inv.bundle != bundle {
 		err = fmt.Errorf("%w: it is of bundle %q", errDamaged, clip(inv.bundle, maxName))
@@ -157,7 +206,7 @@ func readInventory(bundle string, parts []corev1.ConfigMap) (stored, error) {
 	if err != nil {
 		return out, err
 	}
-	out.inventory, out.sum = inv, maps[headName(bundle)]["sha256"]
+	out.inventory, out.sum, out.chunked = inv, head["sha256"], head["format"] == formatChunks
 	return out, nil
 }
 
@@ -174,41 +223,56 @@ func generationOf(chunk string) uint64 {
 // save replaces what lies in the cluster by inv, and is the only way there: chunks of a new generation first, then
 // the head, then the old chunks go. Where the list is the same, its chunks stay, and the head alone is written, as where it is short. have is what was
 // loaded or saved before. Of a save that failed, chunks may be left that nobody may delete, as a head that speaks of them may have been written
-// after all: so the next one finds out first whether the head would be taken, and leaves no more of them.
+// after all: so the next one finds out first whether the head would be taken, and leaves no more of them. A list for which its shard has no room in
+// the head gets chunks, however short it is.
 func (s *inventories) save(ctx context.Context, have stored, inv inventory) (stored, error) {
-	head, chunks, err := inv.encode(maxInHead, maxChunk)
+	out, err := s.saveWith(ctx, have, inv, maxInHead, roomForLists)
+	if errors.Is(err, errFull) {
+		out, err = s.saveWith(ctx, out, inv, 0, roomForHeads)
+	}
+	if err != nil {
+		return out, fmt.Errorf("write inventory: %w", err)
+	}
+	return out, nil
+}
+
+func (s *inventories) saveWith(ctx context.Context, have stored, inv inventory, inHead, room int) (stored, error) {
+	head, chunks, err := inv.encode(inHead, maxChunk)
 	if err != nil {
 		return have, err
 	}
-	release, err := s.slot(ctx)
-	if err != nil {
-		return have, err
-	}
-	defer release()
-	out := stored{sum: head["sha256"], parts: have.parts}
+	out := stored{sum: head["sha256"], chunked: len(chunks) > 0}
 	inv.generation = have.generation
+	put := errand{name: objectName(inv.bundle), have: have.head, room: room}
+	if put.want, err = writeHead(head); err != nil {
+		return have, err
+	}
 	switch {
-	case len(chunks) == 0:
-		out.parts = nil
-	case out.sum != have.sum:
+	case !out.chunked:
+	case have.chunked && out.sum == have.sum:
+		out.parts = have.parts
+	default:
 		if have.hasLeft() {
-			if _, err := s.putHead(ctx, have.version, s.head(inv, maps.Clone(head)), metav1.DryRunAll); err != nil {
-				return have, fmt.Errorf("write inventory: %w", err)
+			try := put
+			try.dry = true
+			if err := s.heads.ask(ctx, &try); err != nil {
+				return have, err
 			}
 		}
 		if inv.generation, out.parts, err = s.putChunks(ctx, inv.bundle, have.generation+1, chunks); err != nil {
-			return have, fmt.Errorf("write inventory: %w", err)
+			return have, err
 		}
 	}
 	old := slices.DeleteFunc(slices.Clone(have.parts), func(part string) bool { return slices.Contains(out.parts, part) })
 	head["generation"] = strconv.FormatUint(inv.generation, 10)
-	out.inventory = inv
-	written, err := s.putHead(ctx, have.version, s.head(inv, head))
-	if err != nil {
-		have.parts = slices.Compact(slices.Sorted(slices.Values(slices.Concat(have.parts, out.parts))))
-		return have, fmt.Errorf("write inventory: %w", err)
+	if put.want, err = writeHead(head); err != nil {
+		return have, err
 	}
-	out.version = written.ResourceVersion
+	out.inventory, out.head = inv, put.want
+	if err := s.heads.ask(ctx, &put); err != nil {
+		have.parts = slices.Compact(slices.Sorted(slices.Values(slices.Concat(have.parts, out.parts))))
+		return have, err
+	}
 	// What cannot be deleted now is found by the next load.
 	if err := s.drop(ctx, old); err != nil {
 		out.parts = append(out.parts, old...)
@@ -216,25 +280,20 @@ func (s *inventories) save(ctx context.Context, have stored, inv inventory) (sto
 	return out, nil
 }
 
-// slot waits for one, until release.
-func (s *inventories) slot(ctx context.Context) (release func(), err error) {
-	select {
-	case s.slots <- struct{}{}:
-		return func() { <-s.slots }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // hasLeft says that chunks are there of which no head is known to speak.
 func (s stored) hasLeft() bool {
-	ofHead := func(part string) bool { return s.version != "" && generationOf(part) == s.generation }
+	ofHead := func(part string) bool { return s.chunked && generationOf(part) == s.generation }
 	return slices.ContainsFunc(s.parts, func(part string) bool { return !ofHead(part) })
 }
 
 // putChunks writes chunks as the first generation from one on that is free, or theirs already. None is ever changed: a head may speak of
 // it, of which the answer was lost.
 func (s *inventories) putChunks(ctx context.Context, bundle string, generation uint64, chunks []string) (uint64, []string, error) {
+	release, err := s.slots.take(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer release()
 	for ; ; generation++ {
 		var parts []string
 		var err error
@@ -264,24 +323,6 @@ func (s *inventories) put(ctx context.Context, cm *corev1.ConfigMap) error {
 	return err
 }
 
-func (s *inventories) putHead(ctx context.Context, version string, cm *corev1.ConfigMap, dryRun ...string) (*corev1.ConfigMap, error) {
-	if version == "" {
-		return s.client.Create(ctx, cm, metav1.CreateOptions{FieldManager: FieldManager, DryRun: dryRun})
-	}
-	cm.ResourceVersion = version
-	return s.client.Update(ctx, cm, metav1.UpdateOptions{FieldManager: FieldManager, DryRun: dryRun})
-}
-
-func (s *inventories) head(inv inventory, data map[string]string) *corev1.ConfigMap {
-	data["fleet"], data["cluster"] = s.fleet, s.cluster
-	cm := s.configMap(inv.bundle, headName(inv.bundle), data)
-	cm.Labels[labelApplySetID] = applySetID(inv.bundle)
-	cm.Annotations = map[string]string{
-		annotationTooling: tooling, annotationKinds: inv.groupKinds(), annotationNamespaces: inv.namespaces(),
-	}
-	return cm
-}
-
 func (s *inventories) configMap(bundle, name string, data map[string]string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name, Labels: map[string]string{LabelInventory: v1alpha1.BundleLabel(bundle)}},
@@ -292,13 +333,24 @@ func (s *inventories) configMap(bundle, name string, data map[string]string) *co
 // remove deletes an inventory that lists nothing that is still there: the head first, so that what is left of it
 // after a crash speaks of nothing.
 func (s *inventories) remove(ctx context.Context, have stored) error {
-	if err := s.drop(ctx, append([]string{headName(have.bundle)}, have.parts...)); err != nil {
+	if err := s.heads.ask(ctx, &errand{name: objectName(have.bundle), have: have.head}); err != nil {
+		return fmt.Errorf("delete inventory: %w", err)
+	}
+	if err := s.drop(ctx, have.parts); err != nil {
 		return fmt.Errorf("delete inventory: %w", err)
 	}
 	return nil
 }
 
 func (s *inventories) drop(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	release, err := s.slots.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	for _, name := range names {
 		err := s.client.Delete(ctx, name, metav1.DeleteOptions{})
 		if err != nil && !apierrors.IsNotFound(err) {

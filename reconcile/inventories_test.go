@@ -5,24 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/fake"
-	ktesting "k8s.io/client-go/testing"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 // TestALostAnswerHarmsNoInventory: the head of a save was written, and nobody heard; the saves after it must not touch what it speaks of.
 func TestALostAnswerHarmsNoInventory(t *testing.T) {
-	client := fake.NewClientset()
-	s := &inventories{client: client.CoreV1().ConfigMaps(Namespace), fleet: "acme", cluster: "fra", slots: make(chan struct{}, 1)}
+	client := newConfigMaps()
+	s := client.session()
 	ctx := context.Background()
 	inv := inventory{bundle: "shop", entries: map[key]entry{}}
 	for i := range 100 { // more than a head takes
@@ -37,22 +34,14 @@ func TestALostAnswerHarmsNoInventory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	have.version = "1" // the fake gives none
-	written := false
-	client.PrependReactor("update", "configmaps", func(a ktesting.Action) (bool, runtime.Object, error) {
-		cm := a.(ktesting.UpdateAction).GetObject().(*corev1.ConfigMap)
-		if cm.Name != headName("shop") {
-			return false, nil, nil
+	lost := false
+	client.lose = func(request string) error {
+		if lost || request != "update "+shardNameOf("shop") {
+			return nil
 		}
-		if written {
-			return true, nil, apierrors.NewConflict(schema.GroupResource{Resource: "configmaps"}, cm.Name, errors.New("newer"))
-		}
-		written = true
-		if err := client.Tracker().Update(a.GetResource(), cm, Namespace); err != nil {
-			t.Error(err)
-		}
-		return true, nil, errors.New("the answer is lost")
-	})
+		lost = true
+		return errors.New("the answer is lost")
+	}
 	list("b")
 	lies := inv
 	if _, err := s.save(ctx, have, inv); err == nil {
@@ -72,54 +61,40 @@ func TestALostAnswerHarmsNoInventory(t *testing.T) {
 		t.Error(diff)
 	}
 
-	client.ReactionChain = client.ReactionChain[1:]
-	loaded.version = "1"
 	if _, err := s.save(ctx, loaded, inv); err != nil {
 		t.Fatal(err)
 	}
-	all, err := s.client.List(ctx, metav1.ListOptions{})
-	if err != nil || len(all.Items) != 2 {
-		t.Errorf("%d are left of a head and a chunk, %v", len(all.Items), err)
+	if n := client.chunks(); n != 1 {
+		t.Errorf("%d chunks are left of one", n)
 	}
 	if loaded, err = s.load(ctx, "shop"); err != nil || len(loaded.entries) != 104 {
 		t.Errorf("%d entries, %v", len(loaded.entries), err)
 	}
 }
 
-// versioned is a cluster whose ConfigMaps have a version.
-func versioned() *fake.Clientset {
-	client := fake.NewClientset()
-	client.PrependReactor("create", "configmaps", func(a ktesting.Action) (bool, runtime.Object, error) {
-		a.(ktesting.CreateAction).GetObject().(*corev1.ConfigMap).ResourceVersion = "1"
-		return false, nil, nil
-	})
-	return client
-}
-
 // TestAShortListLiesInTheHead: it costs one write, takes the place of the chunks of an earlier save, and grows out of it again.
 func TestAShortListLiesInTheHead(t *testing.T) {
-	client := versioned()
-	s := &inventories{client: client.CoreV1().ConfigMaps(Namespace), fleet: "acme", cluster: "fra", slots: make(chan struct{}, 1)}
+	client := newConfigMaps()
+	s := client.session()
 	ctx := context.Background()
 	have := stored{inventory: inventory{bundle: "shop"}}
-	for step, c := range []struct{ objects, maps, writes int }{
-		{3, 1, 1}, {4, 1, 1}, {200, 2, 2}, {199, 2, 3}, {2, 1, 2}, {300, 2, 2},
+	for step, c := range []struct{ objects, chunks, writes int }{
+		{3, 0, 1}, {4, 0, 1}, {200, 1, 2}, {199, 1, 3}, {2, 0, 2}, {300, 1, 2},
 	} {
 		inv := inventory{bundle: "shop", entries: map[key]entry{}}
 		for i := range c.objects {
 			inv.entries[key{schema.GroupKind{Kind: "ConfigMap"}, "ns", fmt.Sprint("of-many-", i)}] = entry{version: "v1", uid: "u"}
 		}
-		client.ClearActions()
+		client.requests()
 		var err error
 		if have, err = s.save(ctx, have, inv); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(client.Actions()); n != c.writes {
-			t.Errorf("step %d: %d writes: %v", step, n, client.Actions())
+		if n := client.requests("create ", "update ", "delete "); n != c.writes {
+			t.Errorf("step %d: %d writes", step, n)
 		}
-		all, err := s.client.List(ctx, metav1.ListOptions{})
-		if err != nil || len(all.Items) != c.maps {
-			t.Errorf("step %d: %d ConfigMaps, %v", step, len(all.Items), err)
+		if n := client.chunks(); n != c.chunks {
+			t.Errorf("step %d: %d chunks", step, n)
 		}
 		loaded, err := s.load(ctx, "shop")
 		if err != nil {
@@ -133,8 +108,8 @@ func TestAShortListLiesInTheHead(t *testing.T) {
 
 // TestOneListTellsOfAllInventories: each bundle takes its own once, and asks from then on.
 func TestOneListTellsOfAllInventories(t *testing.T) {
-	client := versioned()
-	s := &inventories{client: client.CoreV1().ConfigMaps(Namespace), fleet: "acme", cluster: "fra", slots: make(chan struct{}, 1)}
+	client := newConfigMaps()
+	s := client.session()
 	ctx := context.Background()
 	for _, bundle := range []string{"shop", "mail", "left"} {
 		one := map[key]entry{{schema.GroupKind{Kind: "ConfigMap"}, "ns", bundle}: {version: "v1"}}
@@ -143,14 +118,9 @@ func TestOneListTellsOfAllInventories(t *testing.T) {
 		}
 	}
 	lists := func(do func()) (n int) {
-		client.ClearActions()
+		client.requests()
 		do()
-		for _, a := range client.Actions() {
-			if a.GetVerb() == "list" {
-				n++
-			}
-		}
-		return n
+		return client.requests("list ")
 	}
 	first := func(bundle string, want int) func() {
 		return func() {
@@ -192,8 +162,8 @@ func TestOneListTellsOfAllInventories(t *testing.T) {
 
 // TestABundleThatCannotBeRenderedReadsItsInventoryLater: somebody may delete or damage it until then.
 func TestABundleThatCannotBeRenderedReadsItsInventoryLater(t *testing.T) {
-	client := versioned()
-	s := &inventories{client: client.CoreV1().ConfigMaps(Namespace), fleet: "acme", cluster: "fra", slots: make(chan struct{}, 1)}
+	client := newConfigMaps()
+	s := client.session()
 	ctx := context.Background()
 	one := map[key]entry{{schema.GroupKind{Kind: "ConfigMap"}, "ns", "settings"}: {version: "v1"}}
 	if _, err := s.save(ctx, stored{}, inventory{bundle: "shop", entries: one}); err != nil {
@@ -208,10 +178,8 @@ func TestABundleThatCannotBeRenderedReadsItsInventoryLater(t *testing.T) {
 		mail: newMailbox(), logger: slog.New(slog.DiscardHandler),
 	}
 	b.take(g)
-	if err := s.client.Delete(ctx, headName(g.Bundle), metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if have, err := s.first(ctx, g.Bundle); err != nil || have.version != "" || len(have.entries) != 0 {
+	client.edit(t, shardNameOf(g.Bundle), func(cm *corev1.ConfigMap) { delete(cm.Data, g.Bundle) })
+	if have, err := s.first(ctx, g.Bundle); err != nil || have.head != "" || len(have.entries) != 0 {
 		t.Errorf("it begins from %d objects of a list that is gone, %v", len(have.entries), err)
 	}
 }
@@ -222,8 +190,8 @@ func TestRefusedHeadsLeaveNoChunksWithoutBound(t *testing.T) {
 		"a first head": {false, false}, "a first head, read again": {false, true}, "a newer head": {true, false}, "a newer head, read again": {true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, ctx := versioned(), context.Background()
-			s := &inventories{client: client.CoreV1().ConfigMaps(Namespace), fleet: "acme", cluster: "fra", slots: make(chan struct{}, 1)}
+			client, ctx := newConfigMaps(), context.Background()
+			s := client.session()
 			inv := inventory{bundle: "shop", entries: map[key]entry{}}
 			list := func(name string) {
 				inv = inv.clone()
@@ -247,19 +215,12 @@ func TestRefusedHeadsLeaveNoChunksWithoutBound(t *testing.T) {
 				}
 				have = load()
 			}
-			refuses := func(a ktesting.Action) (bool, runtime.Object, error) {
-				cm := a.(interface{ GetObject() runtime.Object }).GetObject().(*corev1.ConfigMap)
-				if cm.Name != headName("shop") {
-					return false, nil, nil
+			client.refuse = func(request string) error {
+				if verb, name, _ := strings.Cut(strings.TrimSuffix(request, "!"), " "); name != shardNameOf("shop") || verb == "get" {
+					return nil
 				}
-				return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, cm.Name, errors.New("a webhook says no"))
+				return apierrors.NewForbidden(configMapResource, "x", errors.New("a webhook says no"))
 			}
-			client.PrependReactor("create", "configmaps", func(a ktesting.Action) (bool, runtime.Object, error) { // the fake knows no dry run
-				create := a.(ktesting.CreateActionImpl)
-				return len(create.CreateOptions.DryRun) > 0, create.Object, nil
-			})
-			client.PrependReactor("update", "configmaps", refuses)
-			client.PrependReactor("create", "configmaps", refuses)
 			for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 				list(name)
 				var err error
@@ -270,16 +231,15 @@ func TestRefusedHeadsLeaveNoChunksWithoutBound(t *testing.T) {
 					have = load()
 				}
 			}
-			all, err := s.client.List(ctx, metav1.ListOptions{})
-			if err != nil || len(all.Items) > 3 {
-				t.Errorf("%d ConfigMaps, %v", len(all.Items), err)
+			if n := client.chunks(); n > 2 {
+				t.Errorf("%d chunks", n)
 			}
-			client.ReactionChain = client.ReactionChain[2:]
-			if _, err = s.save(ctx, have, inv); err != nil {
+			client.refuse = nil
+			if _, err := s.save(ctx, have, inv); err != nil {
 				t.Fatal(err)
 			}
-			if all, err = s.client.List(ctx, metav1.ListOptions{}); err != nil || len(all.Items) != 2 {
-				t.Errorf("%d are left of a head and a chunk, %v", len(all.Items), err)
+			if n := client.chunks(); n != 1 {
+				t.Errorf("%d chunks are left of one", n)
 			}
 		})
 	}

@@ -21,9 +21,10 @@ import (
 // it. It is the only ground on which anything is deleted. It lies in ConfigMaps of one generation: chunks, which
 // hold the list, and the head, which is written after them and says which generation counts, how many chunks it has
 // and what they add up to. So a list that was half written is one that no head speaks of, and a list that lost a
-// chunk does not add up: it is damaged, and nothing is deleted. A short list has no chunks: it lies in the head.
+// chunk does not add up: it is damaged, and nothing is deleted. A short list has no chunks: it lies in the head. Heads of many bundles
+// share a ConfigMap, each under the bundle's name.
 //
-//	head   data: format, generation, chunks, sha256, fleet, cluster, bundle, bundleUID, revision, storeRevision, epoch, epochID, deletion, corrected
+//	head   a JSON object: format, generation, chunks, sha256, bundle, bundleUID, revision, storeRevision, epoch, epochID, deletion, corrected, kinds, namespaces
 //	chunk  data: objects = lines of JSON ["group","version","kind","namespace","name","uid"], sorted
 //
 // Format 1 has chunks; format 2 has none, and its head has objects as a chunk has.
@@ -54,9 +55,10 @@ type entry struct {
 const (
 	formatChunks = "1"
 	formatHead   = "2"
-	// maxInHead is how long a list may be that lies in the head: that is written twice for each revision, with chunks or without.
+	// maxInHead is how long a list may be that lies in the head: that is written twice for each revision, with chunks or without. Nor does the
+	// head tell more of kinds and of namespaces.
 	maxInHead = 4 << 10
-	// maxChunk bounds a ConfigMap of the inventory, well below what etcd takes (1 MiB).
+	// maxChunk bounds a chunk, well below what etcd takes (1 MiB).
 	maxChunk = 256 << 10
 )
 
@@ -84,6 +86,11 @@ func (inv inventory) encode(inHead, limit int) (head map[string]string, chunks [
 		"epoch": strconv.FormatUint(inv.epoch, 10), "epochID": inv.epochID,
 		"generation": strconv.FormatUint(inv.generation, 10), "chunks": strconv.Itoa(len(chunks)), "sha256": sumOf(chunks),
 	}
+	for field, said := range map[string]string{headKinds: inv.groupKinds(), headNamespaces: inv.namespaces()} {
+		if said != "" && len(said) <= maxInHead {
+			head[field] = said
+		}
+	}
 	if inv.corrected > 0 {
 		head["corrected"] = strconv.FormatInt(inv.corrected, 10)
 	}
@@ -91,6 +98,29 @@ func (inv inventory) encode(inHead, limit int) (head map[string]string, chunks [
 		head["format"], head["chunks"], head[chunkKey], chunks = formatHead, "0", chunks[0], nil
 	}
 	return head, chunks, nil
+}
+
+// The fields of a head that its ConfigMap tells of in annotations.
+const (
+	headKinds      = "kinds"
+	headNamespaces = "namespaces"
+)
+
+// writeHead is a head as it lies in a shard.
+func writeHead(head map[string]string) (string, error) {
+	raw, err := json.Marshal(head)
+	if err != nil {
+		return "", fmt.Errorf("encode inventory: %w", err)
+	}
+	return string(raw), nil
+}
+
+// parseHead undoes writeHead. Every error wraps errDamaged.
+func parseHead(raw string) (head map[string]string, err error) {
+	if err := json.Unmarshal([]byte(raw), &head); err != nil {
+		return nil, fmt.Errorf("%w: its head is garbled", errDamaged)
+	}
+	return head, nil
 }
 
 func (inv inventory) lines() ([]string, error) {
@@ -177,7 +207,7 @@ func (inv inventory) clone() inventory {
 	return inv
 }
 
-// groupKinds and namespaces are what KEP-3659 wants on the parent, so that others' tools find the members.
+// groupKinds and namespaces are what the bundle's shard tells of it, see union.
 func (inv inventory) groupKinds() string {
 	var gks []string
 	for k := range inv.entries {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -19,7 +20,8 @@ const (
 	// LabelBundle on an object names the bundle it is of. Watches are filtered by it. It proves nothing: Kubernetes
 	// copies labels (of a Service onto its EndpointSlices), and so do people.
 	LabelBundle = v1alpha1.LabelBundle
-	// LabelInventory on a ConfigMap in Namespace names the bundle whose inventory it is part of.
+	// LabelInventory on a ConfigMap in Namespace names the bundle whose inventory it is part of; on one that holds parts of many, it
+	// says ofMany, which no bundle is called.
 	LabelInventory = "fleet.hanse.dev/inventory"
 	// Namespace holds the reconciler's Lease and its inventories.
 	Namespace = v1alpha1.MemberNamespace
@@ -32,12 +34,15 @@ const (
 	annotationKinds      = "applyset.kubernetes.io/contains-group-kinds"
 	annotationNamespaces = "applyset.kubernetes.io/additional-namespaces"
 	tooling              = "hanse/v1alpha1"
+	annotationFleet      = "fleet.hanse.dev/fleet"
+	annotationCluster    = "fleet.hanse.dev/cluster"
+	ofMany               = "of_many"
 )
 
-// headName is the ConfigMap that is the bundle's ApplySet parent and the head of its inventory.
-func headName(bundle string) string { return "bundle." + objectName(bundle) }
+// shardName is a ConfigMap that holds heads of inventories, and is the ApplySet parent of all objects that these list.
+func shardName(shard int) string { return fmt.Sprintf("inventories.%d", shard) }
 
-// objectName is the bundle's label, fit for the name of a ConfigMap.
+// objectName is the bundle's label, fit for the name of a ConfigMap, and for a key in one.
 func objectName(bundle string) string {
 	label := v1alpha1.BundleLabel(bundle)
 	if len(validation.IsDNS1123Subdomain(label)) == 0 {
@@ -47,8 +52,17 @@ func objectName(bundle string) string {
 	return "sha256-" + hex.EncodeToString(sum[:16])
 }
 
-// applySetID is what KEP-3659 derives from the parent of a set.
-func applySetID(bundle string) string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{headName(bundle), Namespace, "ConfigMap", ""}, ".")))
+// giveUp is how a person has a bundle's inventory forgotten, and its objects left as they are.
+func giveUp(bundle string) string {
+	name := objectName(bundle)
+	return fmt.Sprintf(`kubectl --namespace %s patch configmap %s --type merge --patch '{"data":{"%s":null}}'`, Namespace, shardName(shardOf(name)), name)
+}
+
+// applySetID is the set that a bundle's objects are of.
+func applySetID(bundle string) string { return idOfShard(shardOf(objectName(bundle))) }
+
+// idOfShard is what KEP-3659 derives from the parent of a set.
+func idOfShard(shard int) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{shardName(shard), Namespace, "ConfigMap", ""}, ".")))
 	return "applyset-" + base64.RawURLEncoding.EncodeToString(sum[:]) + "-v1"
 }

@@ -162,9 +162,7 @@ func TestAfterARestoreABundleThatWasMadeAgainIsNotRolledBack(t *testing.T) {
 	m.grant(before)
 	m.await(t, before.Bundle, "still newer", old)
 	m.stop()
-	k.edit("ConfigMap", reconcile.Namespace, "bundle."+before.Bundle, func(u *unstructured.Unstructured) {
-		u.Object["data"].(map[string]any)["sha256"] = "x"
-	})
+	k.editHead(before.Bundle, func(head map[string]string) { head["sha256"] = "x" })
 	m = start(t, k)
 	m.grant(before)
 	s := m.await(t, before.Bundle, "not known", old)

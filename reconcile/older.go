@@ -53,7 +53,7 @@ func (b *bundle) whyOld() string {
 	}
 	why := fmt.Sprintf("the grant is of store revision %d, and the cluster has acted on %d: it is not carried out until somebody decides: hanse apply a changed version of it, or hanse delete %s", b.refused, b.inv.storeRevision, v1alpha1.RolledOutOf(b.name).Arg())
 	if b.inv.epoch > b.grant.Epoch.Number {
-		why += fmt.Sprintf("; that was in epoch %d, this is %d: to give it up, delete ConfigMap %s in namespace %s", b.inv.epoch, b.grant.Epoch.Number, headName(b.name), Namespace)
+		why += fmt.Sprintf("; that was in epoch %d, this is %d: to give it up: %s", b.inv.epoch, b.grant.Epoch.Number, giveUp(b.name))
 	}
 	return why
 }

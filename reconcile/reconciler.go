@@ -183,12 +183,14 @@ func (r *Reconciler) act(ctx context.Context, taken time.Time) {
 }
 
 func (r *Reconciler) newSession() *session {
-	slots := make(chan struct{}, workers)
+	slots := make(slots, workers)
 	s := &session{
 		timing: r.config.Timing, logger: r.config.Logger, board: r.board, withdrawn: r.config.Withdrawn,
 		client: r.dynamic, kinds: &kinds{discover: r.discover}, tracker: newTracker(),
-		inventories: &inventories{client: r.core.ConfigMaps(Namespace), fleet: r.config.Fleet, cluster: r.config.Cluster, slots: slots},
-		slots:       slots, bundles: map[string]*bundle{},
+		inventories: newInventories(&heads{
+			client: r.core.ConfigMaps(Namespace), fleet: r.config.Fleet, cluster: r.config.Cluster, slots: slots, request: r.config.Timing.Request,
+		}),
+		slots: slots, bundles: map[string]*bundle{},
 	}
 	s.watches = &watches{client: r.dynamic, tracker: s.tracker, changed: s.changed, timing: s.timing, logger: s.logger, running: map[schema.GroupKind]*watching{}}
 	return s

@@ -24,7 +24,7 @@ type session struct {
 	tracker     *tracker
 	watches     *watches
 	inventories *inventories
-	slots       chan struct{} // held while an object is applied or deleted, or an inventory read or written
+	slots       slots // held while an object is applied or deleted, or an inventory read or written
 
 	mu      sync.RWMutex
 	bundles map[string]*bundle
@@ -33,7 +33,7 @@ type session struct {
 
 // run carries grants out until ctx ends, and returns when all that it started has ended.
 func (s *session) run(ctx context.Context, grants *grantsNow) {
-	s.watches.within = ctx
+	s.watches.within, s.inventories.heads.within = ctx, ctx
 	surveyed := false
 	for ctx.Err() == nil {
 		now, known, changed := grants.get()
@@ -51,6 +51,7 @@ func (s *session) run(ctx context.Context, grants *grantsNow) {
 	}
 	s.sync(ctx, nil)
 	s.watches.wait()
+	s.inventories.heads.running.Wait()
 }
 
 // survey reads the inventories of what is granted in one go. When that fails, each bundle reads its own, and says why it cannot.

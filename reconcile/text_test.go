@@ -172,10 +172,13 @@ func TestNamesOfAnyBundleAreValid(t *testing.T) {
 		if wrong := validation.IsValidLabelValue(v1alpha1.BundleLabel(name)); len(wrong) > 0 {
 			t.Fatal(wrong)
 		}
-		for _, n := range []string{headName(name), chunkName(name, 1<<63, 9999)} {
+		for _, n := range []string{shardNameOf(name), chunkName(name, 1<<63, 9999)} {
 			if wrong := validation.IsDNS1123Subdomain(n); len(wrong) > 0 || !isInventoryName(n) {
 				t.Fatal(n, wrong)
 			}
+		}
+		if wrong := validation.IsConfigMapKey(objectName(name)); len(wrong) > 0 {
+			t.Fatal(wrong)
 		}
 		if generationOf(chunkName(name, 77, 3)) != 77 {
 			t.Fatal("generation")

@@ -48,15 +48,20 @@ func (b *bundle) beginWithdrawal(ctx context.Context) error {
 		return err
 	}
 	if b.damaged != "" {
-		return fmt.Errorf("nothing is deleted: %s; to give its objects up, delete ConfigMap %s in namespace %s", b.damaged, headName(b.name), Namespace)
+		return fmt.Errorf("nothing is deleted: %s; to give its objects up: %s", b.damaged, giveUp(b.name))
 	}
 	if b.refuseOld() {
 		return nil
 	}
 	b.withdraw = withdrawal{begun: true, since: time.Now()}
-	if b.have.version == "" || b.inv.bundleUID != b.grant.BundleUID {
-		// Nothing of this bundle was ever applied here: the inventory is written before anything is.
+	if b.have.head == "" || b.inv.bundleUID != b.grant.BundleUID {
+		// Nothing of this bundle was ever applied here, or all of it is gone: the inventory is written before anything is, and removed after.
 		b.logger.Warn("no inventory of the withdrawn bundle, nothing is deleted")
+		if b.have.head == "" {
+			if err := b.s.inventories.remove(ctx, b.have); err != nil { // chunks that no head speaks of
+				return err
+			}
+		}
 		b.withdraw.empty = true
 		return nil
 	}
@@ -97,6 +102,7 @@ func (b *bundle) withdrawStep(ctx context.Context) (waits bool, err error) {
 
 func (b *bundle) forgetInventory(ctx context.Context) error {
 	if err := b.s.inventories.remove(ctx, b.have); err != nil {
+		b.readAgain(err)
 		return err
 	}
 	b.have, b.unsaved, b.withdraw.empty = stored{}, false, true
