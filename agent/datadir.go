@@ -130,19 +130,27 @@ func (d dataDir) claim(fleet string) (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	var old self
-	switch err := d.read(fileMember, &old); {
-	case errors.Is(err, fs.ErrNotExist):
+	if err = Vacant(d.folder); err == nil {
 		return release, nil
-	case err != nil:
-		release()
-		return nil, err
-	case old.Fleet != fleet && fleet != "":
-		release()
-		return nil, fmt.Errorf("data directory %s is of fleet %s, not of fleet %s; use another --data-dir, or remove that member first: hanse remove %s", d, old.Fleet, fleet, old.Cluster)
 	}
 	release()
-	return nil, &MemberExistsError{DataDir: d.folder, Fleet: old.Fleet, Cluster: old.Cluster}
+	var old *MemberExistsError
+	if errors.As(err, &old) && old.Fleet != fleet && fleet != "" {
+		err = fmt.Errorf("data directory %s is of fleet %s, not of fleet %s; use another --data-dir, or remove that member first: hanse remove %s", d, old.Fleet, fleet, old.Cluster)
+	}
+	return nil, err
+}
+
+// Vacant is nil for a data directory that holds no member yet, and a *MemberExistsError for one that does.
+func Vacant(folder string) error {
+	var there self
+	switch err := (dataDir{folder: folder}).read(fileMember, &there); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return &MemberExistsError{DataDir: folder, Fleet: there.Fleet, Cluster: there.Cluster}
 }
 
 // lock keeps other agents out of the directory until release is called or the process ends.

@@ -29,6 +29,7 @@ func initVerb() *cli.Command {
 			&cli.IntFlag{Name: "max-domains", Value: v1alpha1.DefaultMaxDomains, Usage: "in how MANY regions changes may be at a time"},
 			dataDirFlag(),
 			dataIdentityFlag(),
+			onceFlag(),
 		}, append(recoveryFlags(), addressFlags()...)...),
 		Action: initAction,
 	}
@@ -56,6 +57,9 @@ func initAction(c *cli.Context) error {
 		return during("init", err)
 	}
 	if err := required(c, "fleet", "cluster", "region"); err != nil {
+		return during("init", err)
+	}
+	if made, err := madeBefore(c); made || err != nil {
 		return during("init", err)
 	}
 	recovery, err := recoveryWanted(c)

@@ -29,6 +29,7 @@ hanse join --cluster iad --region us --token-file token        or in HANSE_TOKEN
 			&cli.DurationFlag{Name: "timeout", Value: defaultTimeout, Usage: "give up after this TIME"},
 			dataDirFlag(),
 			dataIdentityFlag(),
+			onceFlag(),
 		}, addressFlags()...),
 		Action: joinAction,
 	}
@@ -40,6 +41,9 @@ func joinAction(c *cli.Context) error {
 			hint{words: "give it on stdin, with --token-file, or in HANSE_TOKEN"}))
 	}
 	if err := required(c, "cluster"); err != nil {
+		return during("join", err)
+	}
+	if made, err := madeBefore(c); made || err != nil {
 		return during("join", err)
 	}
 	token, err := readToken(c)
