@@ -57,6 +57,20 @@ sim: ## play fresh seeds on simulated fleets, and rollouts in them (SEEDS=1000, 
 sim-bugs: ## put each known bug back, and see how long it takes to be caught (RUNS=20 seeds at most)
 	$(GO) test ./chaos/sim -run '^TestBugTable$$' -v -count 1 -timeout 0 -seed $$(date +%s) -bug all -runs $(or $(RUNS),20)
 
+# Each target in its turn. One that fails leaves what broke it in testdata/fuzz of its room, where every test run tries it from then on.
+.PHONY: fuzz
+FUZZTIME ?= 30s
+fuzz: ## look for inputs that break what reads them: every fuzz target in turn (FUZZTIME=30s for each, or FUZZ=FuzzOpen for one)
+	@grep -rHoE --include='*_test.go' '^func $(or $(FUZZ),Fuzz[A-Za-z0-9_]+)\(' . | sed 's|/[^/]*:func \(.*\)($$| \1|' | sort | { \
+		ran=; failed=; \
+		while read -r room target; do \
+			echo "$$target in $$room"; ran=1; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$room" </dev/null || failed="$$failed $$target in $$room,"; \
+		done; \
+		test -n "$$ran" || { echo "there is no such target"; exit 1; }; \
+		test -z "$$failed" || { echo "broken:$${failed%,}"; exit 1; }; \
+	}
+
 bench: build ## measure the store beside etcd, and changes beside kubectl (BENCHFLAGS='--only write'; bin/bench --help)
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/bench ./chaos/cmd/bench
 	KUBEBUILDER_ASSETS="$$(bin/testbed build)" bin/bench $(BENCHFLAGS)

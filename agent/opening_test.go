@@ -19,6 +19,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/agetest"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/reconcile"
@@ -507,7 +508,7 @@ func TestWhoCannotOpenASecretSaysWhoCan(t *testing.T) {
 
 // FuzzAgeKey: whatever the file has, it is the identity that it says, or an error that does not tell it.
 func FuzzAgeKey(f *testing.F) {
-	id, err := secrets.NewIdentity()
+	id, err := secrets.ParseIdentity(agetest.Key(1))
 	if err != nil {
 		f.Fatal(err)
 	}

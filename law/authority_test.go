@@ -19,7 +19,7 @@ import (
 // realm is a store with a fleet in it: fra with all rights, iad with rights over its own, sin with none; the people
 // anna (Admin), otto (Operator) and vera (Viewer).
 type realm struct {
-	*testing.T
+	testing.TB
 	store *store.Store
 	index uint64
 	seq   uint64
@@ -32,8 +32,8 @@ func named(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, UID: types.UID("u-" + name), Generation: 1}
 }
 
-func newRealm(t *testing.T) *realm {
-	r := &realm{T: t, store: store.New(Authority{Address: transport.CheckAddress})}
+func newRealm(t testing.TB) *realm {
+	r := &realm{TB: t, store: store.New(Authority{Address: transport.CheckAddress})}
 	var ops []store.Op
 	for i, m := range []struct {
 		cluster string

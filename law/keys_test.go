@@ -18,7 +18,7 @@ import (
 
 // keyed is a realm whose clusters have recipients, with the group readers, of fra and iad, and the group empty, of sin alone, which has
 // no key yet.
-func keyed(t *testing.T) *realm {
+func keyed(t testing.TB) *realm {
 	r := newRealm(t)
 	for _, name := range []string{"fra", "iad", "sin"} {
 		op := r.cluster(name, func(c *v1alpha1.Cluster) {

@@ -11,6 +11,8 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
+
+	"github.com/hanse-fleet/hanse/internal/agetest"
 )
 
 // canary is what must be in no error and no sealed byte.
@@ -21,6 +23,16 @@ var target = Target{Namespace: "shop", Name: "db"}
 func newIdentity(t testing.TB) Identity {
 	t.Helper()
 	id, err := NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// fixed is the same key in every run.
+func fixed(t testing.TB, of byte) Identity {
+	t.Helper()
+	id, err := ParseIdentity(agetest.Key(of))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,8 +287,7 @@ func TestAPrintedIdentityIsNoKey(t *testing.T) {
 }
 
 func FuzzCheck(f *testing.F) {
-	id := newIdentity(f)
-	f.Add(seal(f, id, map[string][]byte{"a": []byte("b")}))
+	id := fixed(f, 1) // what is in testdata is sealed to it
 	f.Add([]byte("age-encryption.org/v1\n-> mlkem768x25519 a\n\n--- a\n"))
 	f.Add([]byte("-----BEGIN AGE ENCRYPTED FILE-----\n"))
 	f.Add([]byte{})
@@ -288,7 +299,7 @@ func FuzzCheck(f *testing.F) {
 }
 
 func FuzzOpen(f *testing.F) {
-	id := newIdentity(f)
+	id := fixed(f, 1)
 	for _, content := range []string{"hanse/v1 shop/db\n" + `{"stringData":{"a":"b"}}`, "hanse/v1 shop/db\r\n{}", "hanse/v1 shop/db", `{"data":{"a":"Yg=="}}`, ""} {
 		f.Add(content)
 	}
@@ -305,13 +316,8 @@ func FuzzOpen(f *testing.F) {
 }
 
 func FuzzUnwrap(f *testing.F) {
-	id, of := newIdentity(f), Key{"acme", "readers", 1}
-	key := newIdentity(f)
-	wrap, err := Wrap(id.Recipient(), of, key)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(wrap)
+	id, of := fixed(f, 1), Key{"acme", "readers", 1} // what is in testdata is wrapped to it
+	key := fixed(f, 2)
 	f.Add([]byte("age-encryption.org/v1\n"))
 	f.Fuzz(func(t *testing.T, wrap []byte) {
 		if got, err := Unwrap(id, of, key.Recipient().String(), wrap); err == nil && got.Reveal() != key.Reveal() {
@@ -320,8 +326,43 @@ func FuzzUnwrap(f *testing.F) {
 	})
 }
 
+// FuzzRecover: whatever stands in a wrap, a person gets the key that the group says, out of a wrap that is of that group and epoch, or an error
+// that does not tell it; and so does a member, in its own fleet alone.
+func FuzzRecover(f *testing.F) {
+	id, key := fixed(f, 1), fixed(f, 2)
+	of := Key{"acme", "readers", 1}
+	for _, first := range []string{"hanse/v1 key acme/readers/1", "hanse/v1 key other/readers/1\r", "hanse/v1 key acme/readers/11", "hanse/v1 key acme/x/readers/1", "hanse/v1 acme/readers/1", "hanse/v1 key /readers/1", ""} {
+		f.Add(first + "\n" + key.Reveal())
+		f.Add(first + "\n" + fixed(f, 3).Reveal())
+	}
+	f.Add("hanse/v1 key acme/readers/1\n" + key.Reveal() + "\n")
+	f.Fuzz(func(t *testing.T, content string) {
+		wrap := plain(t, content, id.Recipient().key)
+		first, rest, _ := strings.Cut(content, "\n")
+		first = strings.TrimSuffix(first, "\r")
+		for who, got := range map[string]func() (Identity, error){
+			"a person": func() (Identity, error) { return Recover(id, of, key.Recipient().String(), wrap) },
+			"a member": func() (Identity, error) { return Unwrap(id, of, key.Recipient().String(), wrap) },
+		} {
+			got, err := got()
+			if err == nil && (got.Reveal() != key.Reveal() || !strings.HasPrefix(first, "hanse/v1 key ") || !strings.HasSuffix(first, "/readers/1")) {
+				t.Errorf("%s takes %q for a wrap of the key", who, content)
+			}
+			if err == nil && who == "a member" && first != "hanse/v1 "+of.String() {
+				t.Errorf("a member takes a key of %q", first)
+			}
+			if err != nil && first == "hanse/v1 "+of.String() && rest == key.Reveal() {
+				t.Errorf("%s does not get the key: %v", who, err)
+			}
+			if err != nil && strings.Contains(err.Error(), key.Reveal()[:30]) {
+				t.Errorf("the error tells the key: %v", err)
+			}
+		}
+	})
+}
+
 func FuzzParseKeys(f *testing.F) {
-	id := newIdentity(f)
+	id := fixed(f, 1)
 	f.Add(id.Reveal())
 	f.Add(id.Recipient().String())
 	f.Add("age1yubikey1q")

@@ -82,3 +82,14 @@ func FuzzReadFrame(f *testing.F) {
 		}
 	})
 }
+
+func FuzzReadWelcome(f *testing.F) {
+	for _, seed := range []string{"", "\x00", "\x01", "\xff\x00"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if err := readWelcome(bytes.NewReader(b)); (err == nil) != (len(b) > 0 && b[0] >= welcomeVersion) {
+			t.Fatalf("%q: %v", b, err)
+		}
+	})
+}

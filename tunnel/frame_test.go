@@ -39,6 +39,9 @@ func TestARequestThatMakesNoSenseIsRefused(t *testing.T) {
 func FuzzReadRequest(f *testing.F) {
 	f.Add([]byte("\x05a1-b2rest"))
 	f.Fuzz(func(t *testing.T, sent []byte) {
+		if err := readAnswer(bytes.NewReader(sent)); err == nil && sent[0] != byte(answerThrough) {
+			t.Errorf("%q was read as a way through", sent)
+		}
 		r := bytes.NewReader(sent)
 		id, err := readRequest(r)
 		if err != nil {

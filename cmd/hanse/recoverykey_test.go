@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hanse-fleet/hanse/agent"
+	"github.com/hanse-fleet/hanse/internal/agetest"
 )
 
 func TestARecoveryKeyThatIsFoundIsTakenOnlyIfItIsOnesOwn(t *testing.T) {
@@ -81,4 +84,70 @@ func TestALinkIntoAFolderLeadsThere(t *testing.T) {
 	if within(at, "-") || within(at, "") {
 		t.Error("stdout, or no file, lies in a folder")
 	}
+}
+
+// FuzzRecoveryKey: whatever a file has, it is the one key in it and the fleet that a comment names, or an error that does not tell the key.
+func FuzzRecoveryKey(f *testing.F) {
+	key := agetest.Key(1)
+	for _, seed := range []string{
+		"", "\n", key, key + "\n" + agetest.Key(2), "# recovery key of fleet acme: keep it offline\n# public key: age1pq1\n" + key + "\n", "# recovery key of fleet beta\r\n" + key + "\r\n",
+		"# recovery key of fleet : \n" + strings.ToLower(key), key[:len(key)-1], "\xef\xbb\xbf" + key, "# recovery key of fleet a:b\n# recovery key of fleet c\n" + key, key + " # mine",
+	} {
+		f.Add([]byte(seed))
+	}
+	file := filepath.Join(f.TempDir(), "recovery.key")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		fleet, err := fleetIn(file)
+		if err != nil || !strings.Contains(string(text), ofFleet) && fleet != "" || !strings.Contains(string(text), fleet) || strings.ContainsAny(fleet, ":\n") {
+			t.Errorf("it is of fleet %q: %v", fleet, err)
+		}
+		id, err := readRecoveryKey(file)
+		switch {
+		case err == nil && strings.Count(strings.ToUpper(string(text)), id.Reveal()) == 0:
+			t.Error("it is another key")
+		case err != nil && strings.Contains(strings.ToUpper(err.Error()), key[:len("AGE-SECRET-KEY-")]):
+			t.Errorf("the error tells it: %v", err)
+		}
+		if taken, err := (&recoveryKey{fleet: "acme", file: file}).left(); err == nil && (fleet != "" && fleet != "acme" || taken.Reveal() != id.Reveal()) {
+			t.Errorf("the key of fleet %q is taken for that of acme", fleet)
+		}
+	})
+}
+
+// FuzzCredential: whatever a file has, it is a certificate with its key, of which a pin can be made, or an error that has nothing of it.
+func FuzzCredential(f *testing.F) {
+	const key = "PRIVATE KEY" // no whole one lies in the sources
+	whole := personKey(f)
+	for _, seed := range [][]byte{whole, nil, whole[:len(whole)/2], bytes.ReplaceAll(whole, []byte(key), []byte("EC "+key)), bytes.ReplaceAll(whole, []byte("CERTIFICATE"), []byte("X509")), append(bytes.Clone(whole), whole...)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		pair, err := parseCredential("admin.pem", text)
+		if err != nil {
+			if err.Error() != "admin.pem holds no certificate with its key" {
+				t.Errorf("the error says more: %v", err)
+			}
+			return
+		}
+		if pin, err := pinOf(pair); err != nil || pin == "" {
+			t.Errorf("the pin is %q: %v", pin, err)
+		}
+	})
+}
+
+// personKey is a person's certificate and key, as an admin has it.
+func personKey(t testing.TB) []byte {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "admin.pem")
+	if err := agent.NewPerson(nil, file, "anna"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/internal/agetest"
 	"github.com/hanse-fleet/hanse/secrets"
 	"github.com/hanse-fleet/hanse/secrets/foreign"
 	"github.com/hanse-fleet/hanse/secrets/foreign/foreigntest"
@@ -21,7 +22,7 @@ import (
 
 // FuzzSealManifest: a Secret as a person hands it over is refused, or opens in the cluster as it was.
 func FuzzSealManifest(f *testing.F) {
-	id, err := secrets.NewIdentity()
+	id, err := secrets.ParseIdentity(agetest.Key(1))
 	if err != nil {
 		f.Fatal(err)
 	}
