@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"slices"
 	"time"
 
 	"filippo.io/age"
@@ -144,14 +145,23 @@ func NewPerson(private *atrest.Key, file, name string) error {
 	if err != nil {
 		return fmt.Errorf("encode key of %s: %w", name, err)
 	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
-	return private.WriteFile(file, text)
+	return writePerson(func(text []byte) error { return private.WriteFile(file, text) }, cert, der)
+}
+
+// writePerson writes a certificate and its key, and clears what it had of the key.
+func writePerson(write func(text []byte) error, cert, key []byte) error {
+	private := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
+	whole := slices.Concat(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), private)
+	for _, b := range [][]byte{key, private, whole} {
+		defer clear(b)
+	}
+	return write(whole)
 }
 
 // adminPin reads the pin of the first admin.
 func (d dataDir) adminPin() (string, error) {
 	data, err := d.key.ReadFile(d.admin())
+	defer clear(data)
 	if err != nil {
 		return "", fmt.Errorf("read first admin: %w", err)
 	}

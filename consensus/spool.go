@@ -104,7 +104,13 @@ func newFileSpool(g *guard, dir string) (spooled, error) {
 // spoolKey is of one spool.
 func spoolKey() cipher.Block {
 	key := make([]byte, 32)
-	rand.Read(key)                   // never fails: see crypto/rand
+	rand.Read(key) // never fails: see crypto/rand
+	return cipherOf(key)
+}
+
+// cipherOf uses up a key of 32 bytes.
+func cipherOf(key []byte) cipher.Block {
+	defer clear(key)
 	block, err := aes.NewCipher(key) // fails for keys of another length
 	if err != nil {
 		panic(err)

@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"bytes"
+	"crypto/aes"
 	"errors"
 	"io"
 	"os"
@@ -12,6 +13,24 @@ import (
 	"testing/iotest"
 	"time"
 )
+
+func TestTheKeyOfASpoolIsUsedUp(t *testing.T) {
+	key := bytes.Repeat([]byte{7}, 32)
+	block := cipherOf(key)
+	if bytes.Count(key, []byte{0}) != len(key) {
+		t.Errorf("the key is still there: %x", key)
+	}
+	was, err := aes.NewCipher(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := make([]byte, aes.BlockSize), make([]byte, aes.BlockSize)
+	block.Encrypt(a, a)
+	was.Encrypt(b, b)
+	if !bytes.Equal(a, b) {
+		t.Error("it is another key")
+	}
+}
 
 func TestSpool(t *testing.T) {
 	newSpool := func(t *testing.T) (spooled, *guard) {

@@ -56,6 +56,12 @@ func encrypt(to Recipient, of string, content []byte) ([]byte, error) {
 	return sealed.Bytes(), nil
 }
 
+// encryptAll is encrypt, and clears the content.
+func encryptAll(to Recipient, of string, content []byte) ([]byte, error) {
+	defer clear(content)
+	return encrypt(to, of, content)
+}
+
 // decrypt opens a file that must be of this, and returns its content. The caller clears it. No error has any of it.
 func decrypt(with Identity, of string, sealed []byte) ([]byte, error) {
 	content, ok, err := decryptIf(with, func(is string) bool { return is == of }, sealed)
@@ -86,8 +92,8 @@ func decryptIf(with Identity, right func(of string) bool, sealed []byte) (conten
 	}
 	whole = buf.Bytes()
 	first, content, found := bytes.Cut(whole, []byte("\n"))
-	of, ours := strings.CutPrefix(string(bytes.TrimSuffix(first, []byte("\r"))), line)
-	if found && ours && right(of) {
+	of, ours := bytes.CutPrefix(bytes.TrimSuffix(first, []byte("\r")), []byte(line))
+	if found && ours && right(string(of)) {
 		return content, true, nil
 	}
 	clear(whole)

@@ -16,7 +16,7 @@ func (k Key) String() string { return fmt.Sprintf("key %s/%s/%d", k.Fleet, k.Gro
 
 // Wrap encrypts the private key of a group to a member of it.
 func Wrap(to Recipient, k Key, key Identity) ([]byte, error) {
-	return encrypt(to, k.String(), []byte(key.Reveal()))
+	return encryptAll(to, k.String(), []byte(key.Reveal()))
 }
 
 // Unwrap decrypts the private key of a group. It is the one of that recipient, or an error.
@@ -25,7 +25,6 @@ func Unwrap(with Identity, k Key, recipient string, wrap []byte) (Identity, erro
 	if err != nil {
 		return Identity{}, err
 	}
-	defer clear(text)
 	return unwrapped(text, k, recipient)
 }
 
@@ -41,11 +40,12 @@ func Recover(with Identity, k Key, recipient string, wrap []byte) (Identity, err
 	if err != nil {
 		return Identity{}, err
 	}
-	defer clear(text)
 	return unwrapped(text, k, recipient)
 }
 
+// unwrapped is the key of the recipient, of its text, which is cleared.
 func unwrapped(text []byte, k Key, recipient string) (Identity, error) {
+	defer clear(text)
 	key, err := ParseIdentity(string(text))
 	if err != nil {
 		return Identity{}, err

@@ -75,7 +75,7 @@ func goldenToken() Token {
 
 // goldenRequest has a certificate from testdata: a new one would have other bytes each time.
 func goldenRequest() (JoinRequest, error) {
-	der, err := readPEM(inTheClear, "testdata", "joiner.crt", certBlock)
+	der, err := readPEM(inTheClear.ReadFile, "testdata", "joiner.crt", certBlock)
 	if err != nil {
 		return JoinRequest{}, err
 	}

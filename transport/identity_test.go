@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -180,4 +181,81 @@ func TestPinText(t *testing.T) {
 			t.Errorf("%q was taken", bad)
 		}
 	}
+}
+
+func TestWhatIsReadAndWrittenOfAKeyIsCleared(t *testing.T) {
+	id := newTestIdentity(t, "m")
+	der, err := x509.MarshalPKCS8PrivateKey(id.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	isCleared := func(what string, b []byte) {
+		t.Helper()
+		if len(b) == 0 || bytes.Count(b, []byte{0}) != len(b) {
+			t.Errorf("%s is still there", what)
+		}
+	}
+	var written, onDisk []byte
+	write := func(_ string, text []byte) error { written, onDisk = text, bytes.Clone(text); return nil }
+	if err := writePEM(write, keyFile, keyBlock, der); err != nil {
+		t.Fatal(err)
+	}
+	isCleared("what was written", written)
+	for _, block := range []string{keyBlock, resetBlock} {
+		text := bytes.Clone(onDisk)
+		if _, err := readPEM(func(string) ([]byte, error) { return text, nil }, "", keyFile, block); (err == nil) != (block == keyBlock) {
+			t.Error(err)
+		}
+		isCleared("what was read", text)
+	}
+	if key, err := parseKey(der); err != nil || !key.Equal(id.key) {
+		t.Errorf("it is another key: %v", err)
+	}
+	isCleared("the key in its file's form", der)
+	if _, err := parseKey(der); err == nil {
+		t.Error("zeros are a key")
+	}
+}
+
+// FuzzLoadIdentity: whatever the three files have, it is the identity of a certificate and its key, or an error that tells nothing of what is private.
+func FuzzLoadIdentity(f *testing.F) {
+	id, err := NewIdentity("acme", "fra", "0b1c-22")
+	if err != nil {
+		f.Fatal(err)
+	}
+	dir := f.TempDir()
+	if err := SaveIdentity(dir, nil, id); err != nil {
+		f.Fatal(err)
+	}
+	names := []string{certFile, keyFile, resetFile}
+	var whole [3][]byte
+	for i, name := range names {
+		if whole[i], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(whole[0], whole[1], whole[2])
+	f.Add(whole[0], whole[2], whole[1])
+	f.Add(whole[0][:40], whole[1], whole[2])
+	f.Add([]byte{}, []byte("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"), []byte{})
+	f.Fuzz(func(t *testing.T, certificate, key, reset []byte) {
+		for i, text := range [][]byte{certificate, key, reset} {
+			if err := os.WriteFile(filepath.Join(dir, names[i]), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := LoadIdentity(dir, nil)
+		if err != nil {
+			for _, private := range [][]byte{key, reset} {
+				if block, _ := pem.Decode(private); block != nil && len(block.Bytes) > 8 && strings.Contains(err.Error(), string(block.Bytes)) {
+					t.Errorf("the error tells it: %v", err)
+				}
+			}
+			return
+		}
+		cert, err := x509.ParseCertificate(got.Certificate())
+		if err != nil || PinOf(cert) != got.Pin() || !got.key.PublicKey.Equal(cert.PublicKey) || checkNames(got.Fleet(), got.Cluster(), got.ID()) != nil {
+			t.Errorf("it is no identity: %v: %v", got, err)
+		}
+	})
 }

@@ -38,14 +38,14 @@ func SaveIdentity(dir string, private *atrest.Key, id Identity) error {
 	if err != nil {
 		return fmt.Errorf("save identity: %w", err)
 	}
+	defer clear(key)
 	files := []struct {
 		with        *atrest.Key
 		name, block string
 		content     []byte
 	}{{private, keyFile, keyBlock, key}, {private, resetFile, resetBlock, id.reset[:]}, {inTheClear, certFile, certBlock, id.der}}
 	for _, f := range files {
-		encoded := pem.EncodeToMemory(&pem.Block{Type: f.block, Bytes: f.content})
-		if err := f.with.WriteFile(filepath.Join(dir, f.name), encoded); err != nil {
+		if err := writePEM(f.with.WriteFile, filepath.Join(dir, f.name), f.block, f.content); err != nil {
 			return fmt.Errorf("save identity: %w", err)
 		}
 	}
@@ -57,7 +57,7 @@ var inTheClear *atrest.Key
 
 // LoadIdentity reads what SaveIdentity wrote. The error is fs.ErrNotExist for a directory without an identity.
 func LoadIdentity(dir string, private *atrest.Key) (Identity, error) {
-	der, err := readPEM(inTheClear, dir, certFile, certBlock)
+	der, err := readPEM(inTheClear.ReadFile, dir, certFile, certBlock)
 	if err != nil {
 		return Identity{}, fmt.Errorf("load identity: %w", err)
 	}
@@ -65,7 +65,8 @@ func LoadIdentity(dir string, private *atrest.Key) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("load identity: %w", err)
 	}
-	secret, err := readPEM(private, dir, resetFile, resetBlock)
+	secret, err := readPEM(private.ReadFile, dir, resetFile, resetBlock)
+	defer clear(secret)
 	if err != nil {
 		return Identity{}, fmt.Errorf("load identity: %w", err)
 	}
@@ -89,10 +90,16 @@ func RemoveIdentity(dir string) error {
 }
 
 func loadKey(private *atrest.Key, dir string) (*ecdsa.PrivateKey, error) {
-	der, err := readPEM(private, dir, keyFile, keyBlock)
+	der, err := readPEM(private.ReadFile, dir, keyFile, keyBlock)
 	if err != nil {
 		return nil, err
 	}
+	return parseKey(der)
+}
+
+// parseKey reads the file of a key, and clears it.
+func parseKey(der []byte) (*ecdsa.PrivateKey, error) {
+	defer clear(der)
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", keyFile, err)
@@ -104,12 +111,21 @@ func loadKey(private *atrest.Key, dir string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-func readPEM(with *atrest.Key, dir, name, block string) ([]byte, error) {
-	raw, err := with.ReadFile(filepath.Join(dir, name))
+// writePEM writes a block, and clears the text of it.
+func writePEM(write func(path string, text []byte) error, path, block string, content []byte) error {
+	text := pem.EncodeToMemory(&pem.Block{Type: block, Bytes: content})
+	defer clear(text)
+	return write(path, text)
+}
+
+// readPEM is what a block in a file holds. Its text is cleared.
+func readPEM(read func(path string) ([]byte, error), dir, name, block string) ([]byte, error) {
+	text, err := read(filepath.Join(dir, name))
+	defer clear(text)
 	if err != nil {
 		return nil, err
 	}
-	decoded, _ := pem.Decode(raw)
+	decoded, _ := pem.Decode(text)
 	if decoded == nil || decoded.Type != block {
 		return nil, fmt.Errorf("%s: want a PEM block %q", name, block)
 	}
