@@ -24,6 +24,12 @@ func stateWith(t testing.TB, member store.Member, values map[string]any) *store.
 
 func storeWith(t testing.TB, member store.Member, values map[string]any) *store.Store {
 	t.Helper()
+	return stocked(t, store.New(nil), member, values)
+}
+
+// stocked is a store that has nothing yet, with a member and some values.
+func stocked(t testing.TB, s *store.Store, member store.Member, values map[string]any) *store.Store {
+	t.Helper()
 	ops := []store.Op{store.PutMember(member)}
 	for key, value := range values {
 		data, err := json.Marshal(value)
@@ -32,7 +38,7 @@ func storeWith(t testing.TB, member store.Member, values map[string]any) *store.
 		}
 		ops = append(ops, store.Put(key, data))
 	}
-	s, index := store.New(nil), uint64(0)
+	index := uint64(0)
 	for some := range slices.Chunk(ops, 1000) { // an entry has its bound
 		entry, err := store.EncodeEntry([]store.Command{{Proposer: member.ID, Txn: &store.Txn{Then: some}}})
 		if err != nil {
