@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // Finder knows some values. A value should be long, and of letters, digits and dashes alone: no quoting changes those, so it is found
@@ -113,8 +115,8 @@ func base64s(value []byte) (all []form) {
 	return all
 }
 
-// In says which values are in the data, and how they are written there. It sees into what is compressed by gzip, and does not mind
-// line breaks.
+// In says which values are in the data, and how they are written there. It sees into what is compressed by gzip or Zstandard, as entries of a
+// log are, and does not mind line breaks.
 func (f *Finder) In(data []byte) (found []string) {
 	for _, text := range append(inflated(data), data) {
 		found = append(found, f.scan(text)...)
@@ -159,24 +161,50 @@ const (
 	deepest = 3
 )
 
-var gzipped = []byte{0x1f, 0x8b, 8}
+// compressed are the formats that are looked into, by how a stream of each begins. text is what there is of one: all that comes behind it is not of it.
+var compressed = []struct {
+	begins []byte
+	text   func(data []byte) []byte
+}{{[]byte{0x1f, 0x8b, 8}, gunzipped}, {[]byte{0x28, 0xb5, 0x2f, 0xfd}, unzstd}}
 
-// inflated is what is in a data's gzip streams, as far as they are whole, and in the streams in those.
-func inflated(data []byte) (all [][]byte) { return inflate(data, deepest) }
+func gunzipped(data []byte) []byte {
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil
+	}
+	r.Multistream(false)
+	text, _ := io.ReadAll(io.LimitReader(r, largest)) // what there is of it counts
+	return text
+}
+
+func unzstd(data []byte) []byte {
+	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(largest))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	defer r.Close()
+	text, _ := r.DecodeAll(data, nil) // what there is of it counts
+	return text
+}
+
+// inflated is what is in a data's compressed streams, as far as they are whole, and in the streams in those.
+func inflated(data []byte) [][]byte { return inflate(data, deepest) }
 
 func inflate(data []byte, deep int) (all [][]byte) {
-	for deep > 0 {
-		at := bytes.Index(data, gzipped)
-		if at < 0 {
-			break
+	if deep == 0 {
+		return nil
+	}
+	for _, c := range compressed {
+		for rest := data; ; rest = rest[len(c.begins):] {
+			at := bytes.Index(rest, c.begins)
+			if at < 0 {
+				break
+			}
+			rest = rest[at:]
+			if text := c.text(rest); len(text) > 0 {
+				all = append(append(all, text), inflate(text, deep-1)...)
+			}
 		}
-		data = data[at:]
-		if r, err := gzip.NewReader(bytes.NewReader(data)); err == nil {
-			r.Multistream(false)
-			text, _ := io.ReadAll(io.LimitReader(r, largest)) // what there is of it counts
-			all = append(append(all, text), inflate(text, deep-1)...)
-		}
-		data = data[len(gzipped):]
 	}
 	return all
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"github.com/klauspost/compress/zstd"
 	"sigs.k8s.io/yaml"
 )
 
@@ -43,6 +44,15 @@ func zipped(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+func zstandard(t *testing.T, text string) string {
+	t.Helper()
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(w.EncodeAll([]byte(text), nil))
 }
 
 // noise does not get smaller.
@@ -93,6 +103,9 @@ func TestAValueIsFoundInEachEncoding(t *testing.T) {
 		"gzip":                 zipped(t, value),
 		"gzip in gzip":         zipped(t, "x"+zipped(t, asJSON(t, []byte(value)))),
 		"a part of gzip":       zipped(t, value+noise())[:100_000],
+		"Zstandard":            "page" + zstandard(t, strings.Repeat("x", 100)+value+strings.Repeat("x", 100)) + "rest",
+		"Zstandard in gzip":    zipped(t, "x"+zstandard(t, asJSON(t, []byte(value)))),
+		"two of Zstandard":     zstandard(t, strings.Repeat("x", 100)) + "rest" + zstandard(t, value+strings.Repeat("x", 100)),
 	}
 	for before := range 3 {
 		text := []byte(strings.Repeat("ä\xff?"[:before], 1) + value + "~~~")
@@ -130,12 +143,13 @@ func TestAKeyOfBytesIsFound(t *testing.T) {
 
 func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	for name, text := range map[string]string{
-		"nothing":           "",
-		"a byte":            "c",
-		"another value":     strings.Replace(value, "4711", "4712", 1),
-		"a part":            value[:len(value)-1],
-		"what hides it":     base32.StdEncoding.EncodeToString([]byte(value)),
-		"no gzip behind it": string(gzipped) + "rest",
+		"nothing":                "",
+		"a byte":                 "c",
+		"another value":          strings.Replace(value, "4711", "4712", 1),
+		"a part":                 value[:len(value)-1],
+		"what hides it":          base32.StdEncoding.EncodeToString([]byte(value)),
+		"no gzip behind it":      "\x1f\x8b\x08rest",
+		"no Zstandard behind it": "\x28\xb5\x2f\xfdrest",
 	} {
 		if found := finder.In([]byte(text)); len(found) > 0 {
 			t.Errorf("%s: it is found as %q", name, found)
