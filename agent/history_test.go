@@ -74,8 +74,8 @@ func TestWhatIsForgottenFitsIntoTheLog(t *testing.T) {
 	for _, ops := range forgetting(f) {
 		n += len(ops)
 		c := store.Command{ID: store.CommandID{Incarnation: "id", Seq: 1}, Proposer: "id", Txn: &store.Txn{Then: ops}}
-		if entry, err := store.EncodeEntry([]store.Command{c}); err != nil || len(entry) > store.MaxEntry/2 || len(ops) == 0 {
-			t.Fatalf("%d ops in %d bytes: %v", len(ops), len(entry), err)
+		if size, err := c.Size(); err != nil || size > store.MaxEntry/2 || len(ops) == 0 {
+			t.Fatalf("%d ops in %d bytes: %v", len(ops), size, err)
 		}
 	}
 	if n != 9000 {

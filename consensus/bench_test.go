@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,7 +50,7 @@ func BenchmarkPropose(b *testing.B) {
 // hammer makes b.N writes through a member, by so many clients at once.
 func hammer(b *testing.B, m *consensustest.Member, clients int) []time.Duration {
 	latencies := make([]time.Duration, b.N)
-	value := strings.Repeat("x", 512)
+	values := noise(1000 * 512)
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	b.ResetTimer()
@@ -63,7 +62,7 @@ func hammer(b *testing.B, m *consensustest.Member, clients int) []time.Duration 
 					return
 				}
 				start := time.Now()
-				if _, err := m.Node().Propose(context.Background(), put(fmt.Sprintf("/k/%d", i%1000), value)); err != nil {
+				if _, err := m.Node().Propose(context.Background(), put(fmt.Sprintf("/k/%d", i%1000), values[i%1000*512:][:512])); err != nil {
 					b.Error(err)
 					return
 				}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -82,7 +81,7 @@ func TestFollowedSnapshotCut(t *testing.T) {
 			m := followers(g)[0]
 			g.Kill(m)
 			for i := range large {
-				g.MustPut(g.Leader(), fmt.Sprintf("/large/%d", i), strings.Repeat("x", 64<<10))
+				g.MustPut(g.Leader(), fmt.Sprintf("/large/%d", i), noise(64<<10))
 			}
 			for i := range 20 {
 				g.MustPut(g.Leader(), "/k", fmt.Sprint(i))

@@ -52,7 +52,7 @@ func victim(dir string) {
 	}
 	for i := 0; ; i++ {
 		key := fmt.Sprintf("/k/%d-%d", os.Getpid(), i)
-		if _, err := node.Propose(context.Background(), put(key, strings.Repeat("x", rand.IntN(20_000)))); err != nil {
+		if _, err := node.Propose(context.Background(), put(key, noise(rand.IntN(20_000)))); err != nil {
 			fmt.Println("error", err)
 			return
 		}

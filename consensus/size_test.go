@@ -2,7 +2,6 @@ package consensus_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +21,7 @@ func TestLogSize(t *testing.T) {
 			}
 			g.Found(3)
 			for i := range 400 {
-				g.MustPut(g.Members[0], fmt.Sprintf("/k/%d", i%10), strings.Repeat("x", value))
+				g.MustPut(g.Members[0], fmt.Sprintf("/k/%d", i%10), noise(value))
 				time.Sleep(20 * time.Millisecond)
 			}
 			time.Sleep(3 * time.Second)

@@ -3,7 +3,6 @@ package consensus_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -44,7 +43,7 @@ func behind(t *testing.T, g *consensustest.Group) (leader, slow, gone *consensus
 	g.WaitFor("the member to leave raft", func() bool { return !knows(leader, gone.ID) })
 	g.Kill(gone)
 	for i := range large {
-		g.MustPut(leader, fmt.Sprintf("/large/%d", i), strings.Repeat("x", 64<<10))
+		g.MustPut(leader, fmt.Sprintf("/large/%d", i), noise(64<<10))
 	}
 	var last uint64
 	g.WaitFor("a snapshot", func() bool {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -52,6 +53,55 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/txn")
 		})
 	}
+}
+
+// BenchmarkEntry encodes and decodes entries as they are written: a status, a secret with its revision, and what many clients at once write.
+func BenchmarkEntry(b *testing.B) {
+	for _, bb := range []struct {
+		name     string
+		commands []Command
+	}{
+		{"of 200 bytes", []Command{putting(100, 1)}},
+		{"of a secret", []Command{secretAndRevision(1)}},
+		{"of 256 writes", many(256, func(i int) Command { return putting(256, i) })},
+		{"of 30 secrets", many(30, secretAndRevision)},
+		{"of a chunk of noise", []Command{{Proposer: "m", Chunk: noise(MaxChunk, 1)}}},
+		{"of a chunk of text", []Command{{Proposer: "m", Chunk: []byte(strings.Repeat(manifest, MaxChunk)[:MaxChunk])}}},
+	} {
+		data, err := EncodeEntry(bb.commands)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run("encode one "+bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := EncodeEntry(bb.commands); err != nil {
+					b.Fatal(err)
+				}
+			}
+			whole, err := plain(bb.commands)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(float64(len(whole)), "B-before")
+			b.ReportMetric(float64(len(data)), "B-after")
+		})
+		b.Run("decode one "+bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := DecodeEntry(data); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func many(n int, command func(int) Command) (all []Command) {
+	for i := range n {
+		all = append(all, command(i))
+	}
+	return all
 }
 
 func BenchmarkSnapshot(b *testing.B) {

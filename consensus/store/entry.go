@@ -9,8 +9,12 @@ import (
 // A log entry is a batch of commands:
 //
 //	byte 0   'H'
-//	byte 1   version of the entry's format, 1
-//	byte 2…  a CBOR array (RFC 8949, core deterministic) of 1 to MaxCommands commands
+//	byte 1   format of the rest: 1, or 2 when it is compressed
+//	byte 2…  1: a CBOR array (RFC 8949, core deterministic) of 1 to MaxCommands commands
+//	         2: the length of that array (uvarint), and the array as a Zstandard frame (RFC 8878)
+//
+// Whoever makes an entry may choose either; how well it compresses is of no matter to anybody else. The limits are those of the entry in
+// format 1.
 //
 // A command is a map with integer keys, absent where zero:
 //
@@ -29,6 +33,7 @@ import (
 const (
 	entryMagic  = 'H'
 	entryFormat = 1
+	entryPacked = 2
 	entryHead   = 2
 )
 
@@ -95,9 +100,18 @@ func mustDecMode(opts cbor.DecOptions) cbor.DecMode {
 	return mode
 }
 
-// EncodeEntry makes a log entry of the commands. The error is ErrTooLarge when they do not fit, or an *Invalid for a
+// EncodeEntry makes a log entry of the commands, compressed if that pays. The error is ErrTooLarge when they do not fit, or an *Invalid for a
 // command that could never be applied.
 func EncodeEntry(commands []Command) ([]byte, error) {
+	entry, err := plain(commands)
+	if err != nil {
+		return nil, err
+	}
+	return packed(entry)
+}
+
+// plain is an entry in format 1.
+func plain(commands []Command) ([]byte, error) {
 	if len(commands) == 0 || len(commands) > MaxCommands {
 		return nil, fmt.Errorf("encode entry of %d commands: %w", len(commands), ErrTooLarge)
 	}
@@ -131,14 +145,21 @@ func decodeEntry(data []byte, applies uint64) ([]Command, error) {
 		return nil, fmt.Errorf("entry of %d bytes: %w", len(data), ErrMalformed)
 	case len(data) < entryHead || data[0] != entryMagic || data[1] == 0:
 		return nil, fmt.Errorf("entry without its head: %w", ErrMalformed)
-	case data[1] > entryFormat:
+	case data[1] > entryPacked:
 		return nil, fmt.Errorf("entry of format %d: %w", data[1], ErrNewerVersion)
 	}
-	if err := peekVersions(data[entryHead:], applies); err != nil {
+	body := data[entryHead:]
+	if data[1] == entryPacked {
+		var err error
+		if body, err = unpacked(body); err != nil {
+			return nil, err
+		}
+	}
+	if err := peekVersions(body, applies); err != nil {
 		return nil, err
 	}
 	var commands []Command
-	if err := decoding.Unmarshal(data[entryHead:], &commands); err != nil {
+	if err := decoding.Unmarshal(body, &commands); err != nil {
 		return nil, fmt.Errorf("entry: %w: %w", ErrMalformed, err)
 	}
 	return commands, nil
@@ -166,7 +187,7 @@ func peekVersions(body []byte, applies uint64) error {
 	return nil
 }
 
-// Size is how many bytes the command takes in an entry. An entry has room for MaxEntry-EntryOverhead of them.
+// Size is how many bytes the command takes in an entry, before that is compressed. An entry has room for MaxEntry-EntryOverhead of them.
 func (c Command) Size() (int, error) {
 	if c.Version == 0 {
 		c.Version = firstVersion

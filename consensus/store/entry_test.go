@@ -86,7 +86,7 @@ func TestEntriesThatAreRefused(t *testing.T) {
 		{"a head alone", valid[:2], ErrMalformed},
 		{"another magic", append([]byte{'X'}, valid[1:]...), ErrMalformed},
 		{"format 0", append([]byte{'H', 0}, valid[2:]...), ErrMalformed},
-		{"a newer format", append([]byte{'H', 2}, "anything"...), ErrNewerVersion},
+		{"a newer format", append([]byte{'H', 3}, "anything"...), ErrNewerVersion},
 		{"half an entry", valid[:len(valid)/2], ErrMalformed},
 		{"something behind the entry", append(slices.Clone(valid), 0), ErrMalformed},
 		{"an entry that is too large", make([]byte, MaxEntry+1), ErrMalformed},

@@ -11,7 +11,7 @@ const (
 	// Version is the newest version of commands that this code can apply.
 	Version = released + ahead
 
-	// MaxEntry is the size of an encoded log entry.
+	// MaxEntry is the size of an encoded log entry, as it is before it is compressed.
 	MaxEntry = 256 << 10
 	// MaxCommands is how many commands one entry may hold.
 	MaxCommands = 4096
