@@ -27,7 +27,7 @@ func (m *member) serveInside(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l := drive(r.Context(), clients, warm, measured, func(ctx context.Context, _ int) error {
-		op := store.Put(fmt.Sprintf("%skey-%d", prefix, rand.IntN(keys)), []byte(value))
+		op := store.Put(fmt.Sprintf("%skey-%d", prefix, rand.IntN(keys)), []byte(text(valueSize)))
 		_, err := m.node.Propose(ctx, consensus.Proposal{Txn: store.Txn{Then: []store.Op{op}}})
 		return err
 	})

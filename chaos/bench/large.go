@@ -164,7 +164,7 @@ func smallApplication(name string) *unstructured.Unstructured {
 			"placement": map[string]any{"clusterSelector": map[string]any{}},
 			"manifests": []any{
 				namespace, object("ServiceAccount", nil),
-				object("ConfigMap", map[string]any{"data": map[string]any{"settings": strings.Repeat(value, 4)}}),
+				object("ConfigMap", map[string]any{"data": map[string]any{"settings": text(4 * valueSize)}}),
 			},
 		},
 	}}
