@@ -156,7 +156,7 @@ func (l *Ledger) sealedTo(r sealedRevision) (epoch int64, readable bool) {
 // knows says how many values of a revision the reader of a line could have read, and of how many; of 0, nobody has told.
 func (l *Ledger) knows(x v1alpha1.Exposure, r sealedRevision) (known, of int) {
 	if r.told == nil || r.told.Witness == "" || len(r.told.Since) == 0 {
-		had := func(s *v1alpha1.FleetSecret) bool { return couldHave(s, x.Group, x.SecretReader) }
+		had := func(s *v1alpha1.FleetSecret) bool { return s.Spec.Group == x.Group }
 		// What it could read may have been sealed for another group as it was.
 		return b2i(r.Group() == x.Group || len(x.Generations) > 0 || slices.ContainsFunc(l.former[x.Secret], had)), 0
 	}
@@ -212,19 +212,23 @@ func (l *Ledger) couldRead(group string, reader v1alpha1.SecretReader) (lines []
 		}
 	}
 	for _, s := range l.vault.Deleted {
-		if l.there[s.Name] || !couldHave(s, group, reader) {
+		if l.there[s.Name] || s.Spec.Group != group {
 			continue
 		}
 		x := lineOf(s, group, reader)
-		x.State, x.Message = v1alpha1.ExposureDeleted, "the fleet has it no more; if its value is in use elsewhere, change it there"
+		x.State, x.Message = v1alpha1.ExposureDeleted, deletedAs(s, reader)
 		lines = append(lines, x)
 	}
 	return lines
 }
 
-// couldHave says that a secret that was deleted was for a group that one could read, and there before that one left.
-func couldHave(s *v1alpha1.FleetSecret, group string, reader v1alpha1.SecretReader) bool {
-	return s.Spec.Group == group && (reader.Until == nil || !s.CreationTimestamp.After(reader.Until.Time))
+// deletedAs says how it is with a secret that was deleted. One that was made after a reader left may have been sealed to a key that this one had:
+// nobody knows once what was told of it is gone.
+func deletedAs(s *v1alpha1.FleetSecret, reader v1alpha1.SecretReader) string {
+	if reader.Until != nil && s.CreationTimestamp.After(reader.Until.Time) {
+		return "made after it left and deleted since; it could read it if it was sealed to a former key: if its value is in use elsewhere, change it there"
+	}
+	return "the fleet has it no more; if its value is in use elsewhere, change it there"
 }
 
 func lineOf(s *v1alpha1.FleetSecret, group string, reader v1alpha1.SecretReader) v1alpha1.Exposure {

@@ -113,11 +113,12 @@ func TestWhatClustersThatLeftCouldRead(t *testing.T) {
 			"cdg Removed Open [1] 1/0 no key opens what is there now"}},
 		"of one that was deleted": {func(v *Vault) { told(v.is(1), 3, 3); v.Deleted, v.Secrets = v.Secrets, nil }, "cdg", []string{
 			"cdg Removed Deleted [] 0/0 the fleet has it no more; if its value is in use elsewhere, change it there"}},
-		"not of one that came later and was": {func(v *Vault) {
+		"of one that came later and was: it may have been sealed to a former key": {func(v *Vault) {
 			told(v.is(1), 3, 3)
 			v.Deleted, v.Secrets = v.Secrets, nil
 			v.Deleted[0].CreationTimestamp = metav1.Time{Time: time.Unix(11, 0)}
-		}, "cdg", nil},
+		}, "cdg", []string{"cdg Removed Deleted [] 0/0 made after it left and deleted since; it could read it if it was sealed to a former key: if its value is in use elsewhere, change it there"}},
+		"not of one that was deleted of another group": {func(v *Vault) { told(v.in("others", 1), 3, 3); v.Deleted, v.Secrets = v.Secrets, nil }, "cdg", nil},
 		"sealed for another group, and nobody has told": {func(v *Vault) { told(v.is(1), 1, 1); v.in("others", 2) }, "cdg", []string{
 			"cdg Removed Open [1] 1/0 another cluster of the group is to confirm whether the value is another"}},
 		"deleted, made again for another group, and nobody has told": {func(v *Vault) { v.again("others", 0) }, "cdg", []string{
@@ -137,7 +138,13 @@ func TestWhatClustersThatLeftCouldRead(t *testing.T) {
 			told(v.Sealings["secret.db-u-1"], 1)
 			v.Sealings["secret.db-u-1"].Since = []map[string]int64{{"others": 1}}
 		}, "cdg", nil},
-		"made after it left, deleted, and made again for another group": {func(v *Vault) { v.again("others", 11) }, "cdg", nil},
+		"made after it left, deleted, and made again for another group": {func(v *Vault) { v.again("others", 11) }, "cdg", []string{
+			"cdg Removed Open [] 1/0 no cluster of the group has told yet whether the value is another"}},
+		"which closes once somebody has": {func(v *Vault) {
+			v.Sealings["secret.db-u-1"] = v.again("others", 11)
+			told(v.Sealings["secret.db-u-1"], 1)
+			v.Sealings["secret.db-u-1"].Since = []map[string]int64{{"others": 1, "readers": 3}}
+		}, "cdg", nil},
 		"for another group as it was": {func(v *Vault) {
 			told(v.is(1), 1, 1)
 			told(v.in("others", 2), 1)
