@@ -60,7 +60,7 @@ func change(t *testing.T, m *sim.Member, after []byte) {
 
 // carryOut does what a cluster would: what is granted is healthy at once, and what is to be withdrawn is gone, and struck.
 func carryOut(ctx context.Context, m *sim.Member) {
-	for ctx.Err() == nil {
+	for last := (said{}); ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
 		runs := map[string]v1alpha1.WorkStatus{}
 		for _, kv := range m.Core.Store().View().List(v1alpha1.KeyGrants + m.Name + "/") {
 			var g v1alpha1.Grant
@@ -75,8 +75,7 @@ func carryOut(ctx context.Context, m *sim.Member) {
 			_ = m.Core.Withdrawn(try, g.Bundle, g.BundleUID) // the next round tries again
 			cancel()
 		}
-		m.Core.Tell(runs)
-		time.Sleep(50 * time.Millisecond)
+		last.tell(m.Core, runs)
 	}
 }
 
@@ -125,6 +124,7 @@ const missed = 10 * time.Second
 func shopFleet(t *testing.T, play func(t *testing.T, f *sim.Fleet)) {
 	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
+		f.InMemory()
 		defer f.Close()
 		five(f)
 		f.Settle(t.Context(), func(s *v1alpha1.FleetSpec) { s.Rollout = &v1alpha1.FleetRollout{Soak: &metav1.Duration{}} })

@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
+	"github.com/hanse-fleet/hanse/consensus/consensustest"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/law"
 )
@@ -35,6 +36,7 @@ type Fleet struct {
 	Tune    func(*Member, *agent.CoreConfig)
 	started func(ctx context.Context, m *Member)
 	dir     string
+	disks   bool // its members' logs are in memory
 }
 
 // Member is one member of a Fleet, running or not.
@@ -43,6 +45,7 @@ type Member struct {
 	fleet        *Fleet
 	addr         *net.UDPAddr
 	dir          string
+	disk         *consensustest.Disk // nil: it has files
 
 	// Core is set while the member runs. Whoever runs beside those who start and stop it asks Live.
 	Core   *agent.Core
@@ -57,6 +60,19 @@ func New(t testing.TB, latency func(from, to string) time.Duration) *Fleet {
 	timing := consensus.DefaultTiming()
 	timing.Stable = 2 * time.Second
 	return &Fleet{T: t, Net: newNetwork(latency, 0), Timing: timing, dir: t.TempDir()}
+}
+
+// InMemory lets members that come from now on keep their logs on disks of consensustest, and the few files that they have besides in a file system
+// that is no disk, where there is one. It is for tests of what members decide: most of the time of such a fleet goes to writing through.
+func (f *Fleet) InMemory() {
+	f.T.Helper()
+	f.disks = true
+	dir, err := os.MkdirTemp("/dev/shm", "sim")
+	if err != nil {
+		return // here is none
+	}
+	f.T.Cleanup(func() { os.RemoveAll(dir) })
+	f.dir = dir
 }
 
 // Found founds the fleet with a first member, and starts it.
@@ -114,6 +130,9 @@ func (f *Fleet) add(name, region string) *Member {
 		addr: &net.UDPAddr{IP: net.IPv4(10, 0, byte((len(f.Members)+1)>>8), byte(len(f.Members)+1)).To4(), Port: 7946},
 		dir:  filepath.Join(f.dir, fmt.Sprintf("%d-%s", len(f.Members), name)), // a cluster may come again
 	}
+	if f.disks {
+		m.disk = consensustest.NewDisk(nil)
+	}
 	f.Members = append(f.Members, m)
 	return m
 }
@@ -148,6 +167,9 @@ func (m *Member) TryStart() error {
 	cfg := agent.CoreConfig{
 		DataDir: m.dir, Conn: conn, Timing: m.fleet.Timing, Version: "sim", Logger: logger(), Seams: m.fleet.Seams,
 		Fatal: func(err error) { m.fleet.T.Errorf("disk of %s: %v", m.Name, err) },
+	}
+	if m.disk != nil {
+		cfg.Stores = m.disk.Stores()
 	}
 	if m.fleet.Tune != nil {
 		m.fleet.Tune(m, &cfg)

@@ -94,6 +94,7 @@ func TestMembersHearOfEachOtherWithoutAMesh(t *testing.T) {
 	}
 	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
+		f.InMemory()
 		defer f.Close()
 		crowd(t, f, members, "eu", "us", "ap", "sa")
 		away := func() int { return wrong(f) }

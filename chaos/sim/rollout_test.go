@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -35,18 +36,22 @@ type waves struct {
 	all map[string]*sim.Member
 
 	mu sync.Mutex
-	// sound are the grants that a cluster has been healthy with: key and revision in the log.
-	sound map[string]bool
+	// sound are the grants that a cluster has been healthy with.
+	sound map[written]bool
 	// placed is where the cluster of each grant was when it was given, and given the latest grant of each key.
-	placed map[string]string
+	placed map[written]string
 	given  map[string]store.Revision
+	// grants and rollouts are what was read of the log: every member looks at each of its entries.
+	grants   reading[v1alpha1.Grant]
+	rollouts reading[v1alpha1.Rollout]
 	// wrong is what must never be.
 	wrong  []string
 	phases map[string]v1alpha1.RolloutPhase
 	most   int
 	// gated says that changes have to pass a gate, green are the grants since which its object has, and over the waves that have settled.
-	gated       bool
-	green, over map[string]bool
+	gated bool
+	green map[written]bool
+	over  map[string]bool
 	// quiet is a cluster of which the log is not told that it is unreachable.
 	quiet string
 }
@@ -67,7 +72,28 @@ func (w *waves) refused(txn store.Txn) bool {
 	})
 }
 
-const soundAt = "%s@%d"
+// written is what lies at a key of the log since a revision.
+type written struct {
+	key string
+	at  store.Revision
+}
+
+func writtenAt(kv store.KV) written { return written{kv.Key, kv.Modified} }
+
+// reading is what was read of the log, nil of what is garbled.
+type reading[T any] map[written]*T
+
+func (r reading[T]) of(kv store.KV) *T {
+	at := writtenAt(kv)
+	value, known := r[at]
+	if !known {
+		if value = new(T); json.Unmarshal(kv.Value, value) != nil {
+			value = nil
+		}
+		r[at] = value
+	}
+	return value
+}
 
 // judged looks at the log before each of its entries is applied, on every member. It knows of grants and of clusters, and nothing of
 // how rollouts are decided.
@@ -88,7 +114,7 @@ func (j judged) Authorize(v *store.View, who store.Asker, txn store.Txn) error {
 // place is the region of a cluster when it was granted something; one that is in change already stays where that began, whoever
 // relabels it meanwhile.
 func (w *waves) place(v *store.View, kv store.KV, held bool) string {
-	id := fmt.Sprintf(soundAt, kv.Key, kv.Modified)
+	id := writtenAt(kv)
 	if place, known := w.placed[id]; known {
 		return place
 	}
@@ -98,7 +124,7 @@ func (w *waves) place(v *store.View, kv store.KV, held bool) string {
 		w.wrong = append(w.wrong, at.Key+" is garbled")
 	}
 	place, last := c.Labels[v1alpha1.LabelRegion], w.given[kv.Key]
-	if before, known := w.placed[fmt.Sprintf(soundAt, kv.Key, last)]; known && kv.Created <= last && last < kv.Modified && isInChange(v, before) {
+	if before, known := w.placed[written{kv.Key, last}]; known && kv.Created <= last && last < kv.Modified && w.isInChange(v, before) {
 		place = before
 	}
 	if w.given[kv.Key] = max(last, kv.Modified); held {
@@ -108,10 +134,9 @@ func (w *waves) place(v *store.View, kv store.KV, held bool) string {
 	return place
 }
 
-func isInChange(v *store.View, domain string) bool {
+func (w *waves) isInChange(v *store.View, domain string) bool {
 	for _, kv := range v.List(v1alpha1.KeyRollouts) {
-		var r v1alpha1.Rollout
-		if json.Unmarshal(kv.Value, &r) == nil && slices.Contains(r.Status.InChange, domain) {
+		if r := w.rollouts.of(kv); r != nil && slices.Contains(r.Status.InChange, domain) {
 			return true
 		}
 	}
@@ -124,11 +149,11 @@ func (w *waves) look(v *store.View) {
 	defer w.mu.Unlock()
 	regions := map[string]bool{}
 	for _, kv := range v.List(v1alpha1.KeyGrants) {
-		var g v1alpha1.Grant
-		if json.Unmarshal(kv.Value, &g) != nil {
+		g := w.grants.of(kv)
+		if g == nil {
 			continue
 		}
-		if place := w.place(v, kv, g.Held); !g.Held && !w.sound[fmt.Sprintf(soundAt, kv.Key, kv.Modified)] {
+		if place := w.place(v, kv, g.Held); !g.Held && !w.sound[writtenAt(kv)] {
 			regions[place] = true
 		}
 	}
@@ -137,8 +162,8 @@ func (w *waves) look(v *store.View) {
 	}
 	w.most = max(w.most, len(regions))
 	for _, kv := range v.List(v1alpha1.KeyRollouts) {
-		var r v1alpha1.Rollout
-		if json.Unmarshal(kv.Value, &r) != nil {
+		r := w.rollouts.of(kv)
+		if r == nil {
 			w.wrong = append(w.wrong, kv.Key+" is garbled")
 			continue
 		}
@@ -162,7 +187,7 @@ var redGate = v1alpha1.RolloutGate{
 
 // judgeGates looks at the waves of a rollout that have settled: in each of their clusters that has what the rollout granted, the object of
 // the gate has passed since.
-func (w *waves) judgeGates(v *store.View, r v1alpha1.Rollout) {
+func (w *waves) judgeGates(v *store.View, r *v1alpha1.Rollout) {
 	for i, wave := range r.Spec.Waves {
 		id := fmt.Sprintf("%s %s %d", r.Name, r.UID, i)
 		if len(r.Spec.Gates) == 0 || wave.Revision != "" || r.Status.Waves[i].Settled == nil || w.over[id] {
@@ -173,7 +198,7 @@ func (w *waves) judgeGates(v *store.View, r v1alpha1.Rollout) {
 			kv, _ := v.Get(v1alpha1.GrantKey(cluster, r.Spec.Bundle))
 			var g v1alpha1.Grant
 			has := json.Unmarshal(kv.Value, &g) == nil && g.Revision == r.Spec.Revision && !g.Held && !g.Withdraw
-			if has && !w.green[fmt.Sprintf(soundAt, kv.Key, kv.Modified)] {
+			if has && !w.green[writtenAt(kv)] {
 				w.wrong = append(w.wrong, fmt.Sprintf("wave %d of %s settled at revision %d, and the gate is red in %s", i+1, r.Name, v.Revision(), cluster))
 			}
 		}
@@ -181,7 +206,7 @@ func (w *waves) judgeGates(v *store.View, r v1alpha1.Rollout) {
 }
 
 // lookAtGate is what a cluster says of the gate of something that it was granted: it is red until the cluster has had that for a while.
-func (w *waves) lookAtGate(id string, since, slow time.Duration) []v1alpha1.WorkGate {
+func (w *waves) lookAtGate(id written, since, slow time.Duration) []v1alpha1.WorkGate {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if since >= 2*slow {
@@ -192,18 +217,18 @@ func (w *waves) lookAtGate(id string, since, slow time.Duration) []v1alpha1.Work
 
 // clusterWork does what a cluster would, after a while, for what its own member's copy of the log grants it.
 func (w *waves) clusterWork(ctx context.Context, m *sim.Member, slow time.Duration) {
-	runs, done, due := map[string]v1alpha1.WorkStatus{}, map[string]store.Revision{}, map[string]time.Time{}
+	runs, done, due := map[string]v1alpha1.WorkStatus{}, map[string]store.Revision{}, map[written]time.Time{}
+	grants, last := reading[v1alpha1.Grant]{}, said{}
 	for ; ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
 		core := m.Live()
 		if core == nil {
 			continue
 		}
 		for _, kv := range core.Store().View().List(v1alpha1.KeyGrants + m.Name + "/") {
-			var g v1alpha1.Grant
-			if json.Unmarshal(kv.Value, &g) != nil || g.Held {
+			g, id := grants.of(kv), writtenAt(kv)
+			if g == nil || g.Held {
 				continue
 			}
-			id := fmt.Sprintf(soundAt, kv.Key, kv.Modified)
 			if due[id].IsZero() {
 				due[id] = time.Now().Add(slow)
 			}
@@ -225,16 +250,31 @@ func (w *waves) clusterWork(ctx context.Context, m *sim.Member, slow time.Durati
 				w.mu.Unlock()
 			}
 		}
-		core.Tell(runs)
+		last.tell(core, runs)
 	}
+}
+
+// said is what a cluster's member told last, and in which life: as the real one, it tells what is new, and not twenty times a second the same.
+type said struct {
+	core *agent.Core
+	runs map[string]v1alpha1.WorkStatus
+}
+
+func (s *said) tell(core *agent.Core, runs map[string]v1alpha1.WorkStatus) {
+	if s.core == core && reflect.DeepEqual(s.runs, runs) {
+		return
+	}
+	s.core, s.runs = core, maps.Clone(runs)
+	core.Tell(runs)
 }
 
 // rolling plays a life of a fleet of six clusters in three regions, with decisions by decide, and returns what went wrong.
 func rolling(t *testing.T, seed uint64, decide func(plan.Situation) []plan.Step, play func(ctx context.Context, w *waves)) (wrong []string) {
 	virtual.Test(t, func(t *testing.T) {
-		w := &waves{t: t, rng: rand.New(rand.NewPCG(seed, 7)), sound: map[string]bool{}, placed: map[string]string{}, given: map[string]store.Revision{}, phases: map[string]v1alpha1.RolloutPhase{}, green: map[string]bool{}, over: map[string]bool{}, all: map[string]*sim.Member{}}
+		w := &waves{t: t, rng: rand.New(rand.NewPCG(seed, 7)), sound: map[written]bool{}, placed: map[written]string{}, given: map[string]store.Revision{}, grants: reading[v1alpha1.Grant]{}, rollouts: reading[v1alpha1.Rollout]{}, phases: map[string]v1alpha1.RolloutPhase{}, green: map[written]bool{}, over: map[string]bool{}, all: map[string]*sim.Member{}}
 		w.f = sim.New(t, wide)
 		defer w.f.Close()
+		w.f.InMemory()
 		w.f.Tune = func(_ *sim.Member, c *agent.CoreConfig) {
 			c.Seams.Authorizer = func(l law.Authority) store.Authorizer { return judged{l, w} }
 			c.Seams.Decide = decide
