@@ -47,7 +47,7 @@ func secretsInUse(v *store.View) []*secretInUse {
 		}
 	}
 	for one, of := range rollouts {
-		one.mayRun(of)
+		one.mayRun(v, of)
 	}
 	for _, one := range all {
 		delete(one.older, "")
@@ -57,7 +57,7 @@ func secretsInUse(v *store.View) []*secretInUse {
 }
 
 // mayRun adds what rollouts that have not ended may still grant, and the last good revision: what the fleet goes back to, and who joins gets first.
-func (s *secretInUse) mayRun(rollouts []*v1alpha1.Rollout) {
+func (s *secretInUse) mayRun(v *store.View, rollouts []*v1alpha1.Rollout) {
 	before := []int64{math.MaxInt64}
 	if last := s.last(rollouts); last != nil && last.Status.Phase.Ended() && last.Status.Phase != v1alpha1.RolloutComplete {
 		before = append(before, last.Spec.Generation) // who joins gets the one before it, even if it went through elsewhere
@@ -73,7 +73,7 @@ func (s *secretInUse) mayRun(rollouts []*v1alpha1.Rollout) {
 		}
 	}
 	for _, generation := range before {
-		s.older[lastGood(rollouts, generation)] = true
+		s.older[lastGood(v, rollouts, generation)] = true
 	}
 }
 
@@ -87,12 +87,14 @@ func (s *secretInUse) last(rollouts []*v1alpha1.Rollout) (last *v1alpha1.Rollout
 	return last
 }
 
-// lastGood is the revision of the newest rollout that went through with a generation before another one; "" when there is none.
-func lastGood(rollouts []*v1alpha1.Rollout, before int64) (revision string) {
+// lastGood is the revision of the newest rollout that went through with a generation before another one, of those that no admin struck off since; ""
+// when there is none.
+func lastGood(v *store.View, rollouts []*v1alpha1.Rollout, before int64) (revision string) {
 	var best int64
 	for _, r := range rollouts {
 		settled := slices.ContainsFunc(r.Status.Waves, func(w v1alpha1.WaveStatus) bool { return w.Settled != nil })
-		if g := r.Spec.Generation; r.Status.Phase == v1alpha1.RolloutComplete && settled && g < before && g > best {
+		_, there := v.Get(v1alpha1.KeyBundleRevisions + r.Spec.Revision)
+		if g := r.Spec.Generation; r.Status.Phase == v1alpha1.RolloutComplete && settled && there && g < before && g > best {
 			best, revision = g, r.Spec.Revision
 		}
 	}
