@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
@@ -108,6 +110,16 @@ func (c *course) movedFrom(name string) bool {
 	return cluster != nil && c.bundle != nil && Evicted(c.bundle.Spec.Placement, cluster)
 }
 
+// movesAway says that the bundle has moved away from some cluster, which has it still.
+func (c *course) movesAway() bool {
+	for cluster := range c.Grants[c.name] {
+		if c.movedFrom(cluster) {
+			return true
+		}
+	}
+	return false
+}
+
 // isDriven says that an admin wants the cluster empty.
 func (c *course) isDriven(name string) bool {
 	cluster := c.cluster(name)
@@ -130,12 +142,21 @@ func (c *course) dropIn(cluster, revision string) *drop {
 	if g.Withdraw && !g.Held {
 		return nil // it is at it
 	}
-	runs := c.Sightings[cluster].Works[c.name].Applied
-	return c.between(way{granted: g.Revision, runs: runs, uid: g.BundleUID, to: revision})
+	work := c.Sightings[cluster].Works[c.name]
+	return c.between(way{granted: g.Revision, runs: work.Applied, uid: g.BundleUID, to: revision, lost: isOfALostPast(work)})
 }
 
-// way is from what a cluster may have to what it gets; "" is nothing.
-type way struct{ granted, runs, uid, to string }
+// isOfALostPast says that a cluster has acted on what the log has lost. A revision of that past may have the name of one that came since.
+func isOfALostPast(w v1alpha1.WorkStatus) bool {
+	ready := meta.FindStatusCondition(w.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.Reason == v1alpha1.ReasonOldGrant
+}
+
+// way is from what a cluster may have to what it gets; "" is nothing. With lost it has something that the log knows nothing of.
+type way struct {
+	granted, runs, uid, to string
+	lost                   bool
+}
 
 func (c *course) between(w way) *drop {
 	if d, known := c.drops[w]; known {
@@ -153,7 +174,7 @@ func (c *course) dropBetween(w way) *drop {
 	if w.to != "" && (!known || to.Deletion == v1alpha1.DeletionOrphan) {
 		return nil // who cannot render it deletes nothing
 	}
-	d := &drop{}
+	d := &drop{unknown: w.lost}
 	stays, seen := identities(to.Objects), map[Identity]bool{}
 	for _, from := range slices.Compact([]string{w.granted, w.runs}) {
 		had, known := c.Contents(from)
@@ -161,7 +182,7 @@ func (c *course) dropBetween(w way) *drop {
 		case from == "":
 			continue
 		case !known:
-			d.unknown = d.unknown || from == w.granted
+			d.unknown = true
 			continue
 		case had.BundleUID != w.uid || w.to == "" && had.Deletion == v1alpha1.DeletionOrphan:
 			continue
@@ -212,7 +233,7 @@ func (c *course) beyondCap(losses map[string]loss) (reason string, asking map[st
 	for _, cluster := range sorted(losses) {
 		l := losses[cluster]
 		total += len(l.objects)
-		if l.asked || l.moved && l.worst == nil && !l.unknown {
+		if (l.asked || l.moved) && l.worst == nil && !l.unknown {
 			continue
 		}
 		if why := l.beyond(*limits.PerCluster, "in "+cluster); why != "" {

@@ -245,6 +245,8 @@ func TestHowMuchMayGoUnasked(t *testing.T) {
 		{name: "more than the fleet lets in all", before: ten, after: ten[:9], fleet: &v1alpha1.DeletionCap{Fleet: bound(3, 100)}, reason: "4 objects go in the fleet, more than 3"},
 		{name: "a cluster loses the bundle", before: ten, after: ten, to: []string{"ap1", "eu1", "eu2"}, reason: "10 of 10 objects go in us1, more than 20%"},
 		{name: "a cluster that is drained does", before: ten, after: ten, drained: "us1"},
+		{name: "a namespace in a cluster that is drained", before: append([]string{"Namespace/shop"}, ten...), after: append([]string{"Namespace/shop"}, ten...), drained: "us1",
+			reason: "namespace shop goes in us1, and what is in it"},
 		{name: "a region that is drained asks for the fleet", before: ten, after: ten, drained: "eu1", fleet: &v1alpha1.DeletionCap{Fleet: bound(1000, 20)},
 			reason: "10 of 40 objects go in the fleet, more than 20%"},
 		{name: "the bundle is deleted", before: ten, erase: true, reason: "10 of 10 objects go in ap1, more than 20%"},
@@ -271,6 +273,35 @@ func TestHowMuchMayGoUnasked(t *testing.T) {
 			if r.Status.Phase.Ended() != (test.reason == "") {
 				t.Errorf("%s", w)
 			}
+		})
+	}
+}
+
+// A restored log knows nothing of the change that a cluster made last, nor that the next one may come to have its name.
+func TestWhatALostChangeBroughtGoesOnlyByAPersonsWord(t *testing.T) {
+	for name, lost := range map[string]func(*v1alpha1.WorkStatus){
+		"a revision that the log has not": func(s *v1alpha1.WorkStatus) { s.Applied = "shop-00000001-7" },
+		"one of the name of the next": func(s *v1alpha1.WorkStatus) {
+			s.Applied = "shop-00000001-2"
+			plan.SetReady(&s.Conditions, metav1.ConditionUnknown, v1alpha1.ReasonOldGrant, "", 0, time.Unix(0, 0))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "ap1", "eu1")
+			w.brings["shop"] = someObjects
+			w.apply("shop")
+			w.settle()
+			work := w.clusters["eu1"].runs["shop"]
+			lost(&work)
+			w.clusters["eu1"].runs["shop"] = work
+			w.apply("shop")
+			w.rest()
+			if d := w.newest("shop").Status.Deletions; d == nil || d.Reason != "it is not known what goes in eu1" {
+				t.Fatalf("%+v\n%s", d, w)
+			}
+			approve(w.newest("shop"))
+			w.settle()
+			w.is("ap1 shop 2", "eu1 shop 2")
 		})
 	}
 }

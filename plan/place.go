@@ -149,6 +149,8 @@ func (d door) lets(c *v1alpha1.Cluster, m v1alpha1.ClusterMetricsStatus, has boo
 		return "it is drained" + c.WhyAvailable(), false
 	case a == v1alpha1.AvailabilityCordoned && !has:
 		return "it is cordoned: nothing new comes to it" + c.WhyAvailable(), false
+	case d.placement.NumberOfClusters != nil && !has && v1alpha1.Suspension(c) != "":
+		return "it is " + v1alpha1.Suspension(c) + ", and could not run it", false
 	}
 	for _, t := range c.Spec.Taints {
 		if has && t.Effect != v1alpha1.TaintNoExecute || d.tolerates(t) {

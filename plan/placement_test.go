@@ -60,6 +60,10 @@ func number(n int32) func(*v1alpha1.Placement) {
 	return func(p *v1alpha1.Placement) { p.NumberOfClusters = &n }
 }
 
+func suspended(c *v1alpha1.Cluster) {
+	c.Annotations = map[string]string{v1alpha1.AnnotationSuspended: "on call"}
+}
+
 func over(key string, skew, domains int32, when v1alpha1.Unsatisfiable) func(*v1alpha1.Placement) {
 	return func(p *v1alpha1.Placement) {
 		p.SpreadConstraints = append(p.SpreadConstraints, v1alpha1.SpreadConstraint{TopologyKey: key, MaxSkew: skew, MinDomains: domains, WhenUnsatisfiable: when})
@@ -123,6 +127,12 @@ func TestAPlacementPicksAsItSays(t *testing.T) {
 			placement: anywhere(number(2)), clusters: towns, has: []string{"sin", "iad"}, want: "iad,sin"},
 		"one that left is replaced, the other stays": {
 			placement: anywhere(number(2)), clusters: towns, has: []string{"sin", "gone"}, want: "ams,sin"},
+		"a suspended cluster is no replacement": {
+			placement: anywhere(number(1)), clusters: []v1alpha1.Cluster{town("ams", "eu", suspended), town("fra", "eu")}, has: []string{"gone"}, want: "fra"},
+		"a suspended cluster keeps what it has": {
+			placement: anywhere(number(1)), clusters: []v1alpha1.Cluster{town("ams", "eu"), town("fra", "eu", suspended)}, has: []string{"fra"}, want: "fra"},
+		"a suspended cluster is meant where all are": {
+			placement: anywhere(), clusters: []v1alpha1.Cluster{town("ams", "eu", suspended), town("fra", "eu")}, want: "ams,fra"},
 		"named clusters come first": {
 			placement: anywhere(number(2), func(p *v1alpha1.Placement) { p.Clusters = []string{"sin"} }), clusters: towns, want: "ams,sin"},
 		"the cheaper comes first": {

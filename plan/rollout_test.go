@@ -426,6 +426,19 @@ func TestAFaultDomainMayNeedAPerson(t *testing.T) {
 		"shop-00000001-2 Paused []: a person must let it into ap: hanse rollout approve shop ap")
 }
 
+func TestWhatIsOwedWhereAPersonLetTheChangeInIsNotAskedAboutAgain(t *testing.T) {
+	w := sixClusters(t)
+	w.apply("shop").Spec.Rollout = &v1alpha1.BundleRollout{Approval: v1alpha1.ApprovalDomain}
+	w.silence("us2")
+	w.rest()
+	w.rollouts["shop-00000001-2"].Spec.Orders.Approved = []string{"ap", "eu", "us"}
+	w.settle()
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 1")
+	w.speak("us2")
+	w.settle()
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2")
+}
+
 func TestANewerChangeNeedsItsOwnApproval(t *testing.T) {
 	w := sixClusters(t)
 	w.apply("shop").Spec.Rollout = &v1alpha1.BundleRollout{Approval: v1alpha1.ApprovalDomain}

@@ -169,9 +169,14 @@ func (c *course) stageWaits(stage v1alpha1.RolloutStage) *v1alpha1.RolloutWait {
 
 // letBegin says that a person let a stage begin, in this rollout or in one of the same change before it.
 func (c *course) letBegin(stage string) bool {
+	return c.ordered(func(o v1alpha1.RolloutOrders) bool { return slices.Contains(o.Stages, stage) })
+}
+
+// ordered says that a person has said something of a change, in its rollout or in one of the same change before it.
+func (c *course) ordered(said func(v1alpha1.RolloutOrders) bool) bool {
 	same := changeOf(c.active)
 	for r := range c.all() { // one that has just begun has no orders yet
-		if same.is(r) && slices.Contains(r.Spec.Orders.Stages, stage) {
+		if same.is(r) && said(r.Spec.Orders) {
 			return true
 		}
 	}

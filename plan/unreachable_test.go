@@ -106,6 +106,26 @@ func TestWhatWasPickedMovesOnceItIsTooLong(t *testing.T) {
 	w.fine()
 }
 
+func TestWhatMovesAwayFromTheDeadWaitsForNobodyAndNoWindow(t *testing.T) {
+	for name, policy := range map[string]v1alpha1.BundleRollout{
+		"approval":           {Approval: v1alpha1.ApprovalDomain},
+		"window":             {Windows: []v1alpha1.RolloutWindow{{Start: "02:00", End: "03:00"}}},
+		"a stage's approval": {Stages: []v1alpha1.RolloutStage{{Name: "ap", Domains: []string{"ap"}}, {Name: "rest", Approval: v1alpha1.StageApprovalRequired}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "ap1", "eu1", "us1")
+			picks(w.apply("shop"), 1)
+			w.settle()
+			w.is("ap1 shop 1")
+			w.bundles["shop"].Spec.Rollout = &policy // it asks from here on
+			w.silence("ap1")
+			w.lives(7 * time.Minute)
+			w.is("ap1 shop 1", "eu1 shop 1")
+			w.fine()
+		})
+	}
+}
+
 func TestWhoIsBackBeforeAnybodyElseHasItKeepsIt(t *testing.T) {
 	w := newWorld(t, "ap1", "eu1", "us1")
 	picks(w.apply("shop"), 1)

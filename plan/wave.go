@@ -255,7 +255,7 @@ func (c *course) notYet(l *lease, w v1alpha1.Wave) stay {
 	switch {
 	case r.Spec.Orders.AllAtOnce:
 		return stay{}
-	case r.Spec.Approval == v1alpha1.ApprovalDomain && !slices.Contains(r.Spec.Orders.Approved, w.Domain) && !c.begun(func(other v1alpha1.Wave) bool { return other.Domain == w.Domain }):
+	case r.Spec.Approval == v1alpha1.ApprovalDomain && !c.letInto(w.Domain) && !c.begun(func(other v1alpha1.Wave) bool { return other.Domain == w.Domain }):
 		return stay{v1alpha1.RolloutWaitsForApproval, c.letInText(w.Domain)}
 	case lacks != "":
 		return stay{v1alpha1.RolloutWaitsForBundle, lacks}
@@ -264,6 +264,11 @@ func (c *course) notYet(l *lease, w v1alpha1.Wave) stay {
 		return stay{v1alpha1.RolloutWaitsForTurn, fmt.Sprintf("%s waits for its turn behind %s%s", named(w.Domain), l.inTheWay(), l.stopped())}
 	}
 	return stay{}
+}
+
+// letInto says that a person let the change into a fault domain, in this rollout or in one before it: what is owed there is not asked about again.
+func (c *course) letInto(domain string) bool {
+	return c.ordered(func(o v1alpha1.RolloutOrders) bool { return slices.Contains(o.Approved, domain) })
 }
 
 func (c *course) letInText(domain string) string {

@@ -54,7 +54,7 @@ func drainAction(c *cli.Context) error {
 		}
 		fmt.Fprintln(c.App.Writer, said)
 		if len(leave) > 0 {
-			fmt.Fprintf(c.App.ErrWriter, "see how far it is: hanse get works --field-selector spec.cluster=%s\n", cluster)
+			fmt.Fprintf(c.App.ErrWriter, "see how far it is: hanse get works --field-selector spec.cluster=%s\nwhat takes a Namespace, a CustomResourceDefinition or a PersistentVolumeClaim with it waits for you: hanse status\n", cluster)
 		}
 		return nil
 	})
