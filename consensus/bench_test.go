@@ -9,15 +9,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hanse-fleet/hanse/atrest/atresttest"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/consensustest"
 )
 
 // benchGroup is three voters on real files and a network without latency.
-func benchGroup(b *testing.B) *consensustest.Group {
+func benchGroup(b *testing.B) *consensustest.Group { return diskGroup(b, false) }
+
+func diskGroup(b *testing.B, encrypted bool) *consensustest.Group {
 	g := consensustest.NewGroup(b, 3, 0)
 	g.Tune = func(m *consensustest.Member, c *consensus.Config) {
 		c.Stores, c.Dir = nil, b.TempDir()
+		if encrypted {
+			c.Key = atresttest.Key(b)
+		}
 		c.Timing = consensus.DefaultTiming()
 		c.Timing.Stable = 100 * time.Millisecond
 		c.Timing.Drive = 50 * time.Millisecond
@@ -49,16 +55,23 @@ func BenchmarkPropose(b *testing.B) {
 
 // hammer makes b.N writes through a member, by so many clients at once.
 func hammer(b *testing.B, m *consensustest.Member, clients int) []time.Duration {
-	latencies := make([]time.Duration, b.N)
+	b.ResetTimer()
+	latencies := writeAll(b, m, clients, b.N)
+	b.StopTimer()
+	return latencies
+}
+
+// writeAll makes so many writes through a member, and says how long each took.
+func writeAll(b *testing.B, m *consensustest.Member, clients, n int) []time.Duration {
+	latencies := make([]time.Duration, n)
 	values := noise(1000 * 512)
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	b.ResetTimer()
 	for range clients {
 		wg.Go(func() {
 			for {
 				i := int(next.Add(1)) - 1
-				if i >= b.N {
+				if i >= n {
 					return
 				}
 				start := time.Now()
@@ -71,8 +84,33 @@ func hammer(b *testing.B, m *consensustest.Member, clients int) []time.Duration 
 		})
 	}
 	wg.Wait()
-	b.StopTimer()
 	return latencies
+}
+
+// BenchmarkEncryptedDisk writes by turns to three voters whose disks are in the clear, and to three whose disks are encrypted: what else the
+// machine does, it does to both.
+func BenchmarkEncryptedDisk(b *testing.B) {
+	const turn = 128 // writes
+	for _, clients := range []int{1, 64} {
+		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+			groups := []*consensustest.Group{diskGroup(b, false), diskGroup(b, true)}
+			var took [2]time.Duration
+			var latencies [2][]time.Duration
+			for n := 0; b.Loop(); n++ {
+				for i := range groups {
+					i = (i + n) % 2 // who begins takes turns, too
+					begun := time.Now()
+					latencies[i] = append(latencies[i], writeAll(b, groups[i].Leader(), clients, turn)...)
+					took[i] += time.Since(begun)
+				}
+			}
+			for i, disk := range []string{"clear", "encrypted"} {
+				slices.Sort(latencies[i])
+				b.ReportMetric(float64(latencies[i][len(latencies[i])/2].Microseconds()), disk+"-p50-µs")
+				b.ReportMetric(float64(len(latencies[i]))/took[i].Seconds(), disk+"-writes/s")
+			}
+		})
+	}
 }
 
 func BenchmarkLargeValue(b *testing.B) {
