@@ -25,6 +25,8 @@ type Daemon struct {
 	Cluster, Region string
 	// Dir is its data directory, Log where its log goes.
 	Dir, Log string
+	// Identity is the file that opens the data directory; empty: it is in the clear.
+	Identity string
 	hanse    string
 	address  netip.Addr
 	running  *exec.Cmd
@@ -71,7 +73,16 @@ func (d *Daemon) People() string { return netip.AddrPortFrom(d.address, portPeop
 
 // Addresses are the flags of init and join that say where it listens.
 func (d *Daemon) Addresses() []string {
-	return []string{"--data-dir", d.Dir, "--listen", d.Members(), "--api-listen", d.People()}
+	return append(d.opens(), "--listen", d.Members(), "--api-listen", d.People())
+}
+
+// opens are the flags that open its data directory.
+func (d *Daemon) opens() []string {
+	flags := []string{"--data-dir", d.Dir}
+	if d.Identity != "" {
+		flags = append(flags, "--data-identity", d.Identity)
+	}
+	return flags
 }
 
 // Socket is where it answers whoever may open its data directory.
@@ -87,7 +98,8 @@ func (d *Daemon) Start(flags ...string) error {
 		return fmt.Errorf("start %s: %w", d.Cluster, err)
 	}
 	defer log.Close()
-	cmd := exec.Command(d.hanse, append([]string{"agent", "--data-dir", d.Dir, "--kubeconfig", "none"}, flags...)...)
+	args := append([]string{"agent", "--kubeconfig", "none"}, d.opens()...)
+	cmd := exec.Command(d.hanse, append(args, flags...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = ownEnv(), log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

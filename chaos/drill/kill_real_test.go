@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -22,6 +23,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/chaos/canary"
 )
 
 const (
@@ -81,6 +83,17 @@ func TestAHundredKillsUnderWrites(t *testing.T) {
 			}
 		})
 	}
+	t.Run("nothing of it can be read on the disk that is encrypted", func(t *testing.T) {
+		finder := canary.New(map[string][]byte{"an object": []byte("fleet.hanse.dev/v1alpha1")})
+		for _, d := range daemons {
+			if err := d.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if found, err := finder.Files(d.Dir); err != nil || (len(found) == 0) != (d.Identity != "") {
+				t.Errorf("on %s, encrypted %t: %d found, %v", d.Cluster, d.Identity != "", len(found), err)
+			}
+		}
+	})
 }
 
 // company is a fleet of daemons without clusters, each in a region of its own.
@@ -96,7 +109,8 @@ func company(t *testing.T, hanse, fleet string, names ...string) []*Daemon {
 // place is where a daemon is to be.
 type place struct{ cluster, region string }
 
-// gather is a fleet of daemons without clusters. Three of them vote, or one while they are fewer.
+// gather is a fleet of daemons without clusters. Three of them vote, or one while they are fewer. The data directory of the last of several is
+// encrypted: all that is tried here is true of it, too.
 func gather(t testing.TB, hanse, fleet string, places ...place) []*Daemon {
 	t.Helper()
 	dir := folder(t)
@@ -109,6 +123,9 @@ func gather(t testing.TB, hanse, fleet string, places ...place) []*Daemon {
 		if i == 0 {
 			enlist(t, d, nil, "init", "--soak", "0s", "--max-domains", "100", "--no-recovery", "--fleet", fleet)
 		} else {
+			if i == len(places)-1 {
+				encrypt(t, d)
+			}
 			token := ended(t, 0, tell(t, all[0].Person(), nil, "token", "create"), nil)
 			enlist(t, d, []byte(token.Out), "join")
 		}
@@ -130,6 +147,19 @@ func gather(t testing.TB, hanse, fleet string, places ...place) []*Daemon {
 		until(t, 2*comesBack, func(ctx context.Context) error { return atWork(ctx, d, voters) })
 	}
 	return all
+}
+
+// encrypt gives a daemon that has no data directory yet the identity for one that is encrypted.
+func encrypt(t testing.TB, d *Daemon) {
+	t.Helper()
+	id, err := age.GenerateHybridIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Identity = d.Dir + ".identity"
+	if err := os.WriteFile(d.Identity, []byte(id.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // enlist makes a daemon's data directory by init or join.
