@@ -62,7 +62,7 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 		if !slices.Equal(told.Endpoints, now.Endpoints) {
 			told.Endpoints = now.Endpoints
 		}
-		told.Server, told.Version = now.Server, now.Version
+		told.Server, told.Version, told.DataDirectory = now.Server, now.Version, now.DataDirectory
 		if now.KubernetesVersion != "" {
 			told.KubernetesVersion = now.KubernetesVersion
 		}
@@ -96,7 +96,7 @@ func (c *Core) tellRecipient(told *v1alpha1.ClusterStatus, at metav1.Time) {
 }
 
 func (c *Core) ownStatus() v1alpha1.ClusterStatus {
-	s := v1alpha1.ClusterStatus{Endpoints: c.self.Addresses.Advertise, Server: c.self.Addresses.server(), Version: c.version}
+	s := v1alpha1.ClusterStatus{Endpoints: c.self.Addresses.Advertise, Server: c.self.Addresses.server(), Version: c.version, DataDirectory: c.dir.state()}
 	if k := c.kubernetes.Load(); k != nil {
 		s.KubernetesVersion = *k
 	}

@@ -11,6 +11,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/atrest"
 )
 
@@ -24,6 +25,14 @@ func openMember(folder string, with *age.HybridIdentity) (d dataDir, me self, er
 		return d, me, err
 	}
 	return d, me, d.alienSecrets()
+}
+
+// state is what the member says of its directory.
+func (d dataDir) state() v1alpha1.DataDirectory {
+	if d.key == nil {
+		return v1alpha1.DataDirectoryClear
+	}
+	return v1alpha1.DataDirectoryEncrypted
 }
 
 // FlagsFor are the flags with which a command opens a data directory: where it is encrypted, it takes the identity.

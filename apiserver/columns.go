@@ -27,6 +27,7 @@ func clusterTable() table {
 		onlyWide(col("Voting", "whether the member may vote", func(c *c) string { return string(c.Spec.Voting) })),
 		onlyWide(col("Rights", "what the member may write", func(c *c) string { return string(c.Spec.Rights) })),
 		onlyWide(col("Takes", "what is given to the cluster: everything when empty", func(c *c) string { return takes(c) })),
+		onlyWide(col("Disk", "whether the member's data directory is encrypted", func(c *c) string { return string(c.Status.DataDirectory) })),
 		onlyWide(col("Endpoints", "where other members reach it", func(c *c) string { return strings.Join(c.Status.Endpoints, ",") })),
 		onlyWide(col("Incarnation", "id of the member's data directory", func(c *c) string { return c.Status.Incarnation })),
 	}

@@ -259,7 +259,9 @@ func TestWhoMayWriteWhat(t *testing.T) {
 		"a member says where it is": {"id-sin", "", func(r *realm) []store.Op {
 			m := member(r, "sin")
 			m.Addresses = []string{"10.0.0.9:7946"}
-			return []store.Op{store.PutMember(m), r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Version = "v2" })}
+			return []store.Op{store.PutMember(m), r.cluster("sin", func(c *v1alpha1.Cluster) {
+				c.Status.Version, c.Status.DataDirectory = "v2", v1alpha1.DataDirectoryEncrypted
+			})}
 		}, yes},
 		"a member does not raise its own rights": {"id-sin", "", func(r *realm) []store.Op {
 			m := member(r, "sin")
@@ -279,6 +281,9 @@ func TestWhoMayWriteWhat(t *testing.T) {
 		}, no},
 		"a member does not speak for another": {"id-iad", "", func(r *realm) []store.Op {
 			return []store.Op{r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Version = "v2" })}
+		}, no},
+		"nor says how its disk is": {"id-iad", "", func(r *realm) []store.Op {
+			return []store.Op{r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.DataDirectory = v1alpha1.DataDirectoryClear })}
 		}, no},
 		"a member with all rights does not say what another's recipient is": {"id-fra", "", func(r *realm) []store.Op {
 			return []store.Op{r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Recipient = "age of fra" })}

@@ -109,7 +109,7 @@ func (w write) onlyOwnAddresses() bool {
 }
 
 // What a member says of itself in the status of its Cluster.
-var ownTexts = []string{"server", "version", "kubernetesVersion", "recipientSignature", "recipientSince"}
+var ownTexts = []string{"server", "version", "kubernetesVersion", "dataDirectory", "recipientSignature", "recipientSince"}
 
 const (
 	ownEndpoints = "endpoints"

@@ -222,6 +222,18 @@ const (
 	RoleNonvoter VoterRole = "Nonvoter"
 )
 
+// DataDirectory is how what is private lies on a member's disk.
+// +enum
+type DataDirectory string
+
+// What a data directory can be.
+const (
+	// It opens with the member's data identity alone.
+	DataDirectoryEncrypted DataDirectory = "Encrypted"
+	// Whoever reads the disk reads it.
+	DataDirectoryClear DataDirectory = "Clear"
+)
+
 // ClusterStatus is what the member says of itself, and what the leader decided about it.
 type ClusterStatus struct {
 	// incarnation is the id of the member's data directory; a new disk is a new incarnation.
@@ -240,6 +252,9 @@ type ClusterStatus struct {
 	// kubernetesVersion is the version of the cluster's kube-apiserver, as the member last saw it.
 	// +optional
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
+	// dataDirectory is how what is private lies on the member's disk: Encrypted or Clear. Empty for a member of an older version.
+	// +optional
+	DataDirectory DataDirectory `json:"dataDirectory,omitempty"`
 	// recipient is the public key of the member's own age identity: what is for this cluster alone is encrypted to it.
 	// +optional
 	Recipient string `json:"recipient,omitempty"`

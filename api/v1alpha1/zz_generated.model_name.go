@@ -11,6 +11,11 @@ func (in Amount) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ApprovalAsked) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.ApprovalAsked"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in BackupFailed) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.BackupFailed"
 }
@@ -58,6 +63,11 @@ func (in BundleContent) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in BundleCounts) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.BundleCounts"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BundleFleetStatus) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.BundleFleetStatus"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -441,6 +451,11 @@ func (in RecipientGroupStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RegionFleetStatus) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.RegionFleetStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ReplicasOverride) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.ReplicasOverride"
 }
@@ -608,6 +623,11 @@ func (in Toleration) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Tombstone) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Tombstone"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UnplacedFleetStatus) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.UnplacedFleetStatus"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

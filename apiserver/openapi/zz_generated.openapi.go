@@ -1854,6 +1854,14 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref common.ReferenceCal
 							Format:      "",
 						},
 					},
+					"dataDirectory": {
+						SchemaProps: spec.SchemaProps{
+							Description: "dataDirectory is how what is private lies on the member's disk: Encrypted or Clear. Empty for a member of an older version.\n\nPossible enum values:\n - `\"Clear\"` Whoever reads the disk reads it.\n - `\"Encrypted\"` It opens with the member's data identity alone.",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"Clear", "Encrypted"},
+						},
+					},
 					"recipient": {
 						SchemaProps: spec.SchemaProps{
 							Description: "recipient is the public key of the member's own age identity: what is for this cluster alone is encrypted to it.",

@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -23,6 +24,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/canary"
 	"github.com/hanse-fleet/hanse/chaos/testbed"
 	"github.com/hanse-fleet/hanse/chaos/testbed/testbedtest"
@@ -64,6 +66,18 @@ func TestAMemberInAPodOfItsCluster(t *testing.T) {
 	p.start(t)
 	p.kubectl(t, "", "delete", "secret", "hanse-token", "-n", "hanse-system")
 	t.Run("it applies what is granted to its cluster", func(t *testing.T) { p.gets(t, fra, "one") })
+	t.Run("the fleet is told how its disk is", func(t *testing.T) {
+		for name, want := range map[string]v1alpha1.DataDirectory{"iad": v1alpha1.DataDirectoryEncrypted, "fra": v1alpha1.DataDirectoryClear} {
+			until(t, comesBack, func(context.Context) error {
+				var c v1alpha1.Cluster
+				err := json.Unmarshal([]byte(tell(t, fra, nil, "get", "cluster", name, "-o", "json").Out), &c)
+				if got := c.Status.DataDirectory; err == nil && got != want {
+					err = fmt.Errorf("the disk of %s is told as %q", name, got)
+				}
+				return err
+			})
+		}
+	})
 	t.Run("its probes answer", func(t *testing.T) { p.probes(t) })
 	t.Run("its rights do not let it read the Secret", func(t *testing.T) {
 		said, _ := p.ask(t, "", "auth", "can-i", "get", "secrets/hanse-data-identity", "-n", "hanse-system", "--as", "system:serviceaccount:hanse-system:hanse")
