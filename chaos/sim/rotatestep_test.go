@@ -44,7 +44,9 @@ type plot struct {
 	// waits is for which step, that of none when it is over.
 	waits  trial
 	victim *sim.Member
-	seen   map[string]int
+	// leads says that the leader is cut off, and not the maker.
+	leads bool
+	seen  map[string]int
 	// lame is a cluster whose member gets no write of a group's keys in, though it is there.
 	lame string
 }
@@ -61,7 +63,7 @@ func plotIn(f *sim.Fleet) *plot {
 func (p *plot) wait(t trial) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waits, p.victim = t, nil
+	p.waits, p.victim, p.leads = t, nil, false
 }
 
 func (p *plot) caught() *sim.Member {
@@ -86,17 +88,28 @@ func (p *plot) let(step string, maker string, txn store.Txn) bool {
 	p.seen[step]++
 	if p.waits.step == step && p.victim == nil {
 		if p.waits.skip--; p.waits.skip < 0 {
-			for _, m := range p.fleet.Members {
-				if m.Name == maker {
-					p.victim = m
-				}
-			}
+			p.victim = p.whose(maker)
 			p.victim.Isolate()
 			let = !p.waits.before
 		}
 	}
 	p.verdicts[id] = let
 	return let
+}
+
+// whose member a step loses: its maker's, or the one that leads.
+func (p *plot) whose(maker string) (lost *sim.Member) {
+	for _, m := range p.fleet.Members {
+		if core := m.Live(); p.leads && core != nil {
+			if id, _, led := core.Node().Leader(); led && id == core.Node().Status().ID {
+				return m
+			}
+		}
+		if m.Name == maker {
+			lost = m
+		}
+	}
+	return lost
 }
 
 // watched is the law, and a plot behind it.
