@@ -139,10 +139,7 @@ func (c *claims) checkGroup(v *store.View, value []byte) ([]store.Condition, err
 	}
 	for kv := range v.Iterate(v1alpha1.KeyFleetSecrets, "") {
 		var s v1alpha1.FleetSecret
-		if err := json.Unmarshal(kv.Value, &s); err != nil {
-			return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
-		}
-		if s.Spec.Group != group.Name {
+		if json.Unmarshal(kv.Value, &s) != nil || s.Spec.Group != group.Name {
 			continue
 		}
 		mine := claimantOfSecret(s, &group)
@@ -203,10 +200,7 @@ func claimantOfSecret(s v1alpha1.FleetSecret, group *v1alpha1.RecipientGroup) (m
 
 // secretAt is a secret as a bundle that brings its Secrets.
 func secretAt(v *store.View, s v1alpha1.FleetSecret) (*v1alpha1.Bundle, error) {
-	group, err := groupAt(v, s.Spec.Group)
-	if err != nil {
-		return nil, err
-	}
+	group, _ := groupAt(v, s.Spec.Group) // for one that cannot be read it goes nowhere
 	b := s.AsBundle(group)
 	for _, target := range s.Targets() {
 		raw, err := json.Marshal(map[string]any{"apiVersion": target.APIVersion, "kind": target.Kind, "metadata": map[string]string{"namespace": target.Namespace, "name": target.Name}})
@@ -373,7 +367,7 @@ func (c *claims) follow(v *store.View) error {
 func (c *claims) renew(v *store.View, changed iter.Seq[string]) error {
 	for key := range changed {
 		b, err := bundleAt(v, key)
-		if err != nil {
+		if err != nil && !strings.HasPrefix(key, v1alpha1.KeyFleetSecrets) { // which is not rolled out, as it cannot be read
 			return err
 		}
 		if has := c.known[key]; b != nil && has.uid == b.UID && has.generation == b.Generation {

@@ -45,7 +45,7 @@ func (g *grants) follow(ctx context.Context) error {
 		if v.Revision() == 0 {
 			return nil
 		}
-		stopped, err := g.core.suspensions(v)
+		stopped, err := g.core.suspensions(v, g.stopped)
 		if err != nil { // what cannot be read of others must not end what is granted here
 			g.core.log.Error("it is not known what is suspended; what was, is", "err", err)
 			stopped = g.stopped

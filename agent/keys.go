@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -73,7 +74,7 @@ type keyKeeper struct {
 	// group.
 	opened, shut map[string][]byte
 	tried        map[string]time.Time
-	// unread is why a reader of a group gets no key, as it was told last.
+	// unread is why a reader of a group gets no key, or something is left alone, as it was told last.
 	unread map[string]string
 	// turns of each group, by its key, and the term in which they were seen.
 	turns map[string]*plan.Turns
@@ -117,9 +118,10 @@ func (c *Core) keepKeys(ctx context.Context) error {
 
 // keep does what is this member's to do now, and says whether something waits for others.
 func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err error) {
-	groups, err := k.decoded.groups.list(v)
-	if err != nil || len(groups) == 0 {
-		return false, err
+	groups, garbled := k.decoded.groups.sound(v)
+	k.tellUnread(garbled)
+	if len(groups) == 0 {
+		return false, nil
 	}
 	of, err := k.decoded.candidates(v)
 	if err != nil {
@@ -139,6 +141,21 @@ func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err er
 		}
 	}
 	return waits, err
+}
+
+// tellUnread says of what cannot be read, once, that this member leaves it alone. It is tried again when it changes.
+func (k *keyKeeper) tellUnread(garbled map[string]error) {
+	for key, err := range garbled {
+		k.warn(key, err, "a part of the log cannot be read; it is left as it is, and so is what is sealed for it", "what", law.Thing(key))
+	}
+}
+
+// warn says why something is not done, once for as long as it is the same.
+func (k *keyKeeper) warn(of string, why error, message string, about ...any) {
+	if k.unread[of] != why.Error() {
+		k.unread[of] = why.Error()
+		k.log.Warn(message, append(about, "err", why)...)
+	}
 }
 
 // keepKey does what is this member's to do about the key of one group. What is written is seen in the next look.
@@ -255,10 +272,7 @@ func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha
 	}
 	wraps, unread := wrapsOf(g.value, duty, to, key, k.keyOf(next, next.Status.Epoch))
 	for cluster, err := range unread {
-		if of := next.Name + "/" + cluster; k.unread[of] != err.Error() {
-			k.unread[of] = err.Error()
-			k.log.Warn("a reader of a group gets no key", "group", next.Name, "cluster", cluster, "err", err)
-		}
+		k.warn(next.Name+"/"+cluster, err, "a reader of a group gets no key", "group", next.Name, "cluster", cluster)
 	}
 	if len(wraps) == 0 {
 		return nil // nobody has a recipient that is one
@@ -401,11 +415,11 @@ func (d decoded) candidates(v *store.View) (of plan.Candidates, err error) {
 	return of, err
 }
 
-// keyGroups are the groups, and of whom their specs say which may have their keys; none when they cannot be read: who decides by them says what is
-// wrong.
+// keyGroups are the groups that can be read, and of whom their specs say which may have their keys; none when that cannot be read: who decides by it
+// says what is wrong.
 func (d decoded) keyGroups(v *store.View) ([]object[v1alpha1.RecipientGroup], plan.Candidates) {
-	groups, err := d.groups.list(v)
-	if err != nil || len(groups) == 0 {
+	groups, _ := d.groups.sound(v)
+	if len(groups) == 0 {
 		return nil, plan.Candidates{}
 	}
 	of, err := d.candidates(v)
@@ -425,6 +439,21 @@ func (c *Core) unrecovered(v *store.View) (names []string) {
 	}
 	return names
 }
+
+// unreadLines are a line each for groups and secrets that cannot be read.
+func (c *Core) unreadLines(v *store.View) (lines []string) {
+	_, groups := c.decoded.groups.sound(v)
+	for _, key := range slices.Sorted(maps.Keys(groups)) {
+		lines = append(lines, law.Thing(key)+" cannot be read: what is sealed for it is neither rolled out nor sealed again, and stays where it is; no version of ours wrote that; "+restoreHint)
+	}
+	_, secrets := c.decoded.bundles.secrets.sound(v)
+	for _, key := range slices.Sorted(maps.Keys(secrets)) {
+		lines = append(lines, law.Thing(key)+" cannot be read: it is not rolled out, and stays where it is; no version of ours wrote that; "+restoreHint)
+	}
+	return lines
+}
+
+const restoreHint = "restore a backup from before it was written: docs/recovery.md"
 
 // groupsAtRisk are a line each for groups that nobody may be able to open for, now or soon.
 func (c *Core) groupsAtRisk(v *store.View) (lines []string) {

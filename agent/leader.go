@@ -145,7 +145,7 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 	for name := range epoch.Looking(v) {
 		s.looking[name] = true
 	}
-	var errs [6]error
+	var errs [5]error
 	s.bundles, errs[0] = l.decoded.bundles.list(v)
 	s.clusters, errs[1] = l.decoded.clusters.list(v)
 	s.rollouts, errs[2] = l.decoded.rollouts.list(v)
@@ -156,7 +156,7 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 		s.looking[c.value.Name] = s.looking[c.value.Name] || v1alpha1.Suspension(c.value) != ""
 		s.Clusters = append(s.Clusters, *c.value)
 	}
-	s.Sealed, errs[5] = l.decoded.bundles.sealed(v, s.Clusters)
+	s.Sealed, s.Unread = l.decoded.bundles.sealed(v, s.Clusters), l.decoded.bundles.unread(v)
 	known, _ := l.told.known(v)
 	s.Metrics = map[string]v1alpha1.ClusterMetricsStatus{}
 	for cluster, told := range known {

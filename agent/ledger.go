@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,10 +21,13 @@ import (
 // Ledger is who can read which secret, and who could, as the log has it at a view.
 func (c *Core) Ledger(v *store.View) (*plan.Ledger, error) {
 	vault := plan.Vault{Revisions: map[string]*v1alpha1.SealedRevision{}, Sealings: map[string]*v1alpha1.Sealing{}, Granted: map[string]bool{}}
-	groups, err := c.decoded.groups.list(v)
-	if err != nil {
-		return nil, err
+	unread := func(garbled map[string]error) {
+		for _, key := range slices.Sorted(maps.Keys(garbled)) {
+			vault.Unread = append(vault.Unread, cannotBeRead(key).Error())
+		}
 	}
+	groups, garbled := c.decoded.groups.sound(v)
+	unread(garbled)
 	candidates, err := c.decoded.candidates(v)
 	if err != nil {
 		return nil, err
@@ -31,18 +36,11 @@ func (c *Core) Ledger(v *store.View) (*plan.Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := c.decoded.bundles.secrets.list(v)
-	if err != nil {
-		return nil, err
-	}
-	revisions, err := c.decoded.revisions.list(v)
-	if err != nil {
-		return nil, err
-	}
-	sealings, err := c.decoded.sealings.list(v)
-	if err != nil {
-		return nil, err
-	}
+	secrets, garbled := c.decoded.bundles.secrets.sound(v)
+	unread(garbled)
+	revisions, garbled := c.decoded.revisions.sound(v)
+	unread(garbled)
+	sealings, _ := c.decoded.sealings.sound(v) // of one that cannot be read it counts as known
 	vault.Candidates, vault.Groups, vault.Secrets = candidates, values(groups), values(secrets)
 	for _, r := range revisions {
 		vault.Revisions[strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)] = r.value
@@ -54,7 +52,7 @@ func (c *Core) Ledger(v *store.View) (*plan.Ledger, error) {
 		vault.Granted[g.value.Revision] = true
 	}
 	vault.Deleted = deletedSecrets(v, vault.Secrets)
-	return plan.NewLedger(vault)
+	return plan.NewLedger(vault), nil
 }
 
 // deletedSecrets are those that the history has and the fleet has no more, each once for a group, as it was when it was made first. One of its
@@ -124,6 +122,9 @@ func (c *Core) openExposures(v *store.View) (open *v1alpha1.ExposedFleetStatus, 
 		e.worry = "nobody can tell what clusters that left could read: " + err.Error()
 	} else {
 		e.open = l.OpenExposures()
+		if unread := l.Unread(); len(unread) > 0 {
+			e.worry = "what clusters that left could read is not told in full: " + strings.Join(unread, "; ")
+		}
 	}
 	return e.open, e.worry
 }
@@ -136,17 +137,20 @@ var errUnknown = errors.New("is not known")
 
 // serveLedger answers a question about the ledger.
 func (c *Core) serveLedger(answers func(l *plan.Ledger, r *http.Request, at uint64) (any, error)) http.Handler {
-	return c.serveNewest(func(v *store.View, r *http.Request) (any, error) {
+	return c.serveNewest(func(v *store.View, r *http.Request, warn func(string)) (any, error) {
 		l, err := c.Ledger(v)
 		if err != nil {
 			return nil, err
+		}
+		for _, unread := range l.Unread() {
+			warn("it is not told in full: " + unread)
 		}
 		return answers(l, r, uint64(v.Revision()))
 	})
 }
 
 // serveNewest answers a question about the newest state of the log that there is: without a quorum, that which this member has.
-func (c *Core) serveNewest(answers func(v *store.View, r *http.Request) (any, error)) http.Handler {
+func (c *Core) serveNewest(answers func(v *store.View, r *http.Request, warn func(string)) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			fail(w, http.StatusMethodNotAllowed, errors.New("ask with GET"))
@@ -154,10 +158,11 @@ func (c *Core) serveNewest(answers func(v *store.View, r *http.Request) (any, er
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), within(r, ledgerWait))
 		defer cancel()
+		warn := func(text string) { w.Header().Add("Warning", fmt.Sprintf("299 - %q", text)) }
 		if _, err := c.node.Read(ctx); err != nil {
-			w.Header().Add("Warning", fmt.Sprintf(`299 - "no quorum: read of revision %d by %s alone"`, c.store.View().Revision(), c.self.Cluster))
+			warn(fmt.Sprintf("no quorum: read of revision %d by %s alone", c.store.View().Revision(), c.self.Cluster))
 		}
-		said, err := answers(c.store.View(), r)
+		said, err := answers(c.store.View(), r, warn)
 		switch {
 		case errors.Is(err, errUnknown), errors.Is(err, errNoSecret):
 			fail(w, http.StatusNotFound, err)
@@ -190,7 +195,7 @@ func readersOfSecret(l *plan.Ledger, r *http.Request, at uint64) (any, error) {
 }
 
 // sealingOfSecret is what was sealed again of a secret as it is now.
-func sealingOfSecret(v *store.View, r *http.Request) (any, error) {
+func sealingOfSecret(v *store.View, r *http.Request, _ func(string)) (any, error) {
 	name := r.URL.Query().Get("secret")
 	kv, there := v.Get(v1alpha1.KeyFleetSecrets + name)
 	if !there {

@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,8 @@ type objects[T any] struct {
 	prefix string
 	mu     sync.Mutex
 	last   []object[T]
+	// garbled are the keys of values that cannot be decoded, and why. Nobody changes it.
+	garbled map[string]error
 	// at and of are the revision and the epoch that last is of; 0: nothing was read.
 	at store.Revision
 	of store.Epoch
@@ -37,17 +40,27 @@ func newObjects[T any](prefix string) *objects[T] {
 // list returns the objects of a view in the order of their keys; nobody changes what is returned. A value that cannot be
 // decoded is an error: it was written by no version of ours, and a decision without it might be wrong.
 func (o *objects[T]) list(v *store.View) ([]object[T], error) {
+	all, garbled := o.sound(v)
+	for _, key := range slices.Sorted(maps.Keys(garbled)) {
+		return nil, garbled[key]
+	}
+	return all, nil
+}
+
+// sound is list for who decides about each object by itself: those that can be decoded, and the keys of those that cannot, and why. Nobody changes
+// either.
+func (o *objects[T]) sound(v *store.View) (all []object[T], garbled map[string]error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	read := o.whole
 	if o.follows(v) {
-		read = o.amended
+		all, garbled = o.amended(v)
+	} else {
+		all, garbled = o.whole(v)
 	}
-	all, err := read(v)
-	if err == nil && v.Revision() >= o.at { // of older views there are ever fewer
-		o.last, o.at, o.of = all, v.Revision(), v.Epoch()
+	if v.Revision() >= o.at { // of older views there are ever fewer
+		o.last, o.garbled, o.at, o.of = all, garbled, v.Revision(), v.Epoch()
 	}
-	return all, err
+	return all, garbled
 }
 
 // someRevisions are no more work to go over than a few objects.
@@ -68,9 +81,9 @@ func sameList[T any](a, b []object[T]) bool {
 }
 
 // whole goes over all that a view has.
-func (o *objects[T]) whole(v *store.View) ([]object[T], error) {
+func (o *objects[T]) whole(v *store.View) (all []object[T], garbled map[string]error) {
 	known := o.last
-	all := make([]object[T], 0, len(known)+1)
+	all, garbled = make([]object[T], 0, len(known)+1), map[string]error{}
 	for kv := range v.Iterate(o.prefix, "") {
 		for len(known) > 0 && known[0].key < kv.Key {
 			known = known[1:]
@@ -81,36 +94,42 @@ func (o *objects[T]) whole(v *store.View) ([]object[T], error) {
 		}
 		obj, err := decode[T](kv)
 		if err != nil {
-			return nil, err
+			garbled[kv.Key] = err
+			continue
 		}
 		all = append(all, obj)
 	}
-	return all, nil
+	return all, garbled
 }
 
 // amended is what was read last, with what changed since as a view has it.
-func (o *objects[T]) amended(v *store.View) ([]object[T], error) {
+func (o *objects[T]) amended(v *store.View) (all []object[T], garbled map[string]error) {
 	changed, _ := v.Changed(o.prefix, o.at)
 	keys := slices.Compact(slices.Sorted(changed))
 	if len(keys) == 0 {
-		return o.last, nil
+		return o.last, o.garbled
 	}
-	known, all := o.last, make([]object[T], 0, len(o.last)+len(keys))
+	known := o.last
+	all, garbled = make([]object[T], 0, len(o.last)+len(keys)), maps.Clone(o.garbled)
 	for _, key := range keys {
 		i, there := slices.BinarySearchFunc(known, key, func(o object[T], key string) int { return strings.Compare(o.key, key) })
 		all, known = append(all, known[:i]...), known[i:]
 		if there {
 			known = known[1:]
 		}
-		if kv, stays := v.Get(key); stays {
-			obj, err := decode[T](kv)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, obj)
+		delete(garbled, key)
+		kv, stays := v.Get(key)
+		if !stays {
+			continue
 		}
+		obj, err := decode[T](kv)
+		if err != nil {
+			garbled[key] = err
+			continue
+		}
+		all = append(all, obj)
 	}
-	return append(all, known...), nil
+	return append(all, known...), garbled
 }
 
 func decode[T any](kv store.KV) (object[T], error) {

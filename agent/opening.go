@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -31,11 +30,7 @@ func newOpening(c *Core) *opening { return &opening{core: c, rings: map[string]*
 
 // begin looks at the groups of a view, and lets go of the keys of those that changed. One that cannot be read is a matter of what is sealed for it alone.
 func (o *opening) begin(v *store.View) {
-	groups, err := o.core.decoded.bundles.byName(v)
-	o.groups, o.unread = groups, nil
-	if err != nil {
-		o.groups, o.unread = readable(v)
-	}
+	o.groups, o.unread = o.core.decoded.bundles.byName(v)
 	maps.DeleteFunc(o.rings, func(name string, r *keyring) bool { return r.group != o.groups[name] })
 }
 
@@ -100,23 +95,9 @@ func groupAt(v *store.View, name string) (*v1alpha1.RecipientGroup, error) {
 	}
 	g := &v1alpha1.RecipientGroup{}
 	if err := json.Unmarshal(kv.Value, g); err != nil {
-		return nil, fmt.Errorf("recipient group %s cannot be read", name)
+		return nil, cannotBeRead(kv.Key)
 	}
 	return g, nil
-}
-
-// readable are the groups of a view that can be read, and why others cannot.
-func readable(v *store.View) (groups map[string]*v1alpha1.RecipientGroup, unread map[string]error) {
-	groups, unread = map[string]*v1alpha1.RecipientGroup{}, map[string]error{}
-	for _, kv := range v.List(v1alpha1.KeyRecipientGroups) {
-		name := strings.TrimPrefix(kv.Key, v1alpha1.KeyRecipientGroups)
-		if g, err := groupAt(v, name); err != nil {
-			unread[name] = err
-		} else {
-			groups[name] = g
-		}
-	}
-	return groups, unread
 }
 
 // sealingAt is what is known of how a revision is sealed; nil for nothing.

@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -35,20 +37,18 @@ func newRolled(groups *objects[v1alpha1.RecipientGroup]) *rolled {
 	}
 }
 
-// list returns what a view has; nobody changes what is returned.
+// list returns what a view has; nobody changes what is returned. A secret that cannot be read is left out, and one whose group cannot be read is to
+// go nowhere: unread says which.
 func (r *rolled) list(v *store.View) ([]object[v1alpha1.Bundle], error) {
 	all, err := r.bundles.list(v)
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := r.secrets.list(v)
-	if err != nil || len(secrets) == 0 {
-		return all, err
+	secrets, _ := r.secrets.sound(v)
+	if len(secrets) == 0 {
+		return all, nil
 	}
-	groups, err := r.byName(v)
-	if err != nil {
-		return nil, err
-	}
+	groups, _ := r.byName(v)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := make(map[string]asBundle, len(secrets))
@@ -66,15 +66,12 @@ func (r *rolled) list(v *store.View) ([]object[v1alpha1.Bundle], error) {
 }
 
 // sealed are the holders of the key of each secret of a view, among some clusters, by the name that it is rolled out under.
-func (r *rolled) sealed(v *store.View, clusters []v1alpha1.Cluster) (map[string]*plan.Holders, error) {
-	secrets, err := r.secrets.list(v)
-	if err != nil || len(secrets) == 0 {
-		return nil, err
+func (r *rolled) sealed(v *store.View, clusters []v1alpha1.Cluster) map[string]*plan.Holders {
+	secrets, _ := r.secrets.sound(v)
+	if len(secrets) == 0 {
+		return nil
 	}
-	groups, err := r.byName(v)
-	if err != nil {
-		return nil, err
-	}
+	groups, _ := r.byName(v)
 	holders, by := map[string]*plan.Holders{}, make(map[string]*plan.Holders, len(secrets))
 	for name, g := range groups {
 		holders[name] = plan.HoldersOf(g, clusters)
@@ -84,8 +81,35 @@ func (r *rolled) sealed(v *store.View, clusters []v1alpha1.Cluster) (map[string]
 			by[s.value.RolledOut().String()] = h
 		}
 	}
-	return by, nil
+	return by
 }
+
+// unread says of each secret that cannot be read, or whose group cannot, what that is, by the name that it is rolled out under.
+func (r *rolled) unread(v *store.View) map[string]string {
+	secrets, garbled := r.secrets.sound(v)
+	_, groups := r.byName(v)
+	if len(garbled)+len(groups) == 0 {
+		return nil
+	}
+	unread := map[string]string{}
+	for key := range garbled {
+		unread[rolledOutAt(key).String()] = cannotBeRead(key).Error()
+	}
+	for _, s := range secrets {
+		if why := groups[s.value.Spec.Group]; why != nil {
+			unread[s.value.RolledOut().String()] = why.Error()
+		}
+	}
+	return unread
+}
+
+// rolledOutAt is the secret of a key.
+func rolledOutAt(key string) v1alpha1.RolledOut {
+	return v1alpha1.RolledOut{Kind: "FleetSecret", Name: strings.TrimPrefix(key, v1alpha1.KeyFleetSecrets)}
+}
+
+// cannotBeRead is what is said of what no version of ours wrote.
+func cannotBeRead(key string) error { return fmt.Errorf("%s cannot be read", law.Thing(key)) }
 
 // ofGroup is what groupOf reads of a secret.
 type ofGroup struct {
@@ -108,14 +132,18 @@ func (r *rolled) groupOf(v *store.View, name string) (string, error) {
 	return secret.value.Spec.Group, err
 }
 
-func (r *rolled) byName(v *store.View) (map[string]*v1alpha1.RecipientGroup, error) {
-	groups, err := r.groups.list(v)
-	if err != nil {
-		return nil, err
-	}
-	by := make(map[string]*v1alpha1.RecipientGroup, len(groups))
+// byName are the groups of a view, and why some of them are not known.
+func (r *rolled) byName(v *store.View) (by map[string]*v1alpha1.RecipientGroup, unread map[string]error) {
+	groups, garbled := r.groups.sound(v)
+	by = make(map[string]*v1alpha1.RecipientGroup, len(groups))
 	for _, g := range groups {
 		by[strings.TrimPrefix(g.key, v1alpha1.KeyRecipientGroups)] = g.value
 	}
-	return by, nil
+	for key := range garbled {
+		if unread == nil {
+			unread = map[string]error{}
+		}
+		unread[strings.TrimPrefix(key, v1alpha1.KeyRecipientGroups)] = cannotBeRead(key)
+	}
+	return by, unread
 }

@@ -36,7 +36,7 @@ func TestASecretIsSuspendedAsABundleIs(t *testing.T) {
 	if got := c.suspended(v); len(got) != 2 || !strings.HasSuffix(got[0], "hanse unsuspend bundle/shop") || !strings.HasPrefix(got[1], "secret db is ") || !strings.HasSuffix(got[1], "hanse unsuspend fleetsecret/db") {
 		t.Errorf("said %q", got)
 	}
-	s, err := c.suspensions(v)
+	s, err := c.suspensions(v, suspensions{})
 	if err != nil || !strings.HasPrefix(s.of("secret.db"), "secret db is ") || !strings.Contains(s.of("secret.db"), "moving disks") || s.of("secret.web") != "" {
 		t.Errorf("%v, %q and %q", err, s.of("secret.db"), s.of("secret.web"))
 	}

@@ -34,7 +34,7 @@ func TestAMemberTellsWhatWasSealedAgainOfASecretAsItIsNow(t *testing.T) {
 			}
 		}
 		v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
-		told, err := sealingOfSecret(v, httptest.NewRequest(http.MethodGet, "/hanse/v1/sealing?secret=db", nil))
+		told, err := sealingOfSecret(v, httptest.NewRequest(http.MethodGet, "/hanse/v1/sealing?secret=db", nil), nil)
 		if !errors.Is(err, c.err) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -32,18 +32,17 @@ func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1al
 	if err != nil || !sealers.Holds() {
 		return false, err
 	}
-	revisions, err := k.decoded.revisions.list(v)
-	if err != nil {
-		return false, err
-	}
-	sealings, err := k.decoded.sealings.list(v)
-	if err != nil {
-		return false, err
-	}
+	revisions, garbled := k.decoded.revisions.sound(v)
+	k.tellUnread(garbled)
+	sealings, anew := k.decoded.sealings.sound(v)
 	work := newSealing(k, g, v, sealings)
 	known := make(map[string]object[v1alpha1.Sealing], len(sealings))
 	for _, s := range sealings {
 		known[strings.TrimPrefix(s.key, v1alpha1.KeySealings)] = s
+	}
+	for key := range anew { // as if nobody had told
+		kv, _ := v.Get(key)
+		known[strings.TrimPrefix(key, v1alpha1.KeySealings)] = object[v1alpha1.Sealing]{key: key, modified: kv.Modified}
 	}
 	on, left := "", 0
 	for _, name := range work.generations(revisions) {
@@ -165,7 +164,7 @@ func (s *sealing) do(ctx context.Context, name string, known object[v1alpha1.Sea
 		return err
 	}
 	as := store.KeyAbsent(op.Key)
-	if known.value != nil {
+	if known.modified != 0 {
 		as = store.KeyAt(op.Key, known.modified)
 	}
 	if s.size+len(op.Value) > sealedBytes || len(s.txn.Then) == sealedAtOnce {

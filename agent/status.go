@@ -94,6 +94,7 @@ func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 		all = append(all, held)
 	}
 	all = append(all, c.suspended(c.store.View())...)
+	all = append(all, c.unreadLines(c.store.View())...)
 	all = append(all, c.groupsAtRisk(c.store.View())...)
 	if said := c.outdated(); said != "" {
 		all = append(all, said)

@@ -18,8 +18,8 @@ type suspensions struct {
 
 func (s suspensions) of(bundle string) string { return cmp.Or(s.all, s.bundles[bundle]) }
 
-// suspensions are those that concern this member's cluster.
-func (c *Core) suspensions(v *store.View) (suspensions, error) {
+// suspensions are those that concern this member's cluster. A secret that cannot be read is as it was.
+func (c *Core) suspensions(v *store.View, was suspensions) (suspensions, error) {
 	s := suspensions{bundles: map[string]string{}}
 	bundles, err := c.decoded.bundles.list(v)
 	if err != nil {
@@ -28,6 +28,12 @@ func (c *Core) suspensions(v *store.View) (suspensions, error) {
 	for _, b := range bundles {
 		if why := v1alpha1.Suspension(b.value); why != "" {
 			s.bundles[b.value.Name] = v1alpha1.RolledOutOf(b.value.Name).Title() + " is " + why
+		}
+	}
+	_, garbled := c.decoded.bundles.secrets.sound(v)
+	for key := range garbled {
+		if name := rolledOutAt(key).String(); was.bundles[name] != "" {
+			s.bundles[name] = was.bundles[name]
 		}
 	}
 	clusters, err := c.decoded.clusters.list(v)

@@ -52,6 +52,8 @@ type entry struct {
 	told  int64
 	said  uint64
 	looks bool
+	// unread is why nobody knows whether it is wanted.
+	unread string
 	// waits is why the cluster is not granted what is wanted of it.
 	waits plan.Wait
 }
@@ -100,9 +102,7 @@ func (w *works) each(v *store.View, seen map[string]report.Sighting, found func(
 		return err
 	}
 	scene := ground(v, w.told, clusters, nil)
-	if scene.Sealed, err = w.bundles.sealed(v, scene.Clusters); err != nil {
-		return err
-	}
+	scene.Sealed, scene.Unread = w.bundles.sealed(v, scene.Clusters), w.bundles.unread(v)
 	rollouts, err := w.rollouts.list(v)
 	if err != nil {
 		return err
@@ -131,6 +131,9 @@ func (w *works) each(v *store.View, seen map[string]report.Sighting, found func(
 	ground, granted := scene.Ground(""), byBundle(grants)
 	ground.Has = map[string]bool{}
 	for _, b := range bundles {
+		if scene.Unread[b.value.Name] != "" {
+			continue // nobody knows where it is wanted
+		}
 		by := errands.Of(string(b.value.UID), b.value.Generation)
 		clear(ground.Has)
 		by.Remember(ground.Has)
@@ -139,8 +142,9 @@ func (w *works) each(v *store.View, seen map[string]report.Sighting, found func(
 	}
 	for name, left := range granted {
 		for _, g := range left {
-			by := errands.Of(g.BundleUID, 0)
-			add(pair{name, g.cluster}, w.unwanted(v, g), &by)
+			by, e := errands.Of(g.BundleUID, 0), w.unwanted(v, g)
+			e.unread = scene.Unread[name]
+			add(pair{name, g.cluster}, e, &by)
 		}
 	}
 	return nil
@@ -277,6 +281,8 @@ func (e entry) verdict(status v1alpha1.WorkStatus) (c metav1.Condition) {
 	c.Status = metav1.ConditionFalse
 	said := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
 	switch {
+	case e.unread != "":
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonUnreadable, e.unread+": what the cluster has of it stays as it is"
 	case e.held:
 		c.Reason, c.Message = e.waits.Reason, e.waits.Message
 	case !e.wanted && e.granted != "":

@@ -21,10 +21,19 @@ type secretInUse struct {
 // secretsInUse reads who runs what of all secrets. It is asked only before something is refused, or a group goes.
 func secretsInUse(v *store.View) []*secretInUse {
 	var all []*secretInUse
-	at := map[string]*secretInUse{}
+	at, unread := map[string]*secretInUse{}, map[string]*secretInUse{} // by UID, and those that cannot be read by the names that they are rolled out under
+	of := func(uid, bundle string) *secretInUse {
+		if one := at[uid]; one != nil {
+			return one
+		}
+		return unread[bundle]
+	}
 	for kv := range v.Iterate(v1alpha1.KeyFleetSecrets, "") {
 		var s v1alpha1.FleetSecret
 		if json.Unmarshal(kv.Value, &s) != nil {
+			_, s.Name = splitKey(kv.Key)
+			one := &secretInUse{name: s.Name, older: map[string]bool{}}
+			all, unread[s.RolledOut().String()] = append(all, one), one
 			continue
 		}
 		one := &secretInUse{s.Name, string(s.UID), s.RevisionName(), map[string]bool{}}
@@ -35,19 +44,22 @@ func secretsInUse(v *store.View) []*secretInUse {
 		if _, bundle := v1alpha1.CutGrantKey(kv.Key); !v1alpha1.RolledOutOf(bundle).IsSecret() || json.Unmarshal(kv.Value, &g) != nil {
 			continue
 		}
-		if one := at[g.BundleUID]; one != nil {
+		if one := of(g.BundleUID, g.Bundle); one != nil {
 			one.older[g.Revision] = true
 		}
 	}
 	rollouts := map[*secretInUse][]*v1alpha1.Rollout{}
 	for kv := range v.Iterate(v1alpha1.KeyRollouts+v1alpha1.RolledOut{Kind: "FleetSecret"}.String(), "") {
 		r := &v1alpha1.Rollout{}
-		if json.Unmarshal(kv.Value, r) == nil && at[r.Spec.BundleUID] != nil {
-			rollouts[at[r.Spec.BundleUID]] = append(rollouts[at[r.Spec.BundleUID]], r)
+		if json.Unmarshal(kv.Value, r) != nil {
+			continue
+		}
+		if one := of(r.Spec.BundleUID, r.Spec.Bundle); one != nil {
+			rollouts[one] = append(rollouts[one], r)
 		}
 	}
-	for one, of := range rollouts {
-		one.mayRun(v, of)
+	for one, its := range rollouts {
+		one.mayRun(v, its)
 	}
 	for _, one := range all {
 		delete(one.older, "")

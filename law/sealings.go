@@ -31,11 +31,11 @@ func (w write) keepsSealing() bool {
 	if !g.ok || after.Epoch != g.group.Status.Epoch || g.lost {
 		return false
 	}
-	if w.before == nil {
+	var before v1alpha1.Sealing
+	if w.before == nil || json.Unmarshal(w.before, &before) != nil { // what cannot be read told nothing
 		return w.sealsAgain(after, nil) && after.Instead == "" && groupOf(w.view, w.name) == after.Group && after.Witness == "" && soundSince(after.Since)
 	}
-	var before v1alpha1.Sealing
-	if json.Unmarshal(w.before, &before) != nil || before.Group != after.Group {
+	if before.Group != after.Group {
 		return false
 	}
 	switch another := w.asker.cluster != before.By || g.readers.only(before.By); {

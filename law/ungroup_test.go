@@ -268,6 +268,23 @@ func TestAGroupThatCannotBeReadGoes(t *testing.T) {
 	}
 }
 
+// TestTheGroupOfASecretThatCannotBeReadStays: clusters keep it, or may get it again, and have to open it.
+func TestTheGroupOfASecretThatCannotBeReadStays(t *testing.T) {
+	for name, then := range map[string]func(*realm){
+		"clusters keep it":       func(r *realm) { r.granted(1) },
+		"a rollout may grant it": func(r *realm) { r.rolls(1, v1alpha1.RolloutRunning) },
+	} {
+		r := keyed(t)
+		r.seals("db", 1, "readers")
+		then(r)
+		r.says(store.Put(v1alpha1.KeyFleetSecrets+"db", []byte("{")))
+		_, _, err := unsealed(r.store.View(), "readers")
+		if err == nil || !strings.Contains(err.Error(), "secret db, as revision secret.db-u-db-1 has it") {
+			t.Errorf("%s: the group goes: %v", name, err)
+		}
+	}
+}
+
 // TestWhoLeftAGroupIsLookedUpWithoutReadingClusters: every member judges that a group goes while it applies the log, and many may have left.
 func TestWhoLeftAGroupIsLookedUpWithoutReadingClusters(t *testing.T) {
 	const many = 400

@@ -135,6 +135,9 @@ func (c *course) keeps(over bool) bool {
 // needs is what each cluster of the fleet does not have yet. A cluster that withdraws an earlier bundle of the name ends that first.
 func (c *course) needs(h homes) (map[string]need, bool) {
 	needs := map[string]need{}
+	if c.Unread[c.name] != "" {
+		return nil, false
+	}
 	if c.bundle == nil {
 		for _, t := range c.buried() {
 			for _, cluster := range t.Clusters {

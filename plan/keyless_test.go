@@ -59,12 +59,27 @@ func (w *world) judgeKey(bundle, cluster string, g v1alpha1.Grant) {
 	b := w.bundles[bundle]
 	picked := b != nil && (len(b.Spec.Placement.Clusters) == 0 || slices.Contains(b.Spec.Placement.Clusters, cluster))
 	switch {
+	case bundle == w.sealed && w.unread != "" && !g.Held:
+		w.blind = append(w.blind, fmt.Sprintf("%s is granted %s, while the %s cannot be read", cluster, grantText(g), w.unread))
 	case !w.keyless(bundle, cluster):
 	case !g.Withdraw && !g.Held && !w.mayAct(bundle, cluster):
 		w.blind = append(w.blind, fmt.Sprintf("%s is granted %s, which it cannot open", cluster, grantText(g)))
 	case g.Withdraw && !g.Held && picked && g.BundleUID == string(b.UID) && w.placed(b, cluster):
 		w.blind = append(w.blind, fmt.Sprintf("%s is to lose %s, which it is to have", cluster, bundle))
 	}
+}
+
+// readable is a bundle as it is read; nil: it cannot be.
+func (w *world) readable(b *v1alpha1.Bundle) *v1alpha1.Bundle {
+	switch {
+	case b.Name != w.sealed || w.unread == "":
+		return b
+	case w.unread == "secret":
+		return nil
+	}
+	b = b.DeepCopy()
+	b.Spec.Placement = (&v1alpha1.FleetSecret{}).AsBundle(nil).Spec.Placement
+	return b
 }
 
 // placed says that the placement lets a bundle stay where it is.
@@ -159,13 +174,59 @@ func TestWhoHoldsNoKeyIsOwedAndBlocksNothing(t *testing.T) {
 	})
 }
 
+// What cannot be read is left as it is, and keeps nobody else waiting; what was granted of it is still looked after.
+func TestWhatCannotBeReadStaysAsItIs(t *testing.T) {
+	for _, unread := range []string{"group", "secret"} {
+		t.Run(unread, func(t *testing.T) {
+			w := newWorld(t, "ap1", "eu1")
+			w.seal("secret.db")
+			w.apply("secret.db")
+			w.settle()
+			w.apply("secret.db")
+			w.rest() // granted in ap, and not run there yet
+			w.unread = unread
+			w.apply("shop")
+			w.settle()
+			w.is("ap1 secret.db 2", "ap1 shop 1", "eu1 secret.db 1", "eu1 shop 1", "secret.db-00000001-2 Running []: it cannot be granted: "+unread+" cannot be read")
+			s := w.situation()
+			if unread == "group" {
+				c := s.BundleStatus(s.Bundles[0]).Conditions[0]
+				if c.Status != metav1.ConditionUnknown || c.Reason != v1alpha1.ReasonUnreadable || c.Message != "group cannot be read" {
+					t.Errorf("its condition is %+v", c)
+				}
+			}
+			w.unread = ""
+			w.settle()
+			w.is("ap1 secret.db 2", "ap1 shop 1", "eu1 secret.db 2", "eu1 shop 1")
+			if len(w.blind) > 0 {
+				t.Error(w.blind)
+			}
+		})
+	}
+	t.Run("it is taken away by nobody", func(t *testing.T) {
+		w := newWorld(t, "ap1", "eu1")
+		w.seal("secret.db")
+		w.apply("secret.db")
+		w.settle()
+		for _, w.unread = range []string{"group", "secret"} {
+			before := w.index
+			w.later(time.Hour)
+			if w.settle(); w.index != before {
+				t.Errorf("while the %s cannot be read, something was written:\n%s", w.unread, w)
+			}
+		}
+	})
+}
+
 func in(w v1alpha1.Wave, cluster string) bool { return slices.Contains(w.Clusters, cluster) }
 
 // sealing lets a life have a bundle that is sealed, and clusters that lose their keys, lack them, and get them.
 func sealing(t *rapid.T, w *world) {
 	w.seal("till")
 	w.keys = func(t *rapid.T) {
-		switch c := rapid.SampledFrom(slices.Sorted(maps.Keys(w.clusters))).Draw(t, "cluster"); rapid.SampledFrom([]string{"rekey", "lose", "lose", "wrap"}).Draw(t, "key") {
+		switch c := rapid.SampledFrom(slices.Sorted(maps.Keys(w.clusters))).Draw(t, "cluster"); rapid.SampledFrom([]string{"rekey", "lose", "lose", "wrap", "garble"}).Draw(t, "key") {
+		case "garble":
+			w.unread = rapid.SampledFrom([]string{"", "", "group", "secret"}).Draw(t, "unread")
 		case "rekey":
 			w.rekey()
 		case "lose":
@@ -210,6 +271,22 @@ func TestNobodyIsGrantedWhatItCannotOpen(t *testing.T) {
 		}
 		w.everybodyHasIt(t)
 	})
+}
+
+// Were what cannot be read taken for what is nowhere, the judge must find something.
+func TestAGrantOfWhatCannotBeReadIsCaught(t *testing.T) {
+	caught := 0
+	for seed := range 100 {
+		life := rapid.Custom(func(t *rapid.T) bool {
+			return len(live(t, func(s plan.Situation) []plan.Step { s.Unread = nil; return plan.Decide(s) }, sealing).blind) > 0
+		})
+		if life.Example(seed) {
+			caught++
+		}
+	}
+	if t.Logf("caught in %d of 100 lives", caught); caught == 0 {
+		t.Error("nothing caught it")
+	}
 }
 
 // Without the keys in the situation, the judge must find something.

@@ -110,7 +110,7 @@ func (w *world) order(t *rapid.T, r *v1alpha1.Rollout) {
 // heal lets everybody be heard, and a person let everything go on.
 func (w *world) heal() {
 	w.speak("")
-	w.passes = nil
+	w.passes, w.unread = nil, ""
 	for _, r := range w.rollouts {
 		r.Spec.Orders.Paused, r.Spec.Orders.Resumed = false, r.Status.Stops
 		approve(r)

@@ -23,6 +23,8 @@ type Vault struct {
 	Revisions map[string]*v1alpha1.SealedRevision
 	Sealings  map[string]*v1alpha1.Sealing
 	Granted   map[string]bool
+	// Unread are what cannot be read of it, in words.
+	Unread []string
 }
 
 // EverKnown is the epoch of the key that something counts as sealed to when nobody has told: who had any key of the group counts as knowing it.
@@ -48,8 +50,8 @@ type sealedRevision struct {
 	present, live, oneKey bool
 }
 
-// NewLedger reads a vault.
-func NewLedger(v Vault) (*Ledger, error) {
+// NewLedger reads a vault. What cannot be read of it is left out, and told by Unread.
+func NewLedger(v Vault) *Ledger {
 	l := &Ledger{
 		vault: v, readers: map[string][]v1alpha1.SecretReader{}, revisions: map[string][]sealedRevision{}, oldest: map[string]int64{},
 		there: map[string]bool{}, former: map[string][]*v1alpha1.FleetSecret{},
@@ -57,7 +59,8 @@ func NewLedger(v Vault) (*Ledger, error) {
 	for _, g := range v.Groups {
 		readers, err := l.readersOf(g)
 		if err != nil {
-			return nil, fmt.Errorf("read selector of group %s: %w", g.Name, err)
+			l.vault.Unread = append(slices.Clone(l.vault.Unread), fmt.Sprintf("the selector of group %s cannot be read: %v", g.Name, err))
+			continue
 		}
 		l.readers[g.Name], l.oldest[g.Name] = readers, g.Status.Epoch
 		if former := g.Status.Former; len(former) > 0 {
@@ -85,8 +88,11 @@ func NewLedger(v Vault) (*Ledger, error) {
 			return cmp.Or(compareBool(b.present, a.present), cmp.Compare(b.Spec.Generation, a.Spec.Generation), strings.Compare(a.name, b.name))
 		})
 	}
-	return l, nil
+	return l
 }
+
+// Unread are what it has no answers of, as the log has something that cannot be read there.
+func (l *Ledger) Unread() []string { return l.vault.Unread }
 
 // readersOf are who holds a key of a group, or did, by name.
 func (l *Ledger) readersOf(g *v1alpha1.RecipientGroup) ([]v1alpha1.SecretReader, error) {

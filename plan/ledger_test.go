@@ -179,10 +179,7 @@ func TestWhatClustersThatLeftCouldRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := aVault()
 			c.vault(v)
-			l, err := NewLedger(*v)
-			if err != nil {
-				t.Fatal(err)
-			}
+			l := NewLedger(*v)
 			var got []string
 			open := 0
 			e := l.Exposed(c.who)
@@ -208,10 +205,7 @@ func TestWhoCanReadASecretAndWhoCould(t *testing.T) {
 	told(v.is(2), 2, 2)
 	told(v.is(3), 3, 3)
 	v.Granted["secret.db-u-2"] = true
-	l, err := NewLedger(*v)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := NewLedger(*v)
 	var got []string
 	for _, r := range l.Readers("db").Revisions {
 		line := fmt.Sprintf("%d of key %d, present %v, granted %v:", r.Generation, r.Epoch, r.Present, r.Granted)

@@ -9,7 +9,7 @@ import (
 // giveWay lets go of the fault domains of a rollout that waits for a person, when it is of one cluster alone that is not trusted with
 // the fleet: whoever has that cluster could else hold all others up. What it was granted and is not known to run is held.
 func (c *course) giveWay() {
-	waits := c.stopped() || c.active.Status.Deletions != nil || c.Barred[c.name] != ""
+	waits := c.stopped() || c.active.Status.Deletions != nil || c.barred() != ""
 	if !waits || !c.isOwn() {
 		return
 	}

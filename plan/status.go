@@ -24,6 +24,9 @@ type Scene struct {
 	Sightings map[string]Sighting
 	// Sealed are the holders of the key of each secret, by the name that it is rolled out under. What is no secret has none.
 	Sealed map[string]*Holders
+	// Unread are what is rolled out and cannot be read, or not to whom, by name, and why: nothing is decided of it but what becomes of the waves that it
+	// was granted.
+	Unread map[string]string
 	// Picked is what was found out of this ground before, and is added to. nil: nobody remembers.
 	Picked Picked
 }
@@ -72,6 +75,10 @@ func (s Scene) BundleStatus(b *v1alpha1.Bundle) v1alpha1.BundleStatus {
 	next := *b.Status.DeepCopy()
 	next.ObservedGeneration = b.Generation
 	next.Revision = v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation)
+	if why := s.Unread[b.Name]; why != "" {
+		SetReady(&next.Conditions, metav1.ConditionUnknown, v1alpha1.ReasonUnreadable, why, b.Generation, s.Now)
+		return next
+	}
 	next.Clusters, next.ReadyClusters = 0, 0
 	var waiting []string
 	granted := s.Grants[b.Name]

@@ -203,8 +203,11 @@ func (c *course) heir(i int) string {
 
 // held says that the rollout grants nothing more by itself.
 func (c *course) held() bool {
-	return c.stopped() || c.suspended() != "" || c.active.Spec.Orders.Paused || c.active.Status.Deletions != nil || c.Barred[c.name] != "" || len(c.waitsOut()) > 0
+	return c.stopped() || c.suspended() != "" || c.active.Spec.Orders.Paused || c.active.Status.Deletions != nil || c.barred() != "" || len(c.waitsOut()) > 0
 }
+
+// barred is why nothing of the bundle can be granted now; "" when it can be.
+func (c *course) barred() string { return cmp.Or(c.Unread[c.name], c.Barred[c.name]) }
 
 // suspended says who stopped the bundle, and why; "" when nobody did.
 func (c *course) suspended() string {
@@ -359,8 +362,8 @@ func (c *course) stands() (phase v1alpha1.RolloutPhase, why stay, lostCluster st
 		return v1alpha1.RolloutRunning, stay{v1alpha1.RolloutWaitsForWaves, blocked}, ""
 	case r.Status.Wait != nil && r.Status.Wait.For == v1alpha1.WaitForApproval:
 		return paused, stay{v1alpha1.RolloutWaitsForApproval, c.waitText(r.Status.Wait)}, ""
-	case c.Barred[c.name] != "":
-		return v1alpha1.RolloutRunning, stay{v1alpha1.RolloutBarred, "it cannot be granted: " + c.Barred[c.name]}, ""
+	case c.barred() != "":
+		return v1alpha1.RolloutRunning, stay{v1alpha1.RolloutBarred, "it cannot be granted: " + c.barred()}, ""
 	case !c.begun(func(v1alpha1.Wave) bool { return true }):
 		return v1alpha1.RolloutPending, c.progress(), ""
 	}

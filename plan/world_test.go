@@ -84,11 +84,11 @@ type world struct {
 	// hasty are moves and returns before their time.
 	hasty []string
 	// sealed is a bundle that is a secret, group whom it is sealed for, and keys what happens to the keys; nil: nothing. blind are the grants of
-	// what a cluster cannot open.
-	sealed string
-	group  *v1alpha1.RecipientGroup
-	keys   func(*rapid.T)
-	blind  []string
+	// what a cluster cannot open, or nobody can read. unread is what cannot be read of it: the secret, or its group.
+	sealed, unread string
+	group          *v1alpha1.RecipientGroup
+	keys           func(*rapid.T)
+	blind          []string
 	// wrong are the writes after which more fault domains were in change than may be.
 	wrong []string
 	// unasked are the writes with which more was deleted than may be without a person's word.
@@ -300,7 +300,12 @@ func (w *world) situation() plan.Situation {
 		s.Grants[bundle] = maps.Clone(grants)
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.bundles)) {
-		s.Bundles = append(s.Bundles, w.bundles[name])
+		if b := w.readable(w.bundles[name]); b != nil {
+			s.Bundles = append(s.Bundles, b)
+		}
+	}
+	if w.unread != "" {
+		s.Unread = map[string]string{w.sealed: w.unread + " cannot be read"}
 	}
 	for _, uid := range slices.Sorted(maps.Keys(w.tombs)) {
 		s.Tombstones = append(s.Tombstones, w.tombs[uid])

@@ -630,6 +630,9 @@ const (
 // ReasonNoKey is of a Work of a secret that its cluster cannot open yet: it is owed until it holds the group's key.
 const ReasonNoKey = "NoKey"
 
+// ReasonUnreadable is of a secret, and of its Works, that cannot be read in the log, or whose group cannot: nothing of it is rolled out, nor taken away.
+const ReasonUnreadable = "Unreadable"
+
 // ReasonNotRendered is of a Problem that keeps a cluster from the revision that it is granted: an override cannot be applied there.
 const ReasonNotRendered = "NotRendered"
 
