@@ -120,15 +120,9 @@ func holders(v *store.View, group, self string) string {
 	if err != nil || g == nil {
 		return "none"
 	}
-	var names []string
-	for _, w := range g.Status.Wraps {
-		if w.Epoch == g.Status.Epoch && w.Cluster != "" && w.Cluster != self {
-			names = append(names, w.Cluster)
-		}
-	}
+	names := slices.DeleteFunc(g.Status.Holders(), func(name string) bool { return name == self })
 	if len(names) == 0 {
 		return "none"
 	}
-	slices.Sort(names)
-	return strings.Join(slices.Compact(names), ", ")
+	return strings.Join(names, ", ")
 }

@@ -53,28 +53,17 @@ func groupTable() table {
 		col("Readers", "which clusters can read what is sealed for it", func(g *g) string {
 			return where(v1alpha1.Placement{ClusterSelector: g.Spec.ClusterSelector})
 		}),
-		col("Holders", "clusters that hold its present key", func(g *g) string { return strings.Join(holders(g), ",") }),
+		col("Holders", "clusters that hold its present key", func(g *g) string { return strings.Join(g.Status.Holders(), ",") }),
 		num("Recovery", "keys of people, kept offline, that can read as well: the fleet's and its own, as far as its present key is wrapped for them", recovers),
 		num("Epoch", "how many keys it has had", func(g *g) int64 { return g.Status.Epoch }),
 		onlyWide(col("Recipient", "its public key", func(g *g) string { return g.Status.Recipient })),
 	}
 }
 
-// holders are the clusters that the present key is wrapped for.
-func holders(g *v1alpha1.RecipientGroup) (names []string) {
-	for _, w := range g.Status.Wraps {
-		if w.Epoch == g.Status.Epoch && w.Cluster != "" {
-			names = append(names, w.Cluster)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
 // recovers counts the recovery recipients that the present key is wrapped for.
 func recovers(g *v1alpha1.RecipientGroup) (n int64) {
-	for _, w := range g.Status.Wraps {
-		if w.Epoch == g.Status.Epoch && w.Cluster == "" {
+	for w := range g.Status.Held() {
+		if w.Cluster == "" {
 			n++
 		}
 	}

@@ -69,7 +69,8 @@ func (w write) keepsKeys() bool {
 			before.AnotherKey(r.reads, w.view.Time()) != "" && w.rotates(r, before, after, before.Status.Epoch)
 	}
 	_, proven := before.ProvenWrap(w.asker.cluster, mine)
-	return w.makesKey(before, after, mine) && r.wrapped(nil, after.Status) ||
+	strikes := before.WrapFor(w.asker.cluster, mine) != nil && w.failsToOpen(r, before, after, mine)
+	return strikes || w.makesKey(before, after, mine) && r.wrapped(nil, after.Status) ||
 		proven > 0 && before.Orphaned(r.reads) && w.rotates(r, before, after, proven)
 }
 
@@ -270,11 +271,11 @@ func Proven(s v1alpha1.RecipientGroupStatus) v1alpha1.RecipientGroupStatus {
 	return s
 }
 
-// another says that a cluster may say that the present key opens: it is another one than its maker, or no other one has a wrap, be it of the
-// key before.
+// another says that a cluster may say that the present key opens: it is another one than its maker, or no other one holds it, or the key
+// before.
 func (r readers) another(s v1alpha1.RecipientGroupStatus, cluster, than string) bool {
 	return cluster != than || !slices.ContainsFunc(s.Wraps, func(w v1alpha1.KeyWrap) bool {
-		return w.Cluster != "" && w.Cluster != than && r.reads(w.Cluster, w.Key)
+		return w.Cluster != "" && w.Cluster != than && w.Opens() && r.reads(w.Cluster, w.Key)
 	})
 }
 
@@ -297,9 +298,10 @@ func (w write) failsToOpen(r readers, before, after v1alpha1.RecipientGroup, min
 	at := after.Status.Left[max(0, slices.IndexFunc(after.Status.Left, func(l v1alpha1.FormerReader) bool {
 		return l.Cluster == w.asker.cluster && l.Key == v1alpha1.KeyID(mine)
 	}))].Until
-	others := slices.ContainsFunc(s.Wraps, func(o v1alpha1.KeyWrap) bool {
-		return o.Epoch == s.Epoch && o.Cluster != "" && o.Cluster != w.asker.cluster && r.reads(o.Cluster, o.Key)
-	})
+	others := false
+	for o := range s.Held() {
+		others = others || o.Cluster != "" && o.Cluster != w.asker.cluster && r.reads(o.Cluster, o.Key)
+	}
 	return others && at.Sub(w.view.Time()).Abs() <= MaxKeySkew && reflect.DeepEqual(after.Status, Unopened(s, w.asker.cluster, mine, at))
 }
 

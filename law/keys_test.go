@@ -650,6 +650,97 @@ func TestAWrapThatNobodyOpensIsOne(t *testing.T) {
 	must(r.tryBare("id-fra", "", 0, r.group("readers", next(junk(2)))))
 }
 
+// TestWhoCannotOpenTheKeyHoldsNothing: iad has NoWrap in the place of its wrap, and what it holds is asked for in each rule of keys.
+func TestWhoCannotOpenTheKeyHoldsNothing(t *testing.T) {
+	type change = func(*v1alpha1.RecipientGroup)
+	strike := func(cluster string) change {
+		return func(g *v1alpha1.RecipientGroup) {
+			g.Status = Unopened(g.Status, cluster, "age of "+cluster, metav1.Time{Time: time.Unix(9, 0)})
+		}
+	}
+	noWrap := func(epoch int64) v1alpha1.KeyWrap {
+		return v1alpha1.KeyWrap{Cluster: "iad", Key: v1alpha1.KeyID("age of iad"), Epoch: epoch, Wrap: v1alpha1.NoWrap}
+	}
+	both := func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = append(g.Status.Wraps, noWrap(1)) }
+	// next is a key that fra has made, and nobody has opened: iad held the one before, or did not.
+	next := func(held bool) change {
+		return func(g *v1alpha1.RecipientGroup) {
+			if both(g); held {
+				g.Status.Wraps[1] = wrapOf("iad")
+			}
+			rotated("fra", "iad")(g)
+			g.Status.Wraps[len(g.Status.Wraps)-1] = noWrap(2)
+		}
+	}
+	instead := func(g *v1alpha1.RecipientGroup) {
+		began := g.Status.Former[0].Begun
+		rotated("iad", "fra")(g)
+		g.Status.Former = []v1alpha1.FormerKey{{Epoch: 1, Recipient: "age1pq1", Begun: began, Key: []byte("former")}}
+	}
+	proven := func(g *v1alpha1.RecipientGroup) { g.Status = Proven(g.Status) }
+	asked := func(r *realm) {
+		r.says(r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate++ }))
+	}
+	for name, c := range map[string]struct {
+		state  change
+		then   func(*realm)
+		member store.MemberID
+		change change
+		want   bool
+	}{
+		"it wraps the key for nobody":                             {both, nil, "id-iad", recovering("of anna"), false},
+		"it makes no other key":                                   {both, asked, "id-iad", rotated("iad", "fra"), false},
+		"it strikes what stands for it":                           {both, nil, "id-iad", strike("iad"), true},
+		"as long as another one holds the key":                    {func(g *v1alpha1.RecipientGroup) { both(g); g.Status.Wraps[0].Wrap = v1alpha1.NoWrap }, nil, "id-iad", strike("iad"), false},
+		"nobody strikes a wrap because of it":                     {both, nil, "id-fra", strike("fra"), false},
+		"that it leaves is no reason for another key":             {both, func(r *realm) { r.leave("iad") }, "id-fra", rotated("fra"), false},
+		"nobody but the maker holds a key: it has the one before": {next(true), nil, "id-iad", instead, true},
+		"nor that":                             {next(false), nil, "id-iad", instead, false},
+		"it says that no key opens":            {next(true), nil, "id-iad", proven, false},
+		"the maker does, as nobody else holds": {next(false), nil, "id-fra", proven, true},
+		"not while it holds the one before":    {next(true), nil, "id-fra", proven, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := keyed(t)
+			r.says(r.group("readers", c.state))
+			if c.then != nil {
+				c.then(r)
+			}
+			if err := r.tryBare(c.member, "", 0, r.group("readers", c.change)); (err == nil) != c.want {
+				t.Errorf("it was written: %v: %v", err == nil, err)
+			}
+		})
+	}
+	t.Run("it tells of nothing how it is sealed", func(t *testing.T) {
+		r := keyed(t)
+		r.says(r.group("readers", both))
+		r.seals("db", 1, "readers")
+		for by, want := range map[string]bool{"iad": false, "fra": true} {
+			told := r.put(v1alpha1.KeySealings+"secret.db-u-db-1", v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 1, By: by})
+			if err := r.tryBare(store.MemberID("id-"+by), "", 0, told); (err == nil) != want {
+				t.Errorf("%s: %v", by, err)
+			}
+		}
+	})
+}
+
+// TestWhatCannotBeReadToldNothing: how a revision is sealed was garbled, and a holder tells it anew, as if nobody had.
+func TestWhatCannotBeReadToldNothing(t *testing.T) {
+	r := keyed(t)
+	r.seals("db", 1, "readers")
+	key := v1alpha1.KeySealings + "secret.db-u-db-1"
+	r.says(store.Put(key, []byte("junk")))
+	told := v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 1, By: "fra"}
+	confirmed := told
+	confirmed.Witness = "iad"
+	if err := r.tryBare("id-fra", "", 0, r.put(key, confirmed)); err == nil {
+		t.Error("it is told as confirmed")
+	}
+	if err := r.tryBare("id-fra", "", 0, r.put(key, told)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNoBundleSpeaksForASecret: what is rolled out under the name of a secret is that secret, whoever writes past the API.
 func TestNoBundleSpeaksForASecret(t *testing.T) {
 	for name, want := range map[string]bool{"shop": true, "secret.db": false} {

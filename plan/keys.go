@@ -19,7 +19,7 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, now time.Time, prese
 	if err != nil {
 		return "the selector of group " + g.Name + " cannot be read: " + err.Error()
 	}
-	names := all.openers(g) // who is picked no more wraps the key for nobody
+	names := all.holders(g) // who is picked no more wraps the key for nobody
 	for _, name := range names {
 		if holders++; present(name) {
 			here++
@@ -52,8 +52,8 @@ func LeftToSilence(g *v1alpha1.RecipientGroup, before, after Candidates, heard f
 	if err != nil || wrong != nil || is.recovers(g) {
 		return nil
 	}
-	left := is.openers(g)
-	if len(left) == len(was.openers(g)) && !was.recovers(g) || slices.ContainsFunc(left, heard) {
+	left := is.holders(g)
+	if len(left) == len(was.holders(g)) && !was.recovers(g) || slices.ContainsFunc(left, heard) {
 		return nil
 	}
 	return left
@@ -128,22 +128,12 @@ func (all readers) reads(cluster, key string) bool {
 
 // holders are the clusters that hold the present key and may.
 func (all readers) holders(g *v1alpha1.RecipientGroup) (names []string) {
-	for _, r := range all {
-		if r.Cluster != "" && g.Holds(r.Cluster, r.Recipient) {
-			names = append(names, r.Cluster)
-		}
-	}
-	return names
-}
-
-// openers are those of the holders that can open what they hold.
-func (all readers) openers(g *v1alpha1.RecipientGroup) (names []string) {
-	return all.clusters(func(r KeyReader) bool { return g.Opens(r.Cluster, r.Recipient) })
+	return all.clusters(func(r KeyReader) bool { return g.Holds(r.Cluster, r.Recipient) })
 }
 
 // recovers says that a recovery recipient holds the present key.
 func (all readers) recovers(g *v1alpha1.RecipientGroup) bool {
-	return slices.ContainsFunc(all, func(r KeyReader) bool { return r.Cluster == "" && g.Opens("", r.Recipient) })
+	return slices.ContainsFunc(all, func(r KeyReader) bool { return r.Cluster == "" && g.Holds("", r.Recipient) })
 }
 
 // turn is the first of some clusters that is there.
@@ -199,7 +189,7 @@ func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time,
 	for _, r := range all {
 		struck, did := g.Status.Unopened(r.Cluster, r.Recipient)
 		switch {
-		case why == "" && g.Holds(r.Cluster, r.Recipient):
+		case why == "" && g.WrapFor(r.Cluster, r.Recipient) != nil: // who cannot open it strikes it first
 		case why == "" && did && now.Sub(struck) < wrapAgainAfter:
 			duty.Waits = true
 		default:
@@ -207,7 +197,7 @@ func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time,
 		}
 	}
 	if why == "" && g.Status.Unproven() {
-		alone := len(all.clusters(func(r KeyReader) bool { return r.Cluster != g.Status.By && g.HadWrap(r.Cluster, r.Recipient) })) == 0
+		alone := len(all.clusters(func(r KeyReader) bool { return r.Cluster != g.Status.By && g.Had(r.Cluster, r.Recipient) })) == 0
 		duty.Turn = turn(witnesses(holders, g.Status.By, alone), self, there)
 		duty.Prove = duty.Turn == self
 		duty.Waits = duty.Waits || !duty.Prove

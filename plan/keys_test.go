@@ -240,6 +240,71 @@ func TestAKeyThatDoesNotOpen(t *testing.T) {
 	}
 }
 
+// TestWhoCannotOpenTheKeyIsNoHolderAnywhere: ams has NoWrap in the place of its wrap. All who ask who holds the key are asked here.
+func TestWhoCannotOpenTheKeyIsNoHolderAnywhere(t *testing.T) {
+	now := time.Unix(9000, 0)
+	var fleet []*v1alpha1.Cluster
+	for _, name := range []string{"ams", "fra", "sin"} {
+		fleet = append(fleet, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name}})
+	}
+	wrap := func(cluster string, epoch int64, text []byte) v1alpha1.KeyWrap {
+		return v1alpha1.KeyWrap{Cluster: cluster, Key: v1alpha1.KeyID("of " + cluster), Epoch: epoch, Wrap: text}
+	}
+	// group is one whose present key ams and fra hold, ams as the text says; fra made it, and ams held the one before, if former is a wrap.
+	group := func(text, former []byte) *v1alpha1.RecipientGroup {
+		g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}}}
+		g.Status = v1alpha1.RecipientGroupStatus{Epoch: 2, By: "fra", Wraps: []v1alpha1.KeyWrap{wrap("ams", 1, former), wrap("ams", 2, text), wrap("fra", 2, []byte("wrapped"))}}
+		return g
+	}
+	of := Candidates{Clusters: fleet}
+	all := func(string, string) bool { return true }
+	there := func(but string) func(string) bool { return func(cluster string) bool { return cluster != but } }
+	keys := func(g *v1alpha1.RecipientGroup, self, away string) KeyDuty {
+		duty, err := Keys(g, of, self, now, there(away), func(KeyReader) bool { return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return duty
+	}
+	one := func(g *v1alpha1.RecipientGroup) *v1alpha1.RecipientGroup {
+		g.Status.Wraps = g.Status.Wraps[1:]
+		return g
+	} // nobody holds one before
+	for name, holds := range map[string]func(text []byte) bool{
+		"it holds":           func(text []byte) bool { return group(text, nil).Holds("ams", "of ams") },
+		"it is told as such": func(text []byte) bool { return slices.Equal(group(text, nil).Status.Holders(), []string{"ams", "fra"}) },
+		"it held one before": func(text []byte) bool { _, epoch := group(nil, text).ProvenWrap("ams", "of ams"); return epoch == 1 },
+		"it had a key":       func(text []byte) bool { return group(nil, text).Had("ams", "of ams") },
+		"the key is lost when it may not read": func(text []byte) bool {
+			return group(text, nil).Lost(func(cluster, _ string) bool { return cluster != "ams" }) != ""
+		},
+		"the key is not its maker's alone": func(text []byte) bool { return !group(text, []byte("wrapped")).Orphaned(all) },
+		"it wraps the key for others":      func(text []byte) bool { return len(keys(one(group(text, nil)), "ams", "").Wrap) > 0 },
+		"others need not":                  func(text []byte) bool { return len(keys(one(group(text, nil)), "fra", "").Wrap) == 0 },
+		"fra is not the only one":          func(text []byte) bool { return keys(one(group(text, nil)), "fra", "").Others },
+		"it says that the key opens":       func(text []byte) bool { return keys(group(text, []byte("wrapped")), "ams", "").Prove },
+		"its maker does not":               func(text []byte) bool { return !keys(group(text, text), "fra", "").Prove },
+		"it seals again": func(text []byte) bool {
+			s, err := SealersOf(group(text, nil), of, "ams", there(""))
+			return err == nil && s.Holds()
+		},
+		"it is given what is sealed": func(text []byte) bool {
+			return !Scene{Sealed: map[string]*Holders{"secret.db": HoldersOf(group(text, nil), []v1alpha1.Cluster{*fleet[0]})}}.Keyless("secret.db", "ams")
+		},
+		"one more may be lost": func(text []byte) bool { return GroupAtRisk(one(group(text, nil)), of, now, there("")) == "" },
+		"when fra goes, it is left": func(text []byte) bool {
+			return slices.Equal(LeftToSilence(one(group(text, nil)), of, Candidates{Clusters: fleet[:1]}, there("ams")), []string{"ams"})
+		},
+	} {
+		if !holds([]byte("wrapped")) || holds(v1alpha1.NoWrap) {
+			t.Errorf("%s: with a wrap %v, with none %v", name, holds([]byte("wrapped")), holds(v1alpha1.NoWrap))
+		}
+	}
+	if duty := keys(group(v1alpha1.NoWrap, []byte("wrapped")), "ams", "fra"); !duty.Make || duty.From != 1 {
+		t.Errorf("who alone has the key before, and not the present one, whose maker is away, is to do %+v", duty)
+	}
+}
+
 // TestTheMakerOfAKeyThatNobodyOpensMayReadNoMore: it is there, and of no use to those that hold the key before.
 func TestTheMakerOfAKeyThatNobodyOpensMayReadNoMore(t *testing.T) {
 	cluster := func(name, recipient, tier string) *v1alpha1.Cluster {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -272,20 +273,47 @@ func KeyID(recipient string) string {
 // NoWrap stands in the place of a wrap for one that no key can be wrapped for: nobody opens it.
 var NoWrap = []byte("its recipient is none")
 
-// Opens says whether it is the wrap of a key, and not NoWrap.
-func (w *KeyWrap) Opens() bool { return !bytes.Equal(w.Wrap, NoWrap) }
+// Opens says whether it is the wrap of a key, and not NoWrap: whom it is for holds that key, as far as anybody else can tell.
+func (w *KeyWrap) Opens() bool { return len(w.Wrap) > 0 && !bytes.Equal(w.Wrap, NoWrap) }
 
-// Opens says whether a cluster whose own recipient is this holds the group's present key, and has not NoWrap in its place.
-func (g *RecipientGroup) Opens(cluster, recipient string) bool {
-	return g.Holds(cluster, recipient) && !bytes.Equal(g.WrapFor(cluster, recipient), NoWrap)
+// Held are the wraps of those that hold the present key: clusters, and recovery recipients, which have no cluster. Who cannot open what stands in the
+// place of its wrap holds nothing, and all who ask who holds the key ask this.
+func (s *RecipientGroupStatus) Held() iter.Seq[*KeyWrap] {
+	return func(yield func(*KeyWrap) bool) {
+		for i := range s.Wraps {
+			if w := &s.Wraps[i]; w.Epoch == s.Epoch && w.Opens() && !yield(w) {
+				return
+			}
+		}
+	}
 }
 
-// Holds says whether a cluster whose own recipient is this has the group's present key.
+// Holders are the clusters that hold the present key, sorted.
+func (s *RecipientGroupStatus) Holders() (clusters []string) {
+	for w := range s.Held() {
+		if w.Cluster != "" {
+			clusters = append(clusters, w.Cluster)
+		}
+	}
+	slices.Sort(clusters)
+	return slices.Compact(clusters)
+}
+
+// Holds says whether a cluster whose own recipient is this holds the group's present key.
 func (g *RecipientGroup) Holds(cluster, recipient string) bool {
-	return recipient != "" && g.WrapFor(cluster, recipient) != nil
+	if recipient == "" {
+		return false
+	}
+	id := KeyID(recipient)
+	for w := range g.Status.Held() {
+		if w.Cluster == cluster && w.Key == id {
+			return true
+		}
+	}
+	return false
 }
 
-// WrapFor is the present key, wrapped to that recipient of a cluster; nil when it is not.
+// WrapFor is what stands as the present key, wrapped to that recipient of a cluster: it may be NoWrap. Nil: nothing does.
 func (g *RecipientGroup) WrapFor(cluster, recipient string) []byte {
 	id := KeyID(recipient)
 	for _, w := range g.Status.Wraps {
@@ -320,8 +348,8 @@ func (g *RecipientGroup) AnotherKey(reads func(cluster, key string) bool, now ti
 
 // Lost says who holds the present key, or did, and may not read any more; "" for nobody. Nothing is sealed to such a key any more.
 func (g *RecipientGroup) Lost(reads func(cluster, key string) bool) string {
-	for _, w := range g.Status.Wraps {
-		if w.Epoch == g.Status.Epoch && !reads(w.Cluster, w.Key) {
+	for w := range g.Status.Held() {
+		if !reads(w.Cluster, w.Key) {
 			return lost(w.Cluster)
 		}
 	}
@@ -353,15 +381,20 @@ func (s *RecipientGroupStatus) Unopened(cluster, recipient string) (at time.Time
 // Orphaned says that nobody but its maker holds the present key of those who may read, and nobody has opened it: then one that holds a key from
 // before may make another one.
 func (g *RecipientGroup) Orphaned(reads func(cluster, key string) bool) bool {
-	for _, w := range g.Status.Wraps {
-		if w.Epoch == g.Status.Epoch && w.Cluster != "" && w.Cluster != g.Status.By && reads(w.Cluster, w.Key) {
+	for w := range g.Status.Held() {
+		if w.Cluster != "" && w.Cluster != g.Status.By && reads(w.Cluster, w.Key) {
 			return false
 		}
 	}
 	return g.Status.Unproven()
 }
 
-// HadWrap says whether a recipient of a cluster has a wrap of any key.
+// Had says whether a recipient of a cluster holds the present key, or one before it of which its wrap is still there.
+func (g *RecipientGroup) Had(cluster, recipient string) bool {
+	return slices.ContainsFunc(g.Status.Wraps, func(w KeyWrap) bool { return w.Cluster == cluster && w.Key == KeyID(recipient) && w.Opens() })
+}
+
+// HadWrap says whether anything, be it NoWrap, stands as a wrap of any key for a recipient of a cluster: who makes the next key writes one for it, too.
 func (g *RecipientGroup) HadWrap(cluster, recipient string) bool {
 	return slices.ContainsFunc(g.Status.Wraps, func(w KeyWrap) bool { return w.Cluster == cluster && w.Key == KeyID(recipient) })
 }
@@ -370,7 +403,7 @@ func (g *RecipientGroup) HadWrap(cluster, recipient string) bool {
 // has opened the present one; nil when there is none.
 func (g *RecipientGroup) ProvenWrap(cluster, recipient string) (wrap []byte, epoch int64) {
 	for _, w := range g.Status.Wraps {
-		if w.Cluster == cluster && w.Key == KeyID(recipient) && w.Epoch < g.Status.Epoch && w.Epoch > epoch {
+		if w.Cluster == cluster && w.Key == KeyID(recipient) && w.Epoch < g.Status.Epoch && w.Epoch > epoch && w.Opens() {
 			wrap, epoch = w.Wrap, w.Epoch
 		}
 	}
