@@ -66,7 +66,9 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 		if now.KubernetesVersion != "" {
 			told.KubernetesVersion = now.KubernetesVersion
 		}
-		c.tellRecipient(told, c.second(v))
+		if err := c.tellRecipient(told, c.second(v)); err != nil {
+			return txn, err
+		}
 		if !reflect.DeepEqual(before.Status, *told) {
 			op, err := law.Amend(kv, before, cluster)
 			if err != nil {
@@ -78,21 +80,23 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 	return txn, nil
 }
 
-// tellRecipient says to whom what is for this cluster alone is encrypted, and signs it. One who has another recipient than the log has waits until
-// the law lets it say so.
-func (c *Core) tellRecipient(told *v1alpha1.ClusterStatus, at metav1.Time) {
+// tellRecipient says to whom what is for this cluster alone is encrypted, and since when, and signs it. One who has another recipient than the log has
+// waits until the law lets it say so.
+func (c *Core) tellRecipient(told *v1alpha1.ClusterStatus, at metav1.Time) (err error) {
 	mine := c.age.Recipient().String()
 	if told.Recipient != mine {
 		if !law.MayChangeRecipient(told, at) {
 			c.log.Debug("this member has another age identity than the fleet knows, and may say so only later", "at", told.RecipientSince.Add(law.RecipientKept))
-			return
+			return nil
 		}
 		told.RecipientSince = nil
 	}
-	told.Recipient, told.RecipientSignature = mine, c.signature
 	if told.RecipientSince == nil {
 		told.RecipientSince = &at
 	}
+	told.Recipient = mine
+	told.RecipientSignature, err = c.identity.SignRecipient(mine, told.RecipientSince.Time)
+	return err
 }
 
 func (c *Core) ownStatus() v1alpha1.ClusterStatus {

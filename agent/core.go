@@ -30,9 +30,7 @@ type Core struct {
 	self     self
 	identity transport.Identity
 	age      secrets.Identity
-	// signature is by the member's key, of the recipient of age.
-	signature []byte
-	dir       dataDir
+	dir      dataDir
 	// recovery are the recovery recipients of the fleet that this member founds.
 	recovery  []string
 	log       *slog.Logger
@@ -127,11 +125,7 @@ func openCore(dir dataDir, me self, cfg CoreConfig) (_ *Core, err error) {
 	if err != nil {
 		return nil, err
 	}
-	signature, err := identity.SignRecipient(ageIdentity.Recipient().String())
-	if err != nil {
-		return nil, err
-	}
-	c := &Core{self: me, identity: identity, age: ageIdentity, signature: signature, dir: dir, recovery: recovery, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, alone: cfg.Seams.Alone, since: time.Now(), ready: make(chan struct{})}
+	c := &Core{self: me, identity: identity, age: ageIdentity, dir: dir, recovery: recovery, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, alone: cfg.Seams.Alone, since: time.Now(), ready: make(chan struct{})}
 	if err := c.begin(); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -176,8 +177,12 @@ func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha
 	case len(duty.Wrap) > 0:
 		err = k.wrapKey(ctx, v, g, duty, to)
 	}
-	if err == nil && duty.Prove {
-		err = k.prove(ctx, v, g)
+	switch {
+	case err != nil:
+	case duty.Prove:
+		err = k.prove(ctx, v, g, duty.Second)
+	case len(duty.Second) > 0:
+		err = k.wrapOnceMore(ctx, v, g, duty.Second)
 	}
 	return duty.Waits, err
 }
@@ -240,8 +245,8 @@ func (k *keyKeeper) opensOwn(ctx context.Context, v *store.View, g object[v1alph
 	return false, k.amendGroup(ctx, v, g, next)
 }
 
-// prove says that the present key opens, and so does each that was passed on with it.
-func (k *keyKeeper) prove(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup]) error {
+// prove says that the present key opens, and so does each that was passed on with it, and wraps it once more for recovery recipients.
+func (k *keyKeeper) prove(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], second []plan.KeyReader) error {
 	ring, err := k.keyring(g.value)
 	if err == nil {
 		err = ring.proves()
@@ -250,6 +255,9 @@ func (k *keyKeeper) prove(ctx context.Context, v *store.View, g object[v1alpha1.
 		return err
 	}
 	next := g.value.DeepCopy()
+	if err := k.addSecond(next, second); err != nil {
+		return err
+	}
 	next.Status = law.Proven(next.Status)
 	return k.amendGroup(ctx, v, g, next)
 }
@@ -271,6 +279,11 @@ func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha
 		return err
 	}
 	wraps, unread := wrapsOf(g.value, duty, to, key, k.keyOf(next, next.Status.Epoch))
+	for i := range wraps {
+		if wraps[i].Cluster == "" {
+			wraps[i].By = k.self.Cluster
+		}
+	}
 	for cluster, err := range unread {
 		k.warn(next.Name+"/"+cluster, err, "a reader of a group gets no key", "group", next.Name, "cluster", cluster)
 	}
@@ -282,6 +295,42 @@ func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha
 		k.log.Info("a group gets another key", "group", next.Name, "epoch", next.Status.Epoch, "because", duty.Why)
 	}
 	return k.amendGroup(ctx, v, g, next)
+}
+
+// wrapOnceMore wraps the present key for recovery recipients for whom another member did.
+func (k *keyKeeper) wrapOnceMore(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], readers []plan.KeyReader) error {
+	next := g.value.DeepCopy()
+	if err := k.addSecond(next, readers); err != nil || reflect.DeepEqual(next, g.value) {
+		return err
+	}
+	return k.amendGroup(ctx, v, g, next)
+}
+
+// addSecond adds the present key, wrapped once more for recovery recipients.
+func (k *keyKeeper) addSecond(g *v1alpha1.RecipientGroup, readers []plan.KeyReader) error {
+	if len(readers) == 0 {
+		return nil
+	}
+	key, err := k.groupKey(g)
+	if err != nil {
+		return err
+	}
+	for _, r := range readers {
+		to, err := secrets.ParseRecipient(r.Recipient)
+		if err != nil {
+			continue // who wraps it first says so
+		}
+		wrap, err := secrets.Wrap(to, k.keyOf(g, g.Status.Epoch), key)
+		if err != nil {
+			return err
+		}
+		for i := range g.Status.Wraps {
+			if w := &g.Status.Wraps[i]; w.WantsSecond() && w.Epoch == g.Status.Epoch && w.Key == v1alpha1.KeyID(r.Recipient) {
+				w.Second = &v1alpha1.SecondWrap{By: k.self.Cluster, Wrap: wrap}
+			}
+		}
+	}
+	return nil
 }
 
 // recipients are those for whom a key may be wrapped.
@@ -302,6 +351,9 @@ func (k *keyKeeper) recipients(v *store.View) recipients {
 			}
 			m := members[r.Cluster]
 			signed := transport.OwnRecipient{Fleet: k.self.Fleet, Cluster: r.Cluster, Pin: transport.Pin(m.Pin), Recipient: r.Recipient}
+			if since := c.Status.RecipientSince; since != nil {
+				signed.Since = since.Time
+			}
 			if err := signed.Verify(m.Certificate, c.Status.RecipientSignature); err != nil {
 				return secrets.Recipient{}, err
 			}

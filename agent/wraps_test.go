@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -69,13 +72,15 @@ func TestAKeyIsWrappedForARecipientThatItsMemberSignedAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sign := func(by transport.Identity, recipient string) []byte {
-		signature, err := by.SignRecipient(recipient)
+	first, now := time.Unix(9, 0), time.Unix(3609, 0)
+	signAt := func(by transport.Identity, recipient string, since time.Time) []byte {
+		signature, err := by.SignRecipient(recipient, since)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return signature
 	}
+	sign := func(by transport.Identity, recipient string) []byte { return signAt(by, recipient, now) }
 	own, made := keyHolder(t, "iad").age.Recipient().String(), keyHolder(t, "iad").age.Recipient().String()
 	for name, c := range map[string]struct {
 		recipient string
@@ -85,11 +90,12 @@ func TestAKeyIsWrappedForARecipientThatItsMemberSignedAlone(t *testing.T) {
 		"its own":                             {own, sign(member, own), ""},
 		"one that was put there":              {made, sign(member, own), "somebody put another one there"},
 		"one that somebody else signed":       {made, sign(other, made), "somebody put another one there"},
+		"one that it had before":              {made, signAt(member, made, first), "said that it is newer"},
 		"one that nobody signed":              {own, nil, "has not signed its recipient"},
 		"one that is none, and the member's ": {"junk", sign(member, "junk"), "no age recipient"},
 	} {
 		v := stateWith(t, store.Member{ID: "id-iad", Cluster: "iad", Pin: store.Pin(member.Pin()), Certificate: member.Certificate()}, map[string]any{
-			v1alpha1.KeyClusters + "iad": v1alpha1.Cluster{Status: v1alpha1.ClusterStatus{Recipient: c.recipient, RecipientSignature: c.signature}},
+			v1alpha1.KeyClusters + "iad": v1alpha1.Cluster{Status: v1alpha1.ClusterStatus{Recipient: c.recipient, RecipientSignature: c.signature, RecipientSince: &metav1.Time{Time: now}}},
 		})
 		_, err := fra.recipients(v)(plan.KeyReader{Cluster: "iad", Recipient: c.recipient})
 		if (err == nil) != (c.why == "") || err != nil && !strings.Contains(err.Error(), c.why) {

@@ -62,7 +62,7 @@ func TestTheOnlyOneThatOpensASecretIsNotReplaced(t *testing.T) {
 	iad := clusterOf("iad")
 	iad.Status.Recipient = "of iad"
 	g := &v1alpha1.RecipientGroup{TypeMeta: v1alpha1.TypeOf("RecipientGroup"), ObjectMeta: metav1.ObjectMeta{Name: "readers"}, Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}}}
-	g.Status = v1alpha1.RecipientGroupStatus{Epoch: 1, Wraps: []v1alpha1.KeyWrap{{Cluster: "iad", Key: v1alpha1.KeyID("of iad"), Epoch: 1}}}
+	g.Status = v1alpha1.RecipientGroupStatus{Epoch: 1, Wraps: []v1alpha1.KeyWrap{{Cluster: "iad", Key: v1alpha1.KeyID("of iad"), Epoch: 1, Wrap: []byte("wrapped")}}}
 	s := &v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), ObjectMeta: metav1.ObjectMeta{Name: "db"}, Spec: v1alpha1.FleetSecretSpec{Group: "readers"}}
 	put := func(key string, value any) store.Op {
 		t.Helper()

@@ -15,7 +15,7 @@ import (
 // same state and command give the same answer everywhere, so any change to it needs a new version in the log.
 //
 // A person's write is allowed when both the person's role and the rights of the member that passed it on allow
-// it. The leader's own decisions are allowed everything: a voter is trusted with the integrity of the fleet.
+// it. The leader's own decisions are allowed all but what onlyForward says: a voter is trusted with the integrity of the fleet.
 type Authority struct {
 	// Address says whether a text is the address of a member, host:port. Required; whoever carries streams knows it.
 	Address func(string) error
@@ -57,7 +57,7 @@ func (l Authority) Authorize(v *store.View, who store.Asker, txn store.Txn) erro
 		return err
 	}
 	if a.leading {
-		return nil
+		return onlyForward(v, txn)
 	}
 	return l.judge(v, a, txn)
 }

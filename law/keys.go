@@ -65,12 +65,12 @@ func (w write) keepsKeys() bool {
 		return false
 	}
 	if before.Holds(w.asker.cluster, mine) {
-		return r.added(before.Status, after.Status) || w.opens(r, before, after) || w.failsToOpen(r, before, after, mine) ||
+		return r.added(before.Status, after.Status, w.asker.cluster) || w.seconds(before.Status, after.Status) || w.opens(r, before, after) || w.failsToOpen(r, before, after, mine) ||
 			before.AnotherKey(r.reads, w.view.Time()) != "" && w.rotates(r, before, after, before.Status.Epoch)
 	}
 	_, proven := before.ProvenWrap(w.asker.cluster, mine)
 	strikes := before.WrapFor(w.asker.cluster, mine) != nil && w.failsToOpen(r, before, after, mine)
-	return strikes || w.makesKey(before, after, mine) && r.wrapped(nil, after.Status) ||
+	return strikes || w.makesKey(before, after, mine) && r.wrapped(nil, after.Status, w.asker.cluster) ||
 		proven > 0 && before.Orphaned(r.reads) && w.rotates(r, before, after, proven)
 }
 
@@ -132,15 +132,39 @@ func (w write) soundKey(s v1alpha1.RecipientGroupStatus) bool {
 // MaxKeySkew is how far from the log's own time a key may say that it was made: its age is counted from there.
 const MaxKeySkew = 10 * time.Minute
 
-// added says that the key stays, and that it is wrapped for others of the group.
-func (r readers) added(before, after v1alpha1.RecipientGroupStatus) bool {
+// added says that the key stays, and that a cluster wraps it for others of the group.
+func (r readers) added(before, after v1alpha1.RecipientGroupStatus, by string) bool {
 	rest := after
 	rest.Wraps = before.Wraps
-	return reflect.DeepEqual(rest, before) && len(after.Wraps) > len(before.Wraps) && r.wrapped(before.Wraps, after)
+	return reflect.DeepEqual(rest, before) && len(after.Wraps) > len(before.Wraps) && r.wrapped(before.Wraps, after, by)
 }
 
-// wrapped says that the wraps are those that were there, and behind them new ones of the present key: one for each of some readers.
-func (r readers) wrapped(before []v1alpha1.KeyWrap, after v1alpha1.RecipientGroupStatus) bool {
+// seconds says that the asker wraps the key once more for some recovery recipients for whom another cluster's member did, and changes nothing else.
+func (w write) seconds(before, after v1alpha1.RecipientGroupStatus) bool {
+	return reflect.DeepEqual(after, w.seconded(before, after)) && !reflect.DeepEqual(after, before)
+}
+
+// seconded is a status as it was, with those wraps of the present key once more that the asker may write so.
+func (w write) seconded(before, after v1alpha1.RecipientGroupStatus) v1alpha1.RecipientGroupStatus {
+	before.Wraps = slices.Clone(before.Wraps)
+	for i := range before.Wraps {
+		one := &before.Wraps[i]
+		if !one.WantsSecond() || one.Epoch != before.Epoch || one.By == w.asker.cluster {
+			continue
+		}
+		for _, now := range after.Wraps {
+			if now.Cluster == "" && now.Key == one.Key && now.Epoch == one.Epoch && now.Second != nil && now.Second.By == w.asker.cluster && soundWrap(now.Second.Wrap) {
+				one.Second = now.Second
+			}
+		}
+	}
+	return before
+}
+
+func soundWrap(wrap []byte) bool { return len(wrap) > 0 && len(wrap) <= maxWrap }
+
+// wrapped says that the wraps are those that were there, and behind them new ones of the present key by a cluster: one for each of some readers.
+func (r readers) wrapped(before []v1alpha1.KeyWrap, after v1alpha1.RecipientGroupStatus, by string) bool {
 	if len(after.Wraps) < len(before) || !slices.EqualFunc(before, after.Wraps[:len(before)], sameWrap) {
 		return false
 	}
@@ -152,7 +176,10 @@ func (r readers) wrapped(before []v1alpha1.KeyWrap, after v1alpha1.RecipientGrou
 	}
 	for _, wrap := range after.Wraps[len(before):] {
 		id := wrap.Cluster + "/" + wrap.Key
-		if seen[id] || !r.reads(wrap.Cluster, wrap.Key) || wrap.Epoch != after.Epoch || len(wrap.Wrap) == 0 || len(wrap.Wrap) > maxWrap {
+		if seen[id] || !r.reads(wrap.Cluster, wrap.Key) || wrap.Epoch != after.Epoch || !soundWrap(wrap.Wrap) {
+			return false
+		}
+		if wrap.Second != nil || wrap.Cluster == "" && wrap.By != by || wrap.Cluster != "" && wrap.By != "" {
 			return false
 		}
 		seen[id] = true
@@ -160,9 +187,7 @@ func (r readers) wrapped(before []v1alpha1.KeyWrap, after v1alpha1.RecipientGrou
 	return true
 }
 
-func sameWrap(a, b v1alpha1.KeyWrap) bool {
-	return a.Cluster == b.Cluster && a.Key == b.Key && a.Epoch == b.Epoch && bytes.Equal(a.Wrap, b.Wrap)
-}
+func sameWrap(a, b v1alpha1.KeyWrap) bool { return reflect.DeepEqual(a, b) }
 
 // rotates says that the asker makes another key, and passes on the one of an epoch, so that nobody has it who may not read, and nobody lacks
 // it who had that one and may.
@@ -179,7 +204,7 @@ func (w write) rotates(r readers, before, after v1alpha1.RecipientGroup, from in
 	if kept := len(next.Wraps); kept <= len(s.Wraps) {
 		made.Wraps = s.Wraps[kept:]
 	}
-	if !r.wrapped(next.Wraps, s) || !reflect.DeepEqual(s, Rotated(&before, r.reads, made)) {
+	if !r.wrapped(next.Wraps, s, w.asker.cluster) || !reflect.DeepEqual(s, Rotated(&before, r.reads, made)) {
 		return false
 	}
 	for _, wrap := range before.Status.Wraps {
@@ -260,9 +285,9 @@ func shortened(left []v1alpha1.FormerReader) []v1alpha1.FormerReader {
 }
 
 // opens says that somebody else than the maker of the present key has opened it, or the maker when nobody else holds it: what is left of
-// the key before goes.
+// the key before goes. It may wrap the key once more for who recovers it, so that nobody loses the one before for a wrap that its maker lied about.
 func (w write) opens(r readers, before, after v1alpha1.RecipientGroup) bool {
-	return before.Status.Unproven() && reflect.DeepEqual(after.Status, Proven(before.Status)) && r.another(before.Status, w.asker.cluster, before.Status.By)
+	return before.Status.Unproven() && reflect.DeepEqual(after.Status, Proven(w.seconded(before.Status, after.Status))) && r.another(before.Status, w.asker.cluster, before.Status.By)
 }
 
 // Proven is the status of a group whose present key somebody has opened.

@@ -77,10 +77,10 @@ func made(clusters ...string) func(*v1alpha1.RecipientGroup) {
 	}
 }
 
-// recovering is the key wrapped for a person.
+// recovering is the key wrapped for a person, by fra.
 func recovering(recipient string) func(*v1alpha1.RecipientGroup) {
 	return func(g *v1alpha1.RecipientGroup) {
-		g.Status.Wraps = append(g.Status.Wraps, v1alpha1.KeyWrap{Key: v1alpha1.KeyID(recipient), Epoch: 1, Wrap: []byte("wrapped")})
+		g.Status.Wraps = append(g.Status.Wraps, v1alpha1.KeyWrap{Key: v1alpha1.KeyID(recipient), Epoch: 1, Wrap: []byte("wrapped"), By: "fra"})
 	}
 }
 
@@ -130,6 +130,10 @@ func TestWhoWritesTheKeysOfAGroup(t *testing.T) {
 		"an operator does not":                                {"id-fra", "otto", "readers", func(g *v1alpha1.RecipientGroup) { g.Spec.ClusterSelector = &metav1.LabelSelector{} }, no},
 		"an admin through a member without rights does not":   {"id-sin", "anna", "readers", func(g *v1alpha1.RecipientGroup) { g.Spec.ClusterSelector = &metav1.LabelSelector{} }, no},
 		"a holder wraps it for who recovers":                  {"id-fra", "", "readers", recovering("of anna"), yes},
+		"in its own name":                                     {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); g.Status.Wraps[1].By = "iad" }, no},
+		"nor in nobody's":                                     {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); g.Status.Wraps[1].By = "" }, no},
+		"and once more neither":                               {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); oneMore("fra")(g) }, no},
+		"for a cluster there is no need of a name":            {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].By = "fra" }, no},
 		"and for no other person":                             {"id-fra", "", "readers", recovering("of otto"), no},
 		"a group is made without keys: nobody brings its own": {"id-fra", "anna", "new", made("fra"), no},
 		"a group is made by an admin":                         {"id-fra", "anna", "new", func(*v1alpha1.RecipientGroup) {}, yes},
@@ -152,6 +156,69 @@ func TestWhoWritesTheKeysOfAGroup(t *testing.T) {
 				t.Errorf("it was written: %v: %v", err == nil, err)
 			}
 		})
+	}
+}
+
+// oneMore is the last wrap once more, by a cluster.
+func oneMore(by string) func(*v1alpha1.RecipientGroup) {
+	return func(g *v1alpha1.RecipientGroup) {
+		g.Status.Wraps[len(g.Status.Wraps)-1].Second = &v1alpha1.SecondWrap{By: by, Wrap: []byte("wrapped by " + by)}
+	}
+}
+
+// TestASecondHolderWrapsTheKeyForWhoRecovers: one that lies strands nobody.
+func TestASecondHolderWrapsTheKeyForWhoRecovers(t *testing.T) {
+	type change = func(*v1alpha1.RecipientGroup)
+	both := func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); recovering("of anna")(g) }
+	and := func(one, other change) change { return func(g *v1alpha1.RecipientGroup) { one(g); other(g) } }
+	for name, c := range map[string]struct {
+		held   change
+		member store.MemberID
+		change change
+		want   bool
+	}{
+		"the other one that holds it does": {both, "id-iad", oneMore("iad"), true},
+		"not who did already":              {both, "id-fra", oneMore("fra"), false},
+		"in no other name":                 {both, "id-iad", oneMore("sin"), false},
+		"nor in that of the first":         {both, "id-iad", oneMore("fra"), false},
+		"nor who holds no key":             {recovering("of anna"), "id-iad", oneMore("iad"), false},
+		"once":                             {and(both, oneMore("sin")), "id-iad", oneMore("iad"), false},
+		"for a person alone":               {func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); wrapped("iad")(g) }, "id-iad", oneMore("iad"), false},
+		"and changes nothing else":         {both, "id-iad", and(oneMore("iad"), func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[2].Wrap = []byte("other") }), false},
+		"nor who wrote the first":          {both, "id-iad", and(oneMore("iad"), func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[2].By = "iad" }), false},
+		"nor a wrap of another":            {both, "id-iad", and(oneMore("iad"), func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[0].Wrap = []byte("other") }), false},
+		"it is a wrap":                     {both, "id-iad", and(oneMore("iad"), func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[2].Second.Wrap = nil }), false},
+		"and has its bound":                {both, "id-iad", and(oneMore("iad"), func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[2].Second.Wrap = make([]byte, maxWrap+1) }), false},
+		"of the present key":               {and(both, func(g *v1alpha1.RecipientGroup) { g.Status.Wraps[2].Epoch = 0 }), "id-iad", oneMore("iad"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := keyed(t)
+			r.says(r.group("readers", c.held))
+			if err := r.tryBare(c.member, "", 0, r.group("readers", c.change)); (err == nil) != c.want {
+				t.Errorf("it was written: %v: %v", err == nil, err)
+			}
+		})
+	}
+}
+
+// TestWhoSaysThatAKeyOpensWrapsItOnceMore: with that word the wraps of the key before go, also those of who recovers it.
+func TestWhoSaysThatAKeyOpensWrapsItOnceMore(t *testing.T) {
+	proven := func(g *v1alpha1.RecipientGroup) { g.Status = Proven(g.Status) }
+	for name, c := range map[string]struct {
+		by   string
+		want bool
+	}{"in its own name": {"iad", true}, "in no other": {"sin", false}} {
+		r := keyed(t)
+		r.says(r.group("readers", func(g *v1alpha1.RecipientGroup) {
+			wrapped("iad")(g)
+			rotated("fra", "iad")(g)
+			recovering("of anna")(g)
+			g.Status.Wraps[len(g.Status.Wraps)-1].Epoch = 2
+		}))
+		change := func(g *v1alpha1.RecipientGroup) { oneMore(c.by)(g); proven(g) }
+		if err := r.tryBare("id-iad", "", 0, r.group("readers", change)); (err == nil) != c.want {
+			t.Errorf("%s: it was written: %v: %v", name, err == nil, err)
+		}
 	}
 }
 
@@ -216,6 +283,37 @@ func toldRecipient(recipient string) func(*v1alpha1.Cluster) {
 	}
 }
 
+// TestNotEvenTheLeaderPutsAnEarlierRecipientBack: what its member signed is no secret, and keeps its signature.
+func TestNotEvenTheLeaderPutsAnEarlierRecipientBack(t *testing.T) {
+	at := func(seconds int64) *metav1.Time { return &metav1.Time{Time: time.Unix(seconds, 0)} }
+	since := func(since *metav1.Time) func(*v1alpha1.Cluster) {
+		return func(c *v1alpha1.Cluster) { c.Status.Recipient, c.Status.RecipientSince = "other", since }
+	}
+	first := keyed(t)
+	sin, _ := first.store.View().Member("id-sin")
+	gone, removed := store.Delete(store.KeyMembers+"id-sin"), first.put(store.KeyRemoved+"id-sin", store.Removed{ID: sin.ID, Pin: sin.Pin})
+	for name, c := range map[string]struct {
+		op   func(*realm) store.Op
+		with []store.Op
+		want bool
+	}{
+		"a later one":                    {func(r *realm) store.Op { return r.cluster("sin", since(at(11))) }, nil, true},
+		"of the same time":               {func(r *realm) store.Op { return r.cluster("sin", since(at(10))) }, nil, true},
+		"an earlier one":                 {func(r *realm) store.Op { return r.cluster("sin", since(at(9))) }, nil, false},
+		"one of no time":                 {func(r *realm) store.Op { return r.cluster("sin", since(nil)) }, nil, false},
+		"something that cannot be read":  {func(*realm) store.Op { return store.Put(v1alpha1.KeyClusters+"sin", []byte("{")) }, nil, false},
+		"anything else":                  {func(r *realm) store.Op { return r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Version = "7" }) }, nil, true},
+		"none, once its member is none":  {func(r *realm) store.Op { return r.cluster("sin", since(nil)) }, []store.Op{gone, removed}, true},
+		"the first of one that had none": {func(r *realm) store.Op { return r.cluster("iad", since(at(1))) }, nil, true},
+	} {
+		r := keyed(t)
+		r.says(r.cluster("sin", since(at(10))))
+		if err := r.tryBare("id-fra", "", term, append(c.with, c.op(r))...); (err == nil) != c.want {
+			t.Errorf("%s: it was written: %v: %v", name, err == nil, err)
+		}
+	}
+}
+
 func TestAMemberKeepsItsRecipientForAWhile(t *testing.T) {
 	at := func(seconds int64) *metav1.Time { return &metav1.Time{Time: time.Unix(seconds, 0)} }
 	const hour = int64(RecipientKept / time.Second)
@@ -256,7 +354,9 @@ func TestAMemberKeepsItsRecipientForAWhile(t *testing.T) {
 		}
 	}
 	r := newRealm(t)
-	for name, text := range map[string]string{"a time that is none": `{"recipientSince":"now"}`, "a signature that is none": `{"recipientSignature":"?"}`, "a long one": `{"recipientSignature":"` + strings.Repeat("AAAA", maxOwnText/4+1) + `"}`} {
+	for name, text := range map[string]string{"a time that is none": `{"recipientSince":"now"}`, "a fraction of a second": `{"recipientSince":"1970-01-01T00:00:09.5Z"}`,
+		"a time of another place": `{"recipientSince":"1970-01-01T01:00:09+01:00"}`, "one that says the same otherwise": `{"recipientSince":"1970-01-01T00:00:09+00:00"}`,
+		"a signature that is none": `{"recipientSignature":"?"}`, "a long one": `{"recipientSignature":"` + strings.Repeat("AAAA", maxOwnText/4+1) + `"}`} {
 		op := r.cluster("iad", func(*v1alpha1.Cluster) {})
 		op.Value = bytes.Replace(op.Value, []byte(`"status":{`), []byte(`"status":`+text[:len(text)-1]+`,`), 1)
 		if err := r.tryBare("id-iad", "", 0, op); err == nil {
@@ -546,7 +646,7 @@ func TestTheFleetsRecoveryRecipientsAreOfEveryGroup(t *testing.T) {
 	}
 	if err := write(func(g *v1alpha1.RecipientGroup) {
 		rotated("fra")(g)
-		g.Status.Wraps = append(g.Status.Wraps, v1alpha1.KeyWrap{Key: v1alpha1.KeyID("of anna"), Epoch: 2, Wrap: []byte("wrapped")})
+		g.Status.Wraps = append(g.Status.Wraps, v1alpha1.KeyWrap{Key: v1alpha1.KeyID("of anna"), Epoch: 2, Wrap: []byte("wrapped"), By: "fra"})
 	}); err != nil {
 		t.Errorf("one was taken out, and no other key can be made: %v", err)
 	}
@@ -1102,7 +1202,7 @@ func TestWhoHoldsOnlyTheKeyBeforeMakesNone(t *testing.T) {
 
 // TestWhoMadeAKeyAloneSaysThatItOpens: people that recover, and clusters that left, are nobody to wait for.
 func TestWhoMadeAKeyAloneSaysThatItOpens(t *testing.T) {
-	anna := v1alpha1.KeyWrap{Key: v1alpha1.KeyID("of anna"), Epoch: 2, Wrap: []byte("wrapped")}
+	anna := v1alpha1.KeyWrap{Key: v1alpha1.KeyID("of anna"), Epoch: 2, Wrap: []byte("wrapped"), By: "fra"}
 	for name, c := range map[string]struct {
 		held, next func(*v1alpha1.RecipientGroup)
 		then       func(*realm)

@@ -2,6 +2,7 @@ package law
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -70,6 +71,9 @@ func (l Authority) ownPartSound(cluster map[string]any) bool {
 			return false
 		}
 	}
+	if text, said := status["recipientSince"].(string); said && !plainTime(text) {
+		return false
+	}
 	if text, ok := status[ownRecipient].(string); status[ownRecipient] != nil && (!ok || len(text) > maxRecipient) {
 		return false
 	}
@@ -84,6 +88,40 @@ func (l Authority) ownPartSound(cluster map[string]any) bool {
 		addresses = append(addresses, text)
 	}
 	return ok && l.soundAddresses(addresses)
+}
+
+// plainTime says that a time is in the one form that members write it in. Others would come out again as something else than was signed.
+func plainTime(text string) bool {
+	at, err := time.Parse(time.RFC3339, text)
+	return err == nil && at.UTC().Format(time.RFC3339) == text
+}
+
+// onlyForward refuses what no leader may write either: a recipient of a member that is there as of an earlier time, or of none. What the member signed
+// before it has its new one is not to come back.
+func onlyForward(v *store.View, txn store.Txn) error {
+	for _, op := range txn.Then {
+		prefix, name := splitKey(op.Key)
+		kv, there := v.Get(op.Key)
+		if prefix != v1alpha1.KeyClusters || op.Delete || !there || !keepsMember(v, txn, name) {
+			continue
+		}
+		var before, after v1alpha1.Cluster
+		if json.Unmarshal(kv.Value, &before) != nil || before.Status.RecipientSince == nil {
+			continue
+		}
+		if json.Unmarshal(op.Value, &after) != nil || after.Status.RecipientSince == nil || after.Status.RecipientSince.Before(before.Status.RecipientSince) {
+			return fmt.Errorf("%s would have a recipient of an earlier time than it has, and its member is there", Thing(op.Key))
+		}
+	}
+	return nil
+}
+
+// keepsMember says that a cluster has a member, and keeps it in a transaction.
+func keepsMember(v *store.View, txn store.Txn, cluster string) bool {
+	return slices.ContainsFunc(v.Members(), func(m store.Member) bool {
+		goes := func(op store.Op) bool { return op.Delete && op.Key == store.KeyMembers+string(m.ID) }
+		return m.Cluster == cluster && !slices.ContainsFunc(txn.Then, goes)
+	})
 }
 
 // soundAddresses are a bounded number of host:port.

@@ -187,7 +187,7 @@ func TestWhatCannotBeReadStaysAsItIs(t *testing.T) {
 			w.unread = unread
 			w.apply("shop")
 			w.settle()
-			w.is("ap1 secret.db 2", "ap1 shop 1", "eu1 secret.db 1", "eu1 shop 1", "secret.db-00000001-2 Running []: it cannot be granted: "+unread+" cannot be read")
+			w.is("ap1 secret.db 2", "eu1 secret.db 1", "ap1 shop 1", "eu1 shop 1", "secret.db-00000001-2 Running []: it cannot be granted: "+unread+" cannot be read")
 			s := w.situation()
 			if unread == "group" {
 				c := s.BundleStatus(s.Bundles[0]).Conditions[0]
@@ -197,7 +197,7 @@ func TestWhatCannotBeReadStaysAsItIs(t *testing.T) {
 			}
 			w.unread = ""
 			w.settle()
-			w.is("ap1 secret.db 2", "ap1 shop 1", "eu1 secret.db 2", "eu1 shop 1")
+			w.is("ap1 secret.db 2", "eu1 secret.db 2", "ap1 shop 1", "eu1 shop 1")
 			if len(w.blind) > 0 {
 				t.Error(w.blind)
 			}

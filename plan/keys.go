@@ -44,11 +44,18 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, now time.Time, prese
 	return ""
 }
 
-// LeftToSilence are the clusters that alone would hold the key of a group after a change of the clusters, when none of them is heard now, and another one
+// Readership is a group, and of whom its spec says which may have its key.
+type Readership struct {
+	Group *v1alpha1.RecipientGroup
+	Of    Candidates
+}
+
+// LeftToSilence are the clusters that alone would hold the key of a group after a change of who may read, when none of them is heard now, and another one
 // or a recovery recipient held it before; nil when somebody is left who opens what is sealed, or nobody is: that the law refuses.
-func LeftToSilence(g *v1alpha1.RecipientGroup, before, after Candidates, heard func(cluster string) bool) []string {
-	was, err := readersOf(g, before)
-	is, wrong := readersOf(g, after)
+func LeftToSilence(before, after Readership, heard func(cluster string) bool) []string {
+	g := before.Group
+	was, err := readersOf(g, before.Of)
+	is, wrong := readersOf(after.Group, after.Of)
 	if err != nil || wrong != nil || is.recovers(g) {
 		return nil
 	}
@@ -57,6 +64,12 @@ func LeftToSilence(g *v1alpha1.RecipientGroup, before, after Candidates, heard f
 		return nil
 	}
 	return left
+}
+
+// LeftToSilenceText says of a group that only clusters that nobody hears are left to open some secrets.
+func LeftToSilenceText(group string, silent, secrets []string) string {
+	return fmt.Sprintf("nobody holds the key of group %s then but %s, which nobody hears, and no recovery recipient: should that not come back, these secrets are lost: %s",
+		group, fewNames(slices.Clone(silent)), fewNames(slices.Clone(secrets)))
 }
 
 // provenWithin is how soon a second cluster has opened another key, and each before it with that: who is to do so is passed over after a minute.
@@ -93,6 +106,8 @@ type KeyDuty struct {
 	Others bool
 	// Prove says that nobody has opened the present key yet but who made it, and this member is to.
 	Prove bool
+	// Second are the recovery recipients that one other member has wrapped the present key for, and this one is to wrap it for once more.
+	Second []KeyReader
 	// Waits says that there is something to do, and that it is another member's turn, or not time yet: when that one falls silent, it is a
 	// third one's.
 	Waits bool
@@ -202,6 +217,9 @@ func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time,
 		duty.Prove = duty.Turn == self
 		duty.Waits = duty.Waits || !duty.Prove
 	}
+	if why == "" && slices.Contains(holders, self) {
+		duty.second(g, all, self, there)
+	}
 	switch wraps := turn(able, self, there); {
 	case len(duty.Wrap) == 0:
 	case wraps != self && !first && why == "" && !slices.ContainsFunc(duty.Wrap, takes):
@@ -220,6 +238,24 @@ func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time,
 		duty.Turn = ""
 	}
 	return duty, nil
+}
+
+// second adds the recovery recipients that the present key is to be wrapped for once more: none but their owners can tell whether a wrap for them
+// opens, so one that a single holder wrote is not to be all that they have.
+func (duty *KeyDuty) second(g *v1alpha1.RecipientGroup, all readers, self string, there func(string) bool) {
+	for w := range g.Status.Held() {
+		i := slices.IndexFunc(all, func(r KeyReader) bool { return r.Cluster == "" && v1alpha1.KeyID(r.Recipient) == w.Key })
+		if i < 0 || !w.WantsSecond() {
+			continue
+		}
+		others := witnesses(all.holders(g), w.By, false)
+		switch {
+		case w.By != self && (duty.Prove || turn(others, self, there) == self): // with its word that the key opens, those before it go
+			duty.Second = append(duty.Second, all[i])
+		default:
+			duty.Waits = duty.Waits || len(others) > 0
+		}
+	}
 }
 
 // orphans are the clusters that hold a key from before, when nobody but its maker holds the present one.

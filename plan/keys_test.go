@@ -180,10 +180,46 @@ func TestWhoAloneWouldHoldAKeyAndIsSilent(t *testing.T) {
 	} {
 		g := &v1alpha1.RecipientGroup{Status: v1alpha1.RecipientGroupStatus{Epoch: 1, Wraps: c.wraps}}
 		g.Spec.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "prod"}}
-		of := func(all ...*v1alpha1.Cluster) Candidates {
-			return Candidates{Fleet: v1alpha1.FleetSpec{RecoveryRecipients: []string{"R"}}, Clusters: all}
+		of := func(all ...*v1alpha1.Cluster) Readership {
+			return Readership{g, Candidates{Fleet: v1alpha1.FleetSpec{RecoveryRecipients: []string{"R"}}, Clusters: all}}
 		}
-		got := LeftToSilence(g, of(ams, fra, iad), of(c.after...), func(name string) bool { return strings.Contains(c.heard, name) })
+		got := LeftToSilence(of(ams, fra, iad), of(c.after...), func(name string) bool { return strings.Contains(c.heard, name) })
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// Another selector of a group, or none of its recovery recipients, may leave it to the silent as well.
+func TestASelectorOrAPersonTakenOutLeavesAGroupToTheSilent(t *testing.T) {
+	member := func(name string) *v1alpha1.Cluster {
+		return &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"name": name}}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name}}
+	}
+	g := &v1alpha1.RecipientGroup{Status: v1alpha1.RecipientGroupStatus{Epoch: 1}}
+	g.Spec.ClusterSelector, g.Spec.RecoveryRecipients = &metav1.LabelSelector{}, []string{"R"}
+	for _, name := range []string{"fra", "iad", ""} {
+		w := v1alpha1.KeyWrap{Cluster: name, Key: v1alpha1.KeyID("of " + name), Epoch: 1, Wrap: []byte("wrapped")}
+		if name == "" {
+			w.Key = v1alpha1.KeyID("R")
+		}
+		g.Status.Wraps = append(g.Status.Wraps, w)
+	}
+	of := Candidates{Clusters: []*v1alpha1.Cluster{member("fra"), member("iad")}}
+	for name, c := range map[string]struct {
+		change func(*v1alpha1.RecipientGroupSpec)
+		want   []string
+	}{
+		"the selector alone": {func(s *v1alpha1.RecipientGroupSpec) { s.ClusterSelector.MatchLabels = map[string]string{"name": "iad"} }, nil},
+		"and the person": {func(s *v1alpha1.RecipientGroupSpec) {
+			s.RecoveryRecipients, s.ClusterSelector.MatchLabels = nil, map[string]string{"name": "iad"}
+		}, []string{"iad"}},
+		"to who is heard": {func(s *v1alpha1.RecipientGroupSpec) {
+			s.RecoveryRecipients, s.ClusterSelector.MatchLabels = nil, map[string]string{"name": "fra"}
+		}, nil},
+	} {
+		then := g.DeepCopy()
+		c.change(&then.Spec)
+		got := LeftToSilence(Readership{g, of}, Readership{then, of}, func(cluster string) bool { return cluster == "fra" })
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q", name, got)
 		}
@@ -293,7 +329,7 @@ func TestWhoCannotOpenTheKeyIsNoHolderAnywhere(t *testing.T) {
 		},
 		"one more may be lost": func(text []byte) bool { return GroupAtRisk(one(group(text, nil)), of, now, there("")) == "" },
 		"when fra goes, it is left": func(text []byte) bool {
-			return slices.Equal(LeftToSilence(one(group(text, nil)), of, Candidates{Clusters: fleet[:1]}, there("ams")), []string{"ams"})
+			return slices.Equal(LeftToSilence(Readership{one(group(text, nil)), of}, Readership{one(group(text, nil)), Candidates{Clusters: fleet[:1]}}, there("ams")), []string{"ams"})
 		},
 	} {
 		if !holds([]byte("wrapped")) || holds(v1alpha1.NoWrap) {
@@ -302,6 +338,49 @@ func TestWhoCannotOpenTheKeyIsNoHolderAnywhere(t *testing.T) {
 	}
 	if duty := keys(group(v1alpha1.NoWrap, []byte("wrapped")), "ams", "fra"); !duty.Make || duty.From != 1 {
 		t.Errorf("who alone has the key before, and not the present one, whose maker is away, is to do %+v", duty)
+	}
+}
+
+// TestWhoWrapsAKeyOnceMoreForWhoRecovers: one that lies about it is not all that they have.
+func TestWhoWrapsAKeyOnceMoreForWhoRecovers(t *testing.T) {
+	var fleet []*v1alpha1.Cluster
+	for _, name := range []string{"ams", "fra", "sin"} {
+		fleet = append(fleet, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name}})
+	}
+	wrap := func(cluster string) v1alpha1.KeyWrap {
+		return v1alpha1.KeyWrap{Cluster: cluster, Key: v1alpha1.KeyID("of " + cluster), Epoch: 1, Wrap: []byte("wrapped")}
+	}
+	person := func(by, second string) v1alpha1.KeyWrap {
+		w := v1alpha1.KeyWrap{Key: v1alpha1.KeyID("R"), Epoch: 1, Wrap: []byte("wrapped"), By: by}
+		if second != "" {
+			w.Second = &v1alpha1.SecondWrap{By: second, Wrap: []byte("wrapped")}
+		}
+		return w
+	}
+	all := []v1alpha1.KeyWrap{wrap("ams"), wrap("fra"), wrap("sin")}
+	second := KeyDuty{Second: []KeyReader{{"", "R"}}, Others: true}
+	for name, c := range map[string]struct {
+		wraps      []v1alpha1.KeyWrap
+		self, away string
+		want       KeyDuty
+	}{
+		"the first that did not":           {append(all[:3:3], person("ams", "")), "fra", "", second},
+		"not who did":                      {append(all[:3:3], person("ams", "")), "ams", "", KeyDuty{Others: true, Waits: true}},
+		"nor the next one":                 {append(all[:3:3], person("ams", "")), "sin", "", KeyDuty{Others: true, Waits: true}},
+		"but when that one is away":        {append(all[:3:3], person("ams", "")), "sin", "fra", second},
+		"once":                             {append(all[:3:3], person("ams", "sin")), "fra", "", KeyDuty{Others: true}},
+		"with the word that the key opens": {append([]v1alpha1.KeyWrap{{Cluster: "sin", Key: v1alpha1.KeyID("of sin"), Wrap: []byte("wrapped")}}, append(all[:3:3], person("ams", ""))...), "fra", "", KeyDuty{Second: []KeyReader{{"", "R"}}, Prove: true, Others: true}},
+		"nobody waits where no other one holds the key": {[]v1alpha1.KeyWrap{all[0], person("ams", "")}, "ams", "", KeyDuty{Wrap: []KeyReader{{"fra", "of fra"}, {"sin", "of sin"}}}},
+	} {
+		g := &v1alpha1.RecipientGroup{Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}, RecoveryRecipients: []string{"R"}},
+			Status: v1alpha1.RecipientGroupStatus{Epoch: 1, By: "ams", Wraps: c.wraps}}
+		got, err := Keys(g, Candidates{Clusters: fleet}, c.self, time.Unix(9000, 0), func(cluster string) bool { return cluster != c.away }, func(KeyReader) bool { return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 

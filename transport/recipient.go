@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // OwnRecipient says to whom what is for one cluster alone is encrypted.
@@ -15,24 +16,27 @@ type OwnRecipient struct {
 	// Pin is that of the cluster's member.
 	Pin       Pin
 	Recipient string
+	// Since is when the member wrote it first, in whole seconds: one that it had before cannot be put back as if it were newer.
+	Since time.Time
 }
 
 // recipientDomain separates these signatures from all others that a key might make.
-const recipientDomain = "hanse recipient 1"
+const recipientDomain = "hanse recipient 2"
 
-// digest is of what the signature covers: domain, fleet, cluster, pin and recipient, each with its length before it.
+// digest is of what the signature covers: domain, fleet, cluster, pin, recipient and time, each with its length before it.
 func (o OwnRecipient) digest() []byte {
 	var b []byte
-	for _, field := range []string{recipientDomain, o.Fleet, o.Cluster, string(o.Pin[:]), o.Recipient} {
+	for _, field := range []string{recipientDomain, o.Fleet, o.Cluster, string(o.Pin[:]), o.Recipient, o.Since.UTC().Format(time.RFC3339)} {
 		b = appendLong(b, field)
 	}
 	sum := sha256.Sum256(b)
 	return sum[:]
 }
 
-// SignRecipient signs the recipient of the identity's member. The same one is signed alike each time (RFC 6979), so that a restart writes nothing.
-func (i Identity) SignRecipient(recipient string) ([]byte, error) {
-	o := OwnRecipient{Fleet: i.fleet, Cluster: i.cluster, Pin: i.pin, Recipient: recipient}
+// SignRecipient signs the recipient of the identity's member, and since when it has it. The same is signed alike each time (RFC 6979), so that a restart
+// writes nothing.
+func (i Identity) SignRecipient(recipient string, since time.Time) ([]byte, error) {
+	o := OwnRecipient{Fleet: i.fleet, Cluster: i.cluster, Pin: i.pin, Recipient: recipient, Since: since}
 	signature, err := i.key.Sign(nil, o.digest(), crypto.SHA256)
 	if err != nil {
 		return nil, fmt.Errorf("sign recipient: %w", err)
@@ -43,7 +47,7 @@ func (i Identity) SignRecipient(recipient string) ([]byte, error) {
 // Verify says that the member has signed it, by the key that the pin is of. The certificate has that key.
 func (o OwnRecipient) Verify(certificate, signature []byte) error {
 	if len(signature) == 0 {
-		return errors.New("its member has not signed its recipient: it does when it runs this version")
+		return errors.New("its member has not signed its recipient")
 	}
 	cert, err := x509.ParseCertificate(certificate)
 	if err != nil {
@@ -51,7 +55,7 @@ func (o OwnRecipient) Verify(certificate, signature []byte) error {
 	}
 	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
 	if !ok || PinOf(cert) != o.Pin || !ecdsa.VerifyASN1(key, o.digest(), signature) {
-		return errors.New("what stands as its recipient was not written by its member: somebody put another one there")
+		return errors.New("what stands as its recipient was not written by its member: somebody put another one there, or said that it is newer")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestARecipientIsSignedByItsMemberAlone(t *testing.T) {
@@ -15,20 +16,21 @@ func TestARecipientIsSignedByItsMemberAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signature, err := own.SignRecipient("age1pq1own")
+	signature, err := own.SignRecipient("age1pq1own", time.Unix(9, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := own.SignRecipient("age1pq1own"); err != nil || !bytes.Equal(signature, again) {
+	if again, err := own.SignRecipient("age1pq1own", time.Unix(9, 0)); err != nil || !bytes.Equal(signature, again) {
 		t.Errorf("it is signed otherwise each time: %v", err)
 	}
-	right := OwnRecipient{Fleet: "acme", Cluster: "fra", Pin: own.Pin(), Recipient: "age1pq1own"}
+	right := OwnRecipient{Fleet: "acme", Cluster: "fra", Pin: own.Pin(), Recipient: "age1pq1own", Since: time.Unix(9, 0)}
 	if err := right.Verify(own.Certificate(), signature); err != nil {
 		t.Fatal(err)
 	}
 	wrong := map[string]func(*OwnRecipient){
 		"another recipient": func(o *OwnRecipient) { o.Recipient = "age1pq1other" }, "another cluster": func(o *OwnRecipient) { o.Cluster = "iad" },
 		"another fleet": func(o *OwnRecipient) { o.Fleet = "acmef" }, "another pin": func(o *OwnRecipient) { o.Pin = other.Pin() },
+		"another time": func(o *OwnRecipient) { o.Since = time.Unix(10, 0) }, "no time": func(o *OwnRecipient) { o.Since = time.Time{} },
 		"the words moved": func(o *OwnRecipient) { o.Fleet, o.Cluster = "acmef", "ra" },
 	}
 	for name, change := range wrong {
@@ -43,7 +45,7 @@ func TestARecipientIsSignedByItsMemberAlone(t *testing.T) {
 			t.Errorf("with bit %d turned it holds", bit)
 		}
 	}
-	by, err := other.SignRecipient("age1pq1own")
+	by, err := other.SignRecipient("age1pq1own", time.Unix(9, 0))
 	if err != nil {
 		t.Fatal(err)
 	}

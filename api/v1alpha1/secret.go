@@ -144,7 +144,33 @@ type KeyWrap struct {
 	Epoch int64 `json:"epoch"`
 	// wrap is the private key as an age file.
 	Wrap []byte `json:"wrap"`
+	// by is the cluster whose member wrapped it, for a recovery recipient alone: no other member can tell whether it opens.
+	// +optional
+	By string `json:"by,omitempty"`
+	// second is the same key for the same recovery recipient, wrapped once more by the member of another cluster: should one of the two have lied, the
+	// other one opens.
+	// +optional
+	Second *SecondWrap `json:"second,omitempty"`
 }
+
+// SecondWrap is a key that was wrapped once more.
+type SecondWrap struct {
+	// by is the cluster whose member wrapped it.
+	By string `json:"by"`
+	// wrap is the private key as an age file.
+	Wrap []byte `json:"wrap"`
+}
+
+// Forms are what its owner may open: one of them opens, unless both who wrote them lied.
+func (w *KeyWrap) Forms() [][]byte {
+	if w.Second == nil {
+		return [][]byte{w.Wrap}
+	}
+	return [][]byte{w.Wrap, w.Second.Wrap}
+}
+
+// WantsSecond says that it is for a recovery recipient, and no second member has wrapped it yet.
+func (w *KeyWrap) WantsSecond() bool { return w.Cluster == "" && w.Second == nil }
 
 // +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
 

@@ -258,12 +258,12 @@ type ClusterStatus struct {
 	// recipient is the public key of the member's own age identity: what is for this cluster alone is encrypted to it.
 	// +optional
 	Recipient string `json:"recipient,omitempty"`
-	// recipientSignature is by the member's own key, over fleet, cluster, the pin of that key and recipient. Who wraps a group's key for
-	// the cluster checks it first, and wraps nothing without it.
+	// recipientSignature is by the member's own key, over fleet, cluster, the pin of that key, recipient and recipientSince. Who wraps a group's
+	// key for the cluster checks it first, and wraps nothing without it.
 	// +optional
 	RecipientSignature []byte `json:"recipientSignature,omitempty"`
 	// recipientSince is when the member wrote its recipient. It has another one after an hour at the earliest, as each makes another key for each
-	// group of the cluster.
+	// group of the cluster, and never one of an earlier time.
 	// +optional
 	RecipientSince *metav1.Time `json:"recipientSince,omitempty"`
 	// voter is the member's part in the consensus: Voter or Nonvoter. Written by the leader.

@@ -561,6 +561,11 @@ func (in Sealing) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SecondWrap) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.SecondWrap"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in SecretReader) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.SecretReader"
 }

@@ -96,6 +96,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.RolloutWait{}.OpenAPIModelName():          schema_hanse_fleet_hanse_api_v1alpha1_RolloutWait(ref),
 		v1alpha1.RolloutWindow{}.OpenAPIModelName():        schema_hanse_fleet_hanse_api_v1alpha1_RolloutWindow(ref),
 		v1alpha1.RoundTripReading{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_RoundTripReading(ref),
+		v1alpha1.SecondWrap{}.OpenAPIModelName():           schema_hanse_fleet_hanse_api_v1alpha1_SecondWrap(ref),
 		v1alpha1.SpreadConstraint{}.OpenAPIModelName():     schema_hanse_fleet_hanse_api_v1alpha1_SpreadConstraint(ref),
 		v1alpha1.StorageClass{}.OpenAPIModelName():         schema_hanse_fleet_hanse_api_v1alpha1_StorageClass(ref),
 		v1alpha1.StorageReading{}.OpenAPIModelName():       schema_hanse_fleet_hanse_api_v1alpha1_StorageReading(ref),
@@ -1871,14 +1872,14 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ClusterStatus(ref common.ReferenceCal
 					},
 					"recipientSignature": {
 						SchemaProps: spec.SchemaProps{
-							Description: "recipientSignature is by the member's own key, over fleet, cluster, the pin of that key and recipient. Who wraps a group's key for the cluster checks it first, and wraps nothing without it.",
+							Description: "recipientSignature is by the member's own key, over fleet, cluster, the pin of that key, recipient and recipientSince. Who wraps a group's key for the cluster checks it first, and wraps nothing without it.",
 							Type:        []string{"string"},
 							Format:      "byte",
 						},
 					},
 					"recipientSince": {
 						SchemaProps: spec.SchemaProps{
-							Description: "recipientSince is when the member wrote its recipient. It has another one after an hour at the earliest, as each makes another key for each group of the cluster.",
+							Description: "recipientSince is when the member wrote its recipient. It has another one after an hour at the earliest, as each makes another key for each group of the cluster, and never one of an earlier time.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
@@ -3179,10 +3180,25 @@ func schema_hanse_fleet_hanse_api_v1alpha1_KeyWrap(ref common.ReferenceCallback)
 							Format:      "byte",
 						},
 					},
+					"by": {
+						SchemaProps: spec.SchemaProps{
+							Description: "by is the cluster whose member wrapped it, for a recovery recipient alone: no other member can tell whether it opens.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"second": {
+						SchemaProps: spec.SchemaProps{
+							Description: "second is the same key for the same recovery recipient, wrapped once more by the member of another cluster: should one of the two have lied, the other one opens.",
+							Ref:         ref(v1alpha1.SecondWrap{}.OpenAPIModelName()),
+						},
+					},
 				},
 				Required: []string{"cluster", "key", "epoch", "wrap"},
 			},
 		},
+		Dependencies: []string{
+			v1alpha1.SecondWrap{}.OpenAPIModelName()},
 	}
 }
 
@@ -5157,6 +5173,35 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RoundTripReading(ref common.Reference
 		},
 		Dependencies: []string{
 			v1.Duration{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_hanse_fleet_hanse_api_v1alpha1_SecondWrap(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SecondWrap is a key that was wrapped once more.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"by": {
+						SchemaProps: spec.SchemaProps{
+							Description: "by is the cluster whose member wrapped it.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"wrap": {
+						SchemaProps: spec.SchemaProps{
+							Description: "wrap is the private key as an age file.",
+							Type:        []string{"string"},
+							Format:      "byte",
+						},
+					},
+				},
+				Required: []string{"by", "wrap"},
+			},
+		},
 	}
 }
 

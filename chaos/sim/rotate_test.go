@@ -142,8 +142,10 @@ func reachBy(unwrap func(with secrets.Identity, k secrets.Key, recipient string,
 	key := func(epoch int64) secrets.Key { return secrets.Key{Fleet: "sim", Group: "readers", Epoch: epoch} }
 	all := map[int64]secrets.Identity{}
 	for _, w := range g.Status.Wraps {
-		if id, err := unwrap(own, key(w.Epoch), recipients[w.Epoch], w.Wrap); err == nil {
-			all[w.Epoch] = id
+		for _, form := range w.Forms() {
+			if id, err := unwrap(own, key(w.Epoch), recipients[w.Epoch], form); err == nil {
+				all[w.Epoch] = id
+			}
 		}
 	}
 	for _, f := range slices.Backward(g.Status.Former) {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +31,7 @@ const (
 	stepConfirm = "what was sealed again is right"
 	stepStrike  = "a wrap does not open"
 	stepWrap    = "a wrap"
+	stepSecond  = "a wrap once more"
 )
 
 // spoiled is a wrap that nobody opens.
@@ -47,8 +50,8 @@ type plot struct {
 	// leads says that the leader is cut off, and not the maker.
 	leads bool
 	seen  map[string]int
-	// lame is a cluster whose member gets no write of a group's keys in, though it is there.
-	lame string
+	// lame are clusters whose members get no write of a group's keys in, though they are there.
+	lame []string
 }
 
 // plotIn stands behind the law in all members that a fleet gets.
@@ -78,13 +81,13 @@ func (p *plot) let(step string, maker string, txn store.Txn) bool {
 	if err != nil {
 		panic(err)
 	}
-	id := sha256.Sum256(append(text, maker...)) // two may write the same
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	id := idOf(text, maker)
 	if let, known := p.verdicts[id]; known {
 		return let
 	}
-	let := maker != p.lame
+	let := !slices.Contains(p.lame, maker)
 	p.seen[step]++
 	if p.waits.step == step && p.victim == nil {
 		if p.waits.skip--; p.waits.skip < 0 {
@@ -110,6 +113,16 @@ func (p *plot) whose(maker string) (lost *sim.Member) {
 		}
 	}
 	return lost
+}
+
+// idOf tells writes apart: two may write the same.
+func idOf(text []byte, maker string) [32]byte { return sha256.Sum256(append(text, maker...)) }
+
+// lames keeps the members of some clusters, and no others, from writing keys.
+func (p *plot) lames(clusters ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lame = clusters
 }
 
 // watched is the law, and a plot behind it.
@@ -179,6 +192,8 @@ func stepOfGroup(before, after *v1alpha1.RecipientGroupStatus) string {
 		return stepStrike
 	case len(before.Wraps) < len(after.Wraps):
 		return stepWrap
+	case !reflect.DeepEqual(before.Wraps, after.Wraps):
+		return stepSecond
 	}
 	return ""
 }
@@ -395,7 +410,7 @@ func TestAHolderThatDoesNothingHoldsUpNobodyForLong(t *testing.T) {
 		fra, iad, ams, mad := f.Members[0], f.Members[1], f.Members[2], f.Members[4]
 		const lame = "ams" // the first by its name
 		p.mu.Lock()
-		p.lame = lame
+		p.lame = []string{lame}
 		p.mu.Unlock()
 		amend(t, iad, readersKey, func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate++ })
 		begun := time.Now()

@@ -193,17 +193,21 @@ func recovered(own secrets.Identity, g v1alpha1.RecipientGroup) (keys map[int64]
 		recipients[former.Epoch] = former.Recipient
 	}
 	keys = map[int64]secrets.Identity{}
-	add := func(with secrets.Identity, epoch int64, wrap []byte) {
-		key, err := secrets.Recover(with, secrets.Key{Group: g.Name, Epoch: epoch}, recipients[epoch], wrap)
-		if err != nil {
-			lost = fmt.Errorf("the key %d of group %s: %w", epoch, g.Name, err)
-			return
+	add := func(with secrets.Identity, epoch int64, forms ...[]byte) {
+		var why error
+		for _, wrap := range forms {
+			key, err := secrets.Recover(with, secrets.Key{Group: g.Name, Epoch: epoch}, recipients[epoch], wrap)
+			if err == nil {
+				keys[epoch] = key
+				return
+			}
+			why = fmt.Errorf("the key %d of group %s: %w", epoch, g.Name, err)
 		}
-		keys[epoch] = key
+		lost = why
 	}
 	for _, w := range g.Status.Wraps {
 		if w.Cluster == "" && w.Key == mine {
-			add(own, w.Epoch, w.Wrap)
+			add(own, w.Epoch, w.Forms()...)
 		}
 	}
 	after := g.Status.Epoch

@@ -61,6 +61,9 @@ func TestARecoveryKeyOpensWhatIsSealedToAnyKeyOfAGroup(t *testing.T) {
 	of := func(cluster string, epoch int64) v1alpha1.KeyWrap {
 		return v1alpha1.KeyWrap{Cluster: cluster, Key: mine, Epoch: epoch, Wrap: wrap(own, group[epoch-1], epoch)}
 	}
+	second := func(one, other []byte) v1alpha1.KeyWrap {
+		return v1alpha1.KeyWrap{Key: mine, Epoch: 3, Wrap: one, By: "fra", Second: &v1alpha1.SecondWrap{By: "iad", Wrap: other}}
+	}
 	for name, c := range map[string]struct {
 		wraps []v1alpha1.KeyWrap
 		with  secrets.Identity
@@ -71,13 +74,17 @@ func TestARecoveryKeyOpensWhatIsSealedToAnyKeyOfAGroup(t *testing.T) {
 		"the one before":          {[]v1alpha1.KeyWrap{of("", 3)}, own, 1, ""},
 		"the first":               {[]v1alpha1.KeyWrap{of("", 3)}, own, 0, ""},
 		"of two wraps, the later": {[]v1alpha1.KeyWrap{of("", 2), of("", 3)}, own, 2, ""},
-		"as long as nobody has opened the present one":     {[]v1alpha1.KeyWrap{of("", 2)}, own, 0, ""},
-		"a later one than it was given":                    {[]v1alpha1.KeyWrap{of("", 2)}, own, 2, "sealed for another key"},
-		"one that the group never had":                     {[]v1alpha1.KeyWrap{of("", 3)}, own, 3, "sealed for another key"},
-		"a cluster's wrap is none of a person":             {[]v1alpha1.KeyWrap{of("fra", 3)}, own, 2, "not wrapped for this recovery key"},
-		"another person's neither":                         {[]v1alpha1.KeyWrap{of("", 3)}, other, 2, "not wrapped for this recovery key"},
-		"a wrap that says to be of another epoch":          {[]v1alpha1.KeyWrap{{Key: mine, Epoch: 3, Wrap: wrap(own, group[1], 2)}}, own, 2, "it is not key 3 of group readers"},
-		"a broken wrap of the present one beside an older": {[]v1alpha1.KeyWrap{of("", 2), {Key: mine, Epoch: 3, Wrap: []byte("x")}}, own, 1, ""},
+		"as long as nobody has opened the present one":      {[]v1alpha1.KeyWrap{of("", 2)}, own, 0, ""},
+		"a later one than it was given":                     {[]v1alpha1.KeyWrap{of("", 2)}, own, 2, "sealed for another key"},
+		"one that the group never had":                      {[]v1alpha1.KeyWrap{of("", 3)}, own, 3, "sealed for another key"},
+		"a cluster's wrap is none of a person":              {[]v1alpha1.KeyWrap{of("fra", 3)}, own, 2, "not wrapped for this recovery key"},
+		"another person's neither":                          {[]v1alpha1.KeyWrap{of("", 3)}, other, 2, "not wrapped for this recovery key"},
+		"a wrap that says to be of another epoch":           {[]v1alpha1.KeyWrap{{Key: mine, Epoch: 3, Wrap: wrap(own, group[1], 2)}}, own, 2, "it is not key 3 of group readers"},
+		"of two that two members wrote, the one that opens": {[]v1alpha1.KeyWrap{second([]byte("junk"), wrap(own, group[2], 3))}, own, 1, ""},
+		"and the other way round":                           {[]v1alpha1.KeyWrap{second(wrap(own, group[2], 3), []byte("junk"))}, own, 1, ""},
+		"the first of another key":                          {[]v1alpha1.KeyWrap{second(wrap(own, group[3], 3), wrap(own, group[2], 3))}, own, 1, ""},
+		"two that do not open":                              {[]v1alpha1.KeyWrap{second([]byte("junk"), wrap(other, group[2], 3))}, own, 1, "the key 3 of group readers"},
+		"a broken wrap of the present one beside an older":  {[]v1alpha1.KeyWrap{of("", 2), {Key: mine, Epoch: 3, Wrap: []byte("x")}}, own, 1, ""},
 	} {
 		g.Status.Wraps = c.wraps
 		data, err := opened(c.with, g, target, sealed(group[c.key]), func() (*v1alpha1.Sealing, error) { return nil, nil })

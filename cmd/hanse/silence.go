@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -13,8 +12,8 @@ import (
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// leftToSilence says which secrets nobody that is heard could open after a change of the clusters; "" when there is none. The law lets it pass: it
-// knows who holds a key, and not who is there.
+// leftToSilence says which secrets nobody that is heard could open after a change of the clusters; "" when there is none. It is for who is to be asked
+// before: a member says the same when it is done (agent, foretell).
 func (f *fleet) leftToSilence(ctx context.Context, change func([]*v1alpha1.Cluster) []*v1alpha1.Cluster) (string, error) {
 	var groups v1alpha1.RecipientGroupList
 	if _, err := f.read(ctx, request{path: mustKind("RecipientGroup").path()}, &groups); err != nil || len(groups.Items) == 0 {
@@ -43,10 +42,9 @@ func (f *fleet) leftToSilence(ctx context.Context, change func([]*v1alpha1.Clust
 	for i := range groups.Items {
 		g := &groups.Items[i]
 		sealed := sealedFor(secrets.Items, g.Name)
-		silent := plan.LeftToSilence(g, before, after, func(name string) bool { return heard[name] })
+		silent := plan.LeftToSilence(plan.Readership{Group: g, Of: before}, plan.Readership{Group: g, Of: after}, func(name string) bool { return heard[name] })
 		if len(silent) > 0 && len(sealed) > 0 {
-			lost = append(lost, fmt.Sprintf("nobody would hold the key of group %s then but %s, which nobody hears, and no recovery recipient: should that not come back, these secrets are lost: %s",
-				g.Name, few(silent), few(sealed)))
+			lost = append(lost, plan.LeftToSilenceText(g.Name, silent, sealed))
 		}
 	}
 	return strings.Join(lost, "\n"), nil

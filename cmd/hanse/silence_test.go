@@ -31,7 +31,7 @@ func quiet(sealed bool) *member {
 }
 
 func TestASecretIsNotLeftToTheSilentUnasked(t *testing.T) {
-	const lost = "nobody would hold the key of group prod then but iad, which nobody hears, and no recovery recipient: should that not come back, these secrets are lost: db"
+	const lost = "nobody holds the key of group prod then but iad, which nobody hears, and no recovery recipient: should that not come back, these secrets are lost: db"
 	for name, c := range map[string]struct {
 		args   []string
 		sealed bool
