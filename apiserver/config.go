@@ -88,6 +88,8 @@ type Config struct {
 	Tunnels   net.Listener
 	Store     Store
 	Companion Companion // optional
+	// Foretell says what whoever asks for a write is told with the answer; optional.
+	Foretell func(*store.View, Write) []string
 	// Judge says why the store would refuse a person's transaction, for dry runs; optional.
 	Judge func(person string, txn store.Txn) error
 	// Deleted says what somebody must know who has just deleted what is rolled out, "" when there is nothing to tell. It may wait a little to

@@ -95,3 +95,61 @@ type itVotes struct{ *store.Forbidden }
 
 func (v itVotes) Unwrap() error         { return v.Forbidden }
 func (itVotes) Cause() metav1.CauseType { return "Votes" }
+
+// What is foretold of a write comes with its answer, and with that of a dry run; not with one that was refused.
+func TestWhoWritesIsToldWhatIsForetold(t *testing.T) {
+	refuse := false
+	l := start(t, func(c *Config) {
+		c.Foretell = func(_ *store.View, w Write) []string {
+			if w.Key != v1alpha1.KeyClusters+"iad" {
+				return nil
+			}
+			return []string{"mind iad"}
+		}
+		c.Companion = func(*store.View, Write) ([]store.Condition, []store.Op, error) {
+			if refuse {
+				return nil, nil, &store.Forbidden{Reason: "it stays"}
+			}
+			return nil, nil, nil
+		}
+	})
+	for _, name := range []string{"fra", "iad"} {
+		l.put(t, v1alpha1.KeyClusters+name, v1alpha1.Cluster{TypeMeta: v1alpha1.TypeOf("Cluster"), ObjectMeta: metav1.ObjectMeta{Name: name, UID: "u-1"}, Spec: v1alpha1.ClusterSpec{Region: "eu"}})
+	}
+	var seen warnings
+	c := l.local()
+	c.WarningHandler = &seen
+	clusters := client(t, c, "clusters")
+	label := []byte(`{"metadata": {"labels": {"tier": "edge"}}}`)
+	dry := []string{metav1.DryRunAll}
+	patch := func(name string, dry []string) func() error {
+		return func() error {
+			_, err := clusters.Patch(t.Context(), name, types.MergePatchType, label, metav1.PatchOptions{DryRun: dry})
+			return err
+		}
+	}
+	remove := func(name string, dry []string) func() error {
+		return func() error { return clusters.Delete(t.Context(), name, metav1.DeleteOptions{DryRun: dry}) }
+	}
+	for _, s := range []struct {
+		what             string
+		ask              func() error
+		refuse, foretold bool
+	}{
+		{"a label, refused", patch("iad", nil), true, false},
+		{"a label, in a dry run", patch("iad", dry), false, true},
+		{"a label", patch("iad", nil), false, true},
+		{"that of another one", patch("fra", nil), false, false},
+		{"a deletion, in a dry run", remove("iad", dry), false, true},
+		{"a deletion", remove("iad", nil), false, true},
+		{"that of another one", remove("fra", nil), false, false},
+	} {
+		seen, refuse = nil, s.refuse
+		if err := s.ask(); (err != nil) != s.refuse {
+			t.Errorf("%s: %v", s.what, err)
+		}
+		if foretold := strings.Contains(strings.Join(seen, "\n"), "mind iad"); foretold != s.foretold {
+			t.Errorf("%s: told %q", s.what, seen)
+		}
+	}
+}

@@ -184,7 +184,7 @@ func (s *Server) GetRESTOptions(resource schema.GroupResource, _ runtime.Object)
 		Decorator: func(_ *storagebackend.ConfigForResource, prefix string, _ func(runtime.Object) (string, error),
 			newFunc, _ func() runtime.Object, _ storage.AttrFunc, _ storage.IndexerFuncs, _ *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
 			return kvstorage.New(kvstorage.Config{
-				Store: s.config.Store, Companion: s.config.Companion, Judge: s.config.Judge, Asker: Asking, Quorum: s.quorum, Audience: s.audience, Timing: s.config.Timing,
+				Store: s.config.Store, Companion: s.config.Companion, Foretell: s.config.Foretell, Judge: s.config.Judge, Asker: Asking, Quorum: s.quorum, Audience: s.audience, Timing: s.config.Timing,
 				Resource: resource, Prefix: prefix, Codec: codec, Decode: s.decode, New: newFunc,
 			}), func() {}, nil
 		},

@@ -73,6 +73,8 @@ func (t Timing) Completed() Timing {
 type Config struct {
 	Store     Store
 	Companion Companion // optional
+	// Foretell says what whoever asks for a write is told with the answer; optional.
+	Foretell func(*store.View, Write) []string
 	// Judge says why the store would refuse a person's transaction as things are here; optional.
 	Judge func(person string, txn store.Txn) error
 	// Asker tells who asks, from the context of a request; optional.
@@ -106,6 +108,9 @@ func New(c Config) *Storage {
 	}
 	if c.Judge == nil {
 		c.Judge = func(string, store.Txn) error { return nil }
+	}
+	if c.Foretell == nil {
+		c.Foretell = func(*store.View, Write) []string { return nil }
 	}
 	if c.Asker == nil {
 		c.Asker = func(context.Context) Asker { return Asker{} }

@@ -32,5 +32,6 @@ func (s *Storage) Try(ctx context.Context, name string, after runtime.Object) er
 	if err := s.Judge(asker.Person, txn); err != nil {
 		return s.writeError(err, c.key)
 	}
+	tell(ctx, s.foretold(c, asker))
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/pause"
@@ -91,7 +92,11 @@ func (s *Storage) commit(ctx context.Context, c change) (store.Revision, error) 
 		if err != nil {
 			return 0, err
 		}
+		foretold := s.foretold(c, asker)
 		rev, err := s.propose(ctx, c.key, asker.Person, txn)
+		if err == nil {
+			tell(ctx, foretold)
+		}
 		var conflict *store.Conflict
 		if !errors.As(err, &conflict) {
 			return rev, err
@@ -105,6 +110,18 @@ func (s *Storage) commit(ctx context.Context, c change) (store.Revision, error) 
 		if err := s.catchUp(ctx); err != nil {
 			return 0, err
 		}
+	}
+}
+
+// foretold is what whoever asks for a change is told with the answer.
+func (s *Storage) foretold(c change, asker Asker) []string {
+	return s.Foretell(s.Store.View(), Write{Key: c.key, Before: c.before, After: c.after, Asker: asker})
+}
+
+// tell adds warnings to the answer.
+func tell(ctx context.Context, lines []string) {
+	for _, line := range lines {
+		warning.AddWarning(ctx, "", line)
 	}
 }
 
