@@ -308,7 +308,7 @@ func (b *bundle) foresee(ctx context.Context) error {
 	if b.adopted { // what the earlier bundle had and this one has not is let go of, never pruned
 		b.logger.Info("taking over the inventory of an earlier bundle of this name", logCount, len(b.inv.entries))
 	}
-	b.resumed = !b.adopted && b.damaged == "" && b.inv.revision == g.Revision && g.Revision != ""
+	b.resumed = !b.adopted && b.damaged == "" && b.inv.has(g)
 	if err := b.place(ctx, b.objects); err != nil {
 		return err
 	}
@@ -321,6 +321,7 @@ func (b *bundle) foresee(ctx context.Context) error {
 	if !b.resumed {
 		b.inv.revision = ""
 	}
+	b.letGo()
 	b.list(b.objects)
 	b.spare()
 	b.noteAll()
@@ -401,6 +402,18 @@ func (b *bundle) list(objects []*object) {
 		if _, listed := b.inv.entries[o.key]; !listed {
 			b.inv.entries[o.key] = entry{version: o.gvk.Version}
 			b.unsaved = true
+		}
+	}
+}
+
+// letGo writes down of what the bundle has no more, and of which it is still the owner, that it goes by policy Orphan: a later revision of
+// another policy may come before it is gone.
+func (b *bundle) letGo() {
+	for k, e := range b.inv.entries {
+		orphaned := !b.isWanted(k) && (e.orphaned || b.grant.Deletion == v1alpha1.DeletionOrphan)
+		if orphaned != e.orphaned {
+			e.orphaned, b.unsaved = orphaned, true
+			b.inv.entries[k] = e
 		}
 	}
 }

@@ -95,6 +95,25 @@ func TestMayDelete(t *testing.T) {
 	}
 }
 
+func TestWhatTheClusterHasIsKnownByItsNameInOnePast(t *testing.T) {
+	had := inventory{revision: "shop-7", epoch: 1, epochID: "first"}
+	next := Epoch{Number: 2, ID: "second", Began: 100}
+	for name, c := range map[string]struct {
+		grant Grant
+		want  bool
+	}{
+		"the revision":                   {Grant{Revision: "shop-7", StoreRevision: 9, Epoch: Epoch{Number: 1, ID: "first"}}, true},
+		"another one":                    {Grant{Revision: "shop-8", StoreRevision: 9, Epoch: Epoch{Number: 1, ID: "first"}}, false},
+		"a withdrawal":                   {Grant{StoreRevision: 9, Epoch: Epoch{Number: 1, ID: "first"}}, false},
+		"granted before the epoch":       {Grant{Revision: "shop-7", StoreRevision: 9, Epoch: next}, true},
+		"one of its name, granted in it": {Grant{Revision: "shop-7", StoreRevision: 101, Epoch: next}, false},
+	} {
+		if got := had.has(c.grant); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
 func TestOlder(t *testing.T) {
 	const jump = 1 << 32
 	acted := inventory{bundleUID: "u", storeRevision: 20, epoch: 1, epochID: "first"}

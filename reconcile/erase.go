@@ -48,8 +48,12 @@ func (b *bundle) erase(ctx context.Context, keys []key, policy v1alpha1.Deletion
 	each(ctx, b.s, keys, func(i int, k key) {
 		ctx, cancel := context.WithTimeout(ctx, b.s.timing.Request)
 		defer cancel()
+		listed := b.inv.entries[k]
 		e := eraser{b.s, b.label, policy}
-		why[i], errs[i] = e.erase(ctx, k, b.inv.entries[k])
+		if listed.orphaned {
+			e.policy = v1alpha1.DeletionOrphan
+		}
+		why[i], errs[i] = e.erase(ctx, k, listed)
 		asked[i] = errs[i] == nil
 		if errs[i] != nil && !isAway(errs[i]) {
 			why[i], errs[i] = problem{ReasonPruneFailed, problemOf(k.GroupKind, errs[i]).message}, nil

@@ -50,6 +50,8 @@ type inventory struct {
 type entry struct {
 	version string
 	uid     types.UID
+	// orphaned says that it left the bundle by a revision of policy Orphan: it is let go of, whatever later ones say.
+	orphaned bool
 }
 
 const (
@@ -123,12 +125,19 @@ func parseHead(raw string) (head map[string]string, err error) {
 	return head, nil
 }
 
+// lineOrphaned ends the line of an entry that is let go of.
+const lineOrphaned = "orphaned"
+
 func (inv inventory) lines() ([]string, error) {
 	keys := inv.keys()
 	lines := make([]string, 0, len(keys))
 	for _, k := range keys {
 		e := inv.entries[k]
-		line, err := json.Marshal([]string{k.Group, e.version, k.Kind, k.namespace, k.name, string(e.uid)})
+		fields := []string{k.Group, e.version, k.Kind, k.namespace, k.name, string(e.uid)}
+		if e.orphaned {
+			fields = append(fields, lineOrphaned)
+		}
+		line, err := json.Marshal(fields)
 		if err != nil {
 			return nil, fmt.Errorf("encode inventory: %w", err)
 		}
@@ -192,11 +201,11 @@ func decode(head map[string]string, chunk func(generation uint64, i int) (string
 func (inv inventory) read(chunk string) error {
 	for line := range strings.Lines(chunk) {
 		var f []string
-		if err := json.Unmarshal([]byte(line), &f); err != nil || len(f) != 6 {
+		if err := json.Unmarshal([]byte(line), &f); err != nil || len(f) < 6 || len(f) > 7 || len(f) == 7 && f[6] != lineOrphaned {
 			return errors.New("a line is garbled")
 		}
 		k := key{schema.GroupKind{Group: f[0], Kind: f[2]}, f[3], f[4]}
-		inv.entries[k] = entry{version: f[1], uid: types.UID(f[5])}
+		inv.entries[k] = entry{version: f[1], uid: types.UID(f[5]), orphaned: len(f) == 7}
 	}
 	return nil
 }

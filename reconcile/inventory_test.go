@@ -22,9 +22,9 @@ func sampleInventory() inventory {
 	return inventory{
 		bundle: "shop", bundleUID: "uid-1", revision: "shop-uid-1-7", storeRevision: 811, epoch: 1, epochID: "e-1", deletion: "Prune", generation: 3,
 		entries: map[key]entry{
-			{schema.GroupKind{Kind: "Namespace"}, "", "shop"}:                                                {"v1", "a"},
-			{schema.GroupKind{Group: "apps", Kind: "Deployment"}, "shop", "shop"}:                            {"v1", "b"},
-			{schema.GroupKind{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}, "", "system:sh\nop"}: {"v1", ""},
+			{schema.GroupKind{Kind: "Namespace"}, "", "shop"}:                                                {version: "v1", uid: "a"},
+			{schema.GroupKind{Group: "apps", Kind: "Deployment"}, "shop", "shop"}:                            {version: "v1", uid: "b"},
+			{schema.GroupKind{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}, "", "system:sh\nop"}: {version: "v1", orphaned: true},
 		},
 	}
 }
@@ -101,7 +101,7 @@ func drawInventory(t *rapid.T) inventory {
 	text := rapid.StringMatching(`[a-z:.\n"\\\x00é]{0,12}`)
 	for range rapid.IntRange(0, 30).Draw(t, "entries") {
 		k := key{schema.GroupKind{Group: text.Draw(t, "group"), Kind: text.Draw(t, "kind")}, text.Draw(t, "namespace"), text.Draw(t, "name")}
-		inv.entries[k] = entry{text.Draw(t, "version"), types.UID(text.Draw(t, "uid"))}
+		inv.entries[k] = entry{version: text.Draw(t, "version"), uid: types.UID(text.Draw(t, "uid")), orphaned: rapid.Bool().Draw(t, "orphaned")}
 	}
 	return inv
 }
@@ -161,7 +161,7 @@ func TestAHeadThatLostAnythingIsDamaged(t *testing.T) {
 func TestChunksStayBelowTheLimit(t *testing.T) {
 	inv := sampleInventory()
 	for i := range 20000 {
-		inv.entries[key{schema.GroupKind{Group: "apps", Kind: "Deployment"}, "shop", fmt.Sprintf("shop-%d", i)}] = entry{"v1", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"}
+		inv.entries[key{schema.GroupKind{Group: "apps", Kind: "Deployment"}, "shop", fmt.Sprintf("shop-%d", i)}] = entry{version: "v1", uid: "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"}
 	}
 	_, chunks, err := inv.encode(maxInHead, maxChunk)
 	if err != nil {

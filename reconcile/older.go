@@ -33,6 +33,13 @@ func (inv inventory) isOlder(g Grant, damaged bool) bool {
 	return g.StoreRevision < inv.storeRevision
 }
 
+// has says that the cluster has carried out the very revision of a grant. Of one that was decided since an epoch began it cannot be said by its
+// name: the past that was lost may have had another of that name.
+func (inv inventory) has(g Grant) bool {
+	onePast := inv.epochID == g.Epoch.ID || g.StoreRevision < g.Epoch.Began
+	return onePast && g.Revision != "" && inv.revision == g.Revision
+}
+
 // isOlder is the inventory's, as it was read.
 func (b *bundle) isOlder(g Grant) bool { return b.inv.isOlder(g, b.damaged != "") }
 

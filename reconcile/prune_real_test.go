@@ -169,6 +169,19 @@ endpoints: []
 		}
 	})
 
+	t.Run("what a revision lets go of stays let go of, whatever the next one says", func(t *testing.T) {
+		g, _ := roll(t)
+		bad := next(t, g, less+sep+"{apiVersion: v1, kind: Service, metadata: {name: wrong, namespace: NS}, spec: {ports: [{port: 99999}]}}")
+		bad.Deletion = v1alpha1.DeletionOrphan
+		m.grant(bad)
+		m.awaitProblem(t, g.Bundle, reconcile.ReasonRefused, "wrong")
+		good := next(t, bad, less)
+		good.Deletion = v1alpha1.DeletionPrune
+		m.grant(good)
+		m.awaitReady(t, good)
+		eventually(t, "it is let go of", func() bool { return len(k.must(k.get("ConfigMap", g.Bundle, "extra")).GetLabels()) == 0 })
+	})
+
 	t.Run("an older grant does nothing", func(t *testing.T) {
 		g, without := roll(t)
 		newer := next(t, without, full)
