@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/plan"
 )
 
 // errNoSecret means that there is no secret of that name.
@@ -78,7 +79,7 @@ func (c *Core) revealing(v *store.View, name string, asker apiserver.Asker) (sec
 		return nil, p, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 	}
 	if secret, err = c.openedNow(v, s); err != nil {
-		return nil, p, fmt.Errorf("%s %w by the member of %s: %w; members that hold the key: %s", law.Thing(kv.Key), errNotOurs, c.self.Cluster, err, holders(v, s.Spec.Group, c.self.Cluster))
+		return nil, p, fmt.Errorf("%s %w by the member of %s: %w; members that hold the key: %s", law.Thing(kv.Key), errNotOurs, c.self.Cluster, err, c.otherHolders(v, s.Spec.Group))
 	}
 	next := s.DeepCopy()
 	if next.Annotations == nil {
@@ -114,15 +115,26 @@ func (c *Core) openedNow(v *store.View, s *v1alpha1.FleetSecret) (map[string]any
 	return opened[0].Object, nil
 }
 
-// holders are the other clusters that the present key of a group is wrapped for, in words.
-func holders(v *store.View, group, self string) string {
+// otherHolders are the other clusters that hold the present key of a group, in words.
+func (c *Core) otherHolders(v *store.View, group string) string {
 	g, err := groupAt(v, group)
 	if err != nil || g == nil {
 		return "none"
 	}
-	names := slices.DeleteFunc(g.Status.Holders(), func(name string) bool { return name == self })
+	names := slices.DeleteFunc(c.holders(v, g), func(name string) bool { return name == c.self.Cluster })
 	if len(names) == 0 {
 		return "none"
 	}
 	return strings.Join(names, ", ")
 }
+
+// holders are the clusters that hold the present key of a group and may, as a view has it.
+func (c *Core) holders(v *store.View, g *v1alpha1.RecipientGroup) []string {
+	of, err := c.decoded.candidates(v)
+	if err != nil {
+		return g.Status.Holders()
+	}
+	return plan.WhoHolds(g, of)
+}
+
+func (c *Core) holdersNow(g *v1alpha1.RecipientGroup) []string { return c.holders(c.store.View(), g) }

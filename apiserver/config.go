@@ -88,6 +88,8 @@ type Config struct {
 	Tunnels   net.Listener
 	Store     Store
 	Companion Companion // optional
+	// Holders are the clusters that hold the present key of a group; nil: those that it is wrapped for.
+	Holders func(*v1alpha1.RecipientGroup) []string
 	// Foretell says what whoever asks for a write is told with the answer; optional.
 	Foretell func(*store.View, Write) []string
 	// Judge says why the store would refuse a person's transaction, for dry runs; optional.

@@ -144,6 +144,9 @@ func (s *Server) registry(k kind) (*registry.Store, error) {
 		ResetFieldsStrategy:       strategy,
 		TableConvertor:            k.table,
 	}
+	if k.kind == "RecipientGroup" && s.config.Holders != nil {
+		store.TableConvertor = groupTable(s.config.Holders)
+	}
 	return store, store.CompleteWithOptions(&generic.StoreOptions{RESTOptions: s, AttrFunc: attributes(k)})
 }
 

@@ -18,7 +18,7 @@ func groupKind() kind {
 	type g = v1alpha1.RecipientGroup
 	return kind{
 		kind: "RecipientGroup", owns: true, plural: "recipientgroups", singular: "recipientgroup", short: []string{"rg"},
-		new: newOf[v1alpha1.RecipientGroup], newList: newOf[v1alpha1.RecipientGroupList], table: groupTable(),
+		new: newOf[v1alpha1.RecipientGroup], newList: newOf[v1alpha1.RecipientGroupList], table: groupTable(func(g *g) []string { return g.Status.Holders() }),
 		spec: func(obj runtime.Object) any { return obj.(*g).Spec },
 		keepStatus: func(obj, old runtime.Object) {
 			obj.(*g).Status = statusOf(old, func(o *g) v1alpha1.RecipientGroupStatus { return o.Status })
@@ -47,13 +47,14 @@ func checkRecovery(recipients []string) (errs field.ErrorList) {
 	return errs
 }
 
-func groupTable() table {
+// groupTable lists the holders of each group as somebody knows them.
+func groupTable(holders func(*v1alpha1.RecipientGroup) []string) table {
 	type g = v1alpha1.RecipientGroup
 	return table{
 		col("Readers", "which clusters can read what is sealed for it", func(g *g) string {
 			return where(v1alpha1.Placement{ClusterSelector: g.Spec.ClusterSelector})
 		}),
-		col("Holders", "clusters that hold its present key", func(g *g) string { return strings.Join(g.Status.Holders(), ",") }),
+		col("Holders", "clusters that hold its present key, and may read", func(g *g) string { return strings.Join(holders(g), ",") }),
 		num("Recovery", "keys of people, kept offline, that can read as well: the fleet's and its own, as far as its present key is wrapped for them", recovers),
 		num("Epoch", "how many keys it has had", func(g *g) int64 { return g.Status.Epoch }),
 		onlyWide(col("Recipient", "its public key", func(g *g) string { return g.Status.Recipient })),

@@ -2,6 +2,8 @@ package apiserver
 
 import (
 	"bytes"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -161,5 +163,27 @@ func TestWhatIsNoGroupIsRefused(t *testing.T) {
 				t.Errorf("of a fleet it says %q, of a group %q", of, told)
 			}
 		})
+	}
+}
+
+// The holders of a group are those that the member knows to hold its key, which needs more than the group.
+func TestTheHoldersOfAGroupAreAsTheMemberKnows(t *testing.T) {
+	l := start(t, func(c *Config) {
+		c.Holders = func(g *v1alpha1.RecipientGroup) []string { return []string{"fra of " + g.Name} }
+	})
+	l.put(t, v1alpha1.KeyRecipientGroups+"readers", v1alpha1.RecipientGroup{TypeMeta: v1alpha1.TypeOf("RecipientGroup"), ObjectMeta: metav1.ObjectMeta{Name: "readers", UID: "u-1"}})
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://hanse/apis/"+v1alpha1.SchemeGroupVersion.String()+"/recipientgroups", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+	answer, err := httpClient(t, l.local()).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.Contains(string(body), `"fra of readers"`) {
+		t.Errorf("%s: %v", body, err)
 	}
 }

@@ -151,6 +151,16 @@ func (all readers) recovers(g *v1alpha1.RecipientGroup) bool {
 	return slices.ContainsFunc(all, func(r KeyReader) bool { return r.Cluster == "" && g.Holds("", r.Recipient) })
 }
 
+// WhoHolds are the clusters that hold the present key of a group and may: not one that has lost the key of its own since. A selector that cannot be read
+// says nothing of who may.
+func WhoHolds(g *v1alpha1.RecipientGroup, of Candidates) []string {
+	all, err := readersOf(g, of)
+	if err != nil {
+		return g.Status.Holders()
+	}
+	return all.holders(g)
+}
+
 // turn is the first of some clusters that is there.
 func turn(of []string, self string, there func(cluster string) bool) string {
 	for _, name := range of {

@@ -384,6 +384,25 @@ func TestWhoWrapsAKeyOnceMoreForWhoRecovers(t *testing.T) {
 	}
 }
 
+// TestWhoHasLostItsKeyIsNoHolder: iad has another one of its own than the group's key is wrapped to, and mad may not read any more.
+func TestWhoHasLostItsKeyIsNoHolder(t *testing.T) {
+	cluster := func(name, recipient, tier string) *v1alpha1.Cluster {
+		return &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"tier": tier}}, Status: v1alpha1.ClusterStatus{Recipient: recipient}}
+	}
+	g := &v1alpha1.RecipientGroup{Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "prod"}}}, Status: v1alpha1.RecipientGroupStatus{Epoch: 1}}
+	for _, name := range []string{"fra", "iad", "mad"} {
+		g.Status.Wraps = append(g.Status.Wraps, v1alpha1.KeyWrap{Cluster: name, Key: v1alpha1.KeyID("of " + name), Epoch: 1, Wrap: []byte("wrapped")})
+	}
+	of := Candidates{Clusters: []*v1alpha1.Cluster{cluster("fra", "of fra", "prod"), cluster("iad", "another", "prod"), cluster("mad", "of mad", "dev")}}
+	if got := WhoHolds(g, of); !slices.Equal(got, []string{"fra"}) {
+		t.Errorf("the holders are %v", got)
+	}
+	g.Spec.ClusterSelector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "tier", Operator: "Like"}}
+	if got := WhoHolds(g, of); !slices.Equal(got, []string{"fra", "iad", "mad"}) {
+		t.Errorf("as its selector cannot be read the holders are %v", got)
+	}
+}
+
 // TestTheMakerOfAKeyThatNobodyOpensMayReadNoMore: it is there, and of no use to those that hold the key before.
 func TestTheMakerOfAKeyThatNobodyOpensMayReadNoMore(t *testing.T) {
 	cluster := func(name, recipient, tier string) *v1alpha1.Cluster {

@@ -279,6 +279,8 @@ func openBecause(x v1alpha1.Exposure, r sealedRevision) string {
 	switch {
 	case !r.present:
 		return fmt.Sprintf("clusters still keep generation %d, which it could read", r.Spec.Generation)
+	case x.Values == 0 && r.told != nil && r.told.Witness != "" && r.told.Found > 0:
+		return fmt.Sprintf("it was sealed for more than %d groups, and since when each could read its values is not told of so many: seal other ones, under another name if it stays so", v1alpha1.MaxSinceGroups)
 	case x.Values == 0 && r.told != nil && r.told.Witness != "":
 		return "no key opens what is there now"
 	case r.told == nil && r.oneKey && r.Group() == x.Group:

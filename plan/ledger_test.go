@@ -107,6 +107,8 @@ func TestWhatClustersThatLeftCouldRead(t *testing.T) {
 		}, "cdg", []string{"cdg Removed Open [1] 1/0 " + all}},
 		"or nobody confirmed it": {func(v *Vault) { told(v.is(1), 3, 3); v.Sealings["secret.db-u-1"].Witness = "" }, "cdg", []string{
 			"cdg Removed Open [1] 1/0 another cluster of the group is to confirm whether the value is another"}},
+		"that was for more groups than can be told": {func(v *Vault) { told(v.is(1), 1, 1); told(v.is(2), 3) }, "cdg", []string{
+			"cdg Removed Open [1] 1/0 it was sealed for more than 16 groups, and since when each could read its values is not told of so many: seal other ones, under another name if it stays so"}},
 		"what no key opens, of keys that are all kept": {func(v *Vault) { told(v.is(1), 1, 1); told(v.is(2), 0) }, "cdg", []string{
 			"cdg Removed Open [1] 1/0 no key opens what is there now"}},
 		"what no key opens any more": {func(v *Vault) { told(v.is(1), 0); v.Groups[0].Status.Former = v.Groups[0].Status.Former[1:] }, "cdg", []string{

@@ -136,19 +136,33 @@ func readAll(source string, r io.Reader) ([]document, error) {
 
 // parse reads YAML or JSON, of any number of objects; Lists are taken apart.
 func parse(source string, text []byte) ([]document, error) {
+	wholes, err := decoded(source, text)
+	if err != nil {
+		return nil, err
+	}
+	return flattened(wholes)
+}
+
+// decoded are the documents of a text as they stand, lists among them.
+func decoded(source string, text []byte) (all []document, err error) {
 	texts, ok := splitJSON(source, text)
 	if !ok {
 		texts = splitYAML(source, text)
 	}
-	var all []document
 	for _, d := range texts {
-		var err error
 		if d.object, err = decode(d); err != nil {
 			return nil, err
 		}
-		if d.object == nil {
-			continue
+		if d.object != nil {
+			all = append(all, d)
 		}
+	}
+	return all, nil
+}
+
+// flattened are documents, and in the place of a list what is in it.
+func flattened(wholes []document) (all []document, err error) {
+	for _, d := range wholes {
 		items, err := flatten(d)
 		if err != nil {
 			return nil, err

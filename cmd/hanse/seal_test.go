@@ -191,6 +191,7 @@ func TestWhatCannotBeImportedIsRefusedWithoutAValue(t *testing.T) {
 		"one value of SOPS":                {"-", secret("stringData: {p: 'ENC[AES256_GCM,data:canary,iv:a,tag:a,type:str]'}"), withKey, nil, left},
 		"one value of SOPS, in base64":     {"-", secret("data: {p: RU5DW0FFUzI1Nl9HQ00sY2FuYXJ5XQ==}"), withKey, nil, left},
 		"one value of SOPS, in a List":     {"-", `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"stringData":{"p":"ENC[AES256_GCM,canary]"}}]}`, withKey, nil, left},
+		"a List that SOPS wrote":           {"-", `{"apiVersion":"v1","kind":"List","sops":{"version":"3.9.0"},"items":[{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"stringData":{"p":"canary"}}]}`, withKey, nil, left},
 		"JSON that names SOPS by escapes":  {"-", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},"stringData":{"p":"canary"},"\u0073ops":{"\u006dac":"a"}}`, withKey, nil, left},
 	} {
 		t.Run(name, func(t *testing.T) {

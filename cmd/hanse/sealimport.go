@@ -101,14 +101,21 @@ func (in *importing) read(name string, limit int) ([]byte, error) {
 // documents are the objects in a text, opened if it is a file of SOPS. No error has anything of a value.
 func (in *importing) documents(text []byte) (all []document, err error) {
 	if !foreign.IsSOPS(text) {
-		if all, err = parse(in.source(), text); err != nil { // what is wrong may be a value: only where it is is told
+		wholes, err := decoded(in.source(), text)
+		if err == nil {
+			err = notLeftEncrypted(wholes) // a list of SOPS is one as a whole
+		}
+		if err == nil {
+			all, err = flattened(wholes)
+		}
+		if err != nil { // what is wrong may be a value: only where it is is told
 			where, _, found := strings.Cut(err.Error(), ": not ")
 			if !found {
 				return nil, err
 			}
 			return nil, usagef("%s: it cannot be read as manifests; what stands there is not told, for it may be a value", where)
 		}
-		return all, notLeftEncrypted(all)
+		return all, nil
 	}
 	keys, err := in.opening()
 	if err != nil {
