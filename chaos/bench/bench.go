@@ -70,6 +70,7 @@ var groups = []group{
 	{"drift", "what somebody changes by hand, put right", (*bed).drift},
 	{"steady", "a thousand objects in one real cluster at rest", (*bed).steady},
 	{"secrets", "sealed secrets in four real clusters", (*bed).sealed},
+	{"group", "what is sealed for a group of a hundred, sealed again", (*bed).grouped},
 	{"large", "one member of a fleet with a thousand bundles in a hundred clusters", (*bed).large},
 }
 

@@ -105,16 +105,23 @@ func (b *bed) hundreds(ctx context.Context) (rows []Row, err error) {
 	return append(rows, newRow(fmt.Sprintf("a rollout in 3 waves over %d clusters, no soak, p90", b.Clusters), inMilliseconds, []float64{sorted(took).at(0.9)}, nil, atMost(10_000, inMilliseconds))), nil
 }
 
-// spent is the processor time of each member, and last that of this process, in which the clusters are simulated.
+// spent is the processor time of each member.
 type spent []float64
 
-func (c *crowded) cpu() (all spent, err error) {
-	var pids []int
-	for _, m := range c.members {
-		pids = append(pids, m.Pid())
+// cpu has, behind the members, this process, in which the clusters are simulated.
+func (c *crowded) cpu() (spent, error) {
+	all, err := spentBy(c.members...)
+	if err != nil {
+		return nil, err
 	}
-	for _, pid := range append(pids, os.Getpid()) {
-		one, err := cpuSeconds(pid)
+	own, err := cpuSeconds(os.Getpid())
+	return append(all, own), err
+}
+
+// spentBy is the processor time of members that run.
+func spentBy(members ...*drill.Daemon) (all spent, err error) {
+	for _, m := range members {
+		one, err := cpuSeconds(m.Pid())
 		if err != nil {
 			return nil, err
 		}
@@ -131,12 +138,17 @@ func (s spent) since(before spent) spent {
 	return s
 }
 
-// rows are what a change takes. The first member founded the fleet, and leads it.
-func (s spent) rows(clusters int) []Row {
-	sum, last := 0.0, len(s)-1
-	for _, one := range s[:last] {
+func (s spent) sum() (sum float64) {
+	for _, one := range s {
 		sum += one
 	}
+	return sum
+}
+
+// rows are what a change takes. The first member founded the fleet, and leads it.
+func (s spent) rows(clusters int) []Row {
+	last := len(s) - 1
+	sum := s[:last].sum()
 	row := func(name string, seconds float64) Row {
 		return newRow(name, coreSeconds, []float64{seconds / (unfollowed + toldTo)}, nil, nil)
 	}
@@ -205,60 +217,77 @@ func (c *crowded) changes(ctx context.Context, n int, right func([]time.Time) er
 
 // crowd starts the hundred, and waits until the first reaches all.
 func (b *bed) crowd(ctx context.Context) (*crowded, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*gathered)
-	defer cancel()
 	dir := b.folder("hundred")
 	c := &crowded{seen: map[string][]time.Time{}}
-	taken := map[string]bool{}
-	for len(c.members) < b.Clusters {
-		i := len(c.members)
-		m, err := drill.NewDaemon(b.Hanse, dir, fmt.Sprintf("c%d", i+1), fmt.Sprintf("region-%d", i%regions))
-		if err != nil {
-			return c, err
-		}
-		if taken[m.Members()] {
-			continue
-		}
+	var err error
+	if c.members, err = b.processes(dir); err != nil {
+		return c, err
+	}
+	for i, m := range c.members {
 		p, err := pretend(func(u *unstructured.Unstructured) { c.saw(i, u) })
 		if err != nil {
 			return c, err
 		}
-		taken[m.Members()] = true
-		c.members, c.planes = append(c.members, m), append(c.planes, p)
+		c.planes = append(c.planes, p)
 		if err := os.WriteFile(filepath.Join(dir, m.Cluster+".kubeconfig"), []byte(p.kubeconfig()), 0o600); err != nil {
 			return c, err
 		}
 	}
-	b.say("%d members join", b.Clusters)
-	first := c.members[0]
-	if err := enrol(ctx, first, nil); err != nil {
-		return c, err
+	return c, b.gather(ctx, c.members, func(m *drill.Daemon) error { return begin(dir, m) })
+}
+
+// processes are as many members as there are to be clusters, in regions in turn. Nothing of them is made or started yet.
+func (b *bed) processes(dir string) (all []*drill.Daemon, err error) {
+	taken := map[string]bool{}
+	for len(all) < b.Clusters {
+		i := len(all)
+		m, err := drill.NewDaemon(b.Hanse, dir, fmt.Sprintf("c%d", i+1), fmt.Sprintf("region-%d", i%regions))
+		if err != nil {
+			return nil, err
+		}
+		if taken[m.Members()] {
+			continue
+		}
+		taken[m.Members()] = true
+		all = append(all, m)
 	}
-	if err := begin(dir, first); err != nil {
-		return c, err
+	return all, nil
+}
+
+// gather has the first of some members found a fleet and all others join it, starts them, and waits until the first reaches all.
+func (b *bed) gather(ctx context.Context, members []*drill.Daemon, begin func(*drill.Daemon) error) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*gathered)
+	defer cancel()
+	b.say("%d members join", len(members))
+	first := members[0]
+	if err := enrol(ctx, first, nil); err != nil {
+		return err
+	}
+	if err := begin(first); err != nil {
+		return err
 	}
 	if err := until(ctx, func() error { _, err := first.Status(ctx); return err }); err != nil {
-		return c, err
+		return err
 	}
 	joining, jctx := errgroup.WithContext(ctx)
 	joining.SetLimit(8)
-	for _, m := range c.members[1:] {
+	for _, m := range members[1:] {
 		joining.Go(func() error { return enrol(jctx, m, first) })
 	}
 	if err := joining.Wait(); err != nil {
-		return c, err
+		return err
 	}
-	b.say("%d members start", b.Clusters)
-	for _, m := range c.members[1:] {
-		if err := begin(dir, m); err != nil {
-			return c, err
+	b.say("%d members start", len(members))
+	for _, m := range members[1:] {
+		if err := begin(m); err != nil {
+			return err
 		}
 	}
-	return c, until(ctx, func() error {
+	return until(ctx, func() error {
 		if err := rest(ctx, time.Second); err != nil {
 			return err
 		}
-		return reaches(ctx, first, b.Clusters)
+		return reaches(ctx, first, len(members))
 	})
 }
 

@@ -27,9 +27,11 @@ type Daemon struct {
 	Dir, Log string
 	// Identity is the file that opens the data directory; empty: it is in the clear.
 	Identity string
-	hanse    string
-	address  netip.Addr
-	running  *exec.Cmd
+	// Env is added to its environment.
+	Env     []string
+	hanse   string
+	address netip.Addr
+	running *exec.Cmd
 }
 
 // NewDaemon has a free address and a folder for its data; nothing is made or started yet.
@@ -100,7 +102,7 @@ func (d *Daemon) Start(flags ...string) error {
 	defer log.Close()
 	args := append([]string{"agent", "--kubeconfig", "none"}, d.opens()...)
 	cmd := exec.Command(d.hanse, append(args, flags...)...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = ownEnv(), log, log
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(ownEnv(), d.Env...), log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", d.Cluster, err)
