@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"sync"
 	"time"
@@ -100,7 +102,7 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 			pause.For(ctx, leaderTick/4)
 			continue
 		}
-		breathe(ctx, time.Since(begun))
+		l.breathe(ctx, v, time.Since(begun))
 		l.rest(ctx, v, news)
 	}
 }
@@ -122,6 +124,59 @@ func (l *leader) rest(ctx context.Context, v *store.View, news <-chan struct{}) 
 // breathe keeps what reads the whole state at each change from keeping a processor busy while a thousand changes come: it
 // rests three times as long as it has worked, and half a second at most.
 func breathe(ctx context.Context, worked time.Duration) { pause.For(ctx, min(3*worked, time.Second/2)) }
+
+// breathe rests as others do, but not once it is known that a cluster has other labels, or a group other keys, than the pass decided by: a
+// thousand grants may wait for that, and it seldom comes.
+func (l *leader) breathe(ctx context.Context, v *store.View, worked time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, min(3*worked, time.Second/2))
+	defer cancel()
+	for now := l.store.View(); !elsewhere(v, now); now = l.store.View() {
+		if l.changed(ctx, wherePlaced, now.Revision()) != nil {
+			return
+		}
+	}
+}
+
+// wherePlaced are the prefixes under which labels of clusters, and groups, lie.
+var wherePlaced = []string{v1alpha1.KeyClusters, v1alpha1.KeyRecipientGroups}
+
+// elsewhere says that bundles or secrets may be placed elsewhere by a view than by one before. What is only said of clusters, and is written
+// all the time, places nothing.
+func elsewhere(before, now *store.View) bool {
+	for _, prefix := range wherePlaced {
+		keys, known := now.Changed(prefix, before.Revision())
+		if !known {
+			return true
+		}
+		for key := range keys {
+			if placesBy(before, key) != placesBy(now, key) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// placesBy is what of a cluster, or of a group, placements rest on.
+func placesBy(v *store.View, key string) string {
+	kv, there := v.Get(key)
+	if !there {
+		return ""
+	}
+	var o struct {
+		Metadata struct {
+			Labels map[string]string `json:"labels"`
+		} `json:"metadata"`
+		Spec   json.RawMessage `json:"spec"`
+		Status struct {
+			Wraps json.RawMessage `json:"wraps"`
+		} `json:"status"`
+	}
+	if err := json.Unmarshal(kv.Value, &o); err != nil {
+		return err.Error() // the pass says it
+	}
+	return fmt.Sprintf("%v %s %s", o.Metadata.Labels, o.Spec, o.Status.Wraps)
+}
 
 // scene is the state that one pass decides from.
 type scene struct {

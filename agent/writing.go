@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// bytesAtOnce is what a transaction of decisions takes of an entry of the log, about.
-	bytesAtOnce = 128 << 10
+	// bytesAtOnce is what a transaction of decisions takes of an entry of the log, about: each waits for the one before it to be written.
+	bytesAtOnce = 192 << 10
 	// roomInEntry is what the grants of one step may take at most: they are written at once.
 	roomInEntry = store.MaxEntry - store.EntryOverhead - 64<<10 // for the rollout
 )

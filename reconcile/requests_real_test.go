@@ -228,3 +228,44 @@ func TestTheListIsWrittenWhenItChanges(t *testing.T) {
 		return !k.exists("ConfigMap", g.Bundle, "settings") && !k.exists("ConfigMap", g.Bundle, "extra")
 	})
 }
+
+// TestManySmallBundlesShareTheirLists: each is listed before it is applied, and after, which would be two writes of its own.
+func TestManySmallBundlesShareTheirLists(t *testing.T) {
+	const many = 200
+	k := connect(t)
+	var requests *asked
+	m := start(t, k, func(c *reconcile.Config) { requests = listen(c) })
+	first := bundle(t, namespaceYAML)
+	m.grant(first)
+	m.awaitReady(t, first)
+	grants := []reconcile.Grant{first}
+	for range many {
+		g := bundle(t, "")
+		g.Objects = objects(t, strings.ReplaceAll(strings.ReplaceAll(settingsYAML, "NS", first.Bundle), "name: settings", "name: of-"+g.Bundle))
+		grants = append(grants, g)
+	}
+	lists := "/api/v1/namespaces/" + reconcile.Namespace + "/configmaps"
+	written := func() (n int) {
+		for _, r := range requests.about(lists) {
+			if strings.HasPrefix(r, "PUT ") || strings.HasPrefix(r, "POST ") {
+				n += requests.count(r)
+			}
+		}
+		return n
+	}
+	before := written()
+	m.grant(grants...)
+	for _, g := range grants {
+		m.awaitReady(t, g)
+	}
+	if n := written() - before; n > 2*many*7/8 {
+		t.Errorf("the lists of %d bundles cost %d writes", many, n)
+	} else {
+		t.Logf("the lists of %d bundles cost %d writes", many, n)
+	}
+	for _, g := range grants {
+		if k.inventory(g.Bundle) != 1 {
+			t.Errorf("%s is not listed", g.Bundle)
+		}
+	}
+}
