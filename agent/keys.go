@@ -77,6 +77,8 @@ type keyKeeper struct {
 	tried        map[string]time.Time
 	// unread is why a reader of a group gets no key, or something is left alone, as it was told last.
 	unread map[string]string
+	// people are the recovery recipients of each group of whom it was told that they get its key.
+	people map[string]bool
 	// turns of each group, by its key, and the term in which they were seen.
 	turns map[string]*plan.Turns
 	term  uint64
@@ -84,7 +86,7 @@ type keyKeeper struct {
 
 func newKeyKeeper(c *Core) *keyKeeper {
 	return &keyKeeper{
-		Core: c, opened: map[string][]byte{}, shut: map[string][]byte{}, tried: map[string]time.Time{}, unread: map[string]string{}, turns: map[string]*plan.Turns{},
+		Core: c, opened: map[string][]byte{}, shut: map[string][]byte{}, tried: map[string]time.Time{}, unread: map[string]string{}, people: map[string]bool{}, turns: map[string]*plan.Turns{},
 	}
 }
 
@@ -282,6 +284,7 @@ func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha
 	for i := range wraps {
 		if wraps[i].Cluster == "" {
 			wraps[i].By = k.self.Cluster
+			k.tellOfWrap(next, &wraps[i])
 		}
 	}
 	for cluster, err := range unread {
@@ -327,10 +330,20 @@ func (k *keyKeeper) addSecond(g *v1alpha1.RecipientGroup, readers []plan.KeyRead
 		for i := range g.Status.Wraps {
 			if w := &g.Status.Wraps[i]; w.WantsSecond() && w.Epoch == g.Status.Epoch && w.Key == v1alpha1.KeyID(r.Recipient) {
 				w.Second = &v1alpha1.SecondWrap{By: k.self.Cluster, Wrap: wrap}
+				k.tellOfWrap(g, w)
 			}
 		}
 	}
 	return nil
+}
+
+// tellOfWrap says that this member wraps the key of a group for a recovery recipient, once for each: a leader that lies can take all other traces of
+// it back.
+func (k *keyKeeper) tellOfWrap(g *v1alpha1.RecipientGroup, w *v1alpha1.KeyWrap) {
+	if of := g.Name + "/" + w.Key; !k.people[of] {
+		k.people[of] = true
+		k.log.Info("a recovery recipient gets the key of a group", "group", g.Name, "epoch", w.Epoch, "recipient", w.Key)
+	}
 }
 
 // recipients are those for whom a key may be wrapped.
@@ -338,9 +351,9 @@ type recipients func(plan.KeyReader) (secrets.Recipient, error)
 
 // recipients are as people wrote them, and those of clusters as each member signed its own: whoever puts another one there gets nothing.
 func (k *keyKeeper) recipients(v *store.View) recipients {
-	members := map[string]store.Member{}
+	members := map[string][]store.Member{}
 	for _, m := range v.Members() {
-		members[m.Cluster] = m
+		members[m.Cluster] = append(members[m.Cluster], m)
 	}
 	return func(r plan.KeyReader) (secrets.Recipient, error) {
 		own := r.Cluster == k.self.Cluster && r.Recipient == k.age.Recipient().String()
@@ -349,7 +362,11 @@ func (k *keyKeeper) recipients(v *store.View) recipients {
 			if kv, _ := v.Get(v1alpha1.KeyClusters + r.Cluster); json.Unmarshal(kv.Value, &c) != nil {
 				return secrets.Recipient{}, errors.New("it cannot be read")
 			}
-			m := members[r.Cluster]
+			of := members[r.Cluster]
+			if len(of) != 1 {
+				return secrets.Recipient{}, fmt.Errorf("the log has %d members for it, and which of them is its own nobody can say: an honest leader writes one", len(of))
+			}
+			m := of[0]
 			signed := transport.OwnRecipient{Fleet: k.self.Fleet, Cluster: r.Cluster, Pin: transport.Pin(m.Pin), Recipient: r.Recipient}
 			if since := c.Status.RecipientSince; since != nil {
 				signed.Since = since.Time

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"bytes"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,5 +108,60 @@ func TestAKeyIsWrappedForARecipientThatItsMemberSignedAlone(t *testing.T) {
 				t.Errorf("%s: %q: %v", name, reader.Cluster, err)
 			}
 		}
+	}
+}
+
+// TestAClusterThatHasTwoMembersGetsNoKey: a leader that lies adds one with a key of its own, and signs a recipient by that.
+func TestAClusterThatHasTwoMembersGetsNoKey(t *testing.T) {
+	fra := &keyKeeper{Core: keyHolder(t, "fra")}
+	recipient := keyHolder(t, "iad").age.Recipient().String()
+	member := func(id string) (store.Member, []byte) {
+		own, err := transport.NewIdentity("acme", "iad", transport.MemberID(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		signature, err := own.SignRecipient(recipient, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store.Member{ID: store.MemberID(id), Cluster: "iad", Pin: store.Pin(own.Pin()), Certificate: own.Certificate()}, signature
+	}
+	first, _ := member("id-iad")
+	added, signature := member("id-later")
+	values := map[string]any{v1alpha1.KeyClusters + "iad": v1alpha1.Cluster{Status: v1alpha1.ClusterStatus{Recipient: recipient, RecipientSignature: signature}}}
+	reader := plan.KeyReader{Cluster: "iad", Recipient: recipient}
+	if _, err := fra.recipients(stateWith(t, added, values))(reader); err != nil {
+		t.Errorf("it alone is its member: %v", err)
+	}
+	values[store.KeyMembers+string(added.ID)] = added
+	if _, err := fra.recipients(stateWith(t, first, values))(reader); err == nil || !strings.Contains(err.Error(), "the log has 2 members for it") {
+		t.Errorf("it has two: %v", err)
+	}
+	other := store.Member{ID: "id-fra", Cluster: "fra", Pin: store.Pin{1}}
+	delete(values, store.KeyMembers+string(added.ID))
+	if _, err := fra.recipients(stateWith(t, other, values))(reader); err == nil || !strings.Contains(err.Error(), "the log has 0 members for it") {
+		t.Errorf("it has none: %v", err)
+	}
+}
+
+// TestThatARecoveryRecipientGetsAKeyIsToldOnce: in the log of the member that wraps it, which no leader takes back.
+func TestThatARecoveryRecipientGetsAKeyIsToldOnce(t *testing.T) {
+	var told bytes.Buffer
+	fra := newKeyKeeper(keyHolder(t, "fra"))
+	fra.log = slog.New(slog.NewTextHandler(&told, nil))
+	for _, w := range []struct{ group, key string }{{"readers", "anna"}, {"readers", "anna"}, {"others", "anna"}, {"readers", "otto"}, {"readers", "anna"}} {
+		g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: w.group}}
+		fra.tellOfWrap(g, &v1alpha1.KeyWrap{Key: w.key, Epoch: 3})
+	}
+	var lines []string
+	for line := range strings.Lines(told.String()) {
+		_, said, _ := strings.Cut(strings.TrimSpace(line), "msg=")
+		lines = append(lines, said)
+	}
+	of := func(group, key string) string {
+		return `"a recovery recipient gets the key of a group" group=` + group + ` epoch=3 recipient=` + key
+	}
+	if want := []string{of("readers", "anna"), of("others", "anna"), of("readers", "otto")}; !slices.Equal(lines, want) {
+		t.Errorf("it tells %q", lines)
 	}
 }
