@@ -206,5 +206,9 @@ func sealingOfSecret(v *store.View, r *http.Request, _ func(string)) (any, error
 		return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 	}
 	revision := s.RevisionName()
-	return v1alpha1.SecretSealing{BundleRevision: revision, Sealing: sealingAt(v, revision)}, nil
+	told := sealingAt(v, revision)
+	if told != nil {
+		told.Since = nil // whoever writes secrets could try values by it, many at once
+	}
+	return v1alpha1.SecretSealing{BundleRevision: revision, Sealing: told}, nil
 }

@@ -22,7 +22,9 @@ func TestAMemberTellsWhatWasSealedAgainOfASecretAsItIsNow(t *testing.T) {
 		want   v1alpha1.SecretSealing
 		err    error
 	}{
-		"sealed again":         {map[string]any{"/sealings/secret.db-0815-471-3": now, "/sealings/secret.db-0815-471-2": before}, v1alpha1.SecretSealing{BundleRevision: "secret.db-0815-471-3", Sealing: now}, nil},
+		"sealed again": {map[string]any{"/sealings/secret.db-0815-471-3": now, "/sealings/secret.db-0815-471-2": before}, v1alpha1.SecretSealing{BundleRevision: "secret.db-0815-471-3", Sealing: now}, nil},
+		"told of its values": {map[string]any{"/sealings/secret.db-0815-471-3": &v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 2, Data: []byte("again"), By: "fra", Since: []map[string]int64{{"readers": 1}}}},
+			v1alpha1.SecretSealing{BundleRevision: "secret.db-0815-471-3", Sealing: now}, nil},
 		"an earlier one alone": {map[string]any{"/sealings/secret.db-0815-471-2": before}, v1alpha1.SecretSealing{BundleRevision: "secret.db-0815-471-3"}, nil},
 		"no such secret":       {map[string]any{v1alpha1.KeyFleetSecrets + "db": nil}, v1alpha1.SecretSealing{}, errNoSecret},
 	} {
