@@ -185,7 +185,7 @@ func enlist(v *store.View, kv store.KV, token law.Token, entry epoch.Entry, pin 
 		Member: store.Member{
 			ID: store.MemberID(r.Member), Certificate: r.Certificate, Pin: store.Pin(pin), Addresses: r.Addresses, Server: r.Server, Applies: r.Applies,
 		},
-		Version: r.Version, Meta: newMeta(entry.Terms.Cluster), At: token.Spent.At,
+		Version: r.Version, Meta: joinedMeta(token.Terms, entry.Terms), At: token.Spent.At,
 	})
 	if err != nil {
 		return store.Txn{}, err

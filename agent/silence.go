@@ -12,15 +12,16 @@ import (
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// foretell says what whoever changes who reads is to be told: which secrets nobody that is heard opens from then on. The law lets that pass: it knows
-// who holds a key, and not who is there.
+// foretell says what whoever changes who reads is to be told: who reads by its own word, and which secrets nobody that is heard opens from then on. The
+// law lets that pass: it knows who holds a key, and not who is there.
 func (c *Core) foretell(v *store.View, w apiserver.Write) (lines []string) {
+	lines = c.pickedByOwnWord(v, w)
 	if w.Before == nil || !hasPrefix(w.Key, []string{v1alpha1.KeyClusters, v1alpha1.KeyRecipientGroups, v1alpha1.KeyFleets}) {
-		return nil
+		return lines
 	}
 	groups, before := c.decoded.keyGroups(v)
 	if len(groups) == 0 {
-		return nil
+		return lines
 	}
 	secrets, _ := c.decoded.bundles.secrets.sound(v)
 	seen, now := c.sightings(v), time.Now()

@@ -55,3 +55,15 @@ func flag(name, value string) string {
 	}
 	return "--" + name + " " + value
 }
+
+// SaidItself is what of region and zone a new cluster says of itself and its token does not, as the annotation of a Cluster has it.
+func SaidItself(token, terms law.Terms) string {
+	var own []string
+	if token.Region == "" && terms.Region != "" {
+		own = append(own, "region")
+	}
+	if token.Zone == "" && terms.Zone != "" {
+		own = append(own, "zone")
+	}
+	return strings.Join(own, ",")
+}

@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -32,4 +33,14 @@ func mirror(c *Cluster, label, value string) {
 		c.Labels = map[string]string{}
 	}
 	c.Labels[label] = value
+}
+
+// AnnotationSaidItself on a Cluster names what of region and zone it said of itself when it joined, and no admin in its token: region, zone, or both with
+// a comma. Who vouches for it takes the annotation off.
+const AnnotationSaidItself = GroupName + "/said-itself"
+
+// SaidItself says whether a label is a region or a zone by the cluster's own word.
+func (c *Cluster) SaidItself(label string) bool {
+	own := strings.Split(c.Annotations[AnnotationSaidItself], ",")
+	return label == LabelRegion && slices.Contains(own, "region") || label == LabelZone && slices.Contains(own, "zone")
 }
