@@ -62,7 +62,7 @@ func applyAction(c *cli.Context) error {
 	if a.format, err = outputFormat(c, formatTable, formatJSON, formatYAML, formatName); err != nil {
 		return during("apply", err)
 	}
-	if a.fleet, err = connect(c, nil); err != nil {
+	if a.fleet, err = connect(c, c.App.ErrWriter); err != nil {
 		return during("apply", err)
 	}
 	ctx, cancel := a.bounded()
