@@ -492,7 +492,14 @@ func TestAMembersAgeIdentityIsMadeOnceAndReadableByItsOwnerAlone(t *testing.T) {
 
 func TestWhoCannotOpenASecretSaysWhoCan(t *testing.T) {
 	fra, sin := keyHolder(t, "fra"), keyHolder(t, "sin")
-	v := sealedState(t, fra, func(*v1alpha1.FleetSecret) {})
+	values := sealedValues(t, fra, func(*v1alpha1.FleetSecret) {})
+	group := values[v1alpha1.KeyRecipientGroups+"readers"].(*v1alpha1.RecipientGroup)
+	group.Spec.ClusterSelector = &metav1.LabelSelector{}
+	group.Status.Wraps = append(group.Status.Wraps, v1alpha1.KeyWrap{Cluster: "iad", Key: "lost since", Epoch: 1, Wrap: []byte("wrapped")})
+	for name, recipient := range map[string]string{"fra": fra.age.Recipient().String(), "iad": "another"} {
+		values[v1alpha1.KeyClusters+name] = v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ClusterStatus{Recipient: recipient}}
+	}
+	v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
 	_, _, err := sin.revealing(v, "db", apiserver.Asker{})
 	if !errors.Is(err, errNotOurs) || !strings.Contains(err.Error(), "cluster sin has no key of group readers") || !strings.HasSuffix(err.Error(), "members that hold the key: fra") {
 		t.Errorf("the error is %v", err)
