@@ -25,7 +25,7 @@ import (
 // share a ConfigMap, each under the bundle's name.
 //
 //	head   a JSON object: format, generation, chunks, sha256, bundle, bundleUID, revision, storeRevision, epoch, epochID, deletion, corrected, kinds, namespaces
-//	chunk  data: objects = lines of JSON ["group","version","kind","namespace","name","uid"], sorted
+//	chunk  data: objects = lines of JSON ["group","version","kind","namespace","name","uid"], sorted; one that is let go of ends in "orphaned"
 //
 // Format 1 has chunks; format 2 has none, and its head has objects as a chunk has.
 type inventory struct {
