@@ -75,6 +75,7 @@ func (w *world) judgeNote(name string, u *v1alpha1.Unreachable) {
 		tolerated, ever := b.Spec.Placement.Tolerated()
 		if _, has := w.grants[bundle][name]; has && !ever && b.Spec.Moves() && c.unreachable.Evicted.Duration < tolerated && tolerated <= u.Evicted.Duration {
 			crossed, c.evicted[string(b.UID)] = true, true
+			c.gone[bundle] = w.now // one that comes back for a moment is evicted sooner than one that was there all the time, and no sooner than is tolerated
 			if silent := w.now.Sub(c.silence); c.heard || silent < tolerated {
 				w.hasty = append(w.hasty, fmt.Sprintf("%s loses %s after %s of silence, and %s is tolerated", name, bundle, silent, tolerated))
 			}
