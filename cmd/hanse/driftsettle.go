@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -18,13 +19,14 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/compare"
 	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/render"
 )
 
 // taken is an object of a bundle that a cluster has otherwise than it was granted.
 type taken struct {
 	ref v1alpha1.ObjectRef
-	// patch makes of what was granted what is there; paths are the fields of the manifest in which they differ.
-	patch string
+	// patch makes of what was granted what is there, and says nothing else; paths are the fields of the manifest in which they differ.
+	patch v1alpha1.Patch
 	paths []string
 }
 
@@ -121,7 +123,7 @@ func (d *drifting) take(ctx context.Context, s step, wanted func(v1alpha1.Object
 		}
 		t, note := taken{}, seen.whyUnknown(ref)
 		if note == "" && would.Object != nil {
-			t, note = takeOne(ref, o, there, would)
+			t, note = takeOne(o, there, would, d.c.Bool("ignore"))
 		}
 		switch {
 		case note != "":
@@ -155,8 +157,8 @@ func (o outlook) whyUnknown(ref v1alpha1.ObjectRef) string {
 	return ""
 }
 
-// takeOne finds how an object differs. The note says why that cannot be taken over.
-func takeOne(ref v1alpha1.ObjectRef, manifest, live, after unstructured.Unstructured) (t taken, note string) {
+// takeOne finds how an object differs; what is to be ignored needs no patch. The note says why that cannot be taken over.
+func takeOne(manifest, live, after unstructured.Unstructured, ignore bool) (t taken, note string) {
 	if live.Object == nil {
 		return t, "it is not there; if it is to stay away, take it out of the bundle"
 	}
@@ -164,25 +166,63 @@ func takeOne(ref v1alpha1.ObjectRef, manifest, live, after unstructured.Unstruct
 	if len(paths) == 0 {
 		return t, ""
 	}
-	if ref.Kind == "Secret" {
-		return t, "values of a Secret are not copied into the fleet's log"
+	t = taken{ref: plan.Ref(manifest), paths: paths}
+	if ignore {
+		return t, ""
 	}
-	before, err := manifest.MarshalJSON()
+	if t.ref.Kind == "Secret" {
+		return taken{}, "values of a Secret are not copied into the fleet's log"
+	}
+	if t.patch, note = patchTo(manifest, said, paths); note != "" {
+		return taken{}, note
+	}
+	t.patch.Target = v1alpha1.Target(t.ref)
+	return t, ""
+}
+
+// patchTo is the patch that makes an object what it is to be, where they differ in some paths. It leaves to the bundle what did not change, so
+// that later changes of it reach the cluster: a merge patch has lists whole only. The note says why there is none.
+func patchTo(from, to unstructured.Unstructured, paths []string) (patch v1alpha1.Patch, note string) {
+	merge, err := mergePatch(from, to)
 	if err != nil {
-		return t, err.Error()
+		return patch, err.Error()
 	}
-	now, err := said.MarshalJSON()
+	inItem := slices.IndexFunc(paths, func(path string) bool { return passesList(from.Object, path) })
+	if inItem < 0 {
+		patch.Merge = &runtime.RawExtension{Raw: merge}
+	} else if strategic, ok := render.StrategicPatch(from, to); ok {
+		patch.Strategic = &runtime.RawExtension{Raw: strategic}
+	} else {
+		return patch, paths[inItem] + " is in a list, and could be taken over only with the whole list, so that nothing of it would change with the bundle; write the override by hand, or --ignore it"
+	}
+	if strings.Contains(string(merge), "${") && strings.Contains(string(merge), "cluster.") {
+		return patch, "what is there would be read as an expression; write the override by hand"
+	}
+	return patch, ""
+}
+
+func mergePatch(from, to unstructured.Unstructured) ([]byte, error) {
+	before, err := from.MarshalJSON()
 	if err != nil {
-		return t, err.Error()
+		return nil, err
 	}
-	patch, err := jsonpatch.CreateMergePatch(before, now)
+	after, err := to.MarshalJSON()
 	if err != nil {
-		return t, err.Error()
+		return nil, err
 	}
-	if strings.Contains(string(patch), "${") && strings.Contains(string(patch), "cluster.") {
-		return t, "what is there would be read as an expression; write the override by hand"
+	return jsonpatch.CreateMergePatch(before, after)
+}
+
+// passesList says that a path, a JSON pointer of an object, leads to an item of a list, or into one.
+func passesList(object any, path string) bool {
+	step, rest, more := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch at := object.(type) {
+	case map[string]any:
+		return more && passesList(at[strings.NewReplacer("~1", "/", "~0", "~").Replace(step)], rest)
+	case []any:
+		return true
 	}
-	return taken{ref: ref, patch: string(patch), paths: paths}, ""
+	return false
 }
 
 // wantedObjects are those that a person named, as KIND/NAME or KIND/NAMESPACE/NAME; without names, all.
@@ -202,18 +242,14 @@ func wantedObjects(names []string) (func(v1alpha1.ObjectRef) bool, error) {
 
 // overridesOf are overrides that say what was found; clusters that have the same share one.
 func overridesOf(found map[string][]taken) (all []v1alpha1.Override) {
-	at := map[string]int{}
 	for _, cluster := range slices.Sorted(maps.Keys(found)) {
 		var patches []v1alpha1.Patch
-		key := ""
 		for _, t := range found[cluster] {
-			patches = append(patches, v1alpha1.Patch{Target: v1alpha1.Target(t.ref), Merge: &runtime.RawExtension{Raw: []byte(t.patch)}})
-			key += fmt.Sprint(t.ref, t.patch)
+			patches = append(patches, t.patch)
 		}
-		i, known := at[key]
-		if !known {
-			i = len(all)
-			at[key], all = i, append(all, v1alpha1.Override{Patches: patches})
+		i := slices.IndexFunc(all, func(o v1alpha1.Override) bool { return reflect.DeepEqual(o.Patches, patches) })
+		if i < 0 {
+			i, all = len(all), append(all, v1alpha1.Override{Patches: patches})
 		}
 		all[i].Clusters = append(all[i].Clusters, cluster)
 	}

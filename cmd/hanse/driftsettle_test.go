@@ -2,14 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
-	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/render"
 )
 
 func object(t *testing.T, text string) (o unstructured.Unstructured) {
@@ -37,18 +39,71 @@ func TestOnlyWhatCanBeTakenOverIs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			manifest := object(t, c.manifest)
-			got, note := takeOne(plan.Ref(manifest), manifest, object(t, c.live), manifest)
-			if got.patch != c.patch || note != c.note {
-				t.Errorf("%s, %q", got.patch, note)
+			got, note := takeOne(manifest, object(t, c.live), manifest, false)
+			patch := ""
+			if got.patch.Merge != nil {
+				patch = string(got.patch.Merge.Raw)
+			}
+			if patch != c.patch || note != c.note {
+				t.Errorf("%s, %q", patch, note)
 			}
 		})
 	}
 }
 
+// What somebody changed of one container stays; all else of it, and of the others, goes on with the bundle.
+func TestWhatDidNotChangeStaysTheBundles(t *testing.T) {
+	web := func(image, cpu, log string) string {
+		return fmt.Sprintf(`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web"},"spec":{"template":{"spec":{"containers":[`+
+			`%s{"name":"web","image":%q,"env":[{"name":"A","value":"1"}],"resources":{"limits":{"cpu":%q}}}]}}}}`, log, image, cpu)
+	}
+	const log = `{"name":"log","image":"log:1"},`
+	granted := object(t, web("web:1", "1", ""))
+	for name, c := range map[string]struct{ live, later, want string }{
+		"a field of a container":                        {web("web:1", "2", ""), web("web:2", "1", ""), web("web:2", "2", "")},
+		"and the bundle gets a container":               {web("web:1", "2", ""), web("web:2", "1", log), web("web:2", "2", log)},
+		"an image that the bundle changes again itself": {web("web:hot", "1", ""), web("web:2", "3", ""), web("web:hot", "3", "")},
+		"a variable of a container":                     {strings.Replace(web("web:1", "1", ""), `"value":"1"`, `"value":"2"`, 1), web("web:2", "1", ""), strings.Replace(web("web:2", "1", ""), `"value":"1"`, `"value":"2"`, 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, note := takeOne(granted, object(t, c.live), granted, false)
+			if note != "" {
+				t.Fatal(note)
+			}
+			overrides := overridesOf(map[string][]taken{"fra": {got}})
+			content := v1alpha1.BundleContent{Manifests: []runtime.RawExtension{{Raw: []byte(c.later)}}, Overrides: overrides}
+			made, err := render.Render(content, &v1alpha1.Frozen{Overrides: []int32{0}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(object(t, c.want).Object, made[0].Object); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestAListOfWhichNobodyKnowsHowItMergesIsNotTakenWhole(t *testing.T) {
+	const gateway = `{"apiVersion":"gateway.networking.k8s.io/v1","kind":"Gateway","metadata":{"name":"web"},"spec":{"listeners":[{"name":"http","port":80,"protocol":"HTTP"}]}}`
+	granted := object(t, gateway)
+	live := object(t, strings.Replace(gateway, "80", "81", 1))
+	got, note := takeOne(granted, live, granted, false)
+	if len(got.paths) > 0 || !strings.HasPrefix(note, "/spec/listeners/0/port is in a list") {
+		t.Errorf("%+v, %q", got, note)
+	}
+	got, note = takeOne(granted, live, granted, true)
+	if diff := cmp.Diff([]string{"/spec/listeners/0/port"}, got.paths); diff != "" || note != "" {
+		t.Errorf("ignored: %s, %q", diff, note)
+	}
+}
+
 func TestClustersThatHaveTheSameShareAnOverride(t *testing.T) {
 	web := v1alpha1.ObjectRef{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web"}
-	two := taken{ref: web, patch: `{"spec":{"replicas":2}}`, paths: []string{"/spec/replicas"}}
-	three := taken{ref: web, patch: `{"spec":{"replicas":3}}`, paths: []string{"/spec/replicas", "/spec/paused"}}
+	merge := func(text string) v1alpha1.Patch {
+		return v1alpha1.Patch{Merge: &runtime.RawExtension{Raw: []byte(text)}}
+	}
+	two := taken{ref: web, patch: merge(`{"spec":{"replicas":2}}`), paths: []string{"/spec/replicas"}}
+	three := taken{ref: web, patch: merge(`{"spec":{"replicas":3}}`), paths: []string{"/spec/replicas", "/spec/paused"}}
 	found := map[string][]taken{"fra": {two}, "iad": {three}, "sin": {two}}
 	var clusters [][]string
 	for _, o := range overridesOf(found) {
