@@ -65,6 +65,20 @@ func hasCompletions(u *unstructured.Unstructured) bool {
 	return found && n != nil
 }
 
+// Divided are the fields of an object's spec that a content's divisions set, whatever its overrides say.
+func Divided(c v1alpha1.BundleContent, u unstructured.Unstructured) (fields []string) {
+	for i, w := range wholesOf(c) {
+		switch {
+		case w.counted == "" || !names(c.Division[i].Target, &u):
+		case w.counted == "completions":
+			fields = append(fields, "completions", "parallelism")
+		default:
+			fields = append(fields, w.counted)
+		}
+	}
+	return fields
+}
+
 func (s *scene) divideAll(division []v1alpha1.Division, wholes []whole, parts []int32) error {
 	for i, d := range division {
 		if err := s.divide(pathDivision.Index(i), d.Target, wholes[i], parts[i]); err != nil {

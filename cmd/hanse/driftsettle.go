@@ -36,7 +36,7 @@ func (d *drifting) settle(ctx context.Context, b v1alpha1.Bundle, works map[stri
 	if err != nil {
 		return err
 	}
-	found, err := d.takeAll(ctx, steps)
+	found, err := d.takeAll(ctx, b, steps)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (d *drifting) writeSpec(ctx context.Context, b v1alpha1.Bundle, field strin
 }
 
 // takeAll asks the clusters what they have. What cannot be taken over is said.
-func (d *drifting) takeAll(ctx context.Context, steps []step) (map[string][]taken, error) {
+func (d *drifting) takeAll(ctx context.Context, b v1alpha1.Bundle, steps []step) (map[string][]taken, error) {
 	var mu sync.Mutex
 	found := map[string][]taken{}
 	wanted, err := wantedObjects(d.c.Args().Tail())
@@ -90,7 +90,7 @@ func (d *drifting) takeAll(ctx context.Context, steps []step) (map[string][]take
 	group.SetLimit(atOnce)
 	for _, s := range steps {
 		group.Go(func() error {
-			all, notes := d.take(ctx, s, wanted)
+			all, notes := d.take(ctx, b, s, wanted)
 			mu.Lock()
 			defer mu.Unlock()
 			for _, note := range notes {
@@ -106,7 +106,7 @@ func (d *drifting) takeAll(ctx context.Context, steps []step) (map[string][]take
 }
 
 // take finds what one cluster has otherwise.
-func (d *drifting) take(ctx context.Context, s step, wanted func(v1alpha1.ObjectRef) bool) (all []taken, notes []string) {
+func (d *drifting) take(ctx context.Context, b v1alpha1.Bundle, s step, wanted func(v1alpha1.ObjectRef) bool) (all []taken, notes []string) {
 	if s.err != nil {
 		return nil, []string{s.err.Error()}
 	}
@@ -123,6 +123,12 @@ func (d *drifting) take(ctx context.Context, s step, wanted func(v1alpha1.Object
 		}
 		t, note := taken{}, seen.whyUnknown(ref)
 		if note == "" && would.Object != nil {
+			if !d.c.Bool("ignore") {
+				var parts string
+				if there, parts = withParts(b.Spec.BundleContent, there, would); parts != "" {
+					notes = append(notes, plan.Name(ref)+": "+parts)
+				}
+			}
 			t, note = takeOne(o, there, would, d.c.Bool("ignore"))
 		}
 		switch {
@@ -155,6 +161,27 @@ func (o outlook) whyUnknown(ref v1alpha1.ObjectRef) string {
 		}
 	}
 	return ""
+}
+
+// withParts is an object as it is in a cluster, but with its part of what the bundle divides: a part is set after all overrides, so none can take
+// it over. The note says which part is another there.
+func withParts(c v1alpha1.BundleContent, live, after unstructured.Unstructured) (as unstructured.Unstructured, note string) {
+	if live.Object == nil {
+		return live, ""
+	}
+	as = *live.DeepCopy()
+	for _, name := range render.Divided(c, after) {
+		part, found, err := unstructured.NestedFieldNoCopy(after.Object, "spec", name)
+		is, _, _ := unstructured.NestedFieldNoCopy(live.Object, "spec", name)
+		if !found || err != nil || reflect.DeepEqual(is, part) {
+			continue
+		}
+		if err := unstructured.SetNestedField(as.Object, part, "spec", name); err != nil {
+			return live, err.Error()
+		}
+		note = "/spec/" + name + " is its part of spec.division, which is set after all overrides; change spec.division or its weights, or --ignore it"
+	}
+	return as, note
 }
 
 // takeOne finds how an object differs; what is to be ignored needs no patch. The note says why that cannot be taken over.

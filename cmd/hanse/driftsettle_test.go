@@ -97,6 +97,36 @@ func TestAListOfWhichNobodyKnowsHowItMergesIsNotTakenWhole(t *testing.T) {
 	}
 }
 
+func TestAPartOfADivisionIsNotTakenOver(t *testing.T) {
+	const web = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","labels":{"a":"x"}},"spec":{"replicas":2}}`
+	const job = `{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"sweep"},"spec":{"completions":9,"parallelism":3}}`
+	const why = " is its part of spec.division, which is set after all overrides; change spec.division or its weights, or --ignore it"
+	changed := func(text, from, to string) string { return strings.Replace(text, from, to, 1) }
+	for name, c := range map[string]struct {
+		divided, granted, live, note string
+		paths                        []string
+	}{
+		"its replicas":         {"web", web, changed(web, `:2`, `:5`), "/spec/replicas" + why, nil},
+		"and a label":          {"web", web, changed(changed(web, `:2`, `:5`), `"x"`, `"y"`), "/spec/replicas" + why, []string{"/metadata/labels/a"}},
+		"its part is there":    {"web", web, changed(web, `"x"`, `"y"`), "", []string{"/metadata/labels/a"}},
+		"another is divided":   {"other", web, changed(web, `:2`, `:5`), "", []string{"/spec/replicas"}},
+		"a Job's pods at once": {"sweep", job, changed(job, `:3`, `:1`), "/spec/parallelism" + why, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			granted := object(t, c.granted)
+			content := v1alpha1.BundleContent{Manifests: []runtime.RawExtension{{Raw: []byte(c.granted)}}, Division: []v1alpha1.Division{{Target: v1alpha1.Target{Kind: granted.GetKind(), Name: c.divided}}}}
+			live, note := withParts(content, object(t, c.live), granted)
+			got, other := takeOne(granted, live, granted, false)
+			if note != c.note || other != "" {
+				t.Errorf("%q, %q", note, other)
+			}
+			if diff := cmp.Diff(c.paths, got.paths); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestClustersThatHaveTheSameShareAnOverride(t *testing.T) {
 	web := v1alpha1.ObjectRef{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web"}
 	merge := func(text string) v1alpha1.Patch {
