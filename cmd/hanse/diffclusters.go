@@ -91,7 +91,8 @@ func (d *differ) step(ctx context.Context, w whereabouts, contents *contents, cl
 	}
 	if !slices.Contains(w.decision.Picked, cluster) {
 		s.loses = true
-		return s, nil
+		s.orphan, err = contents.letsGo(ctx, w.works[cluster])
+		return s, err
 	}
 	revision := v1alpha1.RevisionName(w.bundle.Name, string(w.bundle.UID), w.bundle.Generation)
 	s.after, s.err = render.Render(w.bundle.Spec.BundleContent, w.freeze(revision, cluster))
@@ -123,6 +124,19 @@ func (d *differ) had(ctx context.Context, w v1alpha1.Work, contents *contents) (
 		objects = append(objects, compare.Without(more, objects)...)
 	}
 	return objects, nil
+}
+
+// letsGo says that what a cluster has of a bundle stays in it when the bundle is withdrawn: the member goes by what it has, not by what the bundle says now.
+func (r *contents) letsGo(ctx context.Context, w v1alpha1.Work) (bool, error) {
+	has := cmp.Or(w.Spec.Granted, w.Spec.Held)
+	if isHeld(w) {
+		has = cmp.Or(w.Status.Applied, has)
+	}
+	if has == "" {
+		return false, nil
+	}
+	content, err := r.get(ctx, has)
+	return content.Deletion == v1alpha1.DeletionOrphan, err
 }
 
 // isHeld says that what a cluster was granted, be it a withdrawal, was taken back.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -96,6 +97,38 @@ func TestOnlyWhatMayNotBeAskedIsTakenAsItWasGranted(t *testing.T) {
 	d.note(v1alpha1.Bundle{}, []prospect{p})
 	if !d.unknown["fra"] || len(d.found) != 1 || len(d.found[0].clusters[0].Objects) != 1 {
 		t.Errorf("of drift only what was asked is known: %+v", d.found)
+	}
+}
+
+// A member that loses a bundle goes by the policy of what it has, whatever the change says.
+func TestWhatBecomesOfAWithdrawnBundleIsAsItWasGranted(t *testing.T) {
+	prune, orphan := v1alpha1.BundleContent{Deletion: v1alpha1.DeletionPrune}, v1alpha1.BundleContent{Deletion: v1alpha1.DeletionOrphan}
+	contents := contents{had: map[string]v1alpha1.BundleContent{"shop-1": prune, "shop-2": orphan}}
+	held := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonHeld}}
+	work := func(granted, keeps, applied string, conditions ...metav1.Condition) v1alpha1.Work {
+		return v1alpha1.Work{Spec: v1alpha1.WorkSpec{Granted: granted, Held: keeps}, Status: v1alpha1.WorkStatus{Applied: applied, Conditions: conditions}}
+	}
+	for name, c := range map[string]struct {
+		becomes v1alpha1.BundleContent
+		work    v1alpha1.Work
+		stays   bool
+	}{
+		"Prune becomes Orphan":                        {orphan, work("shop-1", "", "shop-1"), false},
+		"Orphan becomes Prune":                        {prune, work("shop-2", "", "shop-2"), true},
+		"what was granted was taken back":             {orphan, work("", "shop-2", "shop-1"), false},
+		"what was granted and never applied was, too": {prune, work("", "shop-2", ""), true},
+		"a withdrawal was taken back":                 {prune, work("", "", "shop-2", held...), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := whereabouts{bundle: v1alpha1.Bundle{Spec: v1alpha1.BundleSpec{BundleContent: c.becomes}}, works: map[string]v1alpha1.Work{"fra": c.work}}
+			s, err := (&differ{}).step(t.Context(), w, &contents, "fra")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !s.loses || s.orphan != c.stays {
+				t.Errorf("loses it: %v, it stays there: %v", s.loses, s.orphan)
+			}
+		})
 	}
 }
 
