@@ -148,7 +148,9 @@ func (c *Core) admit(ctx context.Context, term uint64, r transport.JoinRequest) 
 	if err := token.Usable(c.now()); err != nil {
 		return transport.JoinAnswer{}, epoch.Refuse("%w", err)
 	}
-	entry, err := epoch.Enter(v, token, law.Terms{Cluster: r.Cluster, Region: r.Region, Zone: r.Zone})
+	entry, err := epoch.Enter(v, token, epoch.Joiner{
+		Terms: law.Terms{Cluster: r.Cluster, Region: r.Region, Zone: r.Zone}, Recipient: r.Recipient, KeysLost: r.KeysLost,
+	})
 	if err != nil {
 		return transport.JoinAnswer{}, err
 	}

@@ -30,14 +30,22 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 	if err != nil {
 		return JoinResult{}, err
 	}
+	key, err := o.Former.identity(me)
+	if err != nil {
+		return JoinResult{}, err
+	}
 	dir, identity, release, err := newMember(o.DataDir, o.DataIdentity, &me)
 	if err != nil {
 		return JoinResult{}, err
 	}
 	defer release()
+	recipient, err := dir.keep(key)
+	if err != nil {
+		return JoinResult{}, err
+	}
 	answer, err := ask(ctx, token, identity, transport.JoinRequest{
 		Region: o.Region, Zone: o.Zone, Version: o.Version, Addresses: reached.Advertise, Server: reached.server(),
-		Applies: max(o.Applies, store.Version),
+		Applies: max(o.Applies, store.Version), Recipient: recipient, KeysLost: o.KeysLost,
 	}, transport.JoinOptions{Conn: o.Conn})
 	if err != nil {
 		return JoinResult{}, err
@@ -49,7 +57,7 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 	if err := errors.Join(dir.write(filePeers, answer.Members), dir.write(fileMember, me)); err != nil {
 		return JoinResult{}, err
 	}
-	return JoinResult{Fleet: me.Fleet, Cluster: me.Cluster, Region: me.Region, Members: len(answer.Members) - 1}, nil
+	return JoinResult{Fleet: me.Fleet, Cluster: me.Cluster, Region: me.Region, Members: len(answer.Members) - 1, Kept: recipient != ""}, nil
 }
 
 // busyPause is how long a joiner waits, give or take half, before it asks again a member that serves others.

@@ -30,12 +30,21 @@ const fileKey = "age.key"
 
 // ageIdentity reads the member's age identity, and makes it first where there is none.
 func (d dataDir) ageIdentity() (secrets.Identity, error) {
+	id, err := d.readAgeIdentity()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return id, err
+	}
+	if id, err = secrets.NewIdentity(); err != nil {
+		return id, err
+	}
+	return id, d.writeAgeIdentity(id)
+}
+
+// readAgeIdentity is the member's age identity. The error is fs.ErrNotExist when there is none.
+func (d dataDir) readAgeIdentity() (secrets.Identity, error) {
 	text, err := d.key.ReadFile(d.path(fileKey))
 	defer clear(text)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return d.newAgeIdentity()
-	case err != nil:
+	if err != nil {
 		return secrets.Identity{}, fmt.Errorf("read age identity: %w", err)
 	}
 	for l := range strings.Lines(string(text)) {
@@ -51,14 +60,10 @@ func (d dataDir) ageIdentity() (secrets.Identity, error) {
 	return secrets.Identity{}, fmt.Errorf("read %s: it is empty; remove it and start again", d.path(fileKey))
 }
 
-func (d dataDir) newAgeIdentity() (secrets.Identity, error) {
-	id, err := secrets.NewIdentity()
-	if err != nil {
-		return id, err
-	}
+func (d dataDir) writeAgeIdentity(id secrets.Identity) error {
 	text := fmt.Appendf(nil, "# recipient: %s\n%s\n", id.Recipient(), id.Reveal())
 	defer clear(text)
-	return id, d.key.WriteFile(d.path(fileKey), text)
+	return d.key.WriteFile(d.path(fileKey), text)
 }
 
 // keyed are the prefixes that keys of groups, and how secrets are sealed, follow from.

@@ -40,6 +40,9 @@ type JoinOptions struct {
 	Cluster, Region, Zone string
 	// Token is the text that `hanse token create` printed.
 	Token string
+	// Former is the data directory of the cluster's member before, whose key it keeps; KeysLost says that what only that opens is lost.
+	Former   Former
+	KeysLost bool
 	// Version of hanse that joins.
 	Version string
 	// Applies is a version of the log that the program can apply, should that be more than store.Version: in tests only.
@@ -97,4 +100,6 @@ type JoinResult struct {
 	Fleet, Cluster, Region string
 	// Members is how many members the fleet had before.
 	Members int
+	// Kept says that the member has the key of the one before it.
+	Kept bool
 }

@@ -396,12 +396,12 @@ func TestARestoreEncryptsFromItsBeginning(t *testing.T) {
 	}
 	// Wherever the unmaking ends, another try goes on with the identity.
 	for _, whole := range []bool{false, true} {
-		for n := range (dataDir{}).unmaking(whole) {
+		for n := range (dataDir{}).unmaking(whole, false) {
 			dir := filepath.Join(t.TempDir(), "member")
 			if err := restore(dir, id); err != nil {
 				t.Fatal(err)
 			}
-			for _, step := range (dataDir{folder: dir}).unmaking(whole)[:n+1] {
+			for _, step := range (dataDir{folder: dir}).unmaking(whole, false)[:n+1] {
 				if err := step(); err != nil {
 					t.Fatal(err)
 				}

@@ -25,6 +25,8 @@ type RecoverOptions struct {
 	// Survivors and Fenced are as in epoch.Recovery.
 	Survivors []epoch.Statement
 	Fenced    []string
+	// Agree is told for which groups this member can open nothing, none among them, before anything is changed; its error is why it is not. Nil agrees.
+	Agree func([]epoch.Shut) error
 	// Version of hanse that recovers.
 	Version string
 	// Faults are known bugs that a test puts back.
@@ -80,12 +82,27 @@ func (d dataDir) succeed(me self, v *store.View, found consensus.Survey, o Recov
 		return nil, fmt.Errorf("the key in %s is not the one that the fleet knows of %s; put the right identity.* files there, or recover on another survivor", d, me.Cluster)
 	}
 	heir.Eligible, heir.Rights = true, string(v1alpha1.RightsAdmin)
+	recipient, err := d.keep(nil)
+	if err != nil {
+		return nil, err
+	}
 	_, zone := epoch.RegionAndZone(v, me.Cluster)
-	ops, err := epoch.Succession{Heir: heir, Zone: zone, Version: o.Version, Reason: v1alpha1.ReasonRecovered, Meta: newMeta(me.Cluster)}.Ops(v)
+	s := epoch.Succession{Heir: heir, Zone: zone, Version: o.Version, Reason: v1alpha1.ReasonRecovered, Recipient: recipient, Lost: o.Fenced, Meta: newMeta(me.Cluster)}
+	if err := agreed(s.Shut(v), o.Agree); err != nil {
+		return nil, err
+	}
+	ops, err := s.Ops(v)
 	if err != nil {
 		return nil, err
 	}
 	return v.Succeed(store.Succession{ID: uuid.NewString(), Index: found.NextIndex(), Ops: ops, Faults: o.Faults})
+}
+
+func agreed(shut []epoch.Shut, agree func([]epoch.Shut) error) error {
+	if agree == nil {
+		return nil
+	}
+	return agree(shut)
 }
 
 // recovery is what is done on the disk, in order. It may end after any step.

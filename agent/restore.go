@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/internal/fault"
+	"github.com/hanse-fleet/hanse/secrets"
 	"github.com/hanse-fleet/hanse/transport"
 )
 
@@ -31,6 +32,10 @@ type RestoreOptions struct {
 	// Backup is read to its end before anything is made.
 	Backup     io.Reader
 	Identities []age.Identity
+	// Former is the data directory of the cluster's member before, whose key it keeps.
+	Former Former
+	// Agree is as in RecoverOptions.
+	Agree func([]epoch.Shut) error
 	// Version of hanse that restores.
 	Version string
 	// Faults are known bugs that a test puts back.
@@ -58,22 +63,37 @@ func Restore(o RestoreOptions) (backup.Header, epoch.Beginning, error) {
 	if err != nil {
 		return h, epoch.Beginning{}, err
 	}
+	key, err := o.Former.identity(me)
+	if err != nil {
+		return h, epoch.Beginning{}, err
+	}
+	s := epoch.Succession{Heir: store.Member{Cluster: me.Cluster}, Zone: me.Zone, Version: o.Version, Reason: v1alpha1.ReasonRestored, Renamed: o.Fleet != h.Fleet, Meta: newMeta(me.Cluster)}
+	if key != nil {
+		s.Recipient = key.Recipient().String()
+	}
+	if err := agreed(s.Shut(v), o.Agree); err != nil {
+		return h, epoch.Beginning{}, err
+	}
 	_, missing := os.Stat(o.DataDir)
 	dir, identity, release, err := newMember(o.DataDir, o.DataIdentity, &me)
 	if err != nil {
 		return h, epoch.Beginning{}, err
 	}
 	defer release()
-	e, err := dir.restore(v, me, heirOf(identity, reached, me), o)
+	s.Heir = heirOf(identity, reached, me)
+	e, err := dir.restore(v, me, s, key, o.Faults)
 	if err != nil {
-		err = errors.Join(err, dir.unmake(missing != nil))
+		err = errors.Join(err, dir.unmake(missing != nil, key != nil))
 	}
 	return h, e, err
 }
 
-// restore makes a member of a claimed directory, from the state of a backup.
-func (d dataDir) restore(v *store.View, me self, heir store.Member, o RestoreOptions) (epoch.Beginning, error) {
-	ops, err := epoch.Succession{Heir: heir, Zone: me.Zone, Version: o.Version, Reason: v1alpha1.ReasonRestored, Meta: newMeta(me.Cluster)}.Ops(v)
+// restore makes a member of a claimed directory, with the key of the one before it or nil, from the state of a backup.
+func (d dataDir) restore(v *store.View, me self, s epoch.Succession, key *secrets.Identity, faults fault.Set) (_ epoch.Beginning, err error) {
+	if s.Recipient, err = d.keep(key); err != nil {
+		return epoch.Beginning{}, err
+	}
+	ops, err := s.Ops(v)
 	if err != nil {
 		return epoch.Beginning{}, err
 	}
@@ -82,20 +102,21 @@ func (d dataDir) restore(v *store.View, me self, heir store.Member, o RestoreOpt
 		return epoch.Beginning{}, err
 	}
 	var none consensus.Survey // a new member has no log yet
-	next, err := v.Succeed(store.Succession{ID: uuid.NewString(), Index: none.NextIndex(), Ops: append(ops, settings...), Faults: o.Faults})
+	next, err := v.Succeed(store.Succession{ID: uuid.NewString(), Index: none.NextIndex(), Ops: append(ops, settings...), Faults: faults})
 	if err != nil {
 		return epoch.Beginning{}, err
 	}
-	if err := d.begin(next, none, heir.ID); err != nil {
+	if err := d.begin(next, none, s.Heir.ID); err != nil {
 		return epoch.Beginning{}, err
 	}
 	err = errors.Join(d.write(filePeers, []transport.JoinPeer{}), d.write(fileMember, me)) // member.json last: now there is a member
 	return begun(me, next.View()), err
 }
 
-// unmake removes what was made in a directory of which no member came, and the directory, if it was made, too.
-func (d dataDir) unmake(whole bool) error {
-	for _, step := range d.unmaking(whole) {
+// unmake removes what was made in a directory of which no member came, and the directory, if it was made, too. A key that was kept is still where it came
+// from; another one stays.
+func (d dataDir) unmake(whole, kept bool) error {
+	for _, step := range d.unmaking(whole, kept) {
 		if err := step(); err != nil {
 			return err
 		}
@@ -104,8 +125,12 @@ func (d dataDir) unmake(whole bool) error {
 }
 
 // unmaking are the steps of unmake. The key goes last: until then a repetition can go on with what is encrypted.
-func (d dataDir) unmaking(whole bool) (steps []func() error) {
-	for _, made := range []string{d.path(fileMember), d.path(filePeers), d.raft(), d.nextRaft(), d.path("lock")} {
+func (d dataDir) unmaking(whole, kept bool) (steps []func() error) {
+	all := []string{d.path(fileMember), d.path(filePeers), d.raft(), d.nextRaft(), d.path("lock")}
+	if kept {
+		all = append(all, d.path(fileKey))
+	}
+	for _, made := range all {
 		steps = append(steps, func() error { return os.RemoveAll(made) })
 	}
 	steps = append(steps, func() error { return transport.RemoveIdentity(d.folder) }, d.dropKey)

@@ -38,8 +38,10 @@ func TestARestoreThatFailsLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	garbled := store.Put(v1alpha1.KeyClusters+"fra", []byte("{"))
+	former, recipient := hadKey(t, nil)
 	restore := func(dir string, more ...store.Op) error {
 		_, _, err := Restore(RestoreOptions{
+			Former:  Former{DataDir: former},
 			DataDir: dir, Fleet: "acme", Cluster: "fra", Region: "eu", Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"},
 			Backup: backupOf(t, key, more...), Identities: []age.Identity{key}, Version: "test",
 		})
@@ -63,5 +65,11 @@ func TestARestoreThatFailsLeavesNothing(t *testing.T) {
 	}
 	if err := restore(missing); err != nil {
 		t.Errorf("after that it cannot be repeated: %v", err)
+	}
+	if got, err := (dataDir{folder: missing}).keep(nil); err != nil || got != recipient {
+		t.Errorf("it does not have the key of the member before: %v", err)
+	}
+	if got, err := (dataDir{folder: former}).keep(nil); err != nil || got != recipient {
+		t.Errorf("the member before has it no more: %v", err)
 	}
 }

@@ -34,11 +34,22 @@ type Entry struct {
 	// record and old are what the fleet has on record; old is nil when the cluster is new.
 	record store.KV
 	old    *v1alpha1.Cluster
+	// recipient is that of the key that it brings.
+	recipient string
 }
 
-// Enter says how a cluster comes in with a token that is valid, or why it does not. Joiner is what it says of itself:
-// cluster, region and zone.
-func Enter(v *store.View, token law.Token, joiner law.Terms) (Entry, error) {
+// Joiner is what one that wants to join says of itself.
+type Joiner struct {
+	// Terms are cluster, region and zone.
+	law.Terms
+	// Recipient is that of the key which its cluster's member before it had, and which it brings; "" when it has another one.
+	Recipient string
+	// KeysLost says that the key is gone which the member before it had.
+	KeysLost bool
+}
+
+// Enter says how a cluster comes in with a token that is valid, or why it does not.
+func Enter(v *store.View, token law.Token, joiner Joiner) (Entry, error) {
 	name := cmp.Or(token.Cluster, joiner.Cluster)
 	old, kv, err := OnRecord(v, name)
 	switch {
@@ -46,14 +57,16 @@ func Enter(v *store.View, token law.Token, joiner law.Terms) (Entry, error) {
 		return Entry{}, err
 	case old == nil && token.Replace:
 		return Entry{}, Refuse("the fleet has no cluster %s whose member could be replaced; make a token without --replace", name)
+	case old == nil && joiner.Recipient != "":
+		return Entry{}, Refuse("the fleet has no cluster %s on record, and so no key that it could keep; join with another --data-dir, without --keys-from", name)
 	case old == nil:
-		terms, err := token.Settle(joiner)
+		terms, err := token.Settle(joiner.Terms)
 		if err != nil {
 			return Entry{}, Refuse("%w", err)
 		}
 		return Entry{Terms: terms}, reading(v, token.Terms, terms)
 	case joiner.Cluster != "" && joiner.Cluster != name:
-		_, err := token.Settle(joiner)
+		_, err := token.Settle(joiner.Terms)
 		return Entry{}, Refuse("%w", err)
 	case token.Cluster == "" && len(membersOf(v, name)) == 0:
 		return Entry{}, Refuse("%s is on record and has no member, so it takes a token of its own: hanse token create --cluster %s", name, name)
@@ -66,10 +79,25 @@ func Enter(v *store.View, token law.Token, joiner law.Terms) (Entry, error) {
 	if err := agrees(old, law.Terms{Region: joiner.Region, Zone: joiner.Zone}, "join without it"); err != nil {
 		return Entry{}, err
 	}
-	if err := Strands(v, token.Terms); err != nil {
-		return Entry{}, err
+	e := Entry{Terms: termsOf(old), record: kv, old: old, recipient: joiner.Recipient}
+	return e, e.keepsKey(v, token, joiner)
+}
+
+// keepsKey refuses one with a key of its own in the place of the only one that opens a secret.
+func (e Entry) keepsKey(v *store.View, token law.Token, joiner Joiner) error {
+	had := e.old.Status.Recipient
+	if had == "" || had == joiner.Recipient || joiner.KeysLost && !token.Replace {
+		return nil
 	}
-	return Entry{Terms: termsOf(old), record: kv, old: old}, nil
+	if token.Replace {
+		return Strands(v, token.Terms)
+	}
+	secret, group := law.OnlyOpener(v, e.old.Name)
+	if secret == "" {
+		return nil
+	}
+	return Refuse("only the member that %s had holds the key of group %s, in age.key of its data directory, and no recovery recipient does: secret %s would be lost with it; join with --keys-from and that directory, or, if it is gone, with --keys-lost",
+		e.old.Name, group, secret)
 }
 
 // AgreesWithRecord refuses the terms of a token that say of a cluster on record what the record does not say. What they
@@ -142,7 +170,9 @@ func (e Entry) Ops(v *store.View, n Newcomer) (conditions []store.Condition, ops
 	m := n.Member
 	m.Cluster, m.Region = e.Terms.Cluster, e.Terms.Region
 	m.Eligible, m.Rights = e.Terms.Voting == v1alpha1.VotingEligible, string(e.Terms.Rights)
-	as, op, err := e.write(NewCluster(n.Meta, e.Terms, m, n.Version))
+	c := NewCluster(n.Meta, e.Terms, m, n.Version)
+	c.Status.Recipient = e.recipient // the member signs it once it runs
+	as, op, err := e.write(c)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -41,7 +41,7 @@ func TestUnderWhichTermsAClusterComesIn(t *testing.T) {
 		"not one that is to be replaced and is none":   {law.Terms{Cluster: "ams", Replace: true}, law.Terms{}, "no cluster ams whose member could be replaced"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, err := Enter(v, law.Token{Terms: tt.token}, tt.joiner)
+			e, err := Enter(v, law.Token{Terms: tt.token}, Joiner{Terms: tt.joiner})
 			got := strings.Join([]string{e.Terms.Cluster, e.Terms.Region + "/" + e.Terms.Zone, string(e.Terms.Voting), string(e.Terms.Rights)}, " ")
 			if err != nil {
 				got = err.Error()
@@ -58,35 +58,68 @@ func TestUnderWhichTermsAClusterComesIn(t *testing.T) {
 
 // A new incarnation has a key of its own: what only the one before opens would be lost.
 func TestTheOnlyOneThatOpensASecretIsNotReplaced(t *testing.T) {
-	v := fleet(t)
-	iad := clusterOf("iad")
-	iad.Status.Recipient = "of iad"
-	g := &v1alpha1.RecipientGroup{TypeMeta: v1alpha1.TypeOf("RecipientGroup"), ObjectMeta: metav1.ObjectMeta{Name: "readers"}, Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}}}
-	g.Status = v1alpha1.RecipientGroupStatus{Epoch: 1, Wraps: []v1alpha1.KeyWrap{{Cluster: "iad", Key: v1alpha1.KeyID("of iad"), Epoch: 1, Wrap: []byte("wrapped")}}}
-	s := &v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), ObjectMeta: metav1.ObjectMeta{Name: "db"}, Spec: v1alpha1.FleetSecretSpec{Group: "readers"}}
-	put := func(key string, value any) store.Op {
-		t.Helper()
-		op, err := law.Put(key, value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return op
-	}
-	v = state(t, v, put(v1alpha1.KeyClusters+"iad", iad), put(v1alpha1.KeyRecipientGroups+"readers", g), put(v1alpha1.KeyFleetSecrets+"db", s),
-		store.Put(v1alpha1.KeyBundleRevisions+s.RevisionName(), []byte(`{"spec":{"bundle":"secret.db","manifests":[{"spec":{"group":"readers"}}]}}`)))
+	v := sealed(t, fleet(t), "readers", "iad")
 	enter := func(v *store.View, token law.Terms) error {
-		_, err := Enter(v, law.Token{Terms: token}, law.Terms{})
+		_, err := Enter(v, law.Token{Terms: token}, Joiner{})
 		return err
 	}
 	replace := law.Terms{Cluster: "iad", Replace: true}
-	if err := enter(v, replace); !errors.As(err, new(Refusal)) || !strings.Contains(err.Error(), "holds the key of group readers") || !strings.Contains(err.Error(), "secret db would be lost") {
+	if err := enter(v, replace); !errors.As(err, new(Refusal)) || !strings.Contains(err.Error(), "holds the key of group readers") || !strings.Contains(err.Error(), "secret db-readers would be lost") {
 		t.Errorf("it is replaced: %v", err)
 	}
 	if err := enter(v, law.Terms{Cluster: "sin"}); err != nil {
 		t.Errorf("another one does not come in: %v", err)
 	}
-	if err := enter(state(t, v, store.Delete(v1alpha1.KeyFleetSecrets+"db")), replace); err != nil {
+	if err := enter(state(t, v, store.Delete(v1alpha1.KeyFleetSecrets+"db-readers")), replace); err != nil {
 		t.Errorf("nothing is sealed: %v", err)
+	}
+}
+
+// What only the member before opens is not lost without a word: the next one brings its key, or somebody says that it is gone.
+func TestWhoJoinsAgainBringsItsKey(t *testing.T) {
+	const refused = "only the member that sin had holds the key of group readers, in age.key of its data directory, and no recovery recipient does: secret db-readers would be lost"
+	for name, tt := range map[string]struct {
+		openers []string
+		token   law.Terms
+		joiner  Joiner
+		want    string
+	}{
+		"it does":                          {[]string{"sin"}, law.Terms{Cluster: "sin"}, Joiner{Recipient: "of sin"}, ""},
+		"it does not":                      {[]string{"sin"}, law.Terms{Cluster: "sin"}, Joiner{}, refused},
+		"it has another one":               {[]string{"sin"}, law.Terms{Cluster: "sin"}, Joiner{Recipient: "another"}, refused},
+		"it says that the key is gone":     {[]string{"sin"}, law.Terms{Cluster: "sin"}, Joiner{KeysLost: true}, ""},
+		"another cluster opens it":         {[]string{"sin", "iad"}, law.Terms{Cluster: "sin"}, Joiner{}, ""},
+		"a person does":                    {[]string{"sin", ""}, law.Terms{Cluster: "sin"}, Joiner{}, ""},
+		"it opens nothing":                 {[]string{"iad"}, law.Terms{Cluster: "sin"}, Joiner{}, ""},
+		"nobody does":                      {nil, law.Terms{Cluster: "sin"}, Joiner{}, ""},
+		"one that is replaced does":        {[]string{"iad"}, law.Terms{Cluster: "iad", Replace: true}, Joiner{Recipient: "of iad"}, ""},
+		"one that is replaced does not":    {[]string{"iad"}, law.Terms{Cluster: "iad", Replace: true}, Joiner{}, "secret db-readers would be lost"},
+		"one that is replaced says so":     {[]string{"iad"}, law.Terms{Cluster: "iad", Replace: true}, Joiner{KeysLost: true}, "secret db-readers would be lost"},
+		"a cluster that is new has no key": {[]string{"sin"}, law.Terms{Cluster: "ams", Region: "eu"}, Joiner{Recipient: "of ams"}, "the fleet has no cluster ams on record"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := sealed(t, fleet(t), "readers", tt.openers...)
+			e, err := Enter(v, law.Token{Terms: tt.token}, tt.joiner)
+			if tt.want != "" {
+				if !errors.As(err, new(Refusal)) || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("it comes in: %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := memberOf(tt.token.Cluster)
+			m.ID, m.Pin = "fresh", store.Pin{99}
+			_, ops, err := e.Ops(v, Newcomer{Member: m, Version: "v2", At: noon.Time})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, _, err := OnRecord(state(t, v, ops...), tt.token.Cluster)
+			if err != nil || c.Status.Recipient != tt.joiner.Recipient || c.Status.RecipientSignature != nil || c.Status.RecipientSince != nil {
+				t.Errorf("its record is %+v: %v", c.Status, err)
+			}
+		})
 	}
 }
 
@@ -124,7 +157,7 @@ func TestAJoinerDoesNotSayThatItReads(t *testing.T) {
 				t.Fatal(err)
 			}
 			tt.joiner.Cluster = "ams"
-			_, err = Enter(state(t, fleet(t), op), law.Token{Terms: tt.token}, tt.joiner)
+			_, err = Enter(state(t, fleet(t), op), law.Token{Terms: tt.token}, Joiner{Terms: tt.joiner})
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want || !errors.As(err, new(Refusal))) {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
@@ -135,7 +168,7 @@ func TestAJoinerDoesNotSayThatItReads(t *testing.T) {
 func TestWhatComesInIsWrittenAtOnce(t *testing.T) {
 	enter := func(v *store.View, terms law.Terms) *store.View {
 		t.Helper()
-		e, err := Enter(v, law.Token{Terms: terms}, law.Terms{Region: terms.Region})
+		e, err := Enter(v, law.Token{Terms: terms}, Joiner{Terms: law.Terms{Region: terms.Region}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,3 +62,29 @@ func looking(t *testing.T, clusters ...string) *store.View {
 	}
 	return state(t, fleet(t), ops...)
 }
+
+// sealed is a state with a group of all clusters, whose key these have, each by a recipient of its own, and a secret for it. No name is a recovery
+// recipient.
+func sealed(t *testing.T, v *store.View, group string, openers ...string) *store.View {
+	t.Helper()
+	g := &v1alpha1.RecipientGroup{TypeMeta: v1alpha1.TypeOf("RecipientGroup"), ObjectMeta: metav1.ObjectMeta{Name: group}, Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}}}
+	g.Status.Epoch = 1
+	s := &v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), ObjectMeta: metav1.ObjectMeta{Name: "db-" + group}, Spec: v1alpha1.FleetSecretSpec{Group: group}}
+	ops := []store.Op{put(t, v1alpha1.KeyFleetSecrets+s.Name, s),
+		store.Put(v1alpha1.KeyBundleRevisions+s.RevisionName(), []byte(`{"spec":{"bundle":"secret.db-`+group+`","manifests":[{"spec":{"group":"`+group+`"}}]}}`))}
+	for kv := range v.Iterate(v1alpha1.KeyClusters, "") {
+		c, _, err := OnRecord(v, kv.Key[len(v1alpha1.KeyClusters):])
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Status.Recipient = "of " + c.Name
+		ops = append(ops, put(t, kv.Key, c))
+	}
+	for _, name := range openers {
+		if name == "" {
+			g.Spec.RecoveryRecipients = []string{"of "}
+		}
+		g.Status.Wraps = append(g.Status.Wraps, v1alpha1.KeyWrap{Cluster: name, Key: v1alpha1.KeyID("of " + name), Epoch: 1, Wrap: []byte("x")})
+	}
+	return state(t, v, append(ops, put(t, v1alpha1.KeyRecipientGroups+group, g))...)
+}

@@ -25,6 +25,13 @@ type Succession struct {
 	// Version of hanse that the heir runs.
 	Version string
 	Reason  v1alpha1.ObservingReason
+	// Recipient is that of the key which the heir has; "" when it makes one as it starts.
+	Recipient string
+	// Lost are the clusters whose members are lost for good, and their keys with them. The others may bring theirs when they join again, and count as
+	// who reads meanwhile.
+	Lost []string
+	// Renamed says that the fleet gets another name: no member opens a key that was wrapped under the one before.
+	Renamed bool
 	// Meta is of the heir's cluster, should it be new. Its creation is the time of the epoch's beginning.
 	Meta metav1.ObjectMeta
 }
@@ -72,6 +79,7 @@ func (s Succession) looking(v *store.View) (ops []store.Op, err error) {
 func (s Succession) clusters(v *store.View) (ops []store.Op, err error) {
 	terms := law.Terms{Cluster: s.Heir.Cluster, Region: s.Heir.Region, Zone: s.Zone, Voting: v1alpha1.VotingEligible, Rights: v1alpha1.RightsAdmin}
 	own := NewCluster(s.Meta, terms, s.Heir, s.Version)
+	own.Status.Recipient = s.Recipient
 	op, err := law.Put(v1alpha1.KeyClusters+own.Name, own)
 	if err != nil {
 		return nil, err
@@ -97,13 +105,20 @@ func (s Succession) clusters(v *store.View) (ops []store.Op, err error) {
 
 // after is what a cluster on record becomes: the heir's has a new member, every other has none.
 func (s Succession) after(c v1alpha1.Cluster, own *v1alpha1.Cluster) *v1alpha1.Cluster {
+	was := c.Status
 	if c.Name != own.Name {
-		c.Status = v1alpha1.ClusterStatus{Version: c.Status.Version, KubernetesVersion: c.Status.KubernetesVersion, Conditions: c.Status.Conditions}
+		c.Status = v1alpha1.ClusterStatus{Version: was.Version, KubernetesVersion: was.KubernetesVersion, Conditions: was.Conditions}
+		if !s.Renamed && !slices.Contains(s.Lost, c.Name) {
+			c.Status.Recipient = was.Recipient
+		}
 		return &c
 	}
 	c.ObjectMeta = *c.ObjectMeta.DeepCopy()
 	c.Spec.Region, c.Spec.Zone, c.Spec.Voting, c.Spec.Rights = own.Spec.Region, own.Spec.Zone, own.Spec.Voting, own.Spec.Rights
 	c.Status = own.Status
+	if was.Incarnation == own.Status.Incarnation && was.Recipient == own.Status.Recipient { // it has signed it
+		c.Status.RecipientSignature, c.Status.RecipientSince = was.RecipientSignature, was.RecipientSince
+	}
 	v1alpha1.MirrorTopology(&c)
 	return &c
 }
@@ -133,18 +148,27 @@ func Renamed(v *store.View, fleet string) (ops []store.Op, err error) {
 type Beginning struct {
 	Fleet, Cluster, Region string
 	Epoch                  store.Epoch
-	// Waiting are the clusters on record that have no member now.
-	Waiting []string
+	// Waiting are the clusters on record that have no member now. Keyed are those of them whose keys opened what is sealed for some group.
+	Waiting, Keyed []string
 }
 
 // Begun fills in what the new epoch's state says. The one member is of b.Cluster.
 func Begun(v *store.View, b Beginning) Beginning {
-	b.Epoch, b.Waiting = v.Epoch(), nil
+	b.Epoch, b.Waiting, b.Keyed = v.Epoch(), nil, nil
 	for _, kv := range v.List(v1alpha1.KeyClusters) {
 		if name := kv.Key[len(v1alpha1.KeyClusters):]; name != b.Cluster {
 			b.Waiting = append(b.Waiting, name)
 		}
 	}
 	slices.Sort(b.Waiting)
+	for _, s := range law.SealedGroups(v) {
+		for _, o := range s.Openers {
+			if slices.Contains(b.Waiting, o.Cluster) {
+				b.Keyed = append(b.Keyed, o.Cluster)
+			}
+		}
+	}
+	slices.Sort(b.Keyed)
+	b.Keyed = slices.Compact(b.Keyed)
 	return b
 }

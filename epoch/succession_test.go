@@ -45,6 +45,52 @@ func TestAnEpochBeginsWithOneMemberAndEveryClusterOnlyLooks(t *testing.T) {
 	}
 }
 
+// Who may come back with its key counts as a reader until then, and whose key is lost does not.
+func TestAnEpochBeginsWithTheKeysThatMayComeBack(t *testing.T) {
+	v := sealed(t, fleet(t), "readers", "fra", "iad", "sin")
+	fra, _, err := OnRecord(v, "fra")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fra.Status.RecipientSignature, fra.Status.RecipientSince = []byte("signed"), &noon
+	v = state(t, v, put(t, v1alpha1.KeyClusters+"fra", fra))
+	for name, tt := range map[string]struct {
+		change func(*Succession)
+		want   map[string]string
+		keyed  string
+		signed bool
+	}{
+		"of a survivor, and of one that is lost":   {func(s *Succession) { s.Recipient, s.Lost = "of fra", []string{"iad"} }, map[string]string{"fra": "of fra", "iad": "", "sin": "of sin"}, "sin", true},
+		"of all that may be left":                  {func(s *Succession) { s.Recipient = "of fra" }, map[string]string{"fra": "of fra", "iad": "of iad", "sin": "of sin"}, "iad sin", true},
+		"and the first one has another key":        {func(s *Succession) { s.Recipient = "another" }, map[string]string{"fra": "another", "iad": "of iad", "sin": "of sin"}, "iad sin", false},
+		"or none yet":                              {func(*Succession) {}, map[string]string{"fra": "", "iad": "of iad", "sin": "of sin"}, "iad sin", false},
+		"and the first one is another incarnation": {func(s *Succession) { s.Recipient, s.Heir.ID, s.Heir.Pin = "of fra", "fresh", store.Pin{9} }, map[string]string{"fra": "of fra", "iad": "of iad", "sin": "of sin"}, "iad sin", false},
+		"of nobody, under another name":            {func(s *Succession) { s.Renamed = true }, map[string]string{"fra": "", "iad": "", "sin": ""}, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := Succession{Heir: memberOf("fra"), Version: "v2", Reason: v1alpha1.ReasonRecovered, Meta: metav1.ObjectMeta{UID: "new", CreationTimestamp: noon}}
+			tt.change(&s)
+			ops, err := s.Ops(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after := state(t, v, ops...)
+			for cluster, want := range tt.want {
+				c, _, err := OnRecord(after, cluster)
+				if err != nil || c.Status.Recipient != want {
+					t.Errorf("%s has recipient %q, not %q: %v", cluster, c.Status.Recipient, want, err)
+				}
+				if signed := len(c.Status.RecipientSignature) > 0 && c.Status.RecipientSince != nil; signed != (tt.signed && cluster == "fra") {
+					t.Errorf("%s has signed it: %v", cluster, signed)
+				}
+			}
+			if b := Begun(after, Beginning{Cluster: "fra"}); strings.Join(b.Keyed, " ") != tt.keyed {
+				t.Errorf("these are said to have a key: %v", b.Keyed)
+			}
+		})
+	}
+}
+
 func TestAnEpochKeepsWhatOnlyALaterVersionKnows(t *testing.T) {
 	later := func(key string, value any) store.Op {
 		op := put(t, key, value)

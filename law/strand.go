@@ -3,6 +3,7 @@ package law
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,21 +38,68 @@ func strands(v *store.View, c Change) error {
 	return nil
 }
 
+// Sealed is a group that something is sealed for, and who opens that.
+type Sealed struct {
+	Group string
+	// Secrets are sealed for it, as they are, or as clusters keep them or may get them again.
+	Secrets []string
+	// Openers hold a key of the group, and may read.
+	Openers []Opener
+}
+
+// Opener is a cluster, or a recovery recipient without one, and the ID of its own recipient.
+type Opener struct{ Cluster, Key string }
+
+// Only says that nobody opens it but a cluster.
+func (s Sealed) Only(cluster string) bool { return only(s.Openers, cluster) }
+
+func only(openers []Opener, cluster string) bool {
+	return len(openers) > 0 && !slices.ContainsFunc(openers, func(o Opener) bool { return o.Cluster != cluster })
+}
+
+// SealedGroups are those that something is sealed for, in the order of their names. One that cannot be read is left out.
+func SealedGroups(v *store.View) (all []Sealed) {
+	secrets := map[string][]string{}
+	for _, s := range secretsInUse(v) {
+		for _, revision := range s.revisions() {
+			if group := groupOf(v, revision); !slices.Contains(secrets[group], s.name) {
+				secrets[group] = append(secrets[group], s.name)
+			}
+		}
+	}
+	for _, group := range slices.Sorted(maps.Keys(secrets)) {
+		if openers, ok := openersOf(v, group); ok {
+			all = append(all, Sealed{group, secrets[group], openers})
+		}
+	}
+	return all
+}
+
+// openersOf a group; !ok: it cannot be read.
+func openersOf(v *store.View, group string) (openers []Opener, ok bool) {
+	var g v1alpha1.RecipientGroup
+	kv, _ := v.Get(v1alpha1.KeyRecipientGroups + group)
+	if json.Unmarshal(kv.Value, &g) != nil {
+		return nil, false
+	}
+	reads, ok := mayRead(v, &g.Spec, Change{})
+	if !ok {
+		return nil, false
+	}
+	for _, w := range g.Status.Wraps {
+		if o := (Opener{w.Cluster, w.Key}); w.Opens() && reads(w.Cluster, w.Key) && !slices.Contains(openers, o) {
+			openers = append(openers, o)
+		}
+	}
+	return openers, true
+}
+
 // OnlyOpener names a secret that nobody opens but the member of a cluster, with the key of its own that it has now, as it is or as clusters keep it or may
 // get it again, and the group that it is sealed for then; "" when there is none.
 func OnlyOpener(v *store.View, cluster string) (secret, group string) {
-	kv, there := v.Get(v1alpha1.KeyClusters + cluster)
-	if !there {
-		return "", ""
-	}
-	gone := Change{Key: kv.Key, Before: kv.Value}
-	for _, s := range secretsInUse(v) {
-		for _, revision := range s.revisions() {
-			var g v1alpha1.RecipientGroup
-			of, _ := v.Get(v1alpha1.KeyRecipientGroups + groupOf(v, revision))
-			if json.Unmarshal(of.Value, &g) == nil && keptBy(v, &g.Spec, g.Status, Change{}) && !keptBy(v, &g.Spec, g.Status, gone) {
-				return s.name, g.Name
-			}
+	for _, s := range SealedGroups(v) {
+		if s.Only(cluster) {
+			return s.Secrets[0], s.Group
 		}
 	}
 	return "", ""

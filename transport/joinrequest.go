@@ -23,6 +23,8 @@ type JoinRequest struct {
 	Addresses   []string          `json:"addresses,omitempty"` // UDP; empty for a member that only dials out
 	Server      string            `json:"server,omitempty"`    // URL of its API
 	Applies     uint64            `json:"applies,omitempty"`   // newest version of the log that the program can apply
+	Recipient   string            `json:"recipient,omitempty"` // age recipient of the member before it, whose key it brings
+	KeysLost    bool              `json:"keysLost,omitempty"`  // that key is gone
 	Key         ed25519.PublicKey `json:"key"`                 // of the token: its ID in bytes
 	Signature   []byte            `json:"signature"`
 }
@@ -85,6 +87,7 @@ func (r JoinRequest) Validate() error {
 		checkMemberID(r.Member),
 		checkAddresses(r.Addresses),
 		checkServer(r.Server),
+		checkRecipient(r.Recipient),
 		certErr,
 	} {
 		if err != nil {
@@ -104,6 +107,7 @@ const joinDomain = "hanse join request 1"
 //	4    number of addresses, big endian as all lengths
 //	4+n  each address
 //	8    applies
+//	4+n  recipient, and a byte that is 1 when its key is lost; neither when neither is said, as before there were these
 func (r JoinRequest) signed() ([]byte, error) {
 	pin, err := r.Pin()
 	if err != nil {
@@ -120,7 +124,15 @@ func (r JoinRequest) signed() ([]byte, error) {
 	for _, a := range r.Addresses {
 		b = appendLong(b, a)
 	}
-	return binary.BigEndian.AppendUint64(b, r.Applies), nil
+	b = binary.BigEndian.AppendUint64(b, r.Applies)
+	if r.Recipient == "" && !r.KeysLost {
+		return b, nil
+	}
+	b = appendLong(b, r.Recipient)
+	if r.KeysLost {
+		return append(b, 1), nil
+	}
+	return append(b, 0), nil
 }
 
 func appendLong(b []byte, s string) []byte {

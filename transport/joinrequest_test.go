@@ -21,7 +21,7 @@ func TestSignatureCoversEveryField(t *testing.T) {
 	changes := map[string]any{
 		"Fleet": "acma", "Cluster": "fra", "Region": "eu", "Zone": "", "Version": "v0.2.0", "Member": MemberID("0b1d"),
 		"Certificate": other.Certificate(), "Addresses": []string{"iad.example:7000"}, "Server": "",
-		"Applies": uint64(2), "Key": bytes.Repeat([]byte{1}, 32), "Signature": bytes.Repeat([]byte{1}, 64),
+		"Applies": uint64(2), "Recipient": "age1pq1x", "KeysLost": true, "Key": bytes.Repeat([]byte{1}, 32), "Signature": bytes.Repeat([]byte{1}, 64),
 	}
 	fields := reflect.TypeFor[JoinRequest]()
 	for i := range fields.NumField() {
@@ -65,7 +65,7 @@ func TestSignedBytesAreUnambiguous(t *testing.T) {
 		return JoinRequest{
 			Fleet: text.Draw(t, label), Cluster: text.Draw(t, label), Region: text.Draw(t, label), Zone: text.Draw(t, label),
 			Version: text.Draw(t, label), Member: MemberID(text.Draw(t, label)), Server: text.Draw(t, label),
-			Addresses: rapid.SliceOfN(text, 0, 3).Draw(t, label), Certificate: der,
+			Addresses: rapid.SliceOfN(text, 0, 3).Draw(t, label), Certificate: der, Recipient: text.Draw(t, label), KeysLost: rapid.Bool().Draw(t, label),
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -133,6 +133,8 @@ func TestHostileFieldsAreRefused(t *testing.T) {
 		"an address with a zone":   func(r *JoinRequest) { r.Addresses = []string{"[fe80::1%eth0]:7000"} },
 		"a shell in an address":    func(r *JoinRequest) { r.Addresses = []string{"$(id):7000"} },
 		"many addresses":           func(r *JoinRequest) { r.Addresses = make([]string, maxAddresses+1) },
+		"a line as recipient":      func(r *JoinRequest) { r.Recipient = "age1\nx" },
+		"a large recipient":        func(r *JoinRequest) { r.Recipient = strings.Repeat("a", maxRecipient+1) },
 		"no certificate":           func(r *JoinRequest) { r.Certificate = nil },
 		"a certificate of garbage": func(r *JoinRequest) { r.Certificate = []byte("garbage") },
 		"a large certificate":      func(r *JoinRequest) { r.Certificate = make([]byte, maxCert+1) },

@@ -19,6 +19,7 @@ const (
 	maxAddresses = 16
 	maxServer    = 512
 	maxCert      = 4096
+	maxRecipient = 4096
 )
 
 const (
@@ -114,6 +115,14 @@ func checkServer(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" || u.Host == "" {
 		return fmt.Errorf("server %q: want an https URL", clip(s))
+	}
+	return nil
+}
+
+// checkRecipient takes what may be an age recipient, the empty string too.
+func checkRecipient(s string) error {
+	if len(s) > maxRecipient || hasOther(s, inLabel) {
+		return fmt.Errorf("recipient %q: want an age recipient of at most %d characters", clip(s), maxRecipient)
 	}
 	return nil
 }

@@ -46,6 +46,9 @@ type Member struct {
 	addr         *net.UDPAddr
 	dir          string
 	disk         *consensustest.Disk // nil: it has files
+	// Former and KeysLost are what it is enrolled with.
+	Former   agent.Former
+	KeysLost bool
 
 	// Core is set while the member runs. Whoever runs beside those who start and stop it asks Live.
 	Core   *agent.Core
@@ -117,7 +120,7 @@ func (f *Fleet) Candidate(name, region string) *Member { return f.add(name, regi
 func (m *Member) Enrol(ctx context.Context, token string) error {
 	conn := m.fleet.Net.Listen(&net.UDPAddr{IP: m.addr.IP, Port: 9000})
 	defer conn.Close()
-	_, err := agent.Join(ctx, agent.JoinOptions{DataDir: m.dir, Cluster: m.Name, Region: m.Region, Token: token, Conn: conn, Addresses: m.addresses()})
+	_, err := agent.Join(ctx, agent.JoinOptions{DataDir: m.dir, Cluster: m.Name, Region: m.Region, Token: token, Former: m.Former, KeysLost: m.KeysLost, Conn: conn, Addresses: m.addresses()})
 	return err
 }
 

@@ -26,10 +26,15 @@ func dataIdentity(c *cli.Context, dir string) (*age.HybridIdentity, error) {
 	if file == "" {
 		file = os.Getenv(envDataIdentity)
 	}
-	switch {
-	case file == "":
+	if file == "" {
 		return nil, nil
-	case within(dir, file):
+	}
+	return readDataIdentity(file, dir)
+}
+
+// readDataIdentity reads the one key in a file, which must not lie in the directory that it opens.
+func readDataIdentity(file, dir string) (*age.HybridIdentity, error) {
+	if within(dir, file) {
 		return nil, usagef("data identity %s: it lies in the data directory, and who has that is not to have it; keep it elsewhere", file)
 	}
 	with, err := atrest.ReadIdentity(file)

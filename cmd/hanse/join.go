@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,8 +21,9 @@ func joinVerb() *cli.Command {
 		Name:  "join",
 		Usage: "let this cluster join a fleet",
 		UsageText: `hanse join --cluster iad --region us < token
-hanse join --cluster iad --region us --token-file token        or in HANSE_TOKEN`,
-		Flags: append([]cli.Flag{
+hanse join --cluster iad --region us --token-file token        or in HANSE_TOKEN
+hanse join --cluster iad --keys-from OLD < token               again: with the key of its former data directory`,
+		Flags: slices.Concat([]cli.Flag{
 			&cli.StringFlag{Name: "token-file", Usage: "FILE with the token; - is stdin"},
 			&cli.StringFlag{Name: "cluster", Usage: "this cluster's NAME"},
 			&cli.StringFlag{Name: "region", Usage: "REGION that the cluster dies with, unless the token says it"},
@@ -30,7 +32,8 @@ hanse join --cluster iad --region us --token-file token        or in HANSE_TOKEN
 			dataDirFlag(),
 			dataIdentityFlag(),
 			onceFlag(),
-		}, addressFlags()...),
+			&cli.BoolFlag{Name: "keys-lost", Usage: "the key of this cluster's member before is gone: join, though nobody opens then what only that opened"},
+		}, keysFlags(), addressFlags()),
 		Action: joinAction,
 	}
 }
@@ -54,9 +57,16 @@ func joinAction(c *cli.Context) error {
 	if err != nil {
 		return during("join", err)
 	}
+	if c.String("keys-from") != "" && c.Bool("keys-lost") {
+		return during("join", usage("--keys-from says where the key is, --keys-lost that it is gone; say one"))
+	}
+	former, err := formerKeys(c, with)
+	if err != nil {
+		return during("join", err)
+	}
 	o := agent.JoinOptions{
 		DataDir: dataDir(c), DataIdentity: with, Cluster: c.String("cluster"), Region: c.String("region"), Zone: c.String("zone"),
-		Token: token, Version: ownVersion().Version, Addresses: addresses(c),
+		Token: token, Former: former, KeysLost: c.Bool("keys-lost"), Version: ownVersion().Version, Addresses: addresses(c),
 	}
 	ctx, cancel := withTimeout(c)
 	defer cancel()
@@ -67,6 +77,9 @@ func joinAction(c *cli.Context) error {
 	}
 	fmt.Fprintf(c.App.ErrWriter, "%s joined fleet %s, region %s, %s after %s\n",
 		result.Cluster, result.Fleet, result.Region, others(result.Members), seconds(time.Since(begun)))
+	if result.Kept {
+		fmt.Fprintln(c.App.ErrWriter, "it keeps the key that its member had before, and opens what that could")
+	}
 	sayEncrypted(c.App.ErrWriter, with)
 	sayNext(c, "start its member", "agent", o.DataDir)
 	return nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,7 +29,8 @@ hanse recover --survivor iad.json --fenced sin --yes   without being asked`,
 			outputFlag(formatTable, formatJSON),
 			&cli.StringSliceFlag{Name: "survivor", Usage: "FILE with what another survivor says: its recover --show -o json; repeatable"},
 			&cli.StringSliceFlag{Name: "fenced", Usage: "CLUSTER whose lost member cannot come back by itself; repeatable"},
-			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask: --fenced says it all"},
+			lostGroupFlag(),
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask: --fenced and --lost-group say it all"},
 			dataDirFlag(),
 			dataIdentityFlag(),
 		},
@@ -54,13 +54,15 @@ func recoverAction(c *cli.Context) error {
 		return during("recover", err)
 	}
 	o := agent.RecoverOptions{DataDir: dataDir(c), DataIdentity: with, Survivors: survivors, Fenced: c.StringSlice("fenced"), Version: ownVersion().Version}
+	t := newTypist(c)
 	mine, err := agent.Survey(o.DataDir, with)
 	switch {
 	case errors.Is(err, agent.ErrUnfinished): // everything was said when it was begun
 	case err != nil:
 		return during("recover", stopFirst(err))
 	default:
-		if o.Fenced, err = confirmRecovery(c, epoch.Recovery{Mine: mine, Survivors: survivors, Fenced: o.Fenced}); err != nil {
+		o.Agree = agreeing(t, mine.Cluster)
+		if o.Fenced, err = confirmRecovery(t, epoch.Recovery{Mine: mine, Survivors: survivors, Fenced: o.Fenced}); err != nil {
 			return during("recover", err)
 		}
 	}
@@ -75,6 +77,9 @@ func recoverAction(c *cli.Context) error {
 
 // stopFirst says how to stop an agent that still runs, or what else to do.
 func stopFirst(err error) error {
+	if errors.As(err, new(*failure)) { // a person, or a flag, said no
+		return err
+	}
 	if !errors.Is(err, agent.ErrInUse) {
 		return withNext(err)
 	}
@@ -153,8 +158,8 @@ func readStatements(files []string) (all []epoch.Statement, err error) {
 
 // confirmRecovery says what is about to be done, and has a person say of each lost member that it is fenced off. A script
 // says it with --fenced and --yes.
-func confirmRecovery(c *cli.Context, r epoch.Recovery) ([]string, error) {
-	asked := r
+func confirmRecovery(t *typist, r epoch.Recovery) ([]string, error) {
+	c, asked := t.c, r
 	asked.Fenced = r.Lost()
 	if err := asked.Check(); err != nil {
 		return nil, refusedRecovery(err)
@@ -164,21 +169,17 @@ func confirmRecovery(c *cli.Context, r epoch.Recovery) ([]string, error) {
 	if c.Bool("yes") {
 		return r.Fenced, refusedRecovery(r.Check())
 	}
-	if !isTerminal(c.App.Reader) {
+	if !t.there() {
 		return nil, usage("this cannot be undone, and nobody is there to ask: say --fenced CLUSTER for each lost member, and --yes", hint{words: "lost: " + strings.Join(r.Lost(), ", ")})
 	}
 	fmt.Fprintln(talk, "writes that only lost members have are lost with them; a lost member that comes back is refused, but it must not")
 	fmt.Fprintln(talk, "act in its cluster meanwhile: stop its machine, or take its disk or its network away, before you type this")
-	lines := bufio.NewReader(c.App.Reader)
 	for _, name := range r.Lost() {
 		if slices.Contains(r.Fenced, name) {
 			continue
 		}
-		sentence := name + " is fenced off"
-		fmt.Fprintf(talk, "type: %s\n> ", sentence)
-		typed, _ := lines.ReadString('\n')
-		if strings.TrimSpace(typed) != sentence {
-			return nil, &failure{code: exitError, why: "something else was typed; nothing was done"}
+		if err := t.typed(name + " is fenced off"); err != nil {
+			return nil, err
 		}
 		r.Fenced = append(r.Fenced, name)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -24,7 +25,7 @@ func restoreVerb() *cli.Command {
 		UsageText: `hanse restore acme.hanse.age --identity key.txt --fleet acme --cluster fra --region eu
 hanse restore s3://bucket/prefix/acme/1-0f3a/00000000000000000812.hanse.age -i key.txt --fleet acme --cluster fra
 hanse restore - -i key.txt --fleet acme --cluster fra < acme.hanse.age`,
-		Flags: append([]cli.Flag{
+		Flags: slices.Concat([]cli.Flag{
 			&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "FILE with the age key that reads the backup; repeatable"},
 			&cli.StringFlag{Name: "fleet", Usage: "the new fleet's NAME"},
 			&cli.StringFlag{Name: "cluster", Usage: "this cluster's NAME"},
@@ -33,7 +34,8 @@ hanse restore - -i key.txt --fleet acme --cluster fra < acme.hanse.age`,
 			s3EndpointFlag(),
 			dataDirFlag(),
 			dataIdentityFlag(),
-		}, addressFlags()...),
+			lostGroupFlag(),
+		}, keysFlags(), addressFlags()),
 		Action: restoreAction,
 	}
 }
@@ -54,6 +56,10 @@ func restoreAction(c *cli.Context) error {
 	if err != nil {
 		return during("restore", err)
 	}
+	former, err := formerKeys(c, with)
+	if err != nil {
+		return during("restore", err)
+	}
 	file, err := openBackup(c, name)
 	if err != nil {
 		return during("restore", err)
@@ -61,7 +67,8 @@ func restoreAction(c *cli.Context) error {
 	defer file.Close()
 	o := agent.RestoreOptions{
 		DataDir: dataDir(c), DataIdentity: with, Fleet: c.String("fleet"), Cluster: c.String("cluster"), Region: c.String("region"), Zone: c.String("zone"),
-		Addresses: addresses(c), Backup: file, Identities: identities, Version: ownVersion().Version,
+		Addresses: addresses(c), Backup: file, Identities: identities, Former: former, Version: ownVersion().Version,
+		Agree: agreeing(newTypist(c), c.String("cluster")),
 	}
 	h, e, err := agent.Restore(o)
 	if err != nil {
@@ -122,6 +129,9 @@ func tellEpoch(c *cli.Context, e epoch.Beginning, dir string) {
 	if len(e.Waiting) > 0 {
 		fmt.Fprintf(talk, "  %s must join again, each with a fresh data directory:\n", strings.Join(e.Waiting, ", "))
 		sayNext(c, "  for each", "token create --cluster "+e.Waiting[0], dir)
+		if len(e.Keyed) > 0 {
+			fmt.Fprintf(talk, "    where the former data directory is left, to go on with its key (%s): %s join --keys-from DIR\n", few(e.Keyed), c.App.Name)
+		}
 	}
 	sayNext(c, "see what it would do, and let it", "resume", dir)
 }
