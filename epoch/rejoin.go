@@ -36,6 +36,8 @@ type Entry struct {
 	old    *v1alpha1.Cluster
 	// recipient is that of the key that it brings.
 	recipient string
+	// by are the prefixes from which it follows that no secret is lost with the key of the member before it.
+	by []string
 }
 
 // Joiner is what one that wants to join says of itself.
@@ -80,15 +82,19 @@ func Enter(v *store.View, token law.Token, joiner Joiner) (Entry, error) {
 		return Entry{}, err
 	}
 	e := Entry{Terms: termsOf(old), record: kv, old: old, recipient: joiner.Recipient}
-	return e, e.keepsKey(v, token, joiner)
+	if err := e.keepsKey(v, token, joiner); err != nil {
+		return Entry{}, err
+	}
+	return e, nil
 }
 
-// keepsKey refuses one with a key of its own in the place of the only one that opens a secret.
-func (e Entry) keepsKey(v *store.View, token law.Token, joiner Joiner) error {
+// keepsKey refuses one with a key of its own in the place of the only one that opens a secret, and keeps from what that follows that it is not.
+func (e *Entry) keepsKey(v *store.View, token law.Token, joiner Joiner) error {
 	had := e.old.Status.Recipient
 	if had == "" || had == joiner.Recipient || joiner.KeysLost && !token.Replace {
 		return nil
 	}
+	e.by = law.OnlyOpenerBy(v, e.old.Name)
 	if token.Replace {
 		return Strands(v, token.Terms)
 	}
@@ -189,6 +195,9 @@ func (e Entry) Ops(v *store.View, n Newcomer) (conditions []store.Condition, ops
 	for _, gone := range membersOf(v, m.Cluster) {
 		conditions = append(conditions, store.PrefixUnchanged(store.KeyMembers, v.Revision()))
 		ops = append(ops, store.RemoveMember(gone, n.At)...)
+	}
+	for _, prefix := range e.by {
+		conditions = append(conditions, store.PrefixUnchanged(prefix, v.Revision()))
 	}
 	return conditions, ops, nil
 }

@@ -2,6 +2,7 @@ package epoch
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,48 @@ func TestWhoJoinsAgainBringsItsKey(t *testing.T) {
 			c, _, err := OnRecord(state(t, v, ops...), tt.token.Cluster)
 			if err != nil || c.Status.Recipient != tt.joiner.Recipient || c.Status.RecipientSignature != nil || c.Status.RecipientSince != nil {
 				t.Errorf("its record is %+v: %v", c.Status, err)
+			}
+		})
+	}
+}
+
+// What was looked at before a key goes is still so when it does.
+func TestAKeyGoesWhileWhoElseReadsStays(t *testing.T) {
+	const groups, clusters, fleets, fleetSecrets = v1alpha1.KeyRecipientGroups, v1alpha1.KeyClusters, v1alpha1.KeyFleets, v1alpha1.KeyFleetSecrets
+	replace := law.Terms{Cluster: "iad", Replace: true}
+	for name, tt := range map[string]struct {
+		openers []string
+		token   law.Terms
+		joiner  Joiner
+		want    []string
+	}{
+		"another one opens it, too":      {[]string{"iad", "fra"}, replace, Joiner{}, []string{groups, clusters, fleets}},
+		"it opens nothing":               {[]string{"fra"}, replace, Joiner{}, []string{groups}},
+		"it alone opens, and nothing is": {[]string{"iad"}, replace, Joiner{}, []string{groups, clusters, fleets, fleetSecrets}},
+		"it brings its key":              {[]string{"iad"}, replace, Joiner{Recipient: "of iad"}, nil},
+		"one that joins again":           {[]string{"sin", "fra"}, law.Terms{Cluster: "sin"}, Joiner{}, []string{groups, clusters, fleets}},
+		"its key is gone":                {[]string{"sin"}, law.Terms{Cluster: "sin"}, Joiner{KeysLost: true}, nil},
+		"a new cluster":                  {[]string{"iad"}, law.Terms{Cluster: "ams", Region: "eu"}, Joiner{}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := sealed(t, fleet(t), "readers", tt.openers...)
+			if len(tt.openers) == 1 && tt.openers[0] == "iad" {
+				v = state(t, v, store.Delete(fleetSecrets+"db-readers"))
+			}
+			e, err := Enter(v, law.Token{Terms: tt.token}, tt.joiner)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := memberOf(tt.token.Cluster)
+			m.ID, m.Pin = "fresh", store.Pin{99}
+			conditions, _, err := e.Ops(v, Newcomer{Member: m, Version: "v2", At: noon.Time})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, prefix := range []string{groups, clusters, fleets, fleetSecrets} {
+				if has := slices.Contains(conditions, store.PrefixUnchanged(prefix, v.Revision())); has != slices.Contains(tt.want, prefix) {
+					t.Errorf("it wants nothing to have changed under %s: %v", prefix, has)
+				}
 			}
 		})
 	}

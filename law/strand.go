@@ -105,6 +105,25 @@ func OnlyOpener(v *store.View, cluster string) (secret, group string) {
 	return "", ""
 }
 
+// OnlyOpenerBy are the prefixes that OnlyOpener has its answer from: as long as nothing is written there, a cluster that is the only opener of no
+// secret does not become that of one.
+func OnlyOpenerBy(v *store.View, cluster string) []string {
+	opens, alone := false, false
+	for kv := range v.Iterate(v1alpha1.KeyRecipientGroups, "") {
+		openers, _ := openersOf(v, strings.TrimPrefix(kv.Key, v1alpha1.KeyRecipientGroups))
+		opens = opens || slices.ContainsFunc(openers, func(o Opener) bool { return o.Cluster == cluster })
+		alone = alone || only(openers, cluster)
+	}
+	prefixes := []string{v1alpha1.KeyRecipientGroups}
+	if opens {
+		prefixes = append(prefixes, v1alpha1.KeyClusters, v1alpha1.KeyFleets)
+	}
+	if alone { // all is well as long as nothing is sealed for that one
+		prefixes = append(prefixes, v1alpha1.KeyFleetSecrets)
+	}
+	return prefixes
+}
+
 // changesReaders says that, after the op, others may read what is sealed for a group. A transaction has one such at most: each is judged by what
 // was before.
 func (w write) changesReaders() bool {
