@@ -150,6 +150,8 @@ type Beginning struct {
 	Epoch                  store.Epoch
 	// Waiting are the clusters on record that have no member now. Keyed are those of them whose keys opened what is sealed for some group.
 	Waiting, Keyed []string
+	// Users, and Recovery, the keys of recovery recipients with whose they are, are as the state has them: what was revoked after it is not.
+	Users, Recovery []string
 }
 
 // Begun fills in what the new epoch's state says. The one member is of b.Cluster.
@@ -170,5 +172,40 @@ func Begun(v *store.View, b Beginning) Beginning {
 	}
 	slices.Sort(b.Keyed)
 	b.Keyed = slices.Compact(b.Keyed)
+	b.Users, b.Recovery = usersIn(v), recoveryIn(v)
 	return b
+}
+
+// usersIn are the people of a state, each with the role: anna (Admin).
+func usersIn(v *store.View) (users []string) {
+	for _, kv := range v.List(v1alpha1.KeyUsers) {
+		var u v1alpha1.User
+		if json.Unmarshal(kv.Value, &u) == nil {
+			users = append(users, fmt.Sprintf("%s (%s)", u.Name, u.Spec.Role))
+		}
+	}
+	slices.Sort(users)
+	return users
+}
+
+// recoveryIn are the recovery recipients of a state, by the IDs of their keys: 5f2c… of the fleet, 91aa… of group readers.
+func recoveryIn(v *store.View) (recipients []string) {
+	say := func(of string, all []string) {
+		for _, r := range all {
+			recipients = append(recipients, v1alpha1.KeyID(r)+" of "+of)
+		}
+	}
+	for _, kv := range v.List(v1alpha1.KeyFleets) {
+		var f v1alpha1.Fleet
+		if json.Unmarshal(kv.Value, &f) == nil {
+			say("the fleet", f.Spec.RecoveryRecipients)
+		}
+	}
+	for _, kv := range v.List(v1alpha1.KeyRecipientGroups) {
+		var g v1alpha1.RecipientGroup
+		if json.Unmarshal(kv.Value, &g) == nil {
+			say("group "+g.Name, g.Spec.RecoveryRecipients)
+		}
+	}
+	return recipients
 }

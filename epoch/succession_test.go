@@ -91,6 +91,20 @@ func TestAnEpochBeginsWithTheKeysThatMayComeBack(t *testing.T) {
 	}
 }
 
+func TestAnEpochSaysWhoMayAndWhoReads(t *testing.T) {
+	v := sealed(t, fleet(t), "readers", "fra", "")
+	v = state(t, v, put(t, v1alpha1.KeyUsers+"bob", &v1alpha1.User{ObjectMeta: metav1.ObjectMeta{Name: "bob"}, Spec: v1alpha1.UserSpec{Role: v1alpha1.RoleViewer}}),
+		put(t, v1alpha1.KeyUsers+"anna", &v1alpha1.User{ObjectMeta: metav1.ObjectMeta{Name: "anna"}, Spec: v1alpha1.UserSpec{Role: v1alpha1.RoleAdmin}}),
+		put(t, v1alpha1.KeyFleets+"acme", &v1alpha1.Fleet{Spec: v1alpha1.FleetSpec{RecoveryRecipients: []string{"one"}}}))
+	b := Begun(succeed(t, v, "fra"), Beginning{Cluster: "fra"})
+	if got := strings.Join(b.Users, ", "); got != "anna (Admin), bob (Viewer)" {
+		t.Errorf("users %s", got)
+	}
+	if got := strings.Join(b.Recovery, ", "); got != v1alpha1.KeyID("one")+" of the fleet, "+v1alpha1.KeyID("of ")+" of group readers" {
+		t.Errorf("recovery recipients %s", got)
+	}
+}
+
 func TestAnEpochKeepsWhatOnlyALaterVersionKnows(t *testing.T) {
 	later := func(key string, value any) store.Op {
 		op := put(t, key, value)

@@ -125,15 +125,31 @@ func tellEpoch(c *cli.Context, e epoch.Beginning, dir string) {
 	talk := c.App.ErrWriter
 	fmt.Fprintf(talk, "epoch %d begins at revision %d; %s in region %s is its only member\n", e.Epoch.Number, e.Epoch.Began, e.Cluster, e.Region)
 	fmt.Fprintln(talk, "it only looks: nothing is granted, applied or deleted in any cluster before you say resume")
+	sayAsOfThen(c, e, dir)
 	sayNext(c, "start its member", "agent", dir)
 	if len(e.Waiting) > 0 {
-		fmt.Fprintf(talk, "  %s must join again, each with a fresh data directory:\n", strings.Join(e.Waiting, ", "))
+		fmt.Fprintf(talk, "  %s must join again, but for one that is to go, each with a fresh data directory:\n", strings.Join(e.Waiting, ", "))
 		sayNext(c, "  for each", "token create --cluster "+e.Waiting[0], dir)
 		if len(e.Keyed) > 0 {
 			fmt.Fprintf(talk, "    where the former data directory is left, to go on with its key (%s): %s join --keys-from DIR\n", few(e.Keyed), c.App.Name)
 		}
 	}
 	sayNext(c, "see what it would do, and let it", "resume", dir)
+}
+
+// sayAsOfThen says who may do and read something by what the epoch began from: a person, a key or a cluster that was taken out since is back.
+func sayAsOfThen(c *cli.Context, e epoch.Beginning, dir string) {
+	talk := c.App.ErrWriter
+	fmt.Fprintf(talk, "all is as of revision %d: who was taken out since is back, so look, and take them out again once it runs\n", e.Epoch.From())
+	if len(e.Users) > 0 {
+		sayNext(c, "users "+few(e.Users), "delete user NAME", dir)
+	}
+	if len(e.Recovery) > 0 {
+		fmt.Fprintf(talk, "  recovery recipients %s: in spec.recoveryRecipients\n", few(e.Recovery))
+	}
+	if len(e.Waiting) > 0 {
+		sayNext(c, "clusters "+few(e.Waiting), "remove CLUSTER", dir)
+	}
 }
 
 // unreadable says what to do about a backup that cannot be read.
