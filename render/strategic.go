@@ -27,8 +27,8 @@ func strategicallyMerged(u *unstructured.Unstructured, patch map[string]any) (ob
 	return strategicpatch.StrategicMergeMapPatch(u.Object, patch, typed)
 }
 
-// StrategicPatch makes one object of another and says nothing of what they have in common, but the keys of a list's items. false where there
-// is none: the kind is none of Kubernetes itself, or the patch would make something else, as where an item gets another key.
+// StrategicPatch makes one object of another and says nothing of what they have in common, but the keys of a list's items, and all of a list that
+// Kubernetes has as one value, such as tolerations. false where there is none: the kind is none of Kubernetes itself, or the patch would make something else, as where an item gets another key.
 func StrategicPatch(from, to unstructured.Unstructured) (patch []byte, ok bool) {
 	typed, err := scheme.Scheme.New(from.GroupVersionKind())
 	if err != nil {
