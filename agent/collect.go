@@ -12,8 +12,11 @@ import (
 
 // collect deletes what nothing refers to any more: old revisions and rollouts of bundles, and tokens long ended.
 func (l *leader) collect(ctx context.Context, s scene) error {
-	if _, garbled := l.decoded.bundles.secrets.sound(s.view); len(garbled) > 0 {
-		return nil // nobody knows what it needs
+	unknown := func(string) bool { return false }
+	if _, garbled := l.decoded.bundles.secrets.sound(s.view); len(garbled) > 0 { // nobody knows what it needs
+		unknown = func(name string) bool {
+			return strings.HasPrefix(name, v1alpha1.RolledOut{Kind: "FleetSecret"}.String())
+		}
 	}
 	revisions, _ := l.revisions.sound(s.view)
 	situation, err := l.situation(s)
@@ -25,18 +28,25 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 	kept := make([]plan.Kept, 0, len(revisions))
 	for _, r := range revisions {
 		name := strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)
+		if unknown(name) {
+			continue
+		}
 		kept = append(kept, plan.Kept{Name: name, BundleUID: r.value.Spec.BundleUID, Written: uint64(r.modified)})
 	}
 	for _, name := range plan.Surplus(kept, use.Revisions, use.Alive) {
 		ops = append(append(ops, store.Delete(v1alpha1.KeyBundleRevisions+name)), law.Unseal(s.view, name)...)
 	}
 	for kv := range s.view.Iterate(v1alpha1.KeySealings, "") { // written while the revision was deleted
-		if _, there := s.view.Get(v1alpha1.KeyBundleRevisions + strings.TrimPrefix(kv.Key, v1alpha1.KeySealings)); !there {
+		name := strings.TrimPrefix(kv.Key, v1alpha1.KeySealings)
+		if _, there := s.view.Get(v1alpha1.KeyBundleRevisions + name); !there && !unknown(name) {
 			ops = append(ops, store.Delete(kv.Key))
 		}
 	}
 	kept = kept[:0]
 	for _, r := range s.rollouts {
+		if unknown(r.value.Name) {
+			continue
+		}
 		kept = append(kept, plan.Kept{Name: r.value.Name, BundleUID: r.value.Spec.BundleUID, Written: uint64(r.modified)})
 	}
 	for _, name := range plan.Surplus(kept, use.Rollouts, use.Alive) {

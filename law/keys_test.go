@@ -132,6 +132,7 @@ func TestWhoWritesTheKeysOfAGroup(t *testing.T) {
 		"a holder wraps it for who recovers":                  {"id-fra", "", "readers", recovering("of anna"), yes},
 		"in its own name":                                     {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); g.Status.Wraps[1].By = "iad" }, no},
 		"nor in nobody's":                                     {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); g.Status.Wraps[1].By = "" }, no},
+		"and not with what nobody opens":                      {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); g.Status.Wraps[1].Wrap = v1alpha1.NoWrap }, no},
 		"and once more neither":                               {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); oneMore("fra")(g) }, no},
 		"for a cluster there is no need of a name":            {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].By = "fra" }, no},
 		"and for no other person":                             {"id-fra", "", "readers", recovering("of otto"), no},
@@ -303,6 +304,8 @@ func TestNotEvenTheLeaderPutsAnEarlierRecipientBack(t *testing.T) {
 		"one of no time":                 {func(r *realm) store.Op { return r.cluster("sin", since(nil)) }, nil, false},
 		"something that cannot be read":  {func(*realm) store.Op { return store.Put(v1alpha1.KeyClusters+"sin", []byte("{")) }, nil, false},
 		"anything else":                  {func(r *realm) store.Op { return r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Version = "7" }) }, nil, true},
+		"no Cluster, to be made anew":    {func(*realm) store.Op { return store.Delete(v1alpha1.KeyClusters + "sin") }, nil, false},
+		"no Cluster, and no member":      {func(*realm) store.Op { return store.Delete(v1alpha1.KeyClusters + "sin") }, []store.Op{gone, removed}, true},
 		"none, once its member is none":  {func(r *realm) store.Op { return r.cluster("sin", since(nil)) }, []store.Op{gone, removed}, true},
 		"the first of one that had none": {func(r *realm) store.Op { return r.cluster("iad", since(at(1))) }, nil, true},
 	} {

@@ -97,13 +97,16 @@ func plainTime(text string) bool {
 }
 
 // onlyForward refuses what no leader may write either: a recipient of a member that is there as of an earlier time, or of none. What the member signed
-// before it has its new one is not to come back.
+// before it has its new one is not to come back, nor by way of a Cluster that is deleted and made again.
 func onlyForward(v *store.View, txn store.Txn) error {
 	for _, op := range txn.Then {
 		prefix, name := splitKey(op.Key)
-		kv, there := v.Get(op.Key)
-		if prefix != v1alpha1.KeyClusters || op.Delete || !there || !keepsMember(v, txn, name) {
+		if prefix != v1alpha1.KeyClusters || !keepsMember(v, txn, name) {
 			continue
+		}
+		kv, there := v.Get(op.Key)
+		if op.Delete || !there {
+			return fmt.Errorf("%s would be deleted, or made anew, and its member is there", Thing(op.Key))
 		}
 		var before, after v1alpha1.Cluster
 		if json.Unmarshal(kv.Value, &before) != nil || before.Status.RecipientSince == nil {

@@ -46,6 +46,9 @@ func TestOneThatCannotBeReadHoldsUpNothingElse(t *testing.T) {
 		for _, key := range garbled {
 			asLeader(t, f, store.Put(key, []byte("junk")))
 		}
+		const nobodys = v1alpha1.KeyBundleRevisions + "web-u-web-1"
+		asLeader(t, f, store.Put(nobodys, []byte(`{"kind":"BundleRevision","apiVersion":"fleet.hanse.dev/v1alpha1","metadata":{"name":"web-u-web-1"},"spec":{"bundle":"web","bundleUID":"u-web"}}`)))
+		f.Await("what nothing refers to goes", 5*time.Minute, func() bool { _, there := iad.Core.Store().View().Get(nobodys); return !there })
 
 		cdg := f.Join("cdg", "us")
 		amend(t, iad, v1alpha1.KeyClusters+"cdg", func(c *v1alpha1.Cluster) { c.Labels[v1alpha1.LabelRegion] = "eu" })
