@@ -235,6 +235,7 @@ func (b *bundle) makeReady(ctx context.Context, objects []*object) ([]*object, e
 			b.fail(o, problem{ReasonUnknownKind, "the cluster does not serve the kind " + o.gvk.String()})
 		}
 	}
+	b.letGo() // kinds that came may tell what is not of the bundle
 	b.list(ready)
 	if err := b.save(ctx); err != nil {
 		return nil, err

@@ -289,6 +289,9 @@ func (b *bundle) loadInventory(ctx context.Context, load func(context.Context, s
 	if err != nil && !errors.Is(err, errDamaged) {
 		return err
 	}
+	if err == nil && have.head == "" && b.have.head != "" {
+		b.logger.Warn("the inventory is gone, so what has left the bundle stays")
+	}
 	b.have, b.sure, b.damaged, b.unsaved = have, err == nil, "", false
 	b.inv = have.inventory.clone()
 	if b.inv.revision != "" {
@@ -407,10 +410,10 @@ func (b *bundle) list(objects []*object) {
 }
 
 // letGo writes down of what the bundle has no more, and of which it is still the owner, that it goes by policy Orphan: a later revision of
-// another policy may come before it is gone.
+// another policy may come before it is gone. Once let go of, only the very object is of the bundle again.
 func (b *bundle) letGo() {
 	for k, e := range b.inv.entries {
-		orphaned := !b.isWanted(k) && (e.orphaned || b.grant.Deletion == v1alpha1.DeletionOrphan)
+		orphaned := b.wanted[k] == nil && (e.orphaned || !b.isWanted(k) && b.grant.Deletion == v1alpha1.DeletionOrphan)
 		if orphaned != e.orphaned {
 			e.orphaned, b.unsaved = orphaned, true
 			b.inv.entries[k] = e

@@ -6,6 +6,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
 func isB(label string) bool { return label == "b" }
@@ -245,5 +247,38 @@ func TestWhatIsGrantedOnceMoreIsGoneOnWith(t *testing.T) {
 	}
 	if b.take(g); b.phase != tending || b.grant.At != 9 {
 		t.Errorf("phase %d, of the grant at %d", b.phase, b.grant.At)
+	}
+}
+
+// TestWhatIsLetGoOfStaysSo: by a kind that the cluster does not serve for a while nothing comes back to the bundle.
+func TestWhatIsLetGoOfStaysSo(t *testing.T) {
+	budget := schema.GroupKind{Group: "policy", Kind: "PodDisruptionBudget"}
+	left, other := key{budget, "a", "web"}, key{budget, "b", "web"}
+	for name, c := range map[string]struct {
+		policy      v1alpha1.DeletionPolicy
+		had, mapped bool
+		wanted      key
+		want        bool
+	}{
+		"by Orphan":                            {v1alpha1.DeletionOrphan, false, true, other, true},
+		"by Prune it is not":                   {v1alpha1.DeletionPrune, false, true, other, false},
+		"by a later Prune":                     {v1alpha1.DeletionPrune, true, true, other, true},
+		"the bundle has it again":              {v1alpha1.DeletionPrune, true, true, left, false},
+		"the bundle may have it, nobody knows": {v1alpha1.DeletionOrphan, false, false, other, false},
+		"once let go of, and nobody knows":     {v1alpha1.DeletionPrune, true, false, other, true},
+	} {
+		o := &object{key: c.wanted, mapped: c.mapped}
+		b := &bundle{objects: []*object{o}, wanted: map[key]*object{c.wanted: o}, grant: Grant{Deletion: c.policy}, inv: inventory{entries: map[key]entry{left: {uid: "1", orphaned: c.had}}}}
+		b.letGo()
+		if got := b.inv.entries[left].orphaned; got != c.want || b.unsaved != (c.want != c.had) {
+			t.Errorf("%s: %t, to be saved: %t", name, got, b.unsaved)
+		}
+		goes := int32(1)
+		if c.want {
+			goes = 0
+		}
+		if got := b.goes(func(key) bool { return true }); got != goes {
+			t.Errorf("%s: %d objects would be deleted", name, got)
+		}
 	}
 }

@@ -211,12 +211,15 @@ func (s *shard) with(batch []*errand, dry bool) (data map[string]string, differs
 		}
 		old := data[e.name]
 		grows := len(e.want) - len(old)
+		if old == "" && e.want != "" {
+			grows += len(e.name)
+		}
 		switch {
 		case old != e.have:
 			e.err = apierrors.NewConflict(schema.GroupResource{Resource: "configmaps"}, shardName(shardOf(e.name)), errors.New("the list is not as it was"))
 			continue
 		case grows > 0 && size+grows > e.room:
-			e.err = errFull
+			e.err = fmt.Errorf("%w: %s, in namespace %s; what is in it and is not hanse's has to go", errFull, shardName(shardOf(e.name)), Namespace)
 			continue
 		case e.want == "":
 			delete(data, e.name)

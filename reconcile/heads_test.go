@@ -252,7 +252,7 @@ func TestAShardThatIsFull(t *testing.T) {
 	}
 	client.edit(t, shardName(3), func(cm *corev1.ConfigMap) { cm.Data["by-hand"] = strings.Repeat("x", roomForHeads-size()-100) })
 	another := neighbours(201)[200]
-	if _, err := s.save(t.Context(), stored{}, listOf(another, 1)); !errors.Is(err, errFull) || !strings.Contains(err.Error(), "no room") {
+	if _, err := s.save(t.Context(), stored{}, listOf(another, 1)); !errors.Is(err, errFull) || !strings.Contains(err.Error(), "no room for more: inventories.") {
 		t.Errorf("more than a ConfigMap takes: %v", err)
 	}
 	mustSave(t, s, have[bundles[0]], listOf(bundles[0], 1)) // what makes it smaller is taken

@@ -69,7 +69,7 @@ func (b *bundle) foretell(ctx context.Context) (f v1alpha1.Foresight, err error)
 	mine := b.inv.bundleUID == b.grant.BundleUID && b.damaged == ""
 	if b.grant.Withdraw {
 		if mine && b.policyOf() == v1alpha1.DeletionPrune {
-			f.Deletions = int32(len(b.inv.entries))
+			f.Deletions = b.goes(func(key) bool { return true })
 		}
 		return f, nil
 	}
@@ -92,13 +92,19 @@ func (b *bundle) foretell(ctx context.Context) (f v1alpha1.Foresight, err error)
 	}
 	f.Changes = changes.Load()
 	if mine && b.grant.Deletion == v1alpha1.DeletionPrune && len(b.grant.Objects) > 0 {
-		for _, k := range b.inv.keys() {
-			if !b.isWanted(k) {
-				f.Deletions++
-			}
-		}
+		f.Deletions = b.goes(func(k key) bool { return !b.isWanted(k) })
 	}
 	return f, nil
+}
+
+// goes counts the listed objects of some that would be deleted: those that are let go of stay.
+func (b *bundle) goes(of func(key) bool) (n int32) {
+	for k, e := range b.inv.entries {
+		if of(k) && !e.orphaned {
+			n++
+		}
+	}
+	return n
 }
 
 // wouldChange says whether applying would make or change the object. What would be refused changes nothing.

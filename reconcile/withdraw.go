@@ -56,7 +56,7 @@ func (b *bundle) beginWithdrawal(ctx context.Context) error {
 	b.withdraw = withdrawal{begun: true, since: time.Now()}
 	if b.have.head == "" || b.inv.bundleUID != b.grant.BundleUID {
 		// Nothing of this bundle was ever applied here, or all of it is gone: the inventory is written before anything is, and removed after.
-		b.logger.Warn("no inventory of the withdrawn bundle, nothing is deleted")
+		b.logger.Warn("no inventory of the withdrawn bundle is there, or is left")
 		if b.have.head == "" {
 			if err := b.s.inventories.remove(ctx, b.have); err != nil { // chunks that no head speaks of
 				return err
