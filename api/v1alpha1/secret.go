@@ -198,6 +198,10 @@ type FleetSecret struct {
 type FleetSecretSpec struct {
 	// group is the name of the RecipientGroup that can open it. Its clusters keep the Secret.
 	Group string `json:"group"`
+	// clusterSelector picks the clusters of the group that keep the Secret. Without it, all of them do. It keeps the value from nobody: each
+	// cluster of the group can open it.
+	// +optional
+	ClusterSelector *metav1.LabelSelector `json:"clusterSelector,omitempty"`
 	// namespace of the Secret in the clusters. It must be there.
 	Namespace string `json:"namespace"`
 	// secretName is the name of the Secret in the clusters. Without it, that of this object.
@@ -442,10 +446,25 @@ func (s *FleetSecret) AsBundle(g *RecipientGroup) *Bundle {
 	b := &Bundle{TypeMeta: TypeOf("Bundle"), ObjectMeta: s.ObjectMeta, Status: s.Status}
 	b.Name = s.RolledOut().String()
 	if g != nil {
-		b.Spec.Placement.ClusterSelector = g.Spec.ClusterSelector
+		b.Spec.Placement.ClusterSelector = both(g.Spec.ClusterSelector, s.Spec.ClusterSelector)
 	}
 	b.Spec.Drift, b.Spec.Deletion, b.Spec.Adopt = DriftCorrect, DeletionPrune, cmp.Or(s.Spec.Adopt, AdoptNever)
 	return b
+}
+
+// both selects what each of two selectors does. A group without one picks nobody; a secret without one leaves out none.
+func both(group, own *metav1.LabelSelector) *metav1.LabelSelector {
+	if group == nil || own == nil {
+		return group
+	}
+	all := &metav1.LabelSelector{}
+	for _, s := range []*metav1.LabelSelector{group, own} {
+		for _, name := range slices.Sorted(maps.Keys(s.MatchLabels)) {
+			all.MatchExpressions = append(all.MatchExpressions, metav1.LabelSelectorRequirement{Key: name, Operator: metav1.LabelSelectorOpIn, Values: []string{s.MatchLabels[name]}})
+		}
+		all.MatchExpressions = append(all.MatchExpressions, s.MatchExpressions...)
+	}
+	return all
 }
 
 // ValidateRecipientGroup checks a group.
@@ -489,6 +508,7 @@ func ValidateFleetSecret(s *FleetSecret) field.ErrorList {
 		errs = append(errs, field.TooLong(pathName, "", maxSecretName))
 	}
 	errs = append(errs, validateLabelName(pathSpec.Child("group"), s.Spec.Group)...)
+	errs = append(errs, validateChosen(pathSpec, nil, s.Spec.ClusterSelector)...)
 	errs = append(errs, validateLabelName(pathSpec.Child("namespace"), s.Spec.Namespace)...)
 	if s.Spec.SecretName != "" {
 		for _, problem := range validation.IsDNS1123Subdomain(s.Spec.SecretName) {
