@@ -2434,6 +2434,12 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSecretSpec(ref common.ReferenceC
 							Format:      "",
 						},
 					},
+					"clusterSelector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterSelector picks the clusters of the group that keep the Secret. Without it, all of them do. It keeps the value from nobody: each cluster of the group can open it.",
+							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
 							Description: "namespace of the Secret in the clusters. It must be there.",
@@ -2539,7 +2545,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FleetSecretSpec(ref common.ReferenceC
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.FurtherSecret{}.OpenAPIModelName()},
+			v1alpha1.FurtherSecret{}.OpenAPIModelName(), v1.LabelSelector{}.OpenAPIModelName()},
 	}
 }
 

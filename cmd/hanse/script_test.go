@@ -20,6 +20,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/agent"
 	"github.com/hanse-fleet/hanse/backup/s3test"
+	"github.com/hanse-fleet/hanse/chaos/canary"
 	"github.com/hanse-fleet/hanse/secrets/foreign/foreigntest"
 )
 
@@ -98,6 +99,7 @@ func writeForeign(env *testscript.Env) error {
 //	s3 NAME                    start an S3 service, set the variable to its URL, and AWS_* to credentials that it knows
 //	shorten FROM TO N          TO is FROM without its last N bytes
 //	flip FROM TO N             TO is FROM with one bit of byte N turned
+//	holds DIR WORD             a file in DIR has the word, in whatever encoding, or compressed
 //	term                       SIGTERM to the program started last in the background
 func TestARealMember(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -113,7 +115,7 @@ func TestARealMember(t *testing.T) {
 			env.Values["systemd"] = conn
 			return errors.Join(newerBackup(filepath.Join(env.WorkDir, "newer.hanse.age")), os.WriteFile(filepath.Join(env.WorkDir, "try.sh"), []byte(tryOut(t)), 0o600), byHand(env.WorkDir))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "sees": sees, "term": terminate, "systemd": systemdHears, "s3": s3, "shorten": shorten, "said": said("stderr"), "said-out": said("stdout"), "flip": flip},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "ports": ports, "until": until, "sees": sees, "term": terminate, "systemd": systemdHears, "s3": s3, "shorten": shorten, "said": said("stderr"), "said-out": said("stdout"), "flip": flip, "holds": holds},
 	})
 }
 
@@ -195,6 +197,14 @@ func shorten(ts *testscript.TestScript, _ bool, args []string) {
 
 func flip(ts *testscript.TestScript, _ bool, args []string) {
 	rewrite(ts, args, func(data []byte, n int) []byte { data[n] ^= 1; return data })
+}
+
+func holds(ts *testscript.TestScript, neg bool, args []string) {
+	found, err := canary.New(map[string][]byte{args[1]: []byte(args[1])}).Files(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if (len(found) > 0) == neg {
+		ts.Fatalf("%s is in %q", args[1], found)
+	}
 }
 
 func rewrite(ts *testscript.TestScript, args []string, change func([]byte, int) []byte) {
