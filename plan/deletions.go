@@ -337,6 +337,9 @@ func deletionsText(r *v1alpha1.Rollout) string {
 	if len(d.First) > 3 {
 		objects = append(objects, "…")
 	}
-	return fmt.Sprintf("nothing is granted: it would delete %d of %d objects in %s (%s), and %s; to let it: hanse rollout approve %s --deletions",
-		d.Objects, d.Of, fewNames(clusters), strings.Join(objects, ", "), d.Reason, r.Spec.Bundle)
+	why := d.Reason
+	if d.Objects > 0 {
+		why = fmt.Sprintf("it would delete %d of %d objects in %s (%s), and %s", d.Objects, d.Of, fewNames(clusters), strings.Join(objects, ", "), why)
+	}
+	return fmt.Sprintf("nothing is granted: %s; to let it: hanse rollout approve %s --deletions", why, r.Spec.Bundle)
 }

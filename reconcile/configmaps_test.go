@@ -99,11 +99,14 @@ func (c *configMaps) Get(ctx context.Context, name string, _ metav1.GetOptions) 
 	})
 }
 
-func (c *configMaps) Delete(ctx context.Context, name string, _ metav1.DeleteOptions) error {
+func (c *configMaps) Delete(ctx context.Context, name string, o metav1.DeleteOptions) error {
 	_, err := c.do(ctx, "delete "+name, false, func() (*corev1.ConfigMap, error) {
 		there := c.lie[name]
 		if there == nil {
 			return nil, apierrors.NewNotFound(configMapResource, name)
+		}
+		if o.Preconditions != nil && *o.Preconditions.ResourceVersion != there.ResourceVersion {
+			return nil, apierrors.NewConflict(configMapResource, name, errors.New("it is another version"))
 		}
 		delete(c.lie, name)
 		return there, nil

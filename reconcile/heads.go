@@ -261,7 +261,14 @@ func (s *shard) knows(cm *corev1.ConfigMap) {
 	}
 }
 
+// write replaces a shard. One without heads is deleted: nothing of ours stays behind the last bundle.
 func (h *heads) write(ctx context.Context, i int, data map[string]string, dry bool) (version string, err error) {
+	if was := h.of[i].version; len(data) == 0 && was != "" {
+		if dry {
+			return was, nil
+		}
+		return "", h.client.Delete(ctx, shardName(i), metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &was}})
+	}
 	cm := h.configMap(i, data)
 	cm.ResourceVersion = h.of[i].version
 	var tries []string
