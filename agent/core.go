@@ -200,7 +200,7 @@ func (c *Core) refused(err error) error {
 
 // howToReturn says how a cluster whose disk is lost comes back.
 func (c *Core) howToReturn() string {
-	return fmt.Sprintf("from a member that works: hanse token create --cluster %s --replace, then join with it and a fresh --data-dir", c.self.Cluster)
+	return fmt.Sprintf("from a member that works: hanse token create --cluster %s --replace, then join with it, a fresh --data-dir and, if its age.key is whole, --keys-from %s", c.self.Cluster, c.dir)
 }
 
 // Close ends the consensus first, so that it can still say goodbye to its peers, then the network.

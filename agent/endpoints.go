@@ -92,6 +92,9 @@ func (c *Core) serveTokens(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		fail(w, codeOf(err), err)
 	default:
+		if said := epoch.Strands(c.store.View(), terms); said != nil { // who joins may bring the key: the leader asks again then
+			warn(w, said.Error())
+		}
 		answer(w, http.StatusCreated, v1alpha1.TokenAnswer{Token: t.String(), ID: t.ID(), Expires: t.Expires})
 	}
 }
@@ -134,6 +137,11 @@ func get(what func(*http.Request) (any, error)) http.Handler {
 		}
 		answer(w, http.StatusOK, value)
 	})
+}
+
+// warn adds a warning to an answer.
+func warn(w http.ResponseWriter, text string) {
+	w.Header().Add("Warning", fmt.Sprintf("299 - %q", text))
 }
 
 // fail answers with a Kubernetes Status, as the kinds do.

@@ -158,7 +158,7 @@ func (c *Core) serveNewest(answers func(v *store.View, r *http.Request, warn fun
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), within(r, ledgerWait))
 		defer cancel()
-		warn := func(text string) { w.Header().Add("Warning", fmt.Sprintf("299 - %q", text)) }
+		warn := func(text string) { warn(w, text) }
 		if _, err := c.node.Read(ctx); err != nil {
 			warn(fmt.Sprintf("no quorum: read of revision %d by %s alone", c.store.View().Revision(), c.self.Cluster))
 		}

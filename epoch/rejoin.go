@@ -120,7 +120,8 @@ func AgreesWithRecord(v *store.View, t law.Terms) error {
 	return agrees(old, t, next)
 }
 
-// Strands refuses the terms of a token that would put a new incarnation, with a key of its own, in the place of the only one that opens a secret.
+// Strands refuses a new incarnation that has a key of its own the place of the only one that opens a secret. Of the terms of a token it says so before
+// anybody knows which key comes with it.
 func Strands(v *store.View, t law.Terms) error {
 	if !t.Replace {
 		return nil
@@ -129,7 +130,7 @@ func Strands(v *store.View, t law.Terms) error {
 	if secret == "" {
 		return nil
 	}
-	return Refuse("only the member of %s holds the key of group %s, in age.key on its disk, and no recovery recipient does: secret %s would be lost with it; start it with that disk, or, if that is gone, seal the value from its source for a group that another cluster reads and let that go through, or delete the secret",
+	return Refuse("only the member of %s holds the key of group %s, in age.key on its disk, and no recovery recipient does: secret %s would be lost with it; join with --keys-from and its former data directory, or, if age.key is gone, seal the value from its source for a group that another cluster reads and let that go through, or delete the secret",
 		t.Cluster, group, secret)
 }
 

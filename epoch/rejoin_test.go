@@ -65,7 +65,7 @@ func TestTheOnlyOneThatOpensASecretIsNotReplaced(t *testing.T) {
 		return err
 	}
 	replace := law.Terms{Cluster: "iad", Replace: true}
-	if err := enter(v, replace); !errors.As(err, new(Refusal)) || !strings.Contains(err.Error(), "holds the key of group readers") || !strings.Contains(err.Error(), "secret db-readers would be lost") {
+	if err := enter(v, replace); !errors.As(err, new(Refusal)) || !strings.Contains(err.Error(), "holds the key of group readers") || !strings.Contains(err.Error(), "secret db-readers would be lost with it; join with --keys-from and its former data directory, or") {
 		t.Errorf("it is replaced: %v", err)
 	}
 	if err := enter(v, law.Terms{Cluster: "sin"}); err != nil {

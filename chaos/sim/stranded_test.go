@@ -71,7 +71,11 @@ func TestWhatALoneHolderOpensIsNotLostWhileItIsAway(t *testing.T) {
 		for what, try := range map[string]func(ctx context.Context) error{
 			"sin is removed": func(ctx context.Context) error { _, err := sim.Remove(ctx, iad.Core, "sin"); return err },
 			"sin gets another key": func(ctx context.Context) error {
-				_, err := iad.Core.CreateToken(ctx, law.Terms{Cluster: "sin", Replace: true})
+				_, err := replaces(ctx, t, f, iad, sin, func(*sim.Member) {})
+				return err
+			},
+			"sin gets another key, as it is gone": func(ctx context.Context) error {
+				_, err := replaces(ctx, t, f, iad, sin, func(m *sim.Member) { m.KeysLost = true })
 				return err
 			},
 			"sin is labelled": func(context.Context) error {
@@ -100,6 +104,49 @@ func TestWhatALoneHolderOpensIsNotLostWhileItIsAway(t *testing.T) {
 		f.Await("it is back, and does what it was asked for", 5*time.Minute, func() bool { return v.kept(iad, 2) && caughtUp(iad, sin) })
 		v.nothingIsLost(iad, sin)
 		f.Await("the fleet says that it is the only one", time.Minute, func() bool { return warned(iad, "only one cluster holds the key of group readers") })
+	})
+}
+
+// replaces puts a new incarnation in the place of a member: with its key, or without.
+func replaces(ctx context.Context, t *testing.T, f *sim.Fleet, through, before *sim.Member, set func(*sim.Member)) (*sim.Member, error) {
+	t.Helper()
+	token, err := through.Core.CreateToken(ctx, law.Terms{Cluster: before.Name, Replace: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := f.Candidate(before.Name, before.Region)
+	set(fresh)
+	return fresh, fresh.Enrol(ctx, token)
+}
+
+// The log of the only one that opens a secret is damaged, and its key is whole: another incarnation takes its place with that, and with no other.
+func TestALoneHolderIsReplacedWithItsKey(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		v, _ := alone(t, f)
+		iad, sin := f.Members[1], f.Members[2]
+		before := clusterAt(t, iad, "sin").Status.Recipient
+		sin.Kill()
+		if err := os.RemoveAll(filepath.Join(sin.Dir(), "raft")); err != nil {
+			t.Fatal(err)
+		}
+		if err := sin.TryStart(); err == nil || !strings.Contains(err.Error(), "--keys-from "+sin.Dir()) {
+			t.Errorf("it starts: %v", err)
+		}
+		time.Sleep(15 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		fresh, err := replaces(ctx, t, f, iad, sin, withKey(sin))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh.Start()
+		f.Await("it is in", 5*time.Minute, func() bool { return caughtUp(iad, fresh) })
+		if g := keyOfReaders(t, iad).Status; g.Epoch != 1 || clusterAt(t, iad, "sin").Status.Recipient != before {
+			t.Errorf("the key is the %d", g.Epoch)
+		}
+		v.nothingIsLost(iad, fresh)
 	})
 }
 

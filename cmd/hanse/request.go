@@ -221,7 +221,7 @@ func watchError(object []byte) error {
 
 // post asks a member, as JSON, for what is no object of the fleet, and returns its answer and who it is.
 func post(c *cli.Context, path string, question any) (answer []byte, server string, err error) {
-	f, err := connect(c, nil)
+	f, err := connect(c, c.App.ErrWriter)
 	if err != nil {
 		return nil, "", err
 	}
