@@ -82,7 +82,7 @@ type keyKeeper struct {
 	tried        map[string]time.Time
 	// unread is why a reader of a group gets no key, or something is left alone, as it was told last.
 	unread map[string]string
-	// people are the recovery recipients of each group of whom it was told that they get its key.
+	// people are the recovery recipients of each group of whom it was told that they get its key, or may.
 	people map[string]bool
 	// turns of each group, by its key, and the term in which they were seen.
 	turns map[string]*plan.Turns
@@ -289,7 +289,6 @@ func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha
 	for i := range wraps {
 		if wraps[i].Cluster == "" {
 			wraps[i].By = k.self.Cluster
-			k.tellOfWrap(next, &wraps[i])
 		}
 	}
 	for cluster, err := range unread {
@@ -335,20 +334,37 @@ func (k *keyKeeper) addSecond(g *v1alpha1.RecipientGroup, readers []plan.KeyRead
 		for i := range g.Status.Wraps {
 			if w := &g.Status.Wraps[i]; w.WantsSecond() && w.Epoch == g.Status.Epoch && w.Key == v1alpha1.KeyID(r.Recipient) {
 				w.Second = &v1alpha1.SecondWrap{By: k.self.Cluster, Wrap: wrap}
-				k.tellOfWrap(g, w)
 			}
 		}
 	}
 	return nil
 }
 
-// tellOfWrap says that this member wraps the key of a group for a recovery recipient, once for each: a leader that lies can take all other traces of
-// it back.
-func (k *keyKeeper) tellOfWrap(g *v1alpha1.RecipientGroup, w *v1alpha1.KeyWrap) {
-	if of := g.Name + "/" + w.Key; !k.people[of] {
-		k.people[of] = true
-		k.log.Info("a recovery recipient gets the key of a group", "group", g.Name, "epoch", w.Epoch, "recipient", w.Key)
+// tellOfWraps says for which recovery recipients this member has wrapped the key of a group, once for each: a leader that lies can take all other
+// traces of it back. It has the wraps also when it says that it did not write them.
+func (k *keyKeeper) tellOfWraps(was, is *v1alpha1.RecipientGroup, err error) {
+	said := "a recovery recipient gets the key of a group"
+	if err != nil {
+		said = "a recovery recipient may get the key of a group: it was wrapped for it, and is not known to be written"
 	}
+	for _, w := range addedFor(was, is, k.self.Cluster) {
+		if of := said + "/" + is.Name + "/" + w.Key; !k.people[of] {
+			k.people[of] = true
+			k.log.Info(said, "group", is.Name, "epoch", w.Epoch, "recipient", w.Key)
+		}
+	}
+}
+
+// addedFor are the wraps for recovery recipients that a cluster's member adds to a group, the first or the second one, and that open.
+func addedFor(was, is *v1alpha1.RecipientGroup, self string) (added []v1alpha1.KeyWrap) {
+	for _, w := range is.Status.Wraps {
+		wrote := w.By == self && w.Opens() || w.Second != nil && w.Second.By == self
+		had := func(o v1alpha1.KeyWrap) bool { return reflect.DeepEqual(o, w) }
+		if w.Cluster == "" && wrote && !slices.ContainsFunc(was.Status.Wraps, had) {
+			added = append(added, w)
+		}
+	}
+	return added
 }
 
 // recipients are those for whom a key may be wrapped.
@@ -368,7 +384,11 @@ func (k *keyKeeper) recipients(v *store.View) recipients {
 				return secrets.Recipient{}, errors.New("it cannot be read")
 			}
 			of := members[r.Cluster]
-			if len(of) != 1 {
+			switch len(of) {
+			case 0:
+				return secrets.Recipient{}, errors.New("it has no member now")
+			case 1:
+			default:
 				return secrets.Recipient{}, fmt.Errorf("the log has %d members for it, and which of them is its own nobody can say: an honest leader writes one", len(of))
 			}
 			m := of[0]
@@ -415,6 +435,7 @@ func (k *keyKeeper) amendGroup(ctx context.Context, v *store.View, g object[v1al
 		return err
 	}
 	_, err = k.node.Propose(ctx, consensus.Proposal{Txn: store.Txn{If: []store.Condition{store.KeyAt(g.key, g.modified)}, Then: []store.Op{op}}})
+	k.tellOfWraps(g.value, next, err)
 	if errors.As(err, new(*store.Conflict)) {
 		return nil
 	}
