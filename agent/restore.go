@@ -34,6 +34,8 @@ type RestoreOptions struct {
 	Identities []age.Identity
 	// Former is the data directory of the cluster's member before, whose key it keeps.
 	Former Former
+	// Lost are as in epoch.Succession.
+	Lost []string
 	// Agree is as in RecoverOptions.
 	Agree func([]epoch.Shut) error
 	// Version of hanse that restores.
@@ -67,7 +69,12 @@ func Restore(o RestoreOptions) (backup.Header, epoch.Beginning, error) {
 	if err != nil {
 		return h, epoch.Beginning{}, err
 	}
-	s := epoch.Succession{Heir: store.Member{Cluster: me.Cluster}, Zone: me.Zone, Version: o.Version, Reason: v1alpha1.ReasonRestored, Renamed: o.Fleet != h.Fleet, Meta: newMeta(me.Cluster)}
+	if err := othersIn(v, me.Cluster, o.Lost); err != nil {
+		return h, epoch.Beginning{}, err
+	}
+	s := epoch.Succession{
+		Heir: store.Member{Cluster: me.Cluster}, Zone: me.Zone, Version: o.Version, Reason: v1alpha1.ReasonRestored, Lost: o.Lost, Renamed: o.Fleet != h.Fleet, Meta: newMeta(me.Cluster),
+	}
 	if key != nil {
 		s.Recipient = key.Recipient().String()
 	}
@@ -86,6 +93,20 @@ func Restore(o RestoreOptions) (backup.Header, epoch.Beginning, error) {
 		err = errors.Join(err, dir.unmake(missing != nil, key != nil))
 	}
 	return h, e, err
+}
+
+// othersIn wants each of some clusters to be on record, beside one.
+func othersIn(v *store.View, self string, names []string) error {
+	for _, name := range names {
+		old, _, err := epoch.OnRecord(v, name)
+		if err != nil {
+			return err
+		}
+		if old == nil || name == self {
+			return fmt.Errorf("lost %s: the backup has no other cluster of that name", name)
+		}
+	}
+	return nil
 }
 
 // restore makes a member of a claimed directory, with the key of the one before it or nil, from the state of a backup.

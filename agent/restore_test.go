@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"filippo.io/age"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/backup"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 // backupOf is a backup of a fleet of one, with more in its state.
@@ -71,5 +75,50 @@ func TestARestoreThatFailsLeavesNothing(t *testing.T) {
 	}
 	if got, err := (dataDir{folder: former}).keep(nil); err != nil || got != recipient {
 		t.Errorf("the member before has it no more: %v", err)
+	}
+}
+
+// A cluster whose member is lost with its key counts as nobody who reads; one that the backup does not have is a slip.
+func TestARestoreIsToldWhoIsLost(t *testing.T) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var on []store.Op
+	for _, name := range []string{"fra", "iad", "sin"} {
+		c := v1alpha1.Cluster{TypeMeta: v1alpha1.TypeOf("Cluster"), ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.ClusterSpec{Region: "eu"}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name}}
+		op, err := law.Put(v1alpha1.KeyClusters+name, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		on = append(on, op)
+	}
+	restore := func(dir string, lost ...string) error {
+		_, _, err := Restore(RestoreOptions{
+			DataDir: dir, Fleet: "acme", Cluster: "fra", Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"},
+			Backup: backupOf(t, key, on...), Identities: []age.Identity{key}, Lost: lost, Version: "test",
+		})
+		return err
+	}
+	dir := filepath.Join(t.TempDir(), "member")
+	for _, wrong := range []string{"rom", "fra"} {
+		if err := restore(dir, "iad", wrong); err == nil || !strings.Contains(err.Error(), "lost "+wrong+": the backup has no other cluster of that name") {
+			t.Errorf("%s is lost: %v", wrong, err)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			t.Error("something was made")
+		}
+	}
+	if err := restore(dir, "iad"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, v, err := dataDir{folder: dir}.survey(self{Cluster: "fra"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"iad": "", "sin": "of sin"} {
+		if c, _, err := epoch.OnRecord(v, name); err != nil || c.Status.Recipient != want {
+			t.Errorf("%s counts as a reader with %q: %v", name, c.Status.Recipient, err)
+		}
 	}
 }

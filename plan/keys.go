@@ -36,6 +36,10 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, now time.Time, prese
 	case g.Lost(all.reads) != "":
 		return "group " + g.Name + " is to get another key, as " + g.Lost(all.reads) + "; the member of cluster " + turn(names, "", present) + " makes it, and if it does nothing for a minute the next one: seal nothing for the group until then"
 	case g.Status.Unproven() && g.Status.Begun != nil && now.Sub(g.Status.Begun.Time) > provenWithin:
+		if vacant := all.vacantWitnesses(g, of); len(vacant) > 0 {
+			return fmt.Sprintf("key %d of group %s, which cluster %s made, was opened by no second cluster for %s, and those that could have no member now: %s; let one join again with its key (hanse join --keys-from DIR), or take out those that do not come back: hanse remove CLUSTER",
+				g.Status.Epoch, g.Name, g.Status.By, provenWithin, fewNames(vacant))
+		}
 		return fmt.Sprintf("key %d of group %s, which cluster %s made, was opened by no second cluster for %s, so a key before it may be lost to who joins from now on: the log of a member that holds it says why; seal what is sealed for the group anew",
 			g.Status.Epoch, g.Name, g.Status.By, provenWithin)
 	case holders == 1 && len(g.Spec.Recovery(&of.Fleet)) == 0:
@@ -178,6 +182,17 @@ func witnesses(holders []string, than string, alone bool) []string {
 		return holders
 	}
 	return others
+}
+
+// vacantWitnesses are the clusters that could open the present key as the second, when none of them has a member.
+func (all readers) vacantWitnesses(g *v1alpha1.RecipientGroup, of Candidates) []string {
+	names := all.clusters(func(r KeyReader) bool { return r.Cluster != g.Status.By && g.Had(r.Cluster, r.Recipient) })
+	for _, c := range of.Clusters {
+		if c.Status.Incarnation != "" && slices.Contains(names, c.Name) {
+			return nil
+		}
+	}
+	return names
 }
 
 // clusters of those that may read.

@@ -97,7 +97,7 @@ func TestWhoKeepsTheKeyOfAGroup(t *testing.T) {
 
 func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 	cluster := func(name string) *v1alpha1.Cluster {
-		return &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name}}
+		return &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name, Incarnation: "id-" + name}}
 	}
 	held := func(by ...string) (wraps []v1alpha1.KeyWrap) {
 		for _, name := range by {
@@ -131,7 +131,8 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 		"who held it is in the fleet no more":          {1, held("gone"), nil, false, "nobody else can open"},
 		"one who held it may not read any more":        {1, held("fra", "iad", "gone"), nil, false, "is to get another key, as cluster gone may not read any more, or has another key of its own; the member of cluster fra makes it"},
 		"a key is new":                                 {2, unproven, []string{"R"}, false, ""},
-		"a key that no second cluster opened for long": {2, unproven, []string{"R"}, false, "key 2 of group g, which cluster fra made, was opened by no second cluster for 10m0s"},
+		"a key that no second cluster opened for long": {2, unproven, []string{"R"}, false, "was opened by no second cluster for 10m0s, so a key before it may be lost to who joins from now on"},
+		"nor for long, and the other is vacant":        {2, unproven, []string{"R"}, false, "those that could have no member now: iad; let one join again with its key (hanse join --keys-from DIR), or take out those that do not come back: hanse remove CLUSTER"},
 	} {
 		g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "g"}, Status: v1alpha1.RecipientGroupStatus{Epoch: c.epoch, Wraps: c.wraps}}
 		g.Spec.RecoveryRecipients, g.Spec.ClusterSelector = c.recovery, &metav1.LabelSelector{}
@@ -143,6 +144,9 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 			g.Spec.ClusterSelector.MatchLabels = map[string]string{"tier": "moon"}
 		}
 		of := Candidates{Clusters: []*v1alpha1.Cluster{cluster("fra"), cluster("iad")}}
+		if strings.Contains(name, "vacant") {
+			of.Clusters[1].Status.Incarnation = ""
+		}
 		for i := range 2 { // of the group, and of the fleet
 			got := GroupAtRisk(g, of, time.Unix(9000, 0), func(string) bool { return !c.away })
 			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {

@@ -239,11 +239,11 @@ func TestARestoredFleetReadsWithTheKeysThatAreLeft(t *testing.T) {
 		for _, m := range f.Members {
 			m.Kill()
 		}
-		restore := func(m *sim.Member, fleet string, former agent.Former) (shut []epoch.Shut) {
+		restore := func(m *sim.Member, fleet string, former agent.Former, lost ...string) (shut []epoch.Shut) {
 			t.Helper()
 			if _, _, err := agent.Restore(agent.RestoreOptions{
 				DataDir: m.Dir(), Fleet: fleet, Cluster: "fra", Addresses: m.Addresses(), Backup: bytes.NewReader(file.Bytes()), Identities: []age.Identity{key}, Version: "sim",
-				Former: former, Agree: func(all []epoch.Shut) error { shut = all; return nil },
+				Former: former, Lost: lost, Agree: func(all []epoch.Shut) error { shut = all; return nil },
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -254,6 +254,9 @@ func TestARestoredFleetReadsWithTheKeysThatAreLeft(t *testing.T) {
 		}
 		if shut := restore(f.Candidate("fra", "eu"), "sim", agent.Former{}); len(shut) != 1 || !slices.Equal(shut[0].By, []string{"ams"}) || !shut[0].Own {
 			t.Errorf("without fra's key it is told %+v", shut)
+		}
+		if shut := restore(f.Candidate("fra", "eu"), "sim", agent.Former{}, "ams"); len(shut) != 1 || !shut[0].Lost() {
+			t.Errorf("without fra's key, and with ams lost, it is told %+v", shut)
 		}
 		first := f.Candidate("fra", "eu")
 		if shut := restore(first, "sim", agent.Former{DataDir: fra.Dir()}); len(shut) > 0 {

@@ -34,6 +34,7 @@ hanse restore - -i key.txt --fleet acme --cluster fra < acme.hanse.age`,
 			s3EndpointFlag(),
 			dataDirFlag(),
 			dataIdentityFlag(),
+			&cli.StringSliceFlag{Name: "lost", Usage: "CLUSTER whose member is lost for good, and its key with it: it does not count as one that reads; repeatable"},
 			lostGroupFlag(),
 		}, keysFlags(), addressFlags()),
 		Action: restoreAction,
@@ -67,7 +68,7 @@ func restoreAction(c *cli.Context) error {
 	defer file.Close()
 	o := agent.RestoreOptions{
 		DataDir: dataDir(c), DataIdentity: with, Fleet: c.String("fleet"), Cluster: c.String("cluster"), Region: c.String("region"), Zone: c.String("zone"),
-		Addresses: addresses(c), Backup: file, Identities: identities, Former: former, Version: ownVersion().Version,
+		Addresses: addresses(c), Backup: file, Identities: identities, Former: former, Lost: c.StringSlice("lost"), Version: ownVersion().Version,
 		Agree: agreeing(newTypist(c), c.String("cluster")),
 	}
 	h, e, err := agent.Restore(o)
