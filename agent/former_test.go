@@ -2,16 +2,19 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
 	"github.com/hanse-fleet/hanse/epoch"
+	"github.com/hanse-fleet/hanse/transport"
 )
 
 // hadKey is the directory of a member that has run, and its recipient.
@@ -132,6 +135,38 @@ func TestNoOtherKeyIsKept(t *testing.T) {
 			t.Errorf("it is another one now: %v", err)
 		}
 	})
+}
+
+// A try that was cut off may have let the member in: the copy stays, is told of, and nobody can say that the key is lost.
+func TestATryThatIsCutOffLeavesTheKey(t *testing.T) {
+	former, recipient := hadKey(t, nil)
+	fresh := filepath.Join(t.TempDir(), "fresh")
+	token := transport.Token{Fleet: "acme", Pins: []transport.Pin{{1}}, Addresses: []string{"127.0.0.1:1"}, Expires: time.Now().Add(time.Hour)}
+	cut, cancel := context.WithCancel(t.Context())
+	cancel()
+	try := func(f Former, lost bool) string {
+		_, err := Join(cut, JoinOptions{DataDir: fresh, Cluster: "fra", Token: token.String(), Former: f, KeysLost: lost, Addresses: Addresses{Listen: "127.0.0.1:7946", APIListen: "127.0.0.1:7947"}})
+		if err == nil {
+			t.Fatal("it joined nobody")
+		}
+		return err.Error()
+	}
+	if said := try(Former{DataDir: former}, false); !strings.Contains(said, "a copy of the key is in "+filepath.Join(fresh, fileKey)+" now, for another try") {
+		t.Errorf("with the key it is told: %s", said)
+	}
+	if said := try(Former{}, true); !strings.Contains(said, "data directory "+fresh+" has a copy of the key") {
+		t.Errorf("as if that were lost it is told: %s", said)
+	}
+	if said := try(Former{}, false); strings.Contains(said, "a copy of the key") {
+		t.Errorf("another time it is told: %s", said)
+	}
+	if got, err := (dataDir{folder: fresh}).keep(nil); err != nil || got != recipient {
+		t.Errorf("it does not have the key any more: %v", err)
+	}
+	fresh = filepath.Join(t.TempDir(), "other")
+	if said := try(Former{}, true); strings.Contains(said, "a copy of the key") {
+		t.Errorf("where no key is, it is told: %s", said)
+	}
 }
 
 // Nothing is made or changed when somebody does not agree with what nobody could open then.

@@ -40,14 +40,20 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 	}
 	defer release()
 	recipient, err := dir.keep(key)
-	if err != nil {
+	switch {
+	case err != nil:
 		return JoinResult{}, err
+	case o.KeysLost && recipient != "":
+		return JoinResult{}, fmt.Errorf("data directory %s has a copy of the key, from an earlier try with --keys-from, so it is not lost; join without --keys-lost, or with another --data-dir", dir)
 	}
 	answer, err := ask(ctx, token, identity, transport.JoinRequest{
 		Region: o.Region, Zone: o.Zone, Version: o.Version, Addresses: reached.Advertise, Server: reached.server(),
 		Applies: max(o.Applies, store.Version), Recipient: recipient, KeysLost: o.KeysLost,
 	}, transport.JoinOptions{Conn: o.Conn})
-	if err != nil {
+	switch {
+	case err != nil && key != nil: // it may be in all the same, with that key
+		return JoinResult{}, fmt.Errorf("%w; a copy of the key is in %s now, for another try", err, dir.path(fileKey))
+	case err != nil:
 		return JoinResult{}, err
 	}
 	if answer.Cluster != me.Cluster {
