@@ -76,6 +76,7 @@ func TestAKeyIsReplacedAtItsAge(t *testing.T) {
 // Who leads is cut off, or killed, around the moment at which the key comes of age: the next leader, whose clock and whose log it is then, makes no
 // second one.
 func TestALeaderThatChangesAsAKeyComesOfAgeMakesNoSecondOne(t *testing.T) {
+	long(t)
 	virtual.Test(t, func(t *testing.T) {
 		rng := random(t)
 		f := sim.New(t, wide)

@@ -278,6 +278,7 @@ func trials() (all []trial) {
 
 // The maker of each write of a rotation is killed, or cut off, right before it and right after it, and the others go on without it.
 func TestARotationIsFinishedWhicheverOfItsStepsItsMakerDiesAt(t *testing.T) {
+	long(t)
 	virtual.Test(t, func(t *testing.T) {
 		f := sim.New(t, wide)
 		defer f.Close()
