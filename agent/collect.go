@@ -14,9 +14,7 @@ import (
 func (l *leader) collect(ctx context.Context, s scene) error {
 	unknown := func(string) bool { return false }
 	if _, garbled := l.decoded.bundles.secrets.sound(s.view); len(garbled) > 0 { // nobody knows what it needs
-		unknown = func(name string) bool {
-			return strings.HasPrefix(name, v1alpha1.RolledOut{Kind: "FleetSecret"}.String())
-		}
+		unknown = func(name string) bool { return strings.HasPrefix(name, ofSecrets) }
 	}
 	revisions, _ := l.revisions.sound(s.view)
 	situation, err := l.situation(s)

@@ -123,12 +123,14 @@ func (l *leader) rest(ctx context.Context, v *store.View, news <-chan struct{}) 
 
 // breathe keeps what reads the whole state at each change from keeping a processor busy while a thousand changes come: it
 // rests three times as long as it has worked, and half a second at most.
-func breathe(ctx context.Context, worked time.Duration) { pause.For(ctx, min(3*worked, time.Second/2)) }
+func breathe(ctx context.Context, worked time.Duration) { pause.For(ctx, breathOf(worked)) }
+
+func breathOf(worked time.Duration) time.Duration { return min(3*worked, time.Second/2) }
 
 // breathe rests as others do, but not once it is known that a cluster has other labels, or a group other keys, than the pass decided by: a
 // thousand grants may wait for that, and it seldom comes.
 func (l *leader) breathe(ctx context.Context, v *store.View, worked time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, min(3*worked, time.Second/2))
+	ctx, cancel := context.WithTimeout(ctx, breathOf(worked))
 	defer cancel()
 	for now := l.store.View(); !elsewhere(v, now); now = l.store.View() {
 		if l.changed(ctx, wherePlaced, now.Revision()) != nil {

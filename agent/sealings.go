@@ -17,8 +17,11 @@ import (
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
-// sealedRevisions begins the keys of the revisions of secrets.
-var sealedRevisions = v1alpha1.KeyBundleRevisions + v1alpha1.RolledOut{Kind: "FleetSecret"}.String()
+// ofSecrets begins the names of what is rolled out of secrets, sealedRevisions the keys of their revisions.
+var (
+	ofSecrets       = v1alpha1.RolledOut{Kind: "FleetSecret"}.String()
+	sealedRevisions = v1alpha1.KeyBundleRevisions + ofSecrets
+)
 
 // Bounds of one transaction that seals again: the log is for others as well.
 const (

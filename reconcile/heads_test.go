@@ -64,14 +64,7 @@ func TestManyListsCostFewWrites(t *testing.T) {
 	client := newConfigMaps()
 	s := client.session()
 	bundles := neighbours(200)
-	underWay, proceed := make(chan struct{}), make(chan struct{})
-	client.refuse = func(request string) error {
-		if strings.HasPrefix(request, "create ") {
-			close(underWay)
-			<-proceed
-		}
-		return nil
-	}
+	underWay, proceed := client.holdCreate()
 	var all sync.WaitGroup
 	begin := func(bundle string) {
 		all.Go(func() {
@@ -99,6 +92,19 @@ func TestManyListsCostFewWrites(t *testing.T) {
 	}
 }
 
+// holdCreate holds the one request that creates something until proceed is closed; underWay is closed once it is there.
+func (c *configMaps) holdCreate() (underWay <-chan struct{}, proceed chan<- struct{}) {
+	came, goes := make(chan struct{}), make(chan struct{})
+	c.refuse = func(request string) error {
+		if strings.HasPrefix(request, "create ") {
+			close(came)
+			<-goes
+		}
+		return nil
+	}
+	return came, goes
+}
+
 // awaitWaiting waits until so many errands wait.
 func awaitWaiting(t *testing.T, s *shard, n int) {
 	t.Helper()
@@ -120,14 +126,7 @@ func TestWhoGoesTakesNobodyAlong(t *testing.T) {
 	client := newConfigMaps()
 	s := client.session()
 	bundles := neighbours(3)
-	underWay, proceed := make(chan struct{}), make(chan struct{})
-	client.refuse = func(request string) error {
-		if strings.HasPrefix(request, "create ") {
-			close(underWay)
-			<-proceed
-		}
-		return nil
-	}
+	underWay, proceed := client.holdCreate()
 	ctx, leave := context.WithCancel(t.Context())
 	var left, stays sync.WaitGroup
 	save := func(to *sync.WaitGroup, ctx context.Context, bundle string, want error) {

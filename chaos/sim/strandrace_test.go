@@ -2,7 +2,6 @@ package sim_test
 
 import (
 	"context"
-	"encoding/json"
 	"testing"
 	"time"
 
@@ -21,39 +20,20 @@ func reader(name string, reads bool) func(*testing.T, *sim.Member) error {
 		if !reads {
 			region = "us"
 		}
-		return once(t, m, v1alpha1.KeyClusters+name, func(c *v1alpha1.Cluster) { c.Labels[v1alpha1.LabelRegion] = region })
+		return asksFor(t, m, v1alpha1.KeyClusters+name, func(c *v1alpha1.Cluster) { c.Labels[v1alpha1.LabelRegion] = region })
 	}
 }
 
 // picks has the group pick all clusters in eu, or ams alone.
 func picks(all bool) func(*testing.T, *sim.Member) error {
 	return func(t *testing.T, m *sim.Member) error {
-		return once(t, m, readersKey, func(g *v1alpha1.RecipientGroup) {
+		return asksFor(t, m, readersKey, func(g *v1alpha1.RecipientGroup) {
 			g.Spec.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{v1alpha1.LabelRegion: "eu"}}
 			if !all {
 				g.Spec.ClusterSelector.MatchLabels["tier"] = "prod"
 			}
 		})
 	}
-}
-
-// once changes an object as an admin would, and is not tried again.
-func once[T any](t *testing.T, m *sim.Member, key string, change func(*T)) error {
-	t.Helper()
-	kv, _ := m.Core.Store().View().Get(key)
-	var o T
-	if err := json.Unmarshal(kv.Value, &o); err != nil {
-		t.Fatal(err)
-	}
-	change(&o)
-	value, err := json.Marshal(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	_, err = sim.Propose(ctx, m.Core, key, value)
-	return err
 }
 
 // TestOneOfTwoThatTakeTheLastReadersAwayIsRefused: fra and ams hold a key. The member of ams lost its disk, and another one comes in its place, while an
