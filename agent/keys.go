@@ -174,7 +174,7 @@ func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha
 	if err != nil {
 		return false, err
 	}
-	k.waitsFor(g, "key", duty.Turn, -len(g.value.Status.Wraps)) // others may join as fast as it wraps
+	k.waitsFor(g, "key", duty.Turn, -wrapsWritten(&g.value.Status)) // others may join as fast as it wraps
 	if opens, err := k.opensOwn(ctx, v, g, duty.Others); err != nil || !opens && duty.From == 0 {
 		return true, err
 	}
@@ -192,6 +192,14 @@ func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha
 		err = k.wrapOnceMore(ctx, v, g, duty.Second)
 	}
 	return duty.Waits, err
+}
+
+// wrapsWritten counts the wraps of a group, each second one for a recovery recipient too.
+func wrapsWritten(s *v1alpha1.RecipientGroupStatus) (n int) {
+	for i := range s.Wraps {
+		n += len(s.Wraps[i].Forms())
+	}
+	return n
 }
 
 // timeTurns forgets what was seen of others in another term, and as long as there is no leader: nobody could write then.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -274,11 +275,14 @@ func (duty *KeyDuty) second(g *v1alpha1.RecipientGroup, all readers, self string
 			continue
 		}
 		others := witnesses(all.holders(g), w.By, false)
+		next := turn(others, self, there)
 		switch {
-		case w.By != self && (duty.Prove || turn(others, self, there) == self): // with its word that the key opens, those before it go
+		case w.By == self:
+			duty.Waits = duty.Waits || len(others) > 0
+		case duty.Prove || next == self: // with its word that the key opens, those before it go
 			duty.Second = append(duty.Second, all[i])
 		default:
-			duty.Waits = duty.Waits || len(others) > 0
+			duty.Waits, duty.Turn = true, cmp.Or(duty.Turn, next)
 		}
 	}
 }

@@ -368,12 +368,12 @@ func TestWhoWrapsAKeyOnceMoreForWhoRecovers(t *testing.T) {
 		self, away string
 		want       KeyDuty
 	}{
-		"the first that did not":           {append(all[:3:3], person("ams", "")), "fra", "", second},
-		"not who did":                      {append(all[:3:3], person("ams", "")), "ams", "", KeyDuty{Others: true, Waits: true}},
-		"nor the next one":                 {append(all[:3:3], person("ams", "")), "sin", "", KeyDuty{Others: true, Waits: true}},
-		"but when that one is away":        {append(all[:3:3], person("ams", "")), "sin", "fra", second},
-		"once":                             {append(all[:3:3], person("ams", "sin")), "fra", "", KeyDuty{Others: true}},
-		"with the word that the key opens": {append([]v1alpha1.KeyWrap{{Cluster: "sin", Key: v1alpha1.KeyID("of sin"), Wrap: []byte("wrapped")}}, append(all[:3:3], person("ams", ""))...), "fra", "", KeyDuty{Second: []KeyReader{{"", "R"}}, Prove: true, Others: true}},
+		"the first that did not":                        {append(all[:3:3], person("ams", "")), "fra", "", second},
+		"not who did":                                   {append(all[:3:3], person("ams", "")), "ams", "", KeyDuty{Others: true, Waits: true}},
+		"nor the next one, who waits":                   {append(all[:3:3], person("ams", "")), "sin", "", KeyDuty{Others: true, Waits: true, Turn: "fra"}},
+		"but when that one is away":                     {append(all[:3:3], person("ams", "")), "sin", "fra", second},
+		"once":                                          {append(all[:3:3], person("ams", "sin")), "fra", "", KeyDuty{Others: true}},
+		"with the word that the key opens":              {append([]v1alpha1.KeyWrap{{Cluster: "sin", Key: v1alpha1.KeyID("of sin"), Wrap: []byte("wrapped")}}, append(all[:3:3], person("ams", ""))...), "fra", "", KeyDuty{Second: []KeyReader{{"", "R"}}, Prove: true, Others: true}},
 		"nobody waits where no other one holds the key": {[]v1alpha1.KeyWrap{all[0], person("ams", "")}, "ams", "", KeyDuty{Wrap: []KeyReader{{"fra", "of fra"}, {"sin", "of sin"}}}},
 	} {
 		g := &v1alpha1.RecipientGroup{Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}, RecoveryRecipients: []string{"R"}},

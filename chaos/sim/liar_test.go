@@ -154,13 +154,14 @@ func TestAHolderThatLiesStrandsNobodyAndLetsNobodyIn(t *testing.T) {
 		if err := mad.says(again); err == nil {
 			t.Error("it is its own second")
 		}
-		p.lames("mad")
+		p.lames("ams", "mad") // whose turn it is does nothing
 		v.until(trial{step: "a wrap of a liar"}, "a second member has wrapped it for that one", func() bool {
 			return !slices.ContainsFunc(keyOfReaders(t, iad).Status.Wraps, func(w v1alpha1.KeyWrap) bool { return w.WantsSecond() })
 		})
 		if _, opens := reach(iad.Core.Store().View(), late)[3]; !opens {
 			t.Error("who recovers since does not open it")
 		}
+		p.lames("mad")
 		nobodyElse()
 
 		// It is found out, and removed: nobody who has what it had opens what is sealed afterwards.
