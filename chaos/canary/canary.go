@@ -118,7 +118,7 @@ func base64s(value []byte) (all []form) {
 // In says which values are in the data, and how they are written there. It sees into what is compressed by gzip or Zstandard, as entries of a
 // log are, and does not mind line breaks.
 func (f *Finder) In(data []byte) (found []string) {
-	for _, text := range append(inflated(data), data) {
+	for _, text := range append(Inflated(data), data) {
 		found = append(found, f.scan(text)...)
 		found = append(found, f.scan(joined(text))...)
 	}
@@ -187,8 +187,8 @@ func unzstd(data []byte) []byte {
 	return text
 }
 
-// inflated is what is in a data's compressed streams, as far as they are whole, and in the streams in those.
-func inflated(data []byte) [][]byte { return inflate(data, deepest) }
+// Inflated is what is in a data's compressed streams, as far as they are whole, and in the streams in those.
+func Inflated(data []byte) [][]byte { return inflate(data, deepest) }
 
 func inflate(data []byte, deep int) (all [][]byte) {
 	if deep == 0 {

@@ -22,7 +22,7 @@ const password = "canary-4711-of-the-database"
 const readersGroup = `apiVersion: fleet.hanse.dev/v1alpha1
 kind: RecipientGroup
 metadata: {name: readers}
-spec: {clusterSelector: {matchExpressions: [{key: topology.kubernetes.io/region, operator: In, values: [eu, us]}]}}
+spec: {clusterSelector: {matchLabels: {reads: db}}}
 `
 
 // aSealedSecret is sealed where there is no fleet, applied in one cluster, kept in the two of its group, and in no other.
@@ -31,33 +31,28 @@ func aSealedSecret(t *testing.T, f *field) {
 	for _, client := range []*kubernetes.Clientset{fra, iad, sin} {
 		namespace(t, client, "vault")
 	}
+	f.must(t, "sin", nil, "label", "cluster", "fra", "iad", "reads=db")
 	f.must(t, "sin", []byte(readersGroup), "apply", "-f", "-")
-	var recipient string
 	until(t, 2*time.Minute, func(context.Context) error {
-		said := f.must(t, "iad", nil, "get", "recipientgroup", "readers", "-o", "yaml").Out
-		_, after, _ := strings.Cut(said, "recipient: ")
-		recipient, _, _ = strings.Cut(after, "\n")
-		if holders := f.must(t, "iad", nil, "get", "recipientgroups").Out; recipient == "" || !strings.Contains(holders, "fra,iad ") {
+		if holders := f.must(t, "iad", nil, "get", "recipientgroups").Out; !strings.Contains(holders, "fra,iad ") {
 			return fmt.Errorf("its holders are told as %s", holders)
 		}
 		return nil
 	})
-	seal := func(value string) []byte {
-		args := []string{"seal", "--group", "readers", "--recipient", recipient, "--name", "db", "--namespace", "vault", "--from-stdin", "password"}
-		laptop := Person{Hanse: f.hanse, Server: "unix:///nowhere"}
-		return []byte(ended(t, 0, tell(t, laptop, []byte(value), args...), args).Out)
-	}
+	recipient := f.group(t).Status.Recipient
+	seal := func(value string) []byte { return f.sealedOffline(t, recipient, "db", value) }
 	wire := f.eavesdrop(t)
 	manifest := seal(password)
 	if found := canary.New(map[string][]byte{"the value": []byte(password)}).In(manifest); len(found) > 0 {
 		t.Fatalf("what is to lie in Git can be read: %q", found)
 	}
 	begun := time.Now()
-	f.must(t, "sin", manifest, "apply", "-f", "-")
+	t.Log(f.mustKubectl(t, "sin", string(manifest), "apply", "--server-side", "-f", "-"))
 	for name, client := range map[string]*kubernetes.Clientset{"fra": fra, "iad": iad} {
 		until(t, 3*time.Minute, has(client, password))
 		t.Logf("%s has it after %s", name, round(time.Since(begun)))
 	}
+	first := f.secret(t, "db").ResourceVersion
 
 	// It is kept as it is sealed, whoever changes it there.
 	_, err := fra.CoreV1().Secrets("vault").Patch(t.Context(), "db", types.MergePatchType, []byte(`{"data":{"password":"Zm9yZWlnbg=="}}`), metav1.PatchOptions{})
@@ -95,7 +90,7 @@ func aSealedSecret(t *testing.T, f *field) {
 	}
 
 	// Another value goes the same way, and what is deleted is pruned.
-	f.must(t, "iad", seal(password+"-2"), "apply", "-f", "-")
+	f.mustKubectl(t, "iad", string(seal(password+"-2")), "apply", "--server-side", "-f", "-")
 	until(t, 3*time.Minute, has(iad, password+"-2"))
 	until(t, 3*time.Minute, has(fra, password+"-2"))
 	t.Run("the value and the group's key are nowhere else", func(t *testing.T) {
@@ -104,17 +99,26 @@ func aSealedSecret(t *testing.T, f *field) {
 		f.nowhere(t, finder)
 		wire.heardNothing(t, f, finder)
 	})
+	t.Run("who has all that a member has that is not of the group opens nothing", func(t *testing.T) { theThiefOpensNothing(t, f, password+"-2") })
+	t.Run("it goes from a cluster of the group that it is not for any more", func(t *testing.T) { pickedOut(t, f, password+"-2") })
+	t.Run("it goes from a cluster that leaves the group", func(t *testing.T) {
+		leftTheGroup(t, f, recipient, password+"-2")
+	})
+	t.Run("a value of a former key comes back", func(t *testing.T) { rolledBack(t, f, first, password) })
 	f.must(t, "fra", nil, "delete", "fleetsecret", "db", "--yes", "--wait")
 	for _, client := range []*kubernetes.Clientset{fra, iad} {
-		until(t, 3*time.Minute, func(ctx context.Context) error {
-			_, err := client.CoreV1().Secrets("vault").Get(ctx, "db", metav1.GetOptions{})
-			if !apierrors.IsNotFound(err) {
-				return fmt.Errorf("it is still there: %w", err)
-			}
-			return nil
-		})
+		until(t, 3*time.Minute, noSecret(client, "db"))
 	}
 	f.must(t, "fra", nil, "delete", "recipientgroup", "readers")
+	f.must(t, "fra", nil, "label", "cluster", "fra", "iad", "reads-")
+}
+
+// sealedOffline is what a laptop seals that knows a group's recipient, and no fleet.
+func (f *field) sealedOffline(t *testing.T, recipient, name, value string) []byte {
+	t.Helper()
+	args := []string{"seal", "--group", "readers", "--recipient", recipient, "--name", name, "--namespace", "vault", "--from-stdin", "password"}
+	laptop := Person{Hanse: f.hanse, Server: "unix:///nowhere"}
+	return []byte(ended(t, 0, tell(t, laptop, []byte(value), args...), args).Out)
 }
 
 // has expects the Secret to have a value.
