@@ -7,16 +7,18 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
-// lacks says what a wave waits for before its bundle takes the fault domain: other bundles that are not ready there yet. Once it has
-// the domain it waits for none: they may be waiting for the domain themselves. What a later stage brings there waits when its turn comes.
-func (c *course) lacks(w v1alpha1.Wave) string {
-	r := c.active
-	if c.bundle == nil || len(c.bundle.Spec.DependsOn) == 0 || slices.Contains(r.Status.InChange, w.Domain) {
+// lacks says what a wave waits for before it gives the bundle to its clusters: other bundles that are not ready there yet. Who enters a fault
+// domain waits for all that its stage is about to give there, who is in it for those of this wave and of the waves before it. What is under way
+// waits for none: they may be waiting for its fault domain themselves.
+func (c *course) lacks(i int) string {
+	r, w := c.active, c.active.Spec.Waves[i]
+	if c.bundle == nil || len(c.bundle.Spec.DependsOn) == 0 || len(w.Clusters) == 0 || r.Spec.Orders.AllAtOnce || c.underWay(w) {
 		return ""
 	}
+	inChange := slices.Contains(r.Status.InChange, w.Domain)
 	var clusters []string
-	for i, of := range r.Spec.Waves {
-		if of.Domain == w.Domain && of.Stage == w.Stage && !r.Status.Waves[i].Over() {
+	for j, of := range r.Spec.Waves {
+		if of.Domain == w.Domain && of.Stage == w.Stage && r.Status.Waves[j].Granted == nil && (j <= i || !inChange) {
 			clusters = append(clusters, of.Clusters...)
 		}
 	}
@@ -44,7 +46,11 @@ func (c *course) readyIn(cluster string) bool {
 		return false
 	}
 	g, has := c.grantOf(cluster)
-	return !has || g.Withdraw || !g.Held && c.sound(cluster, g)
+	if has && g.Withdraw { // of an earlier bundle of the name, perhaps: this one comes then
+		picked, err := c.picked()
+		return err == nil && !among(picked, cluster)
+	}
+	return !has || !g.Held && c.sound(cluster, g)
 }
 
 // wentOnWithout says that the bundle, as it is now, was given to a cluster and does not wait until it is healthy there: a person said to go on

@@ -111,6 +111,7 @@ func (w *world) order(t *rapid.T, r *v1alpha1.Rollout) {
 func (w *world) heal() {
 	w.speak("")
 	w.passes, w.unread = nil, ""
+	w.bringWhatOthersNeed()
 	for _, r := range w.rollouts {
 		r.Spec.Orders.Paused, r.Spec.Orders.Resumed = false, r.Status.Stops
 		approve(r)
@@ -152,7 +153,7 @@ func live(t *rapid.T, decide func(plan.Situation) []plan.Step, how ...func(*rapi
 
 func TestNoMoreFaultDomainsAreInChangeThanMayBe(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := live(t, plan.Decide, inParts)
+		w := live(t, plan.Decide, inParts, leaning)
 		for _, wrong := range w.wrong {
 			t.Fatalf("%s\n%s", wrong, w)
 		}
@@ -164,7 +165,7 @@ func TestNoMoreFaultDomainsAreInChangeThanMayBe(t *testing.T) {
 
 func TestOnceAllIsWellEveryRolloutEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := live(t, plan.Decide, inParts)
+		w := live(t, plan.Decide, inParts, leaning)
 		for range 60 { // each deletion may wait for a word of its own, and a window is closed for three of these ten minutes
 			w.heal()
 			for range 10 {

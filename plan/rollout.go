@@ -45,8 +45,9 @@ type Situation struct {
 	// Made once: the clusters by name, and by label the fault domains that are lost.
 	byName map[string]*v1alpha1.Cluster
 	lostBy map[string][]string
-	// courses are those of all bundles, by name.
+	// courses are those of all bundles, by name. planned says that each knows what its clusters need.
 	courses map[string]*course
+	planned bool
 }
 
 // Step is what is to be written at once for one bundle. Steps are written in their order, and not without those before: what
@@ -71,6 +72,12 @@ func Decide(s Situation) []Step {
 	for _, c := range courses {
 		c.plan()
 		c.guard()
+	}
+	s.planned = true
+	for _, c := range courses {
+		if c.running() != nil {
+			c.letGo()
+		}
 	}
 	steps = append(steps, changed(courses, (*course).comesFirst)...)
 	slices.SortStableFunc(courses, func(a, b *course) int { return cmp.Compare(a.age(), b.age()) })

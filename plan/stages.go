@@ -17,7 +17,7 @@ type part struct {
 // parts are the needs by stage, in the order of the stages. Clusters that may still do what they were granted come before: their fault
 // domain is in change until they have something newer, and nothing else could begin.
 func (c *course) parts(needs map[string]need) (parts []part) {
-	if len(c.active.Spec.Stages)+len(c.active.Spec.Windows) == 0 {
+	if len(c.active.Spec.Stages)+len(c.active.Spec.Windows) == 0 && (c.bundle == nil || len(c.bundle.Spec.DependsOn) == 0) {
 		return []part{{needs: needs}}
 	}
 	by, h := map[bool]map[string]map[string]need{true: {}, false: {}}, c.homes()
@@ -117,8 +117,8 @@ func (c *course) underWay(w v1alpha1.Wave) bool {
 	return slices.ContainsFunc(c.active.Spec.Carried, there) && slices.ContainsFunc(slices.Concat(w.Clusters, w.Withdraw), c.homes().dangles)
 }
 
-// ahead says that a wave keeps its fault domain in change: it is granted, or comes to it by itself. What waits for another stage, or for a
-// person, lets others go on meanwhile.
+// ahead says that a wave keeps its fault domain in change: it is granted, or comes to it by itself. What waits for another stage, for a person,
+// or for another bundle, lets others go on meanwhile.
 func (c *course) ahead(i, rank int) bool {
 	w, s := c.active.Spec.Waves[i], c.active.Status.Waves[i]
 	switch {
@@ -127,7 +127,7 @@ func (c *course) ahead(i, rank int) bool {
 	case s.Open() || c.underWay(w):
 		return true
 	}
-	return c.hasTurn(i, rank) && c.goesOn(w) && c.waitOf(w) == nil && c.heir(i) == ""
+	return c.hasTurn(i, rank) && c.goesOn(w) && c.waitOf(w) == nil && c.heir(i) == "" && (!c.planned || c.lacks(i) == "")
 }
 
 // goesOn says that a wave to come is in a stage that has begun in its fault domain. Who has stages begins each anew, in the order of the domains.

@@ -163,11 +163,12 @@ func (c *course) grant(l *lease) {
 			}
 			continue
 		}
-		taken[w.Domain] = true
 		if n := len(c.granted); n > 0 && n+len(w.Clusters)+len(w.Withdraw) > grantsAtOnce {
 			return // the next decision grants it
 		}
-		if why := c.notYet(l, w); why.text != "" {
+		why := c.notYet(l, i)
+		taken[w.Domain] = why.reason != v1alpha1.RolloutWaitsForBundle // what does not wait for bundles need not wait for what does
+		if why.text != "" {
 			c.why = why
 			r.Status.Wait = cmp.Or(r.Status.Wait, c.domainWait(w, why))
 			continue
@@ -248,8 +249,8 @@ type stay struct {
 }
 
 // notYet says why a wave must wait.
-func (c *course) notYet(l *lease, w v1alpha1.Wave) stay {
-	r, lacks := c.active, c.lacks(w)
+func (c *course) notYet(l *lease, i int) stay {
+	r, w, lacks := c.active, c.active.Spec.Waves[i], c.lacks(i)
 	for _, cluster := range slices.Concat(w.Clusters, w.Withdraw) {
 		if c.presence(cluster) == unheard || c.presence(cluster) == here && c.Silent[cluster] >= quietAfter {
 			return stay{v1alpha1.RolloutWaitsForWord, "nothing is heard of " + cluster + " for a moment"}

@@ -91,6 +91,9 @@ type world struct {
 	blind          []string
 	// wrong are the writes after which more fault domains were in change than may be.
 	wrong []string
+	// leans are what bundles that are applied depend on, by name, and early the grants that came before what they depend on.
+	leans map[string][]string
+	early []string
 	// unasked are the writes with which more was deleted than may be without a person's word.
 	unasked []string
 }
@@ -179,6 +182,7 @@ func (w *world) apply(name string, to ...string) *v1alpha1.Bundle {
 	if w.place != nil {
 		w.place(name, b)
 	}
+	b.Spec.DependsOn = w.leans[name]
 	w.bundles[name] = b
 	content := plan.Content{BundleUID: string(b.UID), Wholes: w.wholes[name]}
 	for _, o := range w.brings[name] {
@@ -375,6 +379,7 @@ func (w *world) writeRollouts(step plan.Step) {
 func (w *world) grant(bundle, cluster string, g v1alpha1.Grant) {
 	w.judgeDeletions(bundle, cluster, g)
 	w.judgeKey(bundle, cluster, g)
+	w.judgeDepends(bundle, cluster, g)
 	g.Frozen = w.frozen(bundle, cluster, g)
 	w.judgeMove(bundle, cluster, g)
 	w.judgeJob(bundle, cluster, g)

@@ -52,6 +52,8 @@ type waves struct {
 	gated bool
 	green map[written]bool
 	over  map[string]bool
+	// looked are the grants of a bundle that depends on another that were looked at.
+	looked map[written]bool
 	// quiet is a cluster of which the log is not told that it is unreachable.
 	quiet string
 }
@@ -153,6 +155,7 @@ func (w *waves) look(v *store.View) {
 		if g == nil {
 			continue
 		}
+		w.judgeDepends(v, kv, g)
 		if place := w.place(v, kv, g.Held); !g.Held && !w.sound[writtenAt(kv)] {
 			regions[place] = true
 		}
@@ -176,6 +179,25 @@ func (w *waves) look(v *store.View) {
 			w.wrong = append(w.wrong, fmt.Sprintf("%s ended twice, %s and %s", kv.Key, ended, r.Status.Phase))
 		}
 		w.phases[id] = r.Status.Phase
+	}
+}
+
+// leans is a bundle that depends on another, and ground that one.
+const leans, ground = "till", "shop"
+
+// judgeDepends looks at a cluster that has got a bundle just now: it has been healthy with what it is granted of the one that this depends on.
+func (w *waves) judgeDepends(v *store.View, kv store.KV, g *v1alpha1.Grant) {
+	id := writtenAt(kv)
+	if g.Bundle != leans || g.Held || g.Withdraw || w.looked[id] {
+		return
+	}
+	if w.looked[id] = true; kv.Created != kv.Modified {
+		return // it had it before
+	}
+	cluster, _ := v1alpha1.CutGrantKey(kv.Key)
+	on, _ := v.Get(v1alpha1.GrantKey(cluster, ground))
+	if has := w.grants.of(on); has == nil || has.Held || has.Withdraw || !w.sound[writtenAt(on)] {
+		w.wrong = append(w.wrong, fmt.Sprintf("%s got %s at revision %d, and has %s: %+v", cluster, leans, kv.Modified, ground, has))
 	}
 }
 
@@ -271,7 +293,7 @@ func (s *said) tell(core *agent.Core, runs map[string]v1alpha1.WorkStatus) {
 // rolling plays a life of a fleet of six clusters in three regions, with decisions by decide, and returns what went wrong.
 func rolling(t *testing.T, seed uint64, decide func(plan.Situation) []plan.Step, play func(ctx context.Context, w *waves)) (wrong []string) {
 	virtual.Test(t, func(t *testing.T) {
-		w := &waves{t: t, rng: rand.New(rand.NewPCG(seed, 7)), sound: map[written]bool{}, placed: map[written]string{}, given: map[string]store.Revision{}, grants: reading[v1alpha1.Grant]{}, rollouts: reading[v1alpha1.Rollout]{}, phases: map[string]v1alpha1.RolloutPhase{}, green: map[written]bool{}, over: map[string]bool{}, all: map[string]*sim.Member{}}
+		w := &waves{t: t, rng: rand.New(rand.NewPCG(seed, 7)), sound: map[written]bool{}, placed: map[written]string{}, given: map[string]store.Revision{}, grants: reading[v1alpha1.Grant]{}, rollouts: reading[v1alpha1.Rollout]{}, phases: map[string]v1alpha1.RolloutPhase{}, green: map[written]bool{}, over: map[string]bool{}, looked: map[written]bool{}, all: map[string]*sim.Member{}}
 		w.f = sim.New(t, wide)
 		defer w.f.Close()
 		w.f.InMemory()
@@ -330,6 +352,9 @@ func (w *waves) apply(ctx context.Context, name string, erase bool) {
 	}
 	b.Generation++
 	b.Spec.Placement = v1alpha1.Placement{ClusterSelector: &metav1.LabelSelector{}}
+	if name == leans {
+		b.Spec.DependsOn = []string{ground}
+	}
 	if w.gated {
 		b.Spec.Rollout = &v1alpha1.BundleRollout{Gates: []v1alpha1.RolloutGate{redGate}}
 	}
@@ -390,6 +415,17 @@ func (w *waves) resume(ctx context.Context) {
 			try, cancel := context.WithTimeout(ctx, 3*time.Second)
 			_, _ = sim.Propose(try, l.Core, kv.Key, value) // it is tried again
 			cancel()
+		}
+	}
+}
+
+// bring applies what another bundle waits for, if it is not there.
+func (w *waves) bring(ctx context.Context) {
+	if l := w.f.Leader(); l != nil {
+		v := l.Core.Store().View()
+		_, waits := v.Get(v1alpha1.KeyBundles + leans)
+		if _, there := v.Get(v1alpha1.KeyBundles + ground); waits && !there {
+			w.apply(ctx, ground, false)
 		}
 	}
 }
@@ -486,6 +522,7 @@ func rollingLife(ctx context.Context, w *waves) {
 	last := "not looked at"
 	for range 40 * 60 { // three bundles in three regions, each as long as its gates are red
 		w.resume(ctx)
+		w.bring(ctx)
 		if last = w.settled(); last == "" {
 			return
 		}
@@ -507,7 +544,7 @@ func TestNoRevisionOfTheLogHasTwoFaultDomainsInChange(t *testing.T) {
 	}
 }
 
-// TestTheLeaseOfAFleetIsCaughtBroken puts three bugs back into a whole fleet: the reader of the log must see each.
+// TestTheLeaseOfAFleetIsCaughtBroken puts bugs back into a whole fleet: the reader of the log must see each.
 func TestTheLeaseOfAFleetIsCaughtBroken(t *testing.T) {
 	long(t)
 	for name, decide := range map[string]func(plan.Situation) []plan.Step{
@@ -535,6 +572,14 @@ func TestTheLeaseOfAFleetIsCaughtBroken(t *testing.T) {
 			}
 			return steps
 		},
+		"a bundle before what it depends on": func(s plan.Situation) []plan.Step {
+			s.Bundles = slices.Clone(s.Bundles)
+			for i, b := range s.Bundles {
+				s.Bundles[i] = b.DeepCopy()
+				s.Bundles[i].Spec.DependsOn = nil
+			}
+			return plan.Decide(s)
+		},
 		"a lease for each bundle": func(s plan.Situation) (steps []plan.Step) {
 			all := s.Rollouts
 			for _, bundle := range []string{"cart", "shop"} {
@@ -553,6 +598,9 @@ func TestTheLeaseOfAFleetIsCaughtBroken(t *testing.T) {
 				w.gated = name == "settled with a red gate"
 				for range 6 {
 					w.apply(ctx, "shop", false)
+					if name == "a bundle before what it depends on" {
+						w.apply(ctx, leans, false)
+					}
 					time.Sleep(1500 * time.Millisecond)
 					w.apply(ctx, "cart", false)
 					time.Sleep(3 * time.Second)
