@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +90,7 @@ func readChanges(c *cli.Context) ([]change, error) {
 		return nil, err
 	}
 	if len(documents) == 0 {
-		return nil, usage(strings.ReplaceAll(strings.Join(files, ", "), "-", "stdin")+": there is nothing in it", emptyHint(files))
+		return nil, usage(fileNames(files)+": there is nothing in it", emptyHint(files))
 	}
 	g := given{bundle: c.String("bundle"), to: c.String("to")}
 	for name := range strings.SplitSeq(c.String("clusters"), ",") {
@@ -107,6 +108,17 @@ func readChanges(c *cli.Context) ([]change, error) {
 		}
 	}
 	return todo, nil
+}
+
+// fileNames are the files of -f as people call them.
+func fileNames(files []string) string {
+	names := slices.Clone(files)
+	for i, name := range names {
+		if name == "-" {
+			names[i] = "stdin"
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 func emptyHint(files []string) hint {
