@@ -13,10 +13,10 @@ import (
 // collect deletes what nothing refers to any more: old revisions and rollouts of bundles, and tokens long ended.
 func (l *leader) collect(ctx context.Context, s scene) error {
 	unknown := func(string) bool { return false }
-	if _, garbled := l.decoded.bundles.secrets.sound(s.view); len(garbled) > 0 { // nobody knows what it needs
+	if _, garbled := l.decoded.bundles.secrets.readable(s.view); len(garbled) > 0 { // nobody knows what it needs
 		unknown = func(name string) bool { return strings.HasPrefix(name, ofSecrets) }
 	}
-	revisions, _ := l.revisions.sound(s.view)
+	revisions, _ := l.revisions.readable(s.view)
 	situation, err := l.situation(s)
 	if err != nil {
 		return err

@@ -126,7 +126,7 @@ func (c *Core) keepKeys(ctx context.Context) error {
 
 // keep does what is this member's to do now, and says whether something waits for others.
 func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err error) {
-	groups, garbled := k.decoded.groups.sound(v)
+	groups, garbled := k.decoded.groups.readable(v)
 	k.tellUnread(garbled)
 	if len(groups) == 0 {
 		return false, nil
@@ -521,7 +521,7 @@ func (d decoded) candidates(v *store.View) (of plan.Candidates, err error) {
 // keyGroups are the groups that can be read, and of whom their specs say which may have their keys; none when that cannot be read: who decides by it
 // says what is wrong.
 func (d decoded) keyGroups(v *store.View) ([]object[v1alpha1.RecipientGroup], plan.Candidates) {
-	groups, _ := d.groups.sound(v)
+	groups, _ := d.groups.readable(v)
 	if len(groups) == 0 {
 		return nil, plan.Candidates{}
 	}
@@ -545,11 +545,11 @@ func (c *Core) unrecovered(v *store.View) (names []string) {
 
 // unreadLines are a line each for groups and secrets that cannot be read.
 func (c *Core) unreadLines(v *store.View) (lines []string) {
-	_, groups := c.decoded.groups.sound(v)
+	_, groups := c.decoded.groups.readable(v)
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
 		lines = append(lines, law.Thing(key)+" cannot be read: what is sealed for it is neither rolled out nor sealed again, and stays where it is; no version of ours wrote that; "+restoreHint)
 	}
-	_, secrets := c.decoded.bundles.secrets.sound(v)
+	_, secrets := c.decoded.bundles.secrets.readable(v)
 	for _, key := range slices.Sorted(maps.Keys(secrets)) {
 		lines = append(lines, law.Thing(key)+" cannot be read: it is not rolled out, and stays where it is; no version of ours wrote that; "+restoreHint)
 	}

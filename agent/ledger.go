@@ -26,7 +26,7 @@ func (c *Core) Ledger(v *store.View) (*plan.Ledger, error) {
 			vault.Unread = append(vault.Unread, cannotBeRead(key).Error())
 		}
 	}
-	groups, garbled := c.decoded.groups.sound(v)
+	groups, garbled := c.decoded.groups.readable(v)
 	unread(garbled)
 	candidates, err := c.decoded.candidates(v)
 	if err != nil {
@@ -36,11 +36,11 @@ func (c *Core) Ledger(v *store.View) (*plan.Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	secrets, garbled := c.decoded.bundles.secrets.sound(v)
+	secrets, garbled := c.decoded.bundles.secrets.readable(v)
 	unread(garbled)
-	revisions, garbled := c.decoded.revisions.sound(v)
+	revisions, garbled := c.decoded.revisions.readable(v)
 	unread(garbled)
-	sealings, _ := c.decoded.sealings.sound(v) // of one that cannot be read it counts as known
+	sealings, _ := c.decoded.sealings.readable(v) // of one that cannot be read it counts as known
 	vault.Candidates, vault.Groups, vault.Secrets = candidates, values(groups), values(secrets)
 	for _, r := range revisions {
 		vault.Revisions[strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)] = r.value

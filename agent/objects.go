@@ -40,16 +40,16 @@ func newObjects[T any](prefix string) *objects[T] {
 // list returns the objects of a view in the order of their keys; nobody changes what is returned. A value that cannot be
 // decoded is an error: it was written by no version of ours, and a decision without it might be wrong.
 func (o *objects[T]) list(v *store.View) ([]object[T], error) {
-	all, garbled := o.sound(v)
+	all, garbled := o.readable(v)
 	for _, key := range slices.Sorted(maps.Keys(garbled)) {
 		return nil, garbled[key]
 	}
 	return all, nil
 }
 
-// sound is list for who decides about each object by itself: those that can be decoded, and the keys of those that cannot, and why. Nobody changes
+// readable is list for who decides about each object by itself: those that can be decoded, and the keys of those that cannot, and why. Nobody changes
 // either.
-func (o *objects[T]) sound(v *store.View) (all []object[T], garbled map[string]error) {
+func (o *objects[T]) readable(v *store.View) (all []object[T], garbled map[string]error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.follows(v) {

@@ -124,11 +124,11 @@ func TestObjectsReadsOnlyWhatChanged(t *testing.T) {
 		if _, err := read.list(st.View()); err == nil {
 			t.Error("what cannot be read is left out")
 		}
-		if all, garbled := read.sound(st.View()); len(all) != 1 || len(garbled) != 1 || garbled["/grants/b"] == nil {
+		if all, garbled := read.readable(st.View()); len(all) != 1 || len(garbled) != 1 || garbled["/grants/b"] == nil {
 			t.Errorf("of one that can be read and one that cannot: %d, and %v", len(all), garbled)
 		}
 	}
-	if all, garbled := newObjects[v1alpha1.Grant]("/grants/").sound(st.View()); len(all) != 1 || garbled["/grants/b"] == nil {
+	if all, garbled := newObjects[v1alpha1.Grant]("/grants/").readable(st.View()); len(all) != 1 || garbled["/grants/b"] == nil {
 		t.Errorf("at the first look, of one that can be read and one that cannot: %d, and %v", len(all), garbled)
 	}
 	if all := write(6, store.Delete("/grants/b")); len(all) != 1 {

@@ -44,7 +44,7 @@ func (r *rolled) list(v *store.View) ([]object[v1alpha1.Bundle], error) {
 	if err != nil {
 		return nil, err
 	}
-	secrets, _ := r.secrets.sound(v)
+	secrets, _ := r.secrets.readable(v)
 	if len(secrets) == 0 {
 		return all, nil
 	}
@@ -67,7 +67,7 @@ func (r *rolled) list(v *store.View) ([]object[v1alpha1.Bundle], error) {
 
 // sealed are the holders of the key of each secret of a view, among some clusters, by the name that it is rolled out under.
 func (r *rolled) sealed(v *store.View, clusters []v1alpha1.Cluster) map[string]*plan.Holders {
-	secrets, _ := r.secrets.sound(v)
+	secrets, _ := r.secrets.readable(v)
 	if len(secrets) == 0 {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (r *rolled) sealed(v *store.View, clusters []v1alpha1.Cluster) map[string]*
 
 // unread says of each secret that cannot be read, or whose group cannot, what that is, by the name that it is rolled out under.
 func (r *rolled) unread(v *store.View) map[string]string {
-	secrets, garbled := r.secrets.sound(v)
+	secrets, garbled := r.secrets.readable(v)
 	_, groups := r.byName(v)
 	if len(garbled)+len(groups) == 0 {
 		return nil
@@ -134,7 +134,7 @@ func (r *rolled) groupOf(v *store.View, name string) (string, error) {
 
 // byName are the groups of a view, and why some of them are not known.
 func (r *rolled) byName(v *store.View) (by map[string]*v1alpha1.RecipientGroup, unread map[string]error) {
-	groups, garbled := r.groups.sound(v)
+	groups, garbled := r.groups.readable(v)
 	by = make(map[string]*v1alpha1.RecipientGroup, len(groups))
 	for _, g := range groups {
 		by[strings.TrimPrefix(g.key, v1alpha1.KeyRecipientGroups)] = g.value

@@ -35,9 +35,9 @@ func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1al
 	if err != nil || !sealers.Holds() {
 		return false, err
 	}
-	revisions, garbled := k.decoded.revisions.sound(v)
+	revisions, garbled := k.decoded.revisions.readable(v)
 	k.tellUnread(garbled)
-	sealings, anew := k.decoded.sealings.sound(v)
+	sealings, anew := k.decoded.sealings.readable(v)
 	work := newSealing(k, g, v, sealings)
 	known := make(map[string]object[v1alpha1.Sealing], len(sealings))
 	for _, s := range sealings {

@@ -23,7 +23,7 @@ func (c *Core) foretell(v *store.View, w apiserver.Write) (lines []string) {
 	if len(groups) == 0 {
 		return lines
 	}
-	secrets, _ := c.decoded.bundles.secrets.sound(v)
+	secrets, _ := c.decoded.bundles.secrets.readable(v)
 	seen, now := c.sightings(v), time.Now()
 	heard := func(cluster string) bool { return cluster == c.self.Cluster || seen[cluster].Fresh(now) }
 	for _, g := range groups {

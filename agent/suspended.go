@@ -30,7 +30,7 @@ func (c *Core) suspensions(v *store.View, was suspensions) (suspensions, error) 
 			s.bundles[b.value.Name] = v1alpha1.RolledOutOf(b.value.Name).Title() + " is " + why
 		}
 	}
-	_, garbled := c.decoded.bundles.secrets.sound(v)
+	_, garbled := c.decoded.bundles.secrets.readable(v)
 	for key := range garbled {
 		if name := rolledOutAt(key).String(); was.bundles[name] != "" {
 			s.bundles[name] = was.bundles[name]
