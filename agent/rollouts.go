@@ -28,7 +28,7 @@ func (l *leader) arrange(ctx context.Context, s scene) error {
 // roll decides about all rollouts together, and writes it.
 func (l *leader) roll(ctx context.Context, s scene, situation plan.Situation) error {
 	w := l.newWriting(s)
-	for _, step := range l.sound(w, situation) {
+	for _, step := range l.writable(w, situation) {
 		if !l.due(s, step) {
 			continue
 		}
@@ -40,9 +40,9 @@ func (l *leader) roll(ctx context.Context, s scene, situation plan.Situation) er
 	return err
 }
 
-// sound are the steps that plan decides, and that can be written. A bundle of which something cannot is barred, and all is decided
+// writable are the steps that plan decides, and that can be written. A bundle of which something cannot is barred, and all is decided
 // anew without it: the others go on, and its rollout says why it does not.
-func (l *leader) sound(w *writing, s plan.Situation) []plan.Step {
+func (l *leader) writable(w *writing, s plan.Situation) []plan.Step {
 	s.Barred = map[string]string{}
 	for {
 		steps, barred := l.steps(s), len(s.Barred)
