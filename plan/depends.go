@@ -50,7 +50,7 @@ func (c *course) readyIn(cluster string) bool {
 		picked, err := c.picked()
 		return err == nil && !among(picked, cluster)
 	}
-	return !has || !g.Held && c.sound(cluster, g)
+	return !has || !g.Held && c.runsWell(cluster, g)
 }
 
 // wentOnWithout says that the bundle, as it is now, was given to a cluster and does not wait until it is healthy there: a person said to go on

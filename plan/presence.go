@@ -97,5 +97,5 @@ func (c *course) leaving(cluster string) standing {
 // when it comes back.
 func (c *course) proven(cluster string) bool {
 	g, ok := c.grantOf(cluster)
-	return !ok || g.Held || !g.Withdraw && c.sound(cluster, g)
+	return !ok || g.Held || !g.Withdraw && c.runsWell(cluster, g)
 }

@@ -59,8 +59,8 @@ func (s Scene) told(cluster string, g v1alpha1.Grant) (v1alpha1.WorkStatus, bool
 	return w, g.At != 0 && w.Grant == g.At
 }
 
-// sound says whether a cluster runs what it was granted, healthy, as its own member said last.
-func (s Scene) sound(cluster string, g v1alpha1.Grant) bool {
+// runsWell says whether a cluster runs what it was granted, healthy, as its own member said last.
+func (s Scene) runsWell(cluster string, g v1alpha1.Grant) bool {
 	w, told := s.told(cluster, g)
 	return told && w.Applied == g.Revision && w.Health == v1alpha1.HealthReady
 }
@@ -85,7 +85,7 @@ func (s Scene) BundleStatus(b *v1alpha1.Bundle) v1alpha1.BundleStatus {
 	picked, err := s.picks(b)
 	for _, c := range picked {
 		next.Clusters++
-		if g, ok := granted[c]; ok && g.Revision == next.Revision && s.Sightings[c].Fresh && s.sound(c, g) {
+		if g, ok := granted[c]; ok && g.Revision == next.Revision && s.Sightings[c].Fresh && s.runsWell(c, g) {
 			next.ReadyClusters++
 		} else {
 			waiting = append(waiting, c)
