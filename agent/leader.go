@@ -102,7 +102,7 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 			pause.For(ctx, leaderTick/4)
 			continue
 		}
-		l.breathe(ctx, v, time.Since(begun))
+		l.restUnlessMoved(ctx, v, time.Since(begun))
 		l.rest(ctx, v, news)
 	}
 }
@@ -127,9 +127,9 @@ func breathe(ctx context.Context, worked time.Duration) { pause.For(ctx, breathO
 
 func breathOf(worked time.Duration) time.Duration { return min(3*worked, time.Second/2) }
 
-// breathe rests as others do, but not once it is known that a cluster has other labels, or a group other keys, than the pass decided by: a
+// restUnlessMoved breathes as others do, but not once it is known that a cluster has other labels, or a group other keys, than the pass decided by: a
 // thousand grants may wait for that, and it seldom comes.
-func (l *leader) breathe(ctx context.Context, v *store.View, worked time.Duration) {
+func (l *leader) restUnlessMoved(ctx context.Context, v *store.View, worked time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, breathOf(worked))
 	defer cancel()
 	for now := l.store.View(); !elsewhere(v, now); now = l.store.View() {
