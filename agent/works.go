@@ -66,18 +66,18 @@ func (e entry) wants(bundle string) string {
 	return v1alpha1.RevisionName(bundle, e.bundleUID, e.generation)
 }
 
-// held is a bundle's grant in a cluster.
-type held struct {
+// grantIn is a bundle's grant in a cluster.
+type grantIn struct {
 	cluster string
 	*v1alpha1.Grant
 }
 
 // byBundle are the grants of each bundle.
-func byBundle(grants []object[v1alpha1.Grant]) map[string][]held {
-	by := map[string][]held{}
+func byBundle(grants []object[v1alpha1.Grant]) map[string][]grantIn {
+	by := map[string][]grantIn{}
 	for _, g := range grants {
 		cluster, _ := v1alpha1.CutGrantKey(g.key)
-		by[g.value.Bundle] = append(by[g.value.Bundle], held{cluster, g.value})
+		by[g.value.Bundle] = append(by[g.value.Bundle], grantIn{cluster, g.value})
 	}
 	return by
 }
@@ -160,7 +160,7 @@ func saidOf(s report.Sighting, bundle string) report.Bundle {
 
 // of hands out the entries of one bundle: where its placement wants it, and where there are grants of its name. What the ground says that
 // has it is about to.
-func (w *works) of(v *store.View, b *v1alpha1.Bundle, ground plan.Ground, granted []held, add func(pair, entry)) {
+func (w *works) of(v *store.View, b *v1alpha1.Bundle, ground plan.Ground, granted []grantIn, add func(pair, entry)) {
 	for _, g := range granted {
 		if !g.Withdraw {
 			ground.Has[g.cluster] = true
@@ -190,11 +190,11 @@ func wantedOf(b *v1alpha1.Bundle) entry {
 }
 
 // unwanted is a grant that no bundle asks for.
-func (w *works) unwanted(v *store.View, g held) entry {
+func (w *works) unwanted(v *store.View, g grantIn) entry {
 	return entry{bundleUID: g.BundleUID, made: seconds(w.ages.of(v, g.Bundle, g.BundleUID))}.given(g)
 }
 
-func (e entry) given(g held) entry {
+func (e entry) given(g grantIn) entry {
 	e.granted, e.held, e.frozen = g.Revision, g.Held, g.Frozen
 	return e
 }
