@@ -403,8 +403,8 @@ func (c *claims) contest(v *store.View, mine claimant, objects []v1alpha1.Object
 	if err != nil {
 		return "", err
 	}
-	ground := ground(v, c.told, clusters, grants)
-	here, err := plan.Picks(mine.Spec.Placement, ground.Ground(mine.Metadata.Name))
+	scene := sceneOf(v, c.told, clusters, grants)
+	here, err := plan.Picks(mine.Spec.Placement, scene.Ground(mine.Metadata.Name))
 	if err != nil {
 		return "", err
 	}
@@ -413,7 +413,7 @@ func (c *claims) contest(v *store.View, mine claimant, objects []v1alpha1.Object
 		if !both {
 			continue
 		}
-		there, err := plan.Picks(rival.Spec.Placement, ground.Ground(rival.Name))
+		there, err := plan.Picks(rival.Spec.Placement, scene.Ground(rival.Name))
 		if err != nil {
 			return "", err
 		}

@@ -101,7 +101,7 @@ func (w *works) each(v *store.View, seen map[string]report.Sighting, found func(
 	if err != nil {
 		return err
 	}
-	scene := ground(v, w.told, clusters, nil)
+	scene := sceneOf(v, w.told, clusters, nil)
 	scene.Sealed, scene.Unread = w.bundles.sealed(v, scene.Clusters), w.bundles.unread(v)
 	rollouts, err := w.rollouts.list(v)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// ground is what placements are decided on, as this member knows it, read once for all bundles that are asked about.
-func ground(v *store.View, told *told, clusters []object[v1alpha1.Cluster], grants []object[v1alpha1.Grant]) plan.Scene {
+// sceneOf is what placements are decided on, as this member knows it, read once for all bundles that are asked about.
+func sceneOf(v *store.View, told *told, clusters []object[v1alpha1.Cluster], grants []object[v1alpha1.Grant]) plan.Scene {
 	s := plan.Scene{Metrics: map[string]v1alpha1.ClusterMetricsStatus{}, Grants: map[string]map[string]v1alpha1.Grant{}}
 	known, _ := told.known(v)
 	for _, c := range clusters {
