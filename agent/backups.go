@@ -58,10 +58,10 @@ func (l *leader) orderBackup(ctx context.Context, s scene) error {
 	if err != nil {
 		return err
 	}
-	b := plan.Backups{Now: s.Now, Spec: fleetSpec(s.view).Backup, Record: record, Observes: epoch.NobodyActs(s.view), Leader: l.self.Cluster}
+	b := plan.Backups{Now: s.plan.Now, Spec: fleetSpec(s.view).Backup, Record: record, Observes: epoch.NobodyActs(s.view), Leader: l.self.Cluster}
 	voters := l.node.Status().Voters
 	for _, m := range s.view.Members() {
-		if slices.Contains(voters, m.ID) && s.Sightings[m.Cluster].Fresh {
+		if slices.Contains(voters, m.ID) && s.plan.Sightings[m.Cluster].Fresh {
 			b.Able = append(b.Able, m.Cluster)
 		}
 	}

@@ -55,7 +55,7 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 		return err
 	}
 	for _, t := range tokens {
-		if t.value.Forgotten(s.Now) {
+		if t.value.Forgotten(s.plan.Now) {
 			ops = append(ops, store.Delete(t.key))
 		}
 	}

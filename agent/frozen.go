@@ -35,11 +35,11 @@ func (s scene) frozen(revision, cluster string) (*v1alpha1.Frozen, error) {
 		f.revision.Manifests = nil // megabytes that nobody asks for
 		return nil, nil
 	}
-	i := slices.IndexFunc(s.Clusters, func(c v1alpha1.Cluster) bool { return c.Name == cluster })
+	i := slices.IndexFunc(s.plan.Clusters, func(c v1alpha1.Cluster) bool { return c.Name == cluster })
 	if i < 0 {
 		return nil, fmt.Errorf("freeze %s for %s: the fleet has no such cluster", revision, cluster)
 	}
-	frozen := render.Freeze(content, &s.Clusters[i], s.Metrics[cluster])
+	frozen := render.Freeze(content, &s.plan.Clusters[i], s.plan.Metrics[cluster])
 	if len(content.Division) == 0 {
 		return frozen, nil
 	}
@@ -57,13 +57,13 @@ func (s scene) parts(cluster string) ([]int32, error) {
 		return nil, fmt.Errorf("divide %s: there is no bundle %s", f.name, name)
 	}
 	b := s.bundles[i].value
-	ground := s.Ground(b.Name)
+	ground := s.plan.Ground(b.Name)
 	ground.Has[cluster] = true // it is about to be granted, whoever else would be picked by now
 	picked, err := plan.Picks(b.Spec.Placement, ground)
 	if err != nil {
 		return nil, err
 	}
-	p := plan.Parting{Placement: b.Spec.Placement, Division: f.revision.Division, Wholes: render.Wholes(f.revision.BundleContent), Revision: f.name, Picked: picked, Ground: ground, Grants: s.Grants[name]}
+	p := plan.Parting{Placement: b.Spec.Placement, Division: f.revision.Division, Wholes: render.Wholes(f.revision.BundleContent), Revision: f.name, Picked: picked, Ground: ground, Grants: s.plan.Grants[name]}
 	return plan.Parts(p, cluster), nil
 }
 

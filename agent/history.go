@@ -25,15 +25,15 @@ const (
 // looks again: the leader has more to do.
 func (l *leader) forget(ctx context.Context, s scene) error {
 	n := s.view.Count(v1alpha1.KeyChanges)
-	if s.Now.Sub(l.forgot) < forgetEvery && n < l.remembered+forgetAfter {
+	if s.plan.Now.Sub(l.forgot) < forgetEvery && n < l.remembered+forgetAfter {
 		return nil
 	}
-	l.forgot, l.remembered = s.Now, n
+	l.forgot, l.remembered = s.plan.Now, n
 	changes, there, err := remembered(s.view)
 	if err != nil {
 		return err
 	}
-	f := plan.Forget(changes, there, fleetSpec(s.view).History.Kept(), s.Now)
+	f := plan.Forget(changes, there, fleetSpec(s.view).History.Kept(), s.plan.Now)
 	for _, ops := range forgetting(f) {
 		if err := l.write(ctx, nil, ops...); err != nil {
 			return err

@@ -190,8 +190,8 @@ type scene struct {
 	grants   []object[v1alpha1.Grant]
 	tombs    []object[v1alpha1.Tombstone]
 
-	// plan.Scene is made from the above, once a pass: what plan decides by.
-	plan.Scene
+	// plan is made from the above, once a pass: what plan decides by.
+	plan plan.Scene
 	// looking are the clusters that only look, and silent is for how long nothing was heard of each since this leader leads.
 	looking map[string]bool
 	silent  map[string]time.Duration
@@ -208,22 +208,22 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 	s.rollouts, errs[2] = l.decoded.rollouts.list(v)
 	s.grants, errs[3] = l.decoded.grants.list(v)
 	s.tombs, errs[4] = l.tombs.list(v)
-	s.Scene = plan.Scene{Now: l.now(), Sightings: map[string]plan.Sighting{}}
+	s.plan = plan.Scene{Now: l.now(), Sightings: map[string]plan.Sighting{}}
 	for _, c := range s.clusters {
 		s.looking[c.value.Name] = s.looking[c.value.Name] || v1alpha1.Suspension(c.value) != ""
-		s.Clusters = append(s.Clusters, *c.value)
+		s.plan.Clusters = append(s.plan.Clusters, *c.value)
 	}
-	s.Sealed, s.Unread = l.decoded.bundles.sealed(v, s.Clusters), l.decoded.bundles.unread(v)
+	s.plan.Sealed, s.plan.Unread = l.decoded.bundles.sealed(v, s.plan.Clusters), l.decoded.bundles.unread(v)
 	known, _ := l.told.known(v)
-	s.Metrics = map[string]v1alpha1.ClusterMetricsStatus{}
+	s.plan.Metrics = map[string]v1alpha1.ClusterMetricsStatus{}
 	for cluster, told := range known {
-		s.Metrics[cluster] = readings(cluster, told)
+		s.plan.Metrics[cluster] = readings(cluster, told)
 	}
 	sightings, now := l.sightings(v), time.Now()
 	for cluster, seen := range sightings {
-		s.Sightings[cluster] = planned(seen, known[cluster], now)
+		s.plan.Sightings[cluster] = planned(seen, known[cluster], now)
 	}
-	for _, c := range s.Clusters {
+	for _, c := range s.plan.Clusters {
 		heard := l.began
 		if at := sightings[c.Name].At; at.After(heard) {
 			heard = at
@@ -233,8 +233,8 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 	if !sameList(l.granted.of, s.grants) {
 		l.granted = grantedBy(s.grants)
 	}
-	s.Grants = l.granted.by
-	s.Picked = l.placed.on(s)
+	s.plan.Grants = l.granted.by
+	s.plan.Picked = l.placed.on(s)
 	s.freezer = &l.freezer
 	return s, errors.Join(errs[:]...)
 }
@@ -273,10 +273,10 @@ func (p *placed) on(s scene) plan.Picked {
 	switch {
 	case p.picked == nil || !sameList(p.clusters, s.clusters) || !sameList(p.grants, s.grants):
 		p.picked = plan.Picked{}
-	case !reflect.DeepEqual(p.metrics, s.Metrics):
+	case !reflect.DeepEqual(p.metrics, s.plan.Metrics):
 		p.picked.Remeasured()
 	}
-	p.clusters, p.grants, p.metrics = s.clusters, s.grants, s.Metrics
+	p.clusters, p.grants, p.metrics = s.clusters, s.grants, s.plan.Metrics
 	return p.picked
 }
 
@@ -344,7 +344,7 @@ const toldEvery = time.Hour
 // tellTime lets time pass in the log of a fleet that writes nothing: what people write is held to that time, and they may come
 // after days.
 func (l *leader) tellTime(ctx context.Context, s scene) error {
-	if s.Now.Sub(s.view.Time()) < toldEvery {
+	if s.plan.Now.Sub(s.view.Time()) < toldEvery {
 		return nil
 	}
 	_, err := l.node.Propose(ctx, consensus.Proposal{Term: l.term})

@@ -33,15 +33,15 @@ func (l *leader) writeStatuses(ctx context.Context, s scene) error {
 	r.writes.SetLimit(statusesAtOnce)
 	back := plan.RolledBack(values(s.bundles), values(s.rollouts))
 	for _, b := range s.bundles {
-		next := s.BundleStatus(b.value)
+		next := s.plan.BundleStatus(b.value)
 		if failed := back[b.value.UID]; failed != nil {
-			plan.SetRolledBack(&next, failed, s.Now)
+			plan.SetRolledBack(&next, failed, s.plan.Now)
 		}
 		writeStatus(ctx, r, b, b.value.Status, next, func(o *v1alpha1.Bundle) { o.Status = next })
 	}
 	voters := l.voters()
 	for _, c := range s.clusters {
-		next := s.ClusterStatus(c.value, voters[store.MemberID(c.value.Status.Incarnation)])
+		next := s.plan.ClusterStatus(c.value, voters[store.MemberID(c.value.Status.Incarnation)])
 		writeStatus(ctx, r, c, c.value.Status, next, func(o *v1alpha1.Cluster) { o.Status = next })
 	}
 	return errors.Join(append(r.errs, r.writes.Wait())...)
@@ -50,7 +50,7 @@ func (l *leader) writeStatuses(ctx context.Context, s scene) error {
 // writeStatus begins to write an object's next status when it differs from the present one, unless it was written a moment
 // ago: then a later pass does. What a newer leader wrote into the object, and this one does not know, stays.
 func writeStatus[T, S any](ctx context.Context, r *round, o object[T], present, next S, set func(*T)) {
-	if reflect.DeepEqual(present, next) || r.scene.Now.Sub(r.statusWritten[o.key]).Abs() < statusPause {
+	if reflect.DeepEqual(present, next) || r.scene.plan.Now.Sub(r.statusWritten[o.key]).Abs() < statusPause {
 		return
 	}
 	changed := *o.value
@@ -61,6 +61,6 @@ func writeStatus[T, S any](ctx context.Context, r *round, o object[T], present, 
 		r.errs = append(r.errs, err)
 		return
 	}
-	r.statusWritten[o.key], r.saidAt = r.scene.Now, time.Now()
+	r.statusWritten[o.key], r.saidAt = r.scene.plan.Now, time.Now()
 	r.writes.Go(func() error { return r.write(ctx, []store.Condition{store.KeyAt(o.key, o.modified)}, op) })
 }

@@ -20,9 +20,9 @@ func TestPlacementsAreAskedAgainOnOtherGround(t *testing.T) {
 	}
 	sceneOf := func(clusters []object[v1alpha1.Cluster], grants []object[v1alpha1.Grant], nodes int32) scene {
 		s := scene{clusters: clusters, grants: grants}
-		s.Metrics = map[string]v1alpha1.ClusterMetricsStatus{"a": {Capacity: &v1alpha1.CapacityReading{ReadyNodes: nodes}}}
+		s.plan.Metrics = map[string]v1alpha1.ClusterMetricsStatus{"a": {Capacity: &v1alpha1.CapacityReading{ReadyNodes: nodes}}}
 		for _, c := range clusters {
-			s.Clusters = append(s.Clusters, *c.value)
+			s.plan.Clusters = append(s.plan.Clusters, *c.value)
 		}
 		return s
 	}
@@ -45,9 +45,9 @@ func TestPlacementsAreAskedAgainOnOtherGround(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := placed{}
 			s := sceneOf(two, grants, 1)
-			s.Picked = p.on(s)
-			s.BundleStatus(everywhere)
-			s.BundleStatus(one)
+			s.plan.Picked = p.on(s)
+			s.plan.BundleStatus(everywhere)
+			s.plan.BundleStatus(one)
 			if got := len(p.on(c.next)); got != c.kept {
 				t.Errorf("%d are remembered, want %d", got, c.kept)
 			}

@@ -73,14 +73,14 @@ func (l *leader) situation(s scene) (plan.Situation, error) {
 		return plan.Situation{}, err
 	}
 	revisions, _ := l.revisions.readable(s.view) // one that cannot be read is as if it were not there: nobody goes back to it
-	situation := plan.Situation{Scene: s.Scene, Fleet: fleet, Silent: s.silent, Looking: s.looking, Revisions: map[string]bool{}}
+	situation := plan.Situation{Scene: s.plan, Fleet: fleet, Silent: s.silent, Looking: s.looking, Revisions: map[string]bool{}}
 	for _, r := range revisions {
 		situation.Revisions[strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)] = true
 	}
 	l.contents.forget(situation.Revisions)
 	situation.Contents = func(revision string) (plan.Content, bool) { return l.contents.of(s.view, revision) }
 	situation.Zone, situation.Readings = l.zones.of, l.gates.all()
-	situation.Wall = s.Now
+	situation.Wall = s.plan.Now
 	situation.Now, situation.Began, situation.Logged = l.lasting(), l.clock, l.logged
 	for _, b := range s.bundles {
 		if b.key == v1alpha1.RolledOutOf(b.value.Name).Key() {
@@ -98,7 +98,7 @@ func (l *leader) due(s scene, step plan.Step) bool {
 	}
 	for _, r := range step.Rollouts {
 		before := s.rollout(r.Name)
-		if before == nil || !reflect.DeepEqual(bare(r), bare(before.value)) || s.Now.Sub(l.statusWritten[before.key]).Abs() >= statusPause {
+		if before == nil || !reflect.DeepEqual(bare(r), bare(before.value)) || s.plan.Now.Sub(l.statusWritten[before.key]).Abs() >= statusPause {
 			return true
 		}
 	}
@@ -134,7 +134,7 @@ func (l *leader) strikeAdopted(ctx context.Context, s scene, t object[v1alpha1.T
 	left := *t.value
 	left.Clusters = nil
 	for _, cluster := range t.value.Clusters {
-		if g, ok := s.Grants[t.value.Bundle][cluster]; s.looking[cluster] || ok && g.BundleUID == t.value.BundleUID {
+		if g, ok := s.plan.Grants[t.value.Bundle][cluster]; s.looking[cluster] || ok && g.BundleUID == t.value.BundleUID {
 			left.Clusters = append(left.Clusters, cluster)
 		}
 	}

@@ -30,12 +30,12 @@ func TestWhatARolloutOnlySaysToPeopleIsWrittenOnceInAWhile(t *testing.T) {
 			after := before.DeepCopy()
 			c.says(&after.Status)
 			step := plan.Step{Bundle: "shop", Rollouts: []*v1alpha1.Rollout{after}}
-			s := scene{Scene: plan.Scene{Now: now}, rollouts: []object[v1alpha1.Rollout]{{key: "shop-1", value: before}}}
+			s := scene{plan: plan.Scene{Now: now}, rollouts: []object[v1alpha1.Rollout]{{key: "shop-1", value: before}}}
 			l := &leader{statusWritten: map[string]time.Time{"shop-1": now.Add(1 - statusPause)}}
 			if got := l.due(s, step); got == c.limited {
 				t.Errorf("just written, it is due: %v", got)
 			}
-			if s.Now = s.Now.Add(statusPause); !l.due(s, step) {
+			if s.plan.Now = s.plan.Now.Add(statusPause); !l.due(s, step) {
 				t.Error("a while later, it is not due")
 			}
 		})

@@ -170,7 +170,7 @@ func (w *writing) put(op store.Op) {
 
 func (w *writing) rolloutOp(r *v1alpha1.Rollout) (store.Op, error) {
 	key := v1alpha1.KeyRollouts + r.Name
-	w.statusWritten[key] = w.scene.Now
+	w.statusWritten[key] = w.scene.plan.Now
 	if before := w.scene.rollout(r.Name); before != nil {
 		kv, _ := w.scene.view.Get(key)
 		return law.Amend(kv, before.value, r)
