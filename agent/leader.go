@@ -231,7 +231,7 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 		s.silent[c.Name] = now.Sub(heard)
 	}
 	if !sameList(l.granted.of, s.grants) {
-		l.granted = grantedBy(s.grants)
+		l.granted = granted{s.grants, grantsBy(s.grants)}
 	}
 	s.plan.Grants = l.granted.by
 	s.plan.Picked = l.placed.on(s)
@@ -244,20 +244,6 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 type granted struct {
 	of []object[v1alpha1.Grant]
 	by map[string]map[string]v1alpha1.Grant
-}
-
-func grantedBy(all []object[v1alpha1.Grant]) granted {
-	by := map[string]map[string]v1alpha1.Grant{}
-	for _, g := range all {
-		cluster, bundle := v1alpha1.CutGrantKey(g.key)
-		if by[bundle] == nil {
-			by[bundle] = map[string]v1alpha1.Grant{}
-		}
-		granted := *g.value
-		granted.At = int64(g.modified)
-		by[bundle][cluster] = granted
-	}
-	return granted{all, by}
 }
 
 // placed is what placements picked, and on which ground.

@@ -72,7 +72,7 @@ type grantIn struct {
 	*v1alpha1.Grant
 }
 
-// byBundle are the grants of each bundle.
+// byBundle are the grants of each bundle, none of them copied, as grantsBy does for plan.
 func byBundle(grants []object[v1alpha1.Grant]) map[string][]grantIn {
 	by := map[string][]grantIn{}
 	for _, g := range grants {
