@@ -48,7 +48,7 @@ type drop struct {
 }
 
 // guard finds out whether what the waves to come delete may go without a person's word. While it may not, nothing of the rollout
-// is granted.
+// is granted; of a bundle that moves away from clusters that are to lose it, nothing is taken from these.
 func (c *course) guard() {
 	r := c.running()
 	if r == nil {
@@ -70,6 +70,30 @@ func (c *course) guard() {
 			return
 		}
 	}
+}
+
+// waitsForWord says that a person must let the rollout delete something before it grants anything.
+func (c *course) waitsForWord() bool { return c.active.Status.Deletions != nil && !c.keepsUntilWord() }
+
+// keepsUntilWord says that all that waits for a person's word is what moves away from clusters that an admin wants empty, or that were evicted:
+// whoever it comes to gets it before.
+func (c *course) keepsUntilWord() bool {
+	d := c.active.Status.Deletions
+	return d != nil && c.moves() && !slices.ContainsFunc(d.Clusters, func(l v1alpha1.ClusterDeletions) bool {
+		return !l.Withdrawn || !c.isDriven(l.Name) && !c.movedFrom(l.Name)
+	})
+}
+
+// keptUntilWord is a cluster from which a wave would take the bundle before a person said so, "" for none.
+func (c *course) keptUntilWord(w v1alpha1.Wave) string {
+	if d := c.active.Status.Deletions; d != nil {
+		for _, l := range d.Clusters {
+			if slices.Contains(w.Withdraw, l.Name) {
+				return l.Name
+			}
+		}
+	}
+	return ""
 }
 
 // losses are what the clusters of the waves to come would lose, and those that are owed the change.
@@ -341,5 +365,5 @@ func deletionsText(r *v1alpha1.Rollout) string {
 	if d.Objects > 0 {
 		why = fmt.Sprintf("it would delete %d of %d objects in %s (%s), and %s", d.Objects, d.Of, fewNames(clusters), strings.Join(objects, ", "), why)
 	}
-	return fmt.Sprintf("nothing is granted: %s; to let it: hanse rollout approve %s --deletions", why, r.Spec.Bundle)
+	return fmt.Sprintf("%s; to let it: hanse rollout approve %s --deletions", why, r.Spec.Bundle)
 }

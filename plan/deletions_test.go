@@ -97,12 +97,18 @@ func approve(r *v1alpha1.Rollout) {
 }
 
 func TestNothingIsDeletedBeyondTheCapUnasked(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		w := live(t, plan.Decide)
-		for _, unasked := range w.unasked {
-			t.Fatalf("%s\n%s", unasked, w)
-		}
-	})
+	for name, how := range map[string]func(*rapid.T, *world){
+		"in any life": func(*rapid.T, *world) {}, "where a cluster is drained": draining,
+	} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				w := live(t, plan.Decide, how)
+				for _, wrong := range append(w.unasked, w.wrong...) {
+					t.Fatalf("%s\n%s", wrong, w)
+				}
+			})
+		})
+	}
 }
 
 func TestADeletionThatNobodyIsAskedAboutIsCaught(t *testing.T) {
@@ -111,11 +117,22 @@ func TestADeletionThatNobodyIsAskedAboutIsCaught(t *testing.T) {
 			s.Contents = nil
 			return plan.Decide(s)
 		},
+		"a drain needs no word": func(s plan.Situation) []plan.Step {
+			contents := s.Contents
+			s.Contents = func(revision string) (plan.Content, bool) {
+				content, there := contents(revision)
+				content.Objects = slices.DeleteFunc(slices.Clone(content.Objects), func(o v1alpha1.ObjectRef) bool { return o.Kind == "Namespace" })
+				return content, there
+			}
+			return plan.Decide(s)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			caught := 0
 			for seed := range 100 {
-				life := rapid.Custom(func(t *rapid.T) bool { return len(live(t, decide, ordering("approve")).unasked) > 0 })
+				life := rapid.Custom(func(t *rapid.T) bool {
+					return len(live(t, decide, draining, ordering("approve")).unasked) > 0
+				})
 				if life.Example(seed) {
 					caught++
 				}
@@ -275,6 +292,74 @@ func TestHowMuchMayGoUnasked(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whoever a bundle comes to gets it before a person lets its Namespace go where it was; a mistake in its placement takes nothing anywhere.
+func TestWhatMovesFromADrainedClusterComesToOthersBeforeAPersonIsAsked(t *testing.T) {
+	settled := func(t *testing.T) *world {
+		w := newWorld(t, "ap1", "eu1", "us1")
+		w.brings["shop"] = []string{"Namespace/shop", "ConfigMap/a"}
+		w.place = func(_ string, b *v1alpha1.Bundle) { picks(b, 2) }
+		w.apply("shop")
+		w.settle()
+		w.is("ap1 shop 1", "eu1 shop 1")
+		return w
+	}
+	t.Run("drained", func(t *testing.T) {
+		w := settled(t)
+		w.drained = "ap1"
+		w.rest()
+		w.is("ap1 shop 1", "eu1 shop 1", "us1 shop 1", "shop-00000001-1.2 Running [us]: wave 2 of 2, us: waits for us1")
+		if d := w.newest("shop").Status.Deletions; d == nil || d.Reason != "namespace shop goes in ap1, and what is in it" {
+			t.Fatalf("%+v", d)
+		}
+		w.settle()
+		w.is("ap1 shop 1", "eu1 shop 1", "us1 shop 1", "shop-00000001-1.2 Paused []: ap1 keeps it: it would delete 2 of 2 objects in ap1 (namespace shop, configmap a), "+
+			"and namespace shop goes in ap1, and what is in it; to let it: hanse rollout approve shop --deletions")
+		if why := w.newest("shop").Status.Reason; why != v1alpha1.RolloutWaitsForDeletions {
+			t.Error(why)
+		}
+		t.Run("meanwhile others go on", func(t *testing.T) {
+			w.apply("till")
+			w.settle()
+			if r := w.newest("till"); r.Status.Phase != v1alpha1.RolloutComplete {
+				t.Errorf("%s", w)
+			}
+			w.erase("till")
+			w.settle()
+		})
+		approve(w.newest("shop"))
+		w.settle()
+		w.is("eu1 shop 1", "us1 shop 1")
+	})
+	t.Run("drained no more", func(t *testing.T) {
+		w := settled(t)
+		w.drained = "ap1"
+		w.settle()
+		w.drained = ""
+		w.settle()
+		if n := len(w.grants["shop"]); n < 2 || w.has("shop") < 4 || w.grants["shop"]["ap1"].Withdraw {
+			t.Errorf("%s", w)
+		}
+	})
+	t.Run("a mistake", func(t *testing.T) {
+		w := settled(t)
+		w.apply("shop", "eu1", "us1").Spec.Placement.NumberOfClusters = nil
+		w.settle()
+		w.is("ap1 shop 1", "eu1 shop 1", "shop-00000001-2 Paused []: nothing is granted: it would delete 2 of 2 objects in ap1 (namespace shop, configmap a), "+
+			"and namespace shop goes in ap1, and what is in it; to let it: hanse rollout approve shop --deletions")
+	})
+}
+
+// draining lets a life begin with bundles in two clusters each, one of which an admin wants empty.
+func draining(t *rapid.T, w *world) {
+	w.place = func(_ string, b *v1alpha1.Bundle) { picks(b, 2) }
+	for _, bundle := range someBundles {
+		w.brings[bundle] = someObjects
+		w.apply(bundle)
+	}
+	w.settle()
+	w.drained = rapid.SampledFrom([]string{"ap1", "ap2", "eu1"}).Draw(t, "drained")
 }
 
 // A restored log knows nothing of the change that a cluster made last, nor that the next one may come to have its name.

@@ -127,7 +127,7 @@ func (c *course) ahead(i, rank int) bool {
 	case s.Open() || c.underWay(w):
 		return true
 	}
-	return c.hasTurn(i, rank) && c.goesOn(w) && c.waitOf(w) == nil && c.heir(i) == "" && (!c.planned || c.lacks(i) == "")
+	return c.hasTurn(i, rank) && c.goesOn(w) && c.waitOf(w) == nil && c.heir(i) == "" && c.keptUntilWord(w) == "" && (!c.planned || c.lacks(i) == "")
 }
 
 // goesOn says that a wave to come is in a stage that has begun in its fault domain. Who has stages begins each anew, in the order of the domains.

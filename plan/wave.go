@@ -163,6 +163,10 @@ func (c *course) grant(l *lease) {
 			}
 			continue
 		}
+		if keeps := c.keptUntilWord(w); keeps != "" {
+			c.why = stay{v1alpha1.RolloutWaitsForDeletions, fmt.Sprintf("%s keeps it: %s", keeps, deletionsText(r))}
+			continue
+		}
 		if n := len(c.granted); n > 0 && n+len(w.Clusters)+len(w.Withdraw) > grantsAtOnce {
 			return // the next decision grants it
 		}
@@ -204,7 +208,7 @@ func (c *course) heir(i int) string {
 
 // held says that the rollout grants nothing more by itself.
 func (c *course) held() bool {
-	return c.stopped() || c.suspended() != "" || c.active.Spec.Orders.Paused || c.active.Status.Deletions != nil || c.barred() != "" || len(c.waitsOut()) > 0
+	return c.stopped() || c.suspended() != "" || c.active.Spec.Orders.Paused || c.waitsForWord() || c.barred() != "" || len(c.waitsOut()) > 0
 }
 
 // barred is why nothing of the bundle can be granted now; "" when it can be.
@@ -351,8 +355,8 @@ func (c *course) stands() (phase v1alpha1.RolloutPhase, why stay, lostCluster st
 		return paused, stay{v1alpha1.RolloutSuspended, v1alpha1.RolledOutOf(c.name).Title() + " is " + c.suspended()}, ""
 	case r.Spec.Orders.Paused:
 		return paused, stay{v1alpha1.RolloutWaitsForResume, "a person paused it"}, ""
-	case r.Status.Deletions != nil:
-		return paused, stay{v1alpha1.RolloutWaitsForDeletions, deletionsText(r)}, ""
+	case c.waitsForWord():
+		return paused, stay{v1alpha1.RolloutWaitsForDeletions, "nothing is granted: " + deletionsText(r)}, ""
 	case len(r.Status.Lost) > 0:
 		return paused, stay{v1alpha1.RolloutDomainLost, c.lostText()}, ""
 	case c.Fleet.Freeze != nil:
@@ -363,6 +367,8 @@ func (c *course) stands() (phase v1alpha1.RolloutPhase, why stay, lostCluster st
 		return v1alpha1.RolloutRunning, stay{v1alpha1.RolloutWaitsForWaves, blocked}, ""
 	case r.Status.Wait != nil && r.Status.Wait.For == v1alpha1.WaitForApproval:
 		return paused, stay{v1alpha1.RolloutWaitsForApproval, c.waitText(r.Status.Wait)}, ""
+	case c.why.reason == v1alpha1.RolloutWaitsForDeletions && !slices.ContainsFunc(r.Status.Waves, v1alpha1.WaveStatus.Open):
+		return paused, c.why, ""
 	case c.barred() != "":
 		return v1alpha1.RolloutRunning, stay{v1alpha1.RolloutBarred, "it cannot be granted: " + c.barred()}, ""
 	case !c.begun(func(v1alpha1.Wave) bool { return true }):

@@ -130,7 +130,7 @@ func (f *fleet) goesNoFurther(ctx context.Context, r *v1alpha1.Rollout, all []v1
 func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout, all []v1alpha1.Rollout) {
 	message := r.Status.Message
 	switch { // what stands in the way is told below
-	case r.Status.Deletions != nil:
+	case r.Status.Deletions != nil && r.Status.Reason != v1alpha1.RolloutWaitsForWaves:
 		message = "nothing is granted"
 	case rolloutWaits(r) != "":
 		message = "no further wave is granted"
