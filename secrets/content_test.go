@@ -122,7 +122,7 @@ func FuzzEncode(f *testing.F) {
 		if !maps.EqualFunc(read.Data, data, bytes.Equal) {
 			t.Errorf("%q is read as %q", data, read.Data)
 		}
-		if len(a)+len(b)+4 > MaxData {
+		if len(a)+len(b) > MaxData {
 			return
 		}
 		if ours, err := decode(whole); err != nil || !maps.EqualFunc(ours, data, bytes.Equal) {

@@ -22,6 +22,10 @@ const line = "hanse/v1 "
 const (
 	// MaxData is how many bytes the values of one secret may have together: what Kubernetes keeps in one Secret.
 	MaxData = 1 << 20
+	// MaxNames is how many bytes their names may have together, with nameRoom more for each: what etcd keeps beside so large values, as a Secret has
+	// each name twice, once in metadata.managedFields.
+	MaxNames = 128 << 10
+	nameRoom = 16
 	// MaxSealed is how many bytes what is sealed may have. Values that are no text take a third more.
 	MaxSealed = MaxData*4/3 + 128<<10
 	// maxHeader is more than the header of a file for one recipient has.

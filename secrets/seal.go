@@ -78,15 +78,19 @@ func checkData(data map[string][]byte) error {
 	if len(data) == 0 {
 		return errors.New("it has no values; name one at least")
 	}
-	size := 0
+	size, names := 0, 0
 	for key, value := range data {
 		if problems := validation.IsConfigMapKey(key); len(problems) > 0 {
 			return fmt.Errorf("a key of it cannot be one of a Secret: %s", strings.Join(problems, "; "))
 		}
-		size += len(key) + len(value)
+		size += len(value)
+		names += len(key) + nameRoom
 	}
-	if size > MaxData {
+	switch {
+	case size > MaxData:
 		return fmt.Errorf("its values have %d bytes, more than the limit of %d: no Secret of Kubernetes holds more; take several", size, MaxData)
+	case names > MaxNames:
+		return fmt.Errorf("it has %d values, and their names, with %d bytes more for each, have %d bytes, more than the limit of %d; take several", len(data), nameRoom, names, MaxNames)
 	}
 	return nil
 }

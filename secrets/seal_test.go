@@ -72,9 +72,10 @@ func TestWhatIsSealedOpensAsItWas(t *testing.T) {
 		"several":         {"a": []byte("1"), "b.pem": []byte("x\ny\n"), "c": nil},
 		"no text":         {"key": {0xff, 0, 1, 0xfe}},
 		"markup":          {"a": []byte("<&>\u2028")},
-		"as much as fits": {"a": bytes.Repeat([]byte{0xff}, MaxData-1)},
-		"as much text":    {"a": bytes.Repeat([]byte("x"), MaxData-1)},
-		"text to escape":  {"a": bytes.Repeat([]byte{1}, MaxData-1)},
+		"as much as fits": {"a": bytes.Repeat([]byte{0xff}, MaxData)},
+		"as much text":    {"a": bytes.Repeat([]byte("x"), MaxData)},
+		"text to escape":  {"a": bytes.Repeat([]byte{1}, MaxData)},
+		"and as many":     crowded(MaxNames/nameRoom/2, MaxData),
 	} {
 		t.Run(name, func(t *testing.T) {
 			sealed := seal(t, id, data)
@@ -87,6 +88,16 @@ func TestWhatIsSealedOpensAsItWas(t *testing.T) {
 			}
 		})
 	}
+}
+
+// crowded are so many values, with as long names as there is room counted for each: the first has so many bytes, and the others none.
+func crowded(many, value int) map[string][]byte {
+	data := map[string][]byte{}
+	for n := range many {
+		data[fmt.Sprintf("%0*d", nameRoom, n)] = nil
+	}
+	data[fmt.Sprintf("%0*d", nameRoom, 0)] = bytes.Repeat([]byte{0xff}, value)
+	return data
 }
 
 func TestTheSizeOfWhatIsSealedIsBounded(t *testing.T) {
@@ -188,7 +199,8 @@ func TestWhatCannotBeASecretIsNotSealed(t *testing.T) {
 	}{
 		"no recipient":     {Recipient{}, target, value, "no recipient"},
 		"no values":        {to, target, nil, "no values"},
-		"too much":         {to, target, map[string][]byte{"a": make([]byte, MaxData)}, "no Secret of Kubernetes holds more"},
+		"too much":         {to, target, map[string][]byte{"a": make([]byte, MaxData), "b": {1}}, "its values have 1048577 bytes, more than the limit of 1048576: no Secret of Kubernetes holds more"},
+		"too many":         {to, target, crowded(MaxNames/nameRoom/2+1, 0), "take several"},
 		"a key":            {to, target, map[string][]byte{"a b": nil}, "cannot be one of a Secret"},
 		"no namespace":     {to, Target{"", "db"}, value, `namespace ""`},
 		"an odd namespace": {to, Target{"a/b", "db"}, value, `namespace "a/b"`},

@@ -246,7 +246,7 @@ func sealedValues(c *cli.Context) (s sealing, err error) {
 	if _, twice := s.data[key]; twice {
 		return s, usagef("--from-stdin: key %s has a file already", key)
 	}
-	value, err := io.ReadAll(io.LimitReader(c.App.Reader, secrets.MaxData+1))
+	value, err := valueFrom(c.App.Reader)
 	if err != nil {
 		return s, usagef("stdin: %s", innermost(err))
 	}
@@ -267,7 +267,11 @@ func valueIn(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	value, err := io.ReadAll(io.LimitReader(file, secrets.MaxData+1))
+	return valueFrom(file)
+}
+
+func valueFrom(from io.Reader) ([]byte, error) {
+	value, err := io.ReadAll(io.LimitReader(from, secrets.MaxData+1))
 	if err == nil && len(value) > secrets.MaxData {
 		err = fmt.Errorf("it has more than %d bytes, and no Secret of Kubernetes holds more", secrets.MaxData)
 	}
