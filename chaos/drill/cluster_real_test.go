@@ -203,6 +203,7 @@ func removingOne(t *testing.T, f *field) {
 		mentions(t, log, wordsOfTheRemoved, "its workloads go on")
 		t.Logf("stopped %s after the command\n%s", round(took), sin.LogTail(testbed.Member))
 	})
+	t.Run("who stole it reads nothing that was sealed after its removal", func(t *testing.T) { stolenForNothing(t, f, "sin") })
 	t.Run("its cluster no longer has the fleet's API, and gives its people nothing", func(t *testing.T) {
 		until(t, 3*time.Minute, f.kubectlSays("sin", "NotFound", "get", "apiservice", "v1alpha1.fleet.hanse.dev"))
 		for _, role := range []v1alpha1.Role{v1alpha1.RoleViewer, v1alpha1.RoleOperator, v1alpha1.RoleAdmin} {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/canary"
+	"github.com/hanse-fleet/hanse/chaos/testbed"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
@@ -99,6 +101,14 @@ func (f *field) nowhere(t *testing.T, finder *canary.Finder) {
 	for _, c := range f.bed.Clusters() { // of the group, and not
 		maps.Copy(said, f.answers(t, c.Name()))
 	}
+	for _, cluster := range []string{"fra", "sin"} {
+		maps.Copy(said, f.toldByKubectl(t, cluster))
+	}
+	for what, has := range map[string]string{"events in fra": "secret.db", "sin /apis/fleet.hanse.dev/v1alpha1/clustermetrics application/json": `"name":"fra"`, "a backup": "fleetsecrets"} {
+		if !bytes.Contains(said[what], []byte(has)) {
+			t.Errorf("%s, of %d bytes, have nothing of %q", what, len(said[what]), has)
+		}
+	}
 	for what, text := range said {
 		for _, how := range finder.In(text) {
 			found = append(found, what+": "+how)
@@ -138,10 +148,48 @@ func (f *field) opened(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(state, []byte("fleetsecrets")) {
-		t.Errorf("a backup of %d bytes has no word of secrets", len(state))
-	}
 	return state
+}
+
+// toldByKubectl is what the API of a cluster tells of the fleet, to people of each role there.
+func (f *field) toldByKubectl(t *testing.T, cluster string) map[string][]byte {
+	t.Helper()
+	const kinds = "bundlerevisions,bundles,changes,clustermetrics,clusters.fleet.hanse.dev,fleets,fleetsecrets,recipientgroups,rollouts,works"
+	said := map[string][]byte{}
+	for _, role := range []string{"view", "edit", "admin"} {
+		name := "of-" + role
+		f.mustKubectl(t, cluster, "", "create", "clusterrolebinding", name, "--clusterrole="+role, "--user="+name)
+		for _, asked := range [][]string{{"get", kinds, "-o", "yaml"}, {"get", "users.fleet.hanse.dev", "-o", "yaml"}, {"describe", "fleetsecret,recipientgroup"}} {
+			until(t, 2*time.Minute, func(ctx context.Context) error {
+				text, err := f.kubectl(ctx, cluster, "", append(asked, "--as="+name)...)
+				said[cluster+" to who may "+role+": "+strings.Join(asked, " ")] = []byte(text)
+				users := asked[1] == "users.fleet.hanse.dev"
+				if refused := users && role != "admin"; refused != (err != nil) || !users && !strings.Contains(text, "vault") {
+					return fmt.Errorf("%s is told %s: %w", name, text, err)
+				}
+				return nil
+			})
+		}
+		f.mustKubectl(t, cluster, "", "delete", "clusterrolebinding", name)
+	}
+	return said
+}
+
+// dump kills a member so that it writes down what all that runs in it was doing, and starts it again.
+func (f *field) dump(t *testing.T, cluster string) {
+	t.Helper()
+	c := f.cluster(t, cluster)
+	if err := syscall.Kill(c.Pids()[testbed.Member], syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 2*time.Minute, func(context.Context) error {
+		if pid, runs := c.Pids()[testbed.Member]; runs {
+			return fmt.Errorf("it still runs as %d", pid)
+		}
+		return nil
+	})
+	mentions(t, string(f.log(t, cluster)), "SIGQUIT: quit", "goroutine ")
+	f.restart(t, cluster)
 }
 
 // answers are all that a member answers: each kind, in each form, and what is beside the kinds.

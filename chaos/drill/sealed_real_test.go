@@ -95,7 +95,7 @@ func aSealedSecret(t *testing.T, f *field) {
 	until(t, 3*time.Minute, has(fra, password+"-2"))
 	t.Run("the value and the group's key are nowhere else", func(t *testing.T) {
 		finder := canary.New(f.mustBeNowhere(t))
-		f.restart(t, "iad")
+		f.dump(t, "iad")
 		f.nowhere(t, finder)
 		wire.heardNothing(t, f, finder)
 	})
@@ -105,6 +105,7 @@ func aSealedSecret(t *testing.T, f *field) {
 		leftTheGroup(t, f, recipient, password+"-2")
 	})
 	t.Run("a value of a former key comes back", func(t *testing.T) { rolledBack(t, f, first, password) })
+	t.Run("as much goes through as a Secret holds, and no more", func(t *testing.T) { asMuchAsASecretHolds(t, f) })
 	f.must(t, "fra", nil, "delete", "fleetsecret", "db", "--yes", "--wait")
 	for _, client := range []*kubernetes.Clientset{fra, iad} {
 		until(t, 3*time.Minute, noSecret(client, "db"))

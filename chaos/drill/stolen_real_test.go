@@ -1,9 +1,11 @@
 package drill
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +72,7 @@ func stolen(t *testing.T, f *field, cluster string) {
 		}
 		return nil
 	})
+	mentions(t, ended(t, 3, f.tell(t, "fra", nil, "status"), []string{"status"}).Out, "2 secrets have values that "+cluster+" could read")
 	until(t, 2*time.Minute, func(context.Context) error { return f.everyoneHas(t, 2, 2) })
 
 	f.sealsForEveryone(t, "one", "first") // anew, as it was
@@ -91,6 +94,9 @@ func stolen(t *testing.T, f *field, cluster string) {
 		return nil
 	})
 	t.Logf("nothing is open %s after the values are other ones in all clusters", round(took))
+	if told := f.tell(t, "iad", nil, "status").Out; strings.Contains(told, "could read") {
+		t.Errorf("the status is told as %s", told)
+	}
 	until(t, 2*time.Minute, func(context.Context) error {
 		fra, iad := listed("fra", 0), listed("iad", 0)
 		fra.Revision, iad.Revision = 0, 0
@@ -100,4 +106,20 @@ func stolen(t *testing.T, f *field, cluster string) {
 		return nil
 	})
 	mentions(t, f.must(t, "fra", nil, "secret", "readers", "one").Out, "fra, iad", cluster+", removed")
+}
+
+// stolenForNothing is a thief who has all of a cluster's member that was removed, and the log of another one from afterwards.
+func stolenForNothing(t *testing.T, f *field, cluster string) {
+	loot := f.rob(t, "fra", f.cluster(t, cluster).DataDir())
+	opened := bytes.Join(loot.Open(f.keysOf(t, cluster)...), nil)
+	for value, can := range map[string]bool{"first": true, "second": false} {
+		if reads := bytes.Contains(opened, fmt.Appendf(nil, `"password":%q`, value)); reads != can {
+			t.Errorf("it reads the %s value: %t", value, reads)
+		}
+	}
+	for _, name := range []string{"one", "two"} {
+		if !loot.Has(f.secret(t, name).Spec.Data) {
+			t.Errorf("it does not even have what it cannot read of %s", name)
+		}
+	}
 }

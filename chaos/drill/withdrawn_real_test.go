@@ -22,18 +22,27 @@ import (
 	"github.com/hanse-fleet/hanse/chaos/thief"
 )
 
-// rob kills a cluster's member, takes what its thief has, all age files of its data directory and its private key, and starts it again.
-func (f *field) rob(t *testing.T, cluster string) (*thief.Loot, []age.Identity) {
+// rob kills a cluster's member, takes all age files of its data directory and of other folders, and starts it again.
+func (f *field) rob(t *testing.T, cluster string, also ...string) *thief.Loot {
 	t.Helper()
 	c := f.cluster(t, cluster)
 	if err := c.Kill(testbed.Member); err != nil {
 		t.Fatal(err)
 	}
-	loot, err := thief.Search(c.DataDir())
+	loot, err := thief.Search(append(also, c.DataDir())...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(c.DataDir(), "age.key"))
+	if err := f.bed.Heal(t.Context(), c.Region()); err != nil {
+		t.Fatal(err)
+	}
+	return loot
+}
+
+// keysOf are the private keys that a cluster's member has of its own.
+func (f *field) keysOf(t *testing.T, cluster string) []age.Identity {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(f.cluster(t, cluster).DataDir(), "age.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,10 +50,7 @@ func (f *field) rob(t *testing.T, cluster string) (*thief.Loot, []age.Identity) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.bed.Heal(t.Context(), c.Region()); err != nil {
-		t.Fatal(err)
-	}
-	return loot, keys
+	return keys
 }
 
 // group is the group readers, as a member tells it.
@@ -65,19 +71,20 @@ func (f *field) secret(t *testing.T, name string) (s v1alpha1.FleetSecret) {
 }
 
 // sealedAgain is what lies in the log beside the secret db, once it is sealed to the key that its group has and another one has confirmed that.
-func (f *field) sealedAgain(t *testing.T, epoch int64) v1alpha1.Sealing {
+func (f *field) sealedAgain(t *testing.T, epoch int64) (again v1alpha1.Sealing) {
 	t.Helper()
-	var s v1alpha1.SecretSealing
 	until(t, 3*time.Minute, func(context.Context) error {
+		var s v1alpha1.SecretSealing
 		if err := json.Unmarshal(f.ask(t, f.seat(t, "fra").rest().Dial, v1alpha1.PathSealing+"?secret=db", "application/json"), &s); err != nil {
 			return err
 		}
 		if s.Sealing == nil || s.Sealing.Epoch != epoch || len(s.Sealing.Data) == 0 || s.Sealing.Confirmed == "" {
 			return fmt.Errorf("it is told as %+v", s.Sealing)
 		}
+		again = *s.Sealing
 		return nil
 	})
-	return *s.Sealing
+	return again
 }
 
 // theThiefOpensNothing robs a member that is not of the group of all that it has, and then one that is, in which the same search finds the value.
@@ -94,13 +101,13 @@ func theThiefOpensNothing(t *testing.T, f *field, value string) {
 		cluster string
 		reads   bool
 	}{{"sin", false}, {"iad", true}} {
-		loot, keys := f.rob(t, of.cluster)
+		loot := f.rob(t, of.cluster)
 		for part, file := range parts {
 			if !loot.Has(file) {
 				t.Errorf("%s of the %d age files in %s is not among what was found", part, loot.Len(), of.cluster)
 			}
 		}
-		opened := loot.Open(keys...)
+		opened := loot.Open(f.keysOf(t, of.cluster)...)
 		if !of.reads && len(opened) > 0 {
 			t.Errorf("with the key of %s %d of its %d age files open", of.cluster, len(opened), loot.Len())
 		}
@@ -180,8 +187,8 @@ func leftTheGroup(t *testing.T, f *field, formerRecipient, value string) {
 	until(t, 3*time.Minute, has(fra, safe))
 	f.listed(t, "iad", v1alpha1.ExposureChanged)
 
-	loot, keys := f.rob(t, "iad")
-	opened := bytes.Join(loot.Open(keys...), nil)
+	loot := f.rob(t, "iad")
+	opened := bytes.Join(loot.Open(f.keysOf(t, "iad")...), nil)
 	for text, can := range map[string]bool{value: true, late: true, safe: false} {
 		if reads := bytes.Contains(opened, []byte(text)); reads != can {
 			t.Errorf("who has all of iad reads %s: %t", text, reads)

@@ -25,10 +25,19 @@ type Loot struct {
 	known map[[sha256.Size]byte]bool
 }
 
-// Search finds all age files below a folder: as they are, and in base64, as the log has them; also in what is compressed.
-func Search(root string) (*Loot, error) {
+// Search finds all age files below some folders: as they are, and in base64, as the log has them; also in what is compressed.
+func Search(roots ...string) (*Loot, error) {
 	l := &Loot{known: map[[sha256.Size]byte]bool{}}
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+	for _, root := range roots {
+		if err := l.search(root); err != nil {
+			return nil, fmt.Errorf("search %s: %w", root, err)
+		}
+	}
+	return l, nil
+}
+
+func (l *Loot) search(root string) error {
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
@@ -41,10 +50,6 @@ func Search(root string) (*Loot, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("search %s: %w", root, err)
-	}
-	return l, nil
 }
 
 // Len is how many were found.
