@@ -30,14 +30,15 @@ const fileS3 = "s3-credentials"
 
 // backupRecord is what the log knows of backups, and what must still hold when it is written again.
 func backupRecord(v *store.View) (r v1alpha1.BackupRecord, as store.Condition, err error) {
+	as = v.AsSeen(v1alpha1.KeyBackups)
 	kv, ok := v.Get(v1alpha1.KeyBackups)
 	if !ok {
-		return r, store.KeyAbsent(v1alpha1.KeyBackups), nil
+		return r, as, nil
 	}
 	if err := json.Unmarshal(kv.Value, &r); err != nil {
 		return r, as, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 	}
-	return r, store.KeyAt(kv.Key, kv.Modified), nil
+	return r, as, nil
 }
 
 // backupStatus is the latest backup that was made on schedule, and what people should know about them.

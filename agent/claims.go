@@ -114,14 +114,8 @@ func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, err
 func groupsAsSeen(v *store.View, groups ...string) (all []store.Condition) {
 	slices.Sort(groups)
 	for _, group := range slices.Compact(groups) {
-		if group == "" {
-			continue
-		}
-		key := v1alpha1.KeyRecipientGroups + group
-		if kv, there := v.Get(key); there {
-			all = append(all, store.KeyAt(key, kv.Modified))
-		} else {
-			all = append(all, store.KeyAbsent(key))
+		if group != "" {
+			all = append(all, v.AsSeen(v1alpha1.KeyRecipientGroups+group))
 		}
 	}
 	return all

@@ -61,10 +61,8 @@ func (c *Core) recorded(a apiserver.Asker, txn store.Txn) (consensus.Proposal, e
 		w := apiserver.Write{Key: op.Key, After: op.Value, Asker: a}
 		if kv, ok := v.Get(op.Key); ok {
 			w.Before = kv.Value
-			txn.If = append(txn.If, store.KeyAt(op.Key, kv.Modified))
-		} else {
-			txn.If = append(txn.If, store.KeyAbsent(op.Key))
 		}
+		txn.If = append(txn.If, v.AsSeen(op.Key))
 		conditions, ops, err := c.companion(v, w)
 		if err != nil {
 			return consensus.Proposal{}, err

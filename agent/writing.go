@@ -140,12 +140,7 @@ func (w *writing) expect(key string) {
 		return
 	}
 	w.expected[key] = true
-	kv, there := w.scene.view.Get(key)
-	if there {
-		w.conditions = append(w.conditions, store.KeyAt(key, kv.Modified))
-	} else {
-		w.conditions = append(w.conditions, store.KeyAbsent(key))
-	}
+	w.conditions = append(w.conditions, w.scene.view.AsSeen(key))
 }
 
 // expectRolled wants what is rolled out under a name to be as it was, and where.

@@ -63,6 +63,30 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// TestAKeyAsItWasSeen: what rests on a key that was seen in a view holds until somebody writes it, deletes it, or makes it.
+func TestAKeyAsItWasSeen(t *testing.T) {
+	for name, tt := range map[string]struct {
+		meanwhile Op
+		holds     bool
+	}{
+		"another key is written":   {Put("/c", nil), true},
+		"it is written":            {Put("/a", []byte("v")), false},
+		"it is deleted":            {Delete("/a"), false},
+		"one is made in its place": {Put("/b", nil), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.do(Put("/a", nil))
+			seen := f.View()
+			f.do(tt.meanwhile)
+			r := f.txn(Txn{If: []Condition{seen.AsSeen("/a"), seen.AsSeen("/b")}, Then: []Op{Put("/done", nil)}})
+			if tt.holds != (r.Err == nil) {
+				t.Errorf("got %v, want %v", r.Err, tt.holds)
+			}
+		})
+	}
+}
+
 func headString(kv *KV) string {
 	if kv == nil {
 		return ""

@@ -71,6 +71,14 @@ func (v *View) Get(key string) (KV, bool) {
 	return e.kv(), true
 }
 
+// AsSeen holds while a key is as this view has it: not changed, or still not there.
+func (v *View) AsSeen(key string) Condition {
+	if kv, there := v.Get(key); there {
+		return KeyAt(key, kv.Modified)
+	}
+	return KeyAbsent(key)
+}
+
 // List returns the keys with the prefix, in order.
 func (v *View) List(prefix string) []KV {
 	var all []KV
