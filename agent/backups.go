@@ -187,25 +187,17 @@ func (c *Core) expireBackups(ctx context.Context, spec *v1alpha1.BackupSpec, pla
 
 // amendBackups changes the record, from what it is at the time; change says whether there is anything to write.
 func (c *Core) amendBackups(ctx context.Context, change func(v1alpha1.BackupRecord) (next v1alpha1.BackupRecord, ok bool)) error {
-	for {
-		if _, err := c.node.Read(ctx); err != nil {
-			return err
-		}
-		record, as, err := backupRecord(c.store.View())
+	_, err := c.again(ctx, func(v *store.View) (p consensus.Proposal, err error) {
+		record, as, err := backupRecord(v)
 		if err != nil {
-			return err
+			return p, err
 		}
 		next, ok := change(record)
 		if !ok {
-			return nil
+			return p, nil
 		}
 		op, err := law.Put(v1alpha1.KeyBackups, next)
-		if err != nil {
-			return err
-		}
-		_, err = c.node.Propose(ctx, consensus.Proposal{Txn: store.Txn{If: []store.Condition{as}, Then: []store.Op{op}}})
-		if !errors.As(err, new(*store.Conflict)) {
-			return err
-		}
-	}
+		return consensus.Proposal{Txn: store.Txn{If: []store.Condition{as}, Then: []store.Op{op}}}, err
+	})
+	return err
 }

@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
+	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
 )
@@ -48,47 +48,38 @@ func (c *Core) prospect(works *works) (v1alpha1.Prospect, error) {
 	return epoch.Prospect(v, all), nil
 }
 
-// resume is the person's go, for what was shown. Saying it again is no error. It tries again while the log changes under it.
+// resume is the person's go, for what was shown. Saying it again is no error.
 func (c *Core) resume(ctx context.Context, works *works, ask v1alpha1.ResumeRequest, asker apiserver.Asker) (v1alpha1.Resumed, error) {
-	for {
-		if _, err := c.node.Read(ctx); err != nil {
-			return v1alpha1.Resumed{}, err
-		}
-		at, names, err := c.tryResume(ctx, works, ask, asker)
-		var overtaken *store.Conflict
-		if errors.As(err, &overtaken) && ctx.Err() == nil {
-			continue
-		}
-		if err != nil {
-			return v1alpha1.Resumed{}, err
-		}
-		if len(names) > 0 {
-			c.log.Info("clusters act again", "clusters", strings.Join(names, " "), "by", cmp.Or(asker.Person, "member "+c.self.Cluster), "revision", at)
-		}
-		looking := epoch.Looking(c.store.View())
-		return v1alpha1.Resumed{Revision: uint64(at), Clusters: names, Observing: slices.Sorted(maps.Keys(looking))}, nil
+	var names []string
+	at, err := c.again(ctx, func(v *store.View) (p consensus.Proposal, err error) {
+		p, names, err = c.resuming(v, works, ask, asker)
+		return p, err
+	})
+	if err != nil {
+		return v1alpha1.Resumed{}, err
 	}
+	if len(names) > 0 {
+		c.log.Info("clusters act again", "clusters", strings.Join(names, " "), "by", cmp.Or(asker.Person, "member "+c.self.Cluster), "revision", at)
+	}
+	looking := epoch.Looking(c.store.View())
+	return v1alpha1.Resumed{Revision: uint64(at), Clusters: names, Observing: slices.Sorted(maps.Keys(looking))}, nil
 }
 
-func (c *Core) tryResume(ctx context.Context, works *works, ask v1alpha1.ResumeRequest, asker apiserver.Asker) (at store.Revision, names []string, err error) {
-	v := c.store.View()
+// resuming is the change that lets clusters act again, and which these are.
+func (c *Core) resuming(v *store.View, works *works, ask v1alpha1.ResumeRequest, asker apiserver.Asker) (p consensus.Proposal, names []string, err error) {
 	all, err := works.list(v)
 	if err != nil {
-		return 0, nil, fmt.Errorf("look ahead: %w", err)
+		return p, nil, fmt.Errorf("look ahead: %w", err)
 	}
 	txn, err := epoch.Resume(v, all, ask, v1alpha1.Resumption{By: asker.Person, Through: c.self.Cluster, At: c.now().UTC()})
 	if err != nil || len(txn.Then) == 0 {
-		return v.Revision(), nil, err
+		return p, nil, err
 	}
 	for _, op := range txn.Then {
 		names = append(names, strings.TrimPrefix(op.Key, v1alpha1.KeyObserving))
 	}
-	p, err := c.recorded(asker, txn)
-	if err != nil {
-		return 0, nil, err
-	}
-	r, err := c.node.Propose(ctx, p)
-	return r.Revision, names, err
+	p, err = c.recorded(asker, txn)
+	return p, names, err
 }
 
 // Resume lets clusters act again, or all that have a member, asked by the member itself and whatever that does.

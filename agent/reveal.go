@@ -48,24 +48,17 @@ func (c *Core) serveSecret(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// reveal opens a secret for a person. Nobody is told it before the log has who asked. It tries again while the secret changes under it.
+// reveal opens a secret for a person. Nobody is told it before the log has who asked.
 func (c *Core) reveal(ctx context.Context, name string, asker apiserver.Asker) (map[string]any, error) {
-	for {
-		if _, err := c.node.Read(ctx); err != nil {
-			return nil, err
-		}
-		secret, p, err := c.revealing(c.store.View(), name, asker)
-		if err != nil {
-			return nil, err
-		}
-		_, err = c.node.Propose(ctx, p)
-		switch {
-		case err == nil:
-			return secret, nil
-		case !errors.As(err, new(*store.Conflict)) || ctx.Err() != nil:
-			return nil, err
-		}
+	var secret map[string]any
+	_, err := c.again(ctx, func(v *store.View) (p consensus.Proposal, err error) {
+		secret, p, err = c.revealing(v, name, asker)
+		return p, err
+	})
+	if err != nil {
+		return nil, err
 	}
+	return secret, nil
 }
 
 // revealing is a secret, opened, and the change that says that it was: a note on it, with its record.

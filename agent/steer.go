@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -188,38 +187,29 @@ func (c *Core) place(ask v1alpha1.LeadRequest) (*v1alpha1.LeaderPlace, error) {
 
 // setPlace writes the place into the fleet's settings.
 func (c *Core) setPlace(ctx context.Context, asker apiserver.Asker, place *v1alpha1.LeaderPlace) error {
-	key := v1alpha1.KeyFleets + c.self.Fleet
-	for {
-		if _, err := c.node.Read(ctx); err != nil {
-			return err
-		}
-		kv, ok := c.store.View().Get(key)
+	_, err := c.again(ctx, func(v *store.View) (p consensus.Proposal, err error) {
+		key := v1alpha1.KeyFleets + c.self.Fleet
+		kv, ok := v.Get(key)
 		if !ok {
-			return fmt.Errorf("the fleet has no settings: write them with hanse apply, a Fleet of the name %s", c.self.Fleet)
+			return p, fmt.Errorf("the fleet has no settings: write them with hanse apply, a Fleet of the name %s", c.self.Fleet)
 		}
 		var fleet v1alpha1.Fleet
 		if err := json.Unmarshal(kv.Value, &fleet); err != nil {
-			return fmt.Errorf("read %s: %w", law.Thing(key), err)
+			return p, fmt.Errorf("read %s: %w", law.Thing(key), err)
 		}
 		if samePlace(fleet.Spec.Leader, place) {
-			return nil
+			return p, nil
 		}
 		before := fleet.DeepCopy()
 		fleet.Spec.Leader = place
 		fleet.Generation++
 		op, err := law.Amend(kv, before, &fleet)
 		if err != nil {
-			return err
+			return p, err
 		}
-		p, err := c.recorded(asker, store.Txn{If: []store.Condition{store.KeyAt(key, kv.Modified)}, Then: []store.Op{op}})
-		if err != nil {
-			return err
-		}
-		_, err = c.node.Propose(ctx, p)
-		if overtaken := (*store.Conflict)(nil); !errors.As(err, &overtaken) {
-			return err
-		}
-	}
+		return c.recorded(asker, store.Txn{If: []store.Condition{store.KeyAt(key, kv.Modified)}, Then: []store.Op{op}})
+	})
+	return err
 }
 
 func samePlace(a, b *v1alpha1.LeaderPlace) bool {
