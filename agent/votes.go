@@ -21,7 +21,10 @@ func (c *Core) promiseVote(ctx context.Context, term uint64, id store.MemberID) 
 	if !ok || !m.Eligible {
 		return nil, fmt.Errorf("%s is not to vote any more", id)
 	}
-	kv, _ := v.Get(v1alpha1.KeyClusters + m.Cluster)
+	kv, there := v.Get(v1alpha1.KeyClusters + m.Cluster)
+	if !there {
+		return nil, fmt.Errorf("promise the vote: the fleet has no cluster %q", m.Cluster)
+	}
 	var before v1alpha1.Cluster
 	if err := json.Unmarshal(kv.Value, &before); err != nil {
 		return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
