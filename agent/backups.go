@@ -42,7 +42,7 @@ func backupRecord(v *store.View) (r v1alpha1.BackupRecord, as store.Condition, e
 }
 
 // backupStatus is the latest backup that was made on schedule, and what people should know about them.
-func backupStatus(v *store.View, now time.Time) (latest *v1alpha1.BackupMade, warning string) {
+func (c *Core) backupStatus(v *store.View, now time.Time) (latest *v1alpha1.BackupMade, warning string) {
 	record, _, err := backupRecord(v)
 	if err != nil {
 		return nil, err.Error()
@@ -50,7 +50,11 @@ func backupStatus(v *store.View, now time.Time) (latest *v1alpha1.BackupMade, wa
 	if n := len(record.Made); n > 0 {
 		latest = &record.Made[n-1]
 	}
-	return latest, plan.BackupWarning(fleetSpec(v).Backup, record, now)
+	fleet, err := c.decoded.fleet(v)
+	if err != nil {
+		return latest, err.Error()
+	}
+	return latest, plan.BackupWarning(fleet.Backup, record, now)
 }
 
 // orderBackup is the leader's part.
@@ -59,7 +63,11 @@ func (l *leader) orderBackup(ctx context.Context, s scene) error {
 	if err != nil {
 		return err
 	}
-	b := plan.Backups{Now: s.plan.Now, Spec: fleetSpec(s.view).Backup, Record: record, Observes: epoch.NobodyActs(s.view), Leader: l.self.Cluster}
+	fleet, err := l.decoded.fleet(s.view)
+	if err != nil {
+		return err
+	}
+	b := plan.Backups{Now: s.plan.Now, Spec: fleet.Backup, Record: record, Observes: epoch.NobodyActs(s.view), Leader: l.self.Cluster}
 	voters := l.node.Status().Voters
 	for _, m := range s.view.Members() {
 		if slices.Contains(voters, m.ID) && s.plan.Sightings[m.Cluster].Fresh {
@@ -97,7 +105,12 @@ func (c *Core) carryOut(ctx context.Context, o v1alpha1.BackupOrder) {
 	ctx, cancel := context.WithTimeout(ctx, plan.BackupPatience)
 	defer cancel()
 	v := c.store.View()
-	spec := fleetSpec(v).Backup
+	fleet, err := c.decoded.fleet(v)
+	if err != nil {
+		c.log.Warn("backup not made", "err", err)
+		return
+	}
+	spec := fleet.Backup
 	if spec == nil || epoch.NobodyActs(v) {
 		return // the leader takes the order back
 	}

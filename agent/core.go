@@ -50,6 +50,8 @@ type Core struct {
 	wanted atomic.Pointer[[]store.MemberID]
 	// promised is who is about to get a vote from this member; nil: nobody.
 	promised atomic.Pointer[store.MemberID]
+	// unreadFleet is why the fleet's settings cannot be read, as it was logged; nil: they can.
+	unreadFleet atomic.Pointer[string]
 	// ready closes when node is set: the network runs before it.
 	ready   chan struct{}
 	version string

@@ -33,7 +33,11 @@ func (l *leader) forget(ctx context.Context, s scene) error {
 	if err != nil {
 		return err
 	}
-	f := plan.Forget(changes, there, fleetSpec(s.view).History.Kept(), s.plan.Now)
+	fleet, err := l.decoded.fleet(s.view)
+	if err != nil {
+		return err
+	}
+	f := plan.Forget(changes, there, fleet.History.Kept(), s.plan.Now)
 	for _, ops := range forgetting(f) {
 		if err := l.write(ctx, nil, ops...); err != nil {
 			return err

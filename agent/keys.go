@@ -506,12 +506,8 @@ func (c *Core) groupKey(g *v1alpha1.RecipientGroup) (secrets.Identity, error) {
 
 // candidates are of whom the groups' specs say which may have their keys.
 func (d decoded) candidates(v *store.View) (of plan.Candidates, err error) {
-	fleets, err := d.fleets.list(v)
-	if err != nil {
+	if of.Fleet, err = d.fleet(v); err != nil {
 		return of, err
-	}
-	for _, f := range fleets {
-		of.Fleet = f.value.Spec
 	}
 	clusters, err := d.clusters.list(v)
 	of.Clusters = values(clusters)

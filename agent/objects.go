@@ -161,19 +161,6 @@ type decoded struct {
 	sealings  *objects[v1alpha1.Sealing]
 }
 
-// rolloutPolicy is what the fleet says of rollouts, resolved.
-func (d decoded) rolloutPolicy(v *store.View) (v1alpha1.FleetRollout, error) {
-	fleets, err := d.fleets.list(v)
-	if err != nil {
-		return v1alpha1.FleetRollout{}, err
-	}
-	policy := (*v1alpha1.FleetRollout)(nil).Resolved()
-	for _, f := range fleets {
-		policy = f.value.Spec.Rollout.Resolved()
-	}
-	return policy, nil
-}
-
 func newDecoded() decoded {
 	groups := newObjects[v1alpha1.RecipientGroup](v1alpha1.KeyRecipientGroups)
 	return decoded{

@@ -57,7 +57,7 @@ func (c *Core) fleetStatus(bundles map[string]v1alpha1.BundleCounts) v1alpha1.Fl
 	s.GroupsWithoutRecovery = c.unrecovered(v)
 	s.Warnings = c.warnings(s)
 	var worry string
-	if s.Backup, worry = backupStatus(v, now); worry != "" {
+	if s.Backup, worry = c.backupStatus(v, now); worry != "" {
 		s.Warnings = append(s.Warnings, worry)
 	}
 	return s

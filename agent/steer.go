@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -45,7 +44,7 @@ func (c *Core) betterLeader(office time.Time, move plan.Move) (string, plan.Move
 	if len(seats) == 0 {
 		return "", plan.Move{}
 	}
-	if place := fleetSpec(c.store.View()).Leader; place != nil {
+	if place := c.fleetSpec(c.store.View()).Leader; place != nil {
 		to := plan.LeaderIn(c.isIn(*place), me, seats, trips)
 		if to == me {
 			to = ""
@@ -94,18 +93,6 @@ func (c *Core) isIn(place v1alpha1.LeaderPlace) func(plan.Seat) bool {
 		m, _ := v.Member(store.MemberID(s.ID))
 		return place.Cluster != "" && m.Cluster == place.Cluster || place.Region != "" && m.Region == place.Region
 	}
-}
-
-// fleetSpec is the fleet's settings.
-func fleetSpec(v *store.View) (spec v1alpha1.FleetSpec) {
-	for _, kv := range v.List(v1alpha1.KeyFleets) {
-		var f v1alpha1.Fleet
-		if json.Unmarshal(kv.Value, &f) == nil {
-			spec = f.Spec
-		}
-	}
-	spec.Voters = cmp.Or(spec.Voters, v1alpha1.DefaultVoters)
-	return spec
 }
 
 // serveLead moves the leadership by a person's word: it writes the place into the fleet's settings, and tells when the

@@ -1,0 +1,48 @@
+package agent
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// TestSettingsThatCannotBeRead: what the leader decides by them fails, what has to go on takes the defaults, and the log tells why once each time that
+// they break.
+func TestSettingsThatCannotBeRead(t *testing.T) {
+	var logged bytes.Buffer
+	c := &Core{store: store.New(nil), decoded: newDecoded(), log: slog.New(slog.NewTextHandler(&logged, nil))}
+	index := uint64(0)
+	is := func(fleet string, voters int32, readable bool, warnings int) {
+		t.Helper()
+		index++
+		applyEntry(t, c.store, index, entryOf(t, store.Put(v1alpha1.KeyFleets+"acme", []byte(fleet))))
+		for range 2 {
+			if got := c.fleetSpec(c.store.View()).Voters; got != voters {
+				t.Errorf("%s: %d vote, want %d", fleet, got, voters)
+			}
+		}
+		if got := strings.Count(logged.String(), "settings cannot be read"); got != warnings {
+			t.Errorf("%s: the log has %d warnings, want %d:\n%s", fleet, got, warnings, &logged)
+		}
+		if spec, err := c.decoded.fleet(c.store.View()); (err == nil) != readable || err == nil && spec.Voters != voters {
+			t.Errorf("%s: read as %+v, %v", fleet, spec, err)
+		}
+		_, policy := c.decoded.rolloutPolicy(c.store.View())
+		_, candidates := c.decoded.candidates(c.store.View())
+		if (policy == nil) != readable || (candidates == nil) != readable {
+			t.Errorf("%s: rollouts go by it: %v; keys go by it: %v", fleet, policy, candidates)
+		}
+		if _, warning := c.backupStatus(c.store.View(), c.store.View().Time()); (warning == "") != readable {
+			t.Errorf("%s: of backups people are told %q", fleet, warning)
+		}
+	}
+	is(`{"spec": {}}`, v1alpha1.DefaultVoters, true, 0)
+	is(`{"spec": {"voters": 5}}`, 5, true, 0)
+	is(`{"spec": {"voters": "many"}}`, v1alpha1.DefaultVoters, false, 1)
+	is(`{"spec": {"voters": 5}}`, 5, true, 1)
+	is(`{"spec": {"voters": "many"}}`, v1alpha1.DefaultVoters, false, 2)
+}
