@@ -197,7 +197,9 @@ func secretAt(v *store.View, s v1alpha1.FleetSecret) (*v1alpha1.Bundle, error) {
 	group, _ := groupAt(v, s.Spec.Group) // for one that cannot be read it goes nowhere
 	b := s.AsBundle(group)
 	for _, target := range s.Targets() {
-		raw, err := json.Marshal(map[string]any{"apiVersion": target.APIVersion, "kind": target.Kind, "metadata": map[string]string{"namespace": target.Namespace, "name": target.Name}})
+		raw, err := json.Marshal(map[string]any{
+			"apiVersion": target.APIVersion, "kind": target.Kind, "metadata": map[string]string{"namespace": target.Namespace, "name": target.Name},
+		})
 		if err != nil {
 			return nil, fmt.Errorf("encode %s: %w", target.Name, err)
 		}

@@ -56,7 +56,10 @@ type computed struct {
 }
 
 func newComputed(c *Core, kind string, pause time.Duration, by computation, remembers bool) *computed {
-	return &computed{core: c, kind: kind, by: by, pause: pause, remembers: remembers, version: uint64(time.Now().UnixNano()), changed: make(chan struct{}), next: make(chan struct{})}
+	return &computed{
+		core: c, kind: kind, by: by, pause: pause, remembers: remembers, version: uint64(time.Now().UnixNano()),
+		changed: make(chan struct{}), next: make(chan struct{}),
+	}
 }
 
 // computedKind makes one whose objects come from list, in the order of their names: for kinds with few.

@@ -127,7 +127,14 @@ func openCore(dir dataDir, me self, cfg CoreConfig) (_ *Core, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{self: me, identity: identity, age: ageIdentity, dir: dir, recovery: recovery, log: cfg.Logger.With("member", me.Cluster), buried: map[store.MemberID]time.Time{}, version: cfg.Version, now: cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, alone: cfg.Seams.Alone, since: time.Now(), ready: make(chan struct{})}
+	c := &Core{
+		self: me, identity: identity, age: ageIdentity, dir: dir, recovery: recovery, version: cfg.Version,
+		log:    cfg.Logger.With("member", me.Cluster),
+		buried: map[store.MemberID]time.Time{},
+		ready:  make(chan struct{}),
+		since:  time.Now(),
+		now:    cfg.Seams.clock(), s3: cfg.Seams.S3, decideBy: cfg.Seams.Decide, alone: cfg.Seams.Alone,
+	}
 	if err := c.begin(); err != nil {
 		return nil, err
 	}
@@ -165,8 +172,9 @@ func (c *Core) open(cfg CoreConfig) error {
 	c.endpoint.Handle(report.Kind, cfg.Seams.handler(c.receiveReports))
 	c.endpoint.Handle(kindEnrol, cfg.Seams.handler(c.serveEnrol))
 	node, err := consensus.Open(consensus.Config{
-		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint, cfg.Seams},
-		Timing: cfg.Timing, Choose: c.chooseServers, BeforeVote: c.promiseVote, Seeds: c.directory.seeds, RTT: c.roundTrip, Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
+		ID: c.id(), Dir: c.dir.raft(), Store: c.store, Network: network{endpoint, cfg.Seams}, Timing: cfg.Timing,
+		Choose: c.chooseServers, BeforeVote: c.promiseVote, Seeds: c.directory.seeds, RTT: c.roundTrip,
+		Fatal: cfg.Fatal, Logger: c.log.With("room", "consensus"),
 		Stores: cfg.Stores, Key: c.dir.key, SnapshotThreshold: cfg.Seams.SnapshotThreshold, TrailingLogs: cfg.Seams.TrailingLogs, Faults: cfg.Seams.Faults,
 		Quota: cfg.Seams.Quota, Clock: cfg.Seams.clock(),
 	})

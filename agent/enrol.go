@@ -229,7 +229,9 @@ func (c *Core) joinAnswer(v *store.View, cluster string) (transport.JoinAnswer, 
 			a.Region, a.Eligible = m.Region, m.Eligible
 			_, a.Zone = epoch.RegionAndZone(v, cluster)
 		}
-		a.Members = append(a.Members, transport.JoinPeer{ID: transport.MemberID(m.ID), Cluster: m.Cluster, Pin: transport.Pin(m.Pin), Addresses: m.Addresses, Certificate: m.Certificate})
+		a.Members = append(a.Members, transport.JoinPeer{
+			ID: transport.MemberID(m.ID), Cluster: m.Cluster, Pin: transport.Pin(m.Pin), Addresses: m.Addresses, Certificate: m.Certificate,
+		})
 	}
 	return a, nil
 }

@@ -63,7 +63,10 @@ func (s scene) parts(cluster string) ([]int32, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := plan.Parting{Placement: b.Spec.Placement, Division: f.revision.Division, Wholes: render.Wholes(f.revision.BundleContent), Revision: f.name, Picked: picked, Ground: ground, Grants: s.plan.Grants[name]}
+	p := plan.Parting{
+		Placement: b.Spec.Placement, Division: f.revision.Division, Wholes: render.Wholes(f.revision.BundleContent), Revision: f.name,
+		Picked: picked, Ground: ground, Grants: s.plan.Grants[name],
+	}
 	return plan.Parts(p, cluster), nil
 }
 

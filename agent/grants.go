@@ -39,8 +39,11 @@ func newGrants(c *Core) *grants { return &grants{core: c, opening: newOpening(c)
 
 // follow keeps the grants as the log says, until ctx ends.
 func (g *grants) follow(ctx context.Context) error {
-	own := v1alpha1.KeyGrants + g.core.self.Cluster + "/"
-	from := append([]string{own, v1alpha1.KeyObserving + g.core.self.Cluster, v1alpha1.KeyRecipientGroups, v1alpha1.KeyRollouts, v1alpha1.KeyClusters + g.core.self.Cluster}, v1alpha1.RolledOutPrefixes...)
+	me := g.core.self.Cluster
+	own := v1alpha1.KeyGrants + me + "/"
+	from := append([]string{
+		own, v1alpha1.KeyObserving + me, v1alpha1.KeyRecipientGroups, v1alpha1.KeyRollouts, v1alpha1.KeyClusters + me,
+	}, v1alpha1.RolledOutPrefixes...)
 	return g.core.follow(ctx, from, func(v *store.View) error {
 		if v.Revision() == 0 {
 			return nil
@@ -130,7 +133,9 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 		}
 		grant := reconcile.Grant{
 			Bundle: record.Bundle, BundleUID: record.BundleUID, Revision: record.Revision, Withdraw: record.Withdraw, At: int64(kv.Modified),
-			Suspended: g.stopped.of(record.Bundle), Gates: g.gates[record.Bundle], Correct: g.correct[record.Bundle], StoreRevision: uint64(epoch.DecidedAt(v, kv.Modified, record)), Epoch: reconcile.Epoch{Number: e.Number, ID: e.ID, Began: uint64(e.Began)},
+			Suspended: g.stopped.of(record.Bundle), Gates: g.gates[record.Bundle], Correct: g.correct[record.Bundle],
+			StoreRevision: uint64(epoch.DecidedAt(v, kv.Modified, record)),
+			Epoch:         reconcile.Epoch{Number: e.Number, ID: e.ID, Began: uint64(e.Began)},
 		}
 		grant.Observe = observe || grant.Suspended != ""
 		if !record.Withdraw {

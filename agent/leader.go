@@ -83,7 +83,8 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 		now = logged
 	}
 	l := &leader{
-		Core: c, term: term, began: time.Now(), clock: now, evicted: now, refused: refusals{}, logged: logged, statusWritten: map[string]time.Time{}, contents: contents{}, zones: zones{}, gates: newGateReadings(),
+		Core: c, term: term, began: time.Now(), clock: now, logged: logged, evicted: now, refused: refusals{},
+		statusWritten: map[string]time.Time{}, contents: contents{}, zones: zones{}, gates: newGateReadings(),
 		revisions: newObjects[ofBundle](v1alpha1.KeyBundleRevisions),
 		tombs:     newObjects[v1alpha1.Tombstone](v1alpha1.KeyTombstones),
 		tokens:    newObjects[law.Token](law.KeyTokens),

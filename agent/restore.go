@@ -73,7 +73,8 @@ func Restore(o RestoreOptions) (backup.Header, epoch.Beginning, error) {
 		return h, epoch.Beginning{}, err
 	}
 	s := epoch.Succession{
-		Heir: store.Member{Cluster: me.Cluster}, Zone: me.Zone, Version: o.Version, Reason: v1alpha1.ReasonRestored, Lost: o.Lost, Renamed: o.Fleet != h.Fleet, Meta: newMeta(me.Cluster),
+		Heir: store.Member{Cluster: me.Cluster}, Zone: me.Zone, Version: o.Version, Meta: newMeta(me.Cluster),
+		Reason: v1alpha1.ReasonRestored, Lost: o.Lost, Renamed: o.Fleet != h.Fleet,
 	}
 	if key != nil {
 		s.Recipient = key.Recipient().String()

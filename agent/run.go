@@ -148,8 +148,11 @@ func (c *Core) runFaces(ctx context.Context, o Options, d doors) error {
 	own := &ownFacts{core: c, aggregated: inCluster.standing}
 	api, err := apiserver.New(apiserver.Config{
 		Fleet: c.self.Fleet, Cluster: c.self.Cluster, Version: o.Version, Certificate: serving,
-		TCP: d.people, Socket: d.local, Tunnels: hub.Listener(), Store: apiStore{c}, Companion: c.companion, Foretell: c.foretell, Holders: c.holdersNow, Judge: c.judge, Deleted: c.deletedRolledOut, FrontProxy: inCluster.frontProxy(),
-		Computed: map[string]apiserver.Computed{"works": shown, "clustermetrics": measured}, Endpoints: append(c.endpoints(works), people.endpoint(), c.tunnelEndpoint(hub)), Logger: c.log.With("room", "apiserver"),
+		TCP: d.people, Socket: d.local, Tunnels: hub.Listener(), FrontProxy: inCluster.frontProxy(),
+		Store: apiStore{c}, Companion: c.companion, Foretell: c.foretell, Holders: c.holdersNow, Judge: c.judge, Deleted: c.deletedRolledOut,
+		Computed:  map[string]apiserver.Computed{"works": shown, "clustermetrics": measured},
+		Endpoints: append(c.endpoints(works), people.endpoint(), c.tunnelEndpoint(hub)),
+		Logger:    c.log.With("room", "apiserver"),
 	})
 	if err != nil {
 		return err

@@ -118,7 +118,10 @@ func (w whereabouts) freeze(revision, cluster string) *v1alpha1.Frozen {
 	if len(content.Division) == 0 {
 		return frozen
 	}
-	p := plan.Parting{Placement: w.bundle.Spec.Placement, Division: content.Division, Wholes: render.Wholes(content), Revision: revision, Picked: w.decision.Picked, Ground: w.ground, Grants: map[string]v1alpha1.Grant{}}
+	p := plan.Parting{
+		Placement: w.bundle.Spec.Placement, Division: content.Division, Wholes: render.Wholes(content), Revision: revision,
+		Picked: w.decision.Picked, Ground: w.ground, Grants: map[string]v1alpha1.Grant{},
+	}
 	for name, work := range w.works {
 		p.Grants[name] = v1alpha1.Grant{Revision: work.Spec.Granted, Frozen: work.Spec.Frozen}
 	}

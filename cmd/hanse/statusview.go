@@ -99,7 +99,12 @@ func (v statusView) regions() []regionView {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b regionView) int {
-		return cmp.Or(cmp.Compare(b.gone, a.gone), cmp.Compare(b.bundles.Failed, a.bundles.Failed), cmp.Compare(b.bundles.Drifted, a.bundles.Drifted), cmp.Compare(b.inChange(), a.inChange()))
+		return cmp.Or(
+			cmp.Compare(b.gone, a.gone),
+			cmp.Compare(b.bundles.Failed, a.bundles.Failed),
+			cmp.Compare(b.bundles.Drifted, a.bundles.Drifted),
+			cmp.Compare(b.inChange(), a.inChange()),
+		)
 	})
 	return all
 }
