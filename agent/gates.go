@@ -79,9 +79,9 @@ func (r *gateReadings) put(ask plan.Ask, said plan.Reading) {
 
 // askGates asks the gates of rollouts, for as long as this member leads. It is beside what the leader decides, which waits for no Prometheus.
 func (l *leader) askGates(ctx context.Context) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	carrier := http.DefaultTransport.(*http.Transport).Clone()
+	defer carrier.CloseIdleConnections()
+	client := &http.Client{Transport: carrier, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	var asks errgroup.Group
 	asks.SetLimit(gatesAtOnce)
 	for pause.For(ctx, leaderTick) {

@@ -36,12 +36,12 @@ func (c *Core) Ledger(v *store.View) (*plan.Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	secrets, garbled := c.decoded.bundles.secrets.readable(v)
+	sealed, garbled := c.decoded.bundles.secrets.readable(v)
 	unread(garbled)
 	revisions, garbled := c.decoded.revisions.readable(v)
 	unread(garbled)
 	sealings, _ := c.decoded.sealings.readable(v) // of one that cannot be read it counts as known
-	vault.Candidates, vault.Groups, vault.Secrets = candidates, values(groups), values(secrets)
+	vault.Candidates, vault.Groups, vault.Secrets = candidates, values(groups), values(sealed)
 	for _, r := range revisions {
 		vault.Revisions[strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)] = r.value
 	}
