@@ -245,7 +245,7 @@ func remember(r *v1alpha1.Rollout, has map[string]bool) {
 }
 
 // reachable are the needs that can be met: not of clusters that are away, only look, or hold no key of what is sealed. Where the rollout before changes a fault
-// domain, those that may still do what they were granted belong to it, away or not.
+// domain, those that may still do what they were granted belong to it, whatever they are.
 func (c *course) reachable(needs map[string]need) map[string]need {
 	can, h := maps.Clone(needs), c.homes()
 	maps.DeleteFunc(can, func(cluster string, n need) bool { return h.beyond(cluster) || h.lacksKey(cluster, n.withdraw) })
@@ -257,9 +257,10 @@ func (h homes) lacksKey(cluster string, withdraw bool) bool {
 	return !withdraw && h.Keyless(h.name, cluster) && !h.dangles(cluster)
 }
 
-// beyond says that a cluster cannot be given anything.
+// beyond says that a cluster cannot be given anything. Who may still do what it was granted keeps its fault domain in change until it has
+// something newer, whether it is away or only looks.
 func (h homes) beyond(cluster string) bool {
-	return h.Looking[cluster] || h.isAway(cluster) && !h.dangles(cluster)
+	return (h.Looking[cluster] || h.isAway(cluster)) && !h.dangles(cluster)
 }
 
 func (s *Situation) isAway(cluster string) bool {

@@ -61,11 +61,11 @@ func (c *course) failedBefore() (clusters []string) {
 }
 
 // hasTaken says that a cluster is heard, and has begun the very thing that it was granted, as far as Hanse brings it. Who is silent, or has
-// not come to it, may do it at any time: that its fault domain is let go is not for a number to say.
+// not come to it, be it that it only looks, may do it at any time: that its fault domain is let go is not for a number to say.
 func (c *course) hasTaken(cluster string) bool {
 	g, ok := c.grantOf(cluster)
 	w, told := c.told(cluster, g)
-	return ok && told && c.presence(cluster) == here && (g.Withdraw || w.Applied == g.Revision || slices.ContainsFunc(w.Problems, notRendered))
+	return ok && told && c.presence(cluster) == here && (g.Withdraw && !c.Looking[cluster] || w.Applied == g.Revision || slices.ContainsFunc(w.Problems, notRendered))
 }
 
 // in are the failures in a wave.

@@ -160,11 +160,12 @@ func (c *course) takeBack(cluster string) {
 	c.granted[cluster] = g
 }
 
-// holdDespite takes back what clusters of a wave were granted that it goes on without, and of which nothing is heard: they would do it
-// whenever they come back.
+// holdDespite takes back what clusters of a wave were granted that it goes on without, and of which nothing is heard, or which only look: they
+// would do it whenever they come back, or a person says go.
 func (c *course) holdDespite(w v1alpha1.Wave) {
 	for _, cluster := range c.active.Spec.Orders.Despite {
-		if in(w, cluster) && c.cluster(cluster) != nil && c.presence(cluster) != here && !c.proven(cluster) {
+		idle := c.presence(cluster) != here || c.Looking[cluster]
+		if in(w, cluster) && c.cluster(cluster) != nil && idle && !c.proven(cluster) {
 			c.takeBack(cluster)
 		}
 	}

@@ -23,8 +23,14 @@ func (w *world) follow() {
 // isOver says that what a cluster was granted is not in change any more: no wave that has not settled has it, and it has been healthy with it, or
 // is known to have taken it where some may fail.
 func (w *world) isOver(bundle, cluster string) bool {
-	taken := w.failures > 0 && w.clusters[cluster].told[bundle].Grant == w.grants[bundle][cluster].At
+	taken := w.failures > 0 && w.hasTaken(bundle, cluster)
 	return !w.inWave(bundle, cluster) && (taken || !w.unsound(bundle, cluster))
+}
+
+// hasTaken says that a cluster is known to have done what it was granted, healthy or not.
+func (w *world) hasTaken(bundle, cluster string) bool {
+	g, told := w.grants[bundle][cluster], w.clusters[cluster].told[bundle]
+	return told.Grant == g.At && !g.Withdraw && told.Applied == g.Revision
 }
 
 // inWave says that the log still counts a cluster to a wave of the bundle that has not settled: healthy for the moment, it may yet fail.
@@ -63,19 +69,19 @@ func (w *world) exempt(bundle, cluster string) bool {
 	if r == nil || r.Spec.Orders.AllAtOnce {
 		return r != nil
 	}
-	taken := w.despite[at] == w.given[at] || w.clusters[cluster].told[bundle].Grant == w.grants[bundle][cluster].At
+	taken := w.despite[at] == w.given[at] || w.hasTaken(bundle, cluster)
 	return slices.Contains(r.Spec.Orders.Despite, cluster) && taken && !w.inWave(bundle, cluster)
 }
 
-// goOnDespite takes down which clusters a wave does not wait for that settles: who is heard then may do later what it was granted; of others it
-// is to be taken back.
+// goOnDespite takes down which clusters a wave does not wait for that settles: who is heard then, and does not only look, may do later what it
+// was granted; of others it is to be taken back.
 func (w *world) goOnDespite(r *v1alpha1.Rollout) {
 	for i, v := range r.Spec.Waves {
 		if !w.settles(r, i) {
 			continue
 		}
 		for _, name := range r.Spec.Orders.Despite {
-			if c := w.clusters[name]; c != nil && c.heard && (slices.Contains(v.Clusters, name) || slices.Contains(v.Withdraw, name)) {
+			if c := w.clusters[name]; c != nil && c.heard && !c.looking && (slices.Contains(v.Clusters, name) || slices.Contains(v.Withdraw, name)) {
 				at := [2]string{r.Spec.Bundle, name}
 				w.despite[at] = w.given[at]
 			}
@@ -195,7 +201,7 @@ func (w *world) allElseMayFail(counted func(bundle, cluster string) bool) bool {
 				continue
 			}
 			failed[bundle+g.Revision]++
-			if g.Withdraw || w.clusters[name].told[bundle].Grant != g.At || failed[bundle+g.Revision] > int(w.failures) {
+			if !w.hasTaken(bundle, name) || failed[bundle+g.Revision] > int(w.failures) {
 				return false
 			}
 		}

@@ -28,7 +28,7 @@ func (w *world) disturb(t *rapid.T) {
 		return rapid.SampledFrom(slices.Sorted(maps.Keys(w.clusters))).Draw(t, "cluster")
 	}
 	w.brings[bundle] = rapid.SliceOfNDistinct(rapid.SampledFrom(someObjects), 0, 6, rapid.ID).Draw(t, "objects")
-	switch rapid.SampledFrom([]string{"apply", "apply", "apply somewhere", "erase", "obey", "obey", "obey", "fail", "silence", "speak", "region", "remove", "join", "wait", "wait long", "order", "relabel", "relabel some", "label", "lead"}).Draw(t, "what") {
+	switch rapid.SampledFrom([]string{"apply", "apply", "apply somewhere", "erase", "obey", "obey", "obey", "fail", "silence", "speak", "region", "remove", "join", "wait", "wait long", "order", "relabel", "relabel some", "label", "lead", "suspend"}).Draw(t, "what") {
 	case "apply":
 		w.apply(bundle)
 	case "apply somewhere":
@@ -71,6 +71,10 @@ func (w *world) disturb(t *rapid.T) {
 		w.fleet.Domain = rapid.SampledFrom([]string{v1alpha1.LabelRegion, v1alpha1.LabelZone}).Draw(t, "label")
 	case "lead":
 		w.began, w.logged = w.now, w.now.Add(-time.Duration(rapid.IntRange(0, 20).Draw(t, "seconds ago"))*time.Second)
+	case "suspend": // or no more
+		if c := w.clusters[some()]; c != nil {
+			c.looking = !c.looking
+		}
 	case "wait":
 		w.later(2 * time.Second)
 	case "wait long":
@@ -107,9 +111,12 @@ func (w *world) order(t *rapid.T, r *v1alpha1.Rollout) {
 	}
 }
 
-// heal lets everybody be heard, and a person let everything go on.
+// heal lets everybody be heard and act, and a person let everything go on.
 func (w *world) heal() {
 	w.speak("")
+	for _, c := range w.clusters {
+		c.looking = false
+	}
 	w.passes, w.unread = nil, ""
 	w.bringWhatOthersNeed()
 	for _, r := range w.rollouts {

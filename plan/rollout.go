@@ -26,7 +26,8 @@ type Situation struct {
 	Rollouts   []*v1alpha1.Rollout
 	// Silent is for how long the leader has not heard of each cluster, since it leads.
 	Silent map[string]time.Duration
-	// Looking are clusters that only look, until a person says go: nothing is granted to them, nor withdrawn.
+	// Looking are clusters that only look, until a person says go: nothing is granted to them, nor withdrawn, but where they may still do what
+	// they were granted before.
 	Looking map[string]bool
 	// Revisions are the BundleRevisions that are there: an admin may have struck off one that was good. nil: all.
 	Revisions map[string]bool

@@ -1,7 +1,9 @@
 package plan_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
@@ -15,4 +17,68 @@ func TestASuspendedBundleGoesNoFurther(t *testing.T) {
 	w.bundles["shop"].Annotations = nil
 	w.settle()
 	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2")
+}
+
+// TestWhoIsSuspendedWithAGrantKeepsItsFaultDomain: it does what it was granted when it is suspended no more, whatever came meanwhile.
+func TestWhoIsSuspendedWithAGrantKeepsItsFaultDomain(t *testing.T) {
+	for name, row := range map[string]struct {
+		then func(*world)
+		ends []string
+	}{
+		"a newer change": {func(w *world) { w.apply("shop") }, []string{"ap1 shop 3", "ap2 shop 3", "eu1 shop 3", "eu2 shop 3", "us1 shop 3", "us2 shop 3"}},
+		"not there":      {func(w *world) { w.apply("shop", "ap1", "eu1", "us1") }, []string{"ap1 shop 3", "eu1 shop 3", "us1 shop 3"}},
+		"a deletion":     {func(w *world) { w.erase("shop") }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := sixClusters(t)
+			w.apply("shop")
+			w.rest()
+			w.clusters["ap2"].looking = true
+			w.obey("ap1", "shop", v1alpha1.HealthReady)
+			w.rest()
+			row.then(w)
+			w.settle()
+			if in := w.newest("shop").Status.InChange; !slices.Equal(in, []string{"ap"}) {
+				t.Errorf("ap2 may do yet what it was granted, and in change is %v:\n%s", in, w)
+			}
+			w.clusters["ap2"].looking = false
+			w.settle()
+			if w.is(row.ends...); len(w.wrong) > 0 {
+				t.Error(w.wrong)
+			}
+		})
+	}
+}
+
+func TestWhatAWaveGoesOnDespiteIsTakenBackFromWhoOnlyLooks(t *testing.T) {
+	w := sixClusters(t)
+	w.apply("shop")
+	w.rest()
+	w.clusters["ap2"].looking = true
+	w.obeyAll()
+	w.late()
+	w.orderTo("shop", func(o *v1alpha1.RolloutOrders) { o.Resumed, o.Despite = 1, []string{"ap2"} })
+	w.later(time.Second)
+	w.rest()
+	w.is("ap1 shop 2", "ap2 shop 2 held", "eu1 shop 2", "eu2 shop 2", "us1 shop 1", "us2 shop 1",
+		"shop-00000001-2 Running [eu]: wave 2 of 3, eu: waits for eu1, eu2")
+	w.clusters["ap2"].looking = false
+	w.settle()
+	if w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2"); len(w.wrong) > 0 {
+		t.Error(w.wrong)
+	}
+}
+
+// TestNoNumberOfFailuresBearsWithWhoOnlyLooks: its withdrawal is late, and comes when it is suspended no more.
+func TestNoNumberOfFailuresBearsWithWhoOnlyLooks(t *testing.T) {
+	w := sixClusters(t)
+	w.failures = 1
+	w.apply("shop", "ap1", "eu1", "eu2", "us1", "us2")
+	w.rest()
+	w.clusters["ap2"].looking = true
+	w.obeyAll()
+	w.late()
+	if r := w.newest("shop"); r.Status.Phase != v1alpha1.RolloutFailed || len(w.wrong) > 0 {
+		t.Errorf("%s\n%v", w, w.wrong)
+	}
 }

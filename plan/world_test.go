@@ -104,7 +104,7 @@ type cluster struct {
 	// lostKeys is how often it made another key of its own.
 	lostKeys int
 	heard    bool
-	looking  bool      // only: nothing is granted to it
+	looking  bool      // only: it does nothing
 	silence  time.Time // since when nothing is heard of it
 	since    time.Time // since when it is heard
 	// unreachable is what the log says of that, and gone when it was last silent for so long that it was evicted, as the judge sees it.
@@ -208,10 +208,11 @@ func (w *world) erase(name string) {
 	}
 }
 
-// obey lets a cluster carry out what the log grants it, and become healthy with it, or fail, or neither yet.
+// obey lets a cluster carry out what the log grants it, and become healthy with it, or fail, or neither yet. One that only looks does nothing, once
+// it has heard that it shall.
 func (w *world) obey(name, bundle string, health v1alpha1.Health) {
 	c, g, ok := w.clusters[name], w.grants[bundle][name], true
-	if c == nil {
+	if c == nil || c.looking && c.heard {
 		return
 	}
 	if _, ok = w.grants[bundle][name]; !ok || g.Held {
@@ -288,7 +289,7 @@ func (w *world) situation() plan.Situation {
 		member.Status.Unreachable = c.unreachable.DeepCopy()
 		s.Clusters = append(s.Clusters, member)
 		if c.heard {
-			c.told = maps.Clone(c.runs)
+			c.told = w.says(name)
 		} else {
 			s.Silent[name] = min(w.now.Sub(c.silence), w.now.Sub(w.began))
 		}
@@ -318,6 +319,18 @@ func (w *world) situation() plan.Situation {
 		s.Rollouts = append(s.Rollouts, w.rollouts[name].DeepCopy())
 	}
 	return s
+}
+
+// says is what the member of a cluster tells. One that only looks knows what it is granted, and not how healthy that is.
+func (w *world) says(name string) map[string]v1alpha1.WorkStatus {
+	c := w.clusters[name]
+	told := maps.Clone(c.runs)
+	for bundle, grants := range w.grants {
+		if g, has := grants[name]; c.looking && has && !g.Held {
+			told[bundle] = v1alpha1.WorkStatus{Grant: g.At, Applied: c.runs[bundle].Applied, Health: v1alpha1.HealthUnknown}
+		}
+	}
+	return told
 }
 
 // pass lets the leader decide once, writes what it says, and looks at the world after each write. It says whether anything was written.

@@ -246,7 +246,9 @@ func (w *waves) clusterWork(ctx context.Context, m *sim.Member, slow time.Durati
 		if core == nil {
 			continue
 		}
-		for _, kv := range core.Store().View().List(v1alpha1.KeyGrants + m.Name + "/") {
+		v := core.Store().View()
+		idle := suspended(v, m.Name)
+		for _, kv := range v.List(v1alpha1.KeyGrants + m.Name + "/") {
 			g, id := grants.of(kv), writtenAt(kv)
 			if g == nil || g.Held {
 				continue
@@ -255,6 +257,9 @@ func (w *waves) clusterWork(ctx context.Context, m *sim.Member, slow time.Durati
 				due[id] = time.Now().Add(slow)
 			}
 			switch {
+			case idle:
+				runs[g.Bundle] = v1alpha1.WorkStatus{Grant: int64(kv.Modified), Applied: runs[g.Bundle].Applied, Health: v1alpha1.HealthUnknown}
+				delete(done, g.Bundle)
 			case done[g.Bundle] == kv.Modified:
 				work := runs[g.Bundle]
 				work.Gates = w.lookAtGate(id, time.Since(due[id]), slow)
@@ -439,7 +444,12 @@ func (w *waves) disturb(ctx context.Context) {
 	if w.rng.IntN(4) == 0 {
 		while = 45 * time.Second // so long that what is away is lost
 	}
-	switch w.rng.IntN(11) {
+	switch w.rng.IntN(12) {
+	case 11:
+		w.suspend(ctx, m.Name, bundle)
+		w.apply(ctx, bundle, w.rng.IntN(4) == 0)
+		time.Sleep(while)
+		w.unsuspend(ctx) // a cut may be in the way
 	case 10:
 		w.relabel(ctx, m.Name, region)
 	case 0, 1, 2, 3:
@@ -483,22 +493,59 @@ func (w *waves) disturb(ctx context.Context) {
 func (w *waves) relabel(ctx context.Context, cluster, region string) {
 	w.apply(ctx, "shop", false)
 	time.Sleep(time.Duration(w.rng.IntN(2000)) * time.Millisecond)
+	w.edit(ctx, cluster, func(c *v1alpha1.Cluster) {
+		v1alpha1.MirrorTopology(c)
+		c.Labels[v1alpha1.LabelRegion] = region
+	})
+}
+
+// suspend suspends a cluster, just after a change has begun, and says that it is to run again.
+func (w *waves) suspend(ctx context.Context, cluster, bundle string) {
+	w.apply(ctx, bundle, false)
+	time.Sleep(time.Duration(w.rng.IntN(2000)) * time.Millisecond)
+	w.edit(ctx, cluster, func(c *v1alpha1.Cluster) {
+		c.Annotations = map[string]string{v1alpha1.AnnotationSuspended: "moving disks"}
+	})
+}
+
+// unsuspend lets all clusters act again; false: not all of them, for now.
+func (w *waves) unsuspend(ctx context.Context) bool {
+	acting := true
+	for name := range w.all {
+		acting = w.edit(ctx, name, func(c *v1alpha1.Cluster) { delete(c.Annotations, v1alpha1.AnnotationSuspended) }) && acting
+	}
+	return acting
+}
+
+// suspended says that a cluster is suspended, for all that its own member knows.
+func suspended(v *store.View, cluster string) bool {
+	kv, _ := v.Get(v1alpha1.KeyClusters + cluster)
+	var c v1alpha1.Cluster
+	return json.Unmarshal(kv.Value, &c) == nil && v1alpha1.Suspension(&c) != ""
+}
+
+// edit changes a Cluster, if that is a change; false: a cut was in the way.
+func (w *waves) edit(ctx context.Context, cluster string, change func(*v1alpha1.Cluster)) bool {
 	m := w.someone()
 	if m == nil {
-		return
+		return false
 	}
 	try, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	kv, _ := m.Core.Store().View().Get(v1alpha1.KeyClusters + cluster)
 	var c v1alpha1.Cluster
 	if json.Unmarshal(kv.Value, &c) != nil {
-		return // it has not heard of it
+		return false // it has not heard of it
 	}
-	v1alpha1.MirrorTopology(&c)
-	c.Labels[v1alpha1.LabelRegion] = region
-	if value, err := json.Marshal(c); err == nil {
-		_, _ = sim.Propose(try, m.Core, kv.Key, value) // a cut may be in the way
+	before := c.DeepCopy()
+	if change(&c); reflect.DeepEqual(before, &c) {
+		return true
 	}
+	value, err := json.Marshal(c)
+	if err == nil {
+		_, err = sim.Propose(try, m.Core, kv.Key, value)
+	}
+	return err == nil
 }
 
 // join lets another cluster in, if that can be now.
@@ -523,7 +570,9 @@ func rollingLife(ctx context.Context, w *waves) {
 	for range 40 * 60 { // three bundles in three regions, each as long as its gates are red
 		w.resume(ctx)
 		w.bring(ctx)
-		if last = w.settled(); last == "" {
+		if !w.unsuspend(ctx) {
+			last = "somebody may be suspended"
+		} else if last = w.settled(); last == "" {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
