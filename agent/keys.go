@@ -295,9 +295,7 @@ func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha
 	}
 	wraps, unread := wrapsOf(g.value, duty, to, key, k.keyOf(next, next.Status.Epoch))
 	for i := range wraps {
-		if wraps[i].Cluster == "" {
-			wraps[i].By = k.self.Cluster
-		}
+		wraps[i].By = k.self.Cluster
 	}
 	for cluster, err := range unread {
 		k.warn(next.Name+"/"+cluster, err, "a reader of a group gets no key", "group", next.Name, "cluster", cluster)

@@ -89,10 +89,13 @@ func anotherKey(r *realm, try func(want bool, member store.MemberID, person stri
 	bare(true, "id-fra", r.group("readers", rotated("fra", "iad")))
 	at := metav1.Time{Time: time.Unix(9, 0)}
 	bare(true, "id-iad", r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Status = Unopened(g.Status, "iad", "age of iad", at) }))
-	bare(true, "id-fra", r.group("readers", func(g *v1alpha1.RecipientGroup) {
+	wraps := func(g *v1alpha1.RecipientGroup) {
 		wrapped("iad")(g)
 		g.Status.Wraps[len(g.Status.Wraps)-1].Epoch = 2
-	}))
+	}
+	bare(false, "id-fra", r.group("readers", wraps))
+	r.write(store.Command{Proposer: "id-fra", Time: int64(10*time.Minute + 9*time.Second), Chunk: []byte("time passes")})
+	bare(true, "id-fra", r.group("readers", wraps))
 	bare(true, "id-iad", r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Status = Proven(g.Status) }))
 	again := v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 2, Data: []byte("again"), By: "fra", Since: []map[string]int64{{"readers": 1}}}
 	bare(false, "id-sin", r.put(revision, again))

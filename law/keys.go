@@ -65,7 +65,7 @@ func (w write) keepsKeys() bool {
 		return false
 	}
 	if before.Holds(w.asker.cluster, mine) {
-		return r.added(before.Status, after.Status, w.asker.cluster) || w.seconds(before.Status, after.Status) || w.opens(r, before, after) || w.failsToOpen(r, before, after, mine) ||
+		return w.added(r, before.Status, after.Status) || w.seconds(before.Status, after.Status) || w.opens(r, before, after) || w.failsToOpen(r, before, after, mine) ||
 			before.AnotherKey(r.reads, w.view.Time()) != "" && w.rotates(r, before, after, before.Status.Epoch)
 	}
 	_, proven := before.ProvenWrap(w.asker.cluster, mine)
@@ -132,11 +132,17 @@ func (w write) soundKey(s v1alpha1.RecipientGroupStatus) bool {
 // MaxKeySkew is how far from the log's own time a key may say that it was made: its age is counted from there.
 const MaxKeySkew = 10 * time.Minute
 
-// added says that the key stays, and that a cluster wraps it for others of the group.
-func (r readers) added(before, after v1alpha1.RecipientGroupStatus, by string) bool {
+// added says that the key stays, and that the asker wraps it for others of the group: for each something that may open, and for none that said a while
+// ago that what the asker wrote does not.
+func (w write) added(r readers, before, after v1alpha1.RecipientGroupStatus) bool {
 	rest := after
 	rest.Wraps = before.Wraps
-	return reflect.DeepEqual(rest, before) && len(after.Wraps) > len(before.Wraps) && r.wrapped(before.Wraps, after, by)
+	if !reflect.DeepEqual(rest, before) || len(after.Wraps) <= len(before.Wraps) || !r.wrapped(before.Wraps, after, w.asker.cluster) {
+		return false
+	}
+	return !slices.ContainsFunc(after.Wraps[len(before.Wraps):], func(wrap v1alpha1.KeyWrap) bool {
+		return !wrap.Opens() || before.Unopened(wrap.Cluster, wrap.Key).Bars(w.asker.cluster, w.view.Time())
+	})
 }
 
 // seconds says that the asker wraps the key once more for some recovery recipients for whom another cluster's member did, and changes nothing else.
@@ -182,7 +188,7 @@ func (r readers) wrapped(before []v1alpha1.KeyWrap, after v1alpha1.RecipientGrou
 		if wrap.Cluster == "" && !wrap.Opens() { // of a recovery recipient nobody tells that it opens nothing, and it is never wrapped for again
 			return false
 		}
-		if wrap.Second != nil || wrap.Cluster == "" && wrap.By != by || wrap.Cluster != "" && wrap.By != "" {
+		if wrap.Second != nil || wrap.By != by {
 			return false
 		}
 		seen[id] = true
@@ -251,7 +257,7 @@ func Rotated(g *v1alpha1.RecipientGroup, reads func(cluster, key string) bool, t
 	for _, wrap := range was.Wraps {
 		switch {
 		case !reads(wrap.Cluster, wrap.Key):
-			next.Left = leaves(next.Left, wrap, to.Begun)
+			next.Left = leaves(next.Left, formerReader(wrap, to.Begun))
 		case proven || wrap.Epoch < was.Epoch:
 			next.Wraps = append(next.Wraps, wrap)
 		}
@@ -260,10 +266,14 @@ func Rotated(g *v1alpha1.RecipientGroup, reads func(cluster, key string) bool, t
 	return next
 }
 
+// formerReader is who held a wrap until a time.
+func formerReader(w v1alpha1.KeyWrap, until metav1.Time) v1alpha1.FormerReader {
+	return v1alpha1.FormerReader{Cluster: w.Cluster, Key: w.Key, Epoch: w.Epoch, Until: until}
+}
+
 // leaves adds one that held a key to those that may read it no more.
-func leaves(left []v1alpha1.FormerReader, w v1alpha1.KeyWrap, at metav1.Time) []v1alpha1.FormerReader {
-	one := v1alpha1.FormerReader{Cluster: w.Cluster, Key: w.Key, Epoch: w.Epoch, Until: at}
-	i := slices.IndexFunc(left, func(l v1alpha1.FormerReader) bool { return l.Cluster == w.Cluster && l.Key == w.Key })
+func leaves(left []v1alpha1.FormerReader, one v1alpha1.FormerReader) []v1alpha1.FormerReader {
+	i := slices.IndexFunc(left, func(l v1alpha1.FormerReader) bool { return l.Cluster == one.Cluster && l.Key == one.Key })
 	if i < 0 {
 		return shortened(append(left, one))
 	}
@@ -279,7 +289,7 @@ func shortened(left []v1alpha1.FormerReader) []v1alpha1.FormerReader {
 		return left
 	}
 	others := left[0]
-	others.Cluster, others.Key = "", ""
+	others.Cluster, others.Key, others.By = "", "", ""
 	others.Epoch = max(others.Epoch, left[1].Epoch)
 	if others.Until.Before(&left[1].Until) {
 		others.Until = left[1].Until
@@ -339,7 +349,11 @@ func Unopened(s v1alpha1.RecipientGroupStatus, cluster, recipient string, at met
 	s.Wraps = slices.DeleteFunc(slices.Clone(s.Wraps), func(w v1alpha1.KeyWrap) bool {
 		own := w.Epoch == s.Epoch && w.Cluster == cluster && w.Key == v1alpha1.KeyID(recipient)
 		if own {
-			s.Left = leaves(s.Left, w, at)
+			one := formerReader(w, at)
+			if w.Opens() { // NoWrap says itself that it does not: who wrote that has not lied
+				one.By = w.By
+			}
+			s.Left = leaves(s.Left, one)
 		}
 		return own
 	})

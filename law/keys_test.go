@@ -62,11 +62,12 @@ func (r *realm) group(name string, change func(*v1alpha1.RecipientGroup)) store.
 	return op
 }
 
+// wrapOf is the first key for a cluster, wrapped by fra.
 func wrapOf(cluster string) v1alpha1.KeyWrap {
-	return v1alpha1.KeyWrap{Cluster: cluster, Key: v1alpha1.KeyID("age of " + cluster), Epoch: 1, Wrap: []byte("wrapped")}
+	return v1alpha1.KeyWrap{Cluster: cluster, Key: v1alpha1.KeyID("age of " + cluster), Epoch: 1, Wrap: []byte("wrapped"), By: "fra"}
 }
 
-// made is the first key, wrapped for some.
+// made is the first key, wrapped for some by the first of them.
 func made(clusters ...string) func(*v1alpha1.RecipientGroup) {
 	return func(g *v1alpha1.RecipientGroup) {
 		g.Status.Recipient, g.Status.Epoch, g.Status.Begun, g.Status.By = "age1pq1", 1, &metav1.Time{Time: time.Unix(9, 0)}, ""
@@ -74,6 +75,9 @@ func made(clusters ...string) func(*v1alpha1.RecipientGroup) {
 			g.Status.By = clusters[0]
 		}
 		wrapped(clusters...)(g)
+		for i := range g.Status.Wraps {
+			g.Status.Wraps[i].By = g.Status.By
+		}
 	}
 }
 
@@ -134,7 +138,8 @@ func TestWhoWritesTheKeysOfAGroup(t *testing.T) {
 		"nor in nobody's":                                     {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); g.Status.Wraps[1].By = "" }, no},
 		"and not with what nobody opens":                      {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); g.Status.Wraps[1].Wrap = v1alpha1.NoWrap }, no},
 		"and once more neither":                               {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { recovering("of anna")(g); oneMore("fra")(g) }, no},
-		"for a cluster there is no need of a name":            {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].By = "fra" }, no},
+		"nor for a cluster in another one's name":             {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].By = "iad" }, no},
+		"for a cluster neither with what nobody opens":        {"id-fra", "", "readers", func(g *v1alpha1.RecipientGroup) { wrapped("iad")(g); g.Status.Wraps[1].Wrap = v1alpha1.NoWrap }, no},
 		"and for no other person":                             {"id-fra", "", "readers", recovering("of otto"), no},
 		"a group is made without keys: nobody brings its own": {"id-fra", "anna", "new", made("fra"), no},
 		"a group is made by an admin":                         {"id-fra", "anna", "new", func(*v1alpha1.RecipientGroup) {}, yes},
@@ -734,7 +739,7 @@ func TestAWrapThatNobodyOpensIsOne(t *testing.T) {
 		}
 	}
 	junk := func(epoch int64) v1alpha1.KeyWrap {
-		return v1alpha1.KeyWrap{Cluster: "iad", Key: v1alpha1.KeyID("junk"), Epoch: epoch, Wrap: []byte("none")}
+		return v1alpha1.KeyWrap{Cluster: "iad", Key: v1alpha1.KeyID("junk"), Epoch: epoch, Wrap: []byte("none"), By: "fra"}
 	}
 	must(r.tryBare("id-iad", "", 0, r.cluster("iad", toldRecipient("junk"))))
 	must(r.tryBare("id-fra", "", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = append(g.Status.Wraps, junk(1)) })))
@@ -762,7 +767,7 @@ func TestWhoCannotOpenTheKeyHoldsNothing(t *testing.T) {
 		}
 	}
 	noWrap := func(epoch int64) v1alpha1.KeyWrap {
-		return v1alpha1.KeyWrap{Cluster: "iad", Key: v1alpha1.KeyID("age of iad"), Epoch: epoch, Wrap: v1alpha1.NoWrap}
+		return v1alpha1.KeyWrap{Cluster: "iad", Key: v1alpha1.KeyID("age of iad"), Epoch: epoch, Wrap: v1alpha1.NoWrap, By: "fra"}
 	}
 	both := func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = append(g.Status.Wraps, noWrap(1)) }
 	// next is a key that fra has made, and nobody has opened: iad held the one before, or did not.
@@ -896,7 +901,7 @@ func rotated(clusters ...string) func(*v1alpha1.RecipientGroup) {
 		to := NewKey{By: clusters[0], Recipient: fmt.Sprintf("age1pq%d", g.Status.Epoch+1), Begun: metav1.Time{Time: time.Unix(9, 0)}, From: g.Status.Epoch, Former: []byte("former")}
 		for _, c := range clusters {
 			w := wrapOf(c)
-			w.Epoch = g.Status.Epoch + 1
+			w.Epoch, w.By = g.Status.Epoch+1, clusters[0]
 			to.Wraps = append(to.Wraps, w)
 		}
 		g.Status = Rotated(g, may, to)
@@ -1036,11 +1041,16 @@ func TestTheWrapsOfTheKeyBeforeGoWhenASecondClusterOpensTheNewOne(t *testing.T) 
 	if err := write("id-fra", proven); err == nil {
 		t.Error("its maker says so, alone by now")
 	}
-	if err := write("id-fra", func(g *v1alpha1.RecipientGroup) {
+	again := func(g *v1alpha1.RecipientGroup) {
 		w := wrapOf("iad")
 		w.Epoch = 2
 		g.Status.Wraps = append(g.Status.Wraps, w)
-	}); err != nil {
+	}
+	if err := write("id-fra", again); err == nil {
+		t.Error("fra, whose wrap did not open, writes the next one at once")
+	}
+	r.write(store.Command{Proposer: "id-fra", Time: int64(10*time.Minute + 9*time.Second), Chunk: []byte("time passes")})
+	if err := write("id-fra", again); err != nil {
 		t.Fatal(err)
 	}
 	if err := write("id-iad", proven); err != nil {
@@ -1252,6 +1262,37 @@ func TestWhoStrikesItsWrap(t *testing.T) {
 		}
 		if err := r.tryBare("id-fra", "", 0, r.group("readers", c.change)); (err == nil) != c.want {
 			t.Errorf("%s: it was written: %v: %v", name, err == nil, err)
+		}
+	}
+}
+
+// TestWhoseWrapDidNotOpenWritesNoOtherOneSoon: another holder does, and the first one where what that wrote did not open either.
+func TestWhoseWrapDidNotOpenWritesNoOtherOneSoon(t *testing.T) {
+	r := keyed(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(r.try("id-fra", "anna", 0, r.cluster("sin", func(c *v1alpha1.Cluster) { c.Labels["reads"] = "yes" })))
+	must(r.tryBare("id-fra", "", 0, r.group("readers", wrapped("iad", "sin"))))
+	for _, round := range []struct{ lied, other string }{{"fra", "sin"}, {"sin", "fra"}} {
+		must(r.tryBare("id-iad", "", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) {
+			g.Status = Unopened(g.Status, "iad", "age of iad", metav1.Time{Time: time.Unix(9, 0)})
+		})))
+		wraps := func(by string) error {
+			return r.tryBare(store.MemberID("id-"+by), "", 0, r.group("readers", func(g *v1alpha1.RecipientGroup) {
+				w := wrapOf("iad")
+				w.By = by
+				g.Status.Wraps = append(g.Status.Wraps, w)
+			}))
+		}
+		if err := wraps(round.lied); err == nil {
+			t.Errorf("%s writes another one", round.lied)
+		}
+		if err := wraps(round.other); err != nil {
+			t.Errorf("%s writes none: %v", round.other, err)
 		}
 	}
 }

@@ -224,14 +224,15 @@ func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time,
 	if first {
 		able = all.clusters(func(KeyReader) bool { return true })
 	}
-	if orphans := all.orphans(g); len(holders) < 2 && len(orphans) > 0 && turn(holders, self, there) == "" {
+	orphans := all.orphans(g)
+	if len(holders) < 2 && len(orphans) > 0 && turn(holders, self, there) == "" {
 		able, why = orphans, "nobody that is there opens the present one"
 	}
 	for _, r := range all {
-		struck, did := g.Status.Unopened(r.Cluster, r.Recipient)
+		struck := g.Status.Unopened(r.Cluster, v1alpha1.KeyID(r.Recipient))
 		switch {
 		case why == "" && g.WrapFor(r.Cluster, r.Recipient) != nil: // who cannot open it strikes it first
-		case why == "" && did && now.Sub(struck) < wrapAgainAfter:
+		case why == "" && struck != nil && (now.Sub(struck.Until.Time) < wrapAgainAfter || struck.Bars(self, now)):
 			duty.Waits = true
 		default:
 			duty.Wrap = append(duty.Wrap, r)
@@ -260,7 +261,7 @@ func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time,
 	holds := slices.Contains(holders, self)
 	duty.Others = len(holders) > 1 || len(holders) == 1 && !holds
 	duty.Waits = duty.Waits || g.Spec.RotateAfter != nil && holds
-	if duty.Turn == self || !slices.Contains(able, self) {
+	if duty.Turn == self || !slices.Contains(able, self) && !slices.Contains(orphans, self) {
 		duty.Turn = ""
 	}
 	return duty, nil

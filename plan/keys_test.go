@@ -249,6 +249,12 @@ func TestAKeyThatDoesNotOpen(t *testing.T) {
 		}
 		return left
 	}
+	by := func(cluster string, left []v1alpha1.FormerReader) []v1alpha1.FormerReader {
+		for i := range left {
+			left[i].By = cluster
+		}
+		return left
+	}
 	all := []KeyReader{{"ams", "of ams"}, {"fra", "of fra"}, {"sin", "of sin"}}
 	const why = "nobody that is there opens the present one"
 	for name, c := range map[string]struct {
@@ -263,6 +269,11 @@ func TestAKeyThatDoesNotOpen(t *testing.T) {
 		"its maker alone does not say that a key opens":        {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "ams", "", KeyDuty{Waits: true}},
 		"with the maker there, nobody else makes another key":  {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "fra", "", KeyDuty{Waits: true, Others: true}},
 		"with the maker away, one that holds the key before":   {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "fra", "ams", KeyDuty{Make: true, Why: why, From: 1, Wrap: all, Others: true}},
+		"or when it does nothing for a minute, so fra waits":   {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Minute, "fra", "sin"), "fra", "", KeyDuty{Waits: true, Others: true, Turn: "ams"}},
+		"who wrote what was struck makes no other one":         {wrap(2, "ams", "fra"), by("ams", struck(9*time.Minute, "sin")), "ams", "", KeyDuty{Waits: true, Others: true}},
+		"it is another one's turn, when it does nothing":       {wrap(2, "ams", "fra"), by("ams", struck(9*time.Minute, "sin")), "fra", "", KeyDuty{Waits: true, Others: true, Turn: "ams"}},
+		"and that one makes it":                                {wrap(2, "ams", "fra"), by("ams", struck(9*time.Minute, "sin")), "fra", "ams", KeyDuty{Wrap: all[2:], Others: true}},
+		"some time later, who wrote it does again":             {wrap(2, "ams", "fra"), by("ams", struck(10*time.Minute, "sin")), "ams", "", KeyDuty{Wrap: all[2:], Others: true}},
 		"the second waits for that":                            {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams")), struck(time.Second, "fra", "sin"), "sin", "ams", KeyDuty{Waits: true, Others: true, Turn: "fra"}},
 		"and nobody does as long as another one has the key":   {slices.Concat(wrap(1, "ams", "fra", "sin"), wrap(2, "ams", "sin")), struck(time.Second, "fra"), "fra", "ams", KeyDuty{Waits: true, Others: true}},
 		"who struck it and may not read any more held the key": {wrap(2, "ams"), []v1alpha1.FormerReader{{Cluster: "gone", Key: "x", Epoch: 2}}, "ams", "", KeyDuty{Make: true, Why: "cluster gone may not read any more, or has another key of its own", Wrap: all}},

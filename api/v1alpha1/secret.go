@@ -129,8 +129,11 @@ type FormerReader struct {
 	Key string `json:"key"`
 	// epoch of the last key that it held.
 	Epoch int64 `json:"epoch"`
-	// until is when that key was replaced.
+	// until is when that key was replaced, or when the cluster said that its wrap of it does not open.
 	Until metav1.Time `json:"until"`
+	// by is the cluster whose member had written the wrap that does not open.
+	// +optional
+	By string `json:"by,omitempty"`
 }
 
 // KeyWrap is the private key of a group, readable by the member of one cluster, or by the owner of one recovery key, alone.
@@ -144,7 +147,7 @@ type KeyWrap struct {
 	Epoch int64 `json:"epoch"`
 	// wrap is the private key as an age file.
 	Wrap []byte `json:"wrap"`
-	// by is the cluster whose member wrapped it, for a recovery recipient alone: no other member can tell whether it opens.
+	// by is the cluster whose member wrapped it. Should it not open, others are to wrap the key for its owner.
 	// +optional
 	By string `json:"by,omitempty"`
 	// second is the same key for the same recovery recipient, wrapped once more by the member of another cluster: should one of the two have lied, the
@@ -398,14 +401,24 @@ func lost(cluster string) string {
 	return "cluster " + cluster + " may not read any more, or has another key of its own"
 }
 
-// Unopened says when a reader said last that its wrap of the present key does not open; false: it did not.
-func (s *RecipientGroupStatus) Unopened(cluster, recipient string) (at time.Time, did bool) {
-	for _, l := range s.Left {
-		if l.Cluster == cluster && l.Key == KeyID(recipient) && l.Epoch == s.Epoch {
-			return l.Until.Time, true
+// Unopened is what a reader said last of its wrap of the present key, that it does not open; nil: it did not.
+func (s *RecipientGroupStatus) Unopened(cluster, key string) *FormerReader {
+	for i := range s.Left {
+		if l := &s.Left[i]; l.Cluster == cluster && l.Key == key && l.Epoch == s.Epoch {
+			return l
 		}
 	}
-	return at, false
+	return nil
+}
+
+// barredFor is how long a member whose wrap did not open writes no other one for the same reader: another one that holds the key, or one that holds
+// the key before, needs less.
+const barredFor = 10 * time.Minute
+
+// Bars says that a cluster's member may not wrap the key for the one that said so, as what it wrote was what did not open: a member that lies would do
+// so again at once, and before all others.
+func (l *FormerReader) Bars(cluster string, now time.Time) bool {
+	return l != nil && l.By == cluster && now.Sub(l.Until.Time) < barredFor
 }
 
 // Orphaned says that nobody but its maker holds the present key of those who may read, and nobody has opened it: then one that holds a key from

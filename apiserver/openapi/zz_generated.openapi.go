@@ -2720,8 +2720,15 @@ func schema_hanse_fleet_hanse_api_v1alpha1_FormerReader(ref common.ReferenceCall
 					},
 					"until": {
 						SchemaProps: spec.SchemaProps{
-							Description: "until is when that key was replaced.",
+							Description: "until is when that key was replaced, or when the cluster said that its wrap of it does not open.",
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"by": {
+						SchemaProps: spec.SchemaProps{
+							Description: "by is the cluster whose member had written the wrap that does not open.",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 				},
@@ -3188,7 +3195,7 @@ func schema_hanse_fleet_hanse_api_v1alpha1_KeyWrap(ref common.ReferenceCallback)
 					},
 					"by": {
 						SchemaProps: spec.SchemaProps{
-							Description: "by is the cluster whose member wrapped it, for a recovery recipient alone: no other member can tell whether it opens.",
+							Description: "by is the cluster whose member wrapped it. Should it not open, others are to wrap the key for its owner.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

@@ -78,11 +78,7 @@ func TestAHolderThatLiesStrandsNobodyAndLetsNobodyIn(t *testing.T) {
 		mad := liar{f.Members[4], p, v}
 		ids := map[string]secrets.Identity{"fra": ownKey(t, fra), "ams": ownKey(t, ams), "mad": ownKey(t, mad.Member), "": v.own["who recovers"]}
 		of := func(cluster string, epoch int64, wrap []byte) v1alpha1.KeyWrap {
-			w := v1alpha1.KeyWrap{Cluster: cluster, Key: v1alpha1.KeyID(ids[cluster].Recipient().String()), Epoch: epoch, Wrap: wrap}
-			if cluster == "" {
-				w.By = "mad"
-			}
-			return w
+			return v1alpha1.KeyWrap{Cluster: cluster, Key: v1alpha1.KeyID(ids[cluster].Recipient().String()), Epoch: epoch, Wrap: wrap, By: "mad"}
 		}
 		nobodyElse := func() {
 			t.Helper()
@@ -93,6 +89,10 @@ func TestAHolderThatLiesStrandsNobodyAndLetsNobodyIn(t *testing.T) {
 					t.Fatalf("iad opens %s", name)
 				}
 			}
+		}
+		held := func(by ...string) bool {
+			g := keyOfReaders(t, iad)
+			return slices.Equal(g.Status.Holders(), by)
 		}
 
 		delete(v.own, "ams") // it is given what it cannot open, and waits for another one
@@ -126,6 +126,11 @@ func TestAHolderThatLiesStrandsNobodyAndLetsNobodyIn(t *testing.T) {
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+		p.lames("fra", "mad")
+		f.Await("ams says that its wrap does not open", time.Minute, func() bool { return held("fra", "mad") })
+		if err := mad.says(func(g *v1alpha1.RecipientGroup) { g.Status.Wraps = append(g.Status.Wraps, of("ams", 3, lie)) }); err == nil {
+			t.Error("it answers that with another lie, and could so each time")
 		}
 		p.lames("mad")
 		v.until(trial{step: "a key of a liar"}, "all is sealed to it, and its wraps are as they should be", func() bool { return v.kept(iad, 3) && heldBy(t, iad, "ams", "fra", "mad") })
@@ -164,13 +169,37 @@ func TestAHolderThatLiesStrandsNobodyAndLetsNobodyIn(t *testing.T) {
 		p.lames("mad")
 		nobodyElse()
 
-		// It is found out, and removed: nobody who has what it had opens what is sealed afterwards.
 		had := ids["mad"]
+
+		// It makes a key that nobody else opens, answers no strike, and stays: another one makes the next key from the one before.
+		p.lames("fra", "ams", "mad")
+		amend(t, iad, readersKey, func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate++ })
+		alone := newKey(t)
+		err = mad.says(func(g *v1alpha1.RecipientGroup) {
+			reads := func(cluster, _ string) bool { return cluster != "iad" }
+			g.Status = law.Rotated(g, reads, law.NewKey{
+				By: "mad", Recipient: alone.Recipient().String(), Begun: metav1.Time{Time: time.Now().Truncate(time.Second)}, From: 3, Former: mad.wraps(alone.Recipient(), 3, made),
+			})
+			for _, w := range g.Status.Wraps {
+				if w.Epoch, w.By, w.Wrap, w.Second = 4, "mad", lie, nil; w.Cluster == "mad" {
+					w.Wrap = mad.wraps(had.Recipient(), 4, alone)
+				}
+				g.Status.Wraps = append(g.Status.Wraps, w)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.lames("mad")
+		v.until(trial{step: "a key of a liar alone"}, "all is sealed to another one", func() bool { return v.kept(iad, 5) && held("ams", "fra", "mad") })
+		nobodyElse()
+
+		// It is found out, and removed: nobody who has what it had opens what is sealed afterwards.
 		mad.Kill()
 		remove(t, iad, "mad")
-		v.until(trial{step: "the liar is removed"}, "all is sealed to another key", func() bool { return v.kept(iad, 4) })
+		v.until(trial{step: "the liar is removed"}, "all is sealed to another key", func() bool { return v.kept(iad, 6) })
 		nobodyElse()
-		for _, sealed := range sealedAfter(t, iad.Core.Store().View(), 3) {
+		for _, sealed := range sealedAfter(t, iad.Core.Store().View(), 5) {
 			for _, key := range append(values(reach(iad.Core.Store().View(), had)), made, had) {
 				if _, err := secrets.Open(key, targetOf(sealed.name), sealed.data); err == nil {
 					t.Errorf("the liar opens %s", sealed.name)
