@@ -15,27 +15,22 @@ import (
 // GroupAtRisk says why nobody may be able to open what is sealed for a group, now or after one more loss, and what to do; "" when
 // nothing is to be said. present are the clusters that are there now.
 func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, now time.Time, present func(cluster string) bool) string {
-	holders, here := 0, 0
 	all, err := readersOf(g, of)
 	if err != nil {
 		return "the selector of group " + g.Name + " cannot be read: " + err.Error()
 	}
-	names := all.holders(g) // who is picked no more wraps the key for nobody
-	for _, name := range names {
-		if holders++; present(name) {
-			here++
-		}
-	}
+	vacant, live := of.vacant(all.holders(g)) // who is picked no more wraps the key for nobody
+	here := slices.ContainsFunc(live, present)
 	edit := "kubectl edit recipientgroups." + v1alpha1.GroupName + " " + g.Name
 	switch {
 	case g.Status.Epoch == 0:
 		return "group " + g.Name + " has no key yet, and nothing can be sealed for it: a cluster that its selector picks makes one; " + edit
-	case here == 0 && !all.recovers(g):
+	case !here && !all.recovers(g):
 		return "no cluster that holds the key of group " + g.Name + " is there, and nobody else can open what is sealed for it; bring one back, or, if none can be, seal the values from their source for another group, and delete this one once it may go: hanse delete recipientgroup " + g.Name
-	case here == 0:
+	case !here:
 		return "no cluster that holds the key of group " + g.Name + " is there; bring one back, or open what is sealed for it with a recovery key, and seal it for another group"
 	case g.Lost(all.reads) != "":
-		return "group " + g.Name + " is to get another key, as " + g.Lost(all.reads) + "; the member of cluster " + turn(names, "", present) + " makes it, and if it does nothing for a minute the next one: seal nothing for the group until then"
+		return "group " + g.Name + " is to get another key, as " + g.Lost(all.reads) + "; the member of cluster " + turn(live, "", present) + " makes it, and if it does nothing for a minute the next one: seal nothing for the group until then"
 	case g.Status.Unproven() && g.Status.Begun != nil && now.Sub(g.Status.Begun.Time) > provenWithin:
 		if vacant := all.vacantWitnesses(g, of); len(vacant) > 0 {
 			return fmt.Sprintf("key %d of group %s, which cluster %s made, was opened by no second cluster for %s, and those that could have no member now: %s; let one join again with its key (hanse join --keys-from DIR), or take out those that do not come back: hanse remove CLUSTER",
@@ -43,7 +38,10 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, now time.Time, prese
 		}
 		return fmt.Sprintf("key %d of group %s, which cluster %s made, was opened by no second cluster for %s, so a key before it may be lost to who joins from now on: the log of a member that holds it says why; seal what is sealed for the group anew",
 			g.Status.Epoch, g.Name, g.Status.By, provenWithin)
-	case holders == 1 && len(g.Spec.Recovery(&of.Fleet)) == 0:
+	case len(live) == 1 && len(vacant) > 0 && len(g.Spec.Recovery(&of.Fleet)) == 0:
+		return fmt.Sprintf("only cluster %s is left to open what is sealed for group %s, as those that hold its key beside it have no member now: %s; let one join again with its key (hanse join --keys-from DIR), or name a recovery recipient: %s",
+			live[0], g.Name, fewNames(vacant), edit)
+	case len(live) == 1 && len(g.Spec.Recovery(&of.Fleet)) == 0:
 		return "only one cluster holds the key of group " + g.Name + ", and with it what is sealed for the group is lost; name a recovery recipient: " + edit
 	}
 	return ""
@@ -187,13 +185,25 @@ func witnesses(holders []string, than string, alone bool) []string {
 
 // vacantWitnesses are the clusters that could open the present key as the second, when none of them has a member.
 func (all readers) vacantWitnesses(g *v1alpha1.RecipientGroup, of Candidates) []string {
-	names := all.clusters(func(r KeyReader) bool { return r.Cluster != g.Status.By && g.Had(r.Cluster, r.Recipient) })
+	vacant, live := of.vacant(all.clusters(func(r KeyReader) bool { return r.Cluster != g.Status.By && g.Had(r.Cluster, r.Recipient) }))
+	if len(live) > 0 {
+		return nil
+	}
+	return vacant
+}
+
+// vacant tells those of some clusters that have no member now from those that have one.
+func (of Candidates) vacant(names []string) (vacant, live []string) {
 	for _, c := range of.Clusters {
-		if c.Status.Incarnation != "" && slices.Contains(names, c.Name) {
-			return nil
+		switch {
+		case !slices.Contains(names, c.Name):
+		case c.Status.Incarnation == "":
+			vacant = append(vacant, c.Name)
+		default:
+			live = append(live, c.Name)
 		}
 	}
-	return names
+	return vacant, live
 }
 
 // clusters of those that may read.

@@ -121,6 +121,8 @@ func TestAGroupThatMayBeLostIsTold(t *testing.T) {
 		"two hold the key":                             {1, held("fra", "iad"), nil, false, ""},
 		"one does, and a person":                       {1, held("fra"), []string{"R"}, false, ""},
 		"one does, and nobody else":                    {1, held("fra"), nil, false, "only one cluster holds the key of group g"},
+		"the other one is vacant":                      {1, held("fra", "iad"), nil, false, "only cluster fra is left to open what is sealed for group g, as those that hold its key beside it have no member now: iad; let one join again with its key (hanse join --keys-from DIR), or name a recovery recipient: kubectl edit"},
+		"it is vacant, and there is a person":          {1, held("fra", "iad"), []string{"R"}, false, ""},
 		"another one's wrap opens nothing":             {1, []v1alpha1.KeyWrap{held("fra")[0], {Cluster: "iad", Key: held("iad")[0].Key, Epoch: 1, Wrap: v1alpha1.NoWrap}}, nil, false, "only one cluster holds the key of group g"},
 		"nobody has made it":                           {0, nil, []string{"R"}, false, "group g has no key yet"},
 		"all that hold it are away":                    {1, held("fra", "iad"), nil, true, "nobody else can open"},
@@ -296,7 +298,7 @@ func TestWhoCannotOpenTheKeyIsNoHolderAnywhere(t *testing.T) {
 	now := time.Unix(9000, 0)
 	var fleet []*v1alpha1.Cluster
 	for _, name := range []string{"ams", "fra", "sin"} {
-		fleet = append(fleet, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name}})
+		fleet = append(fleet, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ClusterStatus{Recipient: "of " + name, Incarnation: "id-" + name}})
 	}
 	wrap := func(cluster string, epoch int64, text []byte) v1alpha1.KeyWrap {
 		return v1alpha1.KeyWrap{Cluster: cluster, Key: v1alpha1.KeyID("of " + cluster), Epoch: epoch, Wrap: text}
