@@ -55,12 +55,13 @@ func (b *bundle) refuseOld() bool {
 
 // whyOld is what people are told about a grant that is refused.
 func (b *bundle) whyOld() string {
+	decide := ": hanse apply a changed version of it, or hanse delete " + v1alpha1.RolledOutOf(b.name).Arg()
 	if b.damaged != "" {
-		return fmt.Sprintf("the grant is of store revision %d, from before the fleet came back, and what the cluster has acted on is not known: %s; decide: hanse apply a changed version of it, or hanse delete %s", b.refused, b.damaged, v1alpha1.RolledOutOf(b.name).Arg())
+		return hinted(fmt.Sprintf("the grant is of store revision %d, from before the fleet came back, and what the cluster has acted on is not known: %s", b.refused, b.damaged), "; decide"+decide)
 	}
-	why := fmt.Sprintf("the grant is of store revision %d, and the cluster has acted on %d: it is not carried out until somebody decides: hanse apply a changed version of it, or hanse delete %s", b.refused, b.inv.storeRevision, v1alpha1.RolledOutOf(b.name).Arg())
+	why := fmt.Sprintf("the grant is of store revision %d, and the cluster has acted on %d: it is not carried out until somebody decides", b.refused, b.inv.storeRevision)
 	if b.inv.epoch > b.grant.Epoch.Number {
-		why += fmt.Sprintf("; that was in epoch %d, this is %d: to give it up: %s", b.inv.epoch, b.grant.Epoch.Number, giveUp(b.name))
+		return hinted(why, decide, fmt.Sprintf("; that was in epoch %d, this is %d: to give it up: %s", b.inv.epoch, b.grant.Epoch.Number, giveUp(b.name)))
 	}
-	return why
+	return hinted(why, decide)
 }

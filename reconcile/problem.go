@@ -84,7 +84,7 @@ func problemOf(kind schema.GroupKind, err error) problem {
 		reason = ReasonConflict
 	}
 	if fields, _ := plan.Immutable(err); len(fields) > 0 {
-		message = clip(message, maxMessage-len(immutableHint)) + immutableHint
+		message = hinted(message, immutableHint)
 	}
 	return problem{reason, message}
 }
@@ -160,6 +160,17 @@ func wordless(kind schema.GroupKind, err error) error {
 		return apierrors.NewUnauthorized("the cluster does not let the member write Secrets")
 	}
 	return err
+}
+
+// hinted is a message with a hint of what to do behind it, and more of them as long as there is room: a command that is cut is none.
+func hinted(message, hint string, more ...string) string {
+	message = clip(message, maxMessage-len(hint)) + hint
+	for _, one := range more {
+		if len(message)+len(one) <= maxMessage {
+			message += one
+		}
+	}
+	return message
 }
 
 // clip makes text fit for a report: valid UTF-8, one line, at most limit bytes.

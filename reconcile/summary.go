@@ -53,7 +53,7 @@ func (b *bundle) post(reason string) {
 	if b.refused != 0 {
 		r = b.oldGrant()
 	}
-	if b.damaged != "" {
+	if b.damaged != "" && b.refused == 0 { // why a grant is refused says it, too
 		r.message = clip(b.damaged+": nothing that left the bundle before is pruned. "+r.message, maxMessage)
 	}
 	b.s.board.post(b.name, uid, st, r)
@@ -120,7 +120,7 @@ func (b *bundle) postOldGrant() {
 }
 
 func (b *bundle) oldGrant() ready {
-	return ready{metav1.ConditionUnknown, reasonOldGrant, clip(b.whyOld(), maxMessage)}
+	return ready{metav1.ConditionUnknown, reasonOldGrant, b.whyOld()}
 }
 
 func (b *bundle) postWithdrawing() {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -48,7 +49,7 @@ func (b *bundle) beginWithdrawal(ctx context.Context) error {
 		return err
 	}
 	if b.damaged != "" {
-		return fmt.Errorf("nothing is deleted: %s; to give its objects up: %s", b.damaged, giveUp(b.name))
+		return errors.New(hinted("nothing is deleted: "+b.damaged, "; to give its objects up: "+giveUp(b.name)))
 	}
 	if b.refuseOld() {
 		return nil
