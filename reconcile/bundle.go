@@ -205,6 +205,9 @@ func (b *bundle) step(ctx context.Context) error {
 	case observing:
 		return b.observe(ctx)
 	}
+	if b.isGivenUp() {
+		return b.lookAgain(ctx)
+	}
 	return nil
 }
 

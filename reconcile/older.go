@@ -1,7 +1,9 @@
 package reconcile
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
@@ -47,10 +49,31 @@ func (b *bundle) isOlder(g Grant) bool { return b.inv.isOlder(g, b.damaged != ""
 func (b *bundle) refuseOld() bool {
 	old := b.isOlder(b.grant)
 	if old {
-		b.phase, b.refused = idle, b.grant.StoreRevision
+		b.phase, b.refused, b.lookAt = idle, b.grant.StoreRevision, time.Now().Add(b.s.timing.Look)
 		b.postOldGrant()
 	}
 	return old
+}
+
+// isGivenUp says that nothing is carried out, as the bundle's grant was given up.
+func (b *bundle) isGivenUp() bool {
+	return b.phase == idle && b.refused != 0 && b.refused == b.grant.StoreRevision
+}
+
+// lookAgain takes up a grant that was given up once its inventory lies there as another one: a person may have had it forgotten. It is read and
+// not watched: all that is written of a shard would come with each event. Of a look that fails the next one comes soon enough.
+func (b *bundle) lookAgain(ctx context.Context) error {
+	if time.Now().Before(b.lookAt) {
+		return nil
+	}
+	b.lookAt = time.Now().Add(b.s.timing.Look)
+	head := errand{name: objectName(b.name), read: true}
+	if err := b.s.inventories.heads.ask(ctx, &head); err != nil || head.got == b.have.head {
+		return nil
+	}
+	b.refused = 0
+	b.begin(b.grant)
+	return b.step(ctx)
 }
 
 // whyOld is what people are told about a grant that is refused.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -203,11 +204,13 @@ endpoints: []
 		k.remove("ConfigMap", g.Bundle, "extra")
 		eventually(t, "the newer grant is still carried out", func() bool { return k.exists("ConfigMap", g.Bundle, "extra") })
 		m.stop()
-		m = start(whole, k)
+		m = start(whole, k, func(c *reconcile.Config) { c.Timing.Look = 100 * time.Millisecond })
 		m.grant(without)
 		m.await(t, g.Bundle, "refusing after a restart", func(s v1alpha1.WorkStatus) bool {
 			return len(s.Conditions) == 1 && s.Conditions[0].Reason == "OldGrant"
 		})
+		k.editHead(g.Bundle, nil) // as kubectl patch does that the message of a lost epoch has
+		m.awaitReady(t, without)
 	})
 
 	t.Run("a new bundle of the same name adopts, and prunes nothing of the old one", func(t *testing.T) {

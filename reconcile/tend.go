@@ -81,7 +81,7 @@ func (b *bundle) nextDue() (at time.Time, any bool) {
 			sooner(time.Time{})
 		}
 	}
-	if b.phase == observing {
+	if b.phase == observing || b.isGivenUp() {
 		return b.lookAt, true
 	}
 	if len(b.leaving.waiting) > 0 {
