@@ -17,7 +17,7 @@ const (
 	// as its rest: a minute, in the largest fleets.
 	unseenPause = time.Second
 	// unseenShare bounds what they take of a processor: they rest so many times as long as they work, and unseenMost at most.
-	unseenShare = 50
+	unseenShare = 200
 	unseenMost  = time.Minute
 )
 
@@ -171,7 +171,7 @@ func (k *computed) follow(ctx context.Context) error {
 		begun := time.Now()
 		rest, awake := k.begin(ctx)
 		v := k.core.store.View()
-		_, _, news := k.core.reports.Seen()
+		_, said, news := k.core.reports.Seen()
 		if changed, err := k.by.compute(v); err != nil {
 			k.core.log.Error("a kind cannot be computed", "kind", k.kind, "err", err)
 		} else {
@@ -179,15 +179,15 @@ func (k *computed) follow(ctx context.Context) error {
 		}
 		worked := time.Since(begun)
 		k.core.await(rest, decidesOn, v.Revision(), news)
-		k.putOff(ctx, rest, worked)
+		k.putOff(ctx, rest, worked, func() bool { return k.core.saysMore(v, said) })
 		awake()
 	}
 	return nil
 }
 
 // putOff waits with the next computation, which is due: when somebody looks for the pause, or until rest ends, and as long as the work
-// allows; else until somebody does, or, of what remembers, for a while.
-func (k *computed) putOff(ctx, rest context.Context, worked time.Duration) {
+// allows; else until somebody does, or, of what remembers, for a while, and longer when there is no news.
+func (k *computed) putOff(ctx, rest context.Context, worked time.Duration, news func() bool) {
 	owed := k.owe()
 	if owed == nil {
 		k.core.reports.Look()
@@ -196,16 +196,40 @@ func (k *computed) putOff(ctx, rest context.Context, worked time.Duration) {
 		return
 	}
 	var late <-chan time.Time
+	begun := time.Now()
 	if k.remembers {
-		timer := time.NewTimer(unseenRest(worked))
-		defer timer.Stop()
-		late = timer.C
+		ticker := time.NewTicker(unseenRest(worked))
+		defer ticker.Stop()
+		late = ticker.C
 	}
-	select {
-	case <-owed:
-	case <-late:
-	case <-ctx.Done():
+	for {
+		select {
+		case <-late:
+			if !news() && time.Since(begun) < unseenMost {
+				continue
+			}
+		case <-owed:
+		case <-ctx.Done():
+		}
+		return
 	}
+}
+
+// saysMore says that the log decides otherwise since a view, or members say something else than they had.
+func (c *Core) saysMore(since *store.View, said uint64) bool {
+	if _, now, _ := c.reports.Seen(); now != said {
+		return true
+	}
+	changed, known := c.store.View().Changed("/", since.Revision())
+	if !known {
+		return true
+	}
+	for key := range changed {
+		if hasPrefix(key, decidesOn) {
+			return true
+		}
+	}
+	return false
 }
 
 // unseenRest is how long a computation that took so long, and at which nobody looks, is not made again.

@@ -138,7 +138,7 @@ func openCore(dir dataDir, me self, cfg CoreConfig) (_ *Core, err error) {
 	if err := c.begin(); err != nil {
 		return nil, err
 	}
-	c.store = store.NewFaulty(cfg.Seams.authorizer(law.Authority{Address: transport.CheckAddress}), cfg.Seams.Faults)
+	c.store = store.NewFaulty(cfg.Seams.authorizer(law.Authority{Address: transport.CheckAddress, Kept: &law.Kept{}}), cfg.Seams.Faults)
 	c.decoded = newDecoded()
 	c.claims = newClaims(c)
 	c.directory = &directory{self: c.id(), store: c.store, joined: peers}

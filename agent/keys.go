@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +22,7 @@ import (
 	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
+	"github.com/hanse-fleet/hanse/report"
 	"github.com/hanse-fleet/hanse/secrets"
 	"github.com/hanse-fleet/hanse/transport"
 )
@@ -66,8 +68,11 @@ func (d dataDir) writeAgeIdentity(id secrets.Identity) error {
 	return d.key.WriteFile(d.path(fileKey), text)
 }
 
-// keyed are the prefixes that keys of groups, and how secrets are sealed, follow from.
-var keyed = []string{v1alpha1.KeyRecipientGroups, v1alpha1.KeyClusters, v1alpha1.KeyFleets, store.KeyMembers, sealedRevisions, v1alpha1.KeySealings}
+// keysFrom are the prefixes that keys of groups follow from, and keyed those that how secrets are sealed does, too.
+var (
+	keysFrom = []string{v1alpha1.KeyRecipientGroups, v1alpha1.KeyClusters, v1alpha1.KeyFleets, store.KeyMembers}
+	keyed    = append([]string{sealedRevisions, v1alpha1.KeySealings}, keysFrom...)
+)
 
 // forAge is the least time between two keys that a member makes for a group because of their age: whether that is reached is judged by
 // the leader's clock.
@@ -87,11 +92,40 @@ type keyKeeper struct {
 	// turns of each group, by its key, and the term in which they were seen.
 	turns map[string]*plan.Turns
 	term  uint64
+	// looks are what was found of each group's key, by its key; sealers who keeps what is sealed for it; dues what they have to do.
+	looks   map[string]keyLook
+	sealers map[string]knownSealers
+	dues    sealDues
+}
+
+// keyLook says that something about a group's key waits, as of a revision of the log and a time.
+type keyLook struct {
+	revision store.Revision
+	at       time.Time
+	waits    bool
+}
+
+// stands says that a look at a view would find the same: what a key follows from is written as it was, and what waits was looked at a moment ago.
+func (l keyLook) stands(v *store.View) bool {
+	if l.revision == 0 || l.waits && time.Since(l.at) >= leaderTick {
+		return false
+	}
+	changed, known := v.Changed("/", l.revision)
+	if !known {
+		return false
+	}
+	for key := range changed {
+		if hasPrefix(key, keysFrom) {
+			return false
+		}
+	}
+	return true
 }
 
 func newKeyKeeper(c *Core) *keyKeeper {
 	return &keyKeeper{
 		Core: c, opened: map[string][]byte{}, shut: map[string][]byte{}, tried: map[string]time.Time{}, unread: map[string]string{}, people: map[string]bool{}, turns: map[string]*plan.Turns{},
+		looks: map[string]keyLook{}, sealers: map[string]knownSealers{},
 	}
 }
 
@@ -137,11 +171,11 @@ func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err er
 	}
 	_, term, led := k.node.Leader()
 	k.timeTurns(term, led)
-	seen, now := k.sightings(v), time.Now()
+	seen, now := sync.OnceValue(func() map[string]report.Sighting { return k.sightings(v) }), time.Now()
 	for _, g := range groups {
 		turns := k.turnsOf(g)
-		there := func(cluster string) bool { return seen[cluster].Fresh(now) && !turns.Stuck(cluster, now) && !k.alone }
-		more, why := k.keepKey(ctx, v, g, of, there)
+		there := func(cluster string) bool { return seen()[cluster].Fresh(now) && !turns.Stuck(cluster, now) && !k.alone }
+		more, why := k.lookAtKey(ctx, v, g, of, there)
 		later, whyNot := k.keepSealed(ctx, v, g, of, there)
 		waits, why = waits || more || later, errors.Join(why, whyNot)
 		if why != nil { // the other groups are not to wait for it
@@ -164,6 +198,21 @@ func (k *keyKeeper) warn(of string, why error, message string, about ...any) {
 		k.unread[of] = why.Error()
 		k.log.Warn(message, append(about, "err", why)...)
 	}
+}
+
+// lookAtKey keeps the key of a group, unless it would find what it found last: a key seldom changes, and every member looks whenever a secret does.
+func (k *keyKeeper) lookAtKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], of plan.Candidates, there func(string) bool) (waits bool, err error) {
+	if last := k.looks[g.key]; last.stands(v) {
+		last.revision = v.Revision()
+		k.looks[g.key] = last
+		return last.waits, nil
+	}
+	delete(k.looks, g.key)
+	waits, err = k.keepKey(ctx, v, g, of, there)
+	if err == nil {
+		k.looks[g.key] = keyLook{v.Revision(), time.Now(), waits}
+	}
+	return waits, err
 }
 
 // keepKey does what is this member's to do about the key of one group. What is written is seen in the next look.

@@ -39,7 +39,7 @@ func stocked(t testing.TB, s *store.Store, member store.Member, values map[strin
 		ops = append(ops, store.Put(key, data))
 	}
 	index := uint64(0)
-	for some := range slices.Chunk(ops, 1000) { // an entry has its bound
+	for some := range slices.Chunk(ops, 100) { // an entry has its bound
 		entry, err := store.EncodeEntry([]store.Command{{Proposer: member.ID, Txn: &store.Txn{Then: some}}})
 		if err != nil {
 			t.Fatal(err)

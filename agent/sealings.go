@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -31,12 +32,57 @@ const (
 
 // keepSealed seals again what is sealed to a former key of a group, and confirms what others sealed again, as much as is this member's turn.
 func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], candidates plan.Candidates, there func(string) bool) (waits bool, err error) {
-	sealers, err := plan.SealersOf(g.value, candidates, k.self.Cluster, there)
+	sealers, err := k.sealersOf(g, candidates, there)
 	if err != nil || !sealers.Holds() {
 		return false, err
 	}
-	revisions, garbled := k.decoded.revisions.readable(v)
-	k.tellUnread(garbled)
+	k.dues.bring(v, k.decoded, g)
+	k.tellUnread(k.dues.garbled)
+	on, left, mine := "", 0, map[string]plan.SealWork{}
+	for due, names := range k.dues.about(g.value.Name) {
+		switch work, turn := sealers.Work(due); work {
+		case plan.SealWaits:
+			waits = true
+			if turn != "" {
+				on, left = cmp.Or(on, turn), left+len(names)
+			}
+		case plan.SealAgain, plan.SealConfirm:
+			for name := range names {
+				mine[name] = work
+			}
+		}
+	}
+	k.waitsFor(g, "seal", on, left)
+	if len(mine) == 0 {
+		return waits, nil
+	}
+	return waits, k.seal(ctx, v, g, mine)
+}
+
+// knownSealers are who keeps what is sealed for a group, and from what that follows.
+type knownSealers struct {
+	group *v1alpha1.RecipientGroup
+	of    plan.Candidates
+	plan.Sealers
+}
+
+// sealersOf a group, read anew only when something changed of what that follows from.
+func (k *keyKeeper) sealersOf(g object[v1alpha1.RecipientGroup], of plan.Candidates, there func(string) bool) (plan.Sealers, error) {
+	known, is := k.sealers[g.key]
+	if !is || known.group != g.value || !slices.Equal(known.of.Clusters, of.Clusters) || !reflect.DeepEqual(known.of.Fleet, of.Fleet) {
+		sealers, err := plan.SealersOf(g.value, of, k.self.Cluster, nil)
+		if err != nil {
+			return sealers, err
+		}
+		known = knownSealers{g.value, of, sealers}
+		k.sealers[g.key] = known
+	}
+	return known.Seeing(there), nil
+}
+
+// seal does what is this member's to do about some revisions.
+func (k *keyKeeper) seal(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], mine map[string]plan.SealWork) (err error) {
+	revisions, _ := k.decoded.revisions.readable(v)
 	sealings, anew := k.decoded.sealings.readable(v)
 	work := newSealing(k, g, v, sealings)
 	known := make(map[string]object[v1alpha1.Sealing], len(sealings))
@@ -47,78 +93,33 @@ func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1al
 		kv, _ := v.Get(key)
 		known[strings.TrimPrefix(key, v1alpha1.KeySealings)] = object[v1alpha1.Sealing]{key: key, modified: kv.Modified}
 	}
-	on, left := "", 0
 	for _, name := range work.generations(revisions) {
-		if work.revisions[name].Group() != g.value.Name {
+		if due := mine[name]; due == plan.SealKept {
 			continue
-		}
-		switch of, turn := sealers.Work(known[name].value, known[name].value != nil || work.moved(name)); of {
-		case plan.SealWaits:
-			waits = true
-			if turn != "" {
-				on, left = turn, left+1
-			}
-		case plan.SealAgain, plan.SealConfirm:
-			if why := work.do(ctx, name, known[name], of); why != nil { // the others are not to wait for it
-				err = errors.Join(err, fmt.Errorf("revision %s: %w", name, why))
-			}
+		} else if why := work.do(ctx, name, known[name], due); why != nil { // the others are not to wait for it
+			err = errors.Join(err, fmt.Errorf("revision %s: %w", name, why))
 		}
 	}
-	k.waitsFor(g, "seal", on, left)
-	return waits, errors.Join(err, work.write(ctx))
-}
-
-// moved says that a secret was for another group than in this revision, or one of its name that was deleted, as far as the log has them, or was told
-// that a value was sealed for another one before: what was told outlasts the revision that it was told of.
-func (s *sealing) moved(name string) bool {
-	this := s.revisions[name]
-	if slices.ContainsFunc(s.of[this.Spec.Bundle], func(other string) bool { return s.revisions[other].Group() != this.Group() || s.toldOfOthers(other) }) {
-		return true
-	}
-	for _, past := range s.pasts(this.Spec.Bundle, this.Spec.BundleUID) {
-		if past.Spec.Group != this.Group() {
-			return true
-		}
-	}
-	return false
-}
-
-// toldOfOthers says that a value of a revision was told to have been sealed for another group, too.
-func (s *sealing) toldOfOthers(name string) bool {
-	known := s.known[name]
-	return known != nil && slices.ContainsFunc(known.Since, func(by map[string]int64) bool {
-		for group := range by {
-			if group != known.Group {
-				return true
-			}
-		}
-		return false
-	})
+	return errors.Join(err, work.write(ctx))
 }
 
 // sealing is one go at what is sealed for a group.
 type sealing struct {
 	*keyKeeper
-	group object[v1alpha1.RecipientGroup]
-	view  *store.View
-	ring  *keyring
-	txn   store.Txn
-	size  int
+	sealedForms // with what is written in this go
+	group       object[v1alpha1.RecipientGroup]
+	ring        *keyring
+	txn         store.Txn
+	size        int
 
-	// revisions of secrets by their names, of the names of those of each, and known what is known of them, with what is written in this go.
-	revisions map[string]*v1alpha1.SealedRevision
-	of        map[string][]string
-	known     map[string]*v1alpha1.Sealing
-	rings     map[string]*keyring
+	rings map[string]*keyring
 	// opened are earlier forms of secrets, by where the log has them: each is opened once in a go.
 	opened map[string]openedBefore
 }
 
 func newSealing(k *keyKeeper, g object[v1alpha1.RecipientGroup], v *store.View, sealings []object[v1alpha1.Sealing]) *sealing {
-	s := &sealing{
-		keyKeeper: k, group: g, view: v, revisions: map[string]*v1alpha1.SealedRevision{}, of: map[string][]string{},
-		known: make(map[string]*v1alpha1.Sealing, len(sealings)), rings: map[string]*keyring{}, opened: map[string]openedBefore{},
-	}
+	s := &sealing{keyKeeper: k, group: g, sealedForms: newSealedForms(), rings: map[string]*keyring{}, opened: map[string]openedBefore{}}
+	s.view = v
 	for _, o := range sealings {
 		s.known[strings.TrimPrefix(o.key, v1alpha1.KeySealings)] = o.value
 	}
@@ -133,8 +134,7 @@ func (s *sealing) generations(all []object[v1alpha1.SealedRevision]) (names []st
 	}) {
 		name := strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)
 		names = append(names, name)
-		s.revisions[name] = r.value
-		s.of[r.value.Spec.Bundle] = append(s.of[r.value.Spec.Bundle], name)
+		s.add(name, r.value)
 	}
 	return names
 }

@@ -2,9 +2,7 @@ package agent
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
-	"iter"
 	"maps"
 	"slices"
 
@@ -185,23 +183,6 @@ func (s *sealing) before(revision, but string) (all []earlier) {
 		all = append(all, earlier{FleetSecret: of, at: at, past: true})
 	}
 	return all
-}
-
-// pasts are what the history has of secrets of one's name that were deleted, with where the log has them.
-func (s *sealing) pasts(bundle, uid string) iter.Seq2[string, v1alpha1.FleetSecret] {
-	return func(yield func(string, v1alpha1.FleetSecret) bool) {
-		secret := v1alpha1.RolledOutOf(bundle).Name
-		for kv := range s.view.Iterate(pastSecrets+secret+".", "") {
-			name, of := pastSecret(kv.Key)
-			past := v1alpha1.FleetSecret{}
-			if name != secret || of == uid || json.Unmarshal(kv.Value, &past) != nil {
-				continue
-			}
-			if !yield(kv.Key, past) {
-				return
-			}
-		}
-	}
 }
 
 // errOtherwise means that what a holder told of a revision is not what it is.

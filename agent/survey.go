@@ -53,7 +53,7 @@ func (d dataDir) survey(me self) (epoch.Statement, consensus.Survey, *store.View
 
 // inspect reads a log that no node runs on.
 func (d dataDir) inspect(path string) (*store.View, consensus.Survey, error) {
-	st := store.New(law.Authority{Address: transport.CheckAddress})
+	st := store.New(law.Authority{Address: transport.CheckAddress, Kept: &law.Kept{}})
 	found, err := consensus.Inspect(path, d.key, st)
 	return st.View(), found, err
 }

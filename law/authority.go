@@ -19,6 +19,8 @@ import (
 type Authority struct {
 	// Address says whether a text is the address of a member, host:port. Required; whoever carries streams knows it.
 	Address func(string) error
+	// Kept, when set, is what was read for the transactions before.
+	Kept *Kept
 }
 
 // write is one op of a transaction, with all that the law looks at.
@@ -64,7 +66,7 @@ func (l Authority) Authorize(v *store.View, who store.Asker, txn store.Txn) erro
 
 // judge asks the law about each op: first those that bring companions, then the companions and all others.
 func (l Authority) judge(v *store.View, a asker, txn store.Txn) error {
-	read, with, proposed, held := bundles{}, map[string]store.Op{}, map[string]store.Op{}, &heldGroups{groups: map[string]heldGroup{}}
+	read, with, proposed, held := bundles{}, map[string]store.Op{}, map[string]store.Op{}, &heldGroups{kept: l.Kept, groups: map[string]heldGroup{}}
 	for _, op := range txn.Then {
 		proposed[op.Key] = op
 	}

@@ -33,7 +33,7 @@ func named(name string) metav1.ObjectMeta {
 }
 
 func newRealm(t testing.TB) *realm {
-	r := &realm{TB: t, store: store.New(Authority{Address: transport.CheckAddress})}
+	r := &realm{TB: t, store: store.New(twice{Authority{Address: transport.CheckAddress}, Authority{Address: transport.CheckAddress, Kept: &Kept{}}, t})}
 	var ops []store.Op
 	for i, m := range []struct {
 		cluster string

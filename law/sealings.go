@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -76,6 +75,7 @@ func soundSince(since []map[string]int64) bool {
 // heldGroups are the groups that a transaction writes about, by name, and all clusters that could read, each read once for all its ops: a fleet
 // has hundreds of them.
 type heldGroups struct {
+	kept     *Kept
 	groups   map[string]heldGroup
 	clusters []candidate
 	read, ok bool
@@ -98,8 +98,8 @@ type candidate struct {
 func (w write) groupHeld(name string) heldGroup {
 	h, known := w.held.groups[name]
 	if !known {
-		kv, _ := w.view.Get(v1alpha1.KeyRecipientGroups + name)
-		if json.Unmarshal(kv.Value, &h.group) == nil {
+		if group, sound := w.held.kept.group(w.view, name); sound {
+			h.group = group
 			h.readers, h.ok = w.held.readers(w.view, &h.group.Spec)
 			h.ok = h.ok && h.group.Holds(w.asker.cluster, h.readers.recipient(w.asker.cluster))
 			h.lost = h.group.Lost(h.readers.reads) != ""
@@ -112,14 +112,8 @@ func (w write) groupHeld(name string) heldGroup {
 // candidates are the clusters that have a recipient; !ok: one cannot be read.
 func (h *heldGroups) candidates(v *store.View) (all []candidate, ok bool) {
 	if !h.read {
-		h.read, h.ok = true, true
-		for kv := range v.Iterate(v1alpha1.KeyClusters, "") {
-			var c v1alpha1.Cluster
-			h.ok = h.ok && json.Unmarshal(kv.Value, &c) == nil
-			if c.Status.Recipient != "" {
-				h.clusters = append(h.clusters, candidate{strings.TrimPrefix(kv.Key, v1alpha1.KeyClusters), c.Labels, readerBy(c.Status.Recipient)})
-			}
-		}
+		h.read = true
+		h.clusters, h.ok = h.kept.candidates(v)
 	}
 	return h.clusters, h.ok
 }

@@ -351,18 +351,40 @@ func SealersOf(g *v1alpha1.RecipientGroup, of Candidates, self string, there fun
 // Holds says whether the member holds the key.
 func (s Sealers) Holds() bool { return slices.Contains(s.holders, s.self) }
 
-// Work is what the member is to do about a revision, by what is known of how that is sealed, nil for nothing. A group that has had one key
-// only has nothing that is sealed to another, and nothing is to be told but of what was sealed for another group before: moved. What waits does so
-// for the cluster whose turn it is, "" for none.
-func (s Sealers) Work(known *v1alpha1.Sealing, moved bool) (work SealWork, on string) {
-	var of []string
+// Seeing are the same sealers, when others are there.
+func (s Sealers) Seeing(there func(cluster string) bool) Sealers {
+	s.there = there
+	return s
+}
+
+// SealDue is what those who hold the key of a group are to do about a revision: look how it is sealed, or confirm what By sealed again; SealKept: nothing.
+type SealDue struct {
+	Work SealWork
+	By   string
+}
+
+// SealDueOf is what is due about a revision at an epoch of its group's key, by what is known of how that is sealed, nil for nothing. A group that has had one key
+// only has nothing that is sealed to another, and nothing is to be told but of what was sealed for another group before: moved.
+func SealDueOf(epoch int64, known *v1alpha1.Sealing, moved bool) SealDue {
 	switch {
-	case s.epoch < 2 && !moved:
-		return SealKept, ""
-	case known == nil || known.Epoch < s.epoch:
-		work, of = SealAgain, s.holders
+	case epoch < 2 && !moved:
+		return SealDue{}
+	case known == nil || known.Epoch < epoch:
+		return SealDue{Work: SealAgain}
 	case known.Unseen():
-		work, of = SealConfirm, witnesses(s.holders, known.By, slices.Equal(s.readers, []string{known.By}))
+		return SealDue{SealConfirm, known.By}
+	}
+	return SealDue{}
+}
+
+// Work is what the member is to do about what is due. What waits does so for the cluster whose turn it is, "" for none.
+func (s Sealers) Work(due SealDue) (work SealWork, on string) {
+	var of []string
+	switch due.Work {
+	case SealAgain:
+		of = s.holders
+	case SealConfirm:
+		of = witnesses(s.holders, due.By, slices.Equal(s.readers, []string{due.By}))
 	default:
 		return SealKept, ""
 	}
@@ -372,5 +394,5 @@ func (s Sealers) Work(known *v1alpha1.Sealing, moved bool) (work SealWork, on st
 	if on = turn(of, s.self, s.there); on != s.self {
 		return SealWaits, on
 	}
-	return work, ""
+	return due.Work, ""
 }

@@ -490,7 +490,7 @@ func TestWhoSealsAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, on := sealers.Work(c.known, strings.HasSuffix(name, "another group before"))
+		got, on := sealers.Work(SealDueOf(g.Status.Epoch, c.known, strings.HasSuffix(name, "another group before")))
 		if got != c.want || on == c.self || on != "" && got != SealWaits {
 			t.Errorf("%s: %v instead of %v, and it is the turn of %q", name, got, c.want, on)
 		}

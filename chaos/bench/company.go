@@ -101,34 +101,53 @@ func (f *company) makeThousand(ctx context.Context) error {
 }
 
 // removal is what was seen when a cluster was removed: how long writes of something else took before and meanwhile, and what those spent that
-// stay.
+// stay, and how much more that is than what they spent before in as long, on those writes and at rest.
 type removal struct {
 	before, meanwhile []time.Duration
-	spent             spent
+	spent, more       spent
+}
+
+// stretch is a while in which somebody wrote something else.
+type stretch struct {
+	took   []time.Duration // each write
+	lasted time.Duration
+	spent  spent // by those that stay
 }
 
 // remove removes a cluster of the group, while somebody writes something else, until nothing more is written because of it.
 func (f *company) remove(ctx context.Context) (r removal, err error) {
 	f.say("somebody writes, and then the cluster is removed")
-	if r.before, err = f.writing(ctx); err != nil {
-		return r, err
-	}
-	cpu, err := spentBy(f.stay...)
+	before, err := f.written(ctx, func() error { return nil })
 	if err != nil {
 		return r, err
 	}
-	if _, err := typed(ctx, f.first.Person(), "", "remove", f.gone, "--yes"); err != nil {
+	meanwhile, err := f.written(ctx, func() error {
+		_, err := typed(ctx, f.first.Person(), "", "remove", f.gone, "--yes")
+		return err
+	})
+	if err != nil {
 		return r, err
 	}
-	if r.meanwhile, err = f.writing(ctx); err != nil {
-		return r, err
+	more := meanwhile.spent.beyond(before.spent, meanwhile.lasted.Seconds()/before.lasted.Seconds())
+	return removal{before.took, meanwhile.took, meanwhile.spent, more}, nil
+}
+
+// written does something, and then writes something else for as long as anything is written because of it.
+func (f *company) written(ctx context.Context, do func() error) (s stretch, err error) {
+	begun := time.Now()
+	before, err := spentBy(f.stay...)
+	if err != nil {
+		return s, err
+	}
+	if err := do(); err != nil {
+		return s, err
+	}
+	if s.took, err = f.writing(ctx); err != nil {
+		return s, err
 	}
 	after, err := spentBy(f.stay...)
-	if err != nil {
-		return r, err
-	}
-	r.spent = after.since(cpu)
-	return r, nil
+	s.spent, s.lasted = after.since(before), time.Since(begun)
+	return s, err
 }
 
 // bystander is a user whose label is written meanwhile: nothing of a group or a secret follows from one.

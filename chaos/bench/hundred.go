@@ -138,6 +138,15 @@ func (s spent) since(before spent) spent {
 	return s
 }
 
+// beyond is what is more than so many times what was spent before.
+func (s spent) beyond(before spent, times float64) spent {
+	s = slices.Clone(s)
+	for i := range s {
+		s[i] -= before[i] * times
+	}
+	return s
+}
+
 func (s spent) sum() (sum float64) {
 	for _, one := range s {
 		sum += one
@@ -220,7 +229,7 @@ func (b *bed) crowd(ctx context.Context) (*crowded, error) {
 	dir := b.folder("hundred")
 	c := &crowded{seen: map[string][]time.Time{}}
 	var err error
-	if c.members, err = b.processes(dir); err != nil {
+	if c.members, err = b.processes(dir, b.Clusters); err != nil {
 		return c, err
 	}
 	for i, m := range c.members {
@@ -236,10 +245,10 @@ func (b *bed) crowd(ctx context.Context) (*crowded, error) {
 	return c, b.gather(ctx, c.members, func(m *drill.Daemon) error { return begin(dir, m) })
 }
 
-// processes are as many members as there are to be clusters, in regions in turn. Nothing of them is made or started yet.
-func (b *bed) processes(dir string) (all []*drill.Daemon, err error) {
+// processes are so many members, in regions in turn. Nothing of them is made or started yet.
+func (b *bed) processes(dir string, n int) (all []*drill.Daemon, err error) {
 	taken := map[string]bool{}
-	for len(all) < b.Clusters {
+	for len(all) < n {
 		i := len(all)
 		m, err := drill.NewDaemon(b.Hanse, dir, fmt.Sprintf("c%d", i+1), fmt.Sprintf("region-%d", i%regions))
 		if err != nil {

@@ -268,7 +268,7 @@ func grantOthers(ctx context.Context, d *drill.Daemon) error {
 	}
 	id := consensus.MemberID(identity.ID())
 	c := MemberConfig{ID: id, Dir: d.Dir, Listen: d.Members(), Timeout: consensus.DefaultTiming().Lease, Members: []Companion{{ID: id, Pin: store.Pin(identity.Pin())}}}
-	m, err := openMember(c, identity, nil, law.Authority{Address: transport.CheckAddress})
+	m, err := openMember(c, identity, nil, law.Authority{Address: transport.CheckAddress, Kept: &law.Kept{}})
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -151,6 +152,11 @@ func (f *sealedFleet) joins(ctx context.Context) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
+	members := append(slices.Clone(f.stay), f.last.member)
+	before, err := spentBy(members...)
+	if err != nil {
+		return nil, err
+	}
 	begun := time.Now()
 	if err := f.label(ctx, f.last.name); err != nil {
 		return nil, err
@@ -159,7 +165,16 @@ func (f *sealedFleet) joins(ctx context.Context) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Row{newRow("a cluster joins a group → its 1,000 secrets present", inSeconds, []float64{took.Seconds()}, nil, atMost(2, inSeconds))}, nil
+	after, err := spentBy(members...)
+	if err != nil {
+		return nil, err
+	}
+	all := after.since(before)
+	return []Row{
+		newRow("a cluster joins a group → its 1,000 secrets present", inSeconds, []float64{took.Seconds()}, nil, atMost(2, inSeconds)),
+		newRow("until then, processor time of the four members", coreSeconds, []float64{all.sum()}, nil, nil),
+		newRow("of that, who joins", coreSeconds, []float64{all[len(all)-1]}, nil, nil),
+	}, nil
 }
 
 // followSecrets waits for an event of the Secrets, from now on, and keeps when it came.

@@ -73,10 +73,19 @@ func (v *View) Get(key string) (KV, bool) {
 
 // AsSeen holds while a key is as this view has it: not changed, or still not there.
 func (v *View) AsSeen(key string) Condition {
-	if kv, there := v.Get(key); there {
-		return KeyAt(key, kv.Modified)
+	if at, there := v.Modified(key); there {
+		return KeyAt(key, at)
 	}
 	return KeyAbsent(key)
+}
+
+// Modified is the revision that wrote a key last. A large value is not put together for it.
+func (v *View) Modified(key string) (at Revision, there bool) {
+	e, there := v.keys.Get([]byte(key))
+	if !there {
+		return 0, false
+	}
+	return e.modified, true
 }
 
 // List returns the keys with the prefix, in order.

@@ -1,0 +1,95 @@
+package law
+
+import (
+	"encoding/json"
+	"strings"
+	"sync"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// Kept is what was read of groups and clusters for one transaction, kept for the next: of a group of a hundred that is half a megabyte, and none of it changes
+// while what is sealed for it is sealed again. What lies at a key since a revision is the same in each view of an epoch, so it decides nothing. The zero value
+// has read nothing; nil keeps nothing. It is of one store.
+type Kept struct {
+	mu       sync.Mutex
+	epoch    store.Epoch
+	groups   map[string]kept[v1alpha1.RecipientGroup]
+	clusters map[string]kept[candidate]
+}
+
+// kept is what a value is read as, by the revision that wrote it; !sound: it cannot be read. Nobody changes it.
+type kept[T any] struct {
+	at    store.Revision
+	value T
+	sound bool
+}
+
+// group is a group by its name.
+func (k *Kept) group(v *store.View, name string) (g v1alpha1.RecipientGroup, sound bool) {
+	key := v1alpha1.KeyRecipientGroups + name
+	read := func() (one kept[v1alpha1.RecipientGroup]) {
+		kv, _ := v.Get(key)
+		one.at, one.sound = kv.Modified, json.Unmarshal(kv.Value, &one.value) == nil
+		return one
+	}
+	if k == nil {
+		one := read()
+		return one.value, one.sound
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.begin(v)
+	one, known := k.groups[name]
+	if at, there := v.Modified(key); !known || !there || one.at != at {
+		one = read()
+		k.groups[name] = one
+	}
+	return one.value, one.sound
+}
+
+// candidates are the clusters that have a recipient; !sound: one cannot be read, and none behind it is looked at.
+func (k *Kept) candidates(v *store.View) (all []candidate, sound bool) {
+	if k == nil {
+		k = &Kept{}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.begin(v)
+	sound = true
+	n := 0
+	for kv := range v.Iterate(v1alpha1.KeyClusters, "") {
+		if n++; !sound {
+			continue
+		}
+		one, known := k.clusters[kv.Key]
+		if !known || one.at != kv.Modified {
+			one = candidateOf(kv)
+			k.clusters[kv.Key] = one
+		}
+		if sound = one.sound; one.value.recipient != "" {
+			all = append(all, one.value)
+		}
+	}
+	if len(k.clusters) > n { // some are gone
+		k.clusters = map[string]kept[candidate]{}
+	}
+	return all, sound
+}
+
+func candidateOf(kv store.KV) (one kept[candidate]) {
+	var c v1alpha1.Cluster
+	one.at, one.sound = kv.Modified, json.Unmarshal(kv.Value, &c) == nil
+	if c.Status.Recipient != "" {
+		one.value = candidate{strings.TrimPrefix(kv.Key, v1alpha1.KeyClusters), c.Labels, readerBy(c.Status.Recipient)}
+	}
+	return one
+}
+
+// begin forgets all when a view is of another epoch. It needs the lock.
+func (k *Kept) begin(v *store.View) {
+	if k.groups == nil || k.epoch != v.Epoch() {
+		k.epoch, k.groups, k.clusters = v.Epoch(), map[string]kept[v1alpha1.RecipientGroup]{}, map[string]kept[candidate]{}
+	}
+}
