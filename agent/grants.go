@@ -27,6 +27,7 @@ type grants struct {
 	// had is what they were made from last, stopped what was suspended then, gates those to look at, by bundle, and correct what is to
 	// be put right. Only follow uses them.
 	had     string
+	keys    grantKeys
 	stopped suspensions
 	gates   map[string][]v1alpha1.RolloutGate
 	correct map[string]v1alpha1.Correction
@@ -86,11 +87,8 @@ func (g *grants) follow(ctx context.Context) error {
 // madeFrom tells apart what grants are made from.
 func (g *grants) madeFrom(v *store.View, own string) string {
 	said := fmt.Appendf(nil, "%v %v %v", v.Epoch(), epoch.Looks(v, g.core.self.Cluster), g.stopped)
-	for _, prefix := range []string{own, v1alpha1.KeyRecipientGroups} {
-		for _, kv := range v.List(prefix) {
-			said = fmt.Appendf(said, "\n%s %d", kv.Key, kv.Modified)
-		}
-	}
+	g.keys.bring(v, own)
+	said = append(said, g.keys.text...)
 	for _, bundle := range slices.Sorted(maps.Keys(g.gates)) {
 		for _, gate := range g.gates[bundle] {
 			said = fmt.Appendf(said, "\n%s %s %v %v", bundle, gate.Name, *gate.Object, *gate.Condition)
@@ -100,6 +98,26 @@ func (g *grants) madeFrom(v *store.View, own string) string {
 		said = fmt.Appendf(said, "\n%s %d", bundle, g.correct[bundle].Number)
 	}
 	return string(said)
+}
+
+// grantKeys are the keys of a cluster's grants, and of all groups, with when each was written. Each write of any bundle is looked at, and few of them are of one.
+type grantKeys struct {
+	at   store.Revision // that they are of; 0: nothing was read
+	in   store.Epoch
+	text []byte
+}
+
+func (k *grantKeys) bring(v *store.View, own string) {
+	prefixes := []string{own, v1alpha1.KeyRecipientGroups}
+	if k.at == 0 || k.in != v.Epoch() || written(v, prefixes, k.at) {
+		k.text = nil
+		for _, prefix := range prefixes {
+			for kv := range v.Iterate(prefix, "") {
+				k.text = fmt.Appendf(k.text, "\n%s %d", kv.Key, kv.Modified)
+			}
+		}
+	}
+	k.at, k.in = v.Revision(), v.Epoch()
 }
 
 // gatesHere are the gates by objects that rollouts have to pass in this member's cluster, by bundle.

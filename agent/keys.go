@@ -107,19 +107,7 @@ type keyLook struct {
 
 // stands says that a look at a view would find the same: what a key follows from is written as it was, and what waits was looked at a moment ago.
 func (l keyLook) stands(v *store.View) bool {
-	if l.revision == 0 || l.waits && time.Since(l.at) >= leaderTick {
-		return false
-	}
-	changed, known := v.Changed("/", l.revision)
-	if !known {
-		return false
-	}
-	for key := range changed {
-		if hasPrefix(key, keysFrom) {
-			return false
-		}
-	}
-	return true
+	return l.revision > 0 && !(l.waits && time.Since(l.at) >= leaderTick) && !written(v, keysFrom, l.revision)
 }
 
 func newKeyKeeper(c *Core) *keyKeeper {

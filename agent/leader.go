@@ -41,9 +41,11 @@ type leader struct {
 	began, clock, logged time.Time
 	// statusWritten is when each object's status was written last, by key.
 	statusWritten map[string]time.Time
-	// saidAt is when any was written last, owed that there may be more to say than was said since.
+	// saidAt is when any was written last, owedIn in what time there may be more to say than was said since; 0: there is not.
 	saidAt time.Time
-	owed   bool
+	owedIn time.Duration
+	// grantedAt is when a pass saw other grants than the one before, and putOffSince since when statuses wait for that; zero: they do not.
+	grantedAt, putOffSince time.Time
 	// evicted is when a cluster was evicted last, or when it began to lead; refused are clusters of which the log takes nothing.
 	evicted time.Time
 	refused refusals
@@ -114,9 +116,9 @@ func (l *leader) lasting() time.Time { return l.clock.Add(time.Since(l.began)) }
 
 // rest waits for something to decide on. What is owed is said as soon as it may be.
 func (l *leader) rest(ctx context.Context, v *store.View, news <-chan struct{}) {
-	if l.owed {
+	if l.owedIn > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, statusesPause-time.Since(l.saidAt))
+		ctx, cancel = context.WithTimeout(ctx, l.owedIn)
 		defer cancel()
 	}
 	l.await(ctx, decidesOn, v.Revision(), news)
@@ -232,7 +234,7 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 		s.silent[c.Name] = now.Sub(heard)
 	}
 	if !sameList(l.granted.of, s.grants) {
-		l.granted = granted{s.grants, grantsBy(s.grants)}
+		l.granted, l.grantedAt = granted{s.grants, grantsBy(s.grants)}, time.Now()
 	}
 	s.plan.Grants = l.granted.by
 	s.plan.Picked = l.placed.on(s)
@@ -299,7 +301,7 @@ func (c *Core) sightings(v *store.View) map[string]report.Sighting {
 // decide makes one pass over everything that a leader decides. Grants come first: what else there is to say is said
 // in the pass that they cause.
 func (l *leader) decide(ctx context.Context, v *store.View) error {
-	l.owed = false
+	l.owedIn = 0
 	if v.Revision() == 0 {
 		return l.found(ctx)
 	}
@@ -318,8 +320,8 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 		errs = append(errs, l.strikeAdopted(ctx, s, t))
 	}
 	errs = append(errs, l.arrange(ctx, s))
-	l.owed = time.Since(l.saidAt) < statusesPause
-	if !l.owed && l.store.View().Revision() == v.Revision() {
+	l.owes(l.saysIn())
+	if l.owedIn == 0 && l.store.View().Revision() == v.Revision() {
 		errs = append(errs, l.writeStatuses(ctx, s), l.collect(ctx, s), l.raise(ctx, s))
 	}
 	return errors.Join(append(errs, l.forget(ctx, s), l.orderBackup(ctx, s))...)
@@ -327,6 +329,9 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 
 // toldEvery is how far the log's time may be behind.
 const toldEvery = time.Hour
+
+// owes says that there is more to say in a while, if that is not over.
+func (l *leader) owes(in time.Duration) { l.owedIn = max(in, 0) }
 
 // tellTime lets time pass in the log of a fleet that writes nothing: what people write is held to that time, and they may come
 // after days.
