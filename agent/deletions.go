@@ -60,7 +60,7 @@ func withdrawalWaits(r *v1alpha1.Rollout) string {
 		return ""
 	}
 	return fmt.Sprintf("%s is deleted, but what clusters run of it stays until a person approves: %d objects in %s, as %s; to let them go: hanse rollout approve %s --deletions",
-		v1alpha1.RolledOutOf(r.Spec.Bundle).Title(), d.Objects, fewClusters(d.Clusters), d.Reason, r.Spec.Bundle)
+		v1alpha1.RolledOutOf(r.Spec.Bundle).Title(), d.Objects, fewClusters(d.Clusters), d.Reason, r.Name)
 }
 
 // maxNamed is how many clusters are named in a sentence.
@@ -114,5 +114,5 @@ func deletionEvent(r *v1alpha1.Rollout, cluster string) *events.Event {
 	return &events.Event{Warning: true, Reason: "DeletionsWait", Action: "Withdraw", Regarding: rolledOutRef(r.Spec.Bundle, r.Spec.BundleUID),
 		Related: corev1.ObjectReference{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "Rollout", Name: r.Name, UID: r.UID},
 		Note: fmt.Sprintf("%s, but the %d objects of this cluster that would go stay until a person approves, as %s; to let them go: hanse rollout approve %s --deletions",
-			what, d.Clusters[i].Objects, d.Reason, r.Spec.Bundle)}
+			what, d.Clusters[i].Objects, d.Reason, r.Name)}
 }

@@ -13,6 +13,7 @@ import (
 // waitingRollout withdraws shop from two clusters, when a person says so.
 func waitingRollout() v1alpha1.Rollout {
 	r := v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Bundle: "shop", BundleUID: "b1"}}
+	r.Name = "shop-b1-withdrawal"
 	r.Status.Deletions = &v1alpha1.RolloutDeletions{Objects: 12, Of: 12, Reason: "6 of 6 objects go in fra, more than 20%",
 		Clusters: []v1alpha1.ClusterDeletions{{Name: "fra", Objects: 6, Withdrawn: true}, {Name: "iad", Objects: 6, Withdrawn: true}}}
 	return r
@@ -32,7 +33,7 @@ func TestWhoDeletesABundleIsToldWhatTheLeaderDecided(t *testing.T) {
 	}{
 		"it lies nowhere":               {nil, nil},
 		"it goes by itself":             {with(goes), nil},
-		"it waits":                      {with(waitingRollout()), []string{"bundle shop is deleted, but", "12 objects in fra, iad", "more than 20%", "to let them go: hanse rollout approve shop --deletions"}},
+		"it waits":                      {with(waitingRollout()), []string{"bundle shop is deleted, but", "12 objects in fra, iad", "more than 20%", "to let them go: hanse rollout approve shop-b1-withdrawal --deletions"}},
 		"nobody has decided":            {tomb, []string{"not decided yet", "hanse rollout status shop"}},
 		"an earlier one's is not heard": {with(of), []string{"not decided yet"}},
 	} {
@@ -77,7 +78,7 @@ func TestPeopleOfAClusterAreToldWhatWaitsToBeDeletedThere(t *testing.T) {
 			}
 			continue
 		}
-		if e == nil || !strings.HasPrefix(e.Note, c.want) || !strings.HasSuffix(e.Note, "hanse rollout approve shop --deletions") || !e.Warning || e.Regarding.UID != "b1" {
+		if e == nil || !strings.HasPrefix(e.Note, c.want) || !strings.HasSuffix(e.Note, "hanse rollout approve shop-b1-withdrawal --deletions") || !e.Warning || e.Regarding.UID != "b1" {
 			t.Errorf("%s: told %+v", name, e)
 		}
 	}

@@ -16,7 +16,7 @@ func TestPeopleAreToldOfTheSecretItself(t *testing.T) {
 	}
 	r := waitingRollout()
 	r.Spec.Bundle = "secret.db"
-	if e := deletionEvent(&r, "iad"); e == nil || !strings.HasPrefix(e.Note, "secret db is deleted, but the 6 objects") || !strings.HasSuffix(e.Note, "hanse rollout approve secret.db --deletions") {
+	if e := deletionEvent(&r, "iad"); e == nil || !strings.HasPrefix(e.Note, "secret db is deleted, but the 6 objects") || !strings.HasSuffix(e.Note, "hanse rollout approve shop-b1-withdrawal --deletions") {
 		t.Errorf("said %+v", e)
 	}
 	fra := keyHolder(t, "fra")

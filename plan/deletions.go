@@ -365,5 +365,5 @@ func deletionsText(r *v1alpha1.Rollout) string {
 	if d.Objects > 0 {
 		why = fmt.Sprintf("it would delete %d of %d objects in %s (%s), and %s", d.Objects, d.Of, fewNames(clusters), strings.Join(objects, ", "), why)
 	}
-	return fmt.Sprintf("%s; to let it: hanse rollout approve %s --deletions", why, r.Spec.Bundle)
+	return fmt.Sprintf("%s; to let it: hanse rollout approve %s --deletions", why, r.Name)
 }

@@ -179,7 +179,7 @@ func TestAMistakeThatTakesABundleAwayWaitsForAPerson(t *testing.T) {
 		t.Fatalf("it tells %+v", d)
 	}
 	want := "nothing is granted: it would delete 195 of 195 objects in ap10, ap14, ap18 and 36 more (configmap a, configmap b, configmap c, …), " +
-		"and 5 of 5 objects go in ap10, more than 20%; to let it: hanse rollout approve shop --deletions"
+		"and 5 of 5 objects go in ap10, more than 20%; to let it: hanse rollout approve " + r.Name + " --deletions"
 	if diff := cmp.Diff(want, r.Status.Message); diff != "" || r.Status.Phase != v1alpha1.RolloutPaused {
 		t.Error(r.Status.Phase, diff)
 	}

@@ -423,7 +423,7 @@ func TestAFaultDomainMayNeedAPerson(t *testing.T) {
 	r.Spec.Orders.Approved = []string{"eu", "us"}
 	w.settle()
 	w.is("ap1 shop 1", "ap2 shop 1", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2",
-		"shop-00000001-2 Paused []: a person must let it into ap: hanse rollout approve shop ap")
+		"shop-00000001-2 Paused []: a person must let it into ap: hanse rollout approve shop-00000001-2 ap")
 }
 
 func TestWhatIsOwedWhereAPersonLetTheChangeInIsNotAskedAboutAgain(t *testing.T) {

@@ -225,7 +225,7 @@ func (c *course) waitText(w *v1alpha1.RolloutWait) string {
 	case w.Domain != "":
 		return c.letInText(w.Domain)
 	case w.For == v1alpha1.WaitForApproval:
-		return fmt.Sprintf("%s waits for a person: hanse rollout approve %s %s", who, c.name, w.Stage)
+		return fmt.Sprintf("%s waits for a person: hanse rollout approve %s %s", who, c.active.Name, w.Stage)
 	case w.Until == nil:
 		return who + " waits for a window, and none opens"
 	}

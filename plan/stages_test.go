@@ -55,7 +55,7 @@ func TestAStageComesWhenThoseBeforeItAreSettled(t *testing.T) {
 	w.rest()
 	r = w.newest("shop")
 	w.is("ap1 shop 2", "ap2 shop 1", "eu1 shop 2", "eu2 shop 1", "us1 shop 2", "us2 shop 1",
-		"shop-00000001-2 Paused []: stage prod waits for a person: hanse rollout approve shop prod")
+		"shop-00000001-2 Paused []: stage prod waits for a person: hanse rollout approve shop-00000001-2 prod")
 	want := &v1alpha1.RolloutWait{For: v1alpha1.WaitForApproval, Stage: "prod", Since: metav1.Time{Time: r.Status.Wait.Since.Time}}
 	if diff := cmp.Diff(want, r.Status.Wait); diff != "" || r.Status.Wait.Since.After(began.Add(time.Minute)) {
 		t.Errorf("since %s, where it was %s: %s", r.Status.Wait.Since, began, diff)
@@ -93,7 +93,7 @@ func TestWhoIsRelabelledBeforeItsTurnIsInItsNewStage(t *testing.T) {
 	delete(w.clusters["us1"].labels, "canary")
 	w.settle()
 	w.is("ap1 shop 2", "ap2 shop 1", "eu1 shop 2", "eu2 shop 1", "us1 shop 1", "us2 shop 1",
-		"shop-00000001-2 Paused []: stage prod waits for a person: hanse rollout approve shop prod")
+		"shop-00000001-2 Paused []: stage prod waits for a person: hanse rollout approve shop-00000001-2 prod")
 }
 
 func TestAStageSoaksAsItSays(t *testing.T) {
@@ -197,7 +197,7 @@ func TestWhoWaitsBehindAStageThatWaitsForAPersonIsToldSo(t *testing.T) {
 	if r := w.newest("cart"); !strings.Contains(r.Status.Message, "behind shop; shop waits for a person: hanse rollout status shop") {
 		t.Errorf("%s", w)
 	}
-	if r := w.newest("shop"); !cmp.Equal(r.Status.InChange, []string{"eu"}) || r.Status.Message != "stage prod waits for a person: hanse rollout approve shop prod" {
+	if r := w.newest("shop"); !cmp.Equal(r.Status.InChange, []string{"eu"}) || r.Status.Message != "stage prod waits for a person: hanse rollout approve shop-00000001-3 prod" {
 		t.Errorf("%s", w)
 	}
 }

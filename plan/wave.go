@@ -280,7 +280,7 @@ func (c *course) letInto(domain string) bool {
 }
 
 func (c *course) letInText(domain string) string {
-	return fmt.Sprintf("a person must let it into %s: hanse rollout approve %s %s", named(domain), c.name, domain)
+	return fmt.Sprintf("a person must let it into %s: hanse rollout approve %s %s", named(domain), c.active.Name, domain)
 }
 
 // domainWait is that a person must let the rollout into a fault domain; nil for anything else.

@@ -341,14 +341,14 @@ func staged(t *testing.T, f *field) {
 	waitsFor := func(what v1alpha1.WaitFor) func(v1alpha1.Rollout) bool {
 		return func(r v1alpha1.Rollout) bool { return r.Status.Wait != nil && r.Status.Wait.For == what }
 	}
-	f.awaits(t, "ground", waitsFor(v1alpha1.WaitForApproval))
-	f.says(t, 0, nil, []string{"rollout", "status", "ground"}, "stage world waits for a person", "next: hanse rollout approve ground world")
+	waits := f.awaits(t, "ground", waitsFor(v1alpha1.WaitForApproval))
+	f.says(t, 0, nil, []string{"rollout", "status", "ground"}, "stage world waits for a person", "next: hanse rollout approve "+waits.Name+" world")
 	onlyFirst()
 	f.must(t, "fra", nil, "rollout", "approve", "ground")
 	f.awaits(t, "ground", waitsFor(v1alpha1.WaitForWindow))
 	f.says(t, 0, nil, []string{"explain", "ground"}, "stage world waits for its window", "it opens")
 	onlyFirst()
-	f.must(t, "fra", nil, "rollout", "all-at-once", "ground", "--yes")
+	f.must(t, "fra", nil, "rollout", "all-at-once", waits.Name, "--yes")
 	f.awaits(t, "ground", inPhase(v1alpha1.RolloutComplete))
 	for _, cluster := range f.names() {
 		f.still(t, cluster, "ground", "4")

@@ -58,9 +58,9 @@ func letDelete(r *v1alpha1.Rollout) {
 }
 
 // approving asks for the bundle's name, and lets the rollout delete what was shown.
-func approving() func(*cli.Context, *v1alpha1.Rollout) error {
+func approving() orderFunc {
 	var shown *v1alpha1.RolloutDeletions
-	return func(c *cli.Context, r *v1alpha1.Rollout) error {
+	return func(c *cli.Context, r *v1alpha1.Rollout, brings string) error {
 		if !c.Bool("deletions") {
 			return approveRollout(c, r)
 		}
@@ -70,7 +70,7 @@ func approving() func(*cli.Context, *v1alpha1.Rollout) error {
 		if !reflect.DeepEqual(shown, r.Status.Deletions) { // else somebody wrote something else of the rollout meanwhile
 			shown = r.Status.Deletions
 			lines := deletionsText(shown)
-			for _, line := range lines[1:] {
+			for _, line := range append(lines[1:], r.Name+" "+brings) {
 				fmt.Fprintln(c.App.ErrWriter, line)
 			}
 			if err := typedName(c, lines[0], r.Spec.Bundle); err != nil {
@@ -109,7 +109,7 @@ func heldBack(r *v1alpha1.Rollout) *failure {
 	for _, line := range lines[1:] {
 		out.hints = append(out.hints, hint{words: line})
 	}
-	out.hints = append(out.hints, hint{"if that is meant", "rollout approve " + r.Spec.Bundle + " --deletions"})
+	out.hints = append(out.hints, hint{"if that is meant", "rollout approve " + r.Name + " --deletions"})
 	return out
 }
 

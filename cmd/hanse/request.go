@@ -32,6 +32,8 @@ const (
 	typeMerge = "application/merge-patch+json"
 	// typeTable asks for the columns that the server chose for the kind.
 	typeTable = "application/json;as=Table;v=v1;g=meta.k8s.io, application/json"
+	// typeMetadata asks for no more than the metadata: what is not needed may be megabytes.
+	typeMetadata = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io, application/json"
 )
 
 func (f *fleet) prepare(r request) *rest.Request {

@@ -203,10 +203,11 @@ func works(t *testing.T, rolled v1alpha1.RolledOut, now v1alpha1.Rollout, comman
 // is new is looked at.
 func TestWhatMembersSayToBeDoneIsDoneByTheCommandLine(t *testing.T) {
 	stored, arg := v1alpha1.RolledOut.String, v1alpha1.RolledOut.Arg
+	newest := func(r v1alpha1.RolledOut) string { return r.String() + "-u-2" }
 	paused := v1alpha1.Rollout{Spec: v1alpha1.RolloutSpec{Stages: []v1alpha1.RolloutStage{{Name: "prod"}}}}
 	paused.Status = v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutPaused, Deletions: &v1alpha1.RolloutDeletions{}}
 	said := map[string]func(v1alpha1.RolledOut) string{
-		"rollout status %s": stored, "rollout approve %s --deletions": stored, "rollout approve %s %s": stored, "rollout resume %s": func(r v1alpha1.RolledOut) string { return r.String() + "-u-2" }, "explain %s": stored,
+		"rollout status %s": stored, "rollout approve %s --deletions": newest, "rollout approve %s %s": newest, "rollout resume %s": newest, "explain %s": stored,
 		"unsuspend %s": arg, "delete %s": arg,
 	}
 	others := []string{ // of clusters, members and the fleet

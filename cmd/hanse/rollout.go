@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,17 +18,19 @@ func rolloutVerb() *cli.Command {
 	return &cli.Command{
 		Name:  "rollout",
 		Usage: "see how a change goes through the fleet, and order how it goes on",
-		UsageText: `hanse rollout status BUNDLE
-hanse rollout pause|resume|abort|rollback BUNDLE
-hanse rollout approve BUNDLE [STAGE|DOMAIN]
-hanse rollout approve BUNDLE --deletions`,
+		UsageText: `hanse rollout status BUNDLE|ROLLOUT
+hanse rollout pause|resume|abort|rollback BUNDLE|ROLLOUT
+hanse rollout approve BUNDLE|ROLLOUT [STAGE|DOMAIN]
+hanse rollout approve BUNDLE|ROLLOUT --deletions
+
+BUNDLE is its newest rollout, and is approved or resumed only while it waits for that; ROLLOUT is this one and no other.`,
 		Subcommands: []*cli.Command{
 			{
-				Name: "status", Usage: "show the waves of a bundle's newest rollout", UsageText: "hanse rollout status BUNDLE",
+				Name: "status", Usage: "show the waves of a bundle's newest rollout", UsageText: "hanse rollout status BUNDLE|ROLLOUT",
 				Flags:  flags(&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "go on until it has ended"}),
 				Action: rolloutStatusAction,
 			},
-			{Name: "pause", Usage: "grant no further wave", UsageText: "hanse rollout pause BUNDLE", Flags: flags(), Action: ordering("pause", func(_ *cli.Context, r *v1alpha1.Rollout) error {
+			{Name: "pause", Usage: "grant no further wave", UsageText: "hanse rollout pause BUNDLE|ROLLOUT", Flags: flags(), Action: ordering("pause", func(_ *cli.Context, r *v1alpha1.Rollout, _ string) error {
 				r.Spec.Orders.Paused = true
 				return nil
 			})},
@@ -41,21 +42,21 @@ hanse rollout approve BUNDLE --deletions`,
 			},
 			{
 				Name: "approve", Usage: "let it into a stage or a fault domain, or delete what it says it would",
-				UsageText: "hanse rollout approve BUNDLE [STAGE|DOMAIN]\nhanse rollout approve BUNDLE --deletions",
+				UsageText: "hanse rollout approve BUNDLE|ROLLOUT [STAGE|DOMAIN]\nhanse rollout approve BUNDLE|ROLLOUT --deletions",
 				Flags: flags(&cli.BoolFlag{Name: "deletions", Usage: "let it delete what status shows, and no more"},
 					&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"}),
 				Action: ordering("approve", approving()),
 			},
-			{Name: "abort", Usage: "end it where it is; what is not healthy is left as it is", UsageText: "hanse rollout abort BUNDLE", Flags: flags(), Action: ordering("abort", func(_ *cli.Context, r *v1alpha1.Rollout) error {
+			{Name: "abort", Usage: "end it where it is; what is not healthy is left as it is", UsageText: "hanse rollout abort BUNDLE|ROLLOUT", Flags: flags(), Action: ordering("abort", func(_ *cli.Context, r *v1alpha1.Rollout, _ string) error {
 				r.Spec.Orders.Aborted = true
 				return nil
 			})},
 			{
-				Name: "all-at-once", Usage: "grant all waves now, whatever the fault domains", UsageText: "hanse rollout all-at-once BUNDLE",
-				Flags:  flags(&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"}),
+				Name: "all-at-once", Usage: "grant all waves now, whatever the fault domains", UsageText: "hanse rollout all-at-once BUNDLE|ROLLOUT",
+				Flags:  flags(&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask; with the name of the rollout"}),
 				Action: ordering("all-at-once", hurryRollout()),
 			},
-			{Name: "rollback", Usage: "make the bundle's content that of its last good revision", UsageText: "hanse rollout rollback BUNDLE", Flags: flags(), Action: rolloutRollbackAction},
+			{Name: "rollback", Usage: "make the bundle's content that of its last good revision", UsageText: "hanse rollout rollback BUNDLE|ROLLOUT", Flags: flags(), Action: rolloutRollbackAction},
 		},
 	}
 }
@@ -110,8 +111,11 @@ func newestOf(all []v1alpha1.Rollout) *v1alpha1.Rollout {
 	return &newest
 }
 
+// orderFunc says an order in a rollout, or refuses it; brings is what the rollout does, and who wrote that.
+type orderFunc func(c *cli.Context, r *v1alpha1.Rollout, brings string) error
+
 // ordering is the action of a verb that changes the orders of a rollout, one that has not ended, or has in one of those phases also.
-func ordering(verb string, order func(*cli.Context, *v1alpha1.Rollout) error, also ...v1alpha1.RolloutPhase) cli.ActionFunc {
+func ordering(verb string, order orderFunc, also ...v1alpha1.RolloutPhase) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if c.NArg() < 1 {
 			return during("rollout "+verb, usage("of which bundle?", hint{"see what there is", "get rollouts"}))
@@ -123,15 +127,21 @@ func ordering(verb string, order func(*cli.Context, *v1alpha1.Rollout) error, al
 		}
 		ctx, cancel := withTimeout(c)
 		defer cancel()
+		brings := map[string]string{} // by rollout; it stays the same
 		for look := 1; ; look++ {
-			r, _, err := f.rolloutOf(ctx, c.Args().First())
+			r, all, err := f.rolloutOf(ctx, c.Args().First())
 			if err != nil {
 				return during(doing, err)
 			}
 			if r.Status.Phase.Ended() && !slices.Contains(also, r.Status.Phase) {
-				return during(doing, &failure{code: exitError, why: fmt.Sprintf("%s is %s", r.Name, strings.ToLower(string(r.Status.Phase)))})
+				return during(doing, ended(r, all))
 			}
-			if err := order(c, r); err != nil {
+			if brings[r.Name] == "" {
+				brings[r.Name] = f.brings(ctx, r)
+				continue // with the rollout as it is now
+			}
+			before := *r.Spec.Orders.DeepCopy()
+			if err := order(c, r, brings[r.Name]); err != nil {
 				return during(doing, err)
 			}
 			body, err := f.order(ctx, r)
@@ -141,7 +151,7 @@ func ordering(verb string, order func(*cli.Context, *v1alpha1.Rollout) error, al
 			if err != nil {
 				return during(doing, err)
 			}
-			fmt.Fprintf(c.App.Writer, "%s: %s ordered%s\n", r.Name, verb, atRevision(body))
+			fmt.Fprintf(c.App.Writer, "%s: %s ordered%s; it %s\n", r.Name, verb+letInto(before, r.Spec.Orders), atRevision(body), brings[r.Name])
 			return nil
 		}
 	}
@@ -176,11 +186,20 @@ func ordersPatch(r *v1alpha1.Rollout) (map[string]any, error) {
 }
 
 // resumeRollout says that what stopped it until now stops it no more.
-func resumeRollout(c *cli.Context, r *v1alpha1.Rollout) error {
+func resumeRollout(c *cli.Context, r *v1alpha1.Rollout, _ string) error {
 	for _, name := range c.StringSlice("despite-gate") {
 		if !slices.Contains(gatesIn(r), name) {
 			return noGate(r, name)
 		}
+	}
+	if !isNamed(c, r) && !waitsForResume(r, c.StringSlice("despite")) {
+		command := "resume " + r.Name
+		for _, flag := range []string{"despite", "despite-gate"} {
+			for _, name := range c.StringSlice(flag) {
+				command += " --" + flag + " " + name
+			}
+		}
+		return notAwaited(r, "it does not wait to be resumed", command)
 	}
 	o := &r.Spec.Orders
 	o.Paused, o.Aborted, o.Resumed = false, false, r.Status.Stops
@@ -228,6 +247,9 @@ func approveRollout(c *cli.Context, r *v1alpha1.Rollout) error {
 	if !stage && !domain {
 		return &failure{code: exitError, why: fmt.Sprintf("%s has no stage %s, and no wave of it goes there", r.Name, name), hints: []hint{see}}
 	}
+	if !isNamed(c, r) && !awaitsApproval(r, name) {
+		return notAwaited(r, "it does not wait to be let into "+name, "approve "+r.Name+" "+name)
+	}
 	if stage && domain { // one word is for one of them: the stage, if that is what waits
 		stage = wait != nil && wait.Stage == name
 		domain = !stage
@@ -241,12 +263,15 @@ func approveRollout(c *cli.Context, r *v1alpha1.Rollout) error {
 	return nil
 }
 
-// hurryRollout asks once.
-func hurryRollout() func(*cli.Context, *v1alpha1.Rollout) error {
+// hurryRollout asks once. Nothing waits for this word, so whom nobody asks is to say which rollout is meant.
+func hurryRollout() orderFunc {
 	asked := ""
-	return func(c *cli.Context, r *v1alpha1.Rollout) error {
+	return func(c *cli.Context, r *v1alpha1.Rollout, brings string) error {
+		if c.Bool("yes") && !isNamed(c, r) {
+			return usage("--yes goes with the name of the rollout: a newer one may have come unseen", hint{"see which it is", "rollout status " + r.Spec.Bundle}, hint{"if that is meant", "rollout all-at-once " + r.Name + " --yes"})
+		}
 		if asked != r.Name {
-			warning := fmt.Sprintf("this grants %s in every fault domain at once, unseen", r.Name)
+			warning := fmt.Sprintf("this grants %s in every fault domain at once, unseen; it %s", r.Name, brings)
 			if err := typedName(c, warning, r.Spec.Bundle); err != nil {
 				return err
 			}

@@ -32,6 +32,9 @@ func rolloutRollbackAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
+	if newest := newestOf(all); newest.Name != r.Name { // its change would go, too, which nobody asked for
+		return during(doing, notAwaited(newest, "that would go, too", "rollback "+newest.Name))
+	}
 	good, rolled := lastGood(all, r), v1alpha1.RolledOutOf(r.Spec.Bundle)
 	if good == "" {
 		return during(doing, &failure{code: exitError, why: "no revision of it went through before", hints: f.saidBefore(ctx, rolled)})

@@ -32,7 +32,7 @@ func rolloutStatusAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
-	if _, err := c.App.Writer.Write(rolloutAll(r, all, f.noKey(ctx, r))); err != nil {
+	if _, err := c.App.Writer.Write(rolloutAll(r, all, f.brings(ctx, r), f.noKey(ctx, r))); err != nil {
 		return err
 	}
 	if r.Status.Phase == v1alpha1.RolloutFailed {
@@ -42,9 +42,9 @@ func rolloutStatusAction(c *cli.Context) error {
 }
 
 // rolloutAll is all there is to say of a rollout.
-func rolloutAll(r *v1alpha1.Rollout, all []v1alpha1.Rollout, noKey string) []byte {
+func rolloutAll(r *v1alpha1.Rollout, all []v1alpha1.Rollout, brings, noKey string) []byte {
 	var text bytes.Buffer
-	rolloutText(&text, r, all)
+	rolloutText(&text, r, all, brings)
 	fmt.Fprint(&text, noKey, besideText(r, all))
 	return text.Bytes()
 }
@@ -55,13 +55,17 @@ func (f *fleet) watchRollout(c *cli.Context) error {
 	ctx, cancel := whileWatched(c)
 	defer cancel()
 	var shown []byte
+	said := map[string]string{} // what each brings stays the same
 	for {
 		ask, stop := context.WithTimeout(ctx, defaultTimeout)
 		r, all, err := f.rolloutOf(ask, c.Args().First())
 		over := err == nil && f.goesNoFurther(ask, r, all)
 		var text []byte
 		if err == nil {
-			text = rolloutAll(r, all, f.noKey(ask, r))
+			if said[r.Name] == "" {
+				said[r.Name] = f.brings(ask, r)
+			}
+			text = rolloutAll(r, all, said[r.Name], f.noKey(ask, r))
 		}
 		stop()
 		switch {
@@ -127,7 +131,7 @@ func (f *fleet) goesNoFurther(ctx context.Context, r *v1alpha1.Rollout, all []v1
 }
 
 // rolloutText is a rollout, a line a wave.
-func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout, all []v1alpha1.Rollout) {
+func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout, all []v1alpha1.Rollout, brings string) {
 	message := r.Status.Message
 	switch { // what stands in the way is told below
 	case r.Status.Deletions != nil && r.Status.Reason != v1alpha1.RolloutWaitsForWaves:
@@ -135,7 +139,7 @@ func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout, all []v1alpha1.Rollout)
 	case rolloutWaits(r) != "":
 		message = "no further wave is granted"
 	}
-	fmt.Fprintf(out, "%s   %s%s   soak %s   %s\n\n", r.Name, strings.ToLower(string(r.Status.Phase)), rolloutSince(r), r.Spec.Soak.Duration, message)
+	fmt.Fprintf(out, "%s   %s%s   soak %s   %s\n%s\n\n", r.Name, strings.ToLower(string(r.Status.Phase)), rolloutSince(r), r.Spec.Soak.Duration, message, brings)
 	(&tablePrinter{out: out}).lines(waveLines(r))
 	if len(r.Status.Owed) > 0 {
 		fmt.Fprintf(out, "\nowed to %s\n", few(r.Status.Owed))
@@ -316,7 +320,7 @@ func waveSince(s v1alpha1.WaveStatus) string {
 
 // rolloutNext is what a person may do.
 func rolloutNext(r *v1alpha1.Rollout, all []v1alpha1.Rollout) string {
-	name, rolled := r.Spec.Bundle, v1alpha1.RolledOutOf(r.Spec.Bundle)
+	name, rolled := r.Name, v1alpha1.RolledOutOf(r.Spec.Bundle) // a newer one that comes before the command is typed is not meant
 	switch phase, why := r.Status.Phase, r.Status.Reason; {
 	case newestOf(all).Name != r.Name: // what is newer is to be ordered about
 		return ""

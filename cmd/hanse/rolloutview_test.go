@@ -35,7 +35,7 @@ func aLargeRollout(waiting int) *v1alpha1.Rollout {
 
 func largeText(waiting int) []byte {
 	r := aLargeRollout(waiting)
-	return rolloutAll(r, []v1alpha1.Rollout{*r}, "")
+	return rolloutAll(r, []v1alpha1.Rollout{*r}, "brings "+r.Spec.Revision, "")
 }
 
 func TestAWaveOfAHundredClustersIsOneNarrowLine(t *testing.T) {

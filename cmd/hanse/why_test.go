@@ -92,7 +92,7 @@ func TestExplainSaysThatAPersonAborted(t *testing.T) {
 	held := workThat("fra", metav1.ConditionFalse, v1alpha1.ReasonHeld, "what it was granted was taken back")
 	held.Spec.Granted, held.Spec.Held = "", "shop-u-2"
 	said := explained(t, []v1alpha1.Work{held}, aborted, "--cluster", "fra")
-	for _, want := range []string{"held       shop-u-2\n", "rollout shop-u-2 is aborted: a person ended it\n", "next: hanse rollout rollback shop; or hanse rollout resume shop, to take the abort back\n"} {
+	for _, want := range []string{"held       shop-u-2\n", "rollout shop-u-2 is aborted: a person ended it\n", "next: hanse rollout rollback shop; or hanse rollout resume shop-u-2, to take the abort back\n"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)
 		}
