@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -42,7 +44,7 @@ func deleteAction(c *cli.Context) error {
 	case k.name == "Cluster":
 		return during("delete", usage("a cluster is removed, not deleted: its member is cut off at once", hint{"do it with", "remove " + names[0]}))
 	}
-	f, err := connect(c, nil)
+	f, err := connect(c, unwarned{c.App.ErrWriter})
 	if err != nil {
 		return during("delete", err)
 	}
@@ -55,6 +57,16 @@ func deleteAction(c *cli.Context) error {
 		}
 	}
 	return nil
+}
+
+// unwarned drops the warning that this verb says itself, or sees to with --yes.
+type unwarned struct{ io.Writer }
+
+func (u unwarned) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("is deleted, but what clusters run of it stays until a person approves")) {
+		return len(line), nil
+	}
+	return u.Writer.Write(line)
 }
 
 func deleteOne(ctx context.Context, c *cli.Context, f *fleet, k kind, name string) error {

@@ -116,7 +116,7 @@ func driftUsage(c *cli.Context) error {
 }
 
 func newDrifting(ctx context.Context, c *cli.Context) (*drifting, error) {
-	f, err := connect(c, nil)
+	f, err := connect(c, c.App.ErrWriter)
 	if err != nil {
 		return nil, err
 	}

@@ -99,24 +99,29 @@ func (d *drifting) mayCorrect(ctx context.Context, b v1alpha1.Bundle, order v1al
 	if len(d.c.StringSlice("cluster")) > 0 {
 		return nil
 	}
-	policy, err := d.fleet.rolloutPolicy(ctx)
-	if err != nil {
-		return err
-	}
 	var clusters v1alpha1.ClusterList
 	if _, err := d.fleet.read(ctx, request{path: mustKind("Cluster").path()}, &clusters); err != nil {
 		return err
 	}
+	domains, err := d.fleet.domainsOf(ctx, b, order, clusters.Items)
+	if err != nil || len(domains) < 2 {
+		return err
+	}
+	return typedName(d.c, changesAtOnce(domains)+"; --cluster takes a part", b.Name)
+}
+
+func changesAtOnce(domains []string) string {
+	return fmt.Sprintf("this changes %s at once, with no wave between", few(domains))
+}
+
+// domainsOf are the fault domains of a bundle that an order is about.
+func (f *fleet) domainsOf(ctx context.Context, b v1alpha1.Bundle, order v1alpha1.Correction, clusters []v1alpha1.Cluster) ([]string, error) {
+	policy, err := f.rolloutPolicy(ctx)
 	own := ""
 	if b.Spec.Rollout != nil {
 		own = b.Spec.Rollout.Domain
 	}
-	domains := domainsOf(order, clusters.Items, policy.Domain, own)
-	if len(domains) < 2 {
-		return nil
-	}
-	warning := fmt.Sprintf("this changes %s at once, with no wave between; --cluster takes a part", few(domains))
-	return typedName(d.c, warning, b.Name)
+	return domainsOf(order, clusters, policy.Domain, own), err
 }
 
 // domainsOf are the fault domains that an order is about: by the label of the fleet, and within one by that of the bundle, if it has its own.

@@ -26,7 +26,7 @@ import (
 // faults that they must tell apart.
 type member struct {
 	mu       sync.Mutex
-	mode     string            // ok, noquorum, uncertain, hang, deaf, votes, asks (before what is deleted goes), busy
+	mode     string            // ok, noquorum, uncertain, hang, deaf, votes, asks (before what is deleted goes), busy, warns (of writes)
 	clusters map[string]string // name → ready, refuses, silent, away
 	objects  map[string]map[string]any
 	works    map[string]v1alpha1.Work
@@ -94,6 +94,10 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if mode == "deaf" {
 		m.hang(r)
 		return
+	}
+	if mode == "warns" && r.Method != "GET" {
+		w.Header().Add("Warning", `299 - "bundle shop is deleted, but what clusters run of it stays until a person approves"`)
+		w.Header().Add("Warning", `299 - "something is to be known of this write"`)
 	}
 	if mode == "noquorum" {
 		w.Header().Add("Warning", `299 - "no quorum: read of revision 811 by sin alone"`)

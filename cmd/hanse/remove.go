@@ -38,7 +38,7 @@ func removeAction(c *cli.Context) error {
 	}
 	name := bareCluster(c.Args().First())
 	doing := "remove " + name
-	f, err := connect(c, nil)
+	f, err := connect(c, c.App.ErrWriter)
 	if err != nil {
 		return during(doing, err)
 	}

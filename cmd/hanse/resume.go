@@ -36,7 +36,7 @@ func resumeAction(c *cli.Context) error {
 	if err != nil {
 		return during("resume", err)
 	}
-	f, err := connect(c, nil)
+	f, err := connect(c, c.App.ErrWriter)
 	if err != nil {
 		return during("resume", err)
 	}

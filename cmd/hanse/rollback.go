@@ -53,7 +53,7 @@ func rollbackAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
-	f, err := connect(c, nil)
+	f, err := connect(c, c.App.ErrWriter)
 	if err != nil {
 		return during(doing, err)
 	}

@@ -20,8 +20,14 @@ func suspendVerb() *cli.Command {
 
 func unsuspendVerb() *cli.Command {
 	return &cli.Command{
-		Name: "unsuspend", Usage: "reconcile a bundle, a secret, or a cluster, again", UsageText: "hanse unsuspend bundle NAME\nhanse unsuspend fleetsecret NAME\nhanse unsuspend cluster NAME",
-		Flags:  connectionFlags(defaultTimeout),
+		Name: "unsuspend", Usage: "reconcile a bundle, a secret, or a cluster, again", UsageText: `hanse unsuspend bundle NAME
+hanse unsuspend fleetsecret NAME
+hanse unsuspend cluster NAME
+
+What was changed in clusters meanwhile is put right at once, where the bundle's drift is Correct. Where that is in several fault
+domains, it is shown, and the name must be typed. To go by parts, suspend clusters before, and let them go on one after the other.`,
+		Flags: append(connectionFlags(defaultTimeout),
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "put right in several fault domains at once, do not ask"}),
 		Action: func(c *cli.Context) error { return suspend(c, "unsuspend") },
 	}
 }
@@ -57,6 +63,11 @@ func suspend(c *cli.Context, verb string) error {
 	what := k.singular() + " " + names[0]
 	if v1alpha1.IsRolledOut(k.name) {
 		what = v1alpha1.RolledOut{Kind: k.name, Name: names[0]}.Title()
+	}
+	if verb == "unsuspend" && v1alpha1.IsRolledOut(k.name) {
+		if err := f.mayPutRight(ctx, c, v1alpha1.RolledOut{Kind: k.name, Name: names[0]}); err != nil {
+			return during(verb+" "+what, err)
+		}
 	}
 	patch := map[string]any{"metadata": map[string]any{"annotations": map[string]any{v1alpha1.AnnotationSuspended: reason}}}
 	body, err := f.merge(ctx, request{path: k.path(names[0])}, patch)
