@@ -315,7 +315,7 @@ func TestWhatMovesFromADrainedClusterComesToOthersBeforeAPersonIsAsked(t *testin
 		}
 		w.settle()
 		w.is("ap1 shop 1", "eu1 shop 1", "us1 shop 1", "shop-00000001-1.2 Paused []: ap1 keeps it: it would delete 2 of 2 objects in ap1 (namespace shop, configmap a), "+
-			"and namespace shop goes in ap1, and what is in it; to let it: hanse rollout approve shop --deletions")
+			"and namespace shop goes in ap1, and what is in it; to let it: hanse rollout approve shop-00000001-1.2 --deletions")
 		if why := w.newest("shop").Status.Reason; why != v1alpha1.RolloutWaitsForDeletions {
 			t.Error(why)
 		}
@@ -347,7 +347,7 @@ func TestWhatMovesFromADrainedClusterComesToOthersBeforeAPersonIsAsked(t *testin
 		w.apply("shop", "eu1", "us1").Spec.Placement.NumberOfClusters = nil
 		w.settle()
 		w.is("ap1 shop 1", "eu1 shop 1", "shop-00000001-2 Paused []: nothing is granted: it would delete 2 of 2 objects in ap1 (namespace shop, configmap a), "+
-			"and namespace shop goes in ap1, and what is in it; to let it: hanse rollout approve shop --deletions")
+			"and namespace shop goes in ap1, and what is in it; to let it: hanse rollout approve shop-00000001-2 --deletions")
 	})
 }
 
