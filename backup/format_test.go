@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "write testdata anew")
 
-// goldenKey reads the backups in testdata, and guards nothing.
+// goldenKey reads the backups in testdata. It is a key for tests alone, and nobody's secret: the byte 0x42, 32 times.
 const goldenKey = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"
 
 func key(t testing.TB) *age.X25519Identity {
