@@ -69,6 +69,9 @@ func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, err
 	case !hasPrefix(w.Key, v1alpha1.RolledOutPrefixes):
 		return nil, nil
 	}
+	if err := c.fits(v, w); err != nil {
+		return nil, err
+	}
 	mine, err := claimantOf(v, w.Key, w.After)
 	if err != nil {
 		return nil, err
@@ -391,15 +394,10 @@ func (c *claims) contest(v *store.View, mine claimant, objects []v1alpha1.Object
 	if len(rivals) == 0 {
 		return "", nil
 	}
-	clusters, err := c.core.decoded.clusters.list(v)
+	scene, err := c.scene(v)
 	if err != nil {
 		return "", err
 	}
-	grants, err := c.core.decoded.grants.list(v)
-	if err != nil {
-		return "", err
-	}
-	scene := sceneOf(v, c.told, clusters, grants)
 	here, err := plan.Picks(mine.Spec.Placement, scene.Ground(mine.Metadata.Name))
 	if err != nil {
 		return "", err
@@ -418,6 +416,19 @@ func (c *claims) contest(v *store.View, mine claimant, objects []v1alpha1.Object
 		}
 	}
 	return "", nil
+}
+
+// scene is what placements are decided from.
+func (c *claims) scene(v *store.View) (plan.Scene, error) {
+	clusters, err := c.core.decoded.clusters.list(v)
+	if err != nil {
+		return plan.Scene{}, err
+	}
+	grants, err := c.core.decoded.grants.list(v)
+	if err != nil {
+		return plan.Scene{}, err
+	}
+	return sceneOf(v, c.told, clusters, grants), nil
 }
 
 // common are the names that are in both of two sorted lists.

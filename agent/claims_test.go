@@ -34,6 +34,17 @@ func claiming(name, region string, configs ...string) v1alpha1.Bundle {
 	return b
 }
 
+// overriding is a bundle with so many expressions that come to 2 KiB each in a cluster of the region eu.
+func overriding(b v1alpha1.Bundle, n int) v1alpha1.Bundle {
+	var o v1alpha1.Override
+	for i := range n {
+		expression := fmt.Sprintf(`${%s + cluster.region + "%d"}`, `"`+strings.Repeat("0123456789", 200)+`"`, i)
+		o.Images = append(o.Images, v1alpha1.ImageOverride{Tag: expression})
+	}
+	b.Spec.Overrides = []v1alpha1.Override{o}
+	return b
+}
+
 func TestTwoBundlesThatBringOneObjectIntoOneClusterAreRefused(t *testing.T) {
 	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
 	cluster := func(name, region string) v1alpha1.Cluster {
@@ -69,6 +80,8 @@ func TestTwoBundlesThatBringOneObjectIntoOneClusterAreRefused(t *testing.T) {
 		"what comes round to itself":                 {dependent("base", "web"), "spec.dependsOn: Forbidden: each of these would wait for the next, and none would ever begin: base → web → base", 0},
 		"what depends on others":                     {dependent("new", "web", "base"), "", 1},
 		"a bundle that brings nothing meets nothing": {claiming("new", "eu"), "", 1},
+		"overrides that fit no grant":                {overriding(claiming("new", "eu"), 40), "spec.overrides: Forbidden: what its 40 expressions come to in fra is 78 KiB, and a cluster is given 64 KiB at most; divide the bundle", 0},
+		"overrides that fit one":                     {overriding(claiming("new", "eu"), 20), "", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			after, err := json.Marshal(w.bundle)

@@ -68,13 +68,23 @@ func Check(c v1alpha1.BundleContent) (errs field.ErrorList) {
 	return errs
 }
 
-// tooMany says which expression is one too many, nil when none is.
+// tooMany says which expression is one too many, or takes too much room with those before it; nil when none does.
 func tooMany(overrides []v1alpha1.Override) *field.Error {
-	seen := map[string]bool{}
+	seen, size := map[string]bool{}, 0
 	for i, o := range overrides {
 		for _, expression := range expressions(o) {
-			if seen[expression] = true; len(seen) > express.MaxExpressions {
-				return field.Invalid(pathOverrides.Index(i), "${"+expression+"}", fmt.Sprintf("the overrides of a bundle may have %d different expressions, and this is one more; divide the bundle, or say it with labels", express.MaxExpressions))
+			if seen[expression] {
+				continue
+			}
+			seen[expression] = true
+			wrong := func(why string) *field.Error {
+				return field.Invalid(pathOverrides.Index(i), "${"+expression+"}", why+"; divide the bundle, or say it with labels")
+			}
+			if len(seen) > express.MaxExpressions {
+				return wrong(fmt.Sprintf("the overrides of a bundle may have %d different expressions, and this is one more", express.MaxExpressions))
+			}
+			if size += sizeOf(expression); size > MaxValues {
+				return wrong(fmt.Sprintf("the expressions of a bundle's overrides may have %d KiB of text, and with this one they have more", MaxValues>>10))
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/yaml"
@@ -178,6 +179,55 @@ func TestTheOverridesOfABundleHaveABoundOfExpressions(t *testing.T) {
 	want := `spec.overrides[64]: Invalid value: "${cluster.name + \"64\"}": the overrides of a bundle may have 64 different expressions, and this is one more`
 	if errs := render.Check(of(65)); len(errs) != 1 || !strings.Contains(errs[0].Error(), want) {
 		t.Errorf("65 of them: %v", errs)
+	}
+}
+
+// What goes into a grant has room there: 64 expressions of 16 KiB each have none, nor have 64 of 2 KiB of text each.
+func TestTheOverridesOfABundleHaveABoundOfBytes(t *testing.T) {
+	of := func(n int, expression string) v1alpha1.BundleContent {
+		var overrides strings.Builder
+		for i := range n {
+			fmt.Fprintf(&overrides, "\n- patches: [{target: {kind: ConfigMap}, merge: {data: {greeting: '${%s + \"%d\"}'}}}]", expression, i)
+		}
+		return content(t, overrides.String())
+	}
+	fra := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "fra", Labels: map[string]string{"a": strings.Repeat("x", 60)}}}
+	long := `cluster.name` + strings.Repeat(` + "0123456789abcdef0123456789abcdef"`, 50)
+	big := `["0123456789","0123456789"].map(x, ["0","1","2","3","4","5","6","7"].map(y, [1,2,3,4,5,6,7,8,9,10].map(z, cluster.labels["a"]).join()).join()).join()`
+	for name, test := range map[string]struct {
+		content v1alpha1.BundleContent
+		door    string // says no whatever the clusters
+		fra     string // says no to fra
+		errors  int
+	}{
+		"few":                {of(4, big), "", "", 0},
+		"many":               {of(64, big), "", "what its 64 expressions come to in fra is 601 KiB, and a cluster is given 64 KiB at most; divide the bundle, or say it with labels", 58},
+		"many of much text":  {of(64, long), "the expressions of a bundle's overrides may have 64 KiB of text, and with this one they have more; divide the bundle, or say it with labels", "-", -1},
+		"many of small ones": {of(64, `cluster.name`), "", "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if errs := render.Check(test.content); (len(errs) > 0) != (test.door != "") || test.door != "" && !strings.Contains(errs[0].Error(), test.door) {
+				t.Fatalf("the door says %v", errs)
+			}
+			if test.door != "" {
+				return
+			}
+			if why := render.TooMuch(test.content, fra, v1alpha1.ClusterMetricsStatus{}); why != test.fra {
+				t.Errorf("of fra it says %q", why)
+			}
+			f, errors := render.Freeze(test.content, fra, v1alpha1.ClusterMetricsStatus{}), 0
+			for _, v := range f.Values {
+				if strings.Contains(v.Error, "come to more than 64 KiB") {
+					errors++
+				} else if v.Error != "" {
+					t.Fatal(v.Error)
+				}
+			}
+			data, err := json.Marshal(f)
+			if err != nil || errors != test.errors || len(data) > 3*render.MaxValues {
+				t.Errorf("%d of %d are refused, and it takes %d bytes: %v", errors, len(f.Values), len(data), err)
+			}
+		})
 	}
 }
 
