@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -99,7 +100,7 @@ func (d *differ) step(ctx context.Context, w whereabouts, contents *contents, cl
 	return s, nil
 }
 
-// had is what a cluster may have of a bundle: what it was granted, and, where that was taken back, what it runs too.
+// had is what a cluster may have of a bundle: what it was granted, and what it ran when it was last heard of.
 func (d *differ) had(ctx context.Context, w v1alpha1.Work, contents *contents) (objects []unstructured.Unstructured, err error) {
 	granted := cmp.Or(w.Spec.Granted, w.Spec.Held)
 	if granted != "" {
@@ -111,8 +112,12 @@ func (d *differ) had(ctx context.Context, w v1alpha1.Work, contents *contents) (
 			d.say(fmt.Sprintf("%s: what it was granted cannot be rendered: %v", w.Spec.Cluster, err))
 		}
 	}
-	if runs := w.Status.Applied; isHeld(w) && runs != "" && runs != granted {
+	if runs := w.Status.Applied; runs != "" && runs != granted {
 		content, err := contents.get(ctx, runs)
+		if isReason(err, metav1.StatusReasonNotFound) {
+			d.say(fmt.Sprintf("%s: it runs %s, and nobody remembers what that is", w.Spec.Cluster, runs))
+			return objects, nil
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -126,17 +131,35 @@ func (d *differ) had(ctx context.Context, w v1alpha1.Work, contents *contents) (
 	return objects, nil
 }
 
-// letsGo says that what a cluster has of a bundle stays in it when the bundle is withdrawn: the member goes by what it has, not by what the bundle says now.
+// letsGo says that what a cluster has of a bundle stays in it when the bundle is withdrawn: the member goes by what it has, not by what the bundle
+// says now. Of one that may have either of two revisions it says so when both do.
 func (r *contents) letsGo(ctx context.Context, w v1alpha1.Work) (bool, error) {
-	has := cmp.Or(w.Spec.Granted, w.Spec.Held)
-	if isHeld(w) {
-		has = cmp.Or(w.Status.Applied, has)
+	may := mayHave(w)
+	for _, revision := range may {
+		content, err := r.get(ctx, revision)
+		if isReason(err, metav1.StatusReasonNotFound) { // nobody remembers it: in doubt, all goes
+			return false, nil
+		}
+		if err != nil || content.Deletion != v1alpha1.DeletionOrphan {
+			return false, err
+		}
 	}
-	if has == "" {
-		return false, nil
+	return len(may) > 0, nil
+}
+
+// mayHave are the revisions of which a cluster has one: what it was granted, and what it ran when it was last heard of. What was taken back it
+// has not.
+func mayHave(w v1alpha1.Work) (revisions []string) {
+	granted, runs := cmp.Or(w.Spec.Granted, w.Spec.Held), w.Status.Applied
+	if isHeld(w) && runs != "" {
+		return []string{runs}
 	}
-	content, err := r.get(ctx, has)
-	return content.Deletion == v1alpha1.DeletionOrphan, err
+	for _, revision := range []string{granted, runs} {
+		if revision != "" && !slices.Contains(revisions, revision) {
+			revisions = append(revisions, revision)
+		}
+	}
+	return revisions
 }
 
 // isHeld says that what a cluster was granted, be it a withdrawal, was taken back.

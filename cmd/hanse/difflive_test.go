@@ -115,6 +115,8 @@ func TestWhatBecomesOfAWithdrawnBundleIsAsItWasGranted(t *testing.T) {
 	}{
 		"Prune becomes Orphan":                        {orphan, work("shop-1", "", "shop-1"), false},
 		"Orphan becomes Prune":                        {prune, work("shop-2", "", "shop-2"), true},
+		"away before it heard that it is let go":      {orphan, work("shop-2", "", "shop-1"), false},
+		"away before it heard that it goes":           {prune, work("shop-1", "", "shop-2"), false},
 		"what was granted was taken back":             {orphan, work("", "shop-2", "shop-1"), false},
 		"what was granted and never applied was, too": {prune, work("", "shop-2", ""), true},
 		"a withdrawal was taken back":                 {prune, work("", "", "shop-2", held...), true},

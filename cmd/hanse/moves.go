@@ -69,7 +69,17 @@ func (f *fleet) moves(ctx context.Context, then wouldBe) ([]move, error) {
 	if err != nil {
 		return nil, err
 	}
-	return movesOf(now.bundles(), now.with(then).bundles(), everywhere, then)
+	bundles, contents := now.bundles(), contents{fleet: f, had: map[string]v1alpha1.BundleContent{}}
+	for _, b := range bundles {
+		contents.had[v1alpha1.RevisionName(b.Name, string(b.UID), b.Generation)] = b.Spec.BundleContent
+	}
+	letsGo := func(w v1alpha1.Work) (bool, error) {
+		if v1alpha1.RolledOutOf(w.Spec.Bundle).IsSecret() {
+			return false, nil
+		}
+		return contents.letsGo(ctx, w)
+	}
+	return movesOf(bundles, now.with(then).bundles(), everywhere, then, letsGo)
 }
 
 // ground is the ground as it would be.
@@ -83,8 +93,9 @@ func (w wouldBe) ground(g plan.Ground) plan.Ground {
 	return g
 }
 
-// movesOf compares where bundles are with where they would be. What is to leave, or come, already is not of the change.
-func movesOf(before, after []v1alpha1.Bundle, s scene, then wouldBe) (all []move, err error) {
+// movesOf compares where bundles are with where they would be. What is to leave, or come, already is not of the change. letsGo says whether what a
+// cluster has stays there.
+func movesOf(before, after []v1alpha1.Bundle, s scene, then wouldBe, letsGo func(v1alpha1.Work) (bool, error)) (all []move, err error) {
 	old := map[string]v1alpha1.Bundle{}
 	for _, b := range before {
 		old[b.Name] = b
@@ -109,7 +120,10 @@ func movesOf(before, after []v1alpha1.Bundle, s scene, then wouldBe) (all []move
 				continue
 			}
 			m.Leaves = append(m.Leaves, cluster)
-			if b.Spec.Deletion != v1alpha1.DeletionOrphan {
+			switch stays, err := letsGo(work); {
+			case err != nil:
+				return nil, fmt.Errorf("read what %s has of %s: %w", cluster, b.Name, err)
+			case !stays:
 				m.Deleted += int(work.Status.Objects)
 			}
 		}

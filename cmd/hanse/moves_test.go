@@ -29,6 +29,9 @@ func labelledClusters() (g plan.Ground, works map[string]map[string]v1alpha1.Wor
 	return g, works
 }
 
+// goes lets nothing stay where a bundle leaves.
+func goes(v1alpha1.Work) (bool, error) { return false, nil }
+
 func forTier(name string, tier string) v1alpha1.Bundle {
 	b := v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	b.Spec.Placement.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"tier": tier}}
@@ -37,11 +40,13 @@ func forTier(name string, tier string) v1alpha1.Bundle {
 
 func TestTheLabelTakenFromFortyClustersSaysWhatWouldLeave(t *testing.T) {
 	ground, works := labelledClusters()
-	kept := forTier("kept", "prod")
-	kept.Spec.Deletion = v1alpha1.DeletionOrphan
+	kept := forTier("kept", "prod") // it was let go of before, and is not any more
+	shop := forTier("shop", "prod")
+	shop.Spec.Deletion = v1alpha1.DeletionOrphan // it is to be let go of, and no cluster has heard of that
+	letsGo := func(w v1alpha1.Work) (bool, error) { return w.Spec.Granted == "kept-1", nil }
 	all := v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: "logs"}}
 	all.Spec.Placement.ClusterSelector = &metav1.LabelSelector{}
-	bundles := []v1alpha1.Bundle{forTier("edge", "edge"), kept, all, forTier("shop", "prod")}
+	bundles := []v1alpha1.Bundle{forTier("edge", "edge"), kept, all, shop}
 
 	then := nothingYet()
 	for _, c := range ground.Clusters[:40] {
@@ -52,7 +57,7 @@ func TestTheLabelTakenFromFortyClustersSaysWhatWouldLeave(t *testing.T) {
 	edge.Labels = map[string]string{"tier": "edge"}
 	then.clusters[edge.Name] = edge
 
-	moves, err := movesOf(bundles, bundles, scene{ground: ground, works: works}, then)
+	moves, err := movesOf(bundles, bundles, scene{ground: ground, works: works}, then, letsGo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +81,7 @@ func TestWhatIsToLeaveAlreadyIsNotOfTheChange(t *testing.T) {
 	c := ground.Clusters[0]
 	c.Spec.Availability = v1alpha1.AvailabilityDrained
 	then.clusters[c.Name] = c
-	if moves, err := movesOf(bundles, bundles, scene{ground: ground, works: works}, then); err != nil || len(moves) > 0 {
+	if moves, err := movesOf(bundles, bundles, scene{ground: ground, works: works}, then, goes); err != nil || len(moves) > 0 {
 		t.Errorf("%v, %v", moves, err)
 	}
 }
@@ -95,7 +100,7 @@ func TestAGroupsSelectorMovesItsSecrets(t *testing.T) {
 	then := nothingYet()
 	group.Spec.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "edge"}}
 	then.groups["db"] = group
-	moves, err := movesOf(now.bundles(), now.with(then).bundles(), scene{ground: ground, works: works}, then)
+	moves, err := movesOf(now.bundles(), now.with(then).bundles(), scene{ground: ground, works: works}, then, goes)
 	if err != nil || len(moves) != 1 || moves[0].Bundle != "secret.password" || len(moves[0].Leaves) != 40 || moves[0].Deleted != 40 {
 		t.Errorf("%+v, %v", moves, err)
 	}
