@@ -110,6 +110,12 @@ func (f *field) foresees(t *testing.T, admin, vera viaHTTPS) {
 	mentions(t, said.Out, "foreseen: 2 clusters change, 2 cannot take it, nothing is deleted", "fra, iad\n", "+ configmap default/good",
 		"! configmap default/kube-root-ca.crt   it is there already", "! service default/bad", "must be between 1 and 65535", "! nothing x   the cluster does not serve")
 	mentions(t, ended(t, 1, vera.tell(t, args...), args).Talk, "it needs role Operator")
+	above := filepath.Join(t.TempDir(), "above.yaml")
+	if err := os.WriteFile(above, []byte(aboveAnother), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said = ended(t, 3, admin.tell(t, "diff", "-f", above), nil)
+	mentions(t, said.Out, "above: 1 cluster changes, nothing is deleted", "+ configmap below/settings", "+ crumb below/one")
 	otto := viaHTTPS{f, f.person(t, admin.kubeconfig, "otto", "Operator")}
 	partly := filepath.Join(t.TempDir(), "partly.yaml")
 	if err := os.WriteFile(partly, []byte(partlyClosed), 0o600); err != nil {
@@ -200,6 +206,18 @@ const foreseen = `
 {apiVersion: example.com/v1, kind: Nothing, metadata: {name: x}}
 ---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: good}, data: {a: b}}
+`
+
+// aboveAnother needs a namespace and a kind that a bundle brings on which it depends.
+const aboveAnother = `
+{apiVersion: fleet.hanse.dev/v1alpha1, kind: Bundle, metadata: {name: above}, spec: {placement: {clusters: [iad]}, dependsOn: [below], manifests: [
+  {apiVersion: v1, kind: ConfigMap, metadata: {name: settings, namespace: below}, data: {a: b}},
+  {apiVersion: example.com/v1, kind: Crumb, metadata: {name: one, namespace: below}}]}}
+---
+{apiVersion: fleet.hanse.dev/v1alpha1, kind: Bundle, metadata: {name: below}, spec: {placement: {clusters: [iad]}, manifests: [
+  {apiVersion: v1, kind: Namespace, metadata: {name: below}},
+  {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: crumbs.example.com}, spec: {group: example.com, scope: Namespaced, names: {kind: Crumb, plural: crumbs},
+    versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]}}]}}
 `
 
 // replaces changes what clusters let nobody change.

@@ -44,7 +44,7 @@ func diffAction(c *cli.Context) error {
 	if err != nil {
 		return during("diff", err)
 	}
-	d := differ{c: c, applier: applier{c: c, dryRun: true, allow: plan.Allowance{Delete: math.MaxInt, PlainSecrets: c.Bool("plain-secrets")}}}
+	d := differ{c: c, given: todo, applier: applier{c: c, dryRun: true, allow: plan.Allowance{Delete: math.MaxInt, PlainSecrets: c.Bool("plain-secrets")}}}
 	if d.fleet, err = connect(c, nil); err != nil {
 		return during("diff", err)
 	}
@@ -79,6 +79,8 @@ type differ struct {
 	c *cli.Context
 	// reach is nil when no cluster is asked.
 	reach *reach
+	// given is all that is compared.
+	given []change
 	// then are the objects that say where others go.
 	then wouldBe
 }

@@ -32,6 +32,10 @@ func (d *differ) inClusters(ctx context.Context, b v1alpha1.Bundle, found *diffe
 	if err != nil {
 		return err
 	}
+	priors, err := d.priors(ctx, b, scene)
+	if err != nil {
+		return err
+	}
 	contents := contents{fleet: d.fleet, had: map[string]v1alpha1.BundleContent{}}
 	var steps []step
 	for _, cluster := range clusters {
@@ -39,7 +43,7 @@ func (d *differ) inClusters(ctx context.Context, b v1alpha1.Bundle, found *diffe
 		if err != nil {
 			return err
 		}
-		s.runs = runsIn(scene.works, cluster)
+		s.runs, s.prior = runsIn(scene.works, cluster), broughtTo(cluster, priors)
 		steps = append(steps, s)
 	}
 	found.Clusters = d.lookAll(ctx, steps, "compared with what it was granted")
@@ -81,7 +85,8 @@ type step struct {
 	runs          map[string]bool // labels of the bundles that the cluster is granted
 	orphan        bool            // what leaves the bundle stays in the cluster
 	before, after []unstructured.Unstructured
-	err           error // why it cannot be rendered
+	prior         []unstructured.Unstructured // what bundles that it depends on bring before
+	err           error                       // why it cannot be rendered
 }
 
 func (d *differ) step(ctx context.Context, w whereabouts, contents *contents, cluster string) (step, error) {

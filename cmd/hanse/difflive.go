@@ -32,7 +32,7 @@ const triedAtOnce = 8
 type foresight struct {
 	dynamic.Interface
 	kinds meta.RESTMapperWithContext
-	// brings are the namespaces and kinds that the bundle itself brings: what needs them cannot be tried before they are there.
+	// brings are the namespaces and kinds that the bundle itself brings, or one that it depends on: what needs them cannot be tried before they are there.
 	namespaces map[string]bool
 	brings     map[schema.GroupKind]bool
 	step       step
@@ -71,7 +71,7 @@ func (r *reach) foresee(ctx context.Context, s step) (outlook, error) {
 	if f.kinds, err = kindsOf(ctx, asks); err != nil {
 		return outlook{}, err
 	}
-	for _, o := range s.after {
+	for _, o := range slices.Concat(s.prior, s.after) {
 		f.learn(o)
 	}
 	gone := compare.Without(s.before, s.after)
