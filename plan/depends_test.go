@@ -58,7 +58,7 @@ func TestABundleThatWaitsForAnotherInItsFaultDomainLetsItGo(t *testing.T) {
 	w.is("eu1 app 2", "eu2 app 1", "ap1 base 1", "eu1 base 1", "eu2 base 1", "app-00000002-2 Running [eu]: wave 1 of 2, eu: waits for eu1")
 	w.apply("base", "ap1", "eu1", "eu2")
 	w.rest()
-	if why := w.newest("base").Status.Message; why != "eu waits for its turn behind app" {
+	if why := w.newest("base").Status.Message; why != "ap waits for its turn behind app" {
 		t.Errorf("base: %s", why)
 	}
 	w.obey("eu1", "app", v1alpha1.HealthReady)

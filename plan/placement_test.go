@@ -209,7 +209,7 @@ func TestAPlacementSaysWhy(t *testing.T) {
 	}
 	want := `ams true: its labels match tier=prod
 dub false: it is cordoned: nothing new comes to it
-fra true: its labels match tier=prod; it has the bundle already
+fra true: its labels match tier=prod; it was chosen before
 iad true: its labels match tier=prod; cost 3; 40 % is free
 par false: topology.kubernetes.io/region=eu would have 3 clusters, and us has 1: maxSkew is 1
 pdx false: its taint gpu=a:NoSchedule is not tolerated

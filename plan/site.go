@@ -57,7 +57,7 @@ func (c site) compare(d site) int {
 func (c site) praise(among bool) string {
 	switch {
 	case c.has:
-		return "; it has the bundle already"
+		return "; it was chosen before"
 	case !among:
 		return ""
 	}

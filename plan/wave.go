@@ -173,7 +173,9 @@ func (c *course) grant(l *lease) {
 		why := c.notYet(l, i)
 		taken[w.Domain] = why.reason != v1alpha1.RolloutWaitsForBundle // what does not wait for bundles need not wait for what does
 		if why.text != "" {
-			c.why = why
+			if c.why.reason != v1alpha1.RolloutWaitsForTurn || why.reason != v1alpha1.RolloutWaitsForTurn { // the first of those that wait in the same queue is told
+				c.why = why
+			}
 			r.Status.Wait = cmp.Or(r.Status.Wait, c.domainWait(w, why))
 			continue
 		}

@@ -61,12 +61,16 @@ func explainAction(c *cli.Context) error {
 	if err != nil {
 		return during(doing, err)
 	}
-	return during(doing, f.explainRollout(ctx, c, w.bundle.Name))
+	return during(doing, f.explainRollout(ctx, c, w.bundle.Name, v1alpha1.Suspension(&w.bundle)))
 }
 
-// explainRollout says what the change that is on its way waits for, and what to do.
-func (f *fleet) explainRollout(ctx context.Context, c *cli.Context, bundle string) error {
+// explainRollout says what the change that is on its way waits for, and what to do; suspended is how what is rolled out is, if it is.
+func (f *fleet) explainRollout(ctx context.Context, c *cli.Context, bundle, suspended string) error {
 	r, all, err := f.newestRollout(ctx, bundle)
+	if err == nil && suspended != "" && (r == nil || r.Status.Reason != v1alpha1.RolloutSuspended) { // or else the rollout says so
+		rolled := v1alpha1.RolledOutOf(bundle)
+		fmt.Fprintf(c.App.Writer, "\n%s is %s\n  next: hanse unsuspend %s\n", rolled.Title(), suspended, rolled.Arg())
+	}
 	if err != nil || r == nil {
 		return err
 	}
@@ -113,7 +117,7 @@ func (f *fleet) explainDeleted(ctx context.Context, c *cli.Context, bundle strin
 		}
 		fmt.Fprintf(c.App.Writer, "  %s%s\n", cluster, stands)
 	}
-	return f.explainRollout(ctx, c, bundle)
+	return f.explainRollout(ctx, c, bundle, "")
 }
 
 // whereabouts is a bundle, where it is placed, and how it is there.
@@ -338,6 +342,9 @@ func (w whereabouts) one(out io.Writer, cluster string) error {
 	if c := meta.FindStatusCondition(work.Status.Conditions, v1alpha1.ConditionReady); c != nil {
 		line("there", readyText(c))
 	}
+	if c := w.ground.Cluster(cluster); v.Picked && v1alpha1.Suspension(c) != "" {
+		line("suspended", fmt.Sprintf("cluster %s is %s; to let it go on: hanse unsuspend cluster %[1]s", cluster, v1alpha1.Suspension(c)))
+	}
 	for _, said := range w.decision.Unsatisfied {
 		line("not as asked", said)
 	}
@@ -347,20 +354,47 @@ func (w whereabouts) one(out io.Writer, cluster string) error {
 	return nil
 }
 
-// toChange is the command that may bring a bundle to a cluster where it is not placed; empty where there is no single one.
+// toChange is what may bring a bundle to a cluster where it is not placed, as commands where there are such; empty where it is not to be told.
 func toChange(b v1alpha1.Bundle, c *v1alpha1.Cluster) string {
+	p, title := b.Spec.Placement, v1alpha1.RolledOutOf(b.Name).Title()
+	said, known := toBeMeant(b, c)
+	if !known {
+		return ""
+	}
+	if c.Spec.Availability == v1alpha1.AvailabilityCordoned || c.Spec.Availability == v1alpha1.AvailabilityDrained {
+		said = append(said, "hanse uncordon "+c.Name)
+	}
+	if p.NumberOfClusters != nil && v1alpha1.Suspension(c) != "" {
+		said = append(said, "hanse unsuspend cluster "+c.Name)
+	}
+	for _, t := range c.Spec.Taints {
+		if !slices.ContainsFunc(p.Tolerations, func(tol v1alpha1.Toleration) bool { return tol.Tolerates(t) }) {
+			said = append(said, fmt.Sprintf("tolerate %s in spec.placement.tolerations of %s, or take it out of spec.taints of cluster %s", t.Key, title, c.Name))
+		}
+	}
+	if len(said) == 0 && p.NumberOfClusters != nil {
+		said = append(said, "raise spec.placement.numberOfClusters of "+title)
+		if len(p.SpreadConstraints) > 0 {
+			said[0] += ", or loosen its spreadConstraints"
+		}
+	}
+	return strings.Join(said, "; and ")
+}
+
+// toBeMeant is what makes a placement speak of a cluster, nothing of one that it speaks of; false where it is not to be told.
+func toBeMeant(b v1alpha1.Bundle, c *v1alpha1.Cluster) (said []string, known bool) {
 	p := b.Spec.Placement
 	switch {
-	case c.Spec.Availability == v1alpha1.AvailabilityCordoned || c.Spec.Availability == v1alpha1.AvailabilityDrained:
-		return "hanse uncordon " + c.Name
+	case slices.Contains(p.Clusters, c.Name):
+		return nil, true
 	case p.ClusterSelector == nil && p.Expression == "" && len(p.Clusters) > 0:
-		return "add " + c.Name + " to spec.placement.clusters of " + v1alpha1.RolledOutOf(b.Name).Title()
+		return []string{"add " + c.Name + " to spec.placement.clusters of " + v1alpha1.RolledOutOf(b.Name).Title()}, true
 	case p.ClusterSelector == nil:
-		return ""
+		return nil, false
 	}
 	selector, err := metav1.LabelSelectorAsSelector(p.ClusterSelector)
 	if err != nil {
-		return ""
+		return nil, false
 	}
 	var give []string
 	requirements, _ := selector.Requirements()
@@ -370,20 +404,23 @@ func toChange(b v1alpha1.Bundle, c *v1alpha1.Cluster) string {
 		}
 		values := r.Values().List()
 		if given := strings.HasPrefix(r.Key(), "topology.kubernetes.io/"); given || len(values) == 0 || r.Operator() == selection.NotIn {
-			return "" // who has which region is said when it joins
+			return nil, false // who has which region is said when it joins
 		}
 		give = append(give, r.Key()+"="+values[0])
 	}
 	if len(give) == 0 {
-		return ""
+		return nil, p.Expression == ""
 	}
-	return "hanse label cluster " + c.Name + " " + strings.Join(give, " ")
+	return []string{"hanse label cluster " + c.Name + " " + strings.Join(give, " ")}, true
 }
 
 // readyText is what a condition says, and since when it is so.
 func readyText(c *metav1.Condition) string {
 	text := strings.ToLower(c.Reason)
 	if !c.LastTransitionTime.IsZero() {
+		if c.Status == metav1.ConditionFalse {
+			text += ", not ready" // for so long, whatever the reason was before
+		}
 		text += " since " + moment(c.LastTransitionTime)
 	}
 	return text + ": " + c.Message

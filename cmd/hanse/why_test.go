@@ -51,18 +51,18 @@ func TestExplainSaysWhyAndSinceWhen(t *testing.T) {
 	iad := workThat("iad", metav1.ConditionFalse, v1alpha1.ReasonWaiting, "its turn comes with wave 2 of 2, us; the rollout is paused: the fleet is frozen: holidays")
 	for _, tt := range []struct{ args, want string }{
 		{"", `shop is placed in 2 of 2 clusters
-  fra      yes  every cluster is meant; it has the bundle already  (applying since 2030-01-02 03:04:05Z: the cluster has not applied the granted revision yet)
-  iad      yes  every cluster is meant; it has the bundle already  (waiting since 2030-01-02 03:04:05Z: its turn comes with wave 2 of 2, us; the rollout is paused: the fleet is frozen: holidays)
+  fra      yes  every cluster is meant; it was chosen before  (applying, not ready since 2030-01-02 03:04:05Z: the cluster has not applied the granted revision yet)
+  iad      yes  every cluster is meant; it was chosen before  (waiting, not ready since 2030-01-02 03:04:05Z: its turn comes with wave 2 of 2, us; the rollout is paused: the fleet is frozen: holidays)
 
 rollout shop-u-2 is paused since 2030-01-02 03:09:05Z: the fleet is frozen: holidays
   wave 1, eu, was granted 2030-01-02 03:07:05Z
   next: hanse unfreeze
 `},
 		{"iad", `shop is placed in iad
-  placement  every cluster is meant; it has the bundle already
+  placement  every cluster is meant; it was chosen before
   granted    shop-u-1
   wanted     shop-u-2
-  there      waiting since 2030-01-02 03:04:05Z: its turn comes with wave 2 of 2, us; the rollout is paused: the fleet is frozen: holidays
+  there      waiting, not ready since 2030-01-02 03:04:05Z: its turn comes with wave 2 of 2, us; the rollout is paused: the fleet is frozen: holidays
 
 rollout shop-u-2 is paused since 2030-01-02 03:09:05Z: the fleet is frozen: holidays
   wave 1, eu, was granted 2030-01-02 03:07:05Z
@@ -150,9 +150,9 @@ func TestExplainOfManyClustersSaysEachThingOnce(t *testing.T) {
 	works[295].Status.Conditions[0].LastTransitionTime = metav1.NewTime(time.Date(2030, 1, 2, 3, 0, 0, 0, time.UTC))
 	said := explained(t, works, v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutComplete}})
 	want := `shop is placed in 300 of 300 clusters
-  c290, c291, c292, c293, c294 and 5 more   yes  every cluster is meant; it has the bundle already  (failed since 2030-01-02 03:00:00Z: deployment shop/web: no such image)
-  c200, c201, c202, c203, c204 and 85 more  yes  every cluster is meant; it has the bundle already  (waiting since 2030-01-02 03:04:05Z: its turn comes with wave 2 of 2, us)
-  200 clusters                              yes  every cluster is meant; it has the bundle already
+  c290, c291, c292, c293, c294 and 5 more   yes  every cluster is meant; it was chosen before  (failed, not ready since 2030-01-02 03:00:00Z: deployment shop/web: no such image)
+  c200, c201, c202, c203, c204 and 85 more  yes  every cluster is meant; it was chosen before  (waiting, not ready since 2030-01-02 03:04:05Z: its turn comes with wave 2 of 2, us)
+  200 clusters                              yes  every cluster is meant; it was chosen before
 `
 	if said != want {
 		t.Errorf("%s", said)
@@ -166,20 +166,32 @@ func TestWhereItIsNotPlacedExplainSaysWhatChangesThat(t *testing.T) {
 	}
 	cordoned := *cluster.DeepCopy()
 	cordoned.Spec.Availability = v1alpha1.AvailabilityCordoned
+	tainted, suspended := *cluster.DeepCopy(), *cluster.DeepCopy()
+	tainted.Spec.Taints = []v1alpha1.Taint{{Key: "gpu", Effect: v1alpha1.TaintNoSchedule}}
+	suspended.Annotations = map[string]string{v1alpha1.AnnotationSuspended: ""}
+	tolerating := selecting(nil)
+	tolerating.Tolerations = []v1alpha1.Toleration{{Key: "gpu"}}
 	for name, tt := range map[string]struct {
 		placement v1alpha1.Placement
 		cluster   v1alpha1.Cluster
 		want      string
 	}{
-		"a label":         {selecting(map[string]string{"tier": "prod"}), cluster, "hanse label cluster sin tier=prod"},
-		"two":             {selecting(map[string]string{"tier": "prod", "a": "b"}), cluster, "hanse label cluster sin a=b tier=prod"},
-		"its region":      {selecting(map[string]string{"tier": "prod", v1alpha1.LabelRegion: "eu"}), cluster, ""},
-		"what it has not": {selecting(nil, metav1.LabelSelectorRequirement{Key: "tier", Operator: metav1.LabelSelectorOpDoesNotExist}), cluster, ""},
-		"others":          {selecting(nil, metav1.LabelSelectorRequirement{Key: "tier", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"edge"}}), cluster, ""},
-		"a number":        {selecting(nil), cluster, ""},
-		"cordoned":        {selecting(nil), cordoned, "hanse uncordon sin"},
-		"named":           {v1alpha1.Placement{Clusters: []string{"fra"}}, cluster, "add sin to spec.placement.clusters of bundle shop"},
-		"an expression":   {v1alpha1.Placement{Expression: "false"}, cluster, ""},
+		"a label":               {selecting(map[string]string{"tier": "prod"}), cluster, "hanse label cluster sin tier=prod"},
+		"two":                   {selecting(map[string]string{"tier": "prod", "a": "b"}), cluster, "hanse label cluster sin a=b tier=prod"},
+		"its region":            {selecting(map[string]string{"tier": "prod", v1alpha1.LabelRegion: "eu"}), cluster, ""},
+		"what it has not":       {selecting(nil, metav1.LabelSelectorRequirement{Key: "tier", Operator: metav1.LabelSelectorOpDoesNotExist}), cluster, ""},
+		"others":                {selecting(nil, metav1.LabelSelectorRequirement{Key: "tier", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"edge"}}), cluster, ""},
+		"a number":              {selecting(nil), cluster, ""},
+		"cordoned":              {selecting(nil), cordoned, "hanse uncordon sin"},
+		"named":                 {v1alpha1.Placement{Clusters: []string{"fra"}}, cluster, "add sin to spec.placement.clusters of bundle shop"},
+		"cordoned, and a label": {selecting(map[string]string{"tier": "prod"}), cordoned, "hanse label cluster sin tier=prod; and hanse uncordon sin"},
+		"tainted":               {selecting(nil), tainted, "tolerate gpu in spec.placement.tolerations of bundle shop, or take it out of spec.taints of cluster sin"},
+		"tolerated":             {tolerating, tainted, ""},
+		"beyond so many":        {v1alpha1.Placement{ClusterSelector: &metav1.LabelSelector{}, NumberOfClusters: new(int32(2))}, cluster, "raise spec.placement.numberOfClusters of bundle shop"},
+		"beyond so many, or uneven": {v1alpha1.Placement{ClusterSelector: &metav1.LabelSelector{}, NumberOfClusters: new(int32(2)), SpreadConstraints: []v1alpha1.SpreadConstraint{{}}}, cluster,
+			"raise spec.placement.numberOfClusters of bundle shop, or loosen its spreadConstraints"},
+		"suspended, of so many": {v1alpha1.Placement{ClusterSelector: &metav1.LabelSelector{}, NumberOfClusters: new(int32(2))}, suspended, "hanse unsuspend cluster sin"},
+		"an expression":         {v1alpha1.Placement{Expression: "false"}, cluster, ""},
 	} {
 		if got := toChange(v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: "shop"}, Spec: v1alpha1.BundleSpec{Placement: tt.placement}}, &tt.cluster); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
