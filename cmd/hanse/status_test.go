@@ -198,6 +198,7 @@ func aLargeFleet() v1alpha1.FleetStatus {
 	for i := range 20 {
 		s.Rollouts = append(s.Rollouts, v1alpha1.RolloutFleetStatus{Bundle: fmt.Sprintf("mail%d", i), Phase: v1alpha1.RolloutRunning, Message: "wave 2 of 30, r01: waits for 9 of 10 clusters"})
 	}
+	s.Rollouts[20].Asks, s.Rollouts[21].Phase = &v1alpha1.ApprovalAsked{Stage: "world"}, v1alpha1.RolloutRolledBack
 	s.Warnings = []string{"10 clusters are suspended by anna: moving disks; each: hanse unsuspend cluster c009"}
 	for i := range 10 {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("bundle app%d is suspended since 2030-01-01T11:00:00Z by anna: %d; hanse unsuspend bundle/app%[1]d", i, i))
@@ -227,8 +228,8 @@ func TestStatusOf300ClustersFitsOneScreen(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"\n23 more   230 ready", "gone      c230 in r20 for 4 h, ", " and 1 more: -o wide\n",
-		"\nfailed    app00 in c029, c059, c089 and 7 more   hanse explain app00 --cluster c029\n", "and 38 bundles more are not well somewhere: hanse get works\n",
+		"\n23 more   230 ready", "gone      c230 in r20 for 4 h, ", " and 2 more: hanse status -o wide\n",
+		"\nfailed    app00 in c029, c059, c089 and 7 more   hanse explain app00 --cluster c029\n", "and 38 bundles more are not well somewhere: hanse status -o wide\n", "          and 17 more, of which 2 need a person: hanse status -o wide\n",
 		"\napprove   lost: it would delete 210 of 4000 objects in 40 clusters   hanse rollout status lost\n",
 		"and 6 more: hanse status -o wide\n", "\nplaced    spot00 in 10 of 60 clusters, spot01 in 10 of 60 and 38 more   hanse explain spot00\n",
 	} {
@@ -238,6 +239,21 @@ func TestStatusOf300ClustersFitsOneScreen(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log("\n" + text)
+	}
+}
+
+func TestStatusSaysWhatIsToBeApproved(t *testing.T) {
+	for want, r := range map[string]v1alpha1.RolloutFleetStatus{
+		"shop: it would delete 3 of 9 objects in 1 cluster   ": {Asks: &v1alpha1.ApprovalAsked{Objects: 3, Of: 9, Clusters: 1}},
+		"shop: stage world waits for a person   ":              {Asks: &v1alpha1.ApprovalAsked{Stage: "world"}},
+		"shop: a person must let it into us   ":                {Asks: &v1alpha1.ApprovalAsked{}, Message: "a person must let it into us: hanse rollout approve shop-1 us"},
+	} {
+		s := aFleet()
+		r.Bundle, r.Phase = "shop", v1alpha1.RolloutPaused
+		s.Rollouts = []v1alpha1.RolloutFleetStatus{r}
+		if text := rendered(s); !strings.Contains(text, "\napprove   "+want+"hanse rollout status shop\n") {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
 	}
 }
 
@@ -359,7 +375,7 @@ func TestStatusTellsWhatIsOnItsWay(t *testing.T) {
 		"\npaused    cart: a person paused it   hanse rollout status cart\n",
 		"\nrolling   mail: wave 2 of 3, us: waits for iad   hanse rollout status mail\n",
 		"\naborted   ads: a person ended it   hanse rollout status ads\n",
-		"\n          and 6 more: hanse get rollouts\n",
+		"\n          and 6 more: hanse status -o wide\n",
 	} {
 		if got := rendered(s); !strings.Contains(got, want) {
 			t.Errorf("%q is not in:\n%s", want, got)

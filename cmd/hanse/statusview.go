@@ -448,7 +448,11 @@ func (v statusView) goneClusters() [][]string {
 	}
 	slices.SortStableFunc(gone, func(a, b v1alpha1.ClusterFleetStatus) int { return seen(a).Compare(seen(b)) })
 	var words []string
-	for _, c := range gone[:min(mostNamed, len(gone))] {
+	named := len(gone)
+	if named > mostNamed {
+		named = mostNamed - 1 // there is to be room for where the others are told
+	}
+	for _, c := range gone[:named] {
 		said := c.Name + " in " + c.Region
 		if c.LastSeen != nil {
 			said += " for " + span(v.now.Sub(c.LastSeen.Time))
@@ -457,7 +461,7 @@ func (v statusView) goneClusters() [][]string {
 	}
 	said := strings.Join(words, ", ")
 	if more := len(gone) - len(words); more > 0 {
-		said += fmt.Sprintf(" and %d more: -o wide", more)
+		said += fmt.Sprintf(" and %d more: hanse status -o wide", more)
 	}
 	return [][]string{{v.paint.red("gone"), said}}
 }
@@ -473,8 +477,8 @@ func seen(c v1alpha1.ClusterFleetStatus) time.Time {
 // unwell: failed   shop in iad, pdx and 37 more   hanse explain shop --cluster iad.
 func (v statusView) unwell() (notes [][]string) {
 	for i, b := range v.s.Unwell {
-		if i == mostNamed {
-			return append(notes, []string{"", fmt.Sprintf("and %s not well somewhere: hanse get works", counted(len(v.s.Unwell)-i, "one bundle more is", "%d bundles more are"))})
+		if i == mostNamed && !v.wide {
+			return append(notes, []string{"", fmt.Sprintf("and %s not well somewhere: hanse status -o wide", counted(len(v.s.Unwell)-i, "one bundle more is", "%d bundles more are"))})
 		}
 		word, n := "failed", b.Failed
 		if n == 0 {
@@ -531,8 +535,8 @@ const mostRollouts = 5
 // rollouts: rolling  shop: wave 2 of 3, us: waits for iad   hanse rollout status shop.
 func (v statusView) rollouts() (notes [][]string) {
 	for i, r := range v.s.Rollouts {
-		if i == mostRollouts {
-			return append(notes, []string{"", fmt.Sprintf("and %d more: hanse get rollouts", len(v.s.Rollouts)-i)})
+		if i == mostRollouts && !v.wide {
+			return append(notes, []string{"", moreRollouts(v.s.Rollouts[i:])})
 		}
 		word := v.paint.yellow("rolling")
 		switch r.Phase {
@@ -546,25 +550,39 @@ func (v statusView) rollouts() (notes [][]string) {
 			word = v.paint.yellow("aborted")
 		}
 		message := r.Message
-		if asked := askedWords(r.Asks); asked != "" && !v.wide {
-			word, message = v.paint.red("approve"), asked
+		if r.Asks != nil && !v.wide {
+			word, message = v.paint.red("approve"), askedWords(r)
 		}
 		notes = append(notes, []string{word, r.Bundle + ": " + message + "   " + v.paint.dim("hanse rollout status "+r.Bundle)})
 	}
 	return notes
 }
 
-// askedWords are what a person is to approve, in short; empty when it is nothing.
-func askedWords(a *v1alpha1.ApprovalAsked) string {
+// moreRollouts: and 17 more, of which 2 need a person: hanse status -o wide.
+func moreRollouts(all []v1alpha1.RolloutFleetStatus) string {
+	said, needy := fmt.Sprintf("and %d more", len(all)), 0
+	for _, r := range all {
+		if r.Asks != nil || r.Phase == v1alpha1.RolloutFailed || r.Phase == v1alpha1.RolloutRolledBack {
+			needy++
+		}
+	}
+	if needy > 0 {
+		said += ", of which " + counted(needy, "1 needs a person", "%d need a person")
+	}
+	return said + ": hanse status -o wide"
+}
+
+// askedWords are what a person is to approve, in short.
+func askedWords(r v1alpha1.RolloutFleetStatus) string {
+	a := r.Asks
 	switch {
-	case a == nil:
-		return ""
 	case a.Objects > 0:
 		return fmt.Sprintf("it would delete %d of %d objects in %s", a.Objects, a.Of, counted(int(a.Clusters), "1 cluster", "%d clusters"))
 	case a.Stage != "":
 		return "stage " + a.Stage + " waits for a person"
 	}
-	return "it waits for a person"
+	said, _, _ := strings.Cut(r.Message, ": hanse ") // which fault domain it is; the command is in its status
+	return cmp.Or(said, "it waits for a person")
 }
 
 // onlyAdmins says that the fleet can be changed through one region of several. That is somebody's choice, not an
