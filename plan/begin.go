@@ -37,8 +37,9 @@ func (c *course) plan() {
 	case c.bundle == nil && len(c.tombstones) == 0: // what still runs ends by itself: nobody has anything of it
 		c.trim()
 	case c.running() != nil && c.running() != failed && c.keeps(over):
+		settled := c.settledStages() // before any cluster leaves a wave, that comes to another one
 		c.trim()
-		c.addLate()
+		c.addLate(settled)
 	case failed != nil:
 		c.beginBack(failed)
 	case over:

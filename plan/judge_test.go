@@ -122,6 +122,58 @@ func (w *world) judgeOrders(r *v1alpha1.Rollout) {
 	}
 }
 
+// judgeStages looks at a rollout that is written: what it grants now waits for no earlier stage. One that was over once is waited for no more, nor
+// does anything wait that goes on where a change before was under way, that who joins gets first, or that a person lets in all at once.
+func (w *world) judgeStages(r *v1alpha1.Rollout) {
+	ahead, settled := map[string]bool{}, map[string]bool{}
+	for i, v := range r.Spec.Waves {
+		if v.Revision == "" {
+			ahead[v.Stage] = ahead[v.Stage] || !r.Status.Waves[i].Over()
+			settled[v.Stage] = settled[v.Stage] || r.Status.Waves[i].Settled != nil
+		}
+	}
+	for i, v := range r.Spec.Waves {
+		if r.Status.Waves[i].Granted == nil || w.wasGranted(r, v) || v.Revision != "" || r.Spec.Orders.AllAtOnce || w.goesOn(r, v) {
+			continue
+		}
+		for _, s := range r.Spec.Stages {
+			if s.Name == v.Stage {
+				break
+			}
+			if ahead[s.Name] && !w.over[r.Name+" "+s.Name] {
+				w.unsaid = append(w.unsaid, fmt.Sprintf("%s grants stage %s in %s, and stage %s is not over", r.Name, v.Stage, v.Domain, s.Name))
+			}
+		}
+	}
+	for stage := range settled {
+		w.over[r.Name+" "+stage] = w.over[r.Name+" "+stage] || !ahead[stage]
+	}
+}
+
+// wasGranted says that a wave of a rollout that is to be written was granted before.
+func (w *world) wasGranted(r *v1alpha1.Rollout, v v1alpha1.Wave) bool {
+	old := w.rollouts[r.Name]
+	if old == nil {
+		return false
+	}
+	for i, other := range old.Spec.Waves {
+		if reflect.DeepEqual(other, v) && old.Status.Waves[i].Granted != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// goesOn says that a cluster of a wave may still do what a rollout before granted it.
+func (w *world) goesOn(r *v1alpha1.Rollout, v v1alpha1.Wave) bool {
+	for _, name := range slices.Concat(v.Clusters, v.Withdraw) {
+		if w.clusters[name] != nil && w.mayAct(r.Spec.Bundle, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // judgeRunning looks that no more than one rollout of a bundle has not ended.
 func (w *world) judgeRunning(bundle string) {
 	var running []string

@@ -8,8 +8,8 @@ import (
 )
 
 // addLate gives a rollout that runs waves for those that came too late for its others: who was away and is back, who has joined, who
-// holds the key by now, who is picked no more. Who joins gets the last good revision first.
-func (c *course) addLate() {
+// holds the key by now, who is picked no more. Who joins gets the last good revision first. Settled are the stages to which they come late.
+func (c *course) addLate(settled map[string]bool) {
 	r := c.active
 	late := c.reachable(c.wanted)
 	good := c.lastGood(r.Spec.Generation)
@@ -31,6 +31,9 @@ func (c *course) addLate() {
 		}
 	}
 	waves := c.cut(late, r.Status.InChange)
+	for i := range waves {
+		waves[i].Late = waves[i].Stage != "" && settled[waves[i].Stage] && !forJoiners(waves[i])
+	}
 	r.Spec.Waves = append(slices.Clone(r.Spec.Waves), waves...)
 	r.Status.Waves = append(slices.Clone(r.Status.Waves), make([]v1alpha1.WaveStatus, len(waves))...)
 }

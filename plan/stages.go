@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -87,19 +88,28 @@ func (c *course) rank() int {
 	return least
 }
 
-// late says that a wave came to a stage that has been settled, and waits there.
+// late says that a wave came to a stage that had been settled, and waits there.
 func (c *course) late(i int) bool {
 	w := c.active.Spec.Waves[i]
-	return c.active.Status.Waves[i].Granted == nil && c.waitOf(w) != nil && c.settledOnce(w.Stage)
+	return w.Late && c.active.Status.Waves[i].Granted == nil && c.waitOf(w) != nil
 }
 
-func (c *course) settledOnce(stage string) bool {
+// settledStages are the stages of which a wave of the change has settled, and none is to come but those that came late. Who joins gets the last
+// good revision first: that is nothing of the change.
+func (c *course) settledStages() map[string]bool {
+	settled, ahead := map[string]bool{}, map[string]bool{}
 	for i, w := range c.active.Spec.Waves {
-		if w.Stage == stage && c.active.Status.Waves[i].Settled != nil {
-			return true
+		s := c.active.Status.Waves[i]
+		switch {
+		case forJoiners(w):
+		case s.Settled != nil:
+			settled[w.Stage] = true
+		case !s.Over() && !w.Late:
+			ahead[w.Stage] = true
 		}
 	}
-	return false
+	maps.DeleteFunc(settled, func(stage string, _ bool) bool { return ahead[stage] })
+	return settled
 }
 
 // forJoiners says that a wave gives the last good revision, which the fleet has: it waits for no stage.

@@ -1,6 +1,9 @@
 package plan_test
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -250,6 +253,54 @@ func TestWhoComesBackToAStageThatIsClosedHoldsNobodyUp(t *testing.T) {
 		"shop-00000001-2 Running []: stage canary waits for its window, which opens 2026-07-07 00:00Z")
 }
 
+// TestAStageThatIsNotOverIsWaitedFor: one of its waves has settled, or somebody who has joined has the last good revision, and its others wait.
+func TestAStageThatIsNotOverIsWaitedFor(t *testing.T) {
+	closing := func() []v1alpha1.RolloutStage {
+		stages := canaryFirst()
+		stages[0].Windows, stages[1].Approval = []v1alpha1.RolloutWindow{{End: "17:00"}}, ""
+		return stages
+	}
+	for name, row := range map[string]struct {
+		do   func(*world)
+		ends []string
+	}{
+		"for a person, where somebody joins": {func(w *world) {
+			stages := canaryFirst()
+			stages[0].Approval, stages[1].Approval = v1alpha1.StageApprovalRequired, ""
+			w.applyStaged(stages)
+			w.join("us3")
+			w.clusters["us3"].labels["canary"] = "yes"
+		}, []string{"ap1 shop 1", "ap2 shop 1", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", "us3 shop 1",
+			"shop-00000001-2 Paused []: stage canary waits for a person: hanse rollout approve shop canary"}},
+		"for its window, which closes when it has begun": {func(w *world) {
+			w.applyStaged(closing())
+			w.later(time.Minute)
+		}, []string{"ap1 shop 2", "ap2 shop 1", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1",
+			"shop-00000001-2 Running []: stage canary waits for its window, which opens 2026-07-07 00:00Z"}},
+		"for its window, outside of which a fix goes to what is under way": {func(w *world) {
+			w.applyStaged(closing())
+			w.later(time.Minute)
+			w.applyStaged(closing())
+		}, []string{"ap1 shop 3", "ap2 shop 1", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1",
+			"shop-00000001-3 Running []: stage canary waits for its window, which opens 2026-07-07 00:00Z"}},
+		"for its window, where one that waits is relabelled": {func(w *world) {
+			w.applyStaged(closing())
+			w.later(time.Minute)
+			w.settle()
+			w.relabelAll([]string{"eu1", "us1"}, "za")
+		}, []string{"ap1 shop 2", "ap2 shop 1", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1",
+			"shop-00000001-2 Running []: stage canary waits for its window, which opens 2026-07-07 00:00Z"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := stagedWorld(t)
+			w.now = instant(t, "2026-07-06T16:59:50Z")
+			row.do(w)
+			w.settle()
+			w.is(row.ends...)
+		})
+	}
+}
+
 func TestWhoIsLateInAnEarlyStageComesBeforeTheNext(t *testing.T) {
 	w := stagedWorld(t)
 	w.silence("us1")
@@ -284,44 +335,61 @@ func TestAllAtOnceAsksForNoStage(t *testing.T) {
 	}
 }
 
+// TestNoStageBeginsBeforeAnEarlierOneIsOver plays changes of a bundle with stages, of which the first has a window that closes, or waits for a person,
+// while clusters join and leave. The judge looks at each write.
 func TestNoStageBeginsBeforeAnEarlierOneIsOver(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		names := []string{"ap1", "ap2", "ap3", "eu1", "eu2", "us1", "us2"}
-		w := newWorld(rt, names...)
+		w := newWorld(rt, "ap1", "ap2", "ap3", "eu1", "eu2", "us1", "us2")
 		w.fleet.MaxDomains = rapid.Int32Range(1, 3).Draw(rt, "maxDomains")
-		for _, c := range names {
-			w.clusters[c].labels["ring"] = rapid.SampledFrom([]string{"a", "b", "c"}).Draw(rt, c)
+		w.now = instant(rt, "2026-07-06T16:55:00Z")
+		w.apply("shop")
+		w.settle()
+		rings := rapid.SampledFrom([]string{"a", "b", "c"})
+		for _, c := range slices.Sorted(maps.Keys(w.clusters)) {
+			w.clusters[c].labels["ring"] = rings.Draw(rt, c)
 		}
 		ring := func(is string) *metav1.LabelSelector {
 			return &metav1.LabelSelector{MatchLabels: map[string]string{"ring": is}}
 		}
-		stages := []v1alpha1.RolloutStage{{Name: "a", ClusterSelector: ring("a")}, {Name: "b", ClusterSelector: ring("b")}}
-		w.apply("shop").Spec.Rollout = &v1alpha1.BundleRollout{Stages: stages}
-		ended := func() bool {
-			r := w.newest("shop")
-			return r != nil && r.Status.Phase == v1alpha1.RolloutComplete
+		w.rollout.Stages = []v1alpha1.RolloutStage{{Name: "a", ClusterSelector: ring("a")}, {Name: "b", ClusterSelector: ring("b")}}
+		switch rapid.IntRange(0, 2).Draw(rt, "waits for") {
+		case 0:
+			w.rollout.Stages[0].Windows = []v1alpha1.RolloutWindow{{End: "17:00"}}
+		case 1:
+			w.rollout.Stages[0].Approval = v1alpha1.StageApprovalRequired
 		}
-		for step := 0; step < 200 && !ended(); step++ {
+		w.apply("shop")
+		for range rapid.IntRange(20, 80).Draw(rt, "steps") {
 			w.rest()
-			w.obey(rapid.SampledFrom(names).Draw(rt, "obeys"), "shop", v1alpha1.HealthReady)
-			inOrder(rt, w.newest("shop"))
-		}
-		w.settle()
-		if !ended() || len(w.wrong) > 0 {
-			rt.Errorf("%s\n%v", w, w.wrong)
-		}
-	})
-}
-
-// inOrder says that no wave was granted while one of an earlier stage was not over.
-func inOrder(t *rapid.T, r *v1alpha1.Rollout) {
-	for i, w := range r.Spec.Waves {
-		for j, earlier := range r.Spec.Waves {
-			if earlier.Stage < w.Stage && r.Status.Waves[i].Granted != nil && !r.Status.Waves[j].Over() {
-				t.Fatalf("wave %d of stage %s was granted before wave %d of %s was over", i+1, w.Stage, j+1, earlier.Stage)
+			some := rapid.SampledFrom(slices.Sorted(maps.Keys(w.clusters))).Draw(rt, "cluster")
+			switch rapid.IntRange(0, 12).Draw(rt, "what") {
+			case 0:
+				w.apply("shop")
+			case 1:
+				w.join(fmt.Sprintf("us%d", 3+len(w.clusters)))
+				w.clusters[fmt.Sprintf("us%d", 2+len(w.clusters))].labels["ring"] = rings.Draw(rt, "ring")
+			case 2:
+				w.relabel(some, "za")
+			case 3:
+				w.silence(some)
+			case 4:
+				w.speak("")
+			case 5:
+				w.later(time.Minute)
+			default:
+				w.obey(some, "shop", v1alpha1.HealthReady)
 			}
 		}
-	}
+		w.later(24 * time.Hour)
+		w.now = w.now.Truncate(24 * time.Hour)
+		w.heal()
+		w.settle()
+		w.heal()
+		w.settle()
+		if !w.allEnded() || len(w.wrong)+len(w.unsaid) > 0 {
+			rt.Errorf("%s\n%v\n%v", w, w.wrong, w.unsaid)
+		}
+	})
 }
 
 // inParts lets rollouts of a life have stages, windows and gates, or not.
@@ -351,8 +419,12 @@ func someStages(t *rapid.T) []v1alpha1.RolloutStage {
 		{Key: v1alpha1.LabelZone, Operator: metav1.LabelSelectorOpIn, Values: []string{"ap-a", "eu-a", "us-a"}},
 	}}
 	approval := rapid.SampledFrom([]v1alpha1.StageApproval{v1alpha1.StageApprovalNever, v1alpha1.StageApprovalRequired}).Draw(t, "approval")
+	var windows []v1alpha1.RolloutWindow
+	if rapid.Bool().Draw(t, "a window of the stage") {
+		windows = someWindows()
+	}
 	return []v1alpha1.RolloutStage{
-		{Name: "canary", ClusterSelector: zones},
+		{Name: "canary", ClusterSelector: zones, Windows: windows},
 		{Name: "eu", Domains: []string{"eu", "eu-b"}, Approval: approval},
 	}
 }

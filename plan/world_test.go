@@ -58,6 +58,8 @@ type world struct {
 	rollout v1alpha1.BundleRollout
 	// passes is what the object of the gate migrated says in a cluster, of bundles whose rollouts have it. nil: it passes.
 	passes func(cluster string) bool
+	// over are the stages of rollouts that were over once.
+	over map[string]bool
 	// again are rollouts that took a change back, and were taken back themselves.
 	again []string
 	// orders are those that people give in a life.
@@ -126,7 +128,7 @@ func newWorld(t judge, clusters ...string) *world {
 	w := &world{
 		t: t, orders: someOrders, now: time.Unix(1_000_000, 0), fleet: v1alpha1.FleetRollout{Soak: &metav1.Duration{}},
 		bundles: map[string]*v1alpha1.Bundle{}, tombs: map[string]*v1alpha1.Tombstone{}, rollouts: map[string]*v1alpha1.Rollout{},
-		grants: map[string]map[string]v1alpha1.Grant{}, given: map[[2]string]int{}, by: map[[2]string]string{}, despite: map[[2]string]int{}, lay: map[[2]string]map[string]string{}, clusters: map[string]*cluster{}, decide: plan.Decide, watch: plan.Unreachables, wholes: map[string][]int32{},
+		grants: map[string]map[string]v1alpha1.Grant{}, given: map[[2]string]int{}, by: map[[2]string]string{}, over: map[string]bool{}, despite: map[[2]string]int{}, lay: map[[2]string]map[string]string{}, clusters: map[string]*cluster{}, decide: plan.Decide, watch: plan.Unreachables, wholes: map[string][]int32{},
 		brings: map[string][]string{}, contents: map[string]plan.Content{},
 	}
 	for _, c := range clusters {
@@ -380,6 +382,7 @@ func (w *world) writeRollouts(step plan.Step) {
 			w.t.Errorf("%s was %s, and is written again: %s", r.Name, old.Status.Phase, r.Status.Phase)
 		}
 		w.judgeOrders(r)
+		w.judgeStages(r)
 		w.judgeGates(r)
 		w.judgeBack(r)
 		w.goOnDespite(r)

@@ -244,6 +244,9 @@ type Wave struct {
 	// revision that the clusters get instead of the rollout's: the last good one, for clusters that join while it runs.
 	// +optional
 	Revision string `json:"revision,omitempty"`
+	// late says that the clusters came to a stage that had been settled: where they wait for its window, the later stages go on.
+	// +optional
+	Late bool `json:"late,omitempty"`
 }
 
 // RolloutOrders are what people say of a rollout. Operators write them, and nothing else of it.

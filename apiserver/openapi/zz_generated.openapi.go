@@ -5780,6 +5780,13 @@ func schema_hanse_fleet_hanse_api_v1alpha1_Wave(ref common.ReferenceCallback) co
 							Format:      "",
 						},
 					},
+					"late": {
+						SchemaProps: spec.SchemaProps{
+							Description: "late says that the clusters came to a stage that had been settled: where they wait for its window, the later stages go on.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 				},
 				Required: []string{"domain"},
 			},
