@@ -64,16 +64,17 @@ func (r *realm) granted(generation int) {
 	r.says(r.put(v1alpha1.GrantKey("fra", "secret.db"), v1alpha1.Grant{Bundle: "secret.db", BundleUID: "u-db", Revision: fmt.Sprintf("secret.db-u-db-%d", generation)}))
 }
 
-func (r *realm) rolls(generation int64, phase v1alpha1.RolloutPhase) {
+func (r *realm) rolls(generation int64, phase v1alpha1.RolloutPhase, waves ...v1alpha1.Wave) {
 	r.Helper()
-	r.rollsAgain(generation, 1, phase)
+	r.rollsAgain(generation, 1, phase, waves...)
 }
 
-func (r *realm) rollsAgain(generation int64, number int32, phase v1alpha1.RolloutPhase) {
+func (r *realm) rollsAgain(generation int64, number int32, phase v1alpha1.RolloutPhase, waves ...v1alpha1.Wave) {
 	r.Helper()
 	o := &v1alpha1.Rollout{TypeMeta: v1alpha1.TypeOf("Rollout"), ObjectMeta: named(fmt.Sprintf("secret.db-u-db-%d-%d", generation, number))}
 	o.Spec.Number = number
 	o.Spec.Bundle, o.Spec.BundleUID, o.Spec.Generation, o.Spec.Revision = "secret.db", "u-db", generation, fmt.Sprintf("secret.db-u-db-%d", generation)
+	o.Spec.Waves = waves
 	o.Status.Phase, o.Status.Waves = phase, []v1alpha1.WaveStatus{{}}
 	if phase == v1alpha1.RolloutComplete {
 		o.Status.Waves[0].Settled = &metav1.Time{Time: time.Unix(9, 0)}
@@ -192,6 +193,11 @@ func TestWhatClustersKeepOrMayGetAgainIsSealedForItsGroup(t *testing.T) {
 			r.rolls(2, v1alpha1.RolloutAborted)
 			r.rollsAgain(2, 2, v1alpha1.RolloutComplete)
 		}}, true},
+		"it gave who joined the one before, and nobody else anything": {[]func(*realm){func(r *realm) {
+			r.granted(2)
+			r.rolls(1, v1alpha1.RolloutComplete)
+			r.rolls(2, v1alpha1.RolloutComplete, v1alpha1.Wave{Revision: "secret.db-u-db-1"})
+		}}, false},
 		"nothing was ever granted": {nil, true},
 		"one of its name that was deleted is granted": {[]func(*realm){func(r *realm) {
 			r.says(r.put(v1alpha1.GrantKey("fra", "secret.db"), v1alpha1.Grant{Bundle: "secret.db", BundleUID: "u-older", Revision: "secret.db-u-db-1"}))

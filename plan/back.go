@@ -10,11 +10,11 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
-// fail stops the rollout because its change fails. Where the bundle says so, the fleet goes back to the last good revision by itself: once, as a
+// fail stops the rollout because a wave of it fails. Where the bundle says so, the fleet goes back to the last good revision by itself: once, as a
 // rollout that takes a change back only stops.
-func (c *course) fail(why string) {
+func (c *course) fail(i int, why string) {
 	r, back := c.active, ""
-	if c.wentThrough(r.Spec.Generation) {
+	if c.wentThrough(r.Spec.Generation) || forJoiners(r.Spec.Waves[i]) {
 		c.stop(why) // it is what the fleet runs: who comes to it later and fails takes it from nobody
 		return
 	}

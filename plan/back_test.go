@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,4 +244,86 @@ func TestWhatIsDeletedAfterARollbackWaitsAsTheBundleSaid(t *testing.T) {
 	if r := w.newest("shop"); r.Spec.Revision != "" || r.Spec.Approval != v1alpha1.ApprovalDomain {
 		t.Errorf("%s waits for %q", r.Name, r.Spec.Approval)
 	}
+}
+
+// obeyButFail lets all clusters carry everything out, healthy, but for one, which fails, for long enough that the rollout stops.
+func (w *world) obeyButFail(cluster string) {
+	for range 20 {
+		w.rest()
+		w.obeyAll()
+		w.obey(cluster, "shop", v1alpha1.HealthFailed)
+		w.later(time.Second)
+	}
+	w.rest()
+}
+
+// TestWhoJoinsAndFailsWithTheRevisionBeforeTakesTheChangeFromNobody: that it fails is nothing of the change.
+func TestWhoJoinsAndFailsWithTheRevisionBeforeTakesTheChangeFromNobody(t *testing.T) {
+	soaks := v1alpha1.BundleRollout{Soak: &metav1.Duration{Duration: 5 * time.Second}}
+	t.Run("the rollout stops", func(t *testing.T) {
+		w := fallsBack(t, soaks)
+		w.rest()
+		w.join("ap3")
+		w.obeyButFail("ap3")
+		r := w.newest("shop")
+		if r.Name != "shop-00000001-2" || r.Status.Stopped != "shop-00000001-1, which who joins gets first, fails in ap3: its objects are not healthy" || r.Status.Back != "" {
+			t.Errorf("%s stopped: %q, back to %q\n%s", r.Name, r.Status.Stopped, r.Status.Back, w)
+		}
+		w.remove("ap3")
+		w.orderTo("shop", func(o *v1alpha1.RolloutOrders) { o.Resumed = 1 })
+		w.settle()
+		w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2")
+	})
+	t.Run("it counts to no failure of the change", func(t *testing.T) {
+		soaks.MaxFailures = 1
+		w := fallsBack(t, soaks)
+		w.failures = 1
+		w.join("ap3")
+		w.rest()
+		for range 200 {
+			w.rest()
+			for _, c := range []string{"ap1", "ap2", "eu1", "eu2", "us1", "us2", "ap3"} {
+				health := v1alpha1.HealthReady
+				if g := w.grants["shop"][c]; c == "us1" || c == "ap3" && strings.HasSuffix(g.Revision, "-1") {
+					health = v1alpha1.HealthFailed
+				}
+				w.obey(c, "shop", health)
+			}
+			w.later(time.Second)
+		}
+		w.rest()
+		if r := w.rollouts["shop-00000001-2"]; r.Status.Phase != v1alpha1.RolloutComplete || len(w.wrong) > 0 {
+			t.Errorf("%+v\n%s\n%v", r.Status, w, w.wrong)
+		}
+		w.is("ap1 shop 2", "ap2 shop 2", "ap3 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2")
+	})
+}
+
+// TestWhatOnlyGaveWhoJoinedTheRevisionBeforeDidNotGoThrough: of the change nothing has settled but what who joined got first.
+func TestWhatOnlyGaveWhoJoinedTheRevisionBeforeDidNotGoThrough(t *testing.T) {
+	w := stagedWorld(t)
+	w.silence("ap")
+	w.silence("eu")
+	w.silence("us1")
+	w.later(10 * time.Second)
+	w.applyStaged(canaryFirst()) // prod waits for a person
+	w.join("ap3")
+	w.rest()
+	w.obeyAll()
+	w.rest()
+	w.silence("ap3")
+	w.silence("us2")
+	w.later(10 * time.Second)
+	w.rest()
+	r := w.newest("shop")
+	if r.Spec.Generation != 2 || r.Status.Phase != v1alpha1.RolloutComplete || !slices.Equal(wavesOf(r), []string{"prod ap ap3"}) {
+		t.Fatalf("%s is %s, and its waves %v\n%s", r.Name, r.Status.Phase, wavesOf(r), w)
+	}
+	w.apply("shop").Spec.Rollout.Stages[1].Approval = v1alpha1.StageApprovalRequired
+	w.speak("us2")
+	w.rest()
+	w.join("us3")
+	w.rest()
+	w.is("ap1 shop 1", "ap2 shop 1", "ap3 shop 1", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", "us3 shop 1",
+		"shop-00000001-3 Paused [us]: stage prod waits for a person: hanse rollout approve shop prod")
 }

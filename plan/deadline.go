@@ -127,18 +127,21 @@ func (c *course) overdue(i int) (late []string) {
 
 // failure says how the change fails in a cluster, for people.
 func (c *course) failure(clusters []string, i int) string {
-	first, verb := clusters[0], "is not healthy"
+	first, it, verb := clusters[0], "it", "is not healthy"
 	w := c.active.Spec.Waves[i]
+	if forJoiners(w) {
+		it = w.Revision + ", which who joins gets first,"
+	}
 	if slices.Contains(w.Withdraw, first) {
 		verb = "is not gone"
 	}
 	switch {
 	case slices.Contains(w.Clusters, first) && c.standing(first, c.revisionOf(w)) == fails:
-		return fmt.Sprintf("it fails in %s: %s", fewNames(clusters), c.problem(first))
+		return fmt.Sprintf("%s fails in %s: %s", it, fewNames(clusters), c.problem(first))
 	case c.presence(first) != here:
-		return fmt.Sprintf("it %s in %s after %s: nothing is heard of %s", verb, fewNames(clusters), c.allowed(), first)
+		return fmt.Sprintf("%s %s in %s after %s: nothing is heard of %s", it, verb, fewNames(clusters), c.allowed(), first)
 	}
-	return fmt.Sprintf("it %s in %s after %s: %s", verb, fewNames(clusters), c.allowed(), c.problem(first))
+	return fmt.Sprintf("%s %s in %s after %s: %s", it, verb, fewNames(clusters), c.allowed(), c.problem(first))
 }
 
 // timesOf are the soak and the deadline of a rollout, within their bounds, whoever wrote the bundle. A deadline of nothing is none that was

@@ -10,6 +10,8 @@ import (
 type failures struct {
 	// all are the clusters in which it fails, or does not get there in time.
 	all map[string]bool
+	// joined are those of them in which the last good revision does, that who joins gets first: they say nothing of the change.
+	joined map[string]bool
 	// late are those that are not healthy in time, and have been healthy since.
 	late map[string]bool
 	// borne are those that no wave waits for, when they are not more than the change may fail in.
@@ -19,28 +21,32 @@ type failures struct {
 // failures of the rollout that runs. Who failed in a wave that has settled counts until it is healthy, also in rollouts of the change
 // before this one.
 func (c *course) failures() failures {
-	f := failures{all: map[string]bool{}, late: map[string]bool{}, borne: map[string]bool{}}
+	f := failures{all: map[string]bool{}, joined: map[string]bool{}, late: map[string]bool{}, borne: map[string]bool{}}
 	for i, w := range c.active.Spec.Waves {
 		if s := c.active.Status.Waves[i]; s.Granted == nil || s.Released != nil {
 			continue
 		}
 		for _, cluster := range w.Clusters {
-			f.all[cluster] = f.all[cluster] || c.standing(cluster, c.revisionOf(w)) == fails
+			if c.standing(cluster, c.revisionOf(w)) == fails {
+				f.all[cluster], f.joined[cluster] = true, forJoiners(w)
+			}
 		}
 		for _, cluster := range c.overdue(i) {
-			f.all[cluster], f.late[cluster] = true, slices.Contains(c.active.Status.Waves[i].Late, cluster)
+			f.all[cluster], f.joined[cluster], f.late[cluster] = true, forJoiners(w), slices.Contains(c.active.Status.Waves[i].Late, cluster)
 		}
 	}
 	for _, cluster := range c.failedBefore() {
 		f.all[cluster] = true
 	}
-	for cluster, failed := range f.all {
-		if !failed || slices.Contains(c.active.Spec.Orders.Despite, cluster) {
-			delete(f.all, cluster)
-		}
+	for _, cluster := range c.active.Spec.Orders.Despite {
+		delete(f.all, cluster)
+	}
+	number := map[bool]int{}
+	for cluster := range f.all {
+		number[f.joined[cluster]]++
 	}
 	for cluster := range f.all {
-		f.borne[cluster] = len(f.all) <= int(c.active.Spec.MaxFailures) && c.hasTaken(cluster)
+		f.borne[cluster] = number[f.joined[cluster]] <= int(c.active.Spec.MaxFailures) && c.hasTaken(cluster)
 	}
 	return f
 }
@@ -52,7 +58,10 @@ func (c *course) failedBefore() (clusters []string) {
 		if !same.is(r) {
 			continue
 		}
-		for _, s := range r.Status.Waves {
+		for i, s := range r.Status.Waves {
+			if forJoiners(r.Spec.Waves[i]) {
+				continue
+			}
 			clusters = append(clusters, slices.DeleteFunc(slices.Clone(s.Failed), c.proven)...)
 		}
 	}

@@ -96,11 +96,11 @@ func (c *course) watchFailure(i int, f failures, here []string) {
 	case len(here) == 0 || c.stopped():
 		status.Failing = nil
 	case late:
-		c.fail(c.failure(unborne, i))
+		c.fail(i, c.failure(unborne, i))
 	case status.Failing == nil || status.Healthy != nil && len(unborne) > 0: // it was healthy but for those that are borne
 		status.Failing = c.stamp()
 	case len(unborne) > 0 && c.seen(status.Failing.Time) >= failedAfter:
-		c.fail(c.failure(unborne, i))
+		c.fail(i, c.failure(unborne, i))
 	}
 }
 

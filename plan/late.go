@@ -63,9 +63,8 @@ func (c *course) lastGood(generation int64) (best *v1alpha1.Rollout) {
 
 // good says that a rollout of this bundle went through, somewhere.
 func (c *course) good(r *v1alpha1.Rollout) bool {
-	settled := slices.ContainsFunc(r.Status.Waves, func(s v1alpha1.WaveStatus) bool { return s.Settled != nil })
 	there := c.Revisions == nil || c.Revisions[r.Spec.Revision]
-	return r.Status.Phase == v1alpha1.RolloutComplete && settled && there && c.bundle != nil && r.Spec.BundleUID == string(c.bundle.UID)
+	return r.Status.Phase == v1alpha1.RolloutComplete && r.HasSettled() && there && c.bundle != nil && r.Spec.BundleUID == string(c.bundle.UID)
 }
 
 func newer(r, than *v1alpha1.Rollout) bool {

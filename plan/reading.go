@@ -149,7 +149,7 @@ func (c *course) said(i int, g v1alpha1.RolloutGate) *v1alpha1.GateStatus {
 // watchGates stops the rollout when a wave does not pass its gates in time.
 func (c *course) watchGates(i int) {
 	if due := c.active.Status.Waves[i].Due; due != nil && !c.Now.Before(due.Time) && !c.stopped() {
-		c.fail(fmt.Sprintf("wave %d, %s, after %s: %s", i+1, named(c.active.Spec.Waves[i].Domain), c.allowed(), c.gateText(i)))
+		c.fail(i, fmt.Sprintf("wave %d, %s, after %s: %s", i+1, named(c.active.Spec.Waves[i].Domain), c.allowed(), c.gateText(i)))
 	}
 }
 

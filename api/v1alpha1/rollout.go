@@ -496,6 +496,16 @@ type WaveStatus struct {
 // Open says that the wave is granted, and neither settled nor given up.
 func (w WaveStatus) Open() bool { return w.Granted != nil && !w.Over() }
 
+// HasSettled says that a wave of the rollout's own revision has. Who joins gets the last good one first: that is nothing of what it rolls out.
+func (r *Rollout) HasSettled() bool {
+	for i, s := range r.Status.Waves {
+		if s.Settled != nil && (i >= len(r.Spec.Waves) || r.Spec.Waves[i].Revision == "") {
+			return true
+		}
+	}
+	return false
+}
+
 // Over says that the wave is settled or given up.
 func (w WaveStatus) Over() bool { return w.Settled != nil || w.Released != nil }
 
