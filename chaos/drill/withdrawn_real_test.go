@@ -20,6 +20,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/chaos/testbed"
 	"github.com/hanse-fleet/hanse/chaos/thief"
+	"github.com/hanse-fleet/hanse/secrets"
 )
 
 // rob kills a cluster's member, takes all age files of its data directory and of other folders, and starts it again.
@@ -217,13 +218,49 @@ func (f *field) listed(t *testing.T, left string, state v1alpha1.ExposureState) 
 	}
 }
 
-// rolledBack makes the secret as it was at a revision, when it was sealed to a key that the group has no more, for a cluster that was not of it since.
+// rolledBack makes the secret as it was at a revision, sealed to a former key of the group, of which iad was then; from what nobody opens.
 func rolledBack(t *testing.T, f *field, to, value string) {
 	fra, iad := f.kubernetes(t, "fra"), f.kubernetes(t, "iad")
+	before, err := fra.CoreV1().Secrets("vault").Get(t.Context(), "db", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := secrets.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mustKubectl(t, "sin", string(f.sealedOffline(t, stranger.Recipient().String(), "db", value)), "apply", "--server-side", "-f", "-")
+	until(t, 3*time.Minute, func(context.Context) error {
+		if told := f.must(t, "sin", nil, "get", "works", "-o", "wide").Out; !strings.Contains(told, "sealed to no recipient that group readers has or had; seal it again") {
+			return errors.New(told)
+		}
+		return nil
+	})
+	until(t, 2*time.Minute, has(fra, string(before.Data["password"])))
 	mentions(t, f.must(t, "sin", nil, "rollback", "fleetsecret/db", "--to", to, "--wait").Out, "fleetsecret db is as it was at "+to)
 	until(t, 3*time.Minute, has(fra, value))
 	f.sealedAgain(t, f.group(t).Status.Epoch)
 	f.listed(t, "iad", v1alpha1.ExposureOpen)
 	f.must(t, "sin", nil, "label", "cluster", "iad", "reads=db")
 	until(t, 3*time.Minute, has(iad, value))
+}
+
+// deleted deletes the secret, makes it again as it was at a revision, and once more without its group.
+func deleted(t *testing.T, f *field, to, value string) {
+	clusters := []*kubernetes.Clientset{f.kubernetes(t, "fra"), f.kubernetes(t, "iad")}
+	rollback := []string{"rollback", "fleetsecret/db", "--to", to}
+	gone := func() {
+		f.must(t, "fra", nil, "delete", "fleetsecret", "db", "--yes", "--wait")
+		for _, client := range clusters {
+			until(t, 3*time.Minute, noSecret(client, "db"))
+		}
+	}
+	gone()
+	f.must(t, "sin", nil, rollback...)
+	for _, client := range clusters {
+		until(t, 3*time.Minute, has(client, value))
+	}
+	gone()
+	f.must(t, "fra", nil, "delete", "recipientgroup", "readers")
+	mentions(t, ended(t, 1, f.tell(t, "sin", nil, rollback...), rollback).Talk, `spec.group: Invalid value: "readers": there is no such group; make it first`)
 }
