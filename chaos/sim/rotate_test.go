@@ -226,13 +226,15 @@ func (v *vault) look() {
 		}
 		if !v.judged[s.Revision()] {
 			v.judged[s.Revision()] = true
-			v.losesNothing(s)
+			if lost := v.lost(s); lost != "" {
+				v.Fatal(lost)
+			}
 		}
 	}
 }
 
-// losesNothing checks that each of those that may read opens every secret of a state, by what the log and its own key give it.
-func (v *vault) losesNothing(s *store.View) {
+// lost says which of those that may read does not open which secret of a state, by what the log and its own key give it; "" when each opens all.
+func (v *vault) lost(s *store.View) string {
 	v.Helper()
 	for who, own := range v.own {
 		keys := map[string]secrets.Identity{}
@@ -246,10 +248,11 @@ func (v *vault) losesNothing(s *store.View) {
 			}
 			record, _ := sealingOf(s, fs)
 			if !v.opensSome(keys, fs.Name, v.texts[string(fs.Spec.Data)], fs.Spec.Data, record.Data) {
-				v.Fatalf("%s does not open %s at revision %d, with %d keys", who, fs.Name, s.Revision(), len(keys))
+				return fmt.Sprintf("%s does not open %s at revision %d, with %d keys", who, fs.Name, s.Revision(), len(keys))
 			}
 		}
 	}
+	return ""
 }
 
 // opensSome says whether one of some keys, by their texts, opens what is sealed, in one form or the other. What once opened with a key does again.
@@ -362,6 +365,9 @@ func TestWhoIsRemovedOpensNothingThatIsSealedAfterwards(t *testing.T) {
 		stolen := ownKey(t, cdg)
 		before := cdg.Core.Store().View()
 		had := reach(before, stolen)
+		if !v.opens(before, "s0", had) {
+			t.Fatal("cdg does not even open what was sealed for it")
+		}
 		cdg.Kill()
 		remove(t, iad, "cdg")
 		holders := []*sim.Member{fra, ams, mad}
@@ -389,6 +395,11 @@ func TestWhoIsRemovedOpensNothingThatIsSealedAfterwards(t *testing.T) {
 		v.nothingIsLost(iad, fra, ams)
 
 		now := iad.Core.Store().View()
+		stranger := newVault(t, f, map[string]secrets.Identity{"a stranger": newKey(t)})
+		stranger.texts = v.texts
+		if said := stranger.lost(now); !strings.HasPrefix(said, "a stranger does not open ") {
+			t.Errorf("that one opens nothing is told as %q", said)
+		}
 		for name := range v.values {
 			if !v.opens(now, name, reach(now, recovery)) {
 				t.Errorf("the recovery key does not open %s", name)

@@ -2,14 +2,17 @@ package sim_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -371,6 +374,35 @@ func caughtUp(with *sim.Member, all ...*sim.Member) bool {
 	return true
 }
 
+// setOut counts the keys that members set out to make, whether they got in or not, by what they log of it.
+type setOut struct {
+	slog.Handler
+	atomic.Int64
+}
+
+func setOutIn(f *sim.Fleet) *setOut {
+	all := &setOut{Handler: slog.DiscardHandler}
+	tune := f.Tune
+	f.Tune = func(m *sim.Member, c *agent.CoreConfig) {
+		tune(m, c)
+		c.Logger = slog.New(all)
+	}
+	return all
+}
+
+// Enabled implements slog.Handler, as WithAttrs and WithGroup do.
+func (t *setOut) Enabled(_ context.Context, level slog.Level) bool { return level == slog.LevelInfo }
+func (t *setOut) WithAttrs([]slog.Attr) slog.Handler               { return t }
+func (t *setOut) WithGroup(string) slog.Handler                    { return t }
+
+// Handle implements slog.Handler.
+func (t *setOut) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "a group gets another key" {
+		t.Add(1)
+	}
+	return nil
+}
+
 // Each holder believes that it is always its turn.
 func TestHoldersThatRaceMakeNoTwoKeysOfOneEpoch(t *testing.T) {
 	virtual.Test(t, func(t *testing.T) {
@@ -378,6 +410,7 @@ func TestHoldersThatRaceMakeNoTwoKeysOfOneEpoch(t *testing.T) {
 		defer f.Close()
 		f.Seams.Alone = true
 		p := plotIn(f)
+		tries := setOutIn(f)
 		v, stolen := rotating(t, f, 5)
 		fra, iad, ams, mad := f.Members[0], f.Members[1], f.Members[2], f.Members[4]
 		makers := map[string]bool{}
@@ -395,7 +428,10 @@ func TestHoldersThatRaceMakeNoTwoKeysOfOneEpoch(t *testing.T) {
 		if g := keyOfReaders(t, iad).Status; g.Epoch != 14 || p.seen[stepKey] != 13 {
 			t.Errorf("there were %d keys, and the present one is %d", p.seen[stepKey], g.Epoch)
 		}
-		t.Logf("keys were made by %d members", len(makers))
+		if tried := tries.Load(); tried < int64(2*p.seen[stepKey]) {
+			t.Errorf("%d keys were made, and only %d tried to make one: there was no race", p.seen[stepKey], tried)
+		}
+		t.Logf("%d keys were made by %d members, of %d that were tried", p.seen[stepKey], len(makers), tries.Load())
 		v.nothingIsLost(iad, fra, ams, mad)
 		v.nobodyElseOpens(iad, stolen)
 	})
