@@ -118,8 +118,8 @@ func (p *progress) stateOf(g goal, at place) state {
 		return arrived
 	case p.away[at.cluster] || lacksKey(work):
 		return owed
-	case there && !should && onlyLeaving(work):
-		return pending // however long finalizers and pods that end in peace take
+	case there && !should && (work.Spec.Granted != "" || onlyLeaving(work)):
+		return pending // what was wrong before it was told to go is of no matter; then however long finalizers and pods that end in peace take
 	case should && (suspension(work) != "" || work.Spec.Granted != g.revision && stands(p.rollouts[g.bundle])):
 		return held
 	case there && len(work.Status.Problems) > 0:

@@ -163,6 +163,24 @@ func TestProgressSeesAClusterLoseTheBundle(t *testing.T) {
 	}
 }
 
+func TestWhatWasWrongBeforeABundleIsToGoDoesNotEndTheWait(t *testing.T) {
+	begun := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	p := newProgress(goal{bundle: "shop"})
+	work := workOf("fra", "shop-01234567-1", "Failed", "the cluster does not serve the kind")
+	p.replace([]v1alpha1.Work{work})
+	p.look(begun)
+	now := begun.Add(time.Hour)
+	if all := p.look(now); over(all, now) {
+		t.Errorf("over before fra was told: %v", all)
+	}
+	work.Spec.Granted = ""
+	p.replace([]v1alpha1.Work{work})
+	p.look(now)
+	if now = now.Add(time.Minute); !over(p.look(now), now) {
+		t.Error("not over, though it fails to go")
+	}
+}
+
 func TestProgressWaitsForWhatIsLeaving(t *testing.T) {
 	begun := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	work := workOf("fra", "", "Failed", "it is being deleted")
