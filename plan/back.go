@@ -91,18 +91,10 @@ func (c *course) beginBack(failed *v1alpha1.Rollout) {
 // undoing makes a rollout one that takes a change back: it asks nobody, waits for no window, and its clusters need not pass gates, which are
 // about what changes bring.
 func undoing(s *v1alpha1.RolloutSpec, failed string) {
-	asksNobody(s)
+	s.Approval, s.Windows, s.Stages = v1alpha1.ApprovalNever, nil, slices.Clone(s.Stages)
 	s.Undoes, s.OnFailure, s.Gates = failed, v1alpha1.OnFailurePause, nil
 	for i := range s.Stages {
-		s.Stages[i].Gates = nil
-	}
-}
-
-// asksNobody makes a rollout one that waits for no person's word and no window.
-func asksNobody(s *v1alpha1.RolloutSpec) {
-	s.Approval, s.Windows, s.Stages = v1alpha1.ApprovalNever, nil, slices.Clone(s.Stages)
-	for i := range s.Stages {
-		s.Stages[i].Approval, s.Stages[i].Windows = "", nil
+		s.Stages[i].Approval, s.Stages[i].Windows, s.Stages[i].Gates = "", nil, nil
 	}
 }
 

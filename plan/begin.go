@@ -283,8 +283,8 @@ func (c *course) begin(ch change) {
 	r := c.fresh(ch)
 	if last := c.newest(ch); last != nil {
 		r.Spec.Number = last.Spec.Number + 1
-		if last.Status.Phase == v1alpha1.RolloutComplete && c.movesAway() { // what ran well is to run again, whatever the hour
-			asksNobody(&r.Spec)
+		if moved := c.moved(needs); len(moved) > 0 && last.Status.Phase == v1alpha1.RolloutComplete && ch.undoes == nil && old == nil {
+			needs, r.Spec.Moves = moved, true // all else is owed meanwhile
 		}
 	}
 	r.Name, r.Generation, r.CreationTimestamp, r.Status.Phase = rolloutName(r.Spec), 1, *c.stamp(), v1alpha1.RolloutPending

@@ -104,7 +104,7 @@ func (c *course) losses() map[string]loss {
 			return
 		}
 		if d := c.dropIn(cluster, revision); d != nil && (len(d.objects) > 0 || d.unknown) {
-			losses[cluster] = loss{drop: d, withdrawn: revision == "", granted: granted, asked: c.isDriven(cluster), moved: c.movedFrom(cluster)}
+			losses[cluster] = loss{drop: d, withdrawn: revision == "", granted: granted, asked: c.isDriven(cluster), moved: revision == "" && c.movedFrom(cluster)}
 		}
 	}
 	for i, w := range c.active.Spec.Waves {
@@ -131,7 +131,7 @@ func (c *course) losses() map[string]loss {
 // movedFrom says that the bundle has moved away from a cluster.
 func (c *course) movedFrom(name string) bool {
 	cluster := c.cluster(name)
-	return cluster != nil && c.bundle != nil && Evicted(c.bundle.Spec.Placement, cluster)
+	return cluster != nil && c.moves() && Evicted(c.bundle.Spec.Placement, cluster)
 }
 
 // movesAway says that the bundle has moved away from some cluster, which has it still.
@@ -142,6 +142,23 @@ func (c *course) movesAway() bool {
 		}
 	}
 	return false
+}
+
+// moved are the needs that come of moving away from clusters that are gone for too long: of others that take over there, and of those that
+// lose the bundle.
+func (c *course) moved(needs map[string]need) map[string]need {
+	moved := map[string]need{}
+	if !c.movesAway() {
+		return moved
+	}
+	for cluster, n := range needs {
+		g, has := c.grantOf(cluster)
+		picked := !n.withdraw && (!has || g.Withdraw) && c.bundle.Spec.Placement.NumberOfClusters != nil
+		if picked || n.parts != nil || n.withdraw && c.movedFrom(cluster) {
+			moved[cluster] = n
+		}
+	}
+	return moved
 }
 
 // isDriven says that an admin wants the cluster empty.

@@ -51,7 +51,7 @@ func (w *world) judgeDeletions(bundle, name string, g v1alpha1.Grant) {
 		c.has[bundle] = nil // another bundle takes over
 		return
 	}
-	if !w.small(len(goes), len(c.has[bundle]), goes) && !w.said(g, bundle, name, len(goes)) {
+	if !w.small(len(goes), len(c.has[bundle]), goes) && !w.movedFrom(bundle, name, g, goes) && !w.said(g, bundle, name, len(goes)) {
 		w.unasked = append(w.unasked, fmt.Sprintf("%s was to delete %v of %s, and nobody was asked", name, slices.Sorted(maps.Keys(goes)), bundle))
 	}
 	if c.doomed[bundle] == nil {
@@ -62,12 +62,22 @@ func (w *world) judgeDeletions(bundle, name string, g v1alpha1.Grant) {
 }
 
 func (w *world) small(n, of int, goes map[string]bool) bool {
+	return !takesOthers(goes) && n*100 <= v1alpha1.DefaultClusterDeletionPercent*of
+}
+
+func takesOthers(goes map[string]bool) bool {
 	for o := range goes {
 		if strings.HasPrefix(o, "Namespace/") {
-			return false
+			return true
 		}
 	}
-	return n*100 <= v1alpha1.DefaultClusterDeletionPercent*of
+	return false
+}
+
+// movedFrom says that a bundle is taken from a cluster because others have it, as that was gone for too long.
+func (w *world) movedFrom(bundle, cluster string, g v1alpha1.Grant, goes map[string]bool) bool {
+	_, gone := w.clusters[cluster].gone[bundle]
+	return g.Withdraw && gone && !takesOthers(goes)
 }
 
 // said says that a person let the rollout of a grant delete so much.

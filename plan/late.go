@@ -12,6 +12,9 @@ import (
 func (c *course) addLate(settled map[string]bool) {
 	r := c.active
 	late := c.reachable(c.wanted)
+	if r.Spec.Moves {
+		late = c.moved(late)
+	}
 	good := c.lastGood(r.Spec.Generation)
 	for i, w := range r.Spec.Waves {
 		if r.Status.Waves[i].Over() {

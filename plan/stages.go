@@ -115,6 +115,9 @@ func (c *course) settledStages() map[string]bool {
 // forJoiners says that a wave gives the last good revision, which the fleet has: it waits for no stage.
 func forJoiners(w v1alpha1.Wave) bool { return w.Revision != "" }
 
+// asksNobody says that a wave waits for no person's word and no window: what it gives ran well before.
+func (c *course) asksNobody(w v1alpha1.Wave) bool { return c.active.Spec.Moves || forJoiners(w) }
+
 // hasTurn says that a wave need not wait for other stages, where the turn is with the stage at rank.
 func (c *course) hasTurn(i, rank int) bool {
 	w := c.active.Spec.Waves[i]
@@ -148,7 +151,7 @@ func (c *course) goesOn(w v1alpha1.Wave) bool {
 
 // waitOf is what a wave waits for that has its turn, nil for nothing. What is under way is finished, whatever window is open.
 func (c *course) waitOf(w v1alpha1.Wave) *v1alpha1.RolloutWait {
-	if c.active.Spec.Orders.AllAtOnce || forJoiners(w) {
+	if c.active.Spec.Orders.AllAtOnce || c.asksNobody(w) {
 		return nil
 	}
 	wait, known := c.waits[w.Stage]

@@ -126,6 +126,107 @@ func TestWhatMovesAwayFromTheDeadWaitsForNobodyAndNoWindow(t *testing.T) {
 	}
 }
 
+// Whoever is owed a change waits for its window and is asked about what goes, whatever moves away from clusters that are gone.
+func TestOnlyWhatMovesAsksNobody(t *testing.T) {
+	begin := func(t *testing.T, place func(w *world)) *world {
+		w := newWorld(t, "ap1", "ap2", "eu1", "eu2", "us1", "us2")
+		w.now = instant(t, "2026-07-06T02:00:00Z")
+		w.rollout.Windows = []v1alpha1.RolloutWindow{{Start: "02:00", End: "03:00"}}
+		w.brings["shop"] = []string{"ConfigMap/a", "ConfigMap/b", "ConfigMap/c"}
+		place(w)
+		w.settle()
+		w.brings["shop"] = w.brings["shop"][:1]
+		return w
+	}
+	change := func(w *world) {
+		w.apply("shop")
+		w.rest()
+		approve(w.newest("shop"))
+		w.settle()
+	}
+	for name, place := range map[string]func(w *world){
+		"another bundle": func(w *world) {
+			w.apply("shop")
+			picks(w.apply("cart", "us2"), 1).Spec.Placement.ClusterSelector = &metav1.LabelSelector{}
+		},
+		"pods of its own": func(w *world) {
+			w.place = func(_ string, b *v1alpha1.Bundle) {
+				b.Spec.Division = []v1alpha1.Division{{Target: v1alpha1.Target{Kind: "Deployment", Name: "web"}, By: v1alpha1.DivideByWeight}}
+			}
+			w.wholes["shop"] = []int32{12}
+			w.apply("shop")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := begin(t, place)
+			w.silence("us2")
+			w.later(10 * time.Second)
+			change(w)
+			w.strides(62, time.Minute)
+			if !w.clusters["us2"].evicted[string(w.bundles["shop"].UID)] && w.bundles["cart"] == nil || w.grants["cart"]["us2"].Held {
+				t.Fatalf("nothing moved: %s", w)
+			}
+			w.speak("us2")
+			w.settle()
+			if r := w.newest("shop"); w.grants["shop"]["us2"].Revision == w.grants["shop"]["us1"].Revision || r.Spec.Moves || r.Status.Deletions == nil {
+				t.Errorf("it was given outside of the window: %+v\n%s", r.Status.Deletions, w)
+			}
+			for _, wrong := range w.unasked {
+				t.Error(wrong)
+			}
+			w.fine()
+		})
+	}
+	t.Run("who comes back while it moves", func(t *testing.T) {
+		w := begin(t, func(w *world) {
+			w.place = func(_ string, b *v1alpha1.Bundle) { picks(b, 3) }
+			w.apply("shop")
+		})
+		w.is("ap1 shop 1", "ap2 shop 1", "eu1 shop 1")
+		w.now = instant(t, "2026-07-06T02:57:30Z")
+		w.silence("ap1")
+		w.lives(40 * time.Second)
+		w.silence("eu1")
+		w.later(10 * time.Second)
+		change(w)
+		for range 5 * 60 {
+			w.later(time.Second)
+			if w.rest(); w.running("shop") != nil {
+				break
+			}
+		}
+		w.is("ap1 shop 1", "ap2 shop 2", "eu1 shop 1", "eu2 shop 2", "shop-00000001-2.2 Running [eu]: wave 1 of 1, eu: waits for eu2")
+		w.speak("eu1")
+		w.rest()
+		w.is("ap1 shop 1", "ap2 shop 2", "eu1 shop 1", "eu2 shop 2", "shop-00000001-2.2 Running [eu]: wave 1 of 1, eu: waits for eu2")
+		w.settle()
+		if d := w.newest("shop").Status.Deletions; d == nil || w.newest("shop").Spec.Moves {
+			t.Fatalf("nobody is asked about eu1: %s", w)
+		}
+		approve(w.newest("shop"))
+		w.settle()
+		w.is("ap1 shop 1", "ap2 shop 2", "eu1 shop 1", "eu2 shop 2", "shop-00000001-2.3 Pending []: it waits for its window, which opens 2026-07-07 02:00Z")
+		w.fine()
+	})
+}
+
+func TestWhatIsDeletedAfterAMoveWaitsAsTheBundleSaid(t *testing.T) {
+	w := newWorld(t, "ap1", "eu1", "us1")
+	w.place = func(_ string, b *v1alpha1.Bundle) {
+		picks(b, 1).Spec.Rollout = &v1alpha1.BundleRollout{Approval: v1alpha1.ApprovalDomain}
+	}
+	w.apply("shop")
+	w.rest()
+	w.orderTo("shop", func(o *v1alpha1.RolloutOrders) { o.Approved = []string{"ap"} })
+	w.settle()
+	w.silence("ap1")
+	w.lives(7 * time.Minute)
+	w.is("ap1 shop 1", "eu1 shop 1")
+	w.erase("shop")
+	w.settle()
+	w.is("ap1 shop 1", "eu1 shop 1", "shop-00000001-withdrawal Paused []: a person must let it into eu: hanse rollout approve shop eu")
+}
+
 func TestWhoIsBackBeforeAnybodyElseHasItKeepsIt(t *testing.T) {
 	w := newWorld(t, "ap1", "eu1", "us1")
 	picks(w.apply("shop"), 1)
@@ -355,6 +456,7 @@ func unsteady(t *rapid.T, watch func(plan.Situation, plan.Quorum) (map[string]*v
 		case "lead":
 			w.began, w.logged = w.now, w.now.Add(-time.Duration(rapid.IntRange(0, 20).Draw(t, "seconds ago"))*time.Second)
 		case "apply":
+			w.brings[bundle] = rapid.SliceOfNDistinct(rapid.SampledFrom(someObjects), 0, 6, rapid.ID).Draw(t, "objects")
 			w.apply(bundle)
 		case "erase":
 			if w.bundles[bundle] != nil {
@@ -388,7 +490,7 @@ func unsteady(t *rapid.T, watch func(plan.Situation, plan.Quorum) (map[string]*v
 func TestNothingMovesTooEarlyOrTooFast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := unsteady(t, plan.Unreachables, plan.Decide)
-		for _, wrong := range append(w.wrong, w.hasty...) {
+		for _, wrong := range slices.Concat(w.wrong, w.hasty, w.unasked) {
 			t.Fatalf("%s\n%s", wrong, w)
 		}
 	})

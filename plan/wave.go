@@ -265,7 +265,7 @@ func (c *course) notYet(l *lease, i int) stay {
 	switch {
 	case r.Spec.Orders.AllAtOnce:
 		return stay{}
-	case r.Spec.Approval == v1alpha1.ApprovalDomain && !c.letInto(w.Domain) && !c.begun(func(other v1alpha1.Wave) bool { return other.Domain == w.Domain }):
+	case r.Spec.Approval == v1alpha1.ApprovalDomain && !c.asksNobody(w) && !c.letInto(w.Domain) && !c.begun(func(other v1alpha1.Wave) bool { return other.Domain == w.Domain }):
 		return stay{v1alpha1.RolloutWaitsForApproval, c.letInText(w.Domain)}
 	case lacks != "":
 		return stay{v1alpha1.RolloutWaitsForBundle, lacks}

@@ -190,6 +190,9 @@ type RolloutSpec struct {
 	// undoes is the rollout that failed, and whose change this one takes back.
 	// +optional
 	Undoes string `json:"undoes,omitempty"`
+	// moves says that it only moves the bundle away from clusters that are gone for too long: no wave waits for a person or a window.
+	// +optional
+	Moves bool `json:"moves,omitempty"`
 	// approval says which waves wait for a person.
 	// +optional
 	Approval Approval `json:"approval,omitempty"`

@@ -4562,6 +4562,13 @@ func schema_hanse_fleet_hanse_api_v1alpha1_RolloutSpec(ref common.ReferenceCallb
 							Format:      "",
 						},
 					},
+					"moves": {
+						SchemaProps: spec.SchemaProps{
+							Description: "moves says that it only moves the bundle away from clusters that are gone for too long: no wave waits for a person or a window.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 					"approval": {
 						SchemaProps: spec.SchemaProps{
 							Description: "approval says which waves wait for a person.\n\nPossible enum values:\n - `\"Domain\"` The first wave in each fault domain does.\n - `\"Never\"` None does.",
