@@ -404,7 +404,7 @@ func (w *waves) settled() string {
 	return ""
 }
 
-// resume is a person that lets every rollout go on that stopped.
+// resume is a person that lets every rollout go on that stopped, and delete what it says it would.
 func (w *waves) resume(ctx context.Context) {
 	l := w.f.Leader()
 	if l == nil {
@@ -412,16 +412,32 @@ func (w *waves) resume(ctx context.Context) {
 	}
 	for _, kv := range l.Core.Store().View().List(v1alpha1.KeyRollouts) {
 		var r v1alpha1.Rollout
-		if json.Unmarshal(kv.Value, &r) != nil || r.Status.Phase.Ended() || r.Status.Stops <= r.Spec.Orders.Resumed {
+		if json.Unmarshal(kv.Value, &r) != nil || r.Status.Phase.Ended() || !r.Stopped() && r.Status.Deletions == nil {
 			continue
 		}
 		r.Spec.Orders.Resumed = r.Status.Stops
+		letDelete(&r)
 		if value, err := json.Marshal(r); err == nil {
 			try, cancel := context.WithTimeout(ctx, 3*time.Second)
 			_, _ = sim.Propose(try, l.Core, kv.Key, value) // it is tried again
 			cancel()
 		}
 	}
+}
+
+// letDelete is what `hanse rollout approve --deletions` orders.
+func letDelete(r *v1alpha1.Rollout) {
+	if r.Status.Deletions == nil {
+		return
+	}
+	said := maps.Clone(r.Spec.Orders.Deletions)
+	if said == nil {
+		said = map[string]int32{}
+	}
+	for _, c := range r.Status.Deletions.Clusters {
+		said[c.Name] = c.Objects
+	}
+	r.Spec.Orders.Deletions = said
 }
 
 // bring applies what another bundle waits for, if it is not there.
