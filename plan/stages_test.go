@@ -271,7 +271,7 @@ func TestAStageThatIsNotOverIsWaitedFor(t *testing.T) {
 			w.join("us3")
 			w.clusters["us3"].labels["canary"] = "yes"
 		}, []string{"ap1 shop 1", "ap2 shop 1", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", "us3 shop 1",
-			"shop-00000001-2 Paused []: stage canary waits for a person: hanse rollout approve shop canary"}},
+			"shop-00000001-2 Paused []: stage canary waits for a person: hanse rollout approve shop-00000001-2 canary"}},
 		"for its window, which closes when it has begun": {func(w *world) {
 			w.applyStaged(closing())
 			w.later(time.Minute)

@@ -224,7 +224,7 @@ func TestWhatIsDeletedAfterAMoveWaitsAsTheBundleSaid(t *testing.T) {
 	w.is("ap1 shop 1", "eu1 shop 1")
 	w.erase("shop")
 	w.settle()
-	w.is("ap1 shop 1", "eu1 shop 1", "shop-00000001-withdrawal Paused []: a person must let it into eu: hanse rollout approve shop eu")
+	w.is("ap1 shop 1", "eu1 shop 1", "shop-00000001-withdrawal Paused []: a person must let it into eu: hanse rollout approve shop-00000001-withdrawal eu")
 }
 
 func TestWhoIsBackBeforeAnybodyElseHasItKeepsIt(t *testing.T) {
