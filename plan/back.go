@@ -51,7 +51,7 @@ func (c *course) takenBack() *v1alpha1.Rollout {
 // join. What is withdrawn already goes on. After a person has aborted that, only those that join.
 func (c *course) needsBack(failed *v1alpha1.Rollout) map[string]need {
 	needs, h := map[string]need{}, c.homes()
-	ended := aborted(c.newest(c.changeBack(failed)))
+	ended := c.endedBack(failed)
 	for cluster, n := range c.wanted {
 		g, has := c.grantOf(cluster)
 		switch {
@@ -68,6 +68,16 @@ func (c *course) needsBack(failed *v1alpha1.Rollout) map[string]need {
 		}
 	}
 	return needs
+}
+
+// endedBack says that a person ended what takes the change of a rollout back. Who joined since had a rollout of the same revision later.
+func (c *course) endedBack(failed *v1alpha1.Rollout) bool {
+	for r := range c.all() {
+		if r.Spec.Undoes == failed.Name && aborted(r) {
+			return true
+		}
+	}
+	return false
 }
 
 // changeBack is what takes the change of a rollout back; it has no revision when nobody remembers it.

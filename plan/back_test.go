@@ -246,6 +246,22 @@ func TestWhatIsDeletedAfterARollbackWaitsAsTheBundleSaid(t *testing.T) {
 	}
 }
 
+// TestAnAbortedRollbackStaysAborted: who joins then gets the revision before, and nobody else anything, until the abort is taken back.
+func TestAnAbortedRollbackStaysAborted(t *testing.T) {
+	w := fallsBack(t, v1alpha1.BundleRollout{})
+	w.fail("ap1")
+	w.orderTo("shop", abort)
+	w.later(time.Second)
+	for _, joins := range []string{"us3", "us4"} {
+		w.join(joins)
+		w.settle()
+	}
+	w.is("ap1 shop 1 held", "ap2 shop 1 held", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", "us3 shop 1", "us4 shop 1")
+	goOn(&w.rollouts["shop-00000001-1.2"].Spec.Orders)
+	w.settle()
+	w.is("ap1 shop 1", "ap2 shop 1", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", "us3 shop 1", "us4 shop 1")
+}
+
 // obeyButFail lets all clusters carry everything out, healthy, but for one, which fails, for long enough that the rollout stops.
 func (w *world) obeyButFail(cluster string) {
 	for range 20 {

@@ -8,14 +8,15 @@ import (
 )
 
 // addLate gives a rollout that runs waves for those that came too late for its others: who was away and is back, who has joined, who
-// holds the key by now, who is picked no more. Who joins gets the last good revision first. Settled are the stages to which they come late.
+// holds the key by now, who is picked no more. Who joins gets the last good revision first, which is the rollout's own once that went through.
+// Settled are the stages to which they come late.
 func (c *course) addLate(settled map[string]bool) {
 	r := c.active
 	late := c.reachable(c.wanted)
 	if r.Spec.Moves {
 		late = c.moved(late)
 	}
-	good := c.lastGood(r.Spec.Generation)
+	good := c.lastGood(r.Spec.Generation + 1)
 	for i, w := range r.Spec.Waves {
 		if r.Status.Waves[i].Over() {
 			continue

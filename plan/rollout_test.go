@@ -343,6 +343,27 @@ func TestWhoJoinsGetsTheLastGoodRevisionFirst(t *testing.T) {
 	w.is("ap1 shop 2", "ap2 shop 2", "ap3 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2")
 }
 
+// TestWhoJoinsGetsWhatTheFleetRuns: the change went through, and runs again for one that came back.
+func TestWhoJoinsGetsWhatTheFleetRuns(t *testing.T) {
+	w := sixClusters(t)
+	w.silence("us2")
+	w.later(10 * time.Second)
+	w.apply("shop")
+	w.settle()
+	w.speak("us2")
+	w.rest()
+	w.join("eu3")
+	for range 10 {
+		w.rest()
+		if g, has := w.grants["shop"]["eu3"]; has && grantText(g) != "2" {
+			t.Fatalf("eu3 is given what nobody runs any more:\n%s", w)
+		}
+		w.obeyAll()
+		w.later(time.Second)
+	}
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "eu3 shop 2", "us1 shop 2", "us2 shop 2")
+}
+
 func TestADeletedBundleLeavesOneFaultDomainAfterTheOther(t *testing.T) {
 	w := sixClusters(t)
 	w.erase("shop")
