@@ -74,7 +74,11 @@ func (c *course) failedBefore() (clusters []string) {
 func (c *course) hasTaken(cluster string) bool {
 	g, ok := c.grantOf(cluster)
 	w, told := c.told(cluster, g)
-	return ok && told && c.presence(cluster) == here && (g.Withdraw && !c.Looking[cluster] || w.Applied == g.Revision || slices.ContainsFunc(w.Problems, notRendered))
+	begun := w.Applied == g.Revision || slices.ContainsFunc(w.Problems, notRendered)
+	if g.Withdraw {
+		begun = !c.Looking[cluster]
+	}
+	return ok && told && c.presence(cluster) == here && begun
 }
 
 // in are the failures in a wave.

@@ -71,14 +71,33 @@ func TestWhatAWaveGoesOnDespiteIsTakenBackFromWhoOnlyLooks(t *testing.T) {
 
 // TestNoNumberOfFailuresBearsWithWhoOnlyLooks: its withdrawal is late, and comes when it is suspended no more.
 func TestNoNumberOfFailuresBearsWithWhoOnlyLooks(t *testing.T) {
-	w := sixClusters(t)
-	w.failures = 1
-	w.apply("shop", "ap1", "eu1", "eu2", "us1", "us2")
-	w.rest()
-	w.clusters["ap2"].looking = true
-	w.obeyAll()
-	w.late()
-	if r := w.newest("shop"); r.Status.Phase != v1alpha1.RolloutFailed || len(w.wrong) > 0 {
-		t.Errorf("%s\n%v", w, w.wrong)
+	for name, begin := range map[string]func(*world){
+		"one that runs it": func(w *world) {
+			w.apply("shop", "ap1", "eu1", "eu2", "us1", "us2")
+			w.rest()
+			w.clusters["ap2"].looking = true
+		},
+		"one that never ran it": func(w *world) {
+			w.apply("cart", "ap2")
+			w.rest()
+			w.clusters["ap2"].looking = true
+			w.erase("cart")
+			w.rest()
+			w.apply("shop", "eu1")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := sixClusters(t)
+			w.failures = 1
+			begin(w)
+			w.rest()
+			w.obeyAll()
+			w.late()
+			w.obeyAll()
+			w.late()
+			if r := w.rollouts["shop-00000001-2"]; r.Status.Phase == v1alpha1.RolloutComplete || len(w.wrong) > 0 {
+				t.Errorf("%s\n%v", w, w.wrong)
+			}
+		})
 	}
 }
