@@ -150,6 +150,22 @@ func (w *world) judgeStages(r *v1alpha1.Rollout) {
 	}
 }
 
+// judgeCanary looks at a rollout that is written, of a bundle whose canary is one cluster: it grants several of a stage in a fault domain only when one
+// of them has had it.
+func (w *world) judgeCanary(r *v1alpha1.Rollout) {
+	if w.rollout.Canary == nil || r.Spec.Orders.AllAtOnce {
+		return
+	}
+	for i, v := range r.Spec.Waves {
+		begun := slices.ContainsFunc(r.Spec.Waves[:i], func(o v1alpha1.Wave) bool {
+			return o.Domain == v.Domain && o.Stage == v.Stage && o.Revision == "" && len(o.Clusters) > 0
+		})
+		if r.Status.Waves[i].Granted != nil && len(v.Clusters) > 1 && v.Revision == "" && !begun && !w.wasGranted(r, v) && !w.goesOn(r, v) {
+			w.unsaid = append(w.unsaid, fmt.Sprintf("%s grants %v, and none of them is a canary", r.Name, v.Clusters))
+		}
+	}
+}
+
 // wasGranted says that a wave of a rollout that is to be written was granted before.
 func (w *world) wasGranted(r *v1alpha1.Rollout, v v1alpha1.Wave) bool {
 	old := w.rollouts[r.Name]

@@ -86,23 +86,66 @@ func (c *course) trim() {
 	}
 	var waves []v1alpha1.Wave
 	var statuses []v1alpha1.WaveStatus
-	h := c.homes()
+	h, lost := c.homes(), map[cell]bool{}
 	for i, w := range r.Spec.Waves {
 		if s := r.Status.Waves[i]; s.Granted != nil {
 			waves, statuses = append(waves, w), append(statuses, s)
 			continue
 		}
+		had := len(w.Clusters)
 		w.Clusters, w.Withdraw = h.still(w, w.Clusters, false), h.still(w, w.Withdraw, true)
+		lost[cellOf(w)] = lost[cellOf(w)] || len(w.Clusters) < had
 		if len(w.Clusters)+len(w.Withdraw) > 0 {
 			waves, statuses = append(waves, w), append(statuses, v1alpha1.WaveStatus{})
 		}
 	}
 	r.Spec.Waves, r.Status.Waves = waves, statuses
+	for at, has := range lost {
+		if has {
+			c.cutAgain(at)
+		}
+	}
 	c.letGo()
 	if len(r.Status.InChange) == 0 && r.Spec.Domain != c.Fleet.Domain { // it goes on by what the fleet says now
 		c.goBy(c.Fleet.Domain)
 		c.trim()
 	}
+}
+
+// cell is a stage in a fault domain: each has a canary of its own.
+type cell struct{ stage, domain string }
+
+func cellOf(w v1alpha1.Wave) cell { return cell{w.Stage, w.Domain} }
+
+// cutAgain cuts the waves to come of a cell anew that has lost a cluster: that may have been its canary. Where the change has begun it goes on as
+// it is; so does who came late, and who gets the last good revision.
+func (c *course) cutAgain(at cell) {
+	r, policy := c.active, c.policy()
+	var others []v1alpha1.Wave
+	var statuses []v1alpha1.WaveStatus
+	needs, first := map[string]need{}, -1
+	for i, w := range r.Spec.Waves {
+		switch {
+		case cellOf(w) != at || forJoiners(w) || w.Late:
+			others, statuses = append(others, w), append(statuses, r.Status.Waves[i])
+			continue
+		case r.Status.Waves[i].Granted != nil || c.underWay(w):
+			return
+		case first < 0:
+			first = len(others)
+		}
+		for _, cluster := range slices.Concat(w.Clusters, w.Withdraw) {
+			needs[cluster] = c.wanted[cluster]
+		}
+	}
+	if policy.Canary == nil || first < 0 {
+		return
+	}
+	waves := c.cutDomain(c.homes(), at.domain, sorted(needs), needs, policy)
+	for i := range waves {
+		waves[i].Stage = at.stage
+	}
+	r.Spec.Waves, r.Status.Waves = slices.Insert(others, first, waves...), slices.Insert(statuses, first, make([]v1alpha1.WaveStatus, len(waves))...)
 }
 
 // still are the clusters of a wave that need it still, and can be given it. Who is in another fault domain or stage by now gets it there.

@@ -422,6 +422,26 @@ func TestACanaryGoesFirst(t *testing.T) {
 	w.is("eu1 shop 1", "eu2 shop 1", "eu3 shop 1", "eu4 shop 1", "shop-00000001-1 Running [eu]: wave 2 of 2, eu: waits for eu2, eu3, eu4")
 }
 
+// TestAnotherIsTheCanaryWhereThatIsAway: it is away when its fault domain has its turn.
+func TestAnotherIsTheCanaryWhereThatIsAway(t *testing.T) {
+	w := newWorld(t, "ap1", "eu1", "eu2", "eu3", "eu4")
+	w.apply("shop")
+	w.settle()
+	one := intstr.FromInt32(1)
+	w.apply("shop").Spec.Rollout = &v1alpha1.BundleRollout{Canary: &one}
+	w.rest()
+	w.silence("eu1")
+	w.later(10 * time.Second)
+	w.obeyAll()
+	w.rest()
+	w.is("ap1 shop 2", "eu1 shop 1", "eu2 shop 2", "eu3 shop 1", "eu4 shop 1", "shop-00000001-2 Running [eu]: wave 2 of 3, eu: waits for eu2")
+	w.silence("eu3")
+	w.later(10 * time.Second)
+	w.obeyAll()
+	w.rest()
+	w.is("ap1 shop 2", "eu1 shop 1", "eu2 shop 2", "eu3 shop 1", "eu4 shop 2", "shop-00000001-2 Running [eu]: wave 3 of 3, eu: waits for eu4")
+}
+
 func TestAFreezeGrantsNothing(t *testing.T) {
 	w := sixClusters(t)
 	w.fleet.Freeze = &v1alpha1.Freeze{Reason: "black friday"}

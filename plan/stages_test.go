@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"pgregory.net/rapid"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -352,6 +353,9 @@ func TestNoStageBeginsBeforeAnEarlierOneIsOver(t *testing.T) {
 			return &metav1.LabelSelector{MatchLabels: map[string]string{"ring": is}}
 		}
 		w.rollout.Stages = []v1alpha1.RolloutStage{{Name: "a", ClusterSelector: ring("a")}, {Name: "b", ClusterSelector: ring("b")}}
+		if one := intstr.FromInt32(1); rapid.Bool().Draw(rt, "canary") {
+			w.rollout.Canary = &one
+		}
 		switch rapid.IntRange(0, 2).Draw(rt, "waits for") {
 		case 0:
 			w.rollout.Stages[0].Windows = []v1alpha1.RolloutWindow{{End: "17:00"}}

@@ -177,7 +177,7 @@ func (w *world) apply(name string, to ...string) *v1alpha1.Bundle {
 	if len(to) > 0 {
 		b.Spec.Placement = v1alpha1.Placement{Clusters: to}
 	}
-	if rollout := w.rollout; w.failures > 0 || len(rollout.Stages)+len(rollout.Windows)+len(rollout.Gates) > 0 || rollout.OnFailure != "" {
+	if rollout := w.rollout; w.failures > 0 || len(rollout.Stages)+len(rollout.Windows)+len(rollout.Gates) > 0 || rollout.OnFailure != "" || rollout.Canary != nil {
 		rollout.MaxFailures = w.failures
 		b.Spec.Rollout = &rollout
 	}
@@ -383,6 +383,7 @@ func (w *world) writeRollouts(step plan.Step) {
 		}
 		w.judgeOrders(r)
 		w.judgeStages(r)
+		w.judgeCanary(r)
 		w.judgeGates(r)
 		w.judgeBack(r)
 		w.goOnDespite(r)
