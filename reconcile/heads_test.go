@@ -239,6 +239,12 @@ func TestAShardThatIsFull(t *testing.T) {
 	if n := client.requests("create ", "update ", "delete "); n != 1 || !have[last].chunked {
 		t.Errorf("the same list in a ConfigMap of its own costs %d writes", n)
 	}
+	long := neighbours(201)[200]
+	client.requests()
+	mustSave(t, s, stored{}, listOf(long, 100))
+	if n := client.requests("create ", "update ", "delete ", "get "); n != 2 {
+		t.Errorf("a long list costs %d requests", n)
+	}
 	size := func() (n int) {
 		for _, head := range client.lie[shardName(3)].Data {
 			n += len(head)
@@ -249,7 +255,7 @@ func TestAShardThatIsFull(t *testing.T) {
 		t.Errorf("the shard has %d KiB", n>>10)
 	}
 	client.edit(t, shardName(3), func(cm *corev1.ConfigMap) { cm.Data["by-hand"] = strings.Repeat("x", roomForHeads-size()-100) })
-	another := neighbours(201)[200]
+	another := neighbours(202)[201]
 	if _, err := s.save(t.Context(), stored{}, listOf(another, 1)); !errors.Is(err, errFull) || !strings.Contains(err.Error(), "no room for more: inventories.") {
 		t.Errorf("more than a ConfigMap takes: %v", err)
 	}

@@ -226,9 +226,9 @@ func generationOf(chunk string) uint64 {
 // after all: so the next one finds out first whether the head would be taken, and leaves no more of them. A list for which its shard has no room in
 // the head gets chunks, however short it is.
 func (s *inventories) save(ctx context.Context, have stored, inv inventory) (stored, error) {
-	out, err := s.saveWith(ctx, have, inv, maxInHead, roomForLists)
-	if errors.Is(err, errFull) {
-		out, err = s.saveWith(ctx, out, inv, 0, roomForHeads)
+	out, err := s.saveWith(ctx, have, inv, maxInHead)
+	if errors.Is(err, errFull) && inv.isShort() {
+		out, err = s.saveWith(ctx, out, inv, 0)
 	}
 	if err != nil {
 		return out, fmt.Errorf("write inventory: %w", err)
@@ -236,14 +236,17 @@ func (s *inventories) save(ctx context.Context, have stored, inv inventory) (sto
 	return out, nil
 }
 
-func (s *inventories) saveWith(ctx context.Context, have stored, inv inventory, inHead, room int) (stored, error) {
+func (s *inventories) saveWith(ctx context.Context, have stored, inv inventory, inHead int) (stored, error) {
 	head, chunks, err := inv.encode(inHead, maxChunk)
 	if err != nil {
 		return have, err
 	}
 	out := stored{sum: head["sha256"], chunked: len(chunks) > 0}
 	inv.generation = have.generation
-	put := errand{name: objectName(inv.bundle), have: have.head, room: room}
+	put := errand{name: objectName(inv.bundle), have: have.head, room: roomForHeads}
+	if inHead > 0 && !out.chunked {
+		put.room = roomForLists
+	}
 	if put.want, err = writeHead(head); err != nil {
 		return have, err
 	}

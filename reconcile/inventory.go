@@ -102,6 +102,12 @@ func (inv inventory) encode(inHead, limit int) (head map[string]string, chunks [
 	return head, chunks, nil
 }
 
+// isShort says that the list is short enough for the head.
+func (inv inventory) isShort() bool {
+	_, chunks, err := inv.encode(maxInHead, maxChunk)
+	return err == nil && len(chunks) == 0
+}
+
 // The fields of a head that its ConfigMap tells of in annotations.
 const (
 	headKinds      = "kinds"
