@@ -133,7 +133,7 @@ const maxWaits = 40
 // waits is what a rollout waits for, so short that its line fits a terminal.
 func waits(r *v1alpha1.Rollout) string {
 	if d := r.Status.Deletions; d != nil && !r.Status.Phase.Ended() {
-		return fmt.Sprintf("approval to delete %d objects", d.Objects)
+		return v1alpha1.Counted(d.Objects, "approval to delete 1 object", "approval to delete %d objects")
 	}
 	said := []rune(r.Status.Message)
 	if len(said) <= maxWaits {

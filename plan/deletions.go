@@ -302,7 +302,7 @@ func (d *drop) beyond(limit v1alpha1.DeletionBound, where string) string {
 func tooMany(n, of int, limit v1alpha1.DeletionBound, where string) string {
 	switch {
 	case n > int(*limit.Objects):
-		return fmt.Sprintf("%d objects go %s, more than %d", n, where, *limit.Objects)
+		return fmt.Sprintf("%s %s, more than %d", v1alpha1.Counted(n, "1 object goes", "%d objects go"), where, *limit.Objects)
 	case n*100 > int(*limit.Percent)*of:
 		return fmt.Sprintf("%d of %d objects go %s, more than %d%%", n, of, where, *limit.Percent)
 	}

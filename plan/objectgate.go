@@ -33,7 +33,7 @@ func (c *course) saidThere(i int, g v1alpha1.RolloutGate) *v1alpha1.GateStatus {
 			return &v1alpha1.GateStatus{Name: g.Name, Message: fmt.Sprintf("%s: %s: %s", cluster, Name(*g.Object), message)}
 		}
 	}
-	return &v1alpha1.GateStatus{Name: g.Name, Passes: true, Message: fmt.Sprintf("%s has condition %s %s in %d clusters", Name(*g.Object), g.Condition.Type, g.Condition.Wanted(), all)}
+	return &v1alpha1.GateStatus{Name: g.Name, Passes: true, Message: fmt.Sprintf("%s has condition %s %s in %s", Name(*g.Object), g.Condition.Type, g.Condition.Wanted(), v1alpha1.Counted(all, "1 cluster", "%d clusters"))}
 }
 
 // saidIn is what a cluster's member said of the object of a gate, about the very grant that it has.

@@ -352,7 +352,11 @@ func asks(p v1alpha1.Placement) bool {
 
 func (c *choice) unsatisfied() (said []string) {
 	if n := c.placement.NumberOfClusters; n != nil && len(c.picked) < int(*n) {
-		said = append(said, fmt.Sprintf("%d clusters are wanted, and only %d can be picked", *n, len(c.picked)))
+		can := "none"
+		if picked := len(c.picked); picked > 0 {
+			can = fmt.Sprintf("only %d", picked)
+		}
+		said = append(said, v1alpha1.Counted(*n, "1 cluster is wanted", "%d clusters are wanted")+", and "+can+" can be picked")
 	}
 	for _, s := range c.spreads {
 		said = append(said, s.broken()...)

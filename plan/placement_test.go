@@ -142,6 +142,8 @@ func TestAPlacementPicksAsItSays(t *testing.T) {
 		"a full cluster comes last, however cheap": {
 			placement: anywhere(number(1)), clusters: []v1alpha1.Cluster{town("ams", "eu"), town("fra", "eu", labelled(v1alpha1.LabelCost, "9"))},
 			metrics: map[string]v1alpha1.ClusterMetricsStatus{"ams": free(0), "fra": free(2)}, want: "fra"},
+		"where there is none, that is said": {
+			placement: anywhere(number(1)), unsatisfied: "1 cluster is wanted, and none can be picked"},
 		"too few are said": {
 			placement: anywhere(number(7)), clusters: towns, want: "ams,fra,iad,par,sin", unsatisfied: "7 clusters are wanted, and only 5 can be picked"},
 		"three spread over three regions": {

@@ -79,13 +79,13 @@ func (s *spreading) breaks(one site) string {
 		return fmt.Sprintf("%s=%s has %d already, and others have none: %d values are wanted", s.TopologyKey, value, s.counts[value], s.MinDomains)
 	}
 	if least, fewest := s.least(); s.counts[value]+1-fewest > s.MaxSkew {
-		return fmt.Sprintf("%s=%s would have %d clusters, and %s has %d: maxSkew is %d", s.TopologyKey, value, s.counts[value]+1, least, fewest, s.MaxSkew)
+		return fmt.Sprintf("%s=%s would have %s, and %s has %d: maxSkew is %d", s.TopologyKey, value, v1alpha1.Counted(s.counts[value]+1, "1 cluster", "%d clusters"), least, fewest, s.MaxSkew)
 	}
 	return ""
 }
 
 func (s *spreading) tooFew() string {
-	return fmt.Sprintf("%s has %d values to pick from, and %d are wanted", s.TopologyKey, len(s.counts), s.MinDomains)
+	return fmt.Sprintf("%s has %s to pick from, and %d are wanted", s.TopologyKey, v1alpha1.Counted(len(s.counts), "1 value", "%d values"), s.MinDomains)
 }
 
 // used is how many values have a picked cluster.
@@ -118,11 +118,11 @@ func (s *spreading) broken() (said []string) {
 	case int(s.MinDomains) > len(s.counts):
 		said = append(said, s.tooFew())
 	case s.used() < s.MinDomains:
-		said = append(said, fmt.Sprintf("%s has %d values with a cluster, and %d are wanted", s.TopologyKey, s.used(), s.MinDomains))
+		said = append(said, fmt.Sprintf("%s has %s with a cluster, and %d are wanted", s.TopologyKey, v1alpha1.Counted(s.used(), "1 value", "%d values"), s.MinDomains))
 	}
 	most := slices.Max(slices.Collect(maps.Values(s.counts)))
 	if _, fewest := s.least(); most-fewest > s.MaxSkew {
-		said = append(said, fmt.Sprintf("%s is %d clusters uneven, and maxSkew is %d: what is placed stays", s.TopologyKey, most-fewest, s.MaxSkew))
+		said = append(said, fmt.Sprintf("%s is %s uneven, and maxSkew is %d: what is placed stays", s.TopologyKey, v1alpha1.Counted(most-fewest, "1 cluster", "%d clusters"), s.MaxSkew))
 	}
 	return said
 }

@@ -138,5 +138,5 @@ func (b *bundle) postObserving(f v1alpha1.Foresight) {
 		reason, why = reasonSuspended, b.grant.Suspended
 	}
 	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionUnknown, reason, clip(fmt.Sprintf(
-		"%s: %d objects would be changed, %d deleted", why, f.Changes, f.Deletions), maxMessage)})
+		"%s: %s would be changed, %d deleted", why, v1alpha1.Counted(f.Changes, "1 object", "%d objects"), f.Deletions), maxMessage)})
 }

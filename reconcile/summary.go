@@ -42,7 +42,7 @@ func (b *bundle) post(reason string) {
 	switch {
 	case failed > 0:
 		st.Health = v1alpha1.HealthFailed
-		r = ready{metav1.ConditionFalse, reasonFailed, fmt.Sprintf("%d objects have a problem", failed)}
+		r = ready{metav1.ConditionFalse, reasonFailed, v1alpha1.Counted(failed, "1 object has a problem", "%d objects have a problem")}
 	case pending > 0 || reason != "":
 		st.Health = v1alpha1.HealthInProgress
 		r = ready{metav1.ConditionFalse, reasonInProgress, fmt.Sprintf("%d of %d objects are ready", st.ReadyObjects, st.Objects)}
@@ -127,5 +127,5 @@ func (b *bundle) postWithdrawing() {
 	st := v1alpha1.WorkStatus{Grant: b.grant.At, Applied: b.runs, Health: v1alpha1.HealthInProgress, Objects: int32(len(b.inv.entries))}
 	problems, _ := b.lingering()
 	st.Problems = problems[:min(len(problems), maxProblems)]
-	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionFalse, reasonWithdrawing, fmt.Sprintf("%d objects are still there", len(b.inv.entries))})
+	b.s.board.post(b.name, b.grant.BundleUID, st, ready{metav1.ConditionFalse, reasonWithdrawing, v1alpha1.Counted(len(b.inv.entries), "1 object is still there", "%d objects are still there")})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/compare"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -120,12 +121,7 @@ func (p prospect) count(fate compare.Fate) (n int) {
 }
 
 // counted is one, or so many.
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return fmt.Sprintf(many, n)
-}
+func counted(n int, one, many string) string { return v1alpha1.Counted(n, one, many) }
 
 func clusterCount(n int) string { return counted(n, "1 cluster", "%d clusters") }
 

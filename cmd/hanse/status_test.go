@@ -286,7 +286,7 @@ func TestStatusCountsWhatWhoLeftCouldRead(t *testing.T) {
 }
 
 func TestStatusNamesBundlesThatLackWhatTheirPlacementAsksFor(t *testing.T) {
-	lacks := v1alpha1.UnplacedFleetStatus{Name: "shop", Wanted: 1, Message: "1 clusters are wanted, and only 0 can be picked"}
+	lacks := v1alpha1.UnplacedFleetStatus{Name: "shop", Wanted: 1, Message: "1 cluster is wanted, and none can be picked"}
 	uneven := v1alpha1.UnplacedFleetStatus{Name: "cart", Clusters: 5, Wanted: 5, Message: "zone is 3 clusters uneven, and maxSkew is 1: what is placed stays"}
 	for want, all := range map[string][]v1alpha1.UnplacedFleetStatus{
 		"\nplaced   shop in 0 of 1 cluster   hanse explain shop\n":                                      {lacks},
