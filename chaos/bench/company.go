@@ -34,7 +34,9 @@ func (f *company) gets(ctx context.Context, clusters ...string) (err error) {
 	if f.client, err = dynamic.NewForConfig(f.first.REST()); err != nil {
 		return err
 	}
-	if err := f.label(ctx, clusters...); err != nil {
+	labelling, cancel := context.WithTimeout(ctx, gathered)
+	defer cancel()
+	if err := until(labelling, func() error { return f.label(labelling, clusters...) }); err != nil {
 		return err
 	}
 	group := "apiVersion: fleet.hanse.dev/v1alpha1\nkind: RecipientGroup\nmetadata: {name: " + readers + "}\nspec: {clusterSelector: {matchLabels: {reads: \"yes\"}}}\n"
@@ -43,7 +45,7 @@ func (f *company) gets(ctx context.Context, clusters ...string) (err error) {
 		return err
 	}
 	f.say("a group of %d gets its key", len(clusters))
-	ctx, cancel := context.WithTimeout(ctx, gathered)
+	ctx, cancel = context.WithTimeout(ctx, gathered)
 	defer cancel()
 	return until(ctx, func() error {
 		g, err := f.group(ctx)
@@ -116,6 +118,9 @@ type stretch struct {
 
 // remove removes a cluster of the group, while somebody writes something else, until nothing more is written because of it.
 func (f *company) remove(ctx context.Context) (r removal, err error) {
+	if _, err := f.writing(ctx); err != nil { // until all is written that is still to be
+		return r, err
+	}
 	f.say("somebody writes, and then the cluster is removed")
 	before, err := f.written(ctx, func() error { return nil })
 	if err != nil {
