@@ -193,7 +193,10 @@ func (f *company) writing(ctx context.Context) (took []time.Duration, err error)
 			}); err != nil {
 				return nil, err
 			}
-			took = append(took, time.Since(begun))
+			last := time.Since(begun)
+			if took = append(took, last); last > settled/3 { // nobody else could write meanwhile either
+				alone = time.Now()
+			}
 			if err := rest(ctx, between); err != nil {
 				return nil, err
 			}
