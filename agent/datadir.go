@@ -155,7 +155,7 @@ func Vacant(folder string) error {
 
 // lock keeps other agents out of the directory until release is called or the process ends.
 func (d dataDir) lock() (release func(), err error) {
-	f, err := os.OpenFile(d.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(d.path("lock"), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600) // root may lock a directory that is not its own
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}

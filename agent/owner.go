@@ -3,7 +3,6 @@ package agent
 import (
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 )
 
@@ -18,15 +17,30 @@ func (d dataDir) keepOwner() {
 	if !ok || owner.Uid == 0 {
 		return
 	}
-	_ = filepath.WalkDir(d.folder+"/", func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return nil
-		}
-		if info, err := e.Info(); err == nil && isRoots(info) {
-			_ = os.Lchown(path, int(owner.Uid), int(owner.Gid))
+	root, err := os.OpenRoot(d.folder)
+	if err != nil {
+		return
+	}
+	defer root.Close()
+	_ = fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			giveAway(root, path, int(owner.Uid), int(owner.Gid))
 		}
 		return nil
 	})
+}
+
+// giveAway gives a file of the directory away, if root made it. The owner may put another one in its place at any moment, or a link in
+// place of a folder above it: so what is looked at is what is given, and nothing outside of the directory can be opened.
+func giveAway(root *os.Root, path string, uid, gid int) {
+	f, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && isRoots(info) {
+		_ = f.Chown(uid, gid)
+	}
 }
 
 // isRoots says that root made it, here: a file of another name elsewhere, which the owner may have linked to, is not given away.

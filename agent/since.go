@@ -82,7 +82,7 @@ func (s *sealing) had(was earlier) func(secrets.Mark) map[string]int64 {
 		s.opened[was.at] = had
 	}
 	if had.err != nil {
-		if was.known != nil && was.known.Found == 0 {
+		if was.known != nil && was.known.Found == 0 && s.keepsAllKeys(was.Spec.Group) {
 			ever = nil // nobody could read it
 		}
 		return func(secrets.Mark) map[string]int64 { return ever }
@@ -102,6 +102,12 @@ func (s *sealing) had(was earlier) func(secrets.Mark) map[string]int64 {
 		}
 		return was.known.Since[0]
 	}
+}
+
+// keepsAllKeys says that a group has every key that it ever had: what none of them opens was sealed for nobody.
+func (s *sealing) keepsAllKeys(group string) bool {
+	ring, err := s.ringOf(group)
+	return err == nil && ring.oldest() == 1
 }
 
 // openBefore opens an earlier form: all its values, whether they were secret or not.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
@@ -191,6 +192,18 @@ func TestSinceWhichKeyAValueHasBeenTheSame(t *testing.T) {
 				t.Errorf("that it is sealed to another key was witnessed: %v", err)
 			}
 		})
+	}
+}
+
+// What is sealed to a key that the group keeps no more cannot be told from what is sealed to none: who left with that key may know it.
+func TestAValueOfAKeyThatIsGoneMayBeTheSame(t *testing.T) {
+	a := data("password", "a")
+	s, last, of := forms(t, []form{{epoch: 0, data: a}, {epoch: 3, data: a}})
+	s.group.value.Status.Former = []v1alpha1.FormerKey{{Epoch: 2}}
+	delete(s.ring.keys, 1)
+	s.opened = map[string]openedBefore{}
+	if diff := cmp.Diff([]map[string]int64{{"readers": plan.EverKnown}}, s.since(last, of, 3, false)); diff != "" {
+		t.Error(diff)
 	}
 }
 
