@@ -28,6 +28,8 @@ type kind struct {
 	computed bool
 	// readOnly says that it lies in the store, and nobody writes it by the API.
 	readOnly bool
+	// discreet says that what somebody writes into it by mistake may be a secret: no error repeats a value of it, and no log.
+	discreet bool
 	table    table
 	// selectable are the fields that selectors may name, beside metadata.name.
 	selectable func(runtime.Object) map[string]string
@@ -48,7 +50,7 @@ func served() []kind {
 
 func fleetKind() kind {
 	return kind{
-		kind: "Fleet", owns: true, plural: "fleets", singular: "fleet", short: []string{"fl"},
+		kind: "Fleet", owns: true, discreet: true, plural: "fleets", singular: "fleet", short: []string{"fl"},
 		new: newOf[v1alpha1.Fleet], newList: newOf[v1alpha1.FleetList], table: fleetTable(),
 		spec: func(obj runtime.Object) any { return obj.(*v1alpha1.Fleet).Spec },
 		validate: func(fleet string, obj runtime.Object) field.ErrorList {

@@ -17,7 +17,7 @@ import (
 func groupKind() kind {
 	type g = v1alpha1.RecipientGroup
 	return kind{
-		kind: "RecipientGroup", owns: true, plural: "recipientgroups", singular: "recipientgroup", short: []string{"rg"},
+		kind: "RecipientGroup", owns: true, discreet: true, plural: "recipientgroups", singular: "recipientgroup", short: []string{"rg"},
 		new: newOf[v1alpha1.RecipientGroup], newList: newOf[v1alpha1.RecipientGroupList], table: groupTable(func(g *g) []string { return g.Status.Holders() }),
 		spec: func(obj runtime.Object) any { return obj.(*g).Spec },
 		keepStatus: func(obj, old runtime.Object) {
@@ -74,7 +74,7 @@ func recovers(g *v1alpha1.RecipientGroup) (n int64) {
 func secretKind() kind {
 	type s = v1alpha1.FleetSecret
 	return kind{
-		kind: "FleetSecret", owns: true, plural: "fleetsecrets", singular: "fleetsecret", short: []string{"fs"},
+		kind: "FleetSecret", owns: true, discreet: true, plural: "fleetsecrets", singular: "fleetsecret", short: []string{"fs"},
 		new: newOf[v1alpha1.FleetSecret], newList: newOf[v1alpha1.FleetSecretList], table: secretTable(),
 		spec: func(obj runtime.Object) any { return obj.(*s).Spec },
 		selectable: func(obj runtime.Object) map[string]string {

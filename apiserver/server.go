@@ -73,7 +73,7 @@ func (s *Server) build() error {
 		return err
 	}
 	group := genericserver.NewDefaultAPIGroupInfo(v1alpha1.GroupName, s.scheme, runtime.NewParameterCodec(s.scheme), s.codecs)
-	group.NegotiatedSerializer = splicing{s.codecs}
+	group.NegotiatedSerializer = splicing{discreet{s.codecs}}
 	group.VersionedResourcesStorageMap[v1alpha1.SchemeGroupVersion.Version] = resources
 	if err := generic.InstallAPIGroup(&group); err != nil {
 		return err
