@@ -21,6 +21,14 @@ type goal struct {
 	clusters []string
 }
 
+// revisionIn is what a cluster is to be granted, one where the bundle should be or one that it is to leave.
+func (g goal) revisionIn(should bool) string {
+	if should {
+		return g.revision
+	}
+	return ""
+}
+
 // place is one bundle in one cluster.
 type place struct{ bundle, cluster string }
 
@@ -118,10 +126,12 @@ func (p *progress) stateOf(g goal, at place) state {
 		return arrived
 	case p.away[at.cluster] || lacksKey(work):
 		return owed
-	case there && !should && (work.Spec.Granted != "" || onlyLeaving(work)):
-		return pending // what was wrong before it was told to go is of no matter; then however long finalizers and pods that end in peace take
+	case there && !should && onlyLeaving(work):
+		return pending // however long finalizers and pods that end in peace take
 	case should && (suspension(work) != "" || work.Spec.Granted != g.revision && stands(p.rollouts[g.bundle])):
 		return held
+	case there && work.Spec.Granted != g.revisionIn(should):
+		return pending // what is wrong there was so before
 	case there && len(work.Status.Problems) > 0:
 		return failing
 	case there && work.Status.Health == v1alpha1.HealthFailed && work.Status.Applied == g.revision:

@@ -65,6 +65,8 @@ func TestProgressKnowsWhenThereIsNothingMoreToWaitFor(t *testing.T) {
 			line: "fra 0.09 s   iad failed\n"},
 		{name: "a refusal that stays is one", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", rev, "Failed", "no")}, left: 1, after: 11 * time.Second, over: true,
 			line: "fra 0.09 s   iad failed\n"},
+		{name: "what was wrong with the revision before is of no matter", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", old, "Failed", "no")}, left: 1, after: time.Hour,
+			line: "fra 0.09 s   iad not yet\n"},
 		{name: "a cluster that is to lose it is waited for", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", rev, "Ready"), workOf("sin", "", "Ready")}, left: 1,
 			line: "fra 0.09 s   iad 0.09 s   sin not yet\n"},
 		{name: "other bundles do not matter", works: []v1alpha1.Work{workOf("fra", rev, "Ready"), workOf("iad", rev, "Ready"),
