@@ -23,10 +23,17 @@ import (
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
-// rob kills a cluster's member, takes all age files of its data directory and of other folders, and starts it again.
+// rob waits until a cluster's member has all of the log, kills it, takes all age files of its data directory and of other folders, and starts it again.
 func (f *field) rob(t *testing.T, cluster string, also ...string) *thief.Loot {
 	t.Helper()
 	c := f.cluster(t, cluster)
+	now := f.status(t, "fra").Revision
+	until(t, comesBack, f.seat(t, cluster).sees(func(s v1alpha1.FleetStatus) error {
+		if s.Revision < now {
+			return fmt.Errorf("%s is at revision %d of %d", cluster, s.Revision, now)
+		}
+		return nil
+	}))
 	if err := c.Kill(testbed.Member); err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +44,7 @@ func (f *field) rob(t *testing.T, cluster string, also ...string) *thief.Loot {
 	if err := f.bed.Heal(t.Context(), c.Region()); err != nil {
 		t.Fatal(err)
 	}
+	awaitAPI(t, f, cluster)
 	return loot
 }
 
@@ -237,7 +245,7 @@ func rolledBack(t *testing.T, f *field, to, value string) {
 		return nil
 	})
 	until(t, 2*time.Minute, has(fra, string(before.Data["password"])))
-	mentions(t, f.must(t, "sin", nil, "rollback", "fleetsecret/db", "--to", to, "--wait").Out, "fleetsecret db is as it was at "+to)
+	mentions(t, f.must(t, "sin", nil, "rollback", "fleetsecret/db", "--to", to).Out, "fleetsecret db is as it was at "+to)
 	until(t, 3*time.Minute, has(fra, value))
 	f.sealedAgain(t, f.group(t).Status.Epoch)
 	f.listed(t, "iad", v1alpha1.ExposureOpen)
