@@ -13,9 +13,13 @@ import (
 
 // timed gives the waves that are granted the time until which they are to be healthy: what does not get there counts as failed, as
 // else it would keep its fault domain for ever. After a stop the time begins anew when a person lets it go on, and with a new leader: there
-// may have been none for long.
+// may have been none for long. So it does after a bundle was suspended, as nobody does what it is granted of that.
 func (c *course) timed() {
 	if c.stopped() {
+		return
+	}
+	if c.suspended() != "" {
+		c.untimed()
 		return
 	}
 	allowed := c.allowed()

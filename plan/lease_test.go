@@ -28,7 +28,7 @@ func (w *world) disturb(t *rapid.T) {
 		return rapid.SampledFrom(slices.Sorted(maps.Keys(w.clusters))).Draw(t, "cluster")
 	}
 	w.brings[bundle] = rapid.SliceOfNDistinct(rapid.SampledFrom(someObjects), 0, 6, rapid.ID).Draw(t, "objects")
-	switch rapid.SampledFrom([]string{"apply", "apply", "apply somewhere", "erase", "obey", "obey", "obey", "fail", "silence", "speak", "region", "remove", "join", "wait", "wait long", "order", "relabel", "relabel some", "label", "lead", "suspend"}).Draw(t, "what") {
+	switch rapid.SampledFrom([]string{"apply", "apply", "apply somewhere", "erase", "obey", "obey", "obey", "fail", "silence", "speak", "region", "remove", "join", "wait", "wait long", "order", "relabel", "relabel some", "label", "lead", "suspend", "suspend bundle"}).Draw(t, "what") {
 	case "apply":
 		w.apply(bundle)
 	case "apply somewhere":
@@ -75,6 +75,13 @@ func (w *world) disturb(t *rapid.T) {
 		if c := w.clusters[some()]; c != nil {
 			c.looking = !c.looking
 		}
+	case "suspend bundle":
+		if b := w.bundles[bundle]; b != nil {
+			b.Annotations = map[string]string{}
+			if rapid.Bool().Draw(t, "suspended") {
+				b.Annotations[v1alpha1.AnnotationSuspended] = "moving disks"
+			}
+		}
 	case "wait":
 		w.later(2 * time.Second)
 	case "wait long":
@@ -119,6 +126,9 @@ func (w *world) heal() {
 	}
 	w.passes, w.unread = nil, ""
 	w.bringWhatOthersNeed()
+	for _, b := range w.bundles {
+		b.Annotations = nil
+	}
 	for _, r := range w.rollouts {
 		r.Spec.Orders.Paused, r.Spec.Orders.Resumed = false, r.Status.Stops
 		approve(r)

@@ -1,9 +1,12 @@
 package plan_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
@@ -97,6 +100,50 @@ func TestNoNumberOfFailuresBearsWithWhoOnlyLooks(t *testing.T) {
 			w.late()
 			if r := w.rollouts["shop-00000001-2"]; r.Status.Phase == v1alpha1.RolloutComplete || len(w.wrong) > 0 {
 				t.Errorf("%s\n%v", w, w.wrong)
+			}
+		})
+	}
+}
+
+// judgeSuspended says that no wave of a suspended bundle is to be healthy by any time.
+func (w *world) judgeSuspended(r *v1alpha1.Rollout) {
+	b := w.bundles[r.Spec.Bundle]
+	if b == nil || v1alpha1.Suspension(b) == "" {
+		return
+	}
+	for i, s := range r.Status.Waves {
+		if s.Open() && s.Due != nil {
+			w.unsaid = append(w.unsaid, fmt.Sprintf("wave %d of %s is to be healthy by %s, and %s", i+1, r.Name, s.Due, v1alpha1.Suspension(b)))
+		}
+	}
+}
+
+// A member whose bundle is suspended does nothing of it, and tells of no health: neither is a failure.
+func TestASuspendedBundleIsNotLate(t *testing.T) {
+	for name, health := range map[string]v1alpha1.Health{"not healthy yet": v1alpha1.HealthInProgress, "while it soaks": v1alpha1.HealthReady} {
+		t.Run(name, func(t *testing.T) {
+			w := sixClusters(t)
+			w.rollout.OnFailure, w.rollout.Soak = v1alpha1.OnFailureRollback, &metav1.Duration{Duration: time.Minute}
+			w.apply("shop")
+			w.rest()
+			w.obey("ap1", "shop", health)
+			w.obey("ap2", "shop", health)
+			w.rest()
+			w.bundles["shop"].Annotations = map[string]string{v1alpha1.AnnotationSuspended: "moving disks"}
+			w.rest()
+			w.obey("ap1", "shop", v1alpha1.HealthUnknown)
+			w.obey("ap2", "shop", v1alpha1.HealthUnknown)
+			w.late()
+			w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", "shop-00000001-2 Paused [ap]: bundle shop is suspended: moving disks")
+			w.bundles["shop"].Annotations = nil
+			w.later(time.Second)
+			w.rest()
+			if r := w.newest("shop"); r.Status.Stops > 0 || r.Status.Waves[0].Due == nil {
+				t.Fatalf("it has no time anew: %s", w)
+			}
+			w.late()
+			if r := w.rollouts["shop-00000001-2"]; r.Status.Phase != v1alpha1.RolloutRolledBack {
+				t.Errorf("what does not get there after that is late: %s", w)
 			}
 		})
 	}

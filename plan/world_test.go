@@ -386,6 +386,7 @@ func (w *world) writeRollouts(step plan.Step) {
 		w.judgeCanary(r)
 		w.judgeGates(r)
 		w.judgeBack(r)
+		w.judgeSuspended(r)
 		w.goOnDespite(r)
 		w.rollouts[r.Name] = r.DeepCopy()
 	}
