@@ -17,6 +17,7 @@ func (c *course) observe() {
 		return
 	}
 	r.Status.Waves = slices.Grow(r.Status.Waves, len(r.Spec.Waves))[:len(r.Spec.Waves)]
+	c.endLosses()
 	c.giveUpLost()
 	c.timed()
 	c.read()

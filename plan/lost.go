@@ -8,6 +8,20 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
+// endLosses takes fault domains that are heard again from those whose loss the rollout began with: lost once more, they stop it like others.
+func (c *course) endLosses() {
+	label := c.label()
+	for i := range c.Clusters {
+		if c.presence(c.Clusters[i].Name) == here {
+			domain := c.Clusters[i].Labels[label]
+			c.active.Spec.Without = slices.DeleteFunc(slices.Clone(c.active.Spec.Without), func(d string) bool { return d == domain })
+		}
+	}
+	if len(c.active.Spec.Without) == 0 {
+		c.active.Spec.Without = nil
+	}
+}
+
 // giveUpLost lets go of a fault domain that was lost while the rollout changed it, so that others can go on elsewhere. Its clusters
 // may come back at any time: what they were granted and are not known to run is held, so that nothing becomes active then
 // without the lease. The change may be what killed them, so a person must say how to go on.

@@ -330,6 +330,37 @@ func TestARolloutThatBeganBeforeALossWaitsItOut(t *testing.T) {
 	})
 }
 
+func TestAFaultDomainThatIsLostAgainStopsWhatBeganWithoutIt(t *testing.T) {
+	w := sixClusters(t)
+	w.silence("eu")
+	w.later(40 * time.Second)
+	w.rest()
+	w.apply("shop")
+	w.rest()
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", "shop-00000001-2 Running [ap]: wave 1 of 2, ap: waits for ap1, ap2")
+	t.Run("another leader does not take it for another loss", func(t *testing.T) {
+		w.began, w.logged = w.now, w.now
+		w.rest()
+		w.later(40 * time.Second)
+		w.rest()
+		if lost := w.newest("shop").Status.Lost; len(lost) > 0 {
+			t.Errorf("%v: %s", lost, w)
+		}
+	})
+	w.speak("eu")
+	w.later(time.Second)
+	w.rest()
+	w.silence("eu")
+	w.later(40 * time.Second)
+	w.rest()
+	w.obeyAll()
+	w.rest()
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", "shop-00000001-2 Paused []: it began before fault domain eu was lost")
+	w.speak("eu")
+	w.settle()
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2")
+}
+
 func TestWhoJoinsGetsTheLastGoodRevisionFirst(t *testing.T) {
 	w := sixClusters(t)
 	w.apply("shop")
