@@ -51,9 +51,15 @@ func (c *course) failures() failures {
 	return f
 }
 
-// failedBefore are the clusters that waves of this change were settled without, and that are not healthy by now.
+// failedBefore are the clusters that waves of this change were settled without, and that are not healthy by now. Of one that was granted it anew
+// the wave tells that this is in: it may have joined again, and has nothing but the name of what failed.
 func (c *course) failedBefore() (clusters []string) {
-	same := changeOf(c.active)
+	same, anew := changeOf(c.active), map[string]bool{}
+	for i, w := range c.active.Spec.Waves {
+		for _, cluster := range w.Clusters {
+			anew[cluster] = anew[cluster] || c.active.Status.Waves[i].Open()
+		}
+	}
 	for r := range c.all() {
 		if !same.is(r) {
 			continue
@@ -62,7 +68,7 @@ func (c *course) failedBefore() (clusters []string) {
 			if forJoiners(r.Spec.Waves[i]) {
 				continue
 			}
-			clusters = append(clusters, slices.DeleteFunc(slices.Clone(s.Failed), c.proven)...)
+			clusters = append(clusters, slices.DeleteFunc(slices.Clone(s.Failed), func(cluster string) bool { return anew[cluster] || c.proven(cluster) })...)
 		}
 	}
 	slices.Sort(clusters)

@@ -51,6 +51,41 @@ func TestWhoWasTooLateInAnEarlierWaveCounts(t *testing.T) {
 	w.soundly()
 }
 
+func TestWhoJoinsAgainHasNotFailedYet(t *testing.T) {
+	w := aFailureIsBorne(t)
+	w.obey("ap1", "shop", v1alpha1.HealthFailed)
+	w.obey("ap2", "shop", v1alpha1.HealthReady)
+	for range 10 {
+		w.later(time.Second)
+		w.rest()
+	}
+	if failed := w.newest("shop").Status.Waves[0].Failed; len(failed) != 1 {
+		t.Fatalf("%v: %s", failed, w)
+	}
+	w.obey("eu1", "shop", v1alpha1.HealthFailed) // borne once ap1 is gone
+	w.obey("eu2", "shop", v1alpha1.HealthReady)
+	w.remove("ap1")
+	w.rest()
+	w.join("ap1")
+	for range 30 {
+		w.rest()
+		for _, c := range []string{"eu2", "us1", "us2"} {
+			w.obey(c, "shop", v1alpha1.HealthReady)
+		}
+		w.later(time.Second)
+	}
+	w.rest()
+	if r := w.newest("shop"); r.Status.Stops > 0 || w.grants["shop"]["ap1"].Revision == "" {
+		t.Errorf("it stops for what ap1 was before: %q\n%s", r.Status.Stopped, w)
+	}
+	w.obey("ap1", "shop", v1alpha1.HealthReady)
+	w.settle()
+	if r := w.newest("shop"); r.Status.Phase != v1alpha1.RolloutComplete {
+		t.Errorf("%s", w)
+	}
+	w.soundly()
+}
+
 func TestWhoIsSilentIsNotWhoFailed(t *testing.T) {
 	w := aFailureIsBorne(t)
 	w.obey("ap1", "shop", v1alpha1.HealthReady)
