@@ -11,7 +11,7 @@ import (
 )
 
 // fail stops the rollout because a wave of it fails. Where the bundle says so, the fleet goes back to the last good revision by itself: once, as a
-// rollout that takes a change back only stops.
+// rollout that takes a change back only stops. So does one that a person paused: nothing moves on behind their back.
 func (c *course) fail(i int, why string) {
 	r, back := c.active, ""
 	if c.wentThrough(r.Spec.Generation) || forJoiners(r.Spec.Waves[i]) {
@@ -19,9 +19,12 @@ func (c *course) fail(i int, why string) {
 		return
 	}
 	if r.Spec.OnFailure == v1alpha1.OnFailureRollback && r.Spec.Undoes == "" && c.bundle != nil && c.change().is(r) {
-		if good := c.lastGood(r.Spec.Generation); good != nil {
+		switch good := c.lastGood(r.Spec.Generation); {
+		case r.Spec.Orders.Paused:
+			why += "; a person paused it, so nothing goes back by itself"
+		case good != nil:
 			back = good.Spec.Revision
-		} else {
+		default:
 			why += "; no revision before it went through that it could go back to"
 		}
 	}

@@ -13,10 +13,14 @@ import (
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// judgeBack says that what takes a change back is never taken back itself, and that one change is not taken back twice but by a person's word.
+// judgeBack says that what takes a change back is never taken back itself, nor what a person paused, and that one change is not taken back twice but
+// by a person's word.
 func (w *world) judgeBack(r *v1alpha1.Rollout) {
 	if r.Spec.Undoes != "" && (r.Status.Back != "" || r.Status.Phase == v1alpha1.RolloutRolledBack) {
 		w.again = append(w.again, r.Name+" is taken back")
+	}
+	if was := w.rollouts[r.Name]; was != nil && was.Spec.Orders.Paused && was.Status.Back == "" && r.Status.Back != "" {
+		w.again = append(w.again, r.Name+" goes back, and a person paused it")
 	}
 	if failed := w.rollouts[r.Spec.Undoes]; failed != nil && w.rollouts[r.Name] == nil && failed.Status.Stops <= failed.Spec.Orders.Resumed {
 		w.again = append(w.again, r.Name+" takes back what a person let go on")
@@ -181,6 +185,20 @@ func TestALostFaultDomainIsNoFailureToGoBackFor(t *testing.T) {
 	w.rest()
 	if r := w.newest("shop"); r.Status.Phase != v1alpha1.RolloutFailed || r.Status.Back != "" {
 		t.Errorf("%s", w)
+	}
+}
+
+func TestWhatAPersonPausedOnlyStops(t *testing.T) {
+	w := fallsBack(t, v1alpha1.BundleRollout{})
+	w.rest()
+	w.orderTo("shop", func(o *v1alpha1.RolloutOrders) { o.Paused = true })
+	w.fail("ap1")
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1",
+		"shop-00000001-2 Failed [ap]: it fails in ap1: its objects are not healthy; a person paused it, so nothing goes back by itself")
+	w.orderTo("shop", func(o *v1alpha1.RolloutOrders) { o.Paused, o.Resumed = false, 1 })
+	w.fail("ap1")
+	if r := w.newest("shop"); r.Spec.Undoes != "shop-00000001-2" {
+		t.Errorf("it goes on, fails again, and does not go back: %s", w)
 	}
 }
 
