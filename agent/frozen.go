@@ -19,6 +19,23 @@ type freezer struct {
 	revision v1alpha1.BundleRevisionSpec
 }
 
+// frozenIn is what goes into a grant. One that only says other parts of what is divided, of a revision that the cluster has, keeps all else as it was
+// granted: labels and facts that have changed since are taken up by the next change.
+func (s scene) frozenIn(cluster string, g v1alpha1.Grant) (*v1alpha1.Frozen, error) {
+	had := s.plan.Grants[g.Bundle][cluster]
+	frozen := had.Frozen.DeepCopy()
+	if g.Frozen == nil || frozen == nil || had.Withdraw || had.Revision != g.Revision {
+		var err error
+		if frozen, err = s.frozen(g.Revision, cluster); err != nil {
+			return nil, err
+		}
+	}
+	if g.Frozen != nil && frozen != nil {
+		frozen.Divided = g.Frozen.Divided
+	}
+	return frozen, nil
+}
+
 // frozen is what goes into the grant of a revision, so that its member renders it without looking at what may change: see
 // render.Freeze and plan.Parts.
 func (s scene) frozen(revision, cluster string) (*v1alpha1.Frozen, error) {

@@ -55,12 +55,9 @@ func (w *writing) freeze(step plan.Step) error {
 		if g.Withdraw || g.Held {
 			continue
 		}
-		frozen, err := w.scene.frozen(g.Revision, cluster)
+		frozen, err := w.scene.frozenIn(cluster, g)
 		if err != nil {
 			return err
-		}
-		if g.Frozen != nil && frozen != nil {
-			frozen.Divided = g.Frozen.Divided
 		}
 		g.Frozen = frozen
 		step.Grants[cluster] = g
