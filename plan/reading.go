@@ -93,10 +93,15 @@ func (c *course) read() {
 	for _, name := range sorted(c.Readings[r.Name]) {
 		said := c.Readings[r.Name][name]
 		now := v1alpha1.GateStatus{Name: name, Asked: metav1.Time{Time: said.At.Truncate(time.Second)}, Passes: said.Passes, Message: said.Message}
-		if was := gateStatus(r, name); was == nil || now.Asked.After(was.Asked.Time) {
+		if was := gateStatus(r, name); was == nil || now.Asked.After(was.Asked.Time) || c.isAhead(was) {
 			c.takeDown(now)
 		}
 	}
+}
+
+// isAhead says that a gate was asked at a time that is yet to come: a clock was set back since.
+func (c *course) isAhead(s *v1alpha1.GateStatus) bool {
+	return s.Asked.After(c.Now.Add(2 * time.Second))
 }
 
 // takeDown is what a gate says now.
@@ -140,7 +145,7 @@ func (c *course) said(i int, g v1alpha1.RolloutGate) *v1alpha1.GateStatus {
 	}
 	s, ran := gateStatus(c.active, g.Name), c.active.Status.Waves[i].Ran
 	every, timeout := g.Metric.Pace()
-	if s == nil || ran == nil || !s.Asked.After(ran.Time) || c.Now.Sub(s.Asked.Time) > 2*every+timeout {
+	if s == nil || ran == nil || c.isAhead(s) || !s.Asked.After(ran.Time) || c.Now.Sub(s.Asked.Time) > 2*every+timeout {
 		return nil
 	}
 	return s

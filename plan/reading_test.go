@@ -163,6 +163,27 @@ func TestWhatAGateSaidOfAnotherWaveIsNotOfThisOne(t *testing.T) {
 		"shop-00000001-2 Running [eu]: wave 2 of 3, eu: gate errors does not pass: 0.5, must be < 1")
 }
 
+func TestWhatAGateSaidAtATimeThatIsYetToComeDoesNotCount(t *testing.T) {
+	w := sixClusters(t)
+	p := w.gated(map[string]bool{"errors": true})
+	w.apply("shop").Spec.Rollout = &v1alpha1.BundleRollout{Gates: []v1alpha1.RolloutGate{gate("errors")}}
+	w.rest()
+	// The leader before asked in its last wave, and its clock was set back under it.
+	w.newest("shop").Status.Gates = []v1alpha1.GateStatus{{Name: "errors", Passes: true, Asked: metav1.Time{Time: w.now.Add(30 * time.Minute)}}}
+	w.began, w.logged = w.now, w.now
+	for range 10 {
+		w.later(time.Second)
+		w.obeyAll()
+		w.rest()
+	}
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1",
+		"shop-00000001-2 Running [ap]: wave 1 of 3, ap: gate errors has said nothing yet")
+	p.ask()
+	if s := w.newest("shop").Status.Gates[0]; s.Asked.After(w.now) || w.newest("shop").Status.Waves[0].Settled == nil {
+		t.Errorf("it was asked now: %+v\n%s", s, w)
+	}
+}
+
 func TestAGateFallsWhileItSoaks(t *testing.T) {
 	w := sixClusters(t)
 	p := w.gated(map[string]bool{"errors": true})
