@@ -158,6 +158,10 @@ func TestAPlacementPicksAsItSays(t *testing.T) {
 			placement: anywhere(number(4), over(v1alpha1.LabelRegion, 3, 4, no)), clusters: towns, unsatisfied: "3 values to pick from, and 4 are wanted"},
 		"a cluster without the label is none to spread over": {
 			placement: anywhere(over("rack", 1, 0, no)), clusters: []v1alpha1.Cluster{town("ams", "eu", labelled("rack", "1")), town("fra", "eu")}, want: "ams"},
+		"nobody has the label": {
+			placement: anywhere(over("rack", 1, 3, no)), clusters: towns, unsatisfied: "no cluster that may be picked has the label rack, which the clusters are spread over"},
+		"nobody has the label, which need not be": {
+			placement: anywhere(number(1), over("rack", 1, 0, yes)), clusters: towns, want: "ams", unsatisfied: "no cluster that may be picked has the label rack"},
 		"what is placed stays, however uneven": {
 			placement: anywhere(number(3), over(v1alpha1.LabelRegion, 1, 0, no)), clusters: towns, has: []string{"ams", "fra", "par"}, want: "ams,fra,par", unsatisfied: "3 clusters uneven"},
 		"fewer are wanted: the fullest region gives up": {

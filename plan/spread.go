@@ -13,6 +13,8 @@ type spreading struct {
 	v1alpha1.SpreadConstraint
 	// counts has every value that somebody who may be picked has.
 	counts map[string]int32
+	// without are how many of them have no value.
+	without int
 }
 
 type spreadings []*spreading
@@ -24,6 +26,8 @@ func spreadingsOf(constraints []v1alpha1.SpreadConstraint, pool []site) (all spr
 		for _, one := range pool {
 			if value, ok := one.Labels[c.TopologyKey]; ok {
 				s.counts[value] = 0
+			} else {
+				s.without++
 			}
 		}
 		all = append(all, s)
@@ -112,7 +116,10 @@ func (s *spreading) least() (value string, fewest int32) {
 // broken says how the spread is not kept by those that were picked.
 func (s *spreading) broken() (said []string) {
 	if len(s.counts) == 0 {
-		return nil
+		if s.without > 0 {
+			said = append(said, fmt.Sprintf("no cluster that may be picked has the label %s, which the clusters are spread over", s.TopologyKey))
+		}
+		return said
 	}
 	switch {
 	case int(s.MinDomains) > len(s.counts):
