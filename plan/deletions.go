@@ -225,11 +225,14 @@ func (c *course) dropBetween(w way) *drop {
 		case !known:
 			d.unknown = true
 			continue
-		case had.BundleUID != w.uid || w.to == "" && had.Deletion == v1alpha1.DeletionOrphan:
+		case had.BundleUID != w.uid:
 			continue
 		}
 		if n := len(had.Objects); d.of == 0 || 0 < n && n < d.of {
 			d.of = n // in doubt, the fewer
+		}
+		if w.to == "" && had.Deletion == v1alpha1.DeletionOrphan {
+			continue // all of it stays
 		}
 		for _, ref := range had.Objects {
 			id := Identify(ref)

@@ -422,6 +422,25 @@ func TestWhoIsAwayWhenADeletionIsApprovedIsNotAskedAboutAgain(t *testing.T) {
 	}
 }
 
+func TestWhatIsPrunedAgainIsOfAllThatIsThere(t *testing.T) {
+	for left, reason := range map[int]string{9: "", 7: "3 of 10 objects go in ap1, more than 20%"} {
+		w := newWorld(t, "ap1", "eu1", "us1")
+		w.brings["shop"] = strings.Fields("ConfigMap/0 ConfigMap/1 ConfigMap/2 ConfigMap/3 ConfigMap/4 ConfigMap/5 ConfigMap/6 ConfigMap/7 ConfigMap/8 ConfigMap/9")
+		b := w.apply("shop")
+		revision := v1alpha1.RevisionName("shop", string(b.UID), b.Generation)
+		content := w.contents[revision]
+		content.Deletion = v1alpha1.DeletionOrphan
+		w.contents[revision] = content
+		w.settle()
+		w.brings["shop"] = w.brings["shop"][:left]
+		w.apply("shop")
+		w.settle()
+		if d := w.newest("shop").Status.Deletions; (d == nil) != (reason == "") || d != nil && d.Reason != reason {
+			t.Errorf("with %d left: %+v\n%s", left, d, w)
+		}
+	}
+}
+
 func TestAWordForADeletedBundleIsNoneForTheNextOfItsName(t *testing.T) {
 	w := newWorld(t, "ap1")
 	w.brings["till"] = []string{"ConfigMap/a", "Namespace/a"}
