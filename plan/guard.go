@@ -111,8 +111,8 @@ func size(objects []unstructured.Unstructured) int {
 	return n
 }
 
-// Identity is what tells objects of a cluster apart: the version is not part of it, and no namespace means
-// the one named default.
+// Identity is what tells objects of a cluster apart: the version is not part of it, no namespace means the one named default, and what has
+// none is the same whatever namespace it names.
 type Identity struct {
 	schema.GroupKind
 	namespace, name string
@@ -120,11 +120,11 @@ type Identity struct {
 
 // Identify tells what an object is called in a cluster, whatever version it is written in.
 func Identify(ref v1alpha1.ObjectRef) Identity {
-	namespace := ref.Namespace
-	if namespace == "" {
+	gk, namespace := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind(), ref.Namespace
+	if namespace == "" || unspaced[gk] {
 		namespace = "default"
 	}
-	return Identity{schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).GroupKind(), namespace, ref.Name}
+	return Identity{gk, namespace, ref.Name}
 }
 
 // Ref names an object.
