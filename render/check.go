@@ -78,7 +78,7 @@ func tooMany(overrides []v1alpha1.Override) *field.Error {
 			}
 			seen[expression] = true
 			wrong := func(why string) *field.Error {
-				return field.Invalid(pathOverrides.Index(i), "${"+expression+"}", why+"; divide the bundle, or say it with labels")
+				return field.Invalid(pathOverrides.Index(i), "${"+beginning(expression)+"}", why+"; divide the bundle, or say it with labels")
 			}
 			if len(seen) > express.MaxExpressions {
 				return wrong(fmt.Sprintf("the overrides of a bundle may have %d different expressions, and this is one more", express.MaxExpressions))
@@ -89,6 +89,15 @@ func tooMany(overrides []v1alpha1.Override) *field.Error {
 		}
 	}
 	return nil
+}
+
+// beginning is so much of an expression that people know which it is.
+func beginning(expression string) string {
+	const enough = 80
+	if runes := []rune(expression); len(runes) > enough {
+		return string(runes[:enough]) + "…"
+	}
+	return expression
 }
 
 // stand lets the expressions of an override stand for their values, and says which are none.

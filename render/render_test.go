@@ -206,7 +206,7 @@ func TestTheOverridesOfABundleHaveABoundOfBytes(t *testing.T) {
 		"many of small ones": {of(64, `cluster.name`), "", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if errs := render.Check(test.content); (len(errs) > 0) != (test.door != "") || test.door != "" && !strings.Contains(errs[0].Error(), test.door) {
+			if errs := render.Check(test.content); (len(errs) > 0) != (test.door != "") || test.door != "" && (!strings.Contains(errs[0].Error(), test.door) || len(errs[0].Error()) > 400) {
 				t.Fatalf("the door says %v", errs)
 			}
 			if test.door != "" {
