@@ -342,6 +342,9 @@ func (w whereabouts) one(out io.Writer, cluster string) error {
 	if c := meta.FindStatusCondition(work.Status.Conditions, v1alpha1.ConditionReady); c != nil {
 		line("there", readyText(c))
 	}
+	for _, said := range problemLines(work) {
+		line(said[0], said[1])
+	}
 	if c := w.ground.Cluster(cluster); v.Picked && v1alpha1.Suspension(c) != "" {
 		line("suspended", fmt.Sprintf("cluster %s is %s; to let it go on: hanse unsuspend cluster %[1]s", cluster, v1alpha1.Suspension(c)))
 	}
@@ -352,6 +355,42 @@ func (w whereabouts) one(out io.Writer, cluster string) error {
 		line("to change:", toChange(w.bundle, w.ground.Cluster(cluster)))
 	}
 	return nil
+}
+
+// mostProblems is how many objects are told of that are not as they are to be.
+const mostProblems = 5
+
+// problemLines are the objects of a bundle that are not as they are to be in a cluster, and where to look at the first.
+func problemLines(w v1alpha1.Work) (lines [][2]string) {
+	all := w.Status.Problems
+	if len(all) == 0 {
+		return nil
+	}
+	if len(all) > 1 { // or the condition has said it
+		for _, p := range all[:min(mostProblems, len(all))] {
+			lines = append(lines, [2]string{"problem", plan.Name(p.ObjectRef) + ": " + p.Message})
+		}
+	}
+	if more := len(all) - mostProblems; more > 0 {
+		lines = append(lines, [2]string{"", fmt.Sprintf("and %d more: hanse get work %s -o yaml", more, w.Name)})
+	}
+	return append(lines, [2]string{"look", lookAt(w, all[0])})
+}
+
+// lookAt is the command that shows an object that is there, and not as it is to be; of others it shows what the cluster is to have.
+func lookAt(w v1alpha1.Work, p v1alpha1.Problem) string {
+	if !slices.Contains([]string{"Conflict", "NotEstablished", "Unhealthy", "PruneFailed"}, p.Reason) {
+		return "hanse render " + w.Spec.Bundle + " --cluster " + w.Spec.Cluster
+	}
+	command := "hanse kubectl --cluster " + w.Spec.Cluster + " -- describe " + strings.ToLower(p.Kind)
+	if group, _, grouped := strings.Cut(p.APIVersion, "/"); grouped {
+		command += "." + group
+	}
+	command += " " + p.Name
+	if p.Namespace != "" {
+		command += " -n " + p.Namespace
+	}
+	return command
 }
 
 // toChange is what may bring a bundle to a cluster where it is not placed, as commands where there are such; empty where it is not to be told.

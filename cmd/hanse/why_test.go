@@ -198,3 +198,30 @@ func TestWhereItIsNotPlacedExplainSaysWhatChangesThat(t *testing.T) {
 		}
 	}
 }
+
+// What is not as it is to be in a cluster is named, and the command that shows it.
+func TestExplainSaysWhereToLookAtWhatIsWrong(t *testing.T) {
+	web := v1alpha1.Problem{ObjectRef: v1alpha1.ObjectRef{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web"}, Reason: "Unhealthy", Message: "no such image"}
+	namespace := v1alpha1.Problem{ObjectRef: v1alpha1.ObjectRef{APIVersion: "v1", Kind: "Namespace", Name: "shop"}, Reason: "PruneFailed", Message: "it does not go"}
+	patched := v1alpha1.Problem{ObjectRef: web.ObjectRef, Reason: v1alpha1.ReasonNotRendered, Message: "overrides[0] matches nothing"}
+	for name, c := range map[string]struct {
+		problems []v1alpha1.Problem
+		want     string
+	}{
+		"none":            {nil, "no such image\n\n"},
+		"one":             {[]v1alpha1.Problem{web}, "no such image\n  look       hanse kubectl --cluster fra -- describe deployment.apps web -n shop\n"},
+		"of no namespace": {[]v1alpha1.Problem{namespace}, "\n  look       hanse kubectl --cluster fra -- describe namespace shop\n"},
+		"an override":     {[]v1alpha1.Problem{patched}, "\n  look       hanse render shop --cluster fra\n"},
+		"two":             {[]v1alpha1.Problem{web, namespace}, "\n  problem    deployment shop/web: no such image\n  problem    namespace shop: it does not go\n  look "},
+		"seven":           {[]v1alpha1.Problem{web, web, web, web, web, web, web}, "\n             and 2 more: hanse get work shop.fra -o yaml\n  look "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := workThat("fra", metav1.ConditionFalse, "Failed", "deployment shop/web: no such image")
+			w.Status.Problems = c.problems
+			said := explained(t, []v1alpha1.Work{w}, v1alpha1.Rollout{Status: v1alpha1.RolloutStatus{Phase: v1alpha1.RolloutComplete, Owed: []string{"iad"}}}, "--cluster", "fra")
+			if !strings.Contains(said, c.want) {
+				t.Errorf("it does not say %q:\n%s", c.want, said)
+			}
+		})
+	}
+}
