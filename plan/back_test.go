@@ -359,5 +359,5 @@ func TestWhatOnlyGaveWhoJoinedTheRevisionBeforeDidNotGoThrough(t *testing.T) {
 	w.join("us3")
 	w.rest()
 	w.is("ap1 shop 1", "ap2 shop 1", "ap3 shop 1", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", "us3 shop 1",
-		"shop-00000001-3 Paused [us]: stage prod waits for a person: hanse rollout approve shop prod")
+		"shop-00000001-3 Paused [us]: stage prod waits for a person: hanse rollout approve shop-00000001-3 prod")
 }

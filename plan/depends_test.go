@@ -111,7 +111,7 @@ func TestWhatIsUnderWayWaitsForNoBundle(t *testing.T) {
 	w.apply("app", "eu1", "eu2")
 	w.rest()
 	w.is("eu1 app 2", "ap1 base 1", "eu1 base 1", "eu2 base 1",
-		"app-00000002-2 Running [eu]: wave 1 of 2, eu: waits for eu1", "base-00000001-2 Pending []: eu waits for its turn behind app")
+		"app-00000002-2 Running [eu]: wave 1 of 2, eu: waits for eu1", "base-00000001-2 Pending []: ap waits for its turn behind app")
 	w.settle()
 	w.is("eu1 app 2", "eu2 app 2", "ap1 base 2", "eu1 base 2", "eu2 base 2")
 }
