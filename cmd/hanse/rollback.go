@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -102,7 +104,7 @@ func (r *rollback) run(ctx context.Context, k kind, name string) (err error) {
 	if _, err := r.c.App.Writer.Write(text); err != nil {
 		return err
 	}
-	if err := r.trusts(); err != nil {
+	if err := r.trusts(ctx); err != nil {
 		return err
 	}
 	written, err := r.write(ctx)
@@ -112,20 +114,75 @@ func (r *rollback) run(ctx context.Context, k kind, name string) (err error) {
 	return r.tell(ctx, begun, written)
 }
 
-// trusts refuses to change how far a cluster is trusted: that was taken away for a reason, perhaps, and is to be said in words.
-func (r *rollback) trusts() error {
-	if r.past.kind.name != "Cluster" || r.shown == nil {
+// trusts refuses to change how far a cluster is trusted, and who reads what is sealed: that was taken away for a reason, perhaps, and is
+// to be said in words.
+func (r *rollback) trusts(ctx context.Context) error {
+	if r.shown == nil {
 		return nil
 	}
+	rest := hint{"the rest is then", fmt.Sprintf("rollback %s/%s --to %d", r.past.kind.singular(), r.past.name, r.to)}
 	for _, field := range []string{"rights", "voting"} {
 		was, _, _ := unstructured.NestedString(r.was, "spec", field)
 		is, _, _ := unstructured.NestedString(r.shown, "spec", field)
-		if was != is {
+		if was != is && r.past.kind.name == "Cluster" {
 			return &failure{code: exitError, why: fmt.Sprintf("spec.%s was %s and is %s, and a rollback does not change how far a cluster is trusted; nothing was written", field, dash(was), dash(is)),
-				hints: []hint{{"if it is to be", "apply -f FILE, with spec." + field + ": " + was}, {"the rest is then", "rollback cluster/" + r.past.name + fmt.Sprintf(" --to %d", r.to)}}}
+				hints: []hint{{"if it is to be", "apply -f FILE, with spec." + field + ": " + was}, rest}}
 		}
 	}
-	return nil
+	other, err := r.otherReaders(ctx)
+	if err != nil || other == "" {
+		return err
+	}
+	return &failure{code: exitError, why: other + ", and a rollback does not change who reads what is sealed; nothing was written",
+		hints: []hint{{words: fmt.Sprintf("if it is to be, by hand: kubectl edit %s.%s %s", r.past.kind.plural, group, r.past.name)}, rest}}
+}
+
+// otherReaders says what would let others read what is sealed than do now; "" when nothing would. A group that is made again has another
+// key, and nothing is sealed to it yet.
+func (r *rollback) otherReaders(ctx context.Context) (string, error) {
+	switch r.past.kind.name {
+	case "Fleet", "RecipientGroup":
+		return readersSaid(r.was, r.shown), nil
+	case "Cluster":
+		other := readerSaid(r.was, r.shown)
+		if other == "" {
+			return "", nil
+		}
+		var groups v1alpha1.RecipientGroupList
+		if _, err := r.fleet.read(ctx, request{path: mustKind("RecipientGroup").path()}, &groups); err != nil || len(groups.Items) == 0 {
+			return "", err
+		}
+		return other, nil
+	}
+	return "", nil
+}
+
+// readersSaid says what of who reads a group, or the fleet for all groups, said and does not say now.
+func readersSaid(was, is form) string {
+	had, _, _ := unstructured.NestedStringSlice(was, "spec", "recoveryRecipients")
+	has, _, _ := unstructured.NestedStringSlice(is, "spec", "recoveryRecipients")
+	if slices.ContainsFunc(had, func(recipient string) bool { return !slices.Contains(has, recipient) }) {
+		return "spec.recoveryRecipients had one that it has no more"
+	}
+	picked, _, _ := unstructured.NestedFieldNoCopy(was, "spec", "clusterSelector")
+	picks, _, _ := unstructured.NestedFieldNoCopy(is, "spec", "clusterSelector")
+	if !reflect.DeepEqual(picked, picks) {
+		return "spec.clusterSelector was another one"
+	}
+	return ""
+}
+
+// readerSaid says by what a cluster could be picked otherwise than now: its labels, and what of them nobody vouches for.
+func readerSaid(was, is form) string {
+	old, now := &unstructured.Unstructured{Object: was}, &unstructured.Unstructured{Object: is}
+	const own = v1alpha1.AnnotationSaidItself
+	switch {
+	case !maps.Equal(old.GetLabels(), now.GetLabels()):
+		return "metadata.labels were other ones, by which groups pick their clusters"
+	case old.GetAnnotations()[own] != now.GetAnnotations()[own]:
+		return "metadata.annotations had another " + own
+	}
+	return ""
 }
 
 // write makes it as it was. The leader writes statuses meanwhile, which is no reason to give up; what people write is.
