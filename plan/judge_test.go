@@ -166,6 +166,28 @@ func (w *world) judgeCanary(r *v1alpha1.Rollout) {
 	}
 }
 
+// judgeApproval looks at a rollout that is written, and that a person lets into each fault domain: it begins the change nowhere else. Who joins gets
+// something that went through first, which is not the change.
+func (w *world) judgeApproval(r *v1alpha1.Rollout) {
+	if r.Spec.Approval != v1alpha1.ApprovalDomain || r.Spec.Orders.AllAtOnce || r.Spec.Moves {
+		return
+	}
+	let := map[string]bool{}
+	for _, other := range w.rollouts {
+		if other.Spec.BundleUID == r.Spec.BundleUID && other.Spec.Generation == r.Spec.Generation {
+			for _, domain := range other.Spec.Orders.Approved {
+				let[domain] = true
+			}
+		}
+	}
+	for i, v := range r.Spec.Waves {
+		let[v.Domain] = let[v.Domain] || v.Revision == "" && w.wasGranted(r, v)
+		if r.Status.Waves[i].Granted != nil && v.Revision == "" && !let[v.Domain] {
+			w.unsaid = append(w.unsaid, fmt.Sprintf("%s grants %v in %s, and nobody let it in there", r.Name, v.Clusters, v.Domain))
+		}
+	}
+}
+
 // wasGranted says that a wave of a rollout that is to be written was granted before.
 func (w *world) wasGranted(r *v1alpha1.Rollout, v v1alpha1.Wave) bool {
 	old := w.rollouts[r.Name]

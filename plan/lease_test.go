@@ -108,6 +108,7 @@ func (w *world) order(t *rapid.T, r *v1alpha1.Rollout) {
 		o.Without = r.Status.Lost
 	case "approve":
 		approve(r)
+		letIn(r)
 		letAllStages(r)
 	case "despite":
 		o.Resumed, o.Despite = r.Status.Stops, slices.Sorted(maps.Keys(w.clusters))[:1]
@@ -132,6 +133,7 @@ func (w *world) heal() {
 	for _, r := range w.rollouts {
 		r.Spec.Orders.Paused, r.Spec.Orders.Resumed = false, r.Status.Stops
 		approve(r)
+		letIn(r)
 		letAllStages(r)
 	}
 }

@@ -374,6 +374,61 @@ func TestWhoJoinsGetsTheLastGoodRevisionFirst(t *testing.T) {
 	w.is("ap1 shop 2", "ap2 shop 2", "ap3 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2")
 }
 
+// TestWhoJoinsGetsTheLastGoodRevisionWhileAPersonIsWaitedFor: the change waits as before, in the fault domain of who joins, too, and keeps nothing in
+// change, so others go on.
+func TestWhoJoinsGetsTheLastGoodRevisionWhileAPersonIsWaitedFor(t *testing.T) {
+	for name, row := range map[string]struct {
+		waits, goOn func(*v1alpha1.Rollout)
+		says        string
+	}{
+		"until it is let into a fault domain": {
+			func(r *v1alpha1.Rollout) {},
+			func(r *v1alpha1.Rollout) { r.Spec.Orders.Approved = []string{"ap", "eu", "us"} },
+			"shop-00000001-2 Paused []: a person must let it into ap: hanse rollout approve shop-00000001-2 ap",
+		},
+		"that paused it": {
+			func(r *v1alpha1.Rollout) {
+				r.Spec.Orders.Approved, r.Spec.Orders.Paused = []string{"ap", "eu", "us"}, true
+			},
+			func(r *v1alpha1.Rollout) { r.Spec.Orders.Paused = false },
+			"shop-00000001-2 Paused []: a person paused it",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := sixClusters(t)
+			w.fleet.Freeze = &v1alpha1.Freeze{} // until a person has said so
+			w.apply("shop").Spec.Rollout = &v1alpha1.BundleRollout{Approval: v1alpha1.ApprovalDomain}
+			w.rest()
+			row.waits(w.newest("shop"))
+			w.fleet.Freeze = nil
+			w.settle()
+			since := w.newest("shop").Status.Since
+			w.join("us3")
+			w.rest()
+			w.is("ap1 shop 1", "ap2 shop 1", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", "us3 shop 1", strings.Replace(row.says, "[]", "[us]", 1))
+			w.settle()
+			w.is("ap1 shop 1", "ap2 shop 1", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", "us3 shop 1", row.says)
+			if now := w.newest("shop").Status.Since; !now.Equal(since) {
+				t.Errorf("it waits since %s, and waited since %s", now, since)
+			}
+			w.apply("cart")
+			w.settle()
+			if r := w.newest("cart"); r.Status.Phase != v1alpha1.RolloutComplete {
+				t.Errorf("another bundle waits: %s", w)
+			}
+			row.goOn(w.newest("shop"))
+			w.rest()
+			if g := w.grants["shop"]; grantText(g["ap1"]) != "2" || grantText(g["us1"]) != "1" {
+				t.Errorf("it goes on elsewhere than where its turn is: %s", w)
+			}
+			w.settle()
+			if r := w.newest("shop"); r.Status.Phase != v1alpha1.RolloutComplete || grantText(w.grants["shop"]["us3"]) != "2" || len(w.wrong) > 0 {
+				t.Errorf("%v %s", w.wrong, w)
+			}
+		})
+	}
+}
+
 // TestWhoJoinsGetsWhatTheFleetRuns: the change went through, and runs again for one that came back.
 func TestWhoJoinsGetsWhatTheFleetRuns(t *testing.T) {
 	w := sixClusters(t)

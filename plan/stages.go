@@ -143,10 +143,14 @@ func (c *course) ahead(i, rank int) bool {
 	return c.hasTurn(i, rank) && c.goesOn(w) && c.waitOf(w) == nil && c.heir(i) == "" && c.keptUntilWord(w) == "" && (!c.planned || c.lacks(i) == "")
 }
 
-// goesOn says that a wave to come is in a stage that has begun in its fault domain. Who has stages begins each anew, in the order of the domains.
+// goesOn says that a wave to come is in a stage that has begun in its fault domain. Who has stages begins each anew, in the order of the domains;
+// so does a change in those that are in change only for who joins.
 func (c *course) goesOn(w v1alpha1.Wave) bool {
-	there := func(other v1alpha1.Wave) bool { return other.Domain == w.Domain && other.Stage == w.Stage }
-	return len(c.active.Spec.Stages) == 0 || c.begun(there)
+	there := func(other v1alpha1.Wave) bool {
+		return other.Domain == w.Domain && other.Stage == w.Stage && !forJoiners(other)
+	}
+	joined := func(other v1alpha1.Wave) bool { return other.Domain == w.Domain && forJoiners(other) }
+	return c.begun(there) || len(c.active.Spec.Stages) == 0 && (c.begunIn(w.Domain) || !c.begun(joined))
 }
 
 // waitOf is what a wave waits for that has its turn, nil for nothing. What is under way is finished, whatever window is open.
@@ -210,14 +214,24 @@ func (c *course) keepsWaiting() bool {
 	return false
 }
 
-// waiting keeps since when a stage waits for the same. A fault domain waits for a person's word when no wave is open, nor given just now.
+// waiting keeps since when a stage waits for the same. A fault domain waits for a person's word when no wave of the change is open, nor given just now.
 func (c *course) waiting(before *v1alpha1.RolloutWait) {
-	if now := c.active.Status.Wait; now != nil && now.Domain != "" && slices.ContainsFunc(c.active.Status.Waves, v1alpha1.WaveStatus.Open) {
+	if now := c.active.Status.Wait; now != nil && now.Domain != "" && c.opened() {
 		c.active.Status.Wait = nil
 	}
 	if now := c.active.Status.Wait; now != nil && before != nil && now.For == before.For && now.Stage == before.Stage && now.Domain == before.Domain {
 		now.Since = before.Since
 	}
+}
+
+// opened says that a wave of the change is under way.
+func (c *course) opened() bool {
+	for i, w := range c.active.Spec.Waves {
+		if c.active.Status.Waves[i].Open() && !forJoiners(w) {
+			return true
+		}
+	}
+	return false
 }
 
 // reasonOf is what a stage waits for.

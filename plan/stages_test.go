@@ -415,6 +415,9 @@ func inParts(t *rapid.T, w *world) {
 	if rapid.Bool().Draw(t, "windows") {
 		w.rollout.Windows = someWindows()
 	}
+	if rapid.IntRange(0, 3).Draw(t, "approval") == 3 {
+		w.rollout.Approval = v1alpha1.ApprovalDomain
+	}
 }
 
 // someStages are for one zone of each region, and then perhaps for a region, which may wait for a person.
@@ -430,6 +433,15 @@ func someStages(t *rapid.T) []v1alpha1.RolloutStage {
 	return []v1alpha1.RolloutStage{
 		{Name: "canary", ClusterSelector: zones, Windows: windows},
 		{Name: "eu", Domains: []string{"eu", "eu-b"}, Approval: approval},
+	}
+}
+
+// letIn lets a rollout into all its fault domains.
+func letIn(r *v1alpha1.Rollout) {
+	for _, v := range r.Spec.Waves {
+		if !slices.Contains(r.Spec.Orders.Approved, v.Domain) {
+			r.Spec.Orders.Approved = append(slices.Clone(r.Spec.Orders.Approved), v.Domain)
+		}
 	}
 }
 

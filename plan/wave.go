@@ -139,14 +139,14 @@ func (c *course) grant(l *lease) {
 	r.Status.Lost = c.waitsOut()
 	defer c.waiting(r.Status.Wait)
 	r.Status.Wait = nil
-	if c.held() || c.Fleet.Freeze != nil || c.blocked() != "" {
+	if c.halted() || c.Fleet.Freeze != nil || c.blocked() != "" {
 		return
 	}
 	taken, rank := map[string]bool{}, c.rank() // taken by an earlier wave of this rollout
 	for i, w := range r.Spec.Waves {
 		s := &r.Status.Waves[i]
 		switch {
-		case s.Over() || !s.Open() && !c.hasTurn(i, rank):
+		case s.Over() || !s.Open() && (!c.hasTurn(i, rank) || r.Spec.Orders.Paused && !forJoiners(w)):
 			continue
 		case s.Open() || taken[w.Domain] && !r.Spec.Orders.AllAtOnce:
 			taken[w.Domain] = true
@@ -171,7 +171,8 @@ func (c *course) grant(l *lease) {
 			return // the next decision grants it
 		}
 		why := c.notYet(l, i)
-		taken[w.Domain] = why.reason != v1alpha1.RolloutWaitsForBundle // what does not wait for bundles need not wait for what does
+		// what does not wait for bundles need not wait for what does, nor who joins for what a person has yet to let in
+		taken[w.Domain] = why.reason != v1alpha1.RolloutWaitsForBundle && why.reason != v1alpha1.RolloutWaitsForApproval
 		if why.text != "" {
 			if c.why.reason != v1alpha1.RolloutWaitsForTurn || why.reason != v1alpha1.RolloutWaitsForTurn { // the first of those that wait in the same queue is told
 				c.why = why
@@ -208,9 +209,12 @@ func (c *course) heir(i int) string {
 	return ""
 }
 
-// held says that the rollout grants nothing more by itself.
-func (c *course) held() bool {
-	return c.stopped() || c.suspended() != "" || c.active.Spec.Orders.Paused || c.waitsForWord() || c.barred() != "" || len(c.waitsOut()) > 0
+// held says that the rollout grants nothing more of the change by itself.
+func (c *course) held() bool { return c.active.Spec.Orders.Paused || c.halted() }
+
+// halted says that it grants nothing at all: what a person paused still gives who joins the last good revision.
+func (c *course) halted() bool {
+	return c.stopped() || c.suspended() != "" || c.waitsForWord() || c.barred() != "" || len(c.waitsOut()) > 0
 }
 
 // barred is why nothing of the bundle can be granted now; "" when it can be.
@@ -265,7 +269,7 @@ func (c *course) notYet(l *lease, i int) stay {
 	switch {
 	case r.Spec.Orders.AllAtOnce:
 		return stay{}
-	case r.Spec.Approval == v1alpha1.ApprovalDomain && !c.asksNobody(w) && !c.letInto(w.Domain) && !c.begun(func(other v1alpha1.Wave) bool { return other.Domain == w.Domain }):
+	case r.Spec.Approval == v1alpha1.ApprovalDomain && !c.asksNobody(w) && !c.letInto(w.Domain) && !c.begunIn(w.Domain):
 		return stay{v1alpha1.RolloutWaitsForApproval, c.letInText(w.Domain)}
 	case lacks != "":
 		return stay{v1alpha1.RolloutWaitsForBundle, lacks}
@@ -291,6 +295,11 @@ func (c *course) domainWait(w v1alpha1.Wave, why stay) *v1alpha1.RolloutWait {
 		return nil
 	}
 	return &v1alpha1.RolloutWait{For: v1alpha1.WaitForApproval, Domain: w.Domain, Since: *c.stamp()}
+}
+
+// begunIn says that the change has begun in a fault domain. Who joins gets the last good revision first: that is nothing of the change.
+func (c *course) begunIn(domain string) bool {
+	return c.begun(func(w v1alpha1.Wave) bool { return w.Domain == domain && !forJoiners(w) })
 }
 
 // begun says that one of some waves of this very rollout was granted.

@@ -177,7 +177,7 @@ func (w *world) apply(name string, to ...string) *v1alpha1.Bundle {
 	if len(to) > 0 {
 		b.Spec.Placement = v1alpha1.Placement{Clusters: to}
 	}
-	if rollout := w.rollout; w.failures > 0 || len(rollout.Stages)+len(rollout.Windows)+len(rollout.Gates) > 0 || rollout.OnFailure != "" || rollout.Canary != nil {
+	if rollout := w.rollout; w.failures > 0 || len(rollout.Stages)+len(rollout.Windows)+len(rollout.Gates) > 0 || rollout.OnFailure != "" || rollout.Canary != nil || rollout.Approval != "" {
 		rollout.MaxFailures = w.failures
 		b.Spec.Rollout = &rollout
 	}
@@ -384,6 +384,7 @@ func (w *world) writeRollouts(step plan.Step) {
 		w.judgeOrders(r)
 		w.judgeStages(r)
 		w.judgeCanary(r)
+		w.judgeApproval(r)
 		w.judgeGates(r)
 		w.judgeBack(r)
 		w.judgeSuspended(r)

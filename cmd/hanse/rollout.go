@@ -30,7 +30,7 @@ BUNDLE is its newest rollout, and is approved or resumed only while it waits for
 				Flags:  flags(&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "go on until it has ended"}),
 				Action: rolloutStatusAction,
 			},
-			{Name: "pause", Usage: "grant no further wave", UsageText: "hanse rollout pause BUNDLE|ROLLOUT", Flags: flags(), Action: ordering("pause", func(_ *cli.Context, r *v1alpha1.Rollout, _ string) error {
+			{Name: "pause", Usage: "grant no further wave of the change", UsageText: "hanse rollout pause BUNDLE|ROLLOUT", Flags: flags(), Action: ordering("pause", func(_ *cli.Context, r *v1alpha1.Rollout, _ string) error {
 				r.Spec.Orders.Paused = true
 				return nil
 			})},
