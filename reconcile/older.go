@@ -78,7 +78,7 @@ func (b *bundle) lookAgain(ctx context.Context) error {
 
 // whyOld is what people are told about a grant that is refused.
 func (b *bundle) whyOld() string {
-	decide := ": hanse apply a changed version of it, or hanse delete " + v1alpha1.RolledOutOf(b.name).Arg()
+	decide := fmt.Sprintf(": hanse apply a changed version of it, or hanse delete %s", v1alpha1.RolledOutOf(b.name).Arg())
 	if b.damaged != "" {
 		return hinted(fmt.Sprintf("the grant is of store revision %d, from before the fleet came back, and what the cluster has acted on is not known: %s", b.refused, b.damaged), "; decide"+decide)
 	}
