@@ -80,6 +80,7 @@ func remembered(v *store.View) (changes []plan.Remembered, there map[string]bool
 				Resource string `json:"resource"`
 				Name     string `json:"name"`
 				Size     int64  `json:"size"`
+				Revealed bool   `json:"revealed"`
 			} `json:"spec"`
 		}
 		if err := json.Unmarshal(kv.Value, &c); err != nil {
@@ -93,7 +94,7 @@ func remembered(v *store.View) (changes []plan.Remembered, there map[string]bool
 		if v.Count(v1alpha1.KeyPasts+name) == 0 {
 			c.Spec.Size = 0
 		}
-		changes = append(changes, plan.Remembered{Name: name, Object: object, At: c.Metadata.Created, Revision: uint64(kv.Modified), Size: c.Spec.Size})
+		changes = append(changes, plan.Remembered{Name: name, Object: object, At: c.Metadata.Created, Revision: uint64(kv.Modified), Size: c.Spec.Size, Revealed: c.Spec.Revealed})
 	}
 	return changes, there, nil
 }

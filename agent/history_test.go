@@ -63,6 +63,22 @@ func TestTheLeaderForgetsOldChanges(t *testing.T) {
 	}
 }
 
+// Who was told a secret is kept for longer than other changes of it, so the leader has to know which those are.
+func TestTheLeaderKnowsWhichChangesAreReveals(t *testing.T) {
+	var revealed, label v1alpha1.Change
+	revealed.Spec = v1alpha1.ChangeSpec{Resource: "fleetsecrets", Name: "db", Verb: v1alpha1.ChangeUpdate, Revealed: true}
+	label.Spec = v1alpha1.ChangeSpec{Resource: "fleetsecrets", Name: "db", Verb: v1alpha1.ChangeUpdate}
+	changes, _, err := remembered(stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, map[string]any{v1alpha1.KeyChanges + "told": revealed, v1alpha1.KeyChanges + "labelled": label}))
+	if err != nil || len(changes) != 2 {
+		t.Fatalf("%v: %v", changes, err)
+	}
+	for _, c := range changes {
+		if c.Revealed != (c.Name == "told") {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
 // However many there are and however long their names: no transaction is more than an entry takes.
 func TestWhatIsForgottenFitsIntoTheLog(t *testing.T) {
 	var f plan.Forgotten

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -514,6 +515,25 @@ func TestWhoCannotOpenASecretSaysWhoCan(t *testing.T) {
 }
 
 // FuzzAgeKey: whatever the file has, it is the identity that it says, or an error that does not tell it.
+// What changes nothing would be recorded as an edit like any other, and two may be told within one tick of a clock.
+func TestEachRevealIsAnotherNote(t *testing.T) {
+	now := time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC)
+	note := revealedAt(now, "an older one")
+	if note != "2030-01-02T03:04:05.000000006Z" {
+		t.Errorf("the note is %s", note)
+	}
+	for range 3 { // the clock stands
+		next := revealedAt(now, note)
+		if next == note {
+			t.Fatalf("%s is there already", note)
+		}
+		note = next
+	}
+	if first, then := revealedAt(now, ""), revealedAt(now.Add(time.Nanosecond), ""); first == then {
+		t.Errorf("a nanosecond later it is %s", then)
+	}
+}
+
 func FuzzAgeKey(f *testing.F) {
 	id, err := secrets.ParseIdentity(agetest.Key(1))
 	if err != nil {

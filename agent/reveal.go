@@ -78,13 +78,22 @@ func (c *Core) revealing(v *store.View, name string, asker apiserver.Asker) (sec
 	if next.Annotations == nil {
 		next.Annotations = map[string]string{}
 	}
-	next.Annotations[v1alpha1.AnnotationRevealed] = c.now().UTC().Format(time.RFC3339)
+	next.Annotations[v1alpha1.AnnotationRevealed] = revealedAt(c.now(), s.Annotations[v1alpha1.AnnotationRevealed])
 	op, err := law.Amend(kv, s, next)
 	if err == nil {
 		// As it was when it was opened: one that was sealed meanwhile must not go back.
 		p, err = c.recorded(asker, store.Txn{If: []store.Condition{store.KeyAt(kv.Key, kv.Modified)}, Then: []store.Op{op}})
 	}
 	return secret, p, err
+}
+
+// revealedAt is the note that a secret was revealed, and never the one that is there: what changes nothing is not recorded as one.
+func revealedAt(now time.Time, there string) string {
+	note := now.UTC().Format(time.RFC3339Nano)
+	if note == there {
+		note = now.Add(time.Nanosecond).UTC().Format(time.RFC3339Nano)
+	}
+	return note
 }
 
 // openedNow is the first Secret of a secret, as the cluster would be given it.

@@ -92,6 +92,7 @@ func recordOf(v *store.View, c Change, read bundles) (record, error) {
 	}
 	if r.Spec.Verb == v1alpha1.ChangeUpdate {
 		r.Spec.Fields = changed(before, after)
+		r.Spec.Revealed = resource == fleetSecrets && slices.Equal(r.Spec.Fields, []string{"metadata.annotations"}) && revealed(before, after)
 	}
 	kv, _ := v.Get(c.Key)
 	r.Spec.Since = int64(kv.Modified)
@@ -155,10 +156,10 @@ func (r record) testified(w Who, at time.Time) record {
 	return r
 }
 
-// ops write the record, and what was before the change.
+// ops write the record, and what was before the change: when a secret is revealed, nothing else was.
 func (r record) ops(c Change) ([]store.Op, error) {
 	op, err := Put(r.key(), r)
-	if prefix, _ := splitKey(c.Key); err != nil || c.Before == nil || remembered[prefix] != theChangeAndThePast {
+	if prefix, _ := splitKey(c.Key); err != nil || c.Before == nil || r.Spec.Revealed || remembered[prefix] != theChangeAndThePast {
 		return []store.Op{op}, err
 	}
 	return []store.Op{op, store.Put(v1alpha1.KeyPasts+r.Metadata.Name, c.Before)}, nil
@@ -282,6 +283,22 @@ func (Authority) Forgets(who store.Asker, txn store.Txn) bool {
 		return false
 	}
 	return slices.ContainsFunc(txn.Then, func(op store.Op) bool { return op.Delete && strings.HasPrefix(op.Key, v1alpha1.KeyPasts) })
+}
+
+// fleetSecrets is the resource of sealed secrets.
+var fleetSecrets = strings.Trim(v1alpha1.KeyFleetSecrets, "/")
+
+// revealed says that of the annotations the note that a secret was revealed was written anew, and no other one is different.
+func revealed(before, after parts) bool {
+	var was, is map[string]string
+	if before.Metadata["annotations"] != nil && json.Unmarshal(before.Metadata["annotations"], &was) != nil || json.Unmarshal(after.Metadata["annotations"], &is) != nil {
+		return false
+	}
+	const note = v1alpha1.AnnotationRevealed
+	written := is[note] != "" && is[note] != was[note]
+	delete(was, note)
+	delete(is, note)
+	return written && maps.Equal(was, is)
 }
 
 // record adds the record of the op to what must be written with it. Who wrote it, through whom and what, the law knows; groups,

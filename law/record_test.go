@@ -436,6 +436,82 @@ func TestAnObjectKeepsItsUID(t *testing.T) {
 	}
 }
 
+// That somebody was told a secret is told apart from whatever else is written of it, and brings no past: nothing else was different.
+func TestARecordSaysThatASecretWasRevealed(t *testing.T) {
+	const note = v1alpha1.AnnotationRevealed
+	type notes = map[string]string
+	for name, tt := range map[string]struct {
+		was, is  notes
+		change   func(*v1alpha1.FleetSecret)
+		revealed bool
+	}{
+		"for the first time":           {nil, notes{note: "1"}, nil, true},
+		"once more":                    {notes{note: "1", "a": "b"}, notes{note: "2", "a": "b"}, nil, true},
+		"the same note":                {notes{note: "1"}, notes{note: "1"}, nil, false},
+		"the note is taken off":        {notes{note: "1", "a": "b"}, notes{"a": "b"}, nil, false},
+		"another annotation":           {notes{note: "1"}, notes{note: "1", "a": "b"}, nil, false},
+		"another annotation with it":   {notes{note: "1"}, notes{note: "2", "a": "b"}, nil, false},
+		"another annotation goes":      {notes{note: "1", "a": "b"}, notes{note: "2"}, nil, false},
+		"another value with it":        {nil, notes{note: "1"}, func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("another") }, false},
+		"a label with it":              {nil, notes{note: "1"}, func(s *v1alpha1.FleetSecret) { s.Labels = notes{"tier": "prod"} }, false},
+		"nothing of the note, a value": {nil, nil, func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("another") }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := keyed(t)
+			s := secret("db")
+			s.Annotations = tt.was
+			if err := r.try("id-fra", "anna", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", s))...); err != nil {
+				t.Fatal(err)
+			}
+			s.Annotations = tt.is
+			if tt.change != nil {
+				s.Generation++
+				tt.change(s)
+			}
+			ops := r.wholeBy(anna, r.put(v1alpha1.KeyFleetSecrets+"db", s))
+			if _, c := told(t, ops); c.Spec.Revealed != tt.revealed {
+				t.Errorf("revealed is %v, of %v", c.Spec.Revealed, c.Spec.Fields)
+			}
+			if past := slices.ContainsFunc(ops, func(op store.Op) bool { return strings.HasPrefix(op.Key, v1alpha1.KeyPasts) }); past == tt.revealed {
+				t.Errorf("with what was before: %v", past)
+			}
+			if err := r.tryBare("id-fra", "anna", 0, ops...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	r := newRealm(t)
+	if _, c := told(t, r.wholeBy(anna, r.cluster("sin", func(c *v1alpha1.Cluster) { c.Annotations = notes{note: "1"} }))); c.Spec.Revealed {
+		t.Error("a cluster was revealed")
+	}
+}
+
+// Nobody but the law says what is a reveal: it is kept for longer, and has no past.
+func TestNobodyElseSaysThatASecretWasRevealed(t *testing.T) {
+	for _, revealed := range []bool{true, false} {
+		r := keyed(t)
+		s := secret("db")
+		if err := r.try("id-fra", "anna", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", s))...); err != nil {
+			t.Fatal(err)
+		}
+		s.Annotations = map[string]string{"another": "1"}
+		if revealed {
+			s.Annotations = map[string]string{v1alpha1.AnnotationRevealed: "1"}
+		}
+		ops := r.wholeBy(anna, r.put(v1alpha1.KeyFleetSecrets+"db", s))
+		at, _ := told(t, ops)
+		var rec record
+		if err := json.Unmarshal(ops[at].Value, &rec); err != nil {
+			t.Fatal(err)
+		}
+		rec.Spec.Revealed = !revealed
+		ops[at] = r.put(ops[at].Key, rec)
+		if err := r.tryBare("id-fra", "anna", 0, ops...); err == nil {
+			t.Errorf("one that says revealed: %v is written", !revealed)
+		}
+	}
+}
+
 // Whoever pads a change with fields that nobody knows hides another behind them, but not that there are more.
 func TestARecordSaysThatThereAreMoreFieldsThanItNames(t *testing.T) {
 	r := newRealm(t)

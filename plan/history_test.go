@@ -17,7 +17,7 @@ import (
 func TestOldChangesAreForgotten(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	keep := v1alpha1.HistorySpec{Keep: 2, For: metav1.Duration{Duration: 24 * time.Hour}}
-	// A change is OBJECT@HOURS, hours ago, the oldest first.
+	// A change is OBJECT@HOURS, hours ago, the oldest first; with a ! behind it somebody was told the secret.
 	for name, tt := range map[string]struct{ changes, there, forgotten string }{
 		"none":                                     {"", "", ""},
 		"those that are too many of one object":    {"a@4 b@3 a@2 a@1", "a b", "a@4"},
@@ -26,16 +26,19 @@ func TestOldChangesAreForgotten(t *testing.T) {
 		"what is older than one that is too old":   {"a@20 a@30 a@2", "a", "a@20 a@30"},
 		"of what is not there, the latest too":     {"a@40 a@30", "", "a@40 a@30"},
 		"of what was deleted as long as it is new": {"a@40 a@3", "", "a@40"},
+		"not who was told, whatever came then":     {"a@9! a@8 a@7 a@6! a@5 a@4 a@3 a@2!", "a", "a@8 a@7 a@5"},
+		"who was told, when it is too old":         {"a@40 a@30! a@20!", "a", "a@30!"},
+		"who was told of what is not there":        {"a@30! a@20!", "", "a@30!"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var all []Remembered
 			for i, c := range strings.Fields(tt.changes) {
-				object, hours, _ := strings.Cut(c, "@")
+				object, hours, _ := strings.Cut(strings.TrimSuffix(c, "!"), "@")
 				ago, err := time.ParseDuration(hours + "h")
 				if err != nil {
 					t.Fatal(err)
 				}
-				all = append(all, Remembered{Name: c, Object: object, At: now.Add(-ago), Revision: uint64(i)})
+				all = append(all, Remembered{Name: c, Object: object, At: now.Add(-ago), Revision: uint64(i), Revealed: strings.HasSuffix(c, "!")})
 			}
 			there := map[string]bool{}
 			for _, o := range strings.Fields(tt.there) {
@@ -45,6 +48,20 @@ func TestOldChangesAreForgotten(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// However often a secret is read, no other change goes for it, and the other way round; the oldest go.
+func TestHowOftenSecretsWereRevealedIsBoundedApart(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	var all []Remembered
+	for i := range 2 * (historyChanges + 3) {
+		all = append(all, Remembered{Name: fmt.Sprint(i), Object: fmt.Sprint("a", i%400), At: now, Revision: uint64(i), Revealed: i%2 == 0})
+	}
+	keep := (*v1alpha1.HistorySpec)(nil).Kept()
+	keep.Keep = 1000
+	if diff := cmp.Diff([]string{"0", "1", "2", "3", "4", "5"}, Forget(all, nil, keep, now).Changes); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -92,10 +109,19 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 			object := fmt.Sprint(rapid.IntRange(0, 5).Draw(rt, "object"))
 			there[object] = there[object] || rapid.Bool().Draw(rt, "there")
 			all = append(all, Remembered{Name: fmt.Sprint(i), Object: object, At: now, Revision: uint64(i), Size: each})
+			if all[i].Revealed = rapid.IntRange(0, 3).Draw(rt, "revealed") == 0; all[i].Revealed {
+				all[i].Size = 0
+			}
 		}
 		forgotten := Forget(all, there, keep, now)
 		count, bytes, latest := map[string]int32{}, int64(0), map[string]string{}
 		for i, c := range all {
+			if c.Revealed {
+				if slices.Contains(forgotten.Changes, c.Name) {
+					rt.Fatalf("who was told %s is forgotten, and it is new", c.Object)
+				}
+				continue
+			}
 			latest[c.Object] = c.Name
 			switch {
 			case !slices.Contains(forgotten.Changes, c.Name):

@@ -54,6 +54,10 @@ type ChangeSpec struct {
 	// +listType=atomic
 	// +optional
 	Fields []string `json:"fields,omitempty"`
+	// revealed says that an update did nothing but write the note fleet.hanse.dev/revealed on a FleetSecret: hanse secret get does before it
+	// tells the value. Such a change has no before, as nothing else was different.
+	// +optional
+	Revealed bool `json:"revealed,omitempty"`
 	// by is who did it: a User of the fleet, hanse:CLUSTER:NAME for somebody of a cluster's own API, or hanse:local for
 	// whoever may open the socket of a member. It is empty for a member that wrote in its own name.
 	By string `json:"by"`

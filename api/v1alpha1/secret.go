@@ -294,7 +294,8 @@ type FleetSecretList struct {
 	Items           []FleetSecret `json:"items"`
 }
 
-// AnnotationRevealed on a FleetSecret is when somebody was told the value, by hanse secret get. Who it was, the Change says.
+// AnnotationRevealed on a FleetSecret is when somebody was told the value, by hanse secret get. Who it was, the Change says,
+// which is marked as revealed.
 const AnnotationRevealed = GroupName + "/revealed"
 
 // KeyID tells one recipient from another, in fewer letters.

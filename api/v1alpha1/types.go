@@ -85,9 +85,10 @@ type FleetSpec struct {
 }
 
 // HistorySpec bounds what is remembered of changes. A change that either bound drops goes, but the latest of an object that
-// is there stays. The fleet as a whole remembers 10,000 changes, and 64 MiB of what was before them.
+// is there stays. The fleet as a whole remembers 10,000 changes, and 64 MiB of what was before them. That a secret was revealed is counted
+// apart, by for alone, and 10,000 times in all.
 type HistorySpec struct {
-	// keep is how many of the latest changes of an object stay, 1000 at most: 50.
+	// keep is how many of the latest changes of an object stay, 1000 at most: 50. That a secret was revealed stays beside them.
 	// +optional
 	Keep int32 `json:"keep,omitempty"`
 	// for is how long a change stays: 720h.

@@ -1354,6 +1354,13 @@ func schema_hanse_fleet_hanse_api_v1alpha1_ChangeSpec(ref common.ReferenceCallba
 							},
 						},
 					},
+					"revealed": {
+						SchemaProps: spec.SchemaProps{
+							Description: "revealed says that an update did nothing but write the note fleet.hanse.dev/revealed on a FleetSecret: hanse secret get does before it tells the value. Such a change has no before, as nothing else was different.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 					"by": {
 						SchemaProps: spec.SchemaProps{
 							Description: "by is who did it: a User of the fleet, hanse:CLUSTER:NAME for somebody of a cluster's own API, or hanse:local for whoever may open the socket of a member. It is empty for a member that wrote in its own name.",
@@ -3048,12 +3055,12 @@ func schema_hanse_fleet_hanse_api_v1alpha1_HistorySpec(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "HistorySpec bounds what is remembered of changes. A change that either bound drops goes, but the latest of an object that is there stays. The fleet as a whole remembers 10,000 changes, and 64 MiB of what was before them.",
+				Description: "HistorySpec bounds what is remembered of changes. A change that either bound drops goes, but the latest of an object that is there stays. The fleet as a whole remembers 10,000 changes, and 64 MiB of what was before them. That a secret was revealed is counted apart, by for alone, and 10,000 times in all.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"keep": {
 						SchemaProps: spec.SchemaProps{
-							Description: "keep is how many of the latest changes of an object stay, 1000 at most: 50.",
+							Description: "keep is how many of the latest changes of an object stay, 1000 at most: 50. That a secret was revealed stays beside them.",
 							Type:        []string{"integer"},
 							Format:      "int32",
 						},

@@ -88,6 +88,9 @@ var keyed = strings.Trim(v1alpha1.KeyPasts, "/")
 // object whose past it was.
 func (p *past) told(c v1alpha1.Change) (verb, object, what string) {
 	verb, object = strings.ToLower(string(c.Spec.Verb)), c.Spec.Resource+"/"+c.Spec.Name
+	if c.Spec.Revealed {
+		return "reveal", object, "nothing: the value was revealed"
+	}
 	if c.Spec.Resource != keyed {
 		return verb, object, dash(different(c.Spec))
 	}

@@ -123,7 +123,7 @@ func revision(text string) (uint64, error) {
 
 // print shows the changes, the newest first.
 func (p *past) print(c *cli.Context, format string) error {
-	shown := slices.SortedFunc(slices.Values(slices.Concat(p.changes, p.strikes)), func(a, b v1alpha1.Change) int { return byRevision(b, a) })
+	shown := slices.SortedFunc(slices.Values(slices.Concat(p.changes, p.strikes, p.reveals)), func(a, b v1alpha1.Change) int { return byRevision(b, a) })
 	limit := c.Int("limit")
 	if limit <= 0 {
 		limit = len(shown)
@@ -173,8 +173,8 @@ func (p *past) lines(shown []v1alpha1.Change, left int, wide bool) [][]string {
 		}
 		lines = append(lines, line)
 	}
-	if oldest := shown[len(shown)-1].Spec; p.name != "" && left == 0 && oldest.Since > 0 {
-		lines = append(lines, []string{strconv.FormatInt(oldest.Since, 10), "–", "–", "–", "–", "as it was before"})
+	if p.name != "" && left == 0 && len(p.changes) > 0 && p.changes[0].Spec.Since > 0 {
+		lines = append(lines, []string{strconv.FormatInt(p.changes[0].Spec.Since, 10), "–", "–", "–", "–", "as it was before"})
 	}
 	return lines
 }

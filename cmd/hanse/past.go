@@ -29,6 +29,8 @@ type past struct {
 	changes []v1alpha1.Change // oldest first
 	// strikes are the changes that struck off what was before one of those, oldest first.
 	strikes []v1alpha1.Change
+	// reveals are the changes that say who was told a secret, oldest first. They made nothing different.
+	reveals []v1alpha1.Change
 }
 
 func (f *fleet) past(ctx context.Context, k kind, name string) (*past, error) {
@@ -46,9 +48,12 @@ func (f *fleet) past(ctx context.Context, k kind, name string) (*past, error) {
 	}
 	p.at = at
 	for _, c := range all {
-		if c.Spec.Resource == keyed {
+		switch {
+		case c.Spec.Resource == keyed:
 			p.strikes = append(p.strikes, c)
-		} else {
+		case c.Spec.Revealed:
+			p.reveals = append(p.reveals, c)
+		default:
 			p.changes = append(p.changes, c)
 		}
 	}
@@ -93,8 +98,11 @@ func (f form) text() ([]byte, error) {
 	return yaml.Marshal(f.peoples())
 }
 
-// peoples is the object without what the API and the leader say of it, and without an order to put something right: that is done, or
-// not, and is no state to come back to.
+// noState are annotations that are no state to come back to: an order to put something right, which is done or not, and the note that a
+// secret was revealed.
+var noState = []string{v1alpha1.AnnotationCorrect, v1alpha1.AnnotationRevealed}
+
+// peoples is the object without what the API and the leader say of it, and without annotations that are no state.
 func (f form) peoples() map[string]any {
 	metadata := map[string]any{}
 	full, _ := f["metadata"].(map[string]any)
@@ -105,7 +113,9 @@ func (f form) peoples() map[string]any {
 	}
 	said, _ := full["annotations"].(map[string]any)
 	said = maps.Clone(said)
-	delete(said, v1alpha1.AnnotationCorrect)
+	for _, annotation := range noState {
+		delete(said, annotation)
+	}
 	if len(said) > 0 {
 		metadata["annotations"] = said
 	}

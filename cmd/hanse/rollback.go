@@ -273,12 +273,14 @@ func (r *rollback) updating(ch change, now form) (request, error) {
 	was := &unstructured.Unstructured{Object: ch.object}
 	object.SetLabels(was.GetLabels())
 	annotations := was.GetAnnotations()
-	if order, there := object.GetAnnotations()[v1alpha1.AnnotationCorrect]; there {
-		annotations = maps.Clone(annotations)
-		if annotations == nil {
+	for _, annotation := range noState {
+		value, there := object.GetAnnotations()[annotation]
+		if there && annotations == nil {
 			annotations = map[string]string{}
 		}
-		annotations[v1alpha1.AnnotationCorrect] = order
+		if there {
+			annotations[annotation] = value
+		}
 	}
 	object.SetAnnotations(annotations)
 	object.Object["spec"] = was.DeepCopy().Object["spec"]
