@@ -36,8 +36,9 @@ type Forgotten struct{ Changes, Pasts []string }
 
 // Forget says which changes are more of their object than are kept, older than they are kept, or the oldest of more than the
 // fleet keeps. The latest of an object that is there stays: it says who made it so. What was before a change goes when it is too
-// old, or more than the fleet keeps. Of one object nothing goes before what is older, so what is left has no holes. Who was told a secret is remembered for as long as a
-// change may be, however many others there are of the secret: only the oldest of more than the fleet keeps of these go.
+// old, or more than the fleet keeps. Of one object nothing goes before what is older, so what is left has no holes. Who was told a
+// secret is remembered for as long as a change may be, however many others there are of the secret: only the oldest of more than the
+// fleet keeps of these go.
 func Forget(changes []Remembered, there map[string]bool, keep v1alpha1.HistorySpec, now time.Time) (f Forgotten) {
 	newest := slices.SortedFunc(slices.Values(changes), func(a, b Remembered) int { return cmp.Compare(b.Revision, a.Revision) })
 	seen, ended, lost := map[string]int32{}, map[string]bool{}, map[string]bool{}

@@ -79,7 +79,7 @@ func aSealedSecret(t *testing.T, f *field) {
 	mentions(t, f.must(t, "iad", nil, "secret", "get", "db").Out, "kind: Secret", "namespace: vault", "password: ")
 	args := []string{"secret", "get", "db"}
 	mentions(t, ended(t, 1, f.tell(t, "sin", nil, args...), args).Talk, "cluster sin has no key of group readers", "members that hold the key: fra, iad")
-	mentions(t, f.must(t, "sin", nil, "history", "fleetsecret/db").Out, "hanse:local", "metadata.annotations", " fra ", " iad ")
+	mentions(t, f.must(t, "sin", nil, "history", "fleetsecret/db").Out, "hanse:local", " reveal ", " fra ", " iad ")
 
 	// The group gets another key. The Secrets stay, and what is sealed to the former one, as what lies in Git is, is opened all the same.
 	if told := f.must(t, "sin", nil, "secret", "rotate", "readers").Out; !strings.Contains(told, "group readers has its key 2") {
