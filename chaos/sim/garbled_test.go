@@ -51,6 +51,7 @@ func TestOneThatCannotBeReadHoldsUpNothingElse(t *testing.T) {
 		f.Await("what nothing refers to goes", 5*time.Minute, func() bool { _, there := iad.Core.Store().View().Get(nobodys); return !there })
 
 		cdg := f.Join("cdg", "us")
+		f.Await("iad has heard of cdg", time.Minute, func() bool { _, there := iad.Core.Store().View().Get(v1alpha1.KeyClusters + "cdg"); return there })
 		amend(t, iad, v1alpha1.KeyClusters+"cdg", func(c *v1alpha1.Cluster) { c.Labels[v1alpha1.LabelRegion] = "eu" })
 		f.Await("who joins gets the key", 5*time.Minute, func() bool { return heldBy(t, iad, "ams", "cdg", "fra") })
 		amend(t, iad, readersKey, func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate = 1 })
