@@ -71,6 +71,29 @@ func TestWhoJoinsAfterTwoAbortsGetsARolloutOfItsOwn(t *testing.T) {
 	}
 }
 
+// TestWhoJoinsAfterARolloutOfWhatWentThroughIsAbortedGetsThat: it ran again for one that came back, which keeps what it has until a person takes the
+// abort back.
+func TestWhoJoinsAfterARolloutOfWhatWentThroughIsAbortedGetsThat(t *testing.T) {
+	w := sixClusters(t)
+	w.silence("us2")
+	w.later(10 * time.Second)
+	w.apply("shop")
+	w.settle()
+	w.speak("us2")
+	w.rest()
+	w.orderTo("shop", abort)
+	for _, joins := range []string{"eu3", "eu4"} {
+		w.later(time.Second)
+		w.join(joins)
+		w.settle()
+	}
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "eu3 shop 2", "eu4 shop 2", "us1 shop 2", "us2 shop 2 held")
+	w.awaitsThat("us2", v1alpha1.ReasonHeld, "until a newer change, or hanse rollout resume shop-00000001-2.2")
+	goOn(&w.rollouts["shop-00000001-2.2"].Spec.Orders)
+	w.settle()
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "eu3 shop 2", "eu4 shop 2", "us1 shop 2", "us2 shop 2")
+}
+
 // waitsForAWord is a change of shop, of this generation, that waits for a person before its first wave.
 func waitsForAWord(t *testing.T, generation int64) *world {
 	w := sixClusters(t)

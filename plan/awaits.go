@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -12,7 +13,8 @@ import (
 // Wait is why a cluster has not been granted yet what is wanted of it: a reason of its Work, and for people.
 type Wait struct{ Reason, Message string }
 
-// Errands are the newest rollouts of what bundles, and deleted ones, were to change.
+// Errands are the newest rollouts of what bundles, and deleted ones, were to change; where a person aborted one, that one, whatever who joins is given
+// since.
 type Errands map[errand]*v1alpha1.Rollout
 
 type errand struct {
@@ -25,7 +27,7 @@ func ErrandsOf(rollouts []*v1alpha1.Rollout) Errands {
 	newest := make(Errands, len(rollouts))
 	for _, r := range rollouts {
 		of := errand{r.Spec.BundleUID, r.Spec.Generation}
-		if was := newest[of]; was == nil || r.Spec.Number > was.Spec.Number {
+		if was := newest[of]; was == nil || cmp.Or(compareBool(aborted(r), aborted(was)), cmp.Compare(r.Spec.Number, was.Spec.Number)) > 0 {
 			newest[of] = r
 		}
 	}

@@ -100,7 +100,16 @@ func aborted(r *v1alpha1.Rollout) bool {
 // isOver says that a person ended what is to be rolled out: of a bundle that is there, until it changes; of one that is deleted,
 // until a rollout of its name comes later.
 func (c *course) isOver() bool {
-	return aborted(c.last()) && (c.bundle != nil || aborted(c.latest()))
+	if c.bundle == nil {
+		return aborted(c.last()) && aborted(c.latest())
+	}
+	ch := c.change()
+	for r := range c.all() { // who joined since may have had one of the same change later
+		if ch.is(r) && aborted(r) {
+			return true
+		}
+	}
+	return false
 }
 
 // latest is the rollout of the name that came last, be it of an earlier bundle; nil when there is none. One begins when the one before

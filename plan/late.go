@@ -42,9 +42,10 @@ func (c *course) addLate(settled map[string]bool) {
 	r.Status.Waves = append(slices.Clone(r.Status.Waves), make([]v1alpha1.WaveStatus, len(waves))...)
 }
 
-// beginForJoiners gives the last good revision to clusters that join while the newest one is aborted. The others keep what they have.
+// beginForJoiners gives the last good revision to clusters that join while the newest change is aborted: that one, once it went through. The others
+// keep what they have.
 func (c *course) beginForJoiners() {
-	if good := c.lastGood(c.change().generation); good != nil {
+	if good := c.lastGood(c.change().generation + 1); good != nil {
 		c.begin(change{uid: good.Spec.BundleUID, revision: good.Spec.Revision, generation: good.Spec.Generation})
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,20 +67,24 @@ func lastGood(all []v1alpha1.Rollout, than *v1alpha1.Rollout) (revision string) 
 	return revision
 }
 
-// abortedSince is the rollout of a newer change than a rollout's that a person aborted: until the bundle changes, who joins gets what went through
-// before. nil: there is none, as of a rollout that withdraws the bundle.
+// abortedSince is the rollout of the newest change that a person aborted before a rollout: until the bundle changes, who joins gets what went through
+// before, or that change itself once it did. nil: there is none, as of a rollout that withdraws the bundle.
 func abortedSince(all []v1alpha1.Rollout, than *v1alpha1.Rollout) (aborted *v1alpha1.Rollout) {
-	last := than
-	for i := range all {
-		r := &all[i]
-		if r.Spec.BundleUID == than.Spec.BundleUID && cmp.Or(cmp.Compare(r.Spec.Generation, last.Spec.Generation), cmp.Compare(r.Spec.Number, last.Spec.Number)) > 0 {
-			last = r
+	newest := than.Spec.Generation
+	for _, r := range all {
+		if r.Spec.BundleUID == than.Spec.BundleUID {
+			newest = max(newest, r.Spec.Generation)
 		}
 	}
-	if than.Spec.Generation == 0 || last.Spec.Generation == than.Spec.Generation || last.Status.Phase != v1alpha1.RolloutAborted || !last.Spec.Orders.Aborted {
-		return nil
+	for i := range all {
+		r := &all[i]
+		over := r.Status.Phase == v1alpha1.RolloutAborted && r.Spec.Orders.Aborted && r.Spec.BundleUID == than.Spec.BundleUID && r.Spec.Generation == newest
+		since := than.Spec.Generation < newest || than.Spec.Number > r.Spec.Number
+		if over && since && than.Spec.Generation != 0 && (aborted == nil || r.Spec.Number > aborted.Spec.Number) {
+			aborted = r
+		}
 	}
-	return last
+	return aborted
 }
 
 // ranEverywhere says of a rollout that a newer one took the place of that all its clusters ran it then, healthy, and soaked at most.

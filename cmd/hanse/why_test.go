@@ -120,6 +120,13 @@ func TestExplainSaysThatAPersonAbortedWhateverCameSince(t *testing.T) {
 			t.Errorf("exit %d, wrote %q: %s", code, written, out)
 		}
 	}
+	delete(f.objects, "rollouts/"+since.Name)
+	since.Name, since.Spec.Revision, since.Spec.Generation = "shop-u-2.2", "shop-u-2", ofRolledOut(both[0], aborted)[1].Spec.Generation
+	f.objects["rollouts/"+since.Name] = since // the change had gone through before, so who joined got that
+	const own = "\nshop-u-2 is aborted: a person ended it; who joins gets shop-u-2, and bundle shop still says what it said\n"
+	if _, out, _ := f.run(t, "explain", "shop"); !strings.Contains(out, own) {
+		t.Errorf("%q is not in %s", own, out)
+	}
 	aborted.Spec.Orders.Aborted = false // a person took that back
 	f.objects["rollouts/shop-u-2"] = ofRolledOut(both[0], aborted)[1]
 	if _, out, _ := f.run(t, "explain", "shop"); strings.Contains(out, "aborted") {
