@@ -361,6 +361,28 @@ func TestAFaultDomainThatIsLostAgainStopsWhatBeganWithoutIt(t *testing.T) {
 	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 2", "us2 shop 2")
 }
 
+// TestWhoIsResumedWithoutAFaultDomainGoesOnWithoutIt: that a person says so holds for the rollout, also when the domain is lost once more.
+func TestWhoIsResumedWithoutAFaultDomainGoesOnWithoutIt(t *testing.T) {
+	w := sixClusters(t)
+	w.apply("shop")
+	w.rest()
+	w.silence("us")
+	w.later(40 * time.Second)
+	w.rest()
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 1", "eu2 shop 1", "us1 shop 1", "us2 shop 1", "shop-00000001-2 Paused [ap]: it began before fault domain us was lost")
+	w.orderTo("shop", func(o *v1alpha1.RolloutOrders) { o.Without = []string{"us"} })
+	w.speak("us")
+	w.later(time.Second)
+	w.rest()
+	w.silence("us")
+	w.later(40 * time.Second)
+	w.rest()
+	w.obeyAll()
+	w.later(time.Second)
+	w.rest()
+	w.is("ap1 shop 2", "ap2 shop 2", "eu1 shop 2", "eu2 shop 2", "us1 shop 1", "us2 shop 1", "shop-00000001-2 Running [eu]: wave 2 of 2, eu: waits for eu1, eu2")
+}
+
 func TestWhoJoinsGetsTheLastGoodRevisionFirst(t *testing.T) {
 	w := sixClusters(t)
 	w.apply("shop")
