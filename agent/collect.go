@@ -31,9 +31,7 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 		}
 		kept = append(kept, plan.Kept{Name: name, BundleUID: r.value.Spec.BundleUID, Written: uint64(r.modified)})
 	}
-	for _, name := range plan.Surplus(kept, use.Revisions, use.Alive) {
-		ops = append(append(ops, store.Delete(v1alpha1.KeyBundleRevisions+name)), law.Unseal(s.view, name)...)
-	}
+	ops = append(ops, forget(s.view, plan.Surplus(kept, use.Revisions, use.Alive))...)
 	for kv := range s.view.Iterate(v1alpha1.KeySealings, "") { // written while the revision was deleted
 		name := strings.TrimPrefix(kv.Key, v1alpha1.KeySealings)
 		if _, there := s.view.Get(v1alpha1.KeyBundleRevisions + name); !there && !unknown(name) {
@@ -61,4 +59,14 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 	}
 	seen := s.view.Revision()
 	return l.write(ctx, []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, seen), store.PrefixUnchanged(v1alpha1.KeyRollouts, seen)}, ops...)
+}
+
+// forget deletes revisions that nobody needs, with what is known of how they are sealed. One stays as long as what was sealed again of it alone opens another.
+func forget(v *store.View, revisions []string) (ops []store.Op) {
+	for _, name := range revisions {
+		if law.OnlySource(v, name) == "" {
+			ops = append(append(ops, store.Delete(v1alpha1.KeyBundleRevisions+name)), law.Unseal(v, name)...)
+		}
+	}
+	return ops
 }

@@ -3,8 +3,11 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
@@ -122,9 +125,9 @@ func (r *keyring) proves() error {
 }
 
 // open uses what is sealed first, with the key that it is sealed to, the present one tried first, and says of which epoch that is; 0: none.
-// If that cannot be, it uses what was sealed again, that which was confirmed before that which was not. What use returns tells:
-// secrets.ErrWrongKey has the next key tried.
-func (r *keyring) open(first []byte, again *v1alpha1.Sealing, use func(with secrets.Identity, sealed []byte) error) (epoch int64, err error) {
+// If that cannot be, it uses what was sealed again, and says what was told of that. What use returns tells: secrets.ErrWrongKey has the next
+// key tried.
+func (r *keyring) open(first []byte, again []*v1alpha1.Sealing, use func(with secrets.Identity, sealed []byte) error) (epoch int64, err error) {
 	err = secrets.ErrWrongKey
 	var unread error
 	for epoch := r.group.Status.Epoch; epoch > 0 && epoch >= r.oldest(); epoch-- {
@@ -137,10 +140,10 @@ func (r *keyring) open(first []byte, again *v1alpha1.Sealing, use func(with secr
 			return epoch, err
 		}
 	}
-	if again != nil {
-		for _, sealed := range again.Later() {
+	for _, told := range again {
+		for _, sealed := range told.Later() {
 			if key, why := r.at(sealed.Epoch); why == nil && use(key, sealed.Data) == nil {
-				return sealed.Epoch, nil
+				return told.Found, nil
 			}
 		}
 	}
@@ -151,9 +154,34 @@ func (r *keyring) open(first []byte, again *v1alpha1.Sealing, use func(with secr
 }
 
 // oldest is the epoch of the oldest key that the group keeps.
-func (r *keyring) oldest() int64 {
-	if former := r.group.Status.Former; len(former) > 0 {
-		return former[0].Epoch
+func (r *keyring) oldest() int64 { return r.group.OldestKey() }
+
+// sealedAgain is what was sealed again of a revision, own, and of others of the secret that have the very same bytes: an edit of another field
+// makes a revision of which nobody sealed anything again yet. As long as the group keeps the key that the revision is sealed to, own is enough.
+func (r *keyring) sealedAgain(v *store.View, revision string, own *v1alpha1.Sealing, known func(revision string) *v1alpha1.Sealing) []*v1alpha1.Sealing {
+	if r.oldest() == 1 || own != nil && own.Witness != "" && own.Found >= r.oldest() {
+		return surest(own)
 	}
-	return r.group.Status.Epoch
+	all := []*v1alpha1.Sealing{own}
+	for _, alike := range law.SealedAlike(v, revision) {
+		if told := known(alike); told != nil && told.Epoch >= r.oldest() {
+			all = append(all, told)
+		}
+	}
+	return surest(all...)
+}
+
+// surest are those that have something that was sealed again, what was confirmed first.
+func surest(all ...*v1alpha1.Sealing) []*v1alpha1.Sealing {
+	all = slices.DeleteFunc(all, func(s *v1alpha1.Sealing) bool { return s == nil || s.Source() == nil })
+	slices.SortStableFunc(all, func(a, b *v1alpha1.Sealing) int {
+		switch {
+		case a.Sure() == b.Sure():
+			return 0
+		case a.Sure():
+			return -1
+		}
+		return 1
+	})
+	return all
 }

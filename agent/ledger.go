@@ -207,6 +207,13 @@ func sealingOfSecret(v *store.View, r *http.Request, _ func(string)) (any, error
 	}
 	revision := s.RevisionName()
 	told := sealingAt(v, revision)
+	all := []*v1alpha1.Sealing{told}
+	for _, alike := range law.SealedAlikeNow(v, &s) { // until something is sealed again of this one
+		all = append(all, sealingAt(v, alike))
+	}
+	if all = surest(all...); len(all) > 0 {
+		told = all[0]
+	}
 	if told != nil {
 		told.Since = nil // whoever writes secrets could try values by it, many at once
 	}

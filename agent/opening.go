@@ -69,7 +69,8 @@ func (o *opening) open(v *store.View, revision string, objects []unstructured.Un
 	if err != nil {
 		return nil, s.Spec.Group, err
 	}
-	made, err := ring.openSecret(&s, sealingAt(v, revision))
+	known := func(revision string) *v1alpha1.Sealing { return sealingAt(v, revision) }
+	made, err := ring.openSecret(&s, ring.sealedAgain(v, revision, known(revision), known))
 	if err != nil {
 		return nil, s.Spec.Group, err
 	}
@@ -110,9 +111,9 @@ func sealingAt(v *store.View, revision string) *v1alpha1.Sealing {
 	return s
 }
 
-// openSecret are the Secrets that were sealed, and again what was sealed again of it, nil for nothing. The manifest in a revision has the name and
+// openSecret are the Secrets that were sealed, and again what was sealed again of it. The manifest in a revision has the name and
 // the namespace of the first Secret.
-func (r *keyring) openSecret(s *v1alpha1.FleetSecret, again *v1alpha1.Sealing) ([]unstructured.Unstructured, error) {
+func (r *keyring) openSecret(s *v1alpha1.FleetSecret, again []*v1alpha1.Sealing) ([]unstructured.Unstructured, error) {
 	var data map[string][]byte
 	var also []secrets.Bound
 	_, err := r.open(s.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {

@@ -198,7 +198,8 @@ func targetOf(s *v1alpha1.FleetSecret) secrets.Target {
 }
 
 // again finds the key that a secret is sealed to, and seals it to the present one if that is a former one. What no key opens is told as such:
-// so it is for all who hold them. What was sealed again before serves when the key that the secret is sealed to is long gone.
+// so it is for all who hold them. What was sealed again before, of this revision or of another one with the same bytes, serves when the key that
+// the secret is sealed to is long gone.
 func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
 	g := s.group.value
 	to, err := secrets.ParseRecipient(g.Status.Recipient)
@@ -211,17 +212,19 @@ func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSec
 		return err
 	}
 	found, err := s.ring.open(of.Spec.Data, nil, seal)
+	tells := err == nil
+	if err != nil && found == 0 {
+		tells = len(s.sealedAgain(name, nil)) > 0
+		found, err = s.ring.open(of.Spec.Data, s.sealedAgain(name, was), seal)
+	}
 	switch { // what nobody else has found is told anew, if this member can tell
-	case was != nil && (was.Witness != "" || err != nil):
+	case was != nil && (was.Witness != "" || err != nil || !tells):
 		next.Found, next.Since, next.Witness = was.Found, was.Since, was.Witness
 	case err == nil:
 		next.Found, next.Since = found, s.since(name, of, found, false)
 	}
 	if was != nil {
 		next.Was = was.Source()
-		if err != nil && found == 0 {
-			found, err = s.ring.open(of.Spec.Data, was, seal)
-		}
 	}
 	if !next.Again() {
 		next.Data = nil
@@ -237,7 +240,7 @@ func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSec
 func (s *sealing) confirmed(name string, was v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
 	var right, so error
 	if was.Again() && was.Confirmed == "" {
-		right = s.holdsTheSame(was, of)
+		right = s.holdsTheSame(name, was, of)
 	}
 	if was.Witness == "" {
 		so = s.witnessed(name, of, &was)
@@ -263,14 +266,23 @@ func (s *sealing) confirmed(name string, was v1alpha1.Sealing, of v1alpha1.Fleet
 	return next, nil
 }
 
-func (s *sealing) holdsTheSame(was v1alpha1.Sealing, of v1alpha1.FleetSecret) error {
+// sealedAgain is what was sealed again of a revision, own, and of others with the same bytes, with what is written in this go.
+func (s *sealing) sealedAgain(name string, own *v1alpha1.Sealing) []*v1alpha1.Sealing {
+	return s.ring.sealedAgain(s.view, name, own, func(alike string) *v1alpha1.Sealing { return s.known[alike] })
+}
+
+func (s *sealing) holdsTheSame(name string, was v1alpha1.Sealing, of v1alpha1.FleetSecret) error {
 	present, err := s.ring.at(was.Epoch)
 	if err != nil {
 		return err
 	}
 	before := was
 	before.Data = nil
-	_, err = s.ring.open(of.Spec.Data, &before, func(key secrets.Identity, sealed []byte) error {
+	all := s.sealedAgain(name, &before)
+	if unsure := slices.IndexFunc(all, func(told *v1alpha1.Sealing) bool { return !told.Sure() }); unsure > 0 {
+		all = all[:unsure] // who is bad may have sealed all the others
+	}
+	_, err = s.ring.open(of.Spec.Data, all, func(key secrets.Identity, sealed []byte) error {
 		return secrets.Same(targetOf(&of), secrets.Sealed{Key: key, Data: sealed}, secrets.Sealed{Key: present, Data: was.Data})
 	})
 	return err

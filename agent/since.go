@@ -36,7 +36,7 @@ type openedBefore struct {
 // of the forms that the secret had before, as far as the log has them. Nil: it cannot be opened, or was for more groups than can be told. A
 // witness leaves out the forms for groups that it is not of: who told of them may be.
 func (s *sealing) since(revision string, of v1alpha1.FleetSecret, found int64, witness bool) []map[string]int64 {
-	marks, err := s.marks(of, nil)
+	marks, err := s.marks(of, s.sealedAgain(revision, nil))
 	if err != nil || found == 0 {
 		return nil
 	}
@@ -112,7 +112,7 @@ func (s *sealing) keepsAllKeys(group string) bool {
 
 // openBefore opens an earlier form: all its values, whether they were secret or not.
 func (s *sealing) openBefore(was earlier) (had openedBefore) {
-	marks, err := s.marks(was.FleetSecret, was.known)
+	marks, err := s.marks(was.FleetSecret, surest(was.known))
 	had = openedBefore{at: map[secrets.Mark]int{}, values: len(marks.secret), epoch: marks.epoch, err: err}
 	for _, mark := range marks.public {
 		had.at[mark] = public
@@ -139,7 +139,7 @@ type marked struct {
 	epoch          int64
 }
 
-func (s *sealing) marks(of v1alpha1.FleetSecret, again *v1alpha1.Sealing) (m marked, err error) {
+func (s *sealing) marks(of v1alpha1.FleetSecret, again []*v1alpha1.Sealing) (m marked, err error) {
 	ring, err := s.ringOf(of.Spec.Group)
 	if err != nil {
 		return m, err
@@ -196,7 +196,7 @@ var errOtherwise = errors.New("it is sealed to another key, or has been for long
 
 // witnessed says that what was told of a revision is what this member finds too, or tells that more people know it.
 func (s *sealing) witnessed(revision string, of v1alpha1.FleetSecret, told *v1alpha1.Sealing) error {
-	marks, err := s.marks(of, nil)
+	marks, err := s.marks(of, s.sealedAgain(revision, nil))
 	switch {
 	case errors.Is(err, secrets.ErrWrongKey):
 		if told.Found >= s.ring.oldest() {

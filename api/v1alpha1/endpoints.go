@@ -54,7 +54,7 @@ type SecretRequest struct {
 // +k8s:deepcopy-gen=false
 // +k8s:openapi-gen=false
 type SecretSealing struct {
-	// BundleRevision is the revision that the secret has now, and that Sealing is of.
+	// BundleRevision is the revision that the secret has now, and that Sealing is of, or of another one that has the very same bytes.
 	BundleRevision string `json:"bundleRevision"`
 	// Sealing is absent as long as its group has had one key alone.
 	Sealing *Sealing `json:"sealing,omitempty"`

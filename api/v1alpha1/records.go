@@ -124,6 +124,9 @@ func (s *Sealing) Later() (all []SealedBefore) {
 // Again says that it has data that was sealed again.
 func (s *Sealing) Again() bool { return s.Found > 0 && s.Found < s.Epoch }
 
+// Sure says that it has data that was sealed again, and that another cluster confirmed it.
+func (s *Sealing) Sure() bool { return s.Again() && s.Confirmed != "" }
+
 // SealedRevision is what is read of the BundleRevision of a secret to know what it is sealed for.
 //
 // +k8s:deepcopy-gen=false

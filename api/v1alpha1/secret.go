@@ -347,6 +347,14 @@ func (g *RecipientGroup) Holds(cluster, recipient string) bool {
 	return false
 }
 
+// OldestKey is the epoch of the oldest key that the group keeps.
+func (g *RecipientGroup) OldestKey() int64 {
+	if former := g.Status.Former; len(former) > 0 {
+		return former[0].Epoch
+	}
+	return g.Status.Epoch
+}
+
 // WrapFor is what stands as the present key, wrapped to that recipient of a cluster: it may be NoWrap. Nil: nothing does.
 func (g *RecipientGroup) WrapFor(cluster, recipient string) []byte {
 	id := KeyID(recipient)

@@ -1,0 +1,99 @@
+package law
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// sealedForm is what of a revision of a secret says what is sealed in it: its first manifest has the name and the namespace of the Secret.
+type sealedForm struct {
+	Spec struct {
+		Bundle    string                 `json:"bundle"`
+		Manifests []v1alpha1.FleetSecret `json:"manifests"`
+	} `json:"spec"`
+}
+
+// SealedAlike are the other revisions of a secret that have the very same bytes sealed, for the same Secret and group: what was sealed again of one is
+// what is in all of them.
+func SealedAlike(v *store.View, revision string) []string {
+	kv, _ := v.Get(v1alpha1.KeyBundleRevisions + revision)
+	bundle, s := sealedBy(kv.Value)
+	if s == nil {
+		return nil
+	}
+	return slices.DeleteFunc(sealedAlike(v, bundle, s), func(name string) bool { return name == revision })
+}
+
+// SealedAlikeNow are the revisions of a secret that have the very same bytes sealed as the secret has now; its own may be yet to come.
+func SealedAlikeNow(v *store.View, s *v1alpha1.FleetSecret) []string {
+	form, target := v1alpha1.FleetSecret{Spec: s.Spec}, s.Target()
+	form.Name, form.Namespace = target.Name, target.Namespace
+	return sealedAlike(v, s.RolledOut().String(), &form)
+}
+
+func sealedAlike(v *store.View, bundle string, s *v1alpha1.FleetSecret) (names []string) {
+	for kv := range v.Iterate(v1alpha1.KeyBundleRevisions+bundle+"-", "") {
+		of, other := sealedBy(kv.Value)
+		if other != nil && of == bundle && other.Spec.Group == s.Spec.Group && other.Name == s.Name && other.Namespace == s.Namespace && bytes.Equal(other.Spec.Data, s.Spec.Data) {
+			names = append(names, kv.Key[len(v1alpha1.KeyBundleRevisions):])
+		}
+	}
+	return names
+}
+
+// sealedBy is the secret in a revision, nil when it has none.
+func sealedBy(revision []byte) (bundle string, s *v1alpha1.FleetSecret) {
+	var r sealedForm
+	if json.Unmarshal(revision, &r) != nil || !v1alpha1.RolledOutOf(r.Spec.Bundle).IsSecret() || len(r.Spec.Manifests) == 0 {
+		return "", nil
+	}
+	return r.Spec.Bundle, &r.Spec.Manifests[0]
+}
+
+// OnlySource names a revision, or the secret, that nobody could open any more without what was sealed again of another revision, "" for none: its key is
+// gone, and what is sealed again of it itself is not there yet, or nobody has confirmed it.
+func OnlySource(v *store.View, revision string) (of string) {
+	told := sealingOf(v, revision)
+	if told == nil || told.Source() == nil || told.Found >= oldestKey(v, told.Group) {
+		return ""
+	}
+	for _, name := range SealedAlike(v, revision) {
+		if own := sealingOf(v, name); own == nil || !own.Sure() {
+			return Thing(v1alpha1.KeyBundleRevisions + name)
+		}
+	}
+	kv, _ := v.Get(v1alpha1.KeyBundleRevisions + revision)
+	bundle, _ := sealedBy(kv.Value)
+	kv, _ = v.Get(v1alpha1.RolledOutOf(bundle).Key())
+	var s v1alpha1.FleetSecret
+	if json.Unmarshal(kv.Value, &s) != nil || s.RevisionName() == revision || !slices.Contains(SealedAlikeNow(v, &s), revision) {
+		return ""
+	}
+	if _, there := v.Get(v1alpha1.KeyBundleRevisions + s.RevisionName()); there {
+		return "" // it is one of those
+	}
+	return Thing(kv.Key)
+}
+
+func sealingOf(v *store.View, revision string) *v1alpha1.Sealing {
+	kv, there := v.Get(v1alpha1.KeySealings + revision)
+	s := &v1alpha1.Sealing{}
+	if !there || json.Unmarshal(kv.Value, s) != nil {
+		return nil
+	}
+	return s
+}
+
+// oldestKey is the epoch of the oldest key that a group keeps; 0 when that is not known.
+func oldestKey(v *store.View, group string) int64 {
+	kv, _ := v.Get(v1alpha1.KeyRecipientGroups + group)
+	var g v1alpha1.RecipientGroup
+	if json.Unmarshal(kv.Value, &g) != nil {
+		return 0
+	}
+	return g.OldestKey()
+}

@@ -1,0 +1,143 @@
+package law
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+)
+
+// writes writes a generation of the secret db, and makes its revision.
+func (r *realm) writes(generation int64, change func(*v1alpha1.FleetSecret)) {
+	r.Helper()
+	s := secret("db")
+	s.Generation = generation
+	change(s)
+	if err := r.try("id-fra", "otto", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", s))...); err != nil {
+		r.Fatal(err)
+	}
+}
+
+func TestRevisionsWithTheSameBytesAreAlike(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*v1alpha1.FleetSecret)
+		alike  bool
+	}{
+		"nothing":       {func(*v1alpha1.FleetSecret) {}, true},
+		"another field": {func(s *v1alpha1.FleetSecret) { s.Spec.Adopt = v1alpha1.AdoptAlways }, true},
+		"the data":      {func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("other") }, false},
+		"the group":     {func(s *v1alpha1.FleetSecret) { s.Spec.Group = "empty" }, false},
+		"the namespace": {func(s *v1alpha1.FleetSecret) { s.Spec.Namespace = "crm" }, false},
+		"the Secret":    {func(s *v1alpha1.FleetSecret) { s.Spec.SecretName = "other" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := keyed(t)
+			r.writes(1, func(*v1alpha1.FleetSecret) {})
+			r.writes(2, c.change)
+			other := secret("login") // as a manifest of another secret, whose name begins so
+			other.Namespace = "shop"
+			r.says(r.put(v1alpha1.KeyBundleRevisions+"secret.db-u-db-u-1", map[string]any{"spec": map[string]any{"bundle": "secret.db-u", "manifests": []any{other}}}))
+			r.writes(3, func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("third") }) // which makes the revision of 2
+			first, second := "secret.db-u-db-1", "secret.db-u-db-2"
+			want := []string(nil)
+			if c.alike {
+				want = []string{second}
+			}
+			v := r.store.View()
+			if got := SealedAlike(v, first); !slices.Equal(got, want) {
+				t.Errorf("to the first: %v", got)
+			}
+			now := secret("db")
+			c.change(now)
+			want = []string{second}
+			if c.alike {
+				want = []string{first, second}
+			}
+			if got := SealedAlikeNow(v, now); !slices.Equal(got, want) {
+				t.Errorf("to the secret: %v", got)
+			}
+		})
+	}
+	if got := SealedAlike(newRealm(t).store.View(), "secret.none-u-1"); got != nil {
+		t.Errorf("to none: %v", got)
+	}
+}
+
+// Revision 1 of db was sealed to key 1, revision 2 has the same bytes, and the group keeps no key before a later one.
+func TestWhatAloneOpensARevisionStays(t *testing.T) {
+	again := &v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 70, By: "fra", Confirmed: "iad", Witness: "iad", Data: []byte("again")}
+	with := func(change func(*v1alpha1.Sealing)) *v1alpha1.Sealing { s := *again; change(&s); return &s }
+	for name, c := range map[string]struct {
+		oldest        int64
+		first, second *v1alpha1.Sealing
+		change        func(*v1alpha1.FleetSecret)
+		stays         string
+	}{
+		"nothing is told of the other":          {6, again, nil, nil, "bundle revision secret.db-u-db-2"},
+		"that no key opens it":                  {6, again, &v1alpha1.Sealing{Group: "readers", Epoch: 70, By: "fra", Witness: "iad"}, nil, "bundle revision secret.db-u-db-2"},
+		"nobody confirmed it":                   {6, again, with(func(s *v1alpha1.Sealing) { s.Confirmed = "" }), nil, "bundle revision secret.db-u-db-2"},
+		"it has its own":                        {6, again, again, nil, ""},
+		"the group keeps the key":               {1, again, nil, nil, ""},
+		"nothing was sealed again of the first": {6, with(func(s *v1alpha1.Sealing) { s.Found, s.Data = 0, nil }), nil, nil, ""},
+		"nothing is told of the first":          {6, nil, nil, nil, ""},
+		"the other has other bytes":             {6, again, nil, func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("other") }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := keyed(t)
+			r.writes(1, func(*v1alpha1.FleetSecret) {})
+			r.writes(2, func(s *v1alpha1.FleetSecret) {
+				if c.change != nil {
+					c.change(s)
+				}
+			})
+			r.writes(3, func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("third") })
+			r.says(r.group("readers", func(g *v1alpha1.RecipientGroup) {
+				g.Status.Epoch, g.Status.Former = 70, []v1alpha1.FormerKey{{Epoch: c.oldest}}
+			}))
+			for revision, told := range map[string]*v1alpha1.Sealing{"secret.db-u-db-1": c.first, "secret.db-u-db-2": c.second} {
+				if told != nil {
+					r.says(r.put(v1alpha1.KeySealings+revision, told))
+				}
+			}
+			v := r.store.View()
+			if got := OnlySource(v, "secret.db-u-db-1"); got != c.stays {
+				t.Errorf("it is needed by %q", got)
+			}
+			pasts := v.List(v1alpha1.KeyPasts + "fleetsecrets")
+			_, ops, err := Companions(v, Change{Key: pasts[0].Key, Before: pasts[0].Value, Who: Who{Person: "anna", Through: "fra"}})
+			forbidden := (*store.Forbidden)(nil)
+			switch {
+			case c.stays == "" && err != nil:
+				t.Errorf("its past is not struck off: %v", err)
+			case c.stays == "" && !slices.ContainsFunc(ops, func(op store.Op) bool { return op.Delete && op.Key == v1alpha1.KeyBundleRevisions+"secret.db-u-db-1" }):
+				t.Errorf("with its past go %v", ops)
+			case c.stays != "" && (!errors.As(err, &forbidden) || !strings.Contains(forbidden.Reason, "alone opens "+c.stays)):
+				t.Errorf("its past is struck off: %v", err)
+			}
+		})
+	}
+}
+
+// The secret itself needs it, too, before it has a revision.
+func TestWhatAloneOpensTheSecretStays(t *testing.T) {
+	r := keyed(t)
+	r.writes(1, func(*v1alpha1.FleetSecret) {})
+	r.writes(2, func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("other") })
+	r.says(r.put(v1alpha1.KeySealings+"secret.db-u-db-1", v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 70, By: "fra", Confirmed: "iad", Witness: "iad", Data: []byte("again")}))
+	r.says(r.group("readers", func(g *v1alpha1.RecipientGroup) {
+		g.Status.Epoch, g.Status.Former = 70, []v1alpha1.FormerKey{{Epoch: 6}}
+	}))
+	for generation, needs := range map[int64]string{3: "", 4: "secret db"} {
+		s := secret("db")
+		if s.Generation = generation; needs == "" {
+			s.Spec.Data = []byte("third")
+		}
+		r.says(r.put(v1alpha1.KeyFleetSecrets+"db", s))
+		if got := OnlySource(r.store.View(), "secret.db-u-db-1"); got != needs {
+			t.Errorf("generation %d: it is needed by %q", generation, got)
+		}
+	}
+}
