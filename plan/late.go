@@ -93,6 +93,7 @@ func (c *course) trim() {
 			waves, statuses = append(waves, w), append(statuses, s)
 			continue
 		}
+		h.holdUnwanted(w)
 		had := len(w.Clusters)
 		w.Clusters, w.Withdraw = h.still(w, w.Clusters, false), h.still(w, w.Withdraw, true)
 		lost[cellOf(w)] = lost[cellOf(w)] || len(w.Clusters) < had
@@ -110,6 +111,17 @@ func (c *course) trim() {
 	if len(r.Status.InChange) == 0 && r.Spec.Domain != c.Fleet.Domain { // it goes on by what the fleet says now
 		c.goBy(c.Fleet.Domain)
 		c.trim()
+	}
+}
+
+// holdUnwanted takes back what clusters of a wave to come may still do that are not to have it any more, as who was gone for so long that others
+// have it by now: nothing of the wave keeps their fault domain in change then.
+func (h homes) holdUnwanted(w v1alpha1.Wave) {
+	for _, cluster := range slices.Concat(w.Clusters, w.Withdraw) {
+		n, needs := h.wanted[cluster]
+		if flips := !needs || n.withdraw != slices.Contains(w.Withdraw, cluster); flips && h.cluster(cluster) != nil && h.dangles(cluster) {
+			h.takeBack(cluster)
+		}
 	}
 }
 

@@ -227,6 +227,30 @@ func TestWhatIsDeletedAfterAMoveWaitsAsTheBundleSaid(t *testing.T) {
 	w.is("ap1 shop 1", "eu1 shop 1", "shop-00000001-withdrawal Paused []: a person must let it into eu: hanse rollout approve shop-00000001-withdrawal eu")
 }
 
+// TestWhatADeadClusterMayStillDoIsHeldWhenOthersAreToHaveIt: it was granted a change, died, and the change after that waits for a person, so it was given
+// nothing newer.
+func TestWhatADeadClusterMayStillDoIsHeldWhenOthersAreToHaveIt(t *testing.T) {
+	w := newWorld(t, "ap1", "ap2", "eu1", "us1")
+	w.place = func(_ string, b *v1alpha1.Bundle) { picks(b, 1) }
+	w.brings["shop"] = []string{"Namespace/old", "ConfigMap/a"}
+	w.apply("shop")
+	w.settle()
+	w.apply("shop")
+	w.rest()
+	w.brings["shop"] = []string{"ConfigMap/a"}
+	w.apply("shop")
+	w.rest()
+	if r := w.newest("shop"); r.Status.Deletions == nil || grantText(w.grants["shop"]["ap1"]) != "2" {
+		t.Fatalf("nothing waits: %s", w)
+	}
+	w.silence("ap1")
+	w.lives(7 * time.Minute)
+	if g := w.grants["shop"]["ap1"]; !g.Held {
+		t.Errorf("ap1 may do that when it is back, whatever else is in change: %s", w)
+	}
+	w.fine()
+}
+
 func TestWhoIsBackBeforeAnybodyElseHasItKeepsIt(t *testing.T) {
 	w := newWorld(t, "ap1", "eu1", "us1")
 	picks(w.apply("shop"), 1)
