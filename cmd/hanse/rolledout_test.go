@@ -213,7 +213,7 @@ func TestWhatMembersSayToBeDoneIsDoneByTheCommandLine(t *testing.T) {
 	others := []string{ // of clusters, members and the fleet
 		"is too old for the state in %s",
 		"unsuspend cluster %[1]s", "recover %s", "agent %s", "remove %s", "remove %s does both", "resume %s", "resume --show %s",
-		"token create --cluster %s", "token create --cluster %[1]s %[3]s", "token create --cluster %s --replace", "token create --cluster %s there", "seal --group %[1]s",
+		"token create --cluster %s", "token create --cluster %[1]s %[3]s", "token create --cluster %s --replace", "token create --cluster %s there", "seal --group %[1]s", "seal --group %s",
 	}
 	found := map[string]bool{}
 	for _, room := range []string{"agent", "apiserver", "epoch", "law", "plan", "reconcile"} {
