@@ -195,15 +195,16 @@ type scene struct {
 
 	// plan is made from the above, once a pass: what plan decides by.
 	plan plan.Scene
-	// looking are the clusters that only look, and silent is for how long nothing was heard of each since this leader leads.
-	looking map[string]bool
-	silent  map[string]time.Duration
+	// looking are the clusters that only look, observing those of them that came back into a new epoch, and silent is for how long nothing was
+	// heard of each since this leader leads.
+	looking, observing map[string]bool
+	silent             map[string]time.Duration
 }
 
 func (l *leader) look(v *store.View) (s scene, err error) {
-	s = scene{view: v, looking: map[string]bool{}, silent: map[string]time.Duration{}}
+	s = scene{view: v, looking: map[string]bool{}, observing: map[string]bool{}, silent: map[string]time.Duration{}}
 	for name := range epoch.Looking(v) {
-		s.looking[name] = true
+		s.looking[name], s.observing[name] = true, true
 	}
 	var errs [5]error
 	s.bundles, errs[0] = l.decoded.bundles.list(v)

@@ -73,7 +73,7 @@ func (l *leader) situation(s scene) (plan.Situation, error) {
 		return plan.Situation{}, err
 	}
 	revisions, _ := l.revisions.readable(s.view) // one that cannot be read is as if it were not there: nobody goes back to it
-	situation := plan.Situation{Scene: s.plan, Fleet: fleet, Silent: s.silent, Looking: s.looking, Revisions: map[string]bool{}}
+	situation := plan.Situation{Scene: s.plan, Fleet: fleet, Silent: s.silent, Looking: s.looking, Observing: s.observing, Revisions: map[string]bool{}}
 	for _, r := range revisions {
 		situation.Revisions[strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)] = true
 	}

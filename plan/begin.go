@@ -268,9 +268,9 @@ func (h homes) lacksKey(cluster string, withdraw bool) bool {
 }
 
 // beyond says that a cluster cannot be given anything. Who may still do what it was granted keeps its fault domain in change until it has
-// something newer, whether it is away or only looks.
+// something newer, whether it is away or suspended.
 func (h homes) beyond(cluster string) bool {
-	return (h.Looking[cluster] || h.isAway(cluster)) && !h.dangles(cluster)
+	return h.Observing[cluster] || (h.Looking[cluster] || h.isAway(cluster)) && !h.dangles(cluster)
 }
 
 func (s *Situation) isAway(cluster string) bool {

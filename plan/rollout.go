@@ -27,8 +27,8 @@ type Situation struct {
 	// Silent is for how long the leader has not heard of each cluster, since it leads.
 	Silent map[string]time.Duration
 	// Looking are clusters that only look, until a person says go: nothing is granted to them, nor withdrawn, but where they may still do what
-	// they were granted before.
-	Looking map[string]bool
+	// they were granted before. To Observing, those of them that came back into a new epoch, nothing is granted whatever they may still do.
+	Looking, Observing map[string]bool
 	// Revisions are the BundleRevisions that are there: an admin may have struck off one that was good. nil: all.
 	Revisions map[string]bool
 	// Contents is what a revision brings; false: it is not there. nil: nobody asks.
