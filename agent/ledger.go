@@ -206,10 +206,10 @@ func sealingOfSecret(v *store.View, r *http.Request, _ func(string)) (any, error
 		return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 	}
 	revision := s.RevisionName()
-	told := sealingAt(v, revision)
+	told := law.SealingAt(v, revision)
 	all := []*v1alpha1.Sealing{told}
 	for _, alike := range law.SealedAlikeNow(v, &s) { // until something is sealed again of this one
-		all = append(all, sealingAt(v, alike))
+		all = append(all, law.SealingAt(v, alike))
 	}
 	if all = surest(all...); len(all) > 0 {
 		told = all[0]

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
@@ -69,7 +70,7 @@ func (o *opening) open(v *store.View, revision string, objects []unstructured.Un
 	if err != nil {
 		return nil, s.Spec.Group, err
 	}
-	known := func(revision string) *v1alpha1.Sealing { return sealingAt(v, revision) }
+	known := func(revision string) *v1alpha1.Sealing { return law.SealingAt(v, revision) }
 	made, err := ring.openSecret(&s, ring.sealedAgain(v, revision, known(revision), known))
 	if err != nil {
 		return nil, s.Spec.Group, err
@@ -99,16 +100,6 @@ func groupAt(v *store.View, name string) (*v1alpha1.RecipientGroup, error) {
 		return nil, cannotBeRead(kv.Key)
 	}
 	return g, nil
-}
-
-// sealingAt is what is known of how a revision is sealed; nil for nothing.
-func sealingAt(v *store.View, revision string) *v1alpha1.Sealing {
-	kv, there := v.Get(v1alpha1.KeySealings + revision)
-	s := &v1alpha1.Sealing{}
-	if !there || json.Unmarshal(kv.Value, s) != nil {
-		return nil
-	}
-	return s
 }
 
 // openSecret are the Secrets that were sealed, and again what was sealed again of it. The manifest in a revision has the name and

@@ -57,12 +57,12 @@ func sealedBy(revision []byte) (bundle string, s *v1alpha1.FleetSecret) {
 // OnlySource names a revision, or the secret, that nobody could open any more without what was sealed again of another revision, "" for none: its key is
 // gone, and what is sealed again of it itself is not there yet, or nobody has confirmed it.
 func OnlySource(v *store.View, revision string) (of string) {
-	told := sealingOf(v, revision)
+	told := SealingAt(v, revision)
 	if told == nil || told.Source() == nil || told.Found >= oldestKey(v, told.Group) {
 		return ""
 	}
 	for _, name := range SealedAlike(v, revision) {
-		if own := sealingOf(v, name); own == nil || !own.Sure() {
+		if own := SealingAt(v, name); own == nil || !own.Sure() {
 			return Thing(v1alpha1.KeyBundleRevisions + name)
 		}
 	}
@@ -79,7 +79,8 @@ func OnlySource(v *store.View, revision string) (of string) {
 	return Thing(kv.Key)
 }
 
-func sealingOf(v *store.View, revision string) *v1alpha1.Sealing {
+// SealingAt is what is known of how a revision is sealed; nil for nothing, and for what cannot be read.
+func SealingAt(v *store.View, revision string) *v1alpha1.Sealing {
 	kv, there := v.Get(v1alpha1.KeySealings + revision)
 	s := &v1alpha1.Sealing{}
 	if !there || json.Unmarshal(kv.Value, s) != nil {

@@ -95,7 +95,7 @@ func (d difference) summary() string {
 	var words []string
 	add := func(n int, one, many string) {
 		if n > 0 {
-			words = append(words, counted(n, one, many))
+			words = append(words, v1alpha1.Counted(n, one, many))
 		}
 	}
 	add(change, "1 cluster changes", "%d clusters change")
@@ -120,10 +120,7 @@ func (p prospect) count(fate compare.Fate) (n int) {
 	return n
 }
 
-// counted is one, or so many.
-func counted(n int, one, many string) string { return v1alpha1.Counted(n, one, many) }
-
-func clusterCount(n int) string { return counted(n, "1 cluster", "%d clusters") }
+func clusterCount(n int) string { return v1alpha1.Counted(n, "1 cluster", "%d clusters") }
 
 // prospects are clusters that change alike.
 type prospects []prospect

@@ -118,11 +118,11 @@ func becomes(b v1alpha1.Bundle, before, after plan.Decision) string {
 	case len(after.Picked) == 0:
 		return "no cluster has it then"
 	case len(b.Spec.Division) > 0:
-		return fmt.Sprintf("what is divided goes to the %s that have it too", counted(len(after.Picked), "one cluster", "%d clusters"))
+		return fmt.Sprintf("what is divided goes to the %s that have it too", v1alpha1.Counted(len(after.Picked), "one cluster", "%d clusters"))
 	case b.Spec.Placement.NumberOfClusters != nil && len(after.Picked) < int(*b.Spec.Placement.NumberOfClusters):
 		return fmt.Sprintf("no other cluster can have it: %d instead of %d have it then", len(after.Picked), *b.Spec.Placement.NumberOfClusters)
 	}
-	return counted(len(after.Picked), "one cluster has it still", "%d clusters have it still")
+	return v1alpha1.Counted(len(after.Picked), "one cluster has it still", "%d clusters have it still")
 }
 
 func printLeavings(out io.Writer, cluster string, all []leaving) {
@@ -130,7 +130,7 @@ func printLeavings(out io.Writer, cluster string, all []leaving) {
 		fmt.Fprintf(out, "%s has no bundle, so nothing leaves it\n", cluster)
 		return
 	}
-	fmt.Fprintf(out, "%s, by rollouts, one fault domain at a time\n", counted(len(all), "1 bundle leaves "+cluster, "%d bundles leave "+cluster))
+	fmt.Fprintf(out, "%s, by rollouts, one fault domain at a time\n", v1alpha1.Counted(len(all), "1 bundle leaves "+cluster, "%d bundles leave "+cluster))
 	width := 0
 	for _, l := range all {
 		width = max(width, len(l.bundle))

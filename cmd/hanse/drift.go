@@ -249,7 +249,7 @@ func (d *drifting) tellMended(v diffView, now time.Time) {
 				last += ", edited by " + l.Manager
 			}
 		}
-		lines = append(lines, []string{"  " + w.Spec.Cluster, w.Spec.Bundle, counted(int(w.Status.DriftCorrected), "once", "%d times"), last})
+		lines = append(lines, []string{"  " + w.Spec.Cluster, w.Spec.Bundle, v1alpha1.Counted(w.Status.DriftCorrected, "once", "%d times"), last})
 	}
 	(&tablePrinter{out: v.out}).lines(lines)
 }

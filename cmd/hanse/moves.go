@@ -153,7 +153,7 @@ func printMoves(out io.Writer, all []move) {
 		if len(m.Leaves) > 0 {
 			leave++
 			deleted += m.Deleted
-			lines = append(lines, []string{"  " + m.Bundle, "leaves " + few(m.Leaves), counted(m.Deleted, "1 object is deleted", "%d objects are deleted")})
+			lines = append(lines, []string{"  " + m.Bundle, "leaves " + few(m.Leaves), v1alpha1.Counted(m.Deleted, "1 object is deleted", "%d objects are deleted")})
 		}
 		for _, cluster := range m.Leaves {
 			clusters[cluster] = true
@@ -164,10 +164,10 @@ func printMoves(out io.Writer, all []move) {
 	}
 	switch leave {
 	case 0:
-		fmt.Fprintf(out, "nothing would leave; %s come, by rollouts:\n", counted(len(all), "1 bundle would", "%d bundles would"))
+		fmt.Fprintf(out, "nothing would leave; %s come, by rollouts:\n", v1alpha1.Counted(len(all), "1 bundle would", "%d bundles would"))
 	default:
-		fmt.Fprintf(out, "%s leave %s, and %s, by rollouts:\n", counted(leave, "1 bundle would", "%d bundles would"), clusterCount(len(clusters)),
-			counted(deleted, "1 object would be deleted", "%d objects would be deleted"))
+		fmt.Fprintf(out, "%s leave %s, and %s, by rollouts:\n", v1alpha1.Counted(leave, "1 bundle would", "%d bundles would"), clusterCount(len(clusters)),
+			v1alpha1.Counted(deleted, "1 object would be deleted", "%d objects would be deleted"))
 	}
 	(&tablePrinter{out: out}).lines(lines)
 }

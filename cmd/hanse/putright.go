@@ -59,7 +59,7 @@ func putRight(works map[string]v1alpha1.Work, clusters []v1alpha1.Cluster) (name
 			continue
 		}
 		names = append(names, name)
-		said = append(said, []string{"  " + name, fmt.Sprintf("%s, %d deleted", counted(int(foreseen.Changes), "1 object changed", "%d objects changed"), foreseen.Deletions)})
+		said = append(said, []string{"  " + name, fmt.Sprintf("%s, %d deleted", v1alpha1.Counted(foreseen.Changes, "1 object changed", "%d objects changed"), foreseen.Deletions)})
 	}
 	return names, said
 }

@@ -478,7 +478,7 @@ func seen(c v1alpha1.ClusterFleetStatus) time.Time {
 func (v statusView) unwell() (notes [][]string) {
 	for i, b := range v.s.Unwell {
 		if i == mostNamed && !v.wide {
-			return append(notes, []string{"", fmt.Sprintf("and %s not well somewhere: hanse status -o wide", counted(len(v.s.Unwell)-i, "one bundle more is", "%d bundles more are"))})
+			return append(notes, []string{"", fmt.Sprintf("and %s not well somewhere: hanse status -o wide", v1alpha1.Counted(len(v.s.Unwell)-i, "one bundle more is", "%d bundles more are"))})
 		}
 		word, n := "failed", b.Failed
 		if n == 0 {
@@ -567,7 +567,7 @@ func moreRollouts(all []v1alpha1.RolloutFleetStatus) string {
 		}
 	}
 	if needy > 0 {
-		said += ", of which " + counted(needy, "1 needs a person", "%d need a person")
+		said += ", of which " + v1alpha1.Counted(needy, "1 needs a person", "%d need a person")
 	}
 	return said + ": hanse status -o wide"
 }
@@ -577,7 +577,7 @@ func askedWords(r v1alpha1.RolloutFleetStatus) string {
 	a := r.Asks
 	switch {
 	case a.Objects > 0:
-		return fmt.Sprintf("it would delete %d of %d objects in %s", a.Objects, a.Of, counted(int(a.Clusters), "1 cluster", "%d clusters"))
+		return fmt.Sprintf("it would delete %d of %d objects in %s", a.Objects, a.Of, v1alpha1.Counted(a.Clusters, "1 cluster", "%d clusters"))
 	case a.Stage != "":
 		return "stage " + a.Stage + " waits for a person"
 	}

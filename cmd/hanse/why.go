@@ -235,7 +235,7 @@ func (w whereabouts) all(out io.Writer) {
 		fmt.Fprintf(out, "  %-*s  %-3s  %s\n", width, g.names(), map[bool]string{true: "yes", false: "no"}[g.picked], g.text())
 	}
 	if left > 0 {
-		fmt.Fprintf(out, "  and %s: hanse explain %s --cluster CLUSTER\n", counted(left, "one more", "%d more"), w.bundle.Name)
+		fmt.Fprintf(out, "  and %s: hanse explain %s --cluster CLUSTER\n", v1alpha1.Counted(left, "one more", "%d more"), w.bundle.Name)
 	}
 }
 
