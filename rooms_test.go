@@ -36,6 +36,7 @@ var rooms = []room{
 	{"plan", "api express", "kubernetes", true, "decisions are functions of values"},
 	{"render", "api express", "kubernetes scheme", true, "what a cluster runs is a function of values"},
 	{"compare", "api plan", "kubernetes", true, "what is different is a function of values"},
+	{"decoded", "api consensus/store law plan", "", true, "it reads the log as objects, whoever decides what by them"},
 	{"secrets", "", "kubernetes age", true, "it knows keys and bytes, wherever they lie"},
 	{"reconcile", "api compare internal plan", "kubernetes client-go", false, "it carries out what was granted, whoever granted it"},
 	{"aggregate", "api internal", "kubernetes client-go apiserver", false, "it puts an API into a cluster, whatever the API serves"},
@@ -48,7 +49,7 @@ var rooms = []room{
 	{"systemd", "", "", false, "it tells systemd how a process is, whatever the process does"},
 	{"internal", "", "", false, "what several rooms stand on stands on none of them"},
 	{
-		"agent", "aggregate api apiserver atrest backup consensus consensus/store epoch events facts internal law plan project proxy reconcile render report secrets transport tunnel",
+		"agent", "aggregate api apiserver atrest backup consensus consensus/store decoded epoch events facts internal law plan project proxy reconcile render report secrets transport tunnel",
 		"kubernetes client-go age", false, "the rooms meet here, and what is shipped does not hold what tests it",
 	},
 	{

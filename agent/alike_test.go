@@ -10,6 +10,8 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
@@ -63,19 +65,19 @@ func editedLater(t *testing.T, edit func(*v1alpha1.FleetSecret)) edited {
 
 func (e edited) view(t *testing.T) *store.View {
 	t.Helper()
-	return stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, e.values)
+	return storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, e.values)
 }
 
 // holder is a go of a cluster that holds the group's key.
 func (e edited) holder(t *testing.T, cluster string) (s *sealing, of v1alpha1.FleetSecret) {
 	t.Helper()
-	v, core := e.view(t), &Core{self: self{Fleet: "acme", Cluster: cluster}, age: e.fra.age, log: e.fra.log, decoded: newDecoded()}
-	groups, _ := core.decoded.groups.readable(v)
-	sealings, _ := core.decoded.sealings.readable(v)
-	revisions, _ := core.decoded.revisions.readable(v)
+	v, core := e.view(t), &Core{self: self{Fleet: "acme", Cluster: cluster}, age: e.fra.age, log: e.fra.log, decoded: decoded.NewKinds()}
+	groups, _ := core.decoded.Groups.Readable(v)
+	sealings, _ := core.decoded.Sealings.Readable(v)
+	revisions, _ := core.decoded.Revisions.Readable(v)
 	s = newSealing(newKeyKeeper(core), groups[0], v, sealings)
 	s.generations(revisions)
-	s.ring = &keyring{core: core, group: groups[0].value, keys: map[int64]secrets.Identity{70: e.present}}
+	s.ring = &keyring{core: core, group: groups[0].Value, keys: map[int64]secrets.Identity{70: e.present}}
 	s.rings["readers"] = s.ring
 	of, err := sealedIn(v, editedRevision)
 	if err != nil {

@@ -50,7 +50,7 @@ func (c *Core) backupStatus(v *store.View, now time.Time) (latest *v1alpha1.Back
 	if n := len(record.Made); n > 0 {
 		latest = &record.Made[n-1]
 	}
-	fleet, err := c.decoded.fleet(v)
+	fleet, err := c.decoded.Fleet(v)
 	if err != nil {
 		return latest, err.Error()
 	}
@@ -63,7 +63,7 @@ func (l *leader) orderBackup(ctx context.Context, s scene) error {
 	if err != nil {
 		return err
 	}
-	fleet, err := l.decoded.fleet(s.view)
+	fleet, err := l.decoded.Fleet(s.view)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (c *Core) carryOut(ctx context.Context, o v1alpha1.BackupOrder) {
 	ctx, cancel := context.WithTimeout(ctx, plan.BackupPatience)
 	defer cancel()
 	v := c.store.View()
-	fleet, err := c.decoded.fleet(v)
+	fleet, err := c.decoded.Fleet(v)
 	if err != nil {
 		c.log.Warn("backup not made", "err", err)
 		return

@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -82,7 +83,7 @@ func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, err
 	case err != nil:
 		return nil, err
 	case before != nil && mine.claimsWhat(before, objects):
-		was, err := c.core.decoded.bundles.groupOf(v, mine.Metadata.Name)
+		was, err := c.core.decoded.Bundles.GroupOf(v, mine.Metadata.Name)
 		if err != nil || was == mine.group {
 			return nil, err
 		}
@@ -104,7 +105,7 @@ func (c *claims) check(v *store.View, w apiserver.Write) ([]store.Condition, err
 	}
 	groups := []string{mine.group}
 	for _, rival := range rivals {
-		group, err := c.core.decoded.bundles.groupOf(v, rival.Name)
+		group, err := c.core.decoded.Bundles.GroupOf(v, rival.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -130,7 +131,7 @@ func (c *claims) checkGroup(v *store.View, value []byte) ([]store.Condition, err
 	if err := json.Unmarshal(value, &group); err != nil {
 		return nil, fmt.Errorf("read the group: %w", err)
 	}
-	before, err := groupAt(v, group.Name)
+	before, err := decoded.GroupAt(v, group.Name)
 	if err != nil || before != nil && reflect.DeepEqual(before.Spec.ClusterSelector, group.Spec.ClusterSelector) {
 		return nil, err
 	}
@@ -146,7 +147,7 @@ func (c *claims) checkGroup(v *store.View, value []byte) ([]store.Condition, err
 			return nil, err
 		}
 		for _, rival := range rivals {
-			if of, _ := c.core.decoded.bundles.groupOf(v, rival.Name); of == group.Name {
+			if of, _ := c.core.decoded.Bundles.GroupOf(v, rival.Name); of == group.Name {
 				rival.Spec.Placement = mine.Spec.Placement // it goes along
 			}
 		}
@@ -179,7 +180,7 @@ func claimantOf(v *store.View, key string, value []byte) (mine claimant, err err
 		return mine, apierrors.NewInvalid(v1alpha1.SchemeGroupVersion.WithKind("FleetSecret").GroupKind(), s.Name, field.ErrorList{
 			field.Invalid(field.NewPath("spec", "group"), s.Spec.Group, "there is no such group; make it first, or see what there is: hanse get recipientgroups")})
 	}
-	group, err := groupAt(v, s.Spec.Group)
+	group, err := decoded.GroupAt(v, s.Spec.Group)
 	return claimantOfSecret(s, group), err
 }
 
@@ -197,7 +198,7 @@ func claimantOfSecret(s v1alpha1.FleetSecret, group *v1alpha1.RecipientGroup) (m
 
 // secretAt is a secret as a bundle that brings its Secrets.
 func secretAt(v *store.View, s v1alpha1.FleetSecret) (*v1alpha1.Bundle, error) {
-	group, _ := groupAt(v, s.Spec.Group) // for one that cannot be read it goes nowhere
+	group, _ := decoded.GroupAt(v, s.Spec.Group) // for one that cannot be read it goes nowhere
 	b := s.AsBundle(group)
 	for _, target := range s.Targets() {
 		raw, err := json.Marshal(map[string]any{
@@ -242,13 +243,13 @@ func (c *claims) goesRound(v *store.View, m claimant) error {
 	if len(m.Spec.DependsOn) == 0 {
 		return nil
 	}
-	all, err := c.core.decoded.bundles.list(v)
+	all, err := c.core.decoded.Bundles.List(v)
 	if err != nil {
 		return err
 	}
 	by := map[string][]string{}
 	for _, o := range all {
-		by[o.value.Name] = o.value.Spec.DependsOn
+		by[o.Value.Name] = o.Value.Spec.DependsOn
 	}
 	by[m.Metadata.Name] = m.Spec.DependsOn
 	way := plan.Cycle(m.Metadata.Name, func(bundle string) []string { return by[bundle] })
@@ -420,11 +421,11 @@ func (c *claims) contest(v *store.View, mine claimant, objects []v1alpha1.Object
 
 // scene is what placements are decided from.
 func (c *claims) scene(v *store.View) (plan.Scene, error) {
-	clusters, err := c.core.decoded.clusters.list(v)
+	clusters, err := c.core.decoded.Clusters.List(v)
 	if err != nil {
 		return plan.Scene{}, err
 	}
-	grants, err := c.core.decoded.grants.list(v)
+	grants, err := c.core.decoded.Grants.List(v)
 	if err != nil {
 		return plan.Scene{}, err
 	}

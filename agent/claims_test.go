@@ -18,6 +18,8 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/report"
 )
@@ -58,11 +60,11 @@ func TestTwoBundlesThatBringOneObjectIntoOneClusterAreRefused(t *testing.T) {
 	web := claiming("web", "eu", "old")
 	web.Spec.DependsOn = []string{"base"}
 	// shop and web were let in before, and meet in "old".
-	v := stateWith(t, member, map[string]any{
+	v := storetest.View(t, member, map[string]any{
 		v1alpha1.KeyClusters + "fra": cluster("fra", "eu"), v1alpha1.KeyClusters + "par": cluster("par", "eu"), v1alpha1.KeyClusters + "nyc": cluster("nyc", "us"),
 		v1alpha1.KeyBundles + "shop": claiming("shop", "eu", "old", "settings"), v1alpha1.KeyBundles + "web": web,
 	})
-	c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
+	c := &Core{decoded: decoded.NewKinds(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
 	c.claims = newClaims(c)
 	for name, w := range map[string]struct {
 		bundle  v1alpha1.Bundle
@@ -123,13 +125,13 @@ func TestASelectorThatBringsTwoIntoOneClusterIsRefused(t *testing.T) {
 	}
 	shop := claiming("shop", "us")
 	shop.Spec.Manifests = []runtime.RawExtension{{Raw: []byte(`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"login","namespace":"shop"}}`)}}
-	v := stateWith(t, member, map[string]any{
+	v := storetest.View(t, member, map[string]any{
 		v1alpha1.KeyClusters + "fra": cluster("fra", "eu"), v1alpha1.KeyClusters + "nyc": cluster("nyc", "us"), v1alpha1.KeyClusters + "sin": cluster("sin", "ap"),
 		v1alpha1.KeyBundles + "shop": shop, v1alpha1.KeyRecipientGroups + "readers": group("readers", "eu"), v1alpha1.KeyRecipientGroups + "none": group("none", "nowhere"),
 		v1alpha1.KeyFleetSecrets + "db": secret("db", "readers", "login"), v1alpha1.KeyFleetSecrets + "key": secret("key", "readers", "key"),
 		v1alpha1.KeyFleetSecrets + "one": secret("one", "none", "twin"), v1alpha1.KeyFleetSecrets + "two": secret("two", "none", "twin"),
 	})
-	c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
+	c := &Core{decoded: decoded.NewKinds(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
 	c.claims = newClaims(c)
 	for name, w := range map[string]struct {
 		group   v1alpha1.RecipientGroup
@@ -189,7 +191,7 @@ func TestAWriteHoldsWhileTheGroupsGoWhereTheyWere(t *testing.T) {
 				l.put(v1alpha1.KeyRecipientGroups+g.Name, &g)
 			}
 			l.put(v1alpha1.KeyFleetSecrets+"db", secret("db", "readers", "login"))
-			c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: "m"}), now: time.Now}
+			c := &Core{decoded: decoded.NewKinds(), reports: report.New(report.Config{Self: "m"}), now: time.Now}
 			c.claims = newClaims(c)
 			after, err := json.Marshal(tt.written)
 			if err != nil {
@@ -224,7 +226,7 @@ func TestWhoseClaimsMeet(t *testing.T) {
 			if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
 				op = store.Delete(op.Key)
 			}
-			applyEntry(t, st, index+1, entryOf(t, op))
+			storetest.Apply(t, st, index+1, storetest.Entry(t, op))
 			if rapid.Bool().Draw(t, "unseen") {
 				continue
 			}
@@ -257,8 +259,8 @@ func BenchmarkClaimsOfABundleWithAHundredRivals(b *testing.B) {
 			values[v1alpha1.GrantKey(fmt.Sprintf("c%d", j), rival)] = v1alpha1.Grant{Bundle: rival, BundleUID: "u1", Revision: rival + "-u1-1"}
 		}
 	}
-	v := stateWith(b, member, values)
-	c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
+	v := storetest.View(b, member, values)
+	c := &Core{decoded: decoded.NewKinds(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
 	c.claims = newClaims(c)
 	after, err := json.Marshal(claiming("new", "us", "settings"))
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 // collect deletes what nothing refers to any more: old revisions and rollouts of bundles, and tokens long ended.
 func (l *leader) collect(ctx context.Context, s scene) error {
 	unknown := func(string) bool { return false }
-	if _, garbled := l.decoded.bundles.secrets.readable(s.view); len(garbled) > 0 { // nobody knows what it needs
-		unknown = func(name string) bool { return strings.HasPrefix(name, ofSecrets) }
+	if _, garbled := l.decoded.Bundles.Secrets.Readable(s.view); len(garbled) > 0 { // nobody knows what it needs
+		unknown = func(name string) bool { return v1alpha1.RolledOutOf(name).IsSecret() }
 	}
-	revisions, _ := l.revisions.readable(s.view)
+	revisions, _ := l.revisions.Readable(s.view)
 	situation, err := l.situation(s)
 	if err != nil {
 		return err
@@ -25,11 +25,11 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 	var ops []store.Op
 	kept := make([]plan.Kept, 0, len(revisions))
 	for _, r := range revisions {
-		name := strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)
+		name := strings.TrimPrefix(r.Key, v1alpha1.KeyBundleRevisions)
 		if unknown(name) {
 			continue
 		}
-		kept = append(kept, plan.Kept{Name: name, BundleUID: r.value.Spec.BundleUID, Written: uint64(r.modified)})
+		kept = append(kept, plan.Kept{Name: name, BundleUID: r.Value.Spec.BundleUID, Written: uint64(r.Modified)})
 	}
 	ops = append(ops, forget(s.view, plan.Surplus(kept, use.Revisions, use.Alive))...)
 	for kv := range s.view.Iterate(v1alpha1.KeySealings, "") { // written while the revision was deleted
@@ -40,21 +40,21 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 	}
 	kept = kept[:0]
 	for _, r := range s.rollouts {
-		if unknown(r.value.Name) {
+		if unknown(r.Value.Name) {
 			continue
 		}
-		kept = append(kept, plan.Kept{Name: r.value.Name, BundleUID: r.value.Spec.BundleUID, Written: uint64(r.modified)})
+		kept = append(kept, plan.Kept{Name: r.Value.Name, BundleUID: r.Value.Spec.BundleUID, Written: uint64(r.Modified)})
 	}
 	for _, name := range plan.Surplus(kept, use.Rollouts, use.Alive) {
 		ops = append(ops, store.Delete(v1alpha1.KeyRollouts+name))
 	}
-	tokens, err := l.tokens.list(s.view)
+	tokens, err := l.tokens.List(s.view)
 	if err != nil {
 		return err
 	}
 	for _, t := range tokens {
-		if t.value.Forgotten(s.plan.Now) {
-			ops = append(ops, store.Delete(t.key))
+		if t.Value.Forgotten(s.plan.Now) {
+			ops = append(ops, store.Delete(t.Key))
 		}
 	}
 	seen := s.view.Revision()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/facts"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
@@ -35,7 +36,7 @@ type Core struct {
 	recovery  []string
 	log       *slog.Logger
 	store     *store.Store
-	decoded   decoded
+	decoded   decoded.Kinds
 	claims    *claims
 	exposures exposures
 	directory *directory
@@ -139,7 +140,7 @@ func openCore(dir dataDir, me self, cfg CoreConfig) (_ *Core, err error) {
 		return nil, err
 	}
 	c.store = store.NewFaulty(cfg.Seams.authorizer(law.Authority{Address: transport.CheckAddress, Kept: &law.Kept{}}), cfg.Seams.Faults)
-	c.decoded = newDecoded()
+	c.decoded = decoded.NewKinds()
 	c.claims = newClaims(c)
 	c.directory = &directory{self: c.id(), store: c.store, joined: peers}
 	c.verdict = newVerdict(c.knownVoters)

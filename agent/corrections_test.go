@@ -7,6 +7,8 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 )
 
 func TestAMemberIsHandedTheOrdersThatAreForItsCluster(t *testing.T) {
@@ -18,8 +20,8 @@ func TestAMemberIsHandedTheOrdersThatAreForItsCluster(t *testing.T) {
 		}
 		return b
 	}
-	c := &Core{self: self{Fleet: "acme", Cluster: "fra"}, decoded: newDecoded()}
-	v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, map[string]any{
+	c := &Core{self: self{Fleet: "acme", Cluster: "fra"}, decoded: decoded.NewKinds()}
+	v := storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, map[string]any{
 		v1alpha1.KeyBundles + "here":      ordered("here", `{"number":7,"in":[{"clusters":["fra","iad"],"objects":[{"kind":"ConfigMap","name":"one"}]},{"clusters":["iad"],"objects":[{"kind":"ConfigMap","name":"two"}]}]}`),
 		v1alpha1.KeyBundles + "elsewhere": ordered("elsewhere", `{"number":8,"in":[{"clusters":["iad"],"objects":[]}]}`),
 		v1alpha1.KeyBundles + "garbled":   ordered("garbled", "please"),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/events"
 )
 
@@ -40,17 +41,17 @@ func (c *Core) deletedRolledOut(ctx context.Context, rolled v1alpha1.RolledOut, 
 
 // withdrawal is the rollout by which a deleted bundle leaves its clusters; nil when there is none yet.
 func (c *Core) withdrawal(v *store.View, uid string) (*v1alpha1.Rollout, error) {
-	all, err := c.decoded.rollouts.list(v)
+	all, err := c.decoded.Rollouts.List(v)
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(all, func(o object[v1alpha1.Rollout]) bool {
-		return o.value.Spec.BundleUID == uid && o.value.Spec.Revision == "" && !o.value.Status.Phase.Ended()
+	i := slices.IndexFunc(all, func(o decoded.Object[v1alpha1.Rollout]) bool {
+		return o.Value.Spec.BundleUID == uid && o.Value.Spec.Revision == "" && !o.Value.Status.Phase.Ended()
 	})
 	if i < 0 {
 		return nil, nil
 	}
-	return all[i].value, nil
+	return all[i].Value, nil
 }
 
 // withdrawalWaits says that a deleted bundle is still in its clusters, and until when; "" when it goes by itself.
@@ -78,17 +79,17 @@ func fewClusters(clusters []v1alpha1.ClusterDeletions) string {
 func (a *announcer) deletions(ctx context.Context) error {
 	told := map[string]bool{}
 	return a.core.follow(ctx, []string{v1alpha1.KeyRollouts}, func(v *store.View) error {
-		all, err := a.core.decoded.rollouts.list(v)
+		all, err := a.core.decoded.Rollouts.List(v)
 		if err != nil {
 			return err
 		}
 		waits := map[string]bool{}
 		for _, o := range all {
-			e := deletionEvent(o.value, a.core.self.Cluster)
+			e := deletionEvent(o.Value, a.core.self.Cluster)
 			if e == nil {
 				continue
 			}
-			if waits[o.key] = true; !told[o.key] {
+			if waits[o.Key] = true; !told[o.Key] {
 				a.teller.Tell(*e)
 			}
 		}

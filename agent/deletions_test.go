@@ -7,6 +7,8 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/internal/virtual"
 )
 
@@ -39,7 +41,7 @@ func TestWhoDeletesABundleIsToldWhatTheLeaderDecided(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			virtual.Test(t, func(t *testing.T) {
-				core := &Core{decoded: newDecoded(), store: storeWith(t, member, c.state)}
+				core := &Core{decoded: decoded.NewKinds(), store: storetest.Store(t, member, c.state)}
 				began := time.Now()
 				said := core.deletedRolledOut(t.Context(), v1alpha1.RolledOutOf("shop"), "b1")
 				if len(c.want) == 0 && said != "" {

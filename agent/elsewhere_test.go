@@ -7,6 +7,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -36,7 +37,7 @@ func TestTheLeaderDoesNotRestWhileSomethingIsPlacedElsewhere(t *testing.T) {
 		"a bundle, which comes in its turn": {v1alpha1.KeyBundles + "shop", v1alpha1.Bundle{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := storeWith(t, member, map[string]any{clusterKey: cluster, groupKey: group})
+			s := storetest.Store(t, member, map[string]any{clusterKey: cluster, groupKey: group})
 			before := s.View()
 			if elsewhere(before, s.View()) {
 				t.Fatal("nothing was written")

@@ -25,6 +25,8 @@ import (
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/report"
 )
@@ -83,7 +85,7 @@ func TestWhoMayAskAMemberForWhat(t *testing.T) {
 		}
 	}
 	member := store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}
-	c := &Core{self: self{Fleet: "acme", Cluster: "fra"}, store: stocked(t, store.New(law.Authority{}), member, values), log: slog.New(slog.DiscardHandler), decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID})}
+	c := &Core{self: self{Fleet: "acme", Cluster: "fra"}, store: storetest.Stock(t, store.New(law.Authority{}), member, values), log: slog.New(slog.DiscardHandler), decoded: decoded.NewKinds(), reports: report.New(report.Config{Self: member.ID})}
 	endpoints := c.endpoints(newWorks(c))
 	for _, e := range endpoints {
 		if want, known := least[e.Path]; !known || e.Role != want {
@@ -177,7 +179,7 @@ func (nowhere) Handle(string, func(consensus.MemberID, net.Conn)) {}
 func TestWithoutQuorumWhoReadsIsToldAndNoValueIs(t *testing.T) {
 	fra := keyHolder(t, "fra")
 	member := store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}
-	fra.store = storeWith(t, member, sealedValues(t, fra, func(*v1alpha1.FleetSecret) {}))
+	fra.store = storetest.Store(t, member, sealedValues(t, fra, func(*v1alpha1.FleetSecret) {}))
 	node, err := consensus.Open(consensus.Config{ID: member.ID, Dir: t.TempDir(), Store: fra.store, Network: nowhere{}, Logger: fra.log})
 	if err != nil {
 		t.Fatal(err)

@@ -8,18 +8,20 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 )
 
 // TestSettingsThatCannotBeRead: what the leader decides by them fails, what has to go on takes the defaults, and the log tells why once each time that
 // they break.
 func TestSettingsThatCannotBeRead(t *testing.T) {
 	var logged bytes.Buffer
-	c := &Core{store: store.New(nil), decoded: newDecoded(), log: slog.New(slog.NewTextHandler(&logged, nil))}
+	c := &Core{store: store.New(nil), decoded: decoded.NewKinds(), log: slog.New(slog.NewTextHandler(&logged, nil))}
 	index := uint64(0)
 	is := func(fleet string, voters int32, readable bool, warnings int) {
 		t.Helper()
 		index++
-		applyEntry(t, c.store, index, entryOf(t, store.Put(v1alpha1.KeyFleets+"acme", []byte(fleet))))
+		storetest.Apply(t, c.store, index, storetest.Entry(t, store.Put(v1alpha1.KeyFleets+"acme", []byte(fleet))))
 		for range 2 {
 			if got := c.fleetSpec(c.store.View()).Voters; got != voters {
 				t.Errorf("%s: %d vote, want %d", fleet, got, voters)
@@ -28,11 +30,11 @@ func TestSettingsThatCannotBeRead(t *testing.T) {
 		if got := strings.Count(logged.String(), "settings cannot be read"); got != warnings {
 			t.Errorf("%s: the log has %d warnings, want %d:\n%s", fleet, got, warnings, &logged)
 		}
-		if spec, err := c.decoded.fleet(c.store.View()); (err == nil) != readable || err == nil && spec.Voters != voters {
+		if spec, err := c.decoded.Fleet(c.store.View()); (err == nil) != readable || err == nil && spec.Voters != voters {
 			t.Errorf("%s: read as %+v, %v", fleet, spec, err)
 		}
-		_, policy := c.decoded.rolloutPolicy(c.store.View())
-		_, candidates := c.decoded.candidates(c.store.View())
+		_, policy := c.decoded.RolloutPolicy(c.store.View())
+		_, candidates := c.decoded.Candidates(c.store.View())
 		if (policy == nil) != readable || (candidates == nil) != readable {
 			t.Errorf("%s: rollouts go by it: %v; keys go by it: %v", fleet, policy, candidates)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/render"
@@ -69,11 +70,11 @@ func (s scene) frozen(revision, cluster string) (*v1alpha1.Frozen, error) {
 func (s scene) parts(cluster string) ([]int32, error) {
 	f := s.freezer
 	name := f.revision.Bundle
-	i := slices.IndexFunc(s.bundles, func(b object[v1alpha1.Bundle]) bool { return b.value.Name == name })
+	i := slices.IndexFunc(s.bundles, func(b decoded.Object[v1alpha1.Bundle]) bool { return b.Value.Name == name })
 	if i < 0 {
 		return nil, fmt.Errorf("divide %s: there is no bundle %s", f.name, name)
 	}
-	b := s.bundles[i].value
+	b := s.bundles[i].Value
 	ground := s.plan.Ground(b.Name)
 	ground.Has[cluster] = true // it is about to be granted, whoever else would be picked by now
 	picked, err := plan.Picks(b.Spec.Placement, ground)

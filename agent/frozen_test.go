@@ -9,6 +9,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -42,9 +43,9 @@ func TestWhatIsDividedAnewIsElseAsItWasGranted(t *testing.T) {
 		"nothing was granted": {v1alpha1.Grant{}, granted("shop-00000001-1"), &v1alpha1.Frozen{Overrides: []int32{0}, Divided: []int32{4}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := scene{view: l.View(), freezer: &freezer{}, bundles: []object[v1alpha1.Bundle]{{key: "shop", value: b}}}
+			s := scene{view: l.View(), freezer: &freezer{}, bundles: []decoded.Object[v1alpha1.Bundle]{{Key: "shop", Value: b}}}
 			s.plan.Clusters, s.plan.Grants = []v1alpha1.Cluster{fra}, map[string]map[string]v1alpha1.Grant{"shop": {"fra": c.had}}
-			w := (&leader{Core: &Core{decoded: newDecoded()}}).newWriting(s)
+			w := (&leader{Core: &Core{decoded: decoded.NewKinds()}}).newWriting(s)
 			step := plan.Step{Bundle: "shop", Grants: map[string]v1alpha1.Grant{"fra": c.next}}
 			if err := w.freeze(step); err != nil {
 				t.Fatal(err)

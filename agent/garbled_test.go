@@ -10,6 +10,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 	"github.com/hanse-fleet/hanse/report"
 )
 
@@ -31,7 +32,7 @@ func garbledState(t *testing.T, c *Core) *store.View {
 		values[v1alpha1.GrantKey("fra", "secret."+name)] = v1alpha1.Grant{Bundle: "secret." + name, BundleUID: name[:1], Revision: "secret." + name + "-" + name[:1] + "-1"}
 	}
 	values[v1alpha1.KeyClusters+"fra"] = v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "fra"}}
-	return stateWith(t, store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Pin: store.Pin{1}}, values)
+	return storetest.View(t, store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Pin: store.Pin{1}}, values)
 }
 
 func TestWhatCannotBeReadIsAMatterOfItselfAlone(t *testing.T) {
@@ -39,15 +40,15 @@ func TestWhatCannotBeReadIsAMatterOfItselfAlone(t *testing.T) {
 	fra.reports = report.New(report.Config{Self: "11111111-1111-4111-8111-111111111111"})
 	v := garbledState(t, fra)
 
-	all, err := fra.decoded.bundles.list(v)
+	all, err := fra.decoded.Bundles.List(v)
 	var names []string
 	for _, b := range all {
-		names = append(names, b.value.Name)
+		names = append(names, b.Value.Name)
 	}
 	if got := strings.Join(names, " "); err != nil || got != "secret.db secret.moved" {
 		t.Errorf("rolled out are %s: %v", got, err)
 	}
-	unread := fra.decoded.bundles.unread(v)
+	unread := fra.decoded.Bundles.Unread(v)
 	if len(unread) != 2 || unread["secret.bad"] != "secret bad cannot be read" || unread["secret.moved"] != "recipient group others cannot be read" {
 		t.Errorf("unread are %v", unread)
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -58,10 +59,10 @@ func (r *gateReadings) all() map[string]map[string]plan.Reading {
 }
 
 // forget drops what is of rollouts that are not there any more, or have ended.
-func (r *gateReadings) forget(there []object[v1alpha1.Rollout]) {
+func (r *gateReadings) forget(there []decoded.Object[v1alpha1.Rollout]) {
 	runs := map[string]bool{}
 	for _, o := range there {
-		runs[o.value.Name] = !o.value.Status.Phase.Ended()
+		runs[o.Value.Name] = !o.Value.Status.Phase.Ended()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,12 +86,12 @@ func (l *leader) askGates(ctx context.Context) {
 	var asks errgroup.Group
 	asks.SetLimit(gatesAtOnce)
 	for pause.For(ctx, leaderTick) {
-		rollouts, err := l.decoded.rollouts.list(l.store.View())
+		rollouts, err := l.decoded.Rollouts.List(l.store.View())
 		if err != nil {
 			continue // the decision says it
 		}
 		l.gates.forget(rollouts)
-		for _, ask := range plan.Asks(values(rollouts), l.gates.all(), l.lasting()) {
+		for _, ask := range plan.Asks(decoded.Values(rollouts), l.gates.all(), l.lasting()) {
 			if !l.gates.begin(ask) {
 				continue // it has not answered yet
 			}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -26,7 +27,7 @@ func TestReadingsGoWithTheirRollout(t *testing.T) {
 	for _, name := range []string{"shop-0", "shop-1", "shop-2"} {
 		r.put(plan.Ask{Rollout: name, Gate: v1alpha1.RolloutGate{Name: "errors"}}, plan.Reading{Passes: true})
 	}
-	r.forget([]object[v1alpha1.Rollout]{{value: ended}, {value: running}})
+	r.forget([]decoded.Object[v1alpha1.Rollout]{{Value: ended}, {Value: running}})
 	if len(r.by) != 1 || !r.by["shop-2"]["errors"].Passes {
 		t.Errorf("%v", r.by)
 	}

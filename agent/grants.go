@@ -122,14 +122,14 @@ func (k *grantKeys) bring(v *store.View, own string) {
 
 // gatesHere are the gates by objects that rollouts have to pass in this member's cluster, by bundle.
 func (c *Core) gatesHere(v *store.View) (map[string][]v1alpha1.RolloutGate, error) {
-	rollouts, err := c.decoded.rollouts.list(v)
+	rollouts, err := c.decoded.Rollouts.List(v)
 	if err != nil {
 		return nil, err
 	}
 	gates := map[string][]v1alpha1.RolloutGate{}
 	for _, o := range rollouts {
-		if of := plan.ObjectGates(o.value, c.self.Cluster); len(of) > 0 {
-			gates[o.value.Spec.Bundle] = of
+		if of := plan.ObjectGates(o.Value, c.self.Cluster); len(of) > 0 {
+			gates[o.Value.Spec.Bundle] = of
 		}
 	}
 	return gates, nil

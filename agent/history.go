@@ -33,7 +33,7 @@ func (l *leader) forget(ctx context.Context, s scene) error {
 	if err != nil {
 		return err
 	}
-	fleet, err := l.decoded.fleet(s.view)
+	fleet, err := l.decoded.Fleet(s.view)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
@@ -68,7 +69,7 @@ func TestTheLeaderKnowsWhichChangesAreReveals(t *testing.T) {
 	var revealed, label v1alpha1.Change
 	revealed.Spec = v1alpha1.ChangeSpec{Resource: "fleetsecrets", Name: "db", Verb: v1alpha1.ChangeUpdate, Revealed: true}
 	label.Spec = v1alpha1.ChangeSpec{Resource: "fleetsecrets", Name: "db", Verb: v1alpha1.ChangeUpdate}
-	changes, _, err := remembered(stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, map[string]any{v1alpha1.KeyChanges + "told": revealed, v1alpha1.KeyChanges + "labelled": label}))
+	changes, _, err := remembered(storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, map[string]any{v1alpha1.KeyChanges + "told": revealed, v1alpha1.KeyChanges + "labelled": label}))
 	if err != nil || len(changes) != 2 {
 		t.Fatalf("%v: %v", changes, err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -115,7 +116,7 @@ func (c changes) view(t *testing.T, generation, struck int) *store.View {
 	for _, r := range c.rollouts() {
 		values[v1alpha1.KeyRollouts+r.Name] = r
 	}
-	return stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
+	return storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
 }
 
 // What a joiner gets after a change was given up is what plan takes for the last good revision. The law says by a reading of its own which that may be:

@@ -19,6 +19,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
@@ -71,7 +72,7 @@ func (d dataDir) writeAgeIdentity(id secrets.Identity) error {
 // keysFrom are the prefixes that keys of groups follow from, and keyed those that how secrets are sealed does, too.
 var (
 	keysFrom = []string{v1alpha1.KeyRecipientGroups, v1alpha1.KeyClusters, v1alpha1.KeyFleets, store.KeyMembers}
-	keyed    = append([]string{sealedRevisions, v1alpha1.KeySealings}, keysFrom...)
+	keyed    = append([]string{decoded.SealedRevisions, v1alpha1.KeySealings}, keysFrom...)
 )
 
 // forAge is the least time between two keys that a member makes for a group because of their age: whether that is reached is judged by
@@ -148,12 +149,12 @@ func (c *Core) keepKeys(ctx context.Context) error {
 
 // keep does what is this member's to do now, and says whether something waits for others.
 func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err error) {
-	groups, garbled := k.decoded.groups.readable(v)
+	groups, garbled := k.decoded.Groups.Readable(v)
 	k.tellUnread(garbled)
 	if len(groups) == 0 {
 		return false, nil
 	}
-	of, err := k.decoded.candidates(v)
+	of, err := k.decoded.Candidates(v)
 	if err != nil {
 		return false, err
 	}
@@ -167,7 +168,7 @@ func (k *keyKeeper) keep(ctx context.Context, v *store.View) (waits bool, err er
 		later, whyNot := k.keepSealed(ctx, v, g, of, there)
 		waits, why = waits || more || later, errors.Join(why, whyNot)
 		if why != nil { // the other groups are not to wait for it
-			err = errors.Join(err, fmt.Errorf("%s: %w", law.Thing(g.key), why))
+			err = errors.Join(err, fmt.Errorf("%s: %w", law.Thing(g.Key), why))
 		}
 	}
 	return waits, err
@@ -189,34 +190,34 @@ func (k *keyKeeper) warn(of string, why error, message string, about ...any) {
 }
 
 // lookAtKey keeps the key of a group, unless it would find what it found last: a key seldom changes, and every member looks whenever a secret does.
-func (k *keyKeeper) lookAtKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], of plan.Candidates, there func(string) bool) (waits bool, err error) {
-	if last := k.looks[g.key]; last.stands(v) {
+func (k *keyKeeper) lookAtKey(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], of plan.Candidates, there func(string) bool) (waits bool, err error) {
+	if last := k.looks[g.Key]; last.stands(v) {
 		last.revision = v.Revision()
-		k.looks[g.key] = last
+		k.looks[g.Key] = last
 		return last.waits, nil
 	}
-	delete(k.looks, g.key)
+	delete(k.looks, g.Key)
 	waits, err = k.keepKey(ctx, v, g, of, there)
 	if err == nil {
-		k.looks[g.key] = keyLook{v.Revision(), time.Now(), waits}
+		k.looks[g.Key] = keyLook{v.Revision(), time.Now(), waits}
 	}
 	return waits, err
 }
 
 // keepKey does what is this member's to do about the key of one group. What is written is seen in the next look.
-func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], of plan.Candidates, there func(string) bool) (waits bool, err error) {
+func (k *keyKeeper) keepKey(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], of plan.Candidates, there func(string) bool) (waits bool, err error) {
 	to := k.recipients(v)
 	takes := func(r plan.KeyReader) bool { _, err := to(r); return err == nil }
-	duty, err := plan.Keys(g.value, of, k.self.Cluster, k.now(), there, takes)
+	duty, err := plan.Keys(g.Value, of, k.self.Cluster, k.now(), there, takes)
 	if err != nil {
 		return false, err
 	}
-	k.waitsFor(g, "key", duty.Turn, -wrapsWritten(&g.value.Status)) // others may join as fast as it wraps
+	k.waitsFor(g, "key", duty.Turn, -wrapsWritten(&g.Value.Status)) // others may join as fast as it wraps
 	if opens, err := k.opensOwn(ctx, v, g, duty.Others); err != nil || !opens && duty.From == 0 {
 		return true, err
 	}
 	switch {
-	case duty.Why == v1alpha1.KeyIsOld && !k.mayTry(g.value.Name):
+	case duty.Why == v1alpha1.KeyIsOld && !k.mayTry(g.Value.Name):
 		return true, nil
 	case len(duty.Wrap) > 0:
 		err = k.wrapKey(ctx, v, g, duty, to)
@@ -248,20 +249,20 @@ func (k *keyKeeper) timeTurns(term uint64, led bool) {
 }
 
 // turnsOf is what was seen of those whose turn it was in a group.
-func (k *keyKeeper) turnsOf(g object[v1alpha1.RecipientGroup]) *plan.Turns {
-	if k.turns[g.key] == nil {
-		k.turns[g.key] = &plan.Turns{}
+func (k *keyKeeper) turnsOf(g decoded.Object[v1alpha1.RecipientGroup]) *plan.Turns {
+	if k.turns[g.Key] == nil {
+		k.turns[g.Key] = &plan.Turns{}
 	}
-	return k.turns[g.key]
+	return k.turns[g.Key]
 }
 
 // waitsFor says for whom something about a group's present key waits.
-func (k *keyKeeper) waitsFor(g object[v1alpha1.RecipientGroup], what, on string, left int) {
+func (k *keyKeeper) waitsFor(g decoded.Object[v1alpha1.RecipientGroup], what, on string, left int) {
 	turns, now := k.turnsOf(g), time.Now()
 	was := turns.Stuck(on, now)
-	turns.Waits(what, g.value.Status.Epoch, on, left, now)
+	turns.Waits(what, g.Value.Status.Epoch, on, left, now)
 	if !was && turns.Stuck(on, now) {
-		k.log.Warn("a member whose turn it is does nothing; it is passed over", "group", g.value.Name, "cluster", on, "for", what)
+		k.log.Warn("a member whose turn it is does nothing; it is passed over", "group", g.Value.Name, "cluster", on, "for", what)
 	}
 }
 
@@ -276,37 +277,37 @@ func (k *keyKeeper) mayTry(group string) bool {
 
 // opensOwn opens this member's wrap of a key once, and says whether it opens, or there is none. One that does not is struck if another cluster
 // holds the key, so that the key is wrapped anew, and others do meanwhile what would be this one's turn.
-func (k *keyKeeper) opensOwn(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], others bool) (opens bool, err error) {
+func (k *keyKeeper) opensOwn(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], others bool) (opens bool, err error) {
 	mine := k.age.Recipient().String()
-	wrap := g.value.WrapFor(k.self.Cluster, mine)
-	if wrap == nil || bytes.Equal(wrap, k.opened[g.value.Name]) {
+	wrap := g.Value.WrapFor(k.self.Cluster, mine)
+	if wrap == nil || bytes.Equal(wrap, k.opened[g.Value.Name]) {
 		return true, nil
 	}
-	if _, err := k.groupKey(g.value); err == nil {
-		k.opened[g.value.Name] = wrap
+	if _, err := k.groupKey(g.Value); err == nil {
+		k.opened[g.Value.Name] = wrap
 		return true, nil
-	} else if !bytes.Equal(wrap, k.shut[g.value.Name]) {
-		k.shut[g.value.Name] = wrap
-		k.log.Error("the key of a group cannot be opened; another cluster that holds it is to wrap it anew", "group", g.value.Name, "err", err)
+	} else if !bytes.Equal(wrap, k.shut[g.Value.Name]) {
+		k.shut[g.Value.Name] = wrap
+		k.log.Error("the key of a group cannot be opened; another cluster that holds it is to wrap it anew", "group", g.Value.Name, "err", err)
 	}
 	if !others {
 		return false, nil
 	}
-	next := g.value.DeepCopy()
+	next := g.Value.DeepCopy()
 	next.Status = law.Unopened(next.Status, k.self.Cluster, mine, k.second(v))
 	return false, k.amendGroup(ctx, v, g, next)
 }
 
 // prove says that the present key opens, and so does each that was passed on with it, and wraps it once more for recovery recipients.
-func (k *keyKeeper) prove(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], second []plan.KeyReader) error {
-	ring, err := k.keyring(g.value)
+func (k *keyKeeper) prove(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], second []plan.KeyReader) error {
+	ring, err := k.keyring(g.Value)
 	if err == nil {
 		err = ring.proves()
 	}
 	if err != nil {
 		return err
 	}
-	next := g.value.DeepCopy()
+	next := g.Value.DeepCopy()
 	if err := k.addSecond(next, second); err != nil {
 		return err
 	}
@@ -324,13 +325,13 @@ func (c *Core) second(v *store.View) metav1.Time {
 }
 
 // wrapKey makes the group's key, or takes the one that there is, and wraps it for others.
-func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], duty plan.KeyDuty, to recipients) error {
-	next := g.value.DeepCopy()
+func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], duty plan.KeyDuty, to recipients) error {
+	next := g.Value.DeepCopy()
 	key, err := k.keyFor(next, duty, k.second(v))
 	if err != nil {
 		return err
 	}
-	wraps, unread := wrapsOf(g.value, duty, to, key, k.keyOf(next, next.Status.Epoch))
+	wraps, unread := wrapsOf(g.Value, duty, to, key, k.keyOf(next, next.Status.Epoch))
 	for i := range wraps {
 		wraps[i].By = k.self.Cluster
 	}
@@ -348,9 +349,9 @@ func (k *keyKeeper) wrapKey(ctx context.Context, v *store.View, g object[v1alpha
 }
 
 // wrapOnceMore wraps the present key for recovery recipients for whom another member did.
-func (k *keyKeeper) wrapOnceMore(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], readers []plan.KeyReader) error {
-	next := g.value.DeepCopy()
-	if err := k.addSecond(next, readers); err != nil || reflect.DeepEqual(next, g.value) {
+func (k *keyKeeper) wrapOnceMore(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], readers []plan.KeyReader) error {
+	next := g.Value.DeepCopy()
+	if err := k.addSecond(next, readers); err != nil || reflect.DeepEqual(next, g.Value) {
 		return err
 	}
 	return k.amendGroup(ctx, v, g, next)
@@ -471,14 +472,14 @@ func wrapsOf(g *v1alpha1.RecipientGroup, duty plan.KeyDuty, recipient recipients
 
 // amendGroup writes the keys of a group. Only one write of a group is in time: what was overtaken was done by somebody else, or is done
 // after the next look.
-func (k *keyKeeper) amendGroup(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], next *v1alpha1.RecipientGroup) error {
-	kv, _ := v.Get(g.key)
-	op, err := law.Amend(kv, g.value, next)
+func (k *keyKeeper) amendGroup(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], next *v1alpha1.RecipientGroup) error {
+	kv, _ := v.Get(g.Key)
+	op, err := law.Amend(kv, g.Value, next)
 	if err != nil {
 		return err
 	}
-	_, err = k.node.Propose(ctx, consensus.Proposal{Txn: store.Txn{If: []store.Condition{store.KeyAt(g.key, g.modified)}, Then: []store.Op{op}}})
-	k.tellOfWraps(g.value, next, err)
+	_, err = k.node.Propose(ctx, consensus.Proposal{Txn: store.Txn{If: []store.Condition{store.KeyAt(g.Key, g.Modified)}, Then: []store.Op{op}}})
+	k.tellOfWraps(g.Value, next, err)
 	if errors.As(err, new(*store.Conflict)) {
 		return nil
 	}
@@ -539,36 +540,12 @@ func (c *Core) groupKey(g *v1alpha1.RecipientGroup) (secrets.Identity, error) {
 	return key, nil
 }
 
-// candidates are of whom the groups' specs say which may have their keys.
-func (d decoded) candidates(v *store.View) (of plan.Candidates, err error) {
-	if of.Fleet, err = d.fleet(v); err != nil {
-		return of, err
-	}
-	clusters, err := d.clusters.list(v)
-	of.Clusters = values(clusters)
-	return of, err
-}
-
-// keyGroups are the groups that can be read, and of whom their specs say which may have their keys; none when that cannot be read: who decides by it
-// says what is wrong.
-func (d decoded) keyGroups(v *store.View) ([]object[v1alpha1.RecipientGroup], plan.Candidates) {
-	groups, _ := d.groups.readable(v)
-	if len(groups) == 0 {
-		return nil, plan.Candidates{}
-	}
-	of, err := d.candidates(v)
-	if err != nil {
-		return nil, plan.Candidates{}
-	}
-	return groups, of
-}
-
 // unrecovered are the names of groups that no recovery recipient can read.
 func (c *Core) unrecovered(v *store.View) (names []string) {
-	groups, of := c.decoded.keyGroups(v)
+	groups, of := c.decoded.KeyGroups(v)
 	for _, g := range groups {
-		if len(g.value.Spec.Recovery(&of.Fleet)) == 0 {
-			names = append(names, g.value.Name)
+		if len(g.Value.Spec.Recovery(&of.Fleet)) == 0 {
+			names = append(names, g.Value.Name)
 		}
 	}
 	return names
@@ -576,11 +553,11 @@ func (c *Core) unrecovered(v *store.View) (names []string) {
 
 // unreadLines are a line each for groups and secrets that cannot be read.
 func (c *Core) unreadLines(v *store.View) (lines []string) {
-	_, groups := c.decoded.groups.readable(v)
+	_, groups := c.decoded.Groups.Readable(v)
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
 		lines = append(lines, law.Thing(key)+" cannot be read: what is sealed for it is neither rolled out nor sealed again, and stays where it is; no version of ours wrote that; "+restoreHint)
 	}
-	_, secrets := c.decoded.bundles.secrets.readable(v)
+	_, secrets := c.decoded.Bundles.Secrets.Readable(v)
 	for _, key := range slices.Sorted(maps.Keys(secrets)) {
 		lines = append(lines, law.Thing(key)+" cannot be read: it is not rolled out, and stays where it is; no version of ours wrote that; "+restoreHint)
 	}
@@ -591,14 +568,14 @@ const restoreHint = "restore a backup from before it was written: docs/recovery.
 
 // groupsAtRisk are a line each for groups that nobody may be able to open for, now or soon.
 func (c *Core) groupsAtRisk(v *store.View) (lines []string) {
-	groups, of := c.decoded.keyGroups(v)
+	groups, of := c.decoded.KeyGroups(v)
 	if len(groups) == 0 {
 		return nil
 	}
 	seen, now := c.sightings(v), time.Now()
 	there := func(cluster string) bool { return cluster == c.self.Cluster || seen[cluster].Fresh(now) }
 	for _, g := range groups {
-		if said := plan.GroupAtRisk(g.value, of, v.Time(), there); said != "" {
+		if said := plan.GroupAtRisk(g.Value, of, v.Time(), there); said != "" {
 			lines = append(lines, said)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
@@ -42,8 +44,8 @@ func BenchmarkKeepKeys(b *testing.B) {
 			state[v1alpha1.KeySealings+revision] = v1alpha1.Sealing{Group: g.Name, Epoch: 2, By: "cluster-000", Found: 1, Confirmed: "cluster-001", Witness: "cluster-001", Data: make([]byte, 500)}
 		}
 	}
-	s := storeWith(b, member, state)
-	c := &Core{self: self{Fleet: "acme", Cluster: member.Cluster}, age: id, log: slog.New(slog.DiscardHandler), store: s, decoded: newDecoded(), now: time.Now}
+	s := storetest.Store(b, member, state)
+	c := &Core{self: self{Fleet: "acme", Cluster: member.Cluster}, age: id, log: slog.New(slog.DiscardHandler), store: s, decoded: decoded.NewKinds(), now: time.Now}
 	k := newKeyKeeper(c)
 	there := func(string) bool { return true }
 	k.opened[g.Name] = g.WrapFor(member.Cluster, id.Recipient().String())
@@ -61,9 +63,9 @@ func BenchmarkKeepKeys(b *testing.B) {
 			b.Fatal(err)
 		}
 		v := s.View()
-		groups, _ := k.decoded.groups.readable(v)
+		groups, _ := k.decoded.Groups.Readable(v)
 		b.StartTimer()
-		of, err := k.decoded.candidates(v)
+		of, err := k.decoded.Candidates(v)
 		if err != nil {
 			b.Fatal(err)
 		}

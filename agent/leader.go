@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/facts"
 	"github.com/hanse-fleet/hanse/internal/pause"
@@ -59,9 +60,9 @@ type leader struct {
 	zones      zones
 	gates      *gateReadings
 
-	revisions *objects[ofBundle]
-	tombs     *objects[v1alpha1.Tombstone]
-	tokens    *objects[law.Token]
+	revisions *decoded.Objects[ofBundle]
+	tombs     *decoded.Objects[v1alpha1.Tombstone]
+	tokens    *decoded.Objects[law.Token]
 	told      *told
 }
 
@@ -87,9 +88,9 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 	l := &leader{
 		Core: c, term: term, began: time.Now(), clock: now, logged: logged, evicted: now, refused: refusals{},
 		statusWritten: map[string]time.Time{}, contents: contents{}, zones: zones{}, gates: newGateReadings(),
-		revisions: newObjects[ofBundle](v1alpha1.KeyBundleRevisions),
-		tombs:     newObjects[v1alpha1.Tombstone](v1alpha1.KeyTombstones),
-		tokens:    newObjects[law.Token](law.KeyTokens),
+		revisions: decoded.New[ofBundle](v1alpha1.KeyBundleRevisions),
+		tombs:     decoded.New[v1alpha1.Tombstone](v1alpha1.KeyTombstones),
+		tokens:    decoded.New[law.Token](law.KeyTokens),
 		told:      newTold(c),
 	}
 	var beside sync.WaitGroup
@@ -187,11 +188,11 @@ func placesBy(v *store.View, key string) string {
 type scene struct {
 	view     *store.View
 	freezer  *freezer
-	bundles  []object[v1alpha1.Bundle]
-	clusters []object[v1alpha1.Cluster]
-	rollouts []object[v1alpha1.Rollout]
-	grants   []object[v1alpha1.Grant]
-	tombs    []object[v1alpha1.Tombstone]
+	bundles  []decoded.Object[v1alpha1.Bundle]
+	clusters []decoded.Object[v1alpha1.Cluster]
+	rollouts []decoded.Object[v1alpha1.Rollout]
+	grants   []decoded.Object[v1alpha1.Grant]
+	tombs    []decoded.Object[v1alpha1.Tombstone]
 
 	// plan is made from the above, once a pass: what plan decides by.
 	plan plan.Scene
@@ -207,17 +208,17 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 		s.looking[name], s.observing[name] = true, true
 	}
 	var errs [5]error
-	s.bundles, errs[0] = l.decoded.bundles.list(v)
-	s.clusters, errs[1] = l.decoded.clusters.list(v)
-	s.rollouts, errs[2] = l.decoded.rollouts.list(v)
-	s.grants, errs[3] = l.decoded.grants.list(v)
-	s.tombs, errs[4] = l.tombs.list(v)
+	s.bundles, errs[0] = l.decoded.Bundles.List(v)
+	s.clusters, errs[1] = l.decoded.Clusters.List(v)
+	s.rollouts, errs[2] = l.decoded.Rollouts.List(v)
+	s.grants, errs[3] = l.decoded.Grants.List(v)
+	s.tombs, errs[4] = l.tombs.List(v)
 	s.plan = plan.Scene{Now: l.now(), Sightings: map[string]plan.Sighting{}}
 	for _, c := range s.clusters {
-		s.looking[c.value.Name] = s.looking[c.value.Name] || v1alpha1.Suspension(c.value) != ""
-		s.plan.Clusters = append(s.plan.Clusters, *c.value)
+		s.looking[c.Value.Name] = s.looking[c.Value.Name] || v1alpha1.Suspension(c.Value) != ""
+		s.plan.Clusters = append(s.plan.Clusters, *c.Value)
 	}
-	s.plan.Sealed, s.plan.Unread = l.decoded.bundles.sealed(v, s.plan.Clusters), l.decoded.bundles.unread(v)
+	s.plan.Sealed, s.plan.Unread = l.decoded.Bundles.Sealed(v, s.plan.Clusters), l.decoded.Bundles.Unread(v)
 	known, _ := l.told.known(v)
 	s.plan.Metrics = map[string]v1alpha1.ClusterMetricsStatus{}
 	for cluster, told := range known {
@@ -234,7 +235,7 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 		}
 		s.silent[c.Name] = now.Sub(heard)
 	}
-	if !sameList(l.granted.of, s.grants) {
+	if !decoded.Same(l.granted.of, s.grants) {
 		l.granted, l.grantedAt = granted{s.grants, grantsBy(s.grants)}, time.Now()
 	}
 	s.plan.Grants = l.granted.by
@@ -246,14 +247,14 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 // granted are grants as plan decides by them. Nobody changes them: a fleet may have a hundred thousand, and they are the same from pass to
 // pass while none is written.
 type granted struct {
-	of []object[v1alpha1.Grant]
+	of []decoded.Object[v1alpha1.Grant]
 	by map[string]map[string]v1alpha1.Grant
 }
 
 // placed is what placements picked, and on which ground.
 type placed struct {
-	clusters []object[v1alpha1.Cluster]
-	grants   []object[v1alpha1.Grant]
+	clusters []decoded.Object[v1alpha1.Cluster]
+	grants   []decoded.Object[v1alpha1.Grant]
 	metrics  map[string]v1alpha1.ClusterMetricsStatus
 	picked   plan.Picked
 }
@@ -261,7 +262,7 @@ type placed struct {
 // on is what was picked on the ground of a scene, so far.
 func (p *placed) on(s scene) plan.Picked {
 	switch {
-	case p.picked == nil || !sameList(p.clusters, s.clusters) || !sameList(p.grants, s.grants):
+	case p.picked == nil || !decoded.Same(p.clusters, s.clusters) || !decoded.Same(p.grants, s.grants):
 		p.picked = plan.Picked{}
 	case !reflect.DeepEqual(p.metrics, s.plan.Metrics):
 		p.picked.Remeasured()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -43,18 +44,18 @@ type saying struct {
 // limited rate, so that `kubectl wait` works; what members observe is in Work.
 func (l *leader) writeStatuses(ctx context.Context, s scene) error {
 	r := &round{leader: l, scene: s}
-	back := plan.RolledBack(values(s.bundles), values(s.rollouts))
+	back := plan.RolledBack(decoded.Values(s.bundles), decoded.Values(s.rollouts))
 	for _, b := range s.bundles {
-		next := s.plan.BundleStatus(b.value)
-		if failed := back[b.value.UID]; failed != nil {
+		next := s.plan.BundleStatus(b.Value)
+		if failed := back[b.Value.UID]; failed != nil {
 			plan.SetRolledBack(&next, failed, s.plan.Now)
 		}
-		decideStatus(r, b, b.value.Status, next, func(o *v1alpha1.Bundle) { o.Status = next })
+		decideStatus(r, b, b.Value.Status, next, func(o *v1alpha1.Bundle) { o.Status = next })
 	}
 	voters := l.voters()
 	for _, c := range s.clusters {
-		next := s.plan.ClusterStatus(c.value, voters[store.MemberID(c.value.Status.Incarnation)])
-		decideStatus(r, c, c.value.Status, next, func(o *v1alpha1.Cluster) { o.Status = next })
+		next := s.plan.ClusterStatus(c.Value, voters[store.MemberID(c.Value.Status.Incarnation)])
+		decideStatus(r, c, c.Value.Status, next, func(o *v1alpha1.Cluster) { o.Status = next })
 	}
 	if l.putsOff(len(r.said)) {
 		return nil
@@ -97,16 +98,16 @@ func (l *leader) saysIn() time.Duration {
 
 // decideStatus adds an object's next status to the round when it differs from the present one, unless it was written a moment
 // ago: then a later pass does. What a newer leader wrote into the object, and this one does not know, stays.
-func decideStatus[T, S any](r *round, o object[T], present, next S, set func(*T)) {
-	if reflect.DeepEqual(present, next) || r.scene.plan.Now.Sub(r.statusWritten[o.key]).Abs() < statusPause {
+func decideStatus[T, S any](r *round, o decoded.Object[T], present, next S, set func(*T)) {
+	if reflect.DeepEqual(present, next) || r.scene.plan.Now.Sub(r.statusWritten[o.Key]).Abs() < statusPause {
 		return
 	}
 	r.said = append(r.said, func() (saying, error) {
-		changed := *o.value
+		changed := *o.Value
 		set(&changed)
-		kv, _ := r.scene.view.Get(o.key)
-		op, err := law.Amend(kv, o.value, &changed)
-		return saying{store.KeyAt(o.key, o.modified), op}, err
+		kv, _ := r.scene.view.Get(o.Key)
+		op, err := law.Amend(kv, o.Value, &changed)
+		return saying{store.KeyAt(o.Key, o.Modified), op}, err
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -23,33 +24,33 @@ func (c *Core) Ledger(v *store.View) (*plan.Ledger, error) {
 	vault := plan.Vault{Revisions: map[string]*v1alpha1.SealedRevision{}, Sealings: map[string]*v1alpha1.Sealing{}, Granted: map[string]bool{}}
 	unread := func(garbled map[string]error) {
 		for _, key := range slices.Sorted(maps.Keys(garbled)) {
-			vault.Unread = append(vault.Unread, cannotBeRead(key).Error())
+			vault.Unread = append(vault.Unread, decoded.CannotBeRead(key).Error())
 		}
 	}
-	groups, garbled := c.decoded.groups.readable(v)
+	groups, garbled := c.decoded.Groups.Readable(v)
 	unread(garbled)
-	candidates, err := c.decoded.candidates(v)
+	candidates, err := c.decoded.Candidates(v)
 	if err != nil {
 		return nil, err
 	}
-	grants, err := c.decoded.grants.list(v)
+	grants, err := c.decoded.Grants.List(v)
 	if err != nil {
 		return nil, err
 	}
-	sealed, garbled := c.decoded.bundles.secrets.readable(v)
+	sealed, garbled := c.decoded.Bundles.Secrets.Readable(v)
 	unread(garbled)
-	revisions, garbled := c.decoded.revisions.readable(v)
+	revisions, garbled := c.decoded.Revisions.Readable(v)
 	unread(garbled)
-	sealings, _ := c.decoded.sealings.readable(v) // of one that cannot be read it counts as known
-	vault.Candidates, vault.Groups, vault.Secrets = candidates, values(groups), values(sealed)
+	sealings, _ := c.decoded.Sealings.Readable(v) // of one that cannot be read it counts as known
+	vault.Candidates, vault.Groups, vault.Secrets = candidates, decoded.Values(groups), decoded.Values(sealed)
 	for _, r := range revisions {
-		vault.Revisions[strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)] = r.value
+		vault.Revisions[strings.TrimPrefix(r.Key, v1alpha1.KeyBundleRevisions)] = r.Value
 	}
 	for _, s := range sealings {
-		vault.Sealings[strings.TrimPrefix(s.key, v1alpha1.KeySealings)] = s.value
+		vault.Sealings[strings.TrimPrefix(s.Key, v1alpha1.KeySealings)] = s.Value
 	}
 	for _, g := range grants {
-		vault.Granted[g.value.Revision] = true
+		vault.Granted[g.Value.Revision] = true
 	}
 	vault.Deleted = deletedSecrets(v, vault.Secrets)
 	return plan.NewLedger(vault), nil

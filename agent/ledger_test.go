@@ -12,6 +12,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 )
 
 // life of the secret name, from when it was made.
@@ -50,7 +51,7 @@ func TestLedgerHasWhatWasDeletedOnceAsItWasFirst(t *testing.T) {
 				present = append(present, l.secret())
 			}
 			var got []string
-			for _, s := range deletedSecrets(stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values), present) {
+			for _, s := range deletedSecrets(storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values), present) {
 				got = append(got, fmt.Sprint(s.Name, " ", s.Spec.Group, " ", s.CreationTimestamp.Unix()))
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
@@ -76,7 +77,7 @@ func TestLedgerIsCountedOnceARevisionAndWhatItCannotReadIsAWorry(t *testing.T) {
 		v1alpha1.KeyBundleRevisions + v1alpha1.RevisionName("secret.db", "u", 1): revision,
 	}
 	member := store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}
-	c, s := keyHolder(t, "fra"), storeWith(t, member, values)
+	c, s := keyHolder(t, "fra"), storetest.Store(t, member, values)
 	open, worry := c.openExposures(s.View())
 	if open == nil || open.Lines != 1 || worry != "" {
 		t.Fatalf("%+v, %q", open, worry)

@@ -15,6 +15,7 @@ import (
 	"github.com/hanse-fleet/hanse/aggregate"
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/facts"
 	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/report"
@@ -113,16 +114,16 @@ func (o *ownFacts) survey(ctx context.Context, cluster *rest.Config) error {
 // metrics computes the kind ClusterMetrics: what each cluster's member told last. It is called from one goroutine.
 type metrics struct {
 	*told
-	clusters *objects[v1alpha1.Cluster]
+	clusters *decoded.Objects[v1alpha1.Cluster]
 }
 
 func newMetrics(c *Core) *metrics {
-	return &metrics{told: newTold(c), clusters: c.decoded.clusters}
+	return &metrics{told: newTold(c), clusters: c.decoded.Clusters}
 }
 
 // list computes the metrics of every cluster, sorted by name.
 func (m *metrics) list(v *store.View) ([]v1alpha1.ClusterMetrics, error) {
-	clusters, err := m.clusters.list(v)
+	clusters, err := m.clusters.List(v)
 	if err != nil {
 		return nil, err
 	}
@@ -131,8 +132,8 @@ func (m *metrics) list(v *store.View) ([]v1alpha1.ClusterMetrics, error) {
 	all := make([]v1alpha1.ClusterMetrics, 0, len(clusters))
 	for _, c := range clusters {
 		one := v1alpha1.ClusterMetrics{TypeMeta: v1alpha1.TypeOf("ClusterMetrics")}
-		one.Name, one.CreationTimestamp, one.Labels = c.value.Name, c.value.CreationTimestamp, c.value.Labels
-		one.UID = uidOf("clustermetrics", string(c.value.UID))
+		one.Name, one.CreationTimestamp, one.Labels = c.Value.Name, c.Value.CreationTimestamp, c.Value.Labels
+		one.UID = uidOf("clustermetrics", string(c.Value.UID))
 		one.Status = readings(one.Name, known[one.Name])
 		one.Status.RoundTrips = trips[one.Name]
 		all = append(all, one)

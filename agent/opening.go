@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,7 +30,7 @@ func newOpening(c *Core) *opening { return &opening{core: c, rings: map[string]*
 
 // begin looks at the groups of a view, and lets go of the keys of those that changed. One that cannot be read is a matter of what is sealed for it alone.
 func (o *opening) begin(v *store.View) {
-	o.groups, o.unread = o.core.decoded.bundles.byName(v)
+	o.groups, o.unread = o.core.decoded.GroupsByName(v)
 	maps.DeleteFunc(o.rings, func(name string, r *keyring) bool { return r.group != o.groups[name] })
 }
 
@@ -87,19 +86,6 @@ func sameName(a, b unstructured.Unstructured) bool {
 
 func isSealed(u *unstructured.Unstructured) bool {
 	return u.GroupVersionKind() == v1alpha1.SchemeGroupVersion.WithKind("FleetSecret")
-}
-
-// groupAt is a group, nil when it is not there.
-func groupAt(v *store.View, name string) (*v1alpha1.RecipientGroup, error) {
-	kv, there := v.Get(v1alpha1.KeyRecipientGroups + name)
-	if !there {
-		return nil, nil
-	}
-	g := &v1alpha1.RecipientGroup{}
-	if err := json.Unmarshal(kv.Value, g); err != nil {
-		return nil, cannotBeRead(kv.Key)
-	}
-	return g, nil
 }
 
 // openSecret are the Secrets that were sealed, and again what was sealed again of it. The manifest in a revision has the name and

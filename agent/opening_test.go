@@ -20,6 +20,8 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/internal/agetest"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
@@ -34,13 +36,13 @@ func keyHolder(t *testing.T, cluster string) *Core {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Core{self: self{Fleet: "acme", Cluster: cluster}, age: id, log: slog.New(slog.DiscardHandler), decoded: newDecoded()}
+	return &Core{self: self{Fleet: "acme", Cluster: cluster}, age: id, log: slog.New(slog.DiscardHandler), decoded: decoded.NewKinds()}
 }
 
 // sealedState is a state in which the secret db, sealed for the group readers, is granted to fra and to sin; only fra has the group's key.
 func sealedState(t *testing.T, reader *Core, change func(*v1alpha1.FleetSecret)) *store.View {
 	t.Helper()
-	return stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, sealedValues(t, reader, change))
+	return storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, sealedValues(t, reader, change))
 }
 
 func sealedValues(t *testing.T, reader *Core, change func(*v1alpha1.FleetSecret)) map[string]any {
@@ -113,7 +115,7 @@ func TestTheGroupOfWhatAMemberIsGrantedStays(t *testing.T) {
 	values := sealedValues(t, fra, func(*v1alpha1.FleetSecret) {})
 	moved := values[v1alpha1.KeyFleetSecrets+"db"].(*v1alpha1.FleetSecret)
 	moved.UID, moved.Generation, moved.Spec.Group = "u", 2, "others"
-	v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
+	v := storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
 	kv, _ := v.Get(v1alpha1.KeyRecipientGroups + "readers")
 	if _, _, err := law.Companions(v, law.Change{Key: kv.Key, Before: kv.Value}); !errors.As(err, new(*store.Forbidden)) {
 		t.Errorf("the group goes: %v", err)
@@ -122,8 +124,8 @@ func TestTheGroupOfWhatAMemberIsGrantedStays(t *testing.T) {
 		t.Errorf("fault %q, and %v", g.Fault, g.Objects)
 	}
 	delete(values, v1alpha1.KeyRecipientGroups+"readers")
-	fra.decoded = newDecoded() // another store
-	if g := grantOf(t, fra, stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)); g.Fault == "" {
+	fra.decoded = decoded.NewKinds() // another store
+	if g := grantOf(t, fra, storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)); g.Fault == "" {
 		t.Error("it is opened without its group: then that may go")
 	}
 }
@@ -131,7 +133,7 @@ func TestTheGroupOfWhatAMemberIsGrantedStays(t *testing.T) {
 // What was opened is opened once, and it and the group's key are in memory no longer than the member holds that.
 func TestWhatIsOpenedIsInMemoryWhileTheKeyIsHeld(t *testing.T) {
 	fra := keyHolder(t, "fra")
-	s := storeWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, sealedValues(t, fra, func(*v1alpha1.FleetSecret) {}))
+	s := storetest.Store(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, sealedValues(t, fra, func(*v1alpha1.FleetSecret) {}))
 	g, own := newGrants(fra), v1alpha1.KeyGrants+"fra/"
 	read := func() reconcile.Grant {
 		t.Helper()
@@ -199,7 +201,7 @@ func TestAGroupThatCannotBeReadIsAMatterOfWhatIsSealedForItAlone(t *testing.T) {
 		fra := keyHolder(t, "fra")
 		values := sealedValues(t, fra, func(s *v1alpha1.FleetSecret) { s.Spec.Group = group })
 		values[v1alpha1.KeyRecipientGroups+"others"] = "junk"
-		g := grantOf(t, fra, stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values))
+		g := grantOf(t, fra, storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values))
 		if (g.Fault == "") != (why == "") || !strings.Contains(g.Fault, why) {
 			t.Errorf("sealed for %s, it says %q", group, g.Fault)
 		}
@@ -271,7 +273,7 @@ func TestAMemberOutsideOfTheGroupOpensNothing(t *testing.T) {
 	}
 	// Nor with the wrap of another one, or under its name.
 	sin.self.Cluster = "fra"
-	group, err := groupAt(v, "readers")
+	group, err := decoded.GroupAt(v, "readers")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +328,7 @@ func TestWhatCannotBeOpenedIsAFaultThatTellsNothing(t *testing.T) {
 func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 	fra := keyHolder(t, "fra")
 	old := sealedState(t, fra, func(*v1alpha1.FleetSecret) {})
-	g, err := groupAt(old, "readers")
+	g, err := decoded.GroupAt(old, "readers")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +353,7 @@ func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSealing(k, object[v1alpha1.RecipientGroup]{value: g}, old, nil)
+	s := newSealing(k, decoded.Object[v1alpha1.RecipientGroup]{Value: g}, old, nil)
 	s.ring, s.rings["readers"] = ring, ring
 	s.revisions["secret.db-u-1"] = &v1alpha1.SealedRevision{}
 	record, err := s.again("secret.db-u-1", nil, sealed)
@@ -437,7 +439,7 @@ func TestAKeyThatIsNotPassedOnWellProvesNothing(t *testing.T) {
 	} {
 		fra := keyHolder(t, "fra")
 		v := sealedState(t, fra, func(*v1alpha1.FleetSecret) {})
-		g, err := groupAt(v, "readers")
+		g, err := decoded.GroupAt(v, "readers")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -500,7 +502,7 @@ func TestWhoCannotOpenASecretSaysWhoCan(t *testing.T) {
 	for name, recipient := range map[string]string{"fra": fra.age.Recipient().String(), "iad": "another"} {
 		values[v1alpha1.KeyClusters+name] = v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ClusterStatus{Recipient: recipient}}
 	}
-	v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
+	v := storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
 	_, _, err := sin.revealing(v, "db", apiserver.Asker{})
 	if !errors.Is(err, errNotOurs) || !strings.Contains(err.Error(), "cluster sin has no key of group readers") || !strings.HasSuffix(err.Error(), "members that hold the key: fra") {
 		t.Errorf("the error is %v", err)

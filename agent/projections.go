@@ -12,6 +12,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/internal/pause"
 	"github.com/hanse-fleet/hanse/project"
@@ -21,11 +22,11 @@ import (
 // good one before anybody acts on it. A cluster that only looks is told nothing.
 type projections struct {
 	core *Core
-	decoded
+	decoded.Kinds
 	latest[project.Fleet]
 }
 
-func newProjections(c *Core) *projections { return &projections{core: c, decoded: c.decoded} }
+func newProjections(c *Core) *projections { return &projections{core: c, Kinds: c.decoded} }
 
 // projectionsPause is the least time between two states that are shown: nobody waits for them, and a rollout writes many.
 const projectionsPause = time.Second
@@ -58,11 +59,11 @@ func (p *projections) follow(ctx context.Context) error {
 
 func (p *projections) read(v *store.View) (project.Fleet, error) {
 	f := project.Fleet{Name: p.core.self.Fleet, Cluster: p.core.self.Cluster, Epoch: v.Epoch().ID, Revision: uint64(v.Revision())}
-	clusters, err := p.clusters.list(v)
+	clusters, err := p.Clusters.List(v)
 	if err != nil {
 		return f, err
 	}
-	bundles, err := p.bundles.list(v)
+	bundles, err := p.Bundles.List(v)
 	if err != nil {
 		return f, err
 	}
@@ -75,25 +76,25 @@ func (p *projections) read(v *store.View) (project.Fleet, error) {
 		members[m.Cluster] = m
 	}
 	for _, c := range clusters {
-		f.Members = append(f.Members, projectedMember(c.value, members[c.value.Name]))
+		f.Members = append(f.Members, projectedMember(c.Value, members[c.Value.Name]))
 	}
 	for _, b := range bundles {
-		f.Bundles = append(f.Bundles, project.Bundle{Name: b.value.Name, UID: string(b.value.UID), Clusters: granted[string(b.value.UID)]})
+		f.Bundles = append(f.Bundles, project.Bundle{Name: b.Value.Name, UID: string(b.Value.UID), Clusters: granted[string(b.Value.UID)]})
 	}
 	return f, nil
 }
 
 // granted are the clusters that run each bundle, by its UID, or will at once.
 func (p *projections) granted(v *store.View) (map[string][]string, error) {
-	grants, err := p.grants.list(v)
+	grants, err := p.Grants.List(v)
 	if err != nil {
 		return nil, err
 	}
 	granted := map[string][]string{}
 	for _, g := range grants {
-		if !g.value.Withdraw {
-			cluster, _ := v1alpha1.CutGrantKey(g.key)
-			granted[g.value.BundleUID] = append(granted[g.value.BundleUID], cluster)
+		if !g.Value.Withdraw {
+			cluster, _ := v1alpha1.CutGrantKey(g.Key)
+			granted[g.Value.BundleUID] = append(granted[g.Value.BundleUID], cluster)
 		}
 	}
 	for _, clusters := range granted {

@@ -1,8 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,50 +11,10 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/project"
 )
-
-// stateWith is the state of a fleet of one, with more in it.
-func stateWith(t testing.TB, member store.Member, values map[string]any) *store.View {
-	t.Helper()
-	return storeWith(t, member, values).View()
-}
-
-func storeWith(t testing.TB, member store.Member, values map[string]any) *store.Store {
-	t.Helper()
-	return stocked(t, store.New(nil), member, values)
-}
-
-// stocked is a store that has nothing yet, with a member and some values.
-func stocked(t testing.TB, s *store.Store, member store.Member, values map[string]any) *store.Store {
-	t.Helper()
-	ops := []store.Op{store.PutMember(member)}
-	for key, value := range values {
-		data, err := json.Marshal(value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ops = append(ops, store.Put(key, data))
-	}
-	index := uint64(0)
-	for some := range slices.Chunk(ops, 100) { // an entry has its bound
-		entry, err := store.EncodeEntry([]store.Command{{Proposer: member.ID, Txn: &store.Txn{Then: some}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		index++
-		results, err := s.Apply(index, 1, entry)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range results {
-			if r.Err != nil {
-				t.Fatal(r.Err)
-			}
-		}
-	}
-	return s
-}
 
 func TestTheProjectorIsToldWhatTheLogSays(t *testing.T) {
 	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}, Server: "https://192.0.2.1:7947", Certificate: []byte("der")}
@@ -67,7 +25,7 @@ func TestTheProjectorIsToldWhatTheLogSays(t *testing.T) {
 		meta.SetStatusCondition(&c.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionControlPlaneHealthy, Status: metav1.ConditionFalse, Reason: "NoAnswer"})
 		return c
 	}
-	v := stateWith(t, member, map[string]any{
+	v := storetest.View(t, member, map[string]any{
 		v1alpha1.KeyClusters + "fra":        cluster("fra"),
 		v1alpha1.KeyClusters + "sin":        cluster("sin"),
 		v1alpha1.KeyBundles + "shop":        v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "b1"}},
@@ -76,7 +34,7 @@ func TestTheProjectorIsToldWhatTheLogSays(t *testing.T) {
 		v1alpha1.GrantKey("iad", "shop"):    v1alpha1.Grant{Bundle: "shop", BundleUID: "b1", Withdraw: true},
 		v1alpha1.GrantKey("fra", "earlier"): v1alpha1.Grant{Bundle: "shop", BundleUID: "b0", Revision: "shop-9"},
 	})
-	got, err := newProjections(&Core{self: self{Fleet: "acme", Cluster: "fra"}, decoded: newDecoded()}).read(v)
+	got, err := newProjections(&Core{self: self{Fleet: "acme", Cluster: "fra"}, decoded: decoded.NewKinds()}).read(v)
 	if err != nil {
 		t.Fatal(err)
 	}

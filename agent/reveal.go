@@ -17,6 +17,7 @@ import (
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -119,7 +120,7 @@ func (c *Core) openedNow(v *store.View, s *v1alpha1.FleetSecret) (map[string]any
 
 // otherHolders are the other clusters that hold the present key of a group, in words.
 func (c *Core) otherHolders(v *store.View, group string) string {
-	g, err := groupAt(v, group)
+	g, err := decoded.GroupAt(v, group)
 	if err != nil || g == nil {
 		return "none"
 	}
@@ -132,7 +133,7 @@ func (c *Core) otherHolders(v *store.View, group string) string {
 
 // holders are the clusters that hold the present key of a group and may, as a view has it.
 func (c *Core) holders(v *store.View, g *v1alpha1.RecipientGroup) []string {
-	of, err := c.decoded.candidates(v)
+	of, err := c.decoded.Candidates(v)
 	if err != nil {
 		return g.Status.Holders()
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 )
 
 // What a secret is rolled out as is nothing that people can look at: they are told of the secret, and of the Secret in their cluster.
@@ -31,8 +33,8 @@ func TestASecretIsSuspendedAsABundleIs(t *testing.T) {
 	bundle, secret := &v1alpha1.Bundle{}, &v1alpha1.FleetSecret{}
 	bundle.Name, bundle.Annotations = "shop", stopped
 	secret.Name, secret.Annotations = "db", stopped
-	v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, map[string]any{v1alpha1.KeyBundles + "shop": bundle, v1alpha1.KeyFleetSecrets + "db": secret})
-	c := &Core{decoded: newDecoded()}
+	v := storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, map[string]any{v1alpha1.KeyBundles + "shop": bundle, v1alpha1.KeyFleetSecrets + "db": secret})
+	c := &Core{decoded: decoded.NewKinds()}
 	if got := c.suspended(v); len(got) != 2 || !strings.HasSuffix(got[0], "hanse unsuspend bundle/shop") || !strings.HasPrefix(got[1], "secret db is ") || !strings.HasSuffix(got[1], "hanse unsuspend fleetsecret/db") {
 		t.Errorf("said %q", got)
 	}

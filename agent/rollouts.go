@@ -8,6 +8,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -68,14 +69,14 @@ func (l *leader) steps(s plan.Situation) []plan.Step {
 
 // situation is the scene as rollouts are decided from.
 func (l *leader) situation(s scene) (plan.Situation, error) {
-	fleet, err := l.decoded.rolloutPolicy(s.view)
+	fleet, err := l.decoded.RolloutPolicy(s.view)
 	if err != nil {
 		return plan.Situation{}, err
 	}
-	revisions, _ := l.revisions.readable(s.view) // one that cannot be read is as if it were not there: nobody goes back to it
+	revisions, _ := l.revisions.Readable(s.view) // one that cannot be read is as if it were not there: nobody goes back to it
 	situation := plan.Situation{Scene: s.plan, Fleet: fleet, Silent: s.silent, Looking: s.looking, Observing: s.observing, Revisions: map[string]bool{}}
 	for _, r := range revisions {
-		situation.Revisions[strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)] = true
+		situation.Revisions[strings.TrimPrefix(r.Key, v1alpha1.KeyBundleRevisions)] = true
 	}
 	l.contents.forget(situation.Revisions)
 	situation.Contents = func(revision string) (plan.Content, bool) { return l.contents.of(s.view, revision) }
@@ -83,11 +84,11 @@ func (l *leader) situation(s scene) (plan.Situation, error) {
 	situation.Wall = s.plan.Now
 	situation.Now, situation.Began, situation.Logged = l.lasting(), l.clock, l.logged
 	for _, b := range s.bundles {
-		if b.key == v1alpha1.RolledOutOf(b.value.Name).Key() {
-			situation.Bundles = append(situation.Bundles, b.value)
+		if b.Key == v1alpha1.RolledOutOf(b.Value.Name).Key() {
+			situation.Bundles = append(situation.Bundles, b.Value)
 		}
 	}
-	situation.Tombstones, situation.Rollouts = values(s.tombs), values(s.rollouts)
+	situation.Tombstones, situation.Rollouts = decoded.Values(s.tombs), decoded.Values(s.rollouts)
 	return situation, nil
 }
 
@@ -98,7 +99,7 @@ func (l *leader) due(s scene, step plan.Step) bool {
 	}
 	for _, r := range step.Rollouts {
 		before := s.rollout(r.Name)
-		if before == nil || !reflect.DeepEqual(bare(r), bare(before.value)) || s.plan.Now.Sub(l.statusWritten[before.key]).Abs() >= statusPause {
+		if before == nil || !reflect.DeepEqual(bare(r), bare(before.Value)) || s.plan.Now.Sub(l.statusWritten[before.Key]).Abs() >= statusPause {
 			return true
 		}
 	}
@@ -119,9 +120,9 @@ func bare(r *v1alpha1.Rollout) *v1alpha1.Rollout {
 	return b
 }
 
-func (s scene) rollout(name string) *object[v1alpha1.Rollout] {
+func (s scene) rollout(name string) *decoded.Object[v1alpha1.Rollout] {
 	for i, r := range s.rollouts {
-		if r.value.Name == name {
+		if r.Value.Name == name {
 			return &s.rollouts[i]
 		}
 	}
@@ -130,20 +131,20 @@ func (s scene) rollout(name string) *object[v1alpha1.Rollout] {
 
 // strikeAdopted takes the clusters off the tombstone of a deleted bundle that have no grant of it any more, because a new bundle of
 // the same name adopted its objects.
-func (l *leader) strikeAdopted(ctx context.Context, s scene, t object[v1alpha1.Tombstone]) error {
-	left := *t.value
+func (l *leader) strikeAdopted(ctx context.Context, s scene, t decoded.Object[v1alpha1.Tombstone]) error {
+	left := *t.Value
 	left.Clusters = nil
-	for _, cluster := range t.value.Clusters {
-		if g, ok := s.plan.Grants[t.value.Bundle][cluster]; s.looking[cluster] || ok && g.BundleUID == t.value.BundleUID {
+	for _, cluster := range t.Value.Clusters {
+		if g, ok := s.plan.Grants[t.Value.Bundle][cluster]; s.looking[cluster] || ok && g.BundleUID == t.Value.BundleUID {
 			left.Clusters = append(left.Clusters, cluster)
 		}
 	}
-	op, err := law.Put(t.key, left)
+	op, err := law.Put(t.Key, left)
 	switch {
-	case err != nil || len(left.Clusters) == len(t.value.Clusters):
+	case err != nil || len(left.Clusters) == len(t.Value.Clusters):
 		return err
 	case len(left.Clusters) == 0:
-		op = store.Delete(t.key)
+		op = store.Delete(t.Key)
 	}
-	return l.write(ctx, []store.Condition{store.KeyAt(t.key, t.modified), store.PrefixUnchanged(v1alpha1.KeyGrants, s.view.Revision())}, op)
+	return l.write(ctx, []store.Condition{store.KeyAt(t.Key, t.Modified), store.PrefixUnchanged(v1alpha1.KeyGrants, s.view.Revision())}, op)
 }

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -30,7 +31,7 @@ func TestWhatARolloutOnlySaysToPeopleIsWrittenOnceInAWhile(t *testing.T) {
 			after := before.DeepCopy()
 			c.says(&after.Status)
 			step := plan.Step{Bundle: "shop", Rollouts: []*v1alpha1.Rollout{after}}
-			s := scene{plan: plan.Scene{Now: now}, rollouts: []object[v1alpha1.Rollout]{{key: "shop-1", value: before}}}
+			s := scene{plan: plan.Scene{Now: now}, rollouts: []decoded.Object[v1alpha1.Rollout]{{Key: "shop-1", Value: before}}}
 			l := &leader{statusWritten: map[string]time.Time{"shop-1": now.Add(1 - statusPause)}}
 			if got := l.due(s, step); got == c.limited {
 				t.Errorf("just written, it is due: %v", got)

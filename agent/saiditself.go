@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
@@ -34,11 +35,11 @@ func (c *Core) pickedByOwnWord(v *store.View, w apiserver.Write) []string {
 	if json.Unmarshal(w.Before, &before) == nil && reflect.DeepEqual(before.Spec.ClusterSelector, after.Spec.ClusterSelector) {
 		return nil
 	}
-	clusters, err := c.decoded.clusters.list(v)
+	clusters, err := c.decoded.Clusters.List(v)
 	if err != nil {
 		return nil // who reads them next says what is wrong
 	}
-	names := plan.PickedByOwnWord(&after, values(clusters))
+	names := plan.PickedByOwnWord(&after, decoded.Values(clusters))
 	if len(names) == 0 {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -23,7 +24,7 @@ func TestWhoPicksByWhatClustersSaidThemselvesIsTold(t *testing.T) {
 			return meta
 		}()}
 	}
-	v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, map[string]any{
+	v := storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, map[string]any{
 		v1alpha1.KeyClusters + "cdg": joined(law.Terms{Region: "eu"}, law.Terms{Cluster: "cdg", Region: "eu"}),
 		v1alpha1.KeyClusters + "mad": joined(law.Terms{}, law.Terms{Cluster: "mad", Region: "eu"}),
 		v1alpha1.KeyClusters + "sin": joined(law.Terms{}, law.Terms{Cluster: "sin", Region: "ap"}),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
@@ -48,17 +49,17 @@ func (d *sealDues) about(group string) iter.Seq2[plan.SealDue, map[string]bool] 
 }
 
 // bring brings them up to a view, and to the key that a group has there.
-func (d *sealDues) bring(v *store.View, from decoded, g object[v1alpha1.RecipientGroup]) {
-	revisions, garbled := from.revisions.readable(v)
-	sealings, _ := from.sealings.readable(v)
+func (d *sealDues) bring(v *store.View, from decoded.Kinds, g decoded.Object[v1alpha1.RecipientGroup]) {
+	revisions, garbled := from.Revisions.Readable(v)
+	sealings, _ := from.Sealings.Readable(v)
 	d.garbled = garbled
 	secrets, known := d.changed(v, revisions, sealings)
 	if !known {
 		secrets = d.whole(revisions, sealings)
 	}
 	d.view, d.at, d.epoch = v, v.Revision(), v.Epoch()
-	if group := g.value.Name; d.keys[group] != g.value.Status.Epoch {
-		d.keys[group] = g.value.Status.Epoch
+	if group := g.Value.Name; d.keys[group] != g.Value.Status.Epoch {
+		d.keys[group] = g.Value.Status.Epoch
 		for _, r := range d.revisions {
 			if r.Group() == group {
 				secrets[r.Spec.Bundle] = true
@@ -73,21 +74,21 @@ func (d *sealDues) bring(v *store.View, from decoded, g object[v1alpha1.Recipien
 }
 
 // whole takes over all, and names the secrets.
-func (d *sealDues) whole(revisions []object[v1alpha1.SealedRevision], sealings []object[v1alpha1.Sealing]) (secrets map[string]bool) {
+func (d *sealDues) whole(revisions []decoded.Object[v1alpha1.SealedRevision], sealings []decoded.Object[v1alpha1.Sealing]) (secrets map[string]bool) {
 	*d = sealDues{sealedForms: newSealedForms(), keys: map[string]int64{}, due: map[string]map[plan.SealDue]map[string]bool{}, placed: map[string]placedDue{}, garbled: d.garbled}
 	secrets = map[string]bool{}
 	for _, r := range revisions {
-		d.add(strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions), r.value)
-		secrets[r.value.Spec.Bundle] = true
+		d.add(strings.TrimPrefix(r.Key, v1alpha1.KeyBundleRevisions), r.Value)
+		secrets[r.Value.Spec.Bundle] = true
 	}
 	for _, s := range sealings {
-		d.known[strings.TrimPrefix(s.key, v1alpha1.KeySealings)] = s.value
+		d.known[strings.TrimPrefix(s.Key, v1alpha1.KeySealings)] = s.Value
 	}
 	return secrets
 }
 
 // changed takes over what changed since the view that they are of, and names the secrets of which something did; !known: it is too long ago to be known.
-func (d *sealDues) changed(v *store.View, revisions []object[v1alpha1.SealedRevision], sealings []object[v1alpha1.Sealing]) (secrets map[string]bool, known bool) {
+func (d *sealDues) changed(v *store.View, revisions []decoded.Object[v1alpha1.SealedRevision], sealings []decoded.Object[v1alpha1.Sealing]) (secrets map[string]bool, known bool) {
 	if d.at == 0 || d.epoch != v.Epoch() || v.Revision() < d.at {
 		return nil, false
 	}
@@ -98,20 +99,20 @@ func (d *sealDues) changed(v *store.View, revisions []object[v1alpha1.SealedRevi
 	secrets = map[string]bool{}
 	for key := range all {
 		switch {
-		case strings.HasPrefix(key, sealedRevisions):
+		case strings.HasPrefix(key, decoded.SealedRevisions):
 			name := strings.TrimPrefix(key, v1alpha1.KeyBundleRevisions)
 			if r := d.revisions[name]; r != nil {
 				secrets[r.Spec.Bundle] = true
 				d.unplace(name)
 				d.drop(name)
 			}
-			if r := valueAt(revisions, key); r != nil {
+			if r := decoded.At(revisions, key); r != nil {
 				secrets[r.Spec.Bundle] = true
 				d.add(name, r)
 			}
 		case strings.HasPrefix(key, v1alpha1.KeySealings):
 			name := strings.TrimPrefix(key, v1alpha1.KeySealings)
-			if d.known[name] = valueAt(sealings, key); d.known[name] == nil {
+			if d.known[name] = decoded.At(sealings, key); d.known[name] == nil {
 				delete(d.known, name)
 			}
 			if r := d.revisions[name]; r != nil {
@@ -123,15 +124,6 @@ func (d *sealDues) changed(v *store.View, revisions []object[v1alpha1.SealedRevi
 		}
 	}
 	return secrets, true
-}
-
-// valueAt is the object of a key among those of a kind, nil when it is not there.
-func valueAt[T any](all []object[T], key string) *T {
-	i, there := slices.BinarySearchFunc(all, key, func(o object[T], key string) int { return strings.Compare(o.key, key) })
-	if !there {
-		return nil
-	}
-	return all[i].value
 }
 
 // place says anew what is due about a revision.

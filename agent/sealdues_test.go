@@ -11,6 +11,8 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -19,15 +21,15 @@ import (
 func TestWhatIsDueAboutSecretsIsTheSameHoweverOftenOneLooks(t *testing.T) {
 	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
 	rapid.Check(t, func(r *rapid.T) {
-		s := storeWith(t, member, nil)
-		decoded, often := newDecoded(), sealDues{}
+		s := storetest.Store(t, member, nil)
+		kinds, often := decoded.NewKinds(), sealDues{}
 		keys := map[string]int64{"readers": 1, "others": 1}
 		look := func(d *sealDues) (all map[string]map[plan.SealDue]map[string]bool) {
 			v := s.View()
 			all = map[string]map[plan.SealDue]map[string]bool{}
 			for group, epoch := range keys {
 				g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: group}, Status: v1alpha1.RecipientGroupStatus{Epoch: epoch}}
-				d.bring(v, decoded, object[v1alpha1.RecipientGroup]{value: g})
+				d.bring(v, kinds, decoded.Object[v1alpha1.RecipientGroup]{Value: g})
 			}
 			for group := range keys {
 				all[group] = maps.Collect(d.about(group))

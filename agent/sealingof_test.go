@@ -10,6 +10,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 )
 
 func TestAMemberTellsWhatWasSealedAgainOfASecretAsItIsNow(t *testing.T) {
@@ -35,7 +36,7 @@ func TestAMemberTellsWhatWasSealedAgainOfASecretAsItIsNow(t *testing.T) {
 				delete(values, key)
 			}
 		}
-		v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
+		v := storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
 		told, err := sealingOfSecret(v, httptest.NewRequest(http.MethodGet, "/hanse/v1/sealing?secret=db", nil), nil)
 		if !errors.Is(err, c.err) {
 			t.Errorf("%s: %v", name, err)

@@ -13,15 +13,10 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
-)
-
-// ofSecrets begins the names of what is rolled out of secrets, sealedRevisions the keys of their revisions.
-var (
-	ofSecrets       = v1alpha1.RolledOut{Kind: "FleetSecret"}.String()
-	sealedRevisions = v1alpha1.KeyBundleRevisions + ofSecrets
 )
 
 // Bounds of one transaction that seals again: the log is for others as well.
@@ -31,7 +26,7 @@ const (
 )
 
 // keepSealed seals again what is sealed to a former key of a group, and confirms what others sealed again, as much as is this member's turn.
-func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], candidates plan.Candidates, there func(string) bool) (waits bool, err error) {
+func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], candidates plan.Candidates, there func(string) bool) (waits bool, err error) {
 	sealers, err := k.sealersOf(g, candidates, there)
 	if err != nil || !sealers.Holds() {
 		return false, err
@@ -39,7 +34,7 @@ func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g object[v1al
 	k.dues.bring(v, k.decoded, g)
 	k.tellUnread(k.dues.garbled)
 	on, left, mine := "", 0, map[string]plan.SealWork{}
-	for due, names := range k.dues.about(g.value.Name) {
+	for due, names := range k.dues.about(g.Value.Name) {
 		switch work, turn := sealers.Work(due); work {
 		case plan.SealWaits:
 			waits = true
@@ -67,31 +62,31 @@ type knownSealers struct {
 }
 
 // sealersOf a group, read anew only when something changed of what that follows from.
-func (k *keyKeeper) sealersOf(g object[v1alpha1.RecipientGroup], of plan.Candidates, there func(string) bool) (plan.Sealers, error) {
-	known, is := k.sealers[g.key]
-	if !is || known.group != g.value || !slices.Equal(known.of.Clusters, of.Clusters) || !reflect.DeepEqual(known.of.Fleet, of.Fleet) {
-		sealers, err := plan.SealersOf(g.value, of, k.self.Cluster, nil)
+func (k *keyKeeper) sealersOf(g decoded.Object[v1alpha1.RecipientGroup], of plan.Candidates, there func(string) bool) (plan.Sealers, error) {
+	known, is := k.sealers[g.Key]
+	if !is || known.group != g.Value || !slices.Equal(known.of.Clusters, of.Clusters) || !reflect.DeepEqual(known.of.Fleet, of.Fleet) {
+		sealers, err := plan.SealersOf(g.Value, of, k.self.Cluster, nil)
 		if err != nil {
 			return sealers, err
 		}
-		known = knownSealers{g.value, of, sealers}
-		k.sealers[g.key] = known
+		known = knownSealers{g.Value, of, sealers}
+		k.sealers[g.Key] = known
 	}
 	return known.Seeing(there), nil
 }
 
 // seal does what is this member's to do about some revisions.
-func (k *keyKeeper) seal(ctx context.Context, v *store.View, g object[v1alpha1.RecipientGroup], mine map[string]plan.SealWork) (err error) {
-	revisions, _ := k.decoded.revisions.readable(v)
-	sealings, anew := k.decoded.sealings.readable(v)
+func (k *keyKeeper) seal(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], mine map[string]plan.SealWork) (err error) {
+	revisions, _ := k.decoded.Revisions.Readable(v)
+	sealings, anew := k.decoded.Sealings.Readable(v)
 	work := newSealing(k, g, v, sealings)
-	known := make(map[string]object[v1alpha1.Sealing], len(sealings))
+	known := make(map[string]decoded.Object[v1alpha1.Sealing], len(sealings))
 	for _, s := range sealings {
-		known[strings.TrimPrefix(s.key, v1alpha1.KeySealings)] = s
+		known[strings.TrimPrefix(s.Key, v1alpha1.KeySealings)] = s
 	}
 	for key := range anew { // as if nobody had told
 		kv, _ := v.Get(key)
-		known[strings.TrimPrefix(key, v1alpha1.KeySealings)] = object[v1alpha1.Sealing]{key: key, modified: kv.Modified}
+		known[strings.TrimPrefix(key, v1alpha1.KeySealings)] = decoded.Object[v1alpha1.Sealing]{Key: key, Modified: kv.Modified}
 	}
 	for _, name := range work.generations(revisions) {
 		if due := mine[name]; due == plan.SealKept {
@@ -107,7 +102,7 @@ func (k *keyKeeper) seal(ctx context.Context, v *store.View, g object[v1alpha1.R
 type sealing struct {
 	*keyKeeper
 	sealedForms // with what is written in this go
-	group       object[v1alpha1.RecipientGroup]
+	group       decoded.Object[v1alpha1.RecipientGroup]
 	ring        *keyring
 	txn         store.Txn
 	size        int
@@ -117,36 +112,36 @@ type sealing struct {
 	opened map[string]openedBefore
 }
 
-func newSealing(k *keyKeeper, g object[v1alpha1.RecipientGroup], v *store.View, sealings []object[v1alpha1.Sealing]) *sealing {
+func newSealing(k *keyKeeper, g decoded.Object[v1alpha1.RecipientGroup], v *store.View, sealings []decoded.Object[v1alpha1.Sealing]) *sealing {
 	s := &sealing{keyKeeper: k, group: g, sealedForms: newSealedForms(), rings: map[string]*keyring{}, opened: map[string]openedBefore{}}
 	s.view = v
 	for _, o := range sealings {
-		s.known[strings.TrimPrefix(o.key, v1alpha1.KeySealings)] = o.value
+		s.known[strings.TrimPrefix(o.Key, v1alpha1.KeySealings)] = o.Value
 	}
 	return s
 }
 
 // generations takes the revisions of secrets, and names them in the order in which each secret got them: what is told of one rests on what
 // is told of those before.
-func (s *sealing) generations(all []object[v1alpha1.SealedRevision]) (names []string) {
-	for _, r := range slices.SortedStableFunc(slices.Values(all), func(a, b object[v1alpha1.SealedRevision]) int {
-		return cmp.Compare(a.value.Spec.Generation, b.value.Spec.Generation)
+func (s *sealing) generations(all []decoded.Object[v1alpha1.SealedRevision]) (names []string) {
+	for _, r := range slices.SortedStableFunc(slices.Values(all), func(a, b decoded.Object[v1alpha1.SealedRevision]) int {
+		return cmp.Compare(a.Value.Spec.Generation, b.Value.Spec.Generation)
 	}) {
-		name := strings.TrimPrefix(r.key, v1alpha1.KeyBundleRevisions)
+		name := strings.TrimPrefix(r.Key, v1alpha1.KeyBundleRevisions)
 		names = append(names, name)
-		s.add(name, r.value)
+		s.add(name, r.Value)
 	}
 	return names
 }
 
 // do adds what is to be done about one revision to what is written next.
-func (s *sealing) do(ctx context.Context, name string, known object[v1alpha1.Sealing], work plan.SealWork) error {
+func (s *sealing) do(ctx context.Context, name string, known decoded.Object[v1alpha1.Sealing], work plan.SealWork) error {
 	if s.ring == nil {
-		ring, err := s.keyring(s.group.value)
+		ring, err := s.keyring(s.group.Value)
 		if err != nil {
 			return err
 		}
-		s.ring, s.rings[s.group.value.Name] = ring, ring
+		s.ring, s.rings[s.group.Value.Name] = ring, ring
 	}
 	sealed, err := sealedIn(s.view, name)
 	if err != nil {
@@ -154,9 +149,9 @@ func (s *sealing) do(ctx context.Context, name string, known object[v1alpha1.Sea
 	}
 	var next v1alpha1.Sealing
 	if work == plan.SealConfirm {
-		next, err = s.confirmed(name, *known.value, sealed)
+		next, err = s.confirmed(name, *known.Value, sealed)
 	} else {
-		next, err = s.again(name, known.value, sealed)
+		next, err = s.again(name, known.Value, sealed)
 	}
 	if err != nil {
 		return err
@@ -167,8 +162,8 @@ func (s *sealing) do(ctx context.Context, name string, known object[v1alpha1.Sea
 		return err
 	}
 	as := store.KeyAbsent(op.Key)
-	if known.modified != 0 {
-		as = store.KeyAt(op.Key, known.modified)
+	if known.Modified != 0 {
+		as = store.KeyAt(op.Key, known.Modified)
 	}
 	if s.size+len(op.Value) > sealedBytes || len(s.txn.Then) == sealedAtOnce {
 		if err := s.write(ctx); err != nil {
@@ -201,7 +196,7 @@ func targetOf(s *v1alpha1.FleetSecret) secrets.Target {
 // so it is for all who hold them. What was sealed again before, of this revision or of another one with the same bytes, serves when the key that
 // the secret is sealed to is long gone.
 func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
-	g := s.group.value
+	g := s.group.Value
 	to, err := secrets.ParseRecipient(g.Status.Recipient)
 	if err != nil {
 		return next, err
@@ -294,7 +289,7 @@ func (s *sealing) write(ctx context.Context) error {
 		return nil
 	}
 	txn := s.txn
-	txn.If = append(txn.If, store.KeyAt(s.group.key, s.group.modified))
+	txn.If = append(txn.If, store.KeyAt(s.group.Key, s.group.Modified))
 	s.txn, s.size = store.Txn{}, 0
 	_, err := s.node.Propose(ctx, consensus.Proposal{Txn: txn})
 	if errors.As(err, new(*store.Conflict)) {

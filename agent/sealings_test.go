@@ -29,7 +29,7 @@ func TestAHolderWritesAnewWhatAnotherOneDidBadly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, last, of := forms(t, []form{{epoch: 1, data: data("password", "a")}})
-			s.group.value.Status.Recipient = s.ring.keys[3].Recipient().String()
+			s.group.Value.Status.Recipient = s.ring.keys[3].Recipient().String()
 			was := *s.known[last]
 			was.By = "iad"
 			c.told(&was)

@@ -19,26 +19,26 @@ func (c *Core) foretell(v *store.View, w apiserver.Write) (lines []string) {
 	if w.Before == nil || !hasPrefix(w.Key, []string{v1alpha1.KeyClusters, v1alpha1.KeyRecipientGroups, v1alpha1.KeyFleets}) {
 		return lines
 	}
-	groups, before := c.decoded.keyGroups(v)
+	groups, before := c.decoded.KeyGroups(v)
 	if len(groups) == 0 {
 		return lines
 	}
-	secrets, _ := c.decoded.bundles.secrets.readable(v)
+	secrets, _ := c.decoded.Bundles.Secrets.Readable(v)
 	seen, now := c.sightings(v), time.Now()
 	heard := func(cluster string) bool { return cluster == c.self.Cluster || seen[cluster].Fresh(now) }
 	for _, g := range groups {
-		is, ok := readershipAfter(plan.Readership{Group: g.value, Of: before}, g.key, w)
+		is, ok := readershipAfter(plan.Readership{Group: g.Value, Of: before}, g.Key, w)
 		if !ok {
 			continue
 		}
 		var sealed []string
 		for _, s := range secrets {
-			if s.value.Spec.Group == g.value.Name {
-				sealed = append(sealed, s.value.Name)
+			if s.Value.Spec.Group == g.Value.Name {
+				sealed = append(sealed, s.Value.Name)
 			}
 		}
-		if silent := plan.LeftToSilence(plan.Readership{Group: g.value, Of: before}, is, heard); len(silent) > 0 && len(sealed) > 0 {
-			lines = append(lines, plan.LeftToSilenceText(g.value.Name, silent, sealed))
+		if silent := plan.LeftToSilence(plan.Readership{Group: g.Value, Of: before}, is, heard); len(silent) > 0 && len(sealed) > 0 {
+			lines = append(lines, plan.LeftToSilenceText(g.Value.Name, silent, sealed))
 		}
 	}
 	return lines

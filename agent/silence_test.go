@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 	"github.com/hanse-fleet/hanse/report"
 )
 
@@ -64,7 +65,7 @@ func TestWhoLeavesSecretsToTheSilentIsTold(t *testing.T) {
 			for name, tier := range map[string]string{"fra": "core", "iad": "prod"} {
 				before[v1alpha1.KeyClusters+name] = cluster(name, tier)
 			}
-			v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, before)
+			v := storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, before)
 			w := apiserver.Write{Key: c.key}
 			kv, _ := v.Get(c.key)
 			w.Before = kv.Value

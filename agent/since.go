@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
 )
@@ -156,7 +157,7 @@ func (s *sealing) ringOf(group string) (*keyring, error) {
 	if ring := s.rings[group]; ring != nil {
 		return ring, nil
 	}
-	g, err := groupAt(s.view, group)
+	g, err := decoded.GroupAt(s.view, group)
 	if err != nil || g == nil {
 		return nil, cmp.Or(err, errNoKey)
 	}

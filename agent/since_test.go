@@ -13,6 +13,8 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
 )
@@ -51,7 +53,7 @@ func forms(t *testing.T, all []form) (s *sealing, last string, of v1alpha1.Fleet
 	g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "readers"}}
 	g.Status = v1alpha1.RecipientGroupStatus{Recipient: keys[3].Recipient().String(), Epoch: 3, Former: []v1alpha1.FormerKey{{Epoch: 1}, {Epoch: 2}}}
 	values := map[string]any{v1alpha1.KeyRecipientGroups + "readers": g}
-	var revisions []object[v1alpha1.SealedRevision]
+	var revisions []decoded.Object[v1alpha1.SealedRevision]
 	for i, f := range all {
 		f.uid, f.group = orDefault(f.uid, "u"), orDefault(f.group, "readers")
 		sealed := f.sealed(t, i+1, keys)
@@ -70,10 +72,10 @@ func forms(t *testing.T, all []form) (s *sealing, last string, of v1alpha1.Fleet
 			t.Fatal(err)
 		}
 		values[v1alpha1.KeyBundleRevisions+last] = json.RawMessage(value)
-		revisions = append(revisions, object[v1alpha1.SealedRevision]{key: v1alpha1.KeyBundleRevisions + last, value: r})
+		revisions = append(revisions, decoded.Object[v1alpha1.SealedRevision]{Key: v1alpha1.KeyBundleRevisions + last, Value: r})
 	}
-	v := stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
-	s = newSealing(&keyKeeper{Core: core}, object[v1alpha1.RecipientGroup]{value: g}, v, nil)
+	v := storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
+	s = newSealing(&keyKeeper{Core: core}, decoded.Object[v1alpha1.RecipientGroup]{Value: g}, v, nil)
 	s.ring = &keyring{core: core, group: g, keys: map[int64]secrets.Identity{1: keys[1], 2: keys[2], 3: keys[3]}}
 	other := g.DeepCopy()
 	other.Name = "others"
@@ -199,7 +201,7 @@ func TestSinceWhichKeyAValueHasBeenTheSame(t *testing.T) {
 func TestAValueOfAKeyThatIsGoneMayBeTheSame(t *testing.T) {
 	a := data("password", "a")
 	s, last, of := forms(t, []form{{epoch: 0, data: a}, {epoch: 3, data: a}})
-	s.group.value.Status.Former = []v1alpha1.FormerKey{{Epoch: 2}}
+	s.group.Value.Status.Former = []v1alpha1.FormerKey{{Epoch: 2}}
 	delete(s.ring.keys, 1)
 	s.opened = map[string]openedBefore{}
 	if diff := cmp.Diff([]map[string]int64{{"readers": plan.EverKnown}}, s.since(last, of, 3, false)); diff != "" {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 )
 
 // suspensions say why nothing is written in a member's cluster: by bundle, and of all of them.
@@ -21,24 +22,24 @@ func (s suspensions) of(bundle string) string { return cmp.Or(s.all, s.bundles[b
 // suspensions are those that concern this member's cluster. A secret that cannot be read is as it was.
 func (c *Core) suspensions(v *store.View, was suspensions) (suspensions, error) {
 	s := suspensions{bundles: map[string]string{}}
-	bundles, err := c.decoded.bundles.list(v)
+	bundles, err := c.decoded.Bundles.List(v)
 	if err != nil {
 		return s, err
 	}
 	for _, b := range bundles {
-		if why := v1alpha1.Suspension(b.value); why != "" {
-			s.bundles[b.value.Name] = v1alpha1.RolledOutOf(b.value.Name).Title() + " is " + why
+		if why := v1alpha1.Suspension(b.Value); why != "" {
+			s.bundles[b.Value.Name] = v1alpha1.RolledOutOf(b.Value.Name).Title() + " is " + why
 		}
 	}
-	_, garbled := c.decoded.bundles.secrets.readable(v)
+	_, garbled := c.decoded.Bundles.Secrets.Readable(v)
 	for key := range garbled {
-		if name := rolledOutAt(key).String(); was.bundles[name] != "" {
+		if name := decoded.RolledOutAt(key).String(); was.bundles[name] != "" {
 			s.bundles[name] = was.bundles[name]
 		}
 	}
-	clusters, err := c.decoded.clusters.list(v)
+	clusters, err := c.decoded.Clusters.List(v)
 	for _, o := range clusters {
-		if why := v1alpha1.Suspension(o.value); why != "" && o.value.Name == c.self.Cluster {
+		if why := v1alpha1.Suspension(o.Value); why != "" && o.Value.Name == c.self.Cluster {
 			s.all = "the cluster is " + why
 		}
 	}
@@ -48,16 +49,16 @@ func (c *Core) suspensions(v *store.View, was suspensions) (suspensions, error) 
 // suspended are a line each for what a person stopped, and one for many that were stopped alike.
 func (c *Core) suspended(v *store.View) (lines []string) {
 	var stopped []standstill
-	clusters, _ := c.decoded.clusters.list(v) // who decides by them says what is wrong
+	clusters, _ := c.decoded.Clusters.List(v) // who decides by them says what is wrong
 	for _, o := range clusters {
-		stopped = appendStopped(stopped, o.value, "cluster "+o.value.Name, "cluster "+o.value.Name)
+		stopped = appendStopped(stopped, o.Value, "cluster "+o.Value.Name, "cluster "+o.Value.Name)
 	}
 	lines = standstillLines("clusters", stopped)
 	stopped = nil
-	bundles, _ := c.decoded.bundles.list(v)
+	bundles, _ := c.decoded.Bundles.List(v)
 	for _, b := range bundles {
-		rolled := v1alpha1.RolledOutOf(b.value.Name)
-		stopped = appendStopped(stopped, b.value, rolled.Title(), rolled.Arg())
+		rolled := v1alpha1.RolledOutOf(b.Value.Name)
+		stopped = appendStopped(stopped, b.Value, rolled.Title(), rolled.Arg())
 	}
 	return append(lines, standstillLines("bundles", stopped)...)
 }

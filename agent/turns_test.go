@@ -8,6 +8,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/internal/virtual"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -27,7 +28,7 @@ func waiting(t *testing.T, c *Core, others ...*Core) *onlooker {
 	c.now = time.Now
 	w := &onlooker{keyKeeper: newKeyKeeper(c), t: t, v: sealedState(t, c, func(*v1alpha1.FleetSecret) {})}
 	var err error
-	if w.g, err = groupAt(w.v, "readers"); err != nil {
+	if w.g, err = decoded.GroupAt(w.v, "readers"); err != nil {
 		t.Fatal(err)
 	}
 	w.g.Spec.ClusterSelector = &metav1.LabelSelector{}
@@ -46,7 +47,7 @@ func (w *onlooker) wrap(cluster, recipient, by string) {
 // passesOver looks, waits for somebody, and says whether a cluster is passed over.
 func (w *onlooker) passesOver(cluster string) bool {
 	w.t.Helper()
-	o := object[v1alpha1.RecipientGroup]{key: v1alpha1.KeyRecipientGroups + "readers", value: w.g.DeepCopy()}
+	o := decoded.Object[v1alpha1.RecipientGroup]{Key: v1alpha1.KeyRecipientGroups + "readers", Value: w.g.DeepCopy()}
 	waits, err := w.keepKey(w.t.Context(), w.v, o, w.of, func(string) bool { return true })
 	if err != nil || !waits {
 		w.t.Fatalf("it waits for nobody: %v", err)
@@ -108,7 +109,7 @@ func TestWhoWrapsAKeyOnceMoreIsPassedOverWhenItStops(t *testing.T) {
 // TestNobodyIsPassedOverForALossOfQuorum: nobody can write, however much there is to do.
 func TestNobodyIsPassedOverForALossOfQuorum(t *testing.T) {
 	virtual.Test(t, func(t *testing.T) {
-		g := object[v1alpha1.RecipientGroup]{key: v1alpha1.KeyRecipientGroups + "readers", value: &v1alpha1.RecipientGroup{}}
+		g := decoded.Object[v1alpha1.RecipientGroup]{Key: v1alpha1.KeyRecipientGroups + "readers", Value: &v1alpha1.RecipientGroup{}}
 		k := newKeyKeeper(keyHolder(t, "fra"))
 		for i, look := range []struct {
 			after time.Duration

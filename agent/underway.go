@@ -8,32 +8,33 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/plan"
 )
 
 // underWay are the rollouts that have not ended, and those that were taken back or aborted of what their bundles say still, those first that
 // need a person, and why the fleet is frozen, if it is.
 func (c *Core) underWay(v *store.View) (frozen *v1alpha1.Freeze, all []v1alpha1.RolloutFleetStatus, err error) {
-	policy, err := c.decoded.rolloutPolicy(v)
+	policy, err := c.decoded.RolloutPolicy(v)
 	if err != nil {
 		return nil, nil, err
 	}
-	rollouts, err := c.decoded.rollouts.list(v)
+	rollouts, err := c.decoded.Rollouts.List(v)
 	if err != nil {
 		return nil, nil, err
 	}
-	bundles, err := c.decoded.bundles.list(v)
+	bundles, err := c.decoded.Bundles.List(v)
 	if err != nil {
 		return nil, nil, err
 	}
-	back := plan.RolledBack(values(bundles), values(rollouts))
-	aborted := plan.Aborted(values(bundles), values(rollouts))
+	back := plan.RolledBack(decoded.Values(bundles), decoded.Values(rollouts))
+	aborted := plan.Aborted(decoded.Values(bundles), decoded.Values(rollouts))
 	for _, r := range rollouts {
-		uid := types.UID(r.value.Spec.BundleUID)
-		if s := r.value.Status; !s.Phase.Ended() || back[uid] == r.value || aborted[uid] == r.value {
+		uid := types.UID(r.Value.Spec.BundleUID)
+		if s := r.Value.Status; !s.Phase.Ended() || back[uid] == r.Value || aborted[uid] == r.Value {
 			all = append(all, v1alpha1.RolloutFleetStatus{
-				Name: r.value.Name, Bundle: r.value.Spec.Bundle, Phase: s.Phase, Message: s.Message,
-				Wave: s.Wave, Waves: int32(len(r.value.Spec.Waves)), Asks: asks(s),
+				Name: r.Value.Name, Bundle: r.Value.Spec.Bundle, Phase: s.Phase, Message: s.Message,
+				Wave: s.Wave, Waves: int32(len(r.Value.Spec.Waves)), Asks: asks(s),
 			})
 		}
 	}

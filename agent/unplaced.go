@@ -9,11 +9,12 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 )
 
 func (c *Core) unplaced(v *store.View) ([]v1alpha1.UnplacedFleetStatus, error) {
-	bundles, err := c.decoded.bundles.list(v)
-	return unplaced(values(bundles)), err
+	bundles, err := c.decoded.Bundles.List(v)
+	return unplaced(decoded.Values(bundles)), err
 }
 
 // unplaced are the bundles whose placement does not get what it asks for, as the leader wrote last: those first that are nowhere, then those that

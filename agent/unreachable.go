@@ -8,6 +8,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -22,19 +23,19 @@ func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (
 	var all []notice
 	var errs []error
 	for _, c := range s.clusters {
-		u, changes := next[c.value.Name]
+		u, changes := next[c.Value.Name]
 		if !changes {
 			continue
 		}
-		changed := *c.value
+		changed := *c.Value
 		changed.Status.Unreachable = u
-		kv, _ := s.view.Get(c.key)
-		op, err := law.Amend(kv, c.value, &changed)
+		kv, _ := s.view.Get(c.Key)
+		op, err := law.Amend(kv, c.Value, &changed)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		all = append(all, notice{c, u, op, c.value.Name == evicted})
+		all = append(all, notice{c, u, op, c.Value.Name == evicted})
 	}
 	news, err = l.refused.write(all, situation.Now, func(some []notice) error { return l.notify(ctx, some, situation.Now) })
 	return news, errors.Join(append(errs, err)...)
@@ -42,7 +43,7 @@ func (l *leader) watch(ctx context.Context, s scene, situation plan.Situation) (
 
 // notice is what is to be written of how a cluster is heard.
 type notice struct {
-	cluster object[v1alpha1.Cluster]
+	cluster decoded.Object[v1alpha1.Cluster]
 	is      *v1alpha1.Unreachable
 	op      store.Op
 	evicts  bool
@@ -53,12 +54,12 @@ func (l *leader) notify(ctx context.Context, some []notice, now time.Time) error
 	var conditions []store.Condition
 	var ops []store.Op
 	for _, n := range some {
-		conditions, ops = append(conditions, store.KeyAt(n.cluster.key, n.cluster.modified)), append(ops, n.op)
+		conditions, ops = append(conditions, store.KeyAt(n.cluster.Key, n.cluster.Modified)), append(ops, n.op)
 	}
 	written, err := l.proposeDecision(ctx, l.term, conditions, ops...)
 	for _, n := range some {
 		if written {
-			l.tellUnreachable(n.cluster.value, n.is)
+			l.tellUnreachable(n.cluster.Value, n.is)
 		}
 		if n.evicts && (written || err != nil && !isRefused(err)) {
 			l.evicted = now
@@ -109,7 +110,7 @@ func (r refusals) write(all []notice, now time.Time, write func([]notice) error)
 		for _, n := range some {
 			switch {
 			case err == nil:
-				delete(r, n.cluster.key)
+				delete(r, n.cluster.Key)
 			case len(some) == 1 && isRefused(err):
 				r.note(n.cluster, now)
 			}
@@ -135,17 +136,17 @@ func (r refusals) write(all []notice, now time.Time, write func([]notice) error)
 }
 
 // of is the last refusal of what a cluster is now.
-func (r refusals) of(c object[v1alpha1.Cluster]) (last refusal, tried bool) {
-	if last, tried = r[c.key]; !tried || last.of != c.modified {
+func (r refusals) of(c decoded.Object[v1alpha1.Cluster]) (last refusal, tried bool) {
+	if last, tried = r[c.Key]; !tried || last.of != c.Modified {
 		return refusal{}, false
 	}
 	return last, true
 }
 
-func (r refusals) note(c object[v1alpha1.Cluster], now time.Time) {
+func (r refusals) note(c decoded.Object[v1alpha1.Cluster], now time.Time) {
 	last, _ := r.of(c)
 	wait := min(max(2*last.wait, refusedFirst), refusedMost)
-	r[c.key] = refusal{c.modified, wait, now.Add(wait)}
+	r[c.Key] = refusal{c.Modified, wait, now.Add(wait)}
 }
 
 // clustersAtOnce is how many clusters are written in one entry of the log: each may be of some kilobytes.
@@ -172,7 +173,7 @@ func (l *leader) quorum(s scene) plan.Quorum {
 	voters, now := l.node.Status().Voters, time.Now()
 	q := plan.Quorum{Voters: len(voters), Evicted: l.evicted, Refused: map[string]bool{}}
 	for _, c := range s.clusters {
-		_, q.Refused[c.value.Name] = l.refused.of(c)
+		_, q.Refused[c.Value.Name] = l.refused.of(c)
 	}
 	for _, m := range l.store.View().Members() {
 		heard := seen[m.ID]

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -53,10 +54,10 @@ func TestWhatIsRefusedKeepsNoOtherBack(t *testing.T) {
 // A cluster of which the log takes nothing is tried by itself, ever more seldom, until it is another; the others are written at once.
 func TestWhatIsRefusedIsTriedEverMoreSeldom(t *testing.T) {
 	r, now := refusals{}, time.Unix(1000, 0)
-	bad := notice{cluster: object[v1alpha1.Cluster]{key: "/clusters/bad", modified: 7}}
+	bad := notice{cluster: decoded.Object[v1alpha1.Cluster]{Key: "/clusters/bad", Modified: 7}}
 	var all []notice
 	for i := range clustersAtOnce - 1 {
-		all = append(all, notice{cluster: object[v1alpha1.Cluster]{key: fmt.Sprint("/clusters/", i), modified: 7}})
+		all = append(all, notice{cluster: decoded.Object[v1alpha1.Cluster]{Key: fmt.Sprint("/clusters/", i), Modified: 7}})
 	}
 	all = append(all, bad)
 	tries, written := 0, 0
@@ -88,7 +89,7 @@ func TestWhatIsRefusedIsTriedEverMoreSeldom(t *testing.T) {
 			t.Errorf("%s later it takes %d tries, want %d", tt.after, tried, tt.tried)
 		}
 	}
-	bad.cluster.modified++ // somebody makes it another
+	bad.cluster.Modified++ // somebody makes it another
 	if tried := pass(append(all[:15:15], bad)...); tried != 9 {
 		t.Errorf("what is new of it is not tried with the others: %d tries", tried)
 	}
@@ -152,7 +153,7 @@ func TestWhatIsOvertakenIsNotWritten(t *testing.T) {
 			stop()
 		}
 		now, _ := m.store.View().Get(kv.Key) // where a notice is written does not matter here
-		n := notice{object[v1alpha1.Cluster]{now.Key, now.Modified - c.behind, &v1alpha1.Cluster{}}, nil, c.op, true}
+		n := notice{decoded.Object[v1alpha1.Cluster]{Key: now.Key, Modified: now.Modified - c.behind, Value: &v1alpha1.Cluster{}}, nil, c.op, true}
 		l := &leader{Core: m.Core, term: m.node.Status().Term}
 		err := l.notify(at, []notice{n}, time.Now())
 		stop()

@@ -61,23 +61,23 @@ func (c *Core) tellVotes(ctx context.Context, term uint64) {
 }
 
 func (c *Core) writeVotes(ctx context.Context, term uint64, v *store.View) error {
-	all, err := c.decoded.clusters.list(v)
+	all, err := c.decoded.Clusters.List(v)
 	if err != nil {
 		return err
 	}
 	voters := c.voters()
 	for _, o := range all {
-		next := *o.value
-		next.Status.Voter = plan.VoterRole(voters[store.MemberID(o.value.Status.Incarnation)])
-		if next.Status.Voter == o.value.Status.Voter {
+		next := *o.Value
+		next.Status.Voter = plan.VoterRole(voters[store.MemberID(o.Value.Status.Incarnation)])
+		if next.Status.Voter == o.Value.Status.Voter {
 			continue
 		}
-		kv, _ := v.Get(o.key)
-		op, err := law.Amend(kv, o.value, &next)
+		kv, _ := v.Get(o.Key)
+		op, err := law.Amend(kv, o.Value, &next)
 		if err != nil {
 			return err
 		}
-		if _, err := c.proposeDecision(ctx, term, []store.Condition{store.KeyAt(o.key, o.modified)}, op); err != nil {
+		if _, err := c.proposeDecision(ctx, term, []store.Condition{store.KeyAt(o.Key, o.Modified)}, op); err != nil {
 			return err
 		}
 	}

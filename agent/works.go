@@ -12,6 +12,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/report"
@@ -23,13 +24,13 @@ const worksPause = 10 * time.Millisecond
 // works computes the kind Work: what the log wants of each cluster, and what the cluster's member said last.
 type works struct {
 	core *Core
-	decoded
+	decoded.Kinds
 	told *told
 	ages *ages
 }
 
 func newWorks(c *Core) *works {
-	return &works{core: c, decoded: c.decoded, told: newTold(c), ages: &ages{}}
+	return &works{core: c, Kinds: c.decoded, told: newTold(c), ages: &ages{}}
 }
 
 // pair is a bundle's name in a cluster.
@@ -73,11 +74,11 @@ type grantIn struct {
 }
 
 // byBundle are the grants of each bundle, none of them copied, as grantsBy does for plan.
-func byBundle(grants []object[v1alpha1.Grant]) map[string][]grantIn {
+func byBundle(grants []decoded.Object[v1alpha1.Grant]) map[string][]grantIn {
 	by := map[string][]grantIn{}
 	for _, g := range grants {
-		cluster, _ := v1alpha1.CutGrantKey(g.key)
-		by[g.value.Bundle] = append(by[g.value.Bundle], grantIn{cluster, g.value})
+		cluster, _ := v1alpha1.CutGrantKey(g.Key)
+		by[g.Value.Bundle] = append(by[g.Value.Bundle], grantIn{cluster, g.Value})
 	}
 	return by
 }
@@ -89,27 +90,27 @@ func (e entry) waiting(bundle string) bool {
 
 // each hands out what every Work of a view is computed from, in no order, with what the cluster's member said last of the bundle.
 func (w *works) each(v *store.View, seen map[string]report.Sighting, found func(pair, entry, report.Bundle)) error {
-	bundles, err := w.bundles.list(v)
+	bundles, err := w.Bundles.List(v)
 	if err != nil {
 		return err
 	}
-	clusters, err := w.clusters.list(v)
+	clusters, err := w.Clusters.List(v)
 	if err != nil {
 		return err
 	}
-	grants, err := w.grants.list(v)
+	grants, err := w.Grants.List(v)
 	if err != nil {
 		return err
 	}
 	scene := sceneOf(v, w.told, clusters, nil)
-	scene.Sealed, scene.Unread = w.bundles.sealed(v, scene.Clusters), w.bundles.unread(v)
-	rollouts, err := w.rollouts.list(v)
+	scene.Sealed, scene.Unread = w.Bundles.Sealed(v, scene.Clusters), w.Bundles.Unread(v)
+	rollouts, err := w.Rollouts.List(v)
 	if err != nil {
 		return err
 	}
 	looking, byName := epoch.Looking(v), map[string]*v1alpha1.Cluster{}
 	for _, c := range clusters {
-		byName[c.value.Name] = c.value
+		byName[c.Value.Name] = c.Value
 	}
 	add := func(p pair, e entry, by *plan.Errand) {
 		s, cluster := seen[p.cluster], byName[p.cluster]
@@ -127,18 +128,18 @@ func (w *works) each(v *store.View, seen map[string]report.Sighting, found func(
 		}
 		found(p, e, said)
 	}
-	errands := plan.ErrandsOf(values(rollouts))
+	errands := plan.ErrandsOf(decoded.Values(rollouts))
 	ground, granted := scene.Ground(""), byBundle(grants)
 	ground.Has = map[string]bool{}
 	for _, b := range bundles {
-		if scene.Unread[b.value.Name] != "" {
+		if scene.Unread[b.Value.Name] != "" {
 			continue // nobody knows where it is wanted
 		}
-		by := errands.Of(string(b.value.UID), b.value.Generation)
+		by := errands.Of(string(b.Value.UID), b.Value.Generation)
 		clear(ground.Has)
 		by.Remember(ground.Has)
-		w.of(v, b.value, ground, granted[b.value.Name], func(p pair, e entry) { add(p, e, &by) })
-		delete(granted, b.value.Name)
+		w.of(v, b.Value, ground, granted[b.Value.Name], func(p pair, e entry) { add(p, e, &by) })
+		delete(granted, b.Value.Name)
 	}
 	for name, left := range granted {
 		for _, g := range left {

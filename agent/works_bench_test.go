@@ -11,6 +11,8 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/report"
 )
 
@@ -34,8 +36,8 @@ func largeFleet(b *testing.B, bundles, clusters int) (*Core, *store.View) {
 		}
 		said = append(said, report.Bundle{Bundle: bundle.Name, BundleUID: string(bundle.UID), Status: v1alpha1.WorkStatus{Applied: revision, Health: v1alpha1.HealthReady}})
 	}
-	s := storeWith(b, member, state)
-	c := &Core{store: s, decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
+	s := storetest.Store(b, member, state)
+	c := &Core{store: s, decoded: decoded.NewKinds(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
 	c.reports.Tell(said)
 	c.reports.Beat(1, nil, time.Now())
 	return c, s.View()
@@ -68,7 +70,7 @@ func live() float64 {
 // BenchmarkLook is what the leader reads at each pass, of 1,000 bundles in 100 clusters.
 func BenchmarkLook(b *testing.B) {
 	c, v := largeFleet(b, 1000, 100)
-	l := &leader{Core: c, told: newTold(c), tombs: newObjects[v1alpha1.Tombstone](v1alpha1.KeyTombstones), revisions: newObjects[ofBundle](v1alpha1.KeyBundleRevisions), gates: newGateReadings(), contents: contents{}, zones: zones{}}
+	l := &leader{Core: c, told: newTold(c), tombs: decoded.New[v1alpha1.Tombstone](v1alpha1.KeyTombstones), revisions: decoded.New[ofBundle](v1alpha1.KeyBundleRevisions), gates: newGateReadings(), contents: contents{}, zones: zones{}}
 	b.ReportAllocs()
 	for b.Loop() {
 		s, err := l.look(v)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/report"
 )
 
@@ -63,12 +65,12 @@ func TestAWorkIsNotReadyBeforeItHasWhatIsWanted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tt.state[v1alpha1.KeyBundles+"shop"] = bundle
 			tt.state[v1alpha1.KeyClusters+"fra"] = v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "fra", UID: "c1"}, Status: v1alpha1.ClusterStatus{Conditions: tt.conditions}}
-			c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
+			c := &Core{decoded: decoded.NewKinds(), reports: report.New(report.Config{Self: member.ID}), now: time.Now}
 			if tt.applied != "" {
 				c.reports.Tell([]report.Bundle{{Bundle: "shop", BundleUID: "b1", Status: v1alpha1.WorkStatus{Applied: tt.applied, Health: v1alpha1.HealthReady}}})
 				c.reports.Beat(1, nil, time.Now())
 			}
-			all, err := newWorks(c).list(stateWith(t, member, tt.state))
+			all, err := newWorks(c).list(storetest.View(t, member, tt.state))
 			if err != nil || len(all) != 1 {
 				t.Fatalf("%d works, %v", len(all), err)
 			}
@@ -103,13 +105,13 @@ func TestAWorksConditionKeepsItsTime(t *testing.T) {
 	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
 	bundle := v1alpha1.Bundle{ObjectMeta: metav1.ObjectMeta{Name: "shop", UID: "b1", Generation: 3}}
 	bundle.Spec.Placement.Clusters = []string{"fra"}
-	v := stateWith(t, member, map[string]any{
+	v := storetest.View(t, member, map[string]any{
 		v1alpha1.KeyClusters + "fra":     v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "fra", UID: "c1"}},
 		v1alpha1.KeyBundles + "shop":     bundle,
 		v1alpha1.GrantKey("fra", "shop"): v1alpha1.Grant{Bundle: "shop", BundleUID: "b1", Revision: "shop-b1-3"},
 	})
 	now := time.Unix(1_000_000, 0)
-	c := &Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID}), now: func() time.Time { return now }}
+	c := &Core{decoded: decoded.NewKinds(), reports: report.New(report.Config{Self: member.ID}), now: func() time.Time { return now }}
 	w := steadyWorks{works: newWorks(c)}
 	objects := int32(0)
 	told := func(health v1alpha1.Health) *v1alpha1.Work {
@@ -146,8 +148,8 @@ func TestAWorksConditionKeepsItsTime(t *testing.T) {
 // Works show when a member was heard last to the second: within one, a report that says nothing else makes none of them anew.
 func TestAReportWithinASecondMakesNoWorkAnew(t *testing.T) {
 	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
-	v := stateWith(t, member, map[string]any{v1alpha1.GrantKey("fra", "shop"): v1alpha1.Grant{Bundle: "shop", BundleUID: "b1", Revision: "shop-b1-3"}})
-	w := newWorks(&Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID})})
+	v := storetest.View(t, member, map[string]any{v1alpha1.GrantKey("fra", "shop"): v1alpha1.Grant{Bundle: "shop", BundleUID: "b1", Revision: "shop-b1-3"}})
+	w := newWorks(&Core{decoded: decoded.NewKinds(), reports: report.New(report.Config{Self: member.ID})})
 	at := func(told time.Time) (found entry) {
 		t.Helper()
 		if err := w.each(v, map[string]report.Sighting{"fra": {ToldAt: told}}, func(_ pair, e entry, _ report.Bundle) { found = e }); err != nil {
@@ -193,12 +195,12 @@ func TestAWorkOfADeletedBundleHasItsAge(t *testing.T) {
 		v1alpha1.KeyBundleRevisions + "shop-01234567-2":         revision,
 		v1alpha1.KeyBundleRevisions + "shop-01234567-x-other-1": v1alpha1.BundleRevision{},
 	}
-	w := newWorks(&Core{decoded: newDecoded(), reports: report.New(report.Config{Self: member.ID})})
+	w := newWorks(&Core{decoded: decoded.NewKinds(), reports: report.New(report.Config{Self: member.ID})})
 	for _, there := range []bool{true, false} {
 		if !there {
 			delete(state, v1alpha1.KeyBundleRevisions+"shop-01234567-2")
 		}
-		all, err := w.list(stateWith(t, member, state))
+		all, err := w.list(storetest.View(t, member, state))
 		if err != nil || len(all) != 1 || !all[0].CreationTimestamp.Equal(&made) {
 			t.Errorf("with its revision %v: %v, %v", there, all, err)
 		}

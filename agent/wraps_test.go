@@ -12,6 +12,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
 	"github.com/hanse-fleet/hanse/transport"
@@ -96,7 +97,7 @@ func TestAKeyIsWrappedForARecipientThatItsMemberSignedAlone(t *testing.T) {
 		"one that nobody signed":              {own, nil, "has not signed its recipient"},
 		"one that is none, and the member's ": {"junk", sign(member, "junk"), "no age recipient"},
 	} {
-		v := stateWith(t, store.Member{ID: "id-iad", Cluster: "iad", Pin: store.Pin(member.Pin()), Certificate: member.Certificate()}, map[string]any{
+		v := storetest.View(t, store.Member{ID: "id-iad", Cluster: "iad", Pin: store.Pin(member.Pin()), Certificate: member.Certificate()}, map[string]any{
 			v1alpha1.KeyClusters + "iad": v1alpha1.Cluster{Status: v1alpha1.ClusterStatus{Recipient: c.recipient, RecipientSignature: c.signature, RecipientSince: &metav1.Time{Time: now}}},
 		})
 		_, err := fra.recipients(v)(plan.KeyReader{Cluster: "iad", Recipient: c.recipient})
@@ -130,16 +131,16 @@ func TestAClusterThatHasTwoMembersGetsNoKey(t *testing.T) {
 	added, signature := member("id-later")
 	values := map[string]any{v1alpha1.KeyClusters + "iad": v1alpha1.Cluster{Status: v1alpha1.ClusterStatus{Recipient: recipient, RecipientSignature: signature}}}
 	reader := plan.KeyReader{Cluster: "iad", Recipient: recipient}
-	if _, err := fra.recipients(stateWith(t, added, values))(reader); err != nil {
+	if _, err := fra.recipients(storetest.View(t, added, values))(reader); err != nil {
 		t.Errorf("it alone is its member: %v", err)
 	}
 	values[store.KeyMembers+string(added.ID)] = added
-	if _, err := fra.recipients(stateWith(t, first, values))(reader); err == nil || !strings.Contains(err.Error(), "the log has 2 members for it") {
+	if _, err := fra.recipients(storetest.View(t, first, values))(reader); err == nil || !strings.Contains(err.Error(), "the log has 2 members for it") {
 		t.Errorf("it has two: %v", err)
 	}
 	other := store.Member{ID: "id-fra", Cluster: "fra", Pin: store.Pin{1}}
 	delete(values, store.KeyMembers+string(added.ID))
-	if _, err := fra.recipients(stateWith(t, other, values))(reader); err == nil || !strings.Contains(err.Error(), "it has no member now") {
+	if _, err := fra.recipients(storetest.View(t, other, values))(reader); err == nil || !strings.Contains(err.Error(), "it has no member now") {
 		t.Errorf("it has none: %v", err)
 	}
 }

@@ -143,7 +143,7 @@ func (w *writing) expect(key string) {
 // expectRolled wants what is rolled out under a name to be as it was, and where.
 func (w *writing) expectRolled(name string) {
 	w.expect(v1alpha1.RolledOutOf(name).Key())
-	if group, _ := w.decoded.bundles.groupOf(w.scene.view, name); group != "" { // of one that cannot be read nobody knows it
+	if group, _ := w.decoded.Bundles.GroupOf(w.scene.view, name); group != "" { // of one that cannot be read nobody knows it
 		w.expect(v1alpha1.KeyRecipientGroups + group)
 	}
 }
@@ -165,7 +165,7 @@ func (w *writing) rolloutOp(r *v1alpha1.Rollout) (store.Op, error) {
 	w.statusWritten[key] = w.scene.plan.Now
 	if before := w.scene.rollout(r.Name); before != nil {
 		kv, _ := w.scene.view.Get(key)
-		return law.Amend(kv, before.value, r)
+		return law.Amend(kv, before.Value, r)
 	}
 	meta, made := w.metas[r.Name]
 	if !made {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -82,7 +83,7 @@ func TestAGrantRestsOnWhatItWasDecidedFrom(t *testing.T) {
 			l.put(v1alpha1.KeyBundles+"shop", &v1alpha1.Bundle{})
 			l.put(v1alpha1.KeyRecipientGroups+"prod", &v1alpha1.RecipientGroup{})
 			l.put(v1alpha1.KeyFleetSecrets+"db", &db)
-			w := (&leader{Core: &Core{decoded: newDecoded()}, statusWritten: map[string]time.Time{}}).newWriting(scene{view: l.View()})
+			w := (&leader{Core: &Core{decoded: decoded.NewKinds()}, statusWritten: map[string]time.Time{}}).newWriting(scene{view: l.View()})
 			for _, bundle := range []string{"shop", "secret.db"} {
 				grant := v1alpha1.Grant{Bundle: bundle, Revision: bundle + "-00000001-1"}
 				if written, err := w.add(t.Context(), plan.Step{Bundle: bundle, Grants: map[string]v1alpha1.Grant{"fra": grant}}); err != nil || !written {

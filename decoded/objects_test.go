@@ -1,4 +1,4 @@
-package agent
+package decoded
 
 import (
 	"bytes"
@@ -11,24 +11,25 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 )
 
 // TestObjects reads a store that changes, is restored, forgets what changed and begins new epochs, and sometimes a view that is older
 // than the last: what is read is what is there, and what did not change is decoded once.
 func TestObjects(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		st, read := store.New(nil), newObjects[v1alpha1.Grant]("/grants/")
+		st, read := store.New(nil), New[v1alpha1.Grant]("/grants/")
 		ahead, index := store.New(nil), uint64(0) // the leader's: the store may lag behind it, and catch up by a snapshot
 		var views []*store.View
-		before := map[string]object[v1alpha1.Grant]{}
+		before := map[string]Object[v1alpha1.Grant]{}
 		for range rapid.IntRange(1, 16).Draw(t, "rounds") {
 			lags := rapid.IntRange(0, 3).Draw(t, "lags") == 0
 			for range rapid.IntRange(0, 4).Draw(t, "writes") {
 				index++
 				entry := someEntry(t, index)
-				applyEntry(t, ahead, index, entry)
+				storetest.Apply(t, ahead, index, entry)
 				if !lags {
-					applyEntry(t, st, index, entry)
+					storetest.Apply(t, st, index, entry)
 				}
 			}
 			what := rapid.SampledFrom([]string{"", "", "", "", "", "", "", "", "", "", "", "", "epoch", "epoch", "epoch of an older view", "epoch of an older view", "forget"}).Draw(t, "what")
@@ -36,7 +37,7 @@ func TestObjects(t *testing.T) {
 			case "forget":
 				for range store.MaxRecent/store.MaxOps + 1 {
 					index++
-					applyEntry(t, ahead, index, manyOthers(t))
+					storetest.Apply(t, ahead, index, manyOthers(t))
 				}
 				lags = true
 			case "epoch of an older view":
@@ -61,23 +62,23 @@ func TestObjects(t *testing.T) {
 			views = append(views, st.View())
 			if rapid.IntRange(0, 3).Draw(t, "older") == 0 {
 				older := views[rapid.IntRange(0, len(views)-1).Draw(t, "view")]
-				got, err := read.list(older)
+				got, err := read.List(older)
 				if err != nil {
 					t.Fatal(err)
 				}
 				asThere(t, got, older)
 			}
-			got, err := read.list(st.View())
+			got, err := read.List(st.View())
 			if err != nil {
 				t.Fatal(err)
 			}
 			asThere(t, got, st.View())
-			after := map[string]object[v1alpha1.Grant]{}
+			after := map[string]Object[v1alpha1.Grant]{}
 			for _, o := range got {
-				if old, was := before[o.key]; was && old.modified == o.modified && old.value != o.value {
-					t.Fatalf("%s is decoded again", o.key)
+				if old, was := before[o.Key]; was && old.Modified == o.Modified && old.Value != o.Value {
+					t.Fatalf("%s is decoded again", o.Key)
 				}
-				after[o.key] = o
+				after[o.Key] = o
 			}
 			before = after
 		}
@@ -85,7 +86,7 @@ func TestObjects(t *testing.T) {
 }
 
 // asThere fails unless what was read is what a view has.
-func asThere(t *rapid.T, got []object[v1alpha1.Grant], v *store.View) {
+func asThere(t *rapid.T, got []Object[v1alpha1.Grant], v *store.View) {
 	t.Helper()
 	there := v.List("/grants/")
 	if len(got) != len(there) {
@@ -93,19 +94,19 @@ func asThere(t *rapid.T, got []object[v1alpha1.Grant], v *store.View) {
 	}
 	for i, kv := range there {
 		o := got[i]
-		if data, _ := json.Marshal(o.value); o.key != kv.Key || o.modified != kv.Modified || string(data) != string(kv.Value) {
-			t.Fatalf("read %s at %d: %s\nthere is %s at %d: %s", o.key, o.modified, data, kv.Key, kv.Modified, kv.Value)
+		if data, _ := json.Marshal(o.Value); o.Key != kv.Key || o.Modified != kv.Modified || string(data) != string(kv.Value) {
+			t.Fatalf("read %s at %d: %s\nthere is %s at %d: %s", o.Key, o.Modified, data, kv.Key, kv.Modified, kv.Value)
 		}
 	}
 }
 
 // TestObjectsReadsOnlyWhatChanged looks twice at a view, and at one in which another kind changed: the same list comes again.
 func TestObjectsReadsOnlyWhatChanged(t *testing.T) {
-	st, read := store.New(nil), newObjects[v1alpha1.Grant]("/grants/")
-	putAlone(t, st, 1, "/grant")
-	write := func(index uint64, op store.Op) []object[v1alpha1.Grant] {
-		applyEntry(t, st, index, entryOf(t, op))
-		all, err := read.list(st.View())
+	st, read := store.New(nil), New[v1alpha1.Grant]("/grants/")
+	storetest.Apply(t, st, 1, storetest.Entry(t, store.Put("/grant", []byte("{}"))))
+	write := func(index uint64, op store.Op) []Object[v1alpha1.Grant] {
+		storetest.Apply(t, st, index, storetest.Entry(t, op))
+		all, err := read.List(st.View())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,20 +116,20 @@ func TestObjectsReadsOnlyWhatChanged(t *testing.T) {
 	if again := write(3, store.Put("/other", []byte("{}"))); len(first) != 1 || &again[0] != &first[0] {
 		t.Errorf("%d objects are copied though none changed", len(again))
 	}
-	if more := write(4, store.Put("/grants/b", []byte("{}"))); len(first) != 1 || len(more) != 2 || more[0].value != first[0].value {
+	if more := write(4, store.Put("/grants/b", []byte("{}"))); len(first) != 1 || len(more) != 2 || more[0].Value != first[0].Value {
 		t.Errorf("%d objects", len(more))
 	}
-	broken := entryOf(t, store.Put("/grants/b", []byte("[")))
-	applyEntry(t, st, 5, broken)
+	broken := storetest.Entry(t, store.Put("/grants/b", []byte("[")))
+	storetest.Apply(t, st, 5, broken)
 	for range 2 {
-		if _, err := read.list(st.View()); err == nil {
+		if _, err := read.List(st.View()); err == nil {
 			t.Error("what cannot be read is left out")
 		}
-		if all, garbled := read.readable(st.View()); len(all) != 1 || len(garbled) != 1 || garbled["/grants/b"] == nil {
+		if all, garbled := read.Readable(st.View()); len(all) != 1 || len(garbled) != 1 || garbled["/grants/b"] == nil {
 			t.Errorf("of one that can be read and one that cannot: %d, and %v", len(all), garbled)
 		}
 	}
-	if all, garbled := newObjects[v1alpha1.Grant]("/grants/").readable(st.View()); len(all) != 1 || garbled["/grants/b"] == nil {
+	if all, garbled := New[v1alpha1.Grant]("/grants/").Readable(st.View()); len(all) != 1 || garbled["/grants/b"] == nil {
 		t.Errorf("at the first look, of one that can be read and one that cannot: %d, and %v", len(all), garbled)
 	}
 	if all := write(6, store.Delete("/grants/b")); len(all) != 1 {
@@ -151,7 +152,7 @@ func someEntry(t *rapid.T, index uint64) []byte {
 	if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
 		op = store.Delete(op.Key)
 	}
-	return entryOf(t, op)
+	return storetest.Entry(t, op)
 }
 
 // manyOthers writes as many keys beside the prefix as one transaction may.
@@ -160,21 +161,7 @@ func manyOthers(t rapid.TB) []byte {
 	for i := range ops {
 		ops[i] = store.Put(fmt.Sprintf("/other/%d", i), nil)
 	}
-	return entryOf(t, ops...)
-}
-
-func entryOf(t rapid.TB, ops ...store.Op) []byte {
-	data, err := store.EncodeEntry([]store.Command{{Version: store.Version, Txn: &store.Txn{Then: ops}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-func applyEntry(t rapid.TB, st *store.Store, index uint64, entry []byte) {
-	if _, err := st.Apply(index, 1, entry); err != nil {
-		t.Fatal(err)
-	}
+	return storetest.Entry(t, ops...)
 }
 
 func restoreFrom(t *rapid.T, st *store.Store, s *store.Snapshot) {
