@@ -33,8 +33,8 @@ type kind struct {
 	table    table
 	// selectable are the fields that selectors may name, beside metadata.name.
 	selectable func(runtime.Object) map[string]string
-	// keepStatus makes the status of an object that of the old one, or empty when there is none; nil for kinds
-	// without the status subresource.
+	// keepStatus makes the status of an object, and what else no person says of it, that of the old one, or empty when there is none; nil
+	// for kinds without the status subresource.
 	keepStatus func(obj, old runtime.Object)
 	// prepare sets what follows from what people set.
 	prepare func(obj runtime.Object)
@@ -175,7 +175,7 @@ func newOf[T any, P interface {
 	return P(new(T))
 }
 
-// statusOf is the status of an object that may not be there.
+// statusOf is the status of an object that may not be there, or another part of it.
 func statusOf[T, S any](old runtime.Object, status func(*T) S) (s S) {
 	if obj, ok := any(old).(*T); ok && obj != nil {
 		return status(obj)

@@ -82,9 +82,20 @@ func secretKind() kind {
 		},
 		keepStatus: func(obj, old runtime.Object) {
 			obj.(*s).Status = statusOf(old, func(o *s) v1alpha1.BundleStatus { return o.Status })
+			keepRevealed(obj.(*s), statusOf(old, func(o *s) map[string]string { return o.Annotations }))
 		},
 		validate: func(_ string, obj runtime.Object) field.ErrorList { return validateSecret(obj.(*s)) },
 	}
+}
+
+// keepRevealed makes the note of when a secret was revealed what it was, as nobody is told a value by writing that somebody was.
+func keepRevealed(s *v1alpha1.FleetSecret, was map[string]string) {
+	note, there := was[v1alpha1.AnnotationRevealed]
+	if there {
+		metav1.SetMetaDataAnnotation(&s.ObjectMeta, v1alpha1.AnnotationRevealed, note)
+		return
+	}
+	delete(s.Annotations, v1alpha1.AnnotationRevealed)
 }
 
 // validateSecret checks a secret, and that it is sealed: whoever writes it plainly by mistake must not have it in the log.

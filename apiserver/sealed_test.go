@@ -3,6 +3,7 @@ package apiserver
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -185,5 +186,31 @@ func TestTheHoldersOfAGroupAreAsTheMemberKnows(t *testing.T) {
 	body, err := io.ReadAll(answer.Body)
 	if err != nil || !strings.Contains(string(body), `"fra of readers"`) {
 		t.Errorf("%s: %v", body, err)
+	}
+}
+
+// Whatever people write of it, the note of when a secret was revealed is as it was: who was told is what hanse secret get says.
+func TestNobodyWritesThatASecretWasRevealed(t *testing.T) {
+	const note = v1alpha1.AnnotationRevealed
+	type notes = map[string]string
+	for name, tt := range map[string]struct{ was, written, want notes }{
+		"never revealed":       {nil, notes{note: "1", "a": "b"}, notes{"a": "b"}},
+		"another time":         {notes{note: "1"}, notes{note: "2", "a": "b"}, notes{note: "1", "a": "b"}},
+		"taken off":            {notes{note: "1"}, nil, notes{note: "1"}},
+		"nothing of the kind":  {nil, nil, nil},
+		"as it is, and others": {notes{note: "1", "c": "d"}, notes{note: "1", "a": "b"}, notes{note: "1", "a": "b"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			old, s := &v1alpha1.FleetSecret{}, &v1alpha1.FleetSecret{}
+			old.Annotations, s.Annotations = tt.was, maps.Clone(tt.written)
+			if secretKind().keepStatus(s, old); !maps.Equal(s.Annotations, tt.want) {
+				t.Errorf("it has %v", s.Annotations)
+			}
+		})
+	}
+	s := &v1alpha1.FleetSecret{}
+	s.Annotations = notes{note: "1"}
+	if secretKind().keepStatus(s, nil); len(s.Annotations) != 0 {
+		t.Errorf("a new one has %v", s.Annotations)
 	}
 }

@@ -94,6 +94,10 @@ func recordOf(v *store.View, c Change, read bundles) (record, error) {
 		r.Spec.Fields = changed(before, after)
 		r.Spec.Revealed = resource == fleetSecrets && slices.Equal(r.Spec.Fields, []string{"metadata.annotations"}) && revealed(before, after)
 	}
+	if resource == fleetSecrets && c.After != nil && before.note() != after.note() && (!r.Spec.Revealed || c.Who.Person == "") {
+		return record{}, fmt.Errorf("%s has another %s, and only hanse secret get writes that, for whom it tells the value, and nothing beside it; leave it as it is",
+			Thing(c.Key), v1alpha1.AnnotationRevealed)
+	}
 	kv, _ := v.Get(c.Key)
 	r.Spec.Since = int64(kv.Modified)
 	r.Metadata.Name = v1alpha1.ChangeName(resource, name, r.Spec.UID, uint64(kv.Modified))
@@ -288,17 +292,23 @@ func (Authority) Forgets(who store.Asker, txn store.Txn) bool {
 // fleetSecrets is the resource of sealed secrets.
 var fleetSecrets = strings.Trim(v1alpha1.KeyFleetSecrets, "/")
 
+// annotations are those of an object; none of what has none that can be read.
+func (p parts) annotations() (all map[string]string) {
+	if json.Unmarshal(p.Metadata["annotations"], &all) != nil {
+		return nil
+	}
+	return all
+}
+
+// note says when a secret was revealed last; "" of one that never was.
+func (p parts) note() string { return p.annotations()[v1alpha1.AnnotationRevealed] }
+
 // revealed says that of the annotations the note that a secret was revealed was written anew, and no other one is different.
 func revealed(before, after parts) bool {
-	var was, is map[string]string
-	if before.Metadata["annotations"] != nil && json.Unmarshal(before.Metadata["annotations"], &was) != nil || json.Unmarshal(after.Metadata["annotations"], &is) != nil {
-		return false
-	}
-	const note = v1alpha1.AnnotationRevealed
-	written := is[note] != "" && is[note] != was[note]
-	delete(was, note)
-	delete(is, note)
-	return written && maps.Equal(was, is)
+	was, is := before.annotations(), after.annotations()
+	delete(was, v1alpha1.AnnotationRevealed)
+	delete(is, v1alpha1.AnnotationRevealed)
+	return after.note() != "" && after.note() != before.note() && maps.Equal(was, is)
 }
 
 // record adds the record of the op to what must be written with it. Who wrote it, through whom and what, the law knows; groups,

@@ -436,43 +436,47 @@ func TestAnObjectKeepsItsUID(t *testing.T) {
 	}
 }
 
-// That somebody was told a secret is told apart from whatever else is written of it, and brings no past: nothing else was different.
+// That somebody was told a secret is told apart from whatever else is written of it, and brings no past: nothing else was different. Nobody
+// writes the note of it but so.
 func TestARecordSaysThatASecretWasRevealed(t *testing.T) {
 	const note = v1alpha1.AnnotationRevealed
 	type notes = map[string]string
+	const revealed, another, refused = "revealed", "another", "refused"
 	for name, tt := range map[string]struct {
-		was, is  notes
-		change   func(*v1alpha1.FleetSecret)
-		revealed bool
+		was, is notes
+		change  func(*v1alpha1.FleetSecret)
+		want    string
 	}{
-		"for the first time":           {nil, notes{note: "1"}, nil, true},
-		"once more":                    {notes{note: "1", "a": "b"}, notes{note: "2", "a": "b"}, nil, true},
-		"the same note":                {notes{note: "1"}, notes{note: "1"}, nil, false},
-		"the note is taken off":        {notes{note: "1", "a": "b"}, notes{"a": "b"}, nil, false},
-		"another annotation":           {notes{note: "1"}, notes{note: "1", "a": "b"}, nil, false},
-		"another annotation with it":   {notes{note: "1"}, notes{note: "2", "a": "b"}, nil, false},
-		"another annotation goes":      {notes{note: "1", "a": "b"}, notes{note: "2"}, nil, false},
-		"another value with it":        {nil, notes{note: "1"}, func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("another") }, false},
-		"a label with it":              {nil, notes{note: "1"}, func(s *v1alpha1.FleetSecret) { s.Labels = notes{"tier": "prod"} }, false},
-		"nothing of the note, a value": {nil, nil, func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("another") }, false},
+		"for the first time":           {nil, notes{note: "1"}, nil, revealed},
+		"once more":                    {notes{note: "1", "a": "b"}, notes{note: "2", "a": "b"}, nil, revealed},
+		"the same note":                {notes{note: "1"}, notes{note: "1"}, nil, another},
+		"another annotation":           {notes{note: "1"}, notes{note: "1", "a": "b"}, nil, another},
+		"nothing of the note, a value": {nil, nil, func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("another") }, another},
+		"the note is taken off":        {notes{note: "1", "a": "b"}, notes{"a": "b"}, nil, refused},
+		"another annotation with it":   {notes{note: "1"}, notes{note: "2", "a": "b"}, nil, refused},
+		"another annotation goes":      {notes{note: "1", "a": "b"}, notes{note: "2"}, nil, refused},
+		"another value with it":        {nil, notes{note: "1"}, func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("another") }, refused},
+		"a label with it":              {nil, notes{note: "1"}, func(s *v1alpha1.FleetSecret) { s.Labels = notes{"tier": "prod"} }, refused},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := keyed(t)
-			s := secret("db")
-			s.Annotations = tt.was
-			if err := r.try("id-fra", "anna", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", s))...); err != nil {
-				t.Fatal(err)
-			}
+			r, s := noted(t, tt.was), secret("db")
 			s.Annotations = tt.is
 			if tt.change != nil {
 				s.Generation++
 				tt.change(s)
 			}
-			ops := r.wholeBy(anna, r.put(v1alpha1.KeyFleetSecrets+"db", s))
-			if _, c := told(t, ops); c.Spec.Revealed != tt.revealed {
+			op := r.put(v1alpha1.KeyFleetSecrets+"db", s)
+			if tt.want == refused {
+				if err := r.tryBare("id-fra", "anna", 0, op); err == nil || !strings.Contains(err.Error(), "only hanse secret get writes that") {
+					t.Error(err)
+				}
+				return
+			}
+			ops := r.wholeBy(anna, op)
+			if _, c := told(t, ops); c.Spec.Revealed != (tt.want == revealed) {
 				t.Errorf("revealed is %v, of %v", c.Spec.Revealed, c.Spec.Fields)
 			}
-			if past := slices.ContainsFunc(ops, func(op store.Op) bool { return strings.HasPrefix(op.Key, v1alpha1.KeyPasts) }); past == tt.revealed {
+			if past := slices.ContainsFunc(ops, func(op store.Op) bool { return strings.HasPrefix(op.Key, v1alpha1.KeyPasts) }); past == (tt.want == revealed) {
 				t.Errorf("with what was before: %v", past)
 			}
 			if err := r.tryBare("id-fra", "anna", 0, ops...); err != nil {
@@ -483,6 +487,34 @@ func TestARecordSaysThatASecretWasRevealed(t *testing.T) {
 	r := newRealm(t)
 	if _, c := told(t, r.wholeBy(anna, r.cluster("sin", func(c *v1alpha1.Cluster) { c.Annotations = notes{note: "1"} }))); c.Spec.Revealed {
 		t.Error("a cluster was revealed")
+	}
+}
+
+// noted is a realm with a secret that has such annotations.
+func noted(t *testing.T, annotations map[string]string) *realm {
+	t.Helper()
+	r, s := keyed(t), secret("db")
+	if err := r.try("id-fra", "anna", 0, r.whole(r.put(v1alpha1.KeyFleetSecrets+"db", s))...); err != nil {
+		t.Fatal(err)
+	}
+	s.Annotations = annotations
+	r.says(r.put(v1alpha1.KeyFleetSecrets+"db", s))
+	return r
+}
+
+// A reveal is told of somebody, and of a secret that is there.
+func TestASecretIsRevealedToAPersonAlone(t *testing.T) {
+	r, s := noted(t, nil), secret("db")
+	s.Annotations = map[string]string{v1alpha1.AnnotationRevealed: "1"}
+	fresh := secret("fresh")
+	fresh.Annotations = s.Annotations
+	for person, op := range map[string]store.Op{"": r.put(v1alpha1.KeyFleetSecrets+"db", s), "anna": r.put(v1alpha1.KeyFleetSecrets+"fresh", fresh)} {
+		if err := r.tryBare("id-fra", person, 0, op); err == nil || !strings.Contains(err.Error(), "only hanse secret get writes that") {
+			t.Errorf("%s %s: %v", person, op.Key, err)
+		}
+	}
+	if err := r.try("id-fra", "anna", 0, r.whole(store.Delete(v1alpha1.KeyFleetSecrets+"db"))...); err != nil {
+		t.Error(err)
 	}
 }
 
