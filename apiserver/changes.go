@@ -41,11 +41,11 @@ func changeTable() table {
 		col("Verb", "what was done to it", func(c *c) string { return string(c.Spec.Verb) }),
 		col("By", "who did it", func(c *c) string { return c.Spec.By }),
 		col("Through", "cluster whose member was asked", func(c *c) string { return c.Spec.Through }),
-		col("Revealed", "yes when it says no more than that whoever did it was told a secret", func(c *c) string { return map[bool]string{true: "yes"}[c.Spec.Revealed] }),
 		num("Revision", "revision of the fleet that the change made", func(c *c) int64 {
 			rev, _ := strconv.ParseInt(c.ResourceVersion, 10, 64) // the storage wrote it
 			return rev
 		}),
+		col("Revealed", "yes when it says no more than that whoever did it was told a secret", func(c *c) string { return map[bool]string{true: "yes"}[c.Spec.Revealed] }),
 		onlyWide(nameColumn()),
 		onlyWide(col("Fields", "what is different", func(c *c) string { return strings.Join(c.Spec.Fields, ",") })),
 		onlyWide(col("From", "where the request came from", func(c *c) string { return c.Spec.SourceIP })),

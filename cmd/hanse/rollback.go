@@ -22,7 +22,7 @@ func rollbackVerb() *cli.Command {
 	return &cli.Command{
 		Name:  "rollback",
 		Usage: "make an object as it was at a revision, by a new write",
-		UsageText: `hanse rollback KIND/NAME --to REVISION     what is deleted is made again
+		UsageText: `hanse rollback KIND/NAME --to REVISION     what is deleted is made again, but for who reads what is sealed
 
 Labels, annotations and the spec become what they were. A bundle goes out wave by wave, as with any other change.`,
 		Flags: append(connectionFlags(defaultTimeout),
@@ -118,7 +118,7 @@ func (r *rollback) run(ctx context.Context, k kind, name string) (err error) {
 // to be said in words.
 func (r *rollback) trusts(ctx context.Context) error {
 	if r.shown == nil {
-		return nil
+		return r.madeAgain()
 	}
 	rest := hint{"the rest is then", fmt.Sprintf("rollback %s/%s --to %d", r.past.kind.singular(), r.past.name, r.to)}
 	for _, field := range []string{"rights", "voting"} {
@@ -137,8 +137,16 @@ func (r *rollback) trusts(ctx context.Context) error {
 		hints: []hint{{words: fmt.Sprintf("if it is to be, by hand: kubectl edit %s.%s %s", r.past.kind.plural, group, r.past.name)}, rest}}
 }
 
-// otherReaders says what would let others read what is sealed than do now; "" when nothing would. A group that is made again has another
-// key, and nothing is sealed to it yet.
+// madeAgain refuses to make again what lets somebody read: a group, or the fleet's recovery recipients.
+func (r *rollback) madeAgain() error {
+	if k := r.past.kind.name; k != "RecipientGroup" && (k != "Fleet" || readersSaid(r.was, nil) == "") {
+		return nil
+	}
+	return &failure{code: exitError, why: "it was deleted, and a rollback lets nobody read again what is sealed; nothing was written",
+		hints: []hint{{"if it is to be, by hand, with what is shown here", "apply -f FILE"}}}
+}
+
+// otherReaders says what would let others read what is sealed than do now; "" when nothing would.
 func (r *rollback) otherReaders(ctx context.Context) (string, error) {
 	switch r.past.kind.name {
 	case "Fleet", "RecipientGroup":
