@@ -60,8 +60,8 @@ func withdrawalWaits(r *v1alpha1.Rollout) string {
 	if d == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s is deleted, but what clusters run of it stays until a person approves: %d objects in %s, as %s; to let them go: hanse rollout approve %s --deletions",
-		v1alpha1.RolledOutOf(r.Spec.Bundle).Title(), d.Objects, fewClusters(d.Clusters), d.Reason, r.Name)
+	return fmt.Sprintf("%s is deleted, but what clusters run of it stays until a person approves: %s in %s, as %s; to approve: hanse rollout approve %s --deletions",
+		v1alpha1.RolledOutOf(r.Spec.Bundle).Title(), v1alpha1.Counted(d.Objects, "1 object", "%d objects"), fewClusters(d.Clusters), d.Reason, r.Name)
 }
 
 // maxNamed is how many clusters are named in a sentence.
@@ -114,6 +114,6 @@ func deletionEvent(r *v1alpha1.Rollout, cluster string) *events.Event {
 	}
 	return &events.Event{Warning: true, Reason: "DeletionsWait", Action: "Withdraw", Regarding: rolledOutRef(r.Spec.Bundle, r.Spec.BundleUID),
 		Related: corev1.ObjectReference{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "Rollout", Name: r.Name, UID: r.UID},
-		Note: fmt.Sprintf("%s, but the %d objects of this cluster that would go stay until a person approves, as %s; to let them go: hanse rollout approve %s --deletions",
-			what, d.Clusters[i].Objects, d.Reason, r.Name)}
+		Note: fmt.Sprintf("%s, but %s until a person approves, as %s; to approve: hanse rollout approve %s --deletions", what,
+			v1alpha1.Counted(d.Clusters[i].Objects, "the object of this cluster that would go stays", "the %d objects of this cluster that would go stay"), d.Reason, r.Name)}
 }

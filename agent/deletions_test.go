@@ -27,15 +27,17 @@ func TestWhoDeletesABundleIsToldWhatTheLeaderDecided(t *testing.T) {
 	with := func(r v1alpha1.Rollout) map[string]any {
 		return map[string]any{v1alpha1.KeyTombstones + "b1": tomb[v1alpha1.KeyTombstones+"b1"], v1alpha1.KeyRollouts + "shop-x": r}
 	}
-	goes, of := waitingRollout(), waitingRollout()
+	goes, of, one := waitingRollout(), waitingRollout(), waitingRollout()
 	goes.Status.Deletions, of.Spec.BundleUID = nil, "b0"
+	one.Status.Deletions.Objects = 1
 	for name, c := range map[string]struct {
 		state map[string]any
 		want  []string
 	}{
 		"it lies nowhere":               {nil, nil},
 		"it goes by itself":             {with(goes), nil},
-		"it waits":                      {with(waitingRollout()), []string{"bundle shop is deleted, but", "12 objects in fra, iad", "more than 20%", "to let them go: hanse rollout approve shop-b1-withdrawal --deletions"}},
+		"it waits":                      {with(waitingRollout()), []string{"bundle shop is deleted, but", "12 objects in fra, iad", "more than 20%", "to approve: hanse rollout approve shop-b1-withdrawal --deletions"}},
+		"one of it waits":               {with(one), []string{"approves: 1 object in fra, iad"}},
 		"nobody has decided":            {tomb, []string{"not decided yet", "hanse rollout status shop"}},
 		"an earlier one's is not heard": {with(of), []string{"not decided yet"}},
 	} {
@@ -61,7 +63,8 @@ func TestWhoDeletesABundleIsToldWhatTheLeaderDecided(t *testing.T) {
 }
 
 func TestPeopleOfAClusterAreToldWhatWaitsToBeDeletedThere(t *testing.T) {
-	r, changed, ended := waitingRollout(), waitingRollout(), waitingRollout()
+	r, changed, ended, one := waitingRollout(), waitingRollout(), waitingRollout(), waitingRollout()
+	one.Status.Deletions.Clusters[1].Objects = 1
 	changed.Spec.Revision, ended.Status.Phase = "shop-b1-2", v1alpha1.RolloutComplete
 	for name, c := range map[string]struct {
 		rollout v1alpha1.Rollout
@@ -70,6 +73,7 @@ func TestPeopleOfAClusterAreToldWhatWaitsToBeDeletedThere(t *testing.T) {
 	}{
 		"of a deleted bundle":  {r, "iad", "bundle shop is deleted, but the 6 objects of this cluster"},
 		"of a changed one":     {changed, "iad", "bundle shop is changed, but the 6 objects of this cluster"},
+		"of one object":        {one, "iad", "bundle shop is deleted, but the object of this cluster that would go stays until"},
 		"elsewhere":            {r, "sin", ""},
 		"what waits no longer": {ended, "iad", ""},
 	} {

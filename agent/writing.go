@@ -68,7 +68,8 @@ func (w *writing) freeze(step plan.Step) error {
 		need += cost(op)
 	}
 	if need > roomInEntry {
-		return fmt.Errorf("its grants in %d clusters are %d KiB, too much for one entry of the log; divide its waves by spec.rollout.domain", len(step.Grants), need>>10)
+		return fmt.Errorf("its grants in %s are %d KiB, too much for one entry of the log; divide its waves by spec.rollout.domain",
+			v1alpha1.Counted(len(step.Grants), "1 cluster", "%d clusters"), need>>10)
 	}
 	return nil
 }

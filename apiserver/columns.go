@@ -44,7 +44,7 @@ func takes(c *v1alpha1.Cluster) string {
 		words = append(words, string(s.Availability))
 	}
 	if n := len(s.Taints); n > 0 {
-		words = append(words, fmt.Sprintf("%d taints", n))
+		words = append(words, v1alpha1.Counted(n, "1 taint", "%d taints"))
 	}
 	return strings.Join(words, ", ")
 }

@@ -255,6 +255,6 @@ func (v diffView) text(indent, before, after string) {
 		v.line(indent + line)
 	}
 	if more := len(lines) - maxLines; more > 0 {
-		v.line(fmt.Sprintf("%sand %d lines more", indent, more))
+		v.line(indent + v1alpha1.Counted(more, "and 1 line more", "and %d lines more"))
 	}
 }
