@@ -33,7 +33,7 @@ func (c *Core) chooseServers(candidates []consensus.Candidate) consensus.Choice 
 		p.Back = !p.Dead && now.Sub(c.buried[m.ID]) < backHold
 		eligible = append(eligible, p)
 	}
-	choice := plan.Choose(eligible, int(c.fleetSpec(c.store.View()).Voters))
+	choice := plan.Choose(eligible, c.votersWanted(c.store.View(), candidates))
 	voters := memberIDs(choice.Voters)
 	c.wanted.Store(&voters)
 	return consensus.Choice{Voters: voters, Standbys: memberIDs(choice.Standbys)}

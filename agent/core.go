@@ -13,10 +13,12 @@ import (
 	"filippo.io/age"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/facts"
+	"github.com/hanse-fleet/hanse/internal/trouble"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/report"
@@ -51,8 +53,9 @@ type Core struct {
 	wanted atomic.Pointer[[]store.MemberID]
 	// promised is who is about to get a vote from this member; nil: nobody.
 	promised atomic.Pointer[store.MemberID]
-	// unreadFleet is why the fleet's settings cannot be read, as it was logged; nil: they can.
-	unreadFleet atomic.Pointer[string]
+	// lastFleet is what the fleet's settings were when they could be read last, or what is taken for that; nil: neither.
+	lastFleet   atomic.Pointer[v1alpha1.FleetSpec]
+	unreadFleet trouble.Trouble
 	// ready closes when node is set: the network runs before it.
 	ready   chan struct{}
 	version string

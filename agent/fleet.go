@@ -2,20 +2,38 @@ package agent
 
 import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// fleetSpec is the fleet's settings for what has to go on, whatever they are: who votes, and who leads. Those that cannot be read are as if they said
-// nothing, and the log tells why.
+// fleetSpec is the fleet's settings for what has to go on, whatever they are: who leads. Those that cannot be read are as they were when they could
+// last; none of which that is known say nothing, not even how many vote.
 func (c *Core) fleetSpec(v *store.View) v1alpha1.FleetSpec {
 	spec, err := c.decoded.Fleet(v)
+	c.unreadFleet.Tell(c.log, "the fleet's settings cannot be read; who votes and leads is decided as before", err)
 	if err == nil {
-		c.unreadFleet.Store(nil)
+		c.lastFleet.Store(&spec)
 		return spec
 	}
-	why := err.Error()
-	if said := c.unreadFleet.Swap(&why); said == nil || *said != why {
-		c.log.Warn("the fleet's settings cannot be read; who votes and leads is decided as if they said nothing", "err", err)
+	if was := c.lastFleet.Load(); was != nil {
+		return *was
 	}
-	return v1alpha1.FleetSpec{Voters: v1alpha1.DefaultVoters}
+	return v1alpha1.FleetSpec{}
+}
+
+// votersWanted is how many should vote. By settings of which this member never read any it is as many as do, and one more of an even number, as of five
+// one may be on its way to another: nobody loses a vote that people gave.
+func (c *Core) votersWanted(v *store.View, candidates []consensus.Candidate) int {
+	spec := c.fleetSpec(v)
+	if spec.Voters == 0 {
+		var voting int32
+		for _, m := range candidates {
+			if m.Voter {
+				voting++
+			}
+		}
+		spec.Voters = max(v1alpha1.DefaultVoters, voting|1)
+		c.lastFleet.Store(&spec)
+	}
+	return int(spec.Voters)
 }

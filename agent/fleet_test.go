@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 	"github.com/hanse-fleet/hanse/decoded"
 )
 
-// TestSettingsThatCannotBeRead: what the leader decides by them fails, what has to go on takes the defaults, and the log tells why once each time that
+// TestSettingsThatCannotBeRead: what the leader decides by them fails, what has to go on goes by those before, and the log tells why once each time that
 // they break.
 func TestSettingsThatCannotBeRead(t *testing.T) {
 	var logged bytes.Buffer
@@ -27,7 +28,7 @@ func TestSettingsThatCannotBeRead(t *testing.T) {
 				t.Errorf("%s: %d vote, want %d", fleet, got, voters)
 			}
 		}
-		if got := strings.Count(logged.String(), "settings cannot be read"); got != warnings {
+		if got := strings.Count(logged.String(), "level=WARN"); got != warnings {
 			t.Errorf("%s: the log has %d warnings, want %d:\n%s", fleet, got, warnings, &logged)
 		}
 		if spec, err := c.decoded.Fleet(c.store.View()); (err == nil) != readable || err == nil && spec.Voters != voters {
@@ -44,7 +45,30 @@ func TestSettingsThatCannotBeRead(t *testing.T) {
 	}
 	is(`{"spec": {}}`, v1alpha1.DefaultVoters, true, 0)
 	is(`{"spec": {"voters": 5}}`, 5, true, 0)
-	is(`{"spec": {"voters": "many"}}`, v1alpha1.DefaultVoters, false, 1)
-	is(`{"spec": {"voters": 5}}`, 5, true, 1)
-	is(`{"spec": {"voters": "many"}}`, v1alpha1.DefaultVoters, false, 2)
+	is(`{"spec": {"voters": "many"}}`, 5, false, 1)
+	is(`{"spec": {"voters": 7}}`, 7, true, 1)
+	is(`{"spec": {"voters": "many"}}`, 7, false, 2)
+}
+
+// A setting that cannot be read takes nobody's vote, not even from a leader that never read another.
+func TestNobodyLosesAVoteBySettingsThatCannotBeRead(t *testing.T) {
+	voting := func(n int) (all []consensus.Candidate) {
+		for range n {
+			all = append(all, consensus.Candidate{Voter: true})
+		}
+		return append(all, consensus.Candidate{})
+	}
+	for _, tt := range []struct{ now, then, want int }{{0, 0, 3}, {1, 1, 3}, {3, 3, 3}, {5, 4, 5}, {4, 5, 5}, {7, 6, 7}} {
+		c := &Core{store: store.New(nil), decoded: newDecoded(), log: slog.New(slog.DiscardHandler)}
+		applyEntry(t, c.store, 1, entryOf(t, store.Put(v1alpha1.KeyFleets+"acme", []byte(`{"spec": {"voters": "many"}}`))))
+		for _, n := range []int{tt.now, tt.then} {
+			if got := c.votersWanted(c.store.View(), voting(n)); got != tt.want {
+				t.Errorf("%d vote: %d should, want %d", n, got, tt.want)
+			}
+		}
+		applyEntry(t, c.store, 2, entryOf(t, store.Put(v1alpha1.KeyFleets+"acme", []byte(`{"spec": {"voters": 1}}`))))
+		if got := c.votersWanted(c.store.View(), voting(tt.now)); got != 1 {
+			t.Errorf("people want one to vote, not %d", got)
+		}
+	}
 }

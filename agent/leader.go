@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/facts"
 	"github.com/hanse-fleet/hanse/internal/pause"
+	"github.com/hanse-fleet/hanse/internal/trouble"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/report"
@@ -97,12 +98,17 @@ func (c *Core) lead(ctx context.Context, term uint64) {
 	defer beside.Wait()
 	beside.Go(func() { c.tellVotes(ctx, term) })
 	beside.Go(func() { l.askGates(ctx) })
+	var stuck trouble.Trouble
 	for ctx.Err() == nil {
 		begun := time.Now()
 		v := c.store.View()
 		_, _, news := c.reports.Seen()
-		if err := l.decide(ctx, v); err != nil && ctx.Err() == nil {
-			c.log.Warn("leader could not write a decision", "term", term, "err", err)
+		err := l.decide(ctx, v)
+		if ctx.Err() != nil {
+			return
+		}
+		stuck.Tell(c.log, "leader could not write a decision", err, "term", term)
+		if err != nil {
 			pause.For(ctx, leaderTick/4)
 			continue
 		}

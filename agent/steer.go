@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/pause"
+	"github.com/hanse-fleet/hanse/internal/trouble"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/report"
@@ -24,13 +25,17 @@ import (
 func (c *Core) steer(ctx context.Context, _ uint64) {
 	office := time.Now()
 	var move plan.Move
+	var stuck trouble.Trouble
 	for ctx.Err() == nil {
 		var to string
 		revision := c.store.View().Revision()
 		if to, move = c.betterLeader(office, move); to != "" {
-			c.log.Info("hand the leadership on", "to", to)
-			if err := c.node.TransferTo(ctx, store.MemberID(to)); err != nil && ctx.Err() == nil {
-				c.log.Warn("leadership not handed on", "to", to, "err", err)
+			err := c.node.TransferTo(ctx, store.MemberID(to))
+			if err == nil {
+				c.log.Info("handed the leadership on", "to", to)
+			}
+			if ctx.Err() == nil {
+				stuck.Tell(c.log, "leadership not handed on", err, "to", to)
 			}
 		}
 		c.await(ctx, []string{v1alpha1.KeyFleets}, revision, nil)

@@ -8,6 +8,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/internal/trouble"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -51,10 +52,11 @@ func (c *Core) promiseVote(ctx context.Context, term uint64, id store.MemberID) 
 // tellVotes says in the log who votes, for as long as this member leads. A removal waits for that, and a pass over all that a leader
 // decides takes long while many people write, so it is said beside that.
 func (c *Core) tellVotes(ctx context.Context, term uint64) {
+	var stuck trouble.Trouble
 	for ctx.Err() == nil {
 		v := c.store.View()
-		if err := c.writeVotes(ctx, term, v); err != nil && ctx.Err() == nil {
-			c.log.Warn("leader could not write who votes", "term", term, "err", err)
+		if err := c.writeVotes(ctx, term, v); ctx.Err() == nil {
+			stuck.Tell(c.log, "leader could not write who votes", err, "term", term)
 		}
 		c.await(ctx, []string{v1alpha1.KeyClusters, store.KeyMembers}, v.Revision(), nil)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/internal/pause"
+	"github.com/hanse-fleet/hanse/internal/trouble"
 )
 
 const (
@@ -85,23 +86,16 @@ func (p *Proxy) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("bind the fleet's roles in the cluster: %w", err)
 	}
-	told := ""
+	var stuck trouble.Trouble
 	for {
 		err, wait := p.bind(ctx, client.ClusterRoleBindings()), keepPause
 		if ctx.Err() != nil {
 			return nil
 		}
-		now := ""
-		if err != nil {
-			now = err.Error()
-			if !errors.Is(err, errForeign) {
-				wait = keepRetry
-			}
+		if err != nil && !errors.Is(err, errForeign) {
+			wait = keepRetry
 		}
-		if now != told && now != "" {
-			p.config.Logger.Warn("not all roles of the fleet may do in this cluster what they should", "err", err)
-		}
-		told = now
+		stuck.Tell(p.config.Logger, "not all roles of the fleet may do in this cluster what they should", err)
 		if !untilChanged(ctx, client.ClusterRoleBindings(), wait) {
 			return nil
 		}
