@@ -27,6 +27,7 @@ type pkg struct {
 	ImportPath, Dir, Name string
 	GoFiles, CgoFiles     []string
 	Imports, Deps         []string
+	ImportMap             map[string]string
 }
 
 func TestTimeIsAnArgumentToPureRooms(t *testing.T) {
@@ -134,8 +135,14 @@ func (p pkg) path() string {
 // packages are those of the module, without what only their tests import.
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Name,GoFiles,CgoFiles,Imports,Deps", "./...")
-	cmd.Stderr = os.Stderr
+	return listed(t, nil, "./...")
+}
+
+// listed are packages in the order that go list has them, in an environment that is different by so much.
+func listed(t *testing.T, environment []string, args ...string) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Dir,Name,GoFiles,CgoFiles,Imports,Deps,ImportMap"}, args...)...)
+	cmd.Env, cmd.Stderr = append(os.Environ(), environment...), os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal("go list:", err)
