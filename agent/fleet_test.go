@@ -59,7 +59,7 @@ func TestNobodyLosesAVoteBySettingsThatCannotBeRead(t *testing.T) {
 		return append(all, consensus.Candidate{})
 	}
 	for _, tt := range []struct{ now, then, want int }{{0, 0, 3}, {1, 1, 3}, {3, 3, 3}, {5, 4, 5}, {4, 5, 5}, {7, 6, 7}} {
-		c := &Core{store: store.New(nil), decoded: newDecoded(), log: slog.New(slog.DiscardHandler)}
+		c := &Core{store: store.New(nil), decoded: decoded.NewKinds(), log: slog.New(slog.DiscardHandler)}
 		applyEntry(t, c.store, 1, entryOf(t, store.Put(v1alpha1.KeyFleets+"acme", []byte(`{"spec": {"voters": "many"}}`))))
 		for _, n := range []int{tt.now, tt.then} {
 			if got := c.votersWanted(c.store.View(), voting(n)); got != tt.want {
