@@ -378,7 +378,7 @@ func mislabelled(t *testing.T, f *field) {
 			return r.Status.Deletions != nil && r.Status.Deletions.Objects == objects
 		})
 		told := fmt.Sprintf("it would delete %d of %d objects in 6 clusters, which waits for a person", objects, objects)
-		f.says(t, 0, nil, []string{"rollout", "status", bundle}, stands.Name, told, "6 clusters would lose the bundle", "or put right what was a mistake, and nothing goes")
+		f.says(t, 0, nil, []string{"rollout", "status", bundle}, stands.Name, told, "6 clusters would lose all of it", "or put right what was a mistake, and nothing goes")
 	}
 	untouched()
 	f.must(t, "fra", nil, "label", "cluster", "--all", "day=yes")

@@ -37,7 +37,7 @@ func deletionsText(d *v1alpha1.RolloutDeletions) (lines []string) {
 	lines = append(lines, fmt.Sprintf("it would delete %d of %d objects in %s, which waits for a person: %s", d.Objects, d.Of, clusterCount(len(clusters)), d.Reason))
 	lines = append(lines, "clusters: "+few(clusters))
 	if withdrawn > 0 {
-		lines = append(lines, clusterCount(withdrawn)+" would lose the bundle")
+		lines = append(lines, clusterCount(withdrawn)+" would lose all of it")
 	}
 	for _, ref := range d.First {
 		objects = append(objects, plan.Name(ref))

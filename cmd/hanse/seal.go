@@ -354,7 +354,11 @@ func keyDue(g *v1alpha1.RecipientGroup, clusters []v1alpha1.Cluster, fleets []v1
 }
 
 func (f *fleet) recipientGroup(ctx context.Context, name string) (g v1alpha1.RecipientGroup, err error) {
-	if _, err := f.read(ctx, request{path: mustKind("RecipientGroup").path(name)}, &g); err != nil {
+	_, err = f.read(ctx, request{path: mustKind("RecipientGroup").path(name)}, &g)
+	if isReason(err, metav1.StatusReasonNotFound) {
+		return g, &failure{code: exitError, why: "the fleet has no group " + name, hints: []hint{{"see which there are", "get recipientgroups"}}}
+	}
+	if err != nil {
 		return g, err
 	}
 	if g.Status.Recipient == "" {
