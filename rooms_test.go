@@ -38,6 +38,7 @@ var rooms = []room{
 	{"compare", "api plan", "kubernetes", true, "what is different is a function of values"},
 	{"decoded", "api consensus/store law plan", "", true, "it reads the log as objects, whoever decides what by them"},
 	{"secrets", "", "kubernetes age", true, "it knows keys and bytes, wherever they lie"},
+	{"keep", "api consensus/store decoded internal law plan secrets", "kubernetes", false, "it keeps keys, whoever replicates the log that it reads, and says who is there"},
 	{"reconcile", "api compare internal plan", "kubernetes client-go", false, "it carries out what was granted, whoever granted it"},
 	{"aggregate", "api internal", "kubernetes client-go apiserver", false, "it puts an API into a cluster, whatever the API serves"},
 	{"apiserver", "api consensus/store express internal render secrets", "kubernetes client-go apiserver", false, "it serves the kinds from a store, whatever replicates that"},
@@ -49,7 +50,7 @@ var rooms = []room{
 	{"systemd", "", "", false, "it tells systemd how a process is, whatever the process does"},
 	{"internal", "", "", false, "what several rooms stand on stands on none of them"},
 	{
-		"agent", "aggregate api apiserver atrest backup consensus consensus/store decoded epoch events facts internal law plan project proxy reconcile render report secrets transport tunnel",
+		"agent", "aggregate api apiserver atrest backup consensus consensus/store decoded epoch events facts internal keep law plan project proxy reconcile render report secrets transport tunnel",
 		"kubernetes client-go age", false, "the rooms meet here, and what is shipped does not hold what tests it",
 	},
 	{

@@ -14,6 +14,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/internal/pause"
+	"github.com/hanse-fleet/hanse/keep"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -66,7 +67,7 @@ func (c *Core) about(v *store.View) (txn store.Txn, err error) {
 		if now.KubernetesVersion != "" {
 			told.KubernetesVersion = now.KubernetesVersion
 		}
-		if err := c.tellRecipient(told, c.second(v)); err != nil {
+		if err := c.tellRecipient(told, keep.Second(v, c.now())); err != nil {
 			return txn, err
 		}
 		if !reflect.DeepEqual(before.Status, *told) {

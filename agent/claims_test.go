@@ -226,7 +226,7 @@ func TestWhoseClaimsMeet(t *testing.T) {
 			if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
 				op = store.Delete(op.Key)
 			}
-			storetest.Apply(t, st, index+1, storetest.Entry(t, op))
+			storetest.Apply(t, st, index+1, storetest.Entry(t, "", op))
 			if rapid.Bool().Draw(t, "unseen") {
 				continue
 			}

@@ -218,7 +218,7 @@ func (k *computed) putOff(ctx, rest context.Context, worked time.Duration, news 
 // saysMore says that the log decides otherwise since a view, or members say something else than they had.
 func (c *Core) saysMore(since *store.View, said uint64) bool {
 	_, now, _ := c.reports.Seen()
-	return now != said || written(c.store.View(), decidesOn, since.Revision())
+	return now != said || c.store.View().Written(decidesOn, since.Revision())
 }
 
 // unseenRest is how long a computation that took so long, and at which nobody looks, is not made again.

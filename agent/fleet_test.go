@@ -22,7 +22,7 @@ func TestSettingsThatCannotBeRead(t *testing.T) {
 	is := func(fleet string, voters int32, readable bool, warnings int) {
 		t.Helper()
 		index++
-		storetest.Apply(t, c.store, index, storetest.Entry(t, store.Put(v1alpha1.KeyFleets+"acme", []byte(fleet))))
+		storetest.Apply(t, c.store, index, storetest.Entry(t, "", store.Put(v1alpha1.KeyFleets+"acme", []byte(fleet))))
 		for range 2 {
 			if got := c.fleetSpec(c.store.View()).Voters; got != voters {
 				t.Errorf("%s: %d vote, want %d", fleet, got, voters)

@@ -43,20 +43,6 @@ func (c *Core) changed(ctx context.Context, prefixes []string, after store.Revis
 	return err
 }
 
-// written says that a key with one of the prefixes was written, or deleted, between a revision and a view, or that nobody knows any more.
-func written(v *store.View, prefixes []string, after store.Revision) bool {
-	changed, known := v.Changed("/", after)
-	if !known {
-		return true
-	}
-	for key := range changed {
-		if hasPrefix(key, prefixes) {
-			return true
-		}
-	}
-	return false
-}
-
 func hasPrefix(key string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
 }

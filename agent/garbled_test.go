@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/keep"
 	"github.com/hanse-fleet/hanse/report"
 )
 
@@ -64,13 +65,13 @@ func TestWhatCannotBeReadIsAMatterOfItselfAlone(t *testing.T) {
 		t.Errorf("the works of fra say %v: %v", reasons, err)
 	}
 
-	lines := strings.Join(fra.unreadLines(v), "\n")
+	lines := strings.Join(keep.Unread(fra.decoded, v), "\n")
 	for _, what := range []string{"recipient group others cannot be read", "secret bad cannot be read"} {
 		if strings.Count(lines, what) != 1 {
 			t.Errorf("of %q the status says\n%s", what, lines)
 		}
 	}
-	if names := fra.unrecovered(v); len(names) != 1 || names[0] != "readers" {
+	if names := keep.Unrecovered(fra.decoded, v); len(names) != 1 || names[0] != "readers" {
 		t.Errorf("without recovery are %v", names)
 	}
 

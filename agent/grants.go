@@ -13,6 +13,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
+	"github.com/hanse-fleet/hanse/keep"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/reconcile"
@@ -31,12 +32,14 @@ type grants struct {
 	stopped suspensions
 	gates   map[string][]v1alpha1.RolloutGate
 	correct map[string]v1alpha1.Correction
-	opening *opening
+	opening *keep.Opening
 	// filled are what the grants of the last reading brought, by bundle. What was opened is in memory here, and in what the reconciler has.
 	filled map[string]filled
 }
 
-func newGrants(c *Core) *grants { return &grants{core: c, opening: newOpening(c)} }
+func newGrants(c *Core) *grants {
+	return &grants{core: c, opening: keep.NewOpening(c.holder(), c.decoded)}
+}
 
 // follow keeps the grants as the log says, until ctx ends.
 func (g *grants) follow(ctx context.Context) error {
@@ -109,7 +112,7 @@ type grantKeys struct {
 
 func (k *grantKeys) bring(v *store.View, own string) {
 	prefixes := []string{own, v1alpha1.KeyRecipientGroups}
-	if k.at == 0 || k.in != v.Epoch() || written(v, prefixes, k.at) {
+	if k.at == 0 || k.in != v.Epoch() || v.Written(prefixes, k.at) {
 		k.text = nil
 		for _, prefix := range prefixes {
 			for kv := range v.Iterate(prefix, "") {
@@ -139,7 +142,7 @@ func (g *grants) read(v *store.View, own string) ([]reconcile.Grant, error) {
 	e := v.Epoch()
 	observe := epoch.Looks(v, g.core.self.Cluster)
 	var all []reconcile.Grant
-	g.opening.begin(v)
+	g.opening.Begin(v)
 	next := map[string]filled{}
 	for _, kv := range v.List(own) {
 		var record v1alpha1.Grant
@@ -193,7 +196,7 @@ func (f filled) put(g *reconcile.Grant) {
 // does not cost reading, and opening, a thousand.
 func (g *grants) fill(v *store.View, grant reconcile.Grant, frozen *v1alpha1.Frozen) (filled, error) {
 	was, known := g.filled[grant.Bundle]
-	if known && was.at == grant.At && was.in == v.Epoch() && was.fault == "" && (was.group == "" || g.opening.holds(was.group)) {
+	if known && was.at == grant.At && was.in == v.Epoch() && was.fault == "" && (was.group == "" || g.opening.Holds(was.group)) {
 		if _, there := v.Get(v1alpha1.KeyBundleRevisions + grant.Revision); there {
 			return was, nil
 		}
@@ -219,7 +222,7 @@ func (g *grants) fillAnew(v *store.View, grant reconcile.Grant, frozen *v1alpha1
 	}
 	objects, err := render.Render(r.Spec.BundleContent, frozen)
 	if err == nil {
-		objects, f.group, err = g.opening.open(v, grant.Revision, objects)
+		objects, f.group, err = g.opening.Open(v, grant.Revision, objects)
 	}
 	if f.objects = objects; err != nil {
 		f.fault = err.Error() // what runs stays, and the Work says why

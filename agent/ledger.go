@@ -15,6 +15,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/decoded"
+	"github.com/hanse-fleet/hanse/keep"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -64,8 +65,8 @@ func deletedSecrets(v *store.View, present []*v1alpha1.FleetSecret) (all []*v1al
 		there[s.Name] = string(s.UID)
 	}
 	at := map[string]int{}
-	for kv := range v.Iterate(pastSecrets, "") {
-		if name, uid := pastSecret(kv.Key); there[name] == uid {
+	for kv := range v.Iterate(v1alpha1.KeyPastSecrets, "") {
+		if name, uid := v1alpha1.CutPastSecretKey(kv.Key); there[name] == uid {
 			continue
 		}
 		s := &v1alpha1.FleetSecret{}
@@ -82,19 +83,6 @@ func deletedSecrets(v *store.View, present []*v1alpha1.FleetSecret) (all []*v1al
 		}
 	}
 	return all
-}
-
-// pastSecrets begins the keys of what the history has of secrets.
-var pastSecrets = v1alpha1.KeyPasts + strings.Trim(v1alpha1.KeyFleetSecrets, "/") + "."
-
-// pastSecret is the name of the secret that the history has at a key, and its UID. Behind them is a revision.
-func pastSecret(key string) (name, uid string) {
-	parts := strings.Split(strings.TrimPrefix(key, pastSecrets), ".")
-	if len(parts) < 3 {
-		return "", ""
-	}
-	of := len(parts) - 2
-	return strings.Join(parts[:of], "."), parts[of]
 }
 
 // exposures are what is open as of a revision of the log: whoever asks for the status again and again is not to have it counted each time. Safe
@@ -206,17 +194,9 @@ func sealingOfSecret(v *store.View, r *http.Request, _ func(string)) (any, error
 	if err := json.Unmarshal(kv.Value, &s); err != nil {
 		return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 	}
-	revision := s.RevisionName()
-	told := law.SealingAt(v, revision)
-	all := []*v1alpha1.Sealing{told}
-	for _, alike := range law.SealedAlikeNow(v, &s) { // until something is sealed again of this one
-		all = append(all, law.SealingAt(v, alike))
-	}
-	if all = surest(all...); len(all) > 0 {
-		told = all[0]
-	}
+	told := keep.SealingOf(v, &s)
 	if told != nil {
 		told.Since = nil // whoever writes secrets could try values by it, many at once
 	}
-	return v1alpha1.SecretSealing{BundleRevision: revision, Sealing: told}, nil
+	return v1alpha1.SecretSealing{BundleRevision: s.RevisionName(), Sealing: told}, nil
 }

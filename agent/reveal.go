@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/decoded"
+	"github.com/hanse-fleet/hanse/keep"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -109,9 +110,9 @@ func (c *Core) openedNow(v *store.View, s *v1alpha1.FleetSecret) (map[string]any
 		}
 		objects = append(objects, unstructured.Unstructured{Object: object})
 	}
-	o := newOpening(c)
-	o.begin(v)
-	opened, _, err := o.open(v, s.RevisionName(), objects)
+	o := keep.NewOpening(c.holder(), c.decoded)
+	o.Begin(v)
+	opened, _, err := o.Open(v, s.RevisionName(), objects)
 	if err != nil {
 		return nil, err
 	}

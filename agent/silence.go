@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/apiserver"
@@ -24,8 +23,7 @@ func (c *Core) foretell(v *store.View, w apiserver.Write) (lines []string) {
 		return lines
 	}
 	secrets, _ := c.decoded.Bundles.Secrets.Readable(v)
-	seen, now := c.sightings(v), time.Now()
-	heard := func(cluster string) bool { return cluster == c.self.Cluster || seen[cluster].Fresh(now) }
+	there := c.there(v)
 	for _, g := range groups {
 		is, ok := readershipAfter(plan.Readership{Group: g.Value, Of: before}, g.Key, w)
 		if !ok {
@@ -37,7 +35,7 @@ func (c *Core) foretell(v *store.View, w apiserver.Write) (lines []string) {
 				sealed = append(sealed, s.Value.Name)
 			}
 		}
-		if silent := plan.LeftToSilence(plan.Readership{Group: g.Value, Of: before}, is, heard); len(silent) > 0 && len(sealed) > 0 {
+		if silent := plan.LeftToSilence(plan.Readership{Group: g.Value, Of: before}, is, there); len(silent) > 0 && len(sealed) > 0 {
 			lines = append(lines, plan.LeftToSilenceText(g.Value.Name, silent, sealed))
 		}
 	}

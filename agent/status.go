@@ -11,6 +11,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/facts"
+	"github.com/hanse-fleet/hanse/keep"
 	"github.com/hanse-fleet/hanse/report"
 )
 
@@ -54,7 +55,7 @@ func (c *Core) fleetStatus(bundles map[string]v1alpha1.BundleCounts) v1alpha1.Fl
 	s.Leader = names[raft.Leader]
 	s.Starting = starting(s, now.Sub(c.read))
 	s.VoterChange = council.change(func(id string) string { return names[store.MemberID(id)] })
-	s.GroupsWithoutRecovery = c.unrecovered(v)
+	s.GroupsWithoutRecovery = keep.Unrecovered(c.decoded, v)
 	s.Warnings = c.warnings(s)
 	var worry string
 	if s.Backup, worry = c.backupStatus(v, now); worry != "" {
@@ -94,8 +95,9 @@ func (c *Core) warnings(s v1alpha1.FleetStatus) (all []string) {
 		all = append(all, held)
 	}
 	all = append(all, c.suspended(c.store.View())...)
-	all = append(all, c.unreadLines(c.store.View())...)
-	all = append(all, c.groupsAtRisk(c.store.View())...)
+	all = append(all, keep.Unread(c.decoded, c.store.View())...)
+	v := c.store.View()
+	all = append(all, keep.AtRisk(c.decoded, v, c.there(v))...)
 	if said := c.outdated(); said != "" {
 		all = append(all, said)
 	}

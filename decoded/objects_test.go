@@ -103,9 +103,9 @@ func asThere(t *rapid.T, got []Object[v1alpha1.Grant], v *store.View) {
 // TestObjectsReadsOnlyWhatChanged looks twice at a view, and at one in which another kind changed: the same list comes again.
 func TestObjectsReadsOnlyWhatChanged(t *testing.T) {
 	st, read := store.New(nil), New[v1alpha1.Grant]("/grants/")
-	storetest.Apply(t, st, 1, storetest.Entry(t, store.Put("/grant", []byte("{}"))))
+	storetest.Apply(t, st, 1, storetest.Entry(t, "", store.Put("/grant", []byte("{}"))))
 	write := func(index uint64, op store.Op) []Object[v1alpha1.Grant] {
-		storetest.Apply(t, st, index, storetest.Entry(t, op))
+		storetest.Apply(t, st, index, storetest.Entry(t, "", op))
 		all, err := read.List(st.View())
 		if err != nil {
 			t.Fatal(err)
@@ -119,7 +119,7 @@ func TestObjectsReadsOnlyWhatChanged(t *testing.T) {
 	if more := write(4, store.Put("/grants/b", []byte("{}"))); len(first) != 1 || len(more) != 2 || more[0].Value != first[0].Value {
 		t.Errorf("%d objects", len(more))
 	}
-	broken := storetest.Entry(t, store.Put("/grants/b", []byte("[")))
+	broken := storetest.Entry(t, "", store.Put("/grants/b", []byte("[")))
 	storetest.Apply(t, st, 5, broken)
 	for range 2 {
 		if _, err := read.List(st.View()); err == nil {
@@ -152,7 +152,7 @@ func someEntry(t *rapid.T, index uint64) []byte {
 	if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
 		op = store.Delete(op.Key)
 	}
-	return storetest.Entry(t, op)
+	return storetest.Entry(t, "", op)
 }
 
 // manyOthers writes as many keys beside the prefix as one transaction may.
@@ -161,7 +161,7 @@ func manyOthers(t rapid.TB) []byte {
 	for i := range ops {
 		ops[i] = store.Put(fmt.Sprintf("/other/%d", i), nil)
 	}
-	return storetest.Entry(t, ops...)
+	return storetest.Entry(t, "", ops...)
 }
 
 func restoreFrom(t *rapid.T, st *store.Store, s *store.Snapshot) {

@@ -36,6 +36,19 @@ func CutGrantKey(key string) (cluster, bundle string) {
 	return cluster, bundle
 }
 
+// KeyPastSecrets begins the keys of what the history has of secrets.
+const KeyPastSecrets = KeyPasts + "fleetsecrets."
+
+// CutPastSecretKey is the name of the secret that the history has at a key, and its UID. Behind them is a revision.
+func CutPastSecretKey(key string) (name, uid string) {
+	parts := strings.Split(strings.TrimPrefix(key, KeyPastSecrets), ".")
+	if len(parts) < 3 {
+		return "", ""
+	}
+	of := len(parts) - 2
+	return strings.Join(parts[:of], "."), parts[of]
+}
+
 // Grant allows one cluster to run one revision of a bundle, or tells it to withdraw the bundle. A member runs
 // only what is granted; no grant means: touch nothing. Stored as JSON.
 type Grant struct {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,6 +113,20 @@ func (v *View) Iterate(prefix, from string) iter.Seq[KV] {
 // long ago to be known.
 func (v *View) Changed(prefix string, since Revision) (keys iter.Seq[string], known bool) {
 	return v.recent.changed(prefix, since), v.recent.floor <= since && since <= v.revision
+}
+
+// Written says that a key with one of the prefixes was written or deleted after a revision, or that this is too long ago to be known.
+func (v *View) Written(prefixes []string, since Revision) bool {
+	changed, known := v.Changed("/", since)
+	if !known {
+		return true
+	}
+	for key := range changed {
+		if slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(key, p) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // Count returns how many keys have the prefix.

@@ -39,28 +39,16 @@ func Stock(t TB, s *store.Store, member store.Member, values map[string]any) *st
 	}
 	index := uint64(0)
 	for some := range slices.Chunk(ops, 100) { // an entry has its bound
-		entry, err := store.EncodeEntry([]store.Command{{Proposer: member.ID, Txn: &store.Txn{Then: some}}})
-		if err != nil {
-			t.Fatal(err)
-		}
 		index++
-		results, err := s.Apply(index, 1, entry)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range results {
-			if r.Err != nil {
-				t.Fatal(r.Err)
-			}
-		}
+		Apply(t, s, index, Entry(t, member.ID, some...))
 	}
 	return s
 }
 
-// Entry is an entry of the log with one transaction.
-func Entry(t TB, ops ...store.Op) []byte {
+// Entry is an entry of the log with one transaction of a member; "": of nobody, in a store that has no members.
+func Entry(t TB, by store.MemberID, ops ...store.Op) []byte {
 	t.Helper()
-	data, err := store.EncodeEntry([]store.Command{{Version: store.Version, Txn: &store.Txn{Then: ops}}})
+	data, err := store.EncodeEntry([]store.Command{{Proposer: by, Txn: &store.Txn{Then: ops}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +58,13 @@ func Entry(t TB, ops ...store.Op) []byte {
 // Apply gives a store the next entry of its log.
 func Apply(t TB, s *store.Store, index uint64, entry []byte) {
 	t.Helper()
-	if _, err := s.Apply(index, 1, entry); err != nil {
+	results, err := s.Apply(index, 1, entry)
+	if err != nil {
 		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package agent
+package keep
 
 import (
 	"encoding/json"
@@ -12,8 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
-	"github.com/hanse-fleet/hanse/consensus/store"
-	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
@@ -42,7 +40,7 @@ func (f form) sealed(t *testing.T, generation int, keys map[int64]secrets.Identi
 // forms are a go at a secret that had these forms, one generation after the other. What is of another UID was deleted.
 func forms(t *testing.T, all []form) (s *sealing, last string, of v1alpha1.FleetSecret) {
 	t.Helper()
-	core := keyHolder(t, "fra")
+	holder := keyHolder(t, "fra")
 	keys := map[int64]secrets.Identity{}
 	for epoch := range int64(4) {
 		var err error
@@ -74,12 +72,12 @@ func forms(t *testing.T, all []form) (s *sealing, last string, of v1alpha1.Fleet
 		values[v1alpha1.KeyBundleRevisions+last] = json.RawMessage(value)
 		revisions = append(revisions, decoded.Object[v1alpha1.SealedRevision]{Key: v1alpha1.KeyBundleRevisions + last, Value: r})
 	}
-	v := storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
-	s = newSealing(&keyKeeper{Core: core}, decoded.Object[v1alpha1.RecipientGroup]{Value: g}, v, nil)
-	s.ring = &keyring{core: core, group: g, keys: map[int64]secrets.Identity{1: keys[1], 2: keys[2], 3: keys[3]}}
+	v := viewOf(t, values)
+	s = newSealing(keeperOf(holder), decoded.Object[v1alpha1.RecipientGroup]{Value: g}, v, nil)
+	s.ring = &keyring{holder: holder, group: g, keys: map[int64]secrets.Identity{1: keys[1], 2: keys[2], 3: keys[3]}}
 	other := g.DeepCopy()
 	other.Name = "others"
-	s.rings["readers"], s.rings["others"] = s.ring, &keyring{core: core, group: other, keys: s.ring.keys}
+	s.rings["readers"], s.rings["others"] = s.ring, &keyring{holder: holder, group: other, keys: s.ring.keys}
 	for _, f := range all {
 		if s.rings[orDefault(f.group, "readers")] == nil {
 			s.rings[f.group] = s.rings["others"]

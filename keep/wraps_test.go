@@ -1,12 +1,12 @@
-package agent
+package keep
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -15,7 +15,6 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
-	"github.com/hanse-fleet/hanse/transport"
 )
 
 // TestWhoHasARecipientThatIsNoneKeepsNobodyFromAnotherKey: a holder that is bad gave it a wrap, and the law wants one for each that had one.
@@ -64,47 +63,49 @@ func TestWhoHasARecipientThatIsNoneKeepsNobodyFromAnotherKey(t *testing.T) {
 // parsed takes each recipient as it stands.
 func parsed(r plan.KeyReader) (secrets.Recipient, error) { return secrets.ParseRecipient(r.Recipient) }
 
+// signs says that a member signed a recipient, as signedBy reads it.
+func signs(member store.Member, recipient string) []byte {
+	return []byte(string(member.ID) + " " + recipient)
+}
+
+var errNotSigned = errors.New("its member has not signed it")
+
+// signedBy is a Keeper that knows what members signed by signs.
+func signedBy(h Holder) *Keeper {
+	k := keeperOf(h)
+	k.config.Signed = func(m store.Member, recipient string, status *v1alpha1.ClusterStatus) error {
+		if string(status.RecipientSignature) != string(signs(m, recipient)) {
+			return errNotSigned
+		}
+		return nil
+	}
+	return k
+}
+
 // TestAKeyIsWrappedForARecipientThatItsMemberSignedAlone: who may write the status of a Cluster could put a recipient of their own there.
 func TestAKeyIsWrappedForARecipientThatItsMemberSignedAlone(t *testing.T) {
-	fra := &keyKeeper{Core: keyHolder(t, "fra")}
-	member, err := transport.NewIdentity("acme", "iad", "id-iad")
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := transport.NewIdentity("acme", "iad", "id-other")
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, now := time.Unix(9, 0), time.Unix(3609, 0)
-	signAt := func(by transport.Identity, recipient string, since time.Time) []byte {
-		signature, err := by.SignRecipient(recipient, since)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return signature
-	}
-	sign := func(by transport.Identity, recipient string) []byte { return signAt(by, recipient, now) }
-	own, made := keyHolder(t, "iad").age.Recipient().String(), keyHolder(t, "iad").age.Recipient().String()
+	fra := signedBy(keyHolder(t, "fra"))
+	member, other := store.Member{ID: "id-iad", Cluster: "iad", Pin: store.Pin{1}}, store.Member{ID: "id-other"}
+	own, made := keyHolder(t, "iad").recipient(), keyHolder(t, "iad").recipient()
 	for name, c := range map[string]struct {
 		recipient string
 		signature []byte
 		why       string
 	}{
-		"its own":                             {own, sign(member, own), ""},
-		"one that was put there":              {made, sign(member, own), "somebody put another one there"},
-		"one that somebody else signed":       {made, sign(other, made), "somebody put another one there"},
-		"one that it had before":              {made, signAt(member, made, first), "said that it is newer"},
-		"one that nobody signed":              {own, nil, "has not signed its recipient"},
-		"one that is none, and the member's ": {"junk", sign(member, "junk"), "no age recipient"},
+		"its own":                            {own, signs(member, own), ""},
+		"one that was put there":             {made, signs(member, own), "has not signed it"},
+		"one that somebody else signed":      {made, signs(other, made), "has not signed it"},
+		"one that nobody signed":             {own, nil, "has not signed it"},
+		"one that is none, and the member's": {"junk", signs(member, "junk"), "no age recipient"},
 	} {
-		v := storetest.View(t, store.Member{ID: "id-iad", Cluster: "iad", Pin: store.Pin(member.Pin()), Certificate: member.Certificate()}, map[string]any{
-			v1alpha1.KeyClusters + "iad": v1alpha1.Cluster{Status: v1alpha1.ClusterStatus{Recipient: c.recipient, RecipientSignature: c.signature, RecipientSince: &metav1.Time{Time: now}}},
+		v := storetest.View(t, member, map[string]any{
+			v1alpha1.KeyClusters + "iad": v1alpha1.Cluster{Status: v1alpha1.ClusterStatus{Recipient: c.recipient, RecipientSignature: c.signature}},
 		})
 		_, err := fra.recipients(v)(plan.KeyReader{Cluster: "iad", Recipient: c.recipient})
 		if (err == nil) != (c.why == "") || err != nil && !strings.Contains(err.Error(), c.why) {
 			t.Errorf("%s: %v", name, err)
 		}
-		for _, reader := range []plan.KeyReader{{Cluster: "fra", Recipient: fra.age.Recipient().String()}, {Recipient: own}} { // itself, and people
+		for _, reader := range []plan.KeyReader{{Cluster: "fra", Recipient: fra.recipient()}, {Recipient: own}} { // itself, and people
 			if _, err := fra.recipients(v)(reader); err != nil {
 				t.Errorf("%s: %q: %v", name, reader.Cluster, err)
 			}
@@ -114,22 +115,10 @@ func TestAKeyIsWrappedForARecipientThatItsMemberSignedAlone(t *testing.T) {
 
 // TestAClusterThatHasTwoMembersGetsNoKey: a leader that lies adds one with a key of its own, and signs a recipient by that.
 func TestAClusterThatHasTwoMembersGetsNoKey(t *testing.T) {
-	fra := &keyKeeper{Core: keyHolder(t, "fra")}
-	recipient := keyHolder(t, "iad").age.Recipient().String()
-	member := func(id string) (store.Member, []byte) {
-		own, err := transport.NewIdentity("acme", "iad", transport.MemberID(id))
-		if err != nil {
-			t.Fatal(err)
-		}
-		signature, err := own.SignRecipient(recipient, time.Time{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return store.Member{ID: store.MemberID(id), Cluster: "iad", Pin: store.Pin(own.Pin()), Certificate: own.Certificate()}, signature
-	}
-	first, _ := member("id-iad")
-	added, signature := member("id-later")
-	values := map[string]any{v1alpha1.KeyClusters + "iad": v1alpha1.Cluster{Status: v1alpha1.ClusterStatus{Recipient: recipient, RecipientSignature: signature}}}
+	fra := signedBy(keyHolder(t, "fra"))
+	recipient := keyHolder(t, "iad").recipient()
+	first, added := store.Member{ID: "id-iad", Cluster: "iad", Pin: store.Pin{1}}, store.Member{ID: "id-later", Cluster: "iad", Pin: store.Pin{2}}
+	values := map[string]any{v1alpha1.KeyClusters + "iad": v1alpha1.Cluster{Status: v1alpha1.ClusterStatus{Recipient: recipient, RecipientSignature: signs(added, recipient)}}}
 	reader := plan.KeyReader{Cluster: "iad", Recipient: recipient}
 	if _, err := fra.recipients(storetest.View(t, added, values))(reader); err != nil {
 		t.Errorf("it alone is its member: %v", err)
@@ -148,7 +137,7 @@ func TestAClusterThatHasTwoMembersGetsNoKey(t *testing.T) {
 // TestThatARecoveryRecipientGetsAKeyIsToldOnce: in the log of the member that wraps it, which no leader takes back.
 func TestThatARecoveryRecipientGetsAKeyIsToldOnce(t *testing.T) {
 	var told bytes.Buffer
-	fra := newKeyKeeper(keyHolder(t, "fra"))
+	fra := keeperOf(keyHolder(t, "fra"))
 	fra.log = slog.New(slog.NewTextHandler(&told, nil))
 	first := func(by, key string) v1alpha1.KeyWrap {
 		return v1alpha1.KeyWrap{Key: key, Epoch: 3, By: by, Wrap: []byte("wrapped")}

@@ -1,4 +1,4 @@
-package agent
+package keep
 
 import (
 	"testing"
@@ -15,7 +15,7 @@ import (
 
 // onlooker is a member that looks at the key of the group readers, which others are to keep.
 type onlooker struct {
-	*keyKeeper
+	*Keeper
 	t  *testing.T
 	v  *store.View
 	g  *v1alpha1.RecipientGroup
@@ -23,19 +23,18 @@ type onlooker struct {
 }
 
 // waiting is a member that holds the key and waits for others. The first of these holds it, too.
-func waiting(t *testing.T, c *Core, others ...*Core) *onlooker {
+func waiting(t *testing.T, c Holder, others ...Holder) *onlooker {
 	t.Helper()
-	c.now = time.Now
-	w := &onlooker{keyKeeper: newKeyKeeper(c), t: t, v: sealedState(t, c, func(*v1alpha1.FleetSecret) {})}
+	w := &onlooker{Keeper: keeperOf(c), t: t, v: sealedState(t, c, func(*v1alpha1.FleetSecret) {})}
 	var err error
 	if w.g, err = decoded.GroupAt(w.v, "readers"); err != nil {
 		t.Fatal(err)
 	}
 	w.g.Spec.ClusterSelector = &metav1.LabelSelector{}
 	for _, c := range append(others, c) {
-		w.of.Clusters = append(w.of.Clusters, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: c.self.Cluster}, Status: v1alpha1.ClusterStatus{Recipient: c.age.Recipient().String()}})
+		w.of.Clusters = append(w.of.Clusters, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: c.Cluster}, Status: v1alpha1.ClusterStatus{Recipient: c.recipient()}})
 	}
-	w.wrap(others[0].self.Cluster, others[0].age.Recipient().String(), "")
+	w.wrap(others[0].Cluster, others[0].recipient(), "")
 	return w
 }
 
@@ -60,7 +59,7 @@ func TestWhoWrapsAKeyForOneAfterAnotherIsNotPassedOver(t *testing.T) {
 	virtual.Test(t, func(t *testing.T) {
 		w := waiting(t, keyHolder(t, "fra"), keyHolder(t, "ams"))
 		for i := range 5 {
-			last := keyHolder(t, "").age.Recipient().String()
+			last := keyHolder(t, "").recipient()
 			w.of.Fleet.RecoveryRecipients = append(w.of.Fleet.RecoveryRecipients, last)
 			if w.passesOver("ams") {
 				t.Fatalf("it is passed over when the recipient number %d joins", i+1)
@@ -68,7 +67,7 @@ func TestWhoWrapsAKeyForOneAfterAnotherIsNotPassedOver(t *testing.T) {
 			time.Sleep(plan.TurnPatience / 2)
 			w.wrap("", last, "fra")
 		}
-		w.of.Fleet.RecoveryRecipients = append(w.of.Fleet.RecoveryRecipients, keyHolder(t, "").age.Recipient().String())
+		w.of.Fleet.RecoveryRecipients = append(w.of.Fleet.RecoveryRecipients, keyHolder(t, "").recipient())
 		if w.passesOver("ams") {
 			t.Error("it is passed over as soon as the last one joins")
 		}
@@ -85,7 +84,7 @@ func TestWhoWrapsAKeyOnceMoreIsPassedOverWhenItStops(t *testing.T) {
 		w := waiting(t, keyHolder(t, "iad"), keyHolder(t, "ams"), keyHolder(t, "fra"))
 		w.wrap("fra", w.of.Clusters[1].Status.Recipient, "")
 		for range 5 {
-			recipient := keyHolder(t, "").age.Recipient().String()
+			recipient := keyHolder(t, "").recipient()
 			w.of.Fleet.RecoveryRecipients = append(w.of.Fleet.RecoveryRecipients, recipient)
 			w.wrap("", recipient, "ams")
 		}
@@ -110,7 +109,7 @@ func TestWhoWrapsAKeyOnceMoreIsPassedOverWhenItStops(t *testing.T) {
 func TestNobodyIsPassedOverForALossOfQuorum(t *testing.T) {
 	virtual.Test(t, func(t *testing.T) {
 		g := decoded.Object[v1alpha1.RecipientGroup]{Key: v1alpha1.KeyRecipientGroups + "readers", Value: &v1alpha1.RecipientGroup{}}
-		k := newKeyKeeper(keyHolder(t, "fra"))
+		k := keeperOf(keyHolder(t, "fra"))
 		for i, look := range []struct {
 			after time.Duration
 			term  uint64

@@ -1,9 +1,8 @@
-package agent
+package keep
 
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
-	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
@@ -26,12 +24,12 @@ const (
 )
 
 // keepSealed seals again what is sealed to a former key of a group, and confirms what others sealed again, as much as is this member's turn.
-func (k *keyKeeper) keepSealed(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], candidates plan.Candidates, there func(string) bool) (waits bool, err error) {
+func (k *Keeper) keepSealed(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], candidates plan.Candidates, there func(string) bool) (waits bool, err error) {
 	sealers, err := k.sealersOf(g, candidates, there)
 	if err != nil || !sealers.Holds() {
 		return false, err
 	}
-	k.dues.bring(v, k.decoded, g)
+	k.dues.bring(v, k.config.Kinds, g)
 	k.tellUnread(k.dues.garbled)
 	on, left, mine := "", 0, map[string]plan.SealWork{}
 	for due, names := range k.dues.about(g.Value.Name) {
@@ -62,10 +60,10 @@ type knownSealers struct {
 }
 
 // sealersOf a group, read anew only when something changed of what that follows from.
-func (k *keyKeeper) sealersOf(g decoded.Object[v1alpha1.RecipientGroup], of plan.Candidates, there func(string) bool) (plan.Sealers, error) {
+func (k *Keeper) sealersOf(g decoded.Object[v1alpha1.RecipientGroup], of plan.Candidates, there func(string) bool) (plan.Sealers, error) {
 	known, is := k.sealers[g.Key]
 	if !is || known.group != g.Value || !slices.Equal(known.of.Clusters, of.Clusters) || !reflect.DeepEqual(known.of.Fleet, of.Fleet) {
-		sealers, err := plan.SealersOf(g.Value, of, k.self.Cluster, nil)
+		sealers, err := plan.SealersOf(g.Value, of, k.Cluster, nil)
 		if err != nil {
 			return sealers, err
 		}
@@ -76,9 +74,9 @@ func (k *keyKeeper) sealersOf(g decoded.Object[v1alpha1.RecipientGroup], of plan
 }
 
 // seal does what is this member's to do about some revisions.
-func (k *keyKeeper) seal(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], mine map[string]plan.SealWork) (err error) {
-	revisions, _ := k.decoded.Revisions.Readable(v)
-	sealings, anew := k.decoded.Sealings.Readable(v)
+func (k *Keeper) seal(ctx context.Context, v *store.View, g decoded.Object[v1alpha1.RecipientGroup], mine map[string]plan.SealWork) (err error) {
+	revisions, _ := k.config.Kinds.Revisions.Readable(v)
+	sealings, anew := k.config.Kinds.Sealings.Readable(v)
 	work := newSealing(k, g, v, sealings)
 	known := make(map[string]decoded.Object[v1alpha1.Sealing], len(sealings))
 	for _, s := range sealings {
@@ -100,7 +98,7 @@ func (k *keyKeeper) seal(ctx context.Context, v *store.View, g decoded.Object[v1
 
 // sealing is one go at what is sealed for a group.
 type sealing struct {
-	*keyKeeper
+	*Keeper
 	sealedForms // with what is written in this go
 	group       decoded.Object[v1alpha1.RecipientGroup]
 	ring        *keyring
@@ -112,8 +110,8 @@ type sealing struct {
 	opened map[string]openedBefore
 }
 
-func newSealing(k *keyKeeper, g decoded.Object[v1alpha1.RecipientGroup], v *store.View, sealings []decoded.Object[v1alpha1.Sealing]) *sealing {
-	s := &sealing{keyKeeper: k, group: g, sealedForms: newSealedForms(), rings: map[string]*keyring{}, opened: map[string]openedBefore{}}
+func newSealing(k *Keeper, g decoded.Object[v1alpha1.RecipientGroup], v *store.View, sealings []decoded.Object[v1alpha1.Sealing]) *sealing {
+	s := &sealing{Keeper: k, group: g, sealedForms: newSealedForms(), rings: map[string]*keyring{}, opened: map[string]openedBefore{}}
 	s.view = v
 	for _, o := range sealings {
 		s.known[strings.TrimPrefix(o.Key, v1alpha1.KeySealings)] = o.Value
@@ -174,24 +172,6 @@ func (s *sealing) do(ctx context.Context, name string, known decoded.Object[v1al
 	return nil
 }
 
-// sealedIn is the secret in a revision. Its manifest has the name and the namespace of the Secret.
-func sealedIn(v *store.View, revision string) (s v1alpha1.FleetSecret, err error) {
-	kv, _ := v.Get(v1alpha1.KeyBundleRevisions + revision)
-	var r struct {
-		Spec struct {
-			Manifests []v1alpha1.FleetSecret `json:"manifests"`
-		} `json:"spec"`
-	}
-	if err := json.Unmarshal(kv.Value, &r); err != nil || len(r.Spec.Manifests) == 0 {
-		return s, errors.New("it cannot be read as a secret's")
-	}
-	return r.Spec.Manifests[0], nil
-}
-
-func targetOf(s *v1alpha1.FleetSecret) secrets.Target {
-	return secrets.Target{Namespace: s.Namespace, Name: s.Name}
-}
-
 // again finds the key that a secret is sealed to, and seals it to the present one if that is a former one. What no key opens is told as such:
 // so it is for all who hold them. What was sealed again before, of this revision or of another one with the same bytes, serves when the key that
 // the secret is sealed to is long gone.
@@ -201,7 +181,7 @@ func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSec
 	if err != nil {
 		return next, err
 	}
-	next = v1alpha1.Sealing{Group: g.Name, Epoch: g.Status.Epoch, By: s.self.Cluster}
+	next = v1alpha1.Sealing{Group: g.Name, Epoch: g.Status.Epoch, By: s.Cluster}
 	seal := func(key secrets.Identity, sealed []byte) (err error) {
 		next.Data, err = secrets.Again(key, to, targetOf(&of), sealed)
 		return err
@@ -242,14 +222,14 @@ func (s *sealing) confirmed(name string, was v1alpha1.Sealing, of v1alpha1.Fleet
 	}
 	if right == nil && (so == nil || was.Instead != "") {
 		next = was
-		next.Confirmed, next.Was = s.self.Cluster, nil
+		next.Confirmed, next.Was = s.Cluster, nil
 		if so == nil {
-			next.Witness = cmp.Or(was.Witness, s.self.Cluster)
+			next.Witness = cmp.Or(was.Witness, s.Cluster)
 		}
 		return next, nil
 	}
 	why := fmt.Errorf("what cluster %s sealed again, or told: %w", was.By, errors.Join(right, so))
-	if was.Instead != "" || was.By == s.self.Cluster {
+	if was.Instead != "" || was.By == s.Cluster {
 		return was, why
 	}
 	next, err = s.again(name, &was, of)
@@ -291,7 +271,7 @@ func (s *sealing) write(ctx context.Context) error {
 	txn := s.txn
 	txn.If = append(txn.If, store.KeyAt(s.group.Key, s.group.Modified))
 	s.txn, s.size = store.Txn{}, 0
-	_, err := s.node.Propose(ctx, consensus.Proposal{Txn: txn})
+	err := s.config.Log.Propose(ctx, txn)
 	if errors.As(err, new(*store.Conflict)) {
 		return nil
 	}

@@ -1,18 +1,15 @@
-package agent
+package keep
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/consensus/store/storetest"
-	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
@@ -45,8 +42,7 @@ func BenchmarkKeepKeys(b *testing.B) {
 		}
 	}
 	s := storetest.Store(b, member, state)
-	c := &Core{self: self{Fleet: "acme", Cluster: member.Cluster}, age: id, log: slog.New(slog.DiscardHandler), store: s, decoded: decoded.NewKinds(), now: time.Now}
-	k := newKeyKeeper(c)
+	k := keeperOf(Holder{Fleet: "acme", Cluster: member.Cluster, Age: id})
 	there := func(string) bool { return true }
 	k.opened[g.Name] = g.WrapFor(member.Cluster, id.Recipient().String())
 	b.ReportAllocs()
@@ -63,9 +59,9 @@ func BenchmarkKeepKeys(b *testing.B) {
 			b.Fatal(err)
 		}
 		v := s.View()
-		groups, _ := k.decoded.Groups.Readable(v)
+		groups, _ := k.config.Kinds.Groups.Readable(v)
 		b.StartTimer()
-		of, err := k.decoded.Candidates(v)
+		of, err := k.config.Kinds.Candidates(v)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package agent
+package keep
 
 import (
 	"cmp"
@@ -118,8 +118,8 @@ func (d *sealDues) changed(v *store.View, revisions []decoded.Object[v1alpha1.Se
 			if r := d.revisions[name]; r != nil {
 				secrets[r.Spec.Bundle] = true
 			}
-		case strings.HasPrefix(key, pastSecrets):
-			name, _ := pastSecret(key)
+		case strings.HasPrefix(key, v1alpha1.KeyPastSecrets):
+			name, _ := v1alpha1.CutPastSecretKey(key)
 			secrets[v1alpha1.RolledOut{Kind: "FleetSecret", Name: name}.String()] = true
 		}
 	}

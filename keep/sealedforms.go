@@ -1,4 +1,4 @@
-package agent
+package keep
 
 import (
 	"encoding/json"
@@ -72,8 +72,8 @@ func (f *sealedForms) toldOfOthers(name string) bool {
 func (f *sealedForms) pasts(bundle, uid string) iter.Seq2[string, v1alpha1.FleetSecret] {
 	return func(yield func(string, v1alpha1.FleetSecret) bool) {
 		secret := v1alpha1.RolledOutOf(bundle).Name
-		for kv := range f.view.Iterate(pastSecrets+secret+".", "") {
-			name, of := pastSecret(kv.Key)
+		for kv := range f.view.Iterate(v1alpha1.KeyPastSecrets+secret+".", "") {
+			name, of := v1alpha1.CutPastSecretKey(kv.Key)
 			past := v1alpha1.FleetSecret{}
 			if name != secret || of == uid || json.Unmarshal(kv.Value, &past) != nil {
 				continue

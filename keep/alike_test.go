@@ -1,8 +1,6 @@
-package agent
+package keep
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"testing"
 
@@ -10,15 +8,15 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
-	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 	"github.com/hanse-fleet/hanse/decoded"
+	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
 // edited is a group that has had 70 keys and keeps the last alone, and a secret that was sealed to the first of them: its revision 1 was sealed again
 // to the present one, and revision 2, of which nothing was told yet, is an edit.
 type edited struct {
-	fra     *Core
+	fra     Holder
 	values  map[string]any
 	present secrets.Identity
 }
@@ -40,7 +38,7 @@ func editedLater(t *testing.T, edit func(*v1alpha1.FleetSecret)) edited {
 	}
 	g.Status.Epoch, g.Status.Recipient = 70, present.Recipient().String()
 	g.Status.Wraps[0].Epoch = 70
-	if g.Status.Wraps[0].Wrap, err = secrets.Wrap(fra.age.Recipient(), fra.keyOf(g, 70), present); err != nil {
+	if g.Status.Wraps[0].Wrap, err = secrets.Wrap(fra.Age.Recipient(), fra.keyOf(g, 70), present); err != nil {
 		t.Fatal(err)
 	}
 	s := values[v1alpha1.KeyFleetSecrets+"db"].(*v1alpha1.FleetSecret)
@@ -65,19 +63,19 @@ func editedLater(t *testing.T, edit func(*v1alpha1.FleetSecret)) edited {
 
 func (e edited) view(t *testing.T) *store.View {
 	t.Helper()
-	return storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, e.values)
+	return viewOf(t, e.values)
 }
 
 // holder is a go of a cluster that holds the group's key.
 func (e edited) holder(t *testing.T, cluster string) (s *sealing, of v1alpha1.FleetSecret) {
 	t.Helper()
-	v, core := e.view(t), &Core{self: self{Fleet: "acme", Cluster: cluster}, age: e.fra.age, log: e.fra.log, decoded: decoded.NewKinds()}
-	groups, _ := core.decoded.Groups.Readable(v)
-	sealings, _ := core.decoded.Sealings.Readable(v)
-	revisions, _ := core.decoded.Revisions.Readable(v)
-	s = newSealing(newKeyKeeper(core), groups[0], v, sealings)
+	v, k := e.view(t), keeperOf(Holder{Fleet: e.fra.Fleet, Cluster: cluster, Age: e.fra.Age})
+	groups, _ := k.config.Kinds.Groups.Readable(v)
+	sealings, _ := k.config.Kinds.Sealings.Readable(v)
+	revisions, _ := k.config.Kinds.Revisions.Readable(v)
+	s = newSealing(k, groups[0], v, sealings)
 	s.generations(revisions)
-	s.ring = &keyring{core: core, group: groups[0].Value, keys: map[int64]secrets.Identity{70: e.present}}
+	s.ring = &keyring{holder: k.Holder, group: groups[0].Value, keys: map[int64]secrets.Identity{70: e.present}}
 	s.rings["readers"] = s.ring
 	of, err := sealedIn(v, editedRevision)
 	if err != nil {
@@ -88,7 +86,7 @@ func (e edited) holder(t *testing.T, cluster string) (s *sealing, of v1alpha1.Fl
 
 func (e edited) opens(t *testing.T) string {
 	t.Helper()
-	return grantOf(t, e.fra, e.view(t)).Fault
+	return opens(t, NewOpening(e.fra, decoded.NewKinds()), e.view(t), editedRevision).fault
 }
 
 func TestAnEditOfAnotherFieldOpensThoughTheFirstKeyIsGone(t *testing.T) {
@@ -132,15 +130,16 @@ func TestAnEditOfAnotherFieldOpensThoughTheFirstKeyIsGone(t *testing.T) {
 	}
 }
 
-// goes collects the earlier revision, if it may go.
+// goes deletes the earlier revision, with what is known of how it is sealed, if it may go.
 func (e edited) goes(t *testing.T, want bool) {
 	t.Helper()
-	ops := forget(e.view(t), []string{firstRevision})
-	if (len(ops) == 2) != want {
-		t.Errorf("of the earlier revision %d keys are deleted", len(ops))
+	v := e.view(t)
+	if needed := law.OnlySource(v, firstRevision); (needed == "") != want {
+		t.Errorf("what was sealed again of the earlier revision alone opens %q", needed)
 	}
-	for _, op := range ops {
-		delete(e.values, op.Key)
+	if want {
+		delete(e.values, v1alpha1.KeyBundleRevisions+firstRevision)
+		delete(e.values, v1alpha1.KeySealings+firstRevision)
 	}
 }
 
@@ -216,13 +215,12 @@ func TestARecoveryKeyIsToldWhatWasSealedAgainOfTheEarlierRevision(t *testing.T) 
 			if revision == "to come" {
 				delete(e.values, v1alpha1.KeyBundleRevisions+editedRevision)
 			}
-			told, err := sealingOfSecret(e.view(t), httptest.NewRequest(http.MethodGet, "/hanse/v1/sealing?secret=db", nil), nil)
-			got, _ := told.(v1alpha1.SecretSealing)
-			if err != nil || got.BundleRevision != editedRevision || (got.Sealing != nil) != c.told {
-				t.Errorf("%s, its revision is %s: %+v, %v", name, revision, got, err)
+			got := SealingOf(e.view(t), e.values[v1alpha1.KeyFleetSecrets+"db"].(*v1alpha1.FleetSecret))
+			if (got != nil) != c.told {
+				t.Errorf("%s, its revision is %s: %+v", name, revision, got)
 			}
-			if c.told && (got.Sealing.Epoch != 70 || len(got.Sealing.Data) == 0 || got.Sealing.Since != nil) {
-				t.Errorf("%s, its revision is %s: it is told as %+v", name, revision, got.Sealing)
+			if c.told && (got == nil || got.Epoch != 70 || len(got.Data) == 0) {
+				t.Errorf("%s, its revision is %s: it is told as %+v", name, revision, got)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package agent
+package keep
 
 import (
 	"cmp"
@@ -13,35 +13,40 @@ import (
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
-// opening turns what is sealed into the Secrets that it is, for the reconciler. The keys of a group are in memory for as long as the group is
+// Opening turns what is sealed into the Secrets that it is, for the reconciler. The keys of a group are in memory for as long as the group is
 // as it was when this member got at them, and nowhere else. It is used from one goroutine.
-type opening struct {
-	core   *Core
+type Opening struct {
+	holder Holder
+	kinds  decoded.Kinds
 	groups map[string]*v1alpha1.RecipientGroup
 	unread map[string]error // why some groups of the view are not known
 	rings  map[string]*keyring
 }
 
-func newOpening(c *Core) *opening { return &opening{core: c, rings: map[string]*keyring{}} }
+// NewOpening has no keys yet.
+func NewOpening(h Holder, kinds decoded.Kinds) *Opening {
+	return &Opening{holder: h, kinds: kinds, rings: map[string]*keyring{}}
+}
 
-// begin looks at the groups of a view, and lets go of the keys of those that changed. One that cannot be read is a matter of what is sealed for it alone.
-func (o *opening) begin(v *store.View) {
-	o.groups, o.unread = o.core.decoded.GroupsByName(v)
+// Begin looks at the groups of a view, and lets go of the keys of those that changed. One that cannot be read is a matter of what is sealed for it alone.
+func (o *Opening) Begin(v *store.View) {
+	o.groups, o.unread = o.kinds.GroupsByName(v)
 	maps.DeleteFunc(o.rings, func(name string, r *keyring) bool { return r.group != o.groups[name] })
 }
 
-// holds says that this member has the present key of a group, so that what it opened before it may have still.
-func (o *opening) holds(group string) bool {
+// Holds says that this member has the present key of a group, so that what it opened before it may have still.
+func (o *Opening) Holds(group string) bool {
 	g := o.groups[group]
-	return g != nil && g.Holds(o.core.self.Cluster, o.core.age.Recipient().String())
+	return g != nil && g.Holds(o.holder.Cluster, o.holder.recipient())
 }
 
 // ringOf are the keys of a group of the view.
-func (o *opening) ringOf(group string) (*keyring, error) {
+func (o *Opening) ringOf(group string) (*keyring, error) {
 	if ring := o.rings[group]; ring != nil {
 		return ring, nil
 	}
@@ -49,15 +54,15 @@ func (o *opening) ringOf(group string) (*keyring, error) {
 	if g == nil {
 		return nil, cmp.Or(o.unread[group], fmt.Errorf("it is sealed for group %s, which is not there; seal it for another one", group))
 	}
-	ring, err := o.core.keyring(g)
+	ring, err := o.holder.keyring(g)
 	if err == nil {
 		o.rings[group] = ring
 	}
 	return ring, err
 }
 
-// open replaces what is sealed among the objects of a revision, and says for which group it is; "": it was not. The error has nothing of what is in it.
-func (o *opening) open(v *store.View, revision string, objects []unstructured.Unstructured) (opened []unstructured.Unstructured, group string, err error) {
+// Open replaces what is sealed among the objects of a revision, and says for which group it is; "": it was not. The error has nothing of what is in it.
+func (o *Opening) Open(v *store.View, revision string, objects []unstructured.Unstructured) (opened []unstructured.Unstructured, group string, err error) {
 	if len(objects) == 0 || !isSealed(&objects[0]) {
 		return objects, "", nil
 	}

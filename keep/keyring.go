@@ -1,9 +1,8 @@
-package agent
+package keep
 
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -14,16 +13,16 @@ import (
 // keyring are the keys of a group that this member gets at, by epoch, as far as somebody asked for them: by its own wraps, or read with the one
 // that came after it.
 type keyring struct {
-	core  *Core
-	group *v1alpha1.RecipientGroup
-	keys  map[int64]secrets.Identity
+	holder Holder
+	group  *v1alpha1.RecipientGroup
+	keys   map[int64]secrets.Identity
 }
 
 // keyring has a key, at least: the present one, or, as long as that does not open, the latest before it.
-func (c *Core) keyring(g *v1alpha1.RecipientGroup) (*keyring, error) {
-	r := &keyring{core: c, group: g, keys: map[int64]secrets.Identity{}}
+func (h Holder) keyring(g *v1alpha1.RecipientGroup) (*keyring, error) {
+	r := &keyring{holder: h, group: g, keys: map[int64]secrets.Identity{}}
 	if _, err := r.at(g.Status.Epoch); err != nil {
-		if _, epoch := g.ProvenWrap(c.self.Cluster, c.age.Recipient().String()); epoch > 0 {
+		if _, epoch := g.ProvenWrap(h.Cluster, h.recipient()); epoch > 0 {
 			if _, older := r.at(epoch); older == nil {
 				return r, nil
 			}
@@ -44,7 +43,7 @@ func (r *keyring) at(epoch int64) (secrets.Identity, error) {
 	var key secrets.Identity
 	var err error
 	if epoch == r.group.Status.Epoch {
-		key, err = r.core.groupKey(r.group)
+		key, err = r.holder.groupKey(r.group)
 	} else if key, err = r.passedOn(epoch); err != nil {
 		if own, unwrapped := r.own(epoch); unwrapped {
 			key, err = own, nil
@@ -70,7 +69,7 @@ func (r *keyring) passedOn(epoch int64) (key secrets.Identity, err error) {
 		if err != nil {
 			return key, err
 		}
-		if key, err = secrets.Unwrap(with, r.core.keyOf(r.group, epoch), f.Recipient, f.Key); err != nil {
+		if key, err = secrets.Unwrap(with, r.holder.keyOf(r.group, epoch), f.Recipient, f.Key); err != nil {
 			return key, fmt.Errorf("the former key %d of group %s cannot be opened: %w", epoch, r.group.Name, err)
 		}
 		return key, nil
@@ -86,12 +85,12 @@ func (r *keyring) own(epoch int64) (key secrets.Identity, is bool) {
 			recipient = f.Recipient
 		}
 	}
-	mine := v1alpha1.KeyID(r.core.age.Recipient().String())
+	mine := v1alpha1.KeyID(r.holder.recipient())
 	for _, w := range r.group.Status.Wraps {
-		if w.Epoch != epoch || w.Cluster != r.core.self.Cluster || w.Key != mine {
+		if w.Epoch != epoch || w.Cluster != r.holder.Cluster || w.Key != mine {
 			continue
 		}
-		if key, err := secrets.Unwrap(r.core.age, r.core.keyOf(r.group, epoch), recipient, w.Wrap); err == nil {
+		if key, err := secrets.Unwrap(r.holder.Age, r.holder.keyOf(r.group, epoch), recipient, w.Wrap); err == nil {
 			return key, true
 		}
 	}
@@ -100,8 +99,8 @@ func (r *keyring) own(epoch int64) (key secrets.Identity, is bool) {
 
 // proves opens the present key and all that were passed on since the last proven one, each with the one that came after it.
 func (r *keyring) proves() error {
-	strict := &keyring{core: r.core, group: r.group, keys: map[int64]secrets.Identity{}}
-	present, err := r.core.groupKey(r.group)
+	strict := &keyring{holder: r.holder, group: r.group, keys: map[int64]secrets.Identity{}}
+	present, err := r.holder.groupKey(r.group)
 	if err != nil {
 		return err
 	}
@@ -169,19 +168,4 @@ func (r *keyring) sealedAgain(v *store.View, revision string, own *v1alpha1.Seal
 		}
 	}
 	return surest(all...)
-}
-
-// surest are those that have something that was sealed again, what was confirmed first.
-func surest(all ...*v1alpha1.Sealing) []*v1alpha1.Sealing {
-	all = slices.DeleteFunc(all, func(s *v1alpha1.Sealing) bool { return s == nil || s.Source() == nil })
-	slices.SortStableFunc(all, func(a, b *v1alpha1.Sealing) int {
-		switch {
-		case a.Sure() == b.Sure():
-			return 0
-		case a.Sure():
-			return -1
-		}
-		return 1
-	})
-	return all
 }
