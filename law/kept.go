@@ -2,7 +2,6 @@ package law
 
 import (
 	"encoding/json"
-	"strings"
 	"sync"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -16,7 +15,7 @@ type Kept struct {
 	mu       sync.Mutex
 	epoch    store.Epoch
 	groups   map[string]kept[v1alpha1.RecipientGroup]
-	clusters map[string]kept[candidate]
+	clusters map[string]kept[v1alpha1.Candidate]
 }
 
 // kept is what a value is read as, by the revision that wrote it; !sound: it cannot be read. Nobody changes it.
@@ -50,7 +49,7 @@ func (k *Kept) group(v *store.View, name string) (g v1alpha1.RecipientGroup, sou
 }
 
 // candidates are the clusters that have a recipient; !sound: one cannot be read, and none behind it is looked at.
-func (k *Kept) candidates(v *store.View) (all []candidate, sound bool) {
+func (k *Kept) candidates(v *store.View) (all []v1alpha1.Candidate, sound bool) {
 	if k == nil {
 		k = &Kept{}
 	}
@@ -68,28 +67,27 @@ func (k *Kept) candidates(v *store.View) (all []candidate, sound bool) {
 			one = candidateOf(kv)
 			k.clusters[kv.Key] = one
 		}
-		if sound = one.sound; one.value.recipient != "" {
+		if sound = one.sound; one.value.Recipient != "" {
 			all = append(all, one.value)
 		}
 	}
 	if len(k.clusters) > n { // some are gone
-		k.clusters = map[string]kept[candidate]{}
+		k.clusters = map[string]kept[v1alpha1.Candidate]{}
 	}
 	return all, sound
 }
 
-func candidateOf(kv store.KV) (one kept[candidate]) {
+func candidateOf(kv store.KV) (one kept[v1alpha1.Candidate]) {
 	var c v1alpha1.Cluster
 	one.at, one.sound = kv.Modified, json.Unmarshal(kv.Value, &c) == nil
-	if c.Status.Recipient != "" {
-		one.value = candidate{strings.TrimPrefix(kv.Key, v1alpha1.KeyClusters), c.Labels, readerBy(c.Status.Recipient)}
-	}
+	_, c.Name = splitKey(kv.Key)
+	one.value = v1alpha1.CandidateOf(&c)
 	return one
 }
 
 // begin forgets all when a view is of another epoch. It needs the lock.
 func (k *Kept) begin(v *store.View) {
 	if k.groups == nil || k.epoch != v.Epoch() {
-		k.epoch, k.groups, k.clusters = v.Epoch(), map[string]kept[v1alpha1.RecipientGroup]{}, map[string]kept[candidate]{}
+		k.epoch, k.groups, k.clusters = v.Epoch(), map[string]kept[v1alpha1.RecipientGroup]{}, map[string]kept[v1alpha1.Candidate]{}
 	}
 }

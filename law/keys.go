@@ -60,18 +60,18 @@ func (w write) keepsKeys() bool {
 		return false
 	}
 	r, ok := w.held.readers(w.view, &before.Spec)
-	mine := r.recipient(w.asker.cluster)
+	mine := r.Recipient(w.asker.cluster)
 	if !ok || mine == "" {
 		return false
 	}
 	if before.Holds(w.asker.cluster, mine) {
 		return w.added(r, before.Status, after.Status) || w.seconds(before.Status, after.Status) || w.opens(r, before, after) || w.failsToOpen(r, before, after, mine) ||
-			before.AnotherKey(r.reads, w.view.Time()) != "" && w.rotates(r, before, after, before.Status.Epoch)
+			before.AnotherKey(r.Reads, w.view.Time()) != "" && w.rotates(r, before, after, before.Status.Epoch)
 	}
 	_, proven := before.ProvenWrap(w.asker.cluster, mine)
 	strikes := before.WrapFor(w.asker.cluster, mine) != nil && w.failsToOpen(r, before, after, mine)
-	return strikes || w.makesKey(before, after, mine) && r.wrapped(nil, after.Status, w.asker.cluster) ||
-		proven > 0 && before.Orphaned(r.reads) && w.rotates(r, before, after, proven)
+	return strikes || w.makesKey(before, after, mine) && w.wrapped(r, nil, after.Status) ||
+		proven > 0 && before.Orphaned(r.Reads) && w.rotates(r, before, after, proven)
 }
 
 // saysOnly says that what is written has this status in the one form that members write it in. In another one, such as with a fraction of a
@@ -85,36 +85,6 @@ func (w write) saysOnly(s v1alpha1.RecipientGroupStatus) bool {
 	told, ok := statusIn(w.op.Value)
 	plainly, sound := statusIn(plain)
 	return ok && sound && reflect.DeepEqual(told, plainly)
-}
-
-// reader is one who may have the key of a group, by a recipient of its own, and what tells that from others.
-type reader struct{ recipient, key string }
-
-func readerBy(recipient string) reader { return reader{recipient, v1alpha1.KeyID(recipient)} }
-
-// readers are who may have the key of a group: each cluster that its selector picks and that has a recipient, and under no cluster's name who
-// recovers it.
-type readers map[string][]reader
-
-// reads says whether a cluster may have the key, by a recipient of its own.
-func (r readers) reads(cluster, key string) bool {
-	return slices.ContainsFunc(r[cluster], func(one reader) bool { return one.key == key })
-}
-
-// recipient is that of a cluster which may have the key, "" of another one.
-func (r readers) recipient(cluster string) string {
-	if own := r[cluster]; cluster != "" && len(own) > 0 {
-		return own[0].recipient
-	}
-	return ""
-}
-
-// readersBy are people, each by a recipient.
-func readersBy(recipients []string) (all []reader) {
-	for _, recipient := range recipients {
-		all = append(all, readerBy(recipient))
-	}
-	return all
 }
 
 // makesKey says that the group had no key, and the asker makes one and keeps it for itself, at least.
@@ -134,10 +104,10 @@ const MaxKeySkew = 10 * time.Minute
 
 // added says that the key stays, and that the asker wraps it for others of the group: for each something that may open, and for none that said a while
 // ago that what the asker wrote does not.
-func (w write) added(r readers, before, after v1alpha1.RecipientGroupStatus) bool {
+func (w write) added(r v1alpha1.Readers, before, after v1alpha1.RecipientGroupStatus) bool {
 	rest := after
 	rest.Wraps = before.Wraps
-	if !reflect.DeepEqual(rest, before) || len(after.Wraps) <= len(before.Wraps) || !r.wrapped(before.Wraps, after, w.asker.cluster) {
+	if !reflect.DeepEqual(rest, before) || len(after.Wraps) <= len(before.Wraps) || !w.wrapped(r, before.Wraps, after) {
 		return false
 	}
 	return !slices.ContainsFunc(after.Wraps[len(before.Wraps):], func(wrap v1alpha1.KeyWrap) bool {
@@ -169,8 +139,8 @@ func (w write) seconded(before, after v1alpha1.RecipientGroupStatus) v1alpha1.Re
 
 func soundWrap(wrap []byte) bool { return len(wrap) > 0 && len(wrap) <= maxWrap }
 
-// wrapped says that the wraps are those that were there, and behind them new ones of the present key by a cluster: one for each of some readers.
-func (r readers) wrapped(before []v1alpha1.KeyWrap, after v1alpha1.RecipientGroupStatus, by string) bool {
+// wrapped says that the wraps are those that were there, and behind them new ones of the present key by the asker: one for each of some readers.
+func (w write) wrapped(r v1alpha1.Readers, before []v1alpha1.KeyWrap, after v1alpha1.RecipientGroupStatus) bool {
 	if len(after.Wraps) < len(before) || !slices.EqualFunc(before, after.Wraps[:len(before)], sameWrap) {
 		return false
 	}
@@ -182,13 +152,13 @@ func (r readers) wrapped(before []v1alpha1.KeyWrap, after v1alpha1.RecipientGrou
 	}
 	for _, wrap := range after.Wraps[len(before):] {
 		id := wrap.Cluster + "/" + wrap.Key
-		if seen[id] || !r.reads(wrap.Cluster, wrap.Key) || wrap.Epoch != after.Epoch || !soundWrap(wrap.Wrap) {
+		if seen[id] || !r.Reads(wrap.Cluster, wrap.Key) || wrap.Epoch != after.Epoch || !soundWrap(wrap.Wrap) {
 			return false
 		}
 		if wrap.Cluster == "" && !wrap.Opens() { // of a recovery recipient nobody tells that it opens nothing, and it is never wrapped for again
 			return false
 		}
-		if wrap.Second != nil || wrap.By != by {
+		if wrap.Second != nil || wrap.By != w.asker.cluster {
 			return false
 		}
 		seen[id] = true
@@ -200,7 +170,7 @@ func sameWrap(a, b v1alpha1.KeyWrap) bool { return reflect.DeepEqual(a, b) }
 
 // rotates says that the asker makes another key, and passes on the one of an epoch, so that nobody has it who may not read, and nobody lacks
 // it who had that one and may.
-func (w write) rotates(r readers, before, after v1alpha1.RecipientGroup, from int64) bool {
+func (w write) rotates(r v1alpha1.Readers, before, after v1alpha1.RecipientGroup, from int64) bool {
 	s := after.Status
 	if !w.soundKey(s) || len(s.Former) == 0 || s.Recipient == before.Status.Recipient {
 		return false
@@ -209,16 +179,16 @@ func (w write) rotates(r readers, before, after v1alpha1.RecipientGroup, from in
 	if len(made.Former) == 0 || len(made.Former) > maxWrap {
 		return false
 	}
-	next := Rotated(&before, r.reads, made)
+	next := Rotated(&before, r.Reads, made)
 	if kept := len(next.Wraps); kept <= len(s.Wraps) {
 		made.Wraps = s.Wraps[kept:]
 	}
-	if !r.wrapped(next.Wraps, s, w.asker.cluster) || !reflect.DeepEqual(s, Rotated(&before, r.reads, made)) {
+	if !w.wrapped(r, next.Wraps, s) || !reflect.DeepEqual(s, Rotated(&before, r.Reads, made)) {
 		return false
 	}
 	for _, wrap := range before.Status.Wraps {
 		has := func(now v1alpha1.KeyWrap) bool { return now.Cluster == wrap.Cluster && now.Key == wrap.Key }
-		if r.reads(wrap.Cluster, wrap.Key) && !slices.ContainsFunc(made.Wraps, has) {
+		if r.Reads(wrap.Cluster, wrap.Key) && !slices.ContainsFunc(made.Wraps, has) {
 			return false
 		}
 	}
@@ -299,8 +269,8 @@ func shortened(left []v1alpha1.FormerReader) []v1alpha1.FormerReader {
 
 // opens says that somebody else than the maker of the present key has opened it, or the maker when nobody else holds it: what is left of
 // the key before goes. It may wrap the key once more for who recovers it, so that nobody loses the one before for a wrap that its maker lied about.
-func (w write) opens(r readers, before, after v1alpha1.RecipientGroup) bool {
-	return before.Status.Unproven() && reflect.DeepEqual(after.Status, Proven(w.seconded(before.Status, after.Status))) && r.another(before.Status, w.asker.cluster, before.Status.By)
+func (w write) opens(r v1alpha1.Readers, before, after v1alpha1.RecipientGroup) bool {
+	return before.Status.Unproven() && reflect.DeepEqual(after.Status, Proven(w.seconded(before.Status, after.Status))) && w.another(r, &before)
 }
 
 // Proven is the status of a group whose present key somebody has opened.
@@ -309,26 +279,13 @@ func Proven(s v1alpha1.RecipientGroupStatus) v1alpha1.RecipientGroupStatus {
 	return s
 }
 
-// another says that a cluster may say that the present key opens: it is another one than its maker, or no other one holds it, or the key
-// before.
-func (r readers) another(s v1alpha1.RecipientGroupStatus, cluster, than string) bool {
-	return cluster != than || !slices.ContainsFunc(s.Wraps, func(w v1alpha1.KeyWrap) bool {
-		return w.Cluster != "" && w.Cluster != than && w.Opens() && r.reads(w.Cluster, w.Key)
-	})
-}
-
-// only says that no other cluster may read.
-func (r readers) only(cluster string) bool {
-	for other := range r {
-		if other != "" && other != cluster {
-			return false
-		}
-	}
-	return true
+// another says that the asker may say that the present key opens: it is another one than its maker, or no other one holds it, or the key before.
+func (w write) another(r v1alpha1.Readers, g *v1alpha1.RecipientGroup) bool {
+	return w.asker.cluster != g.Status.By || len(r.HadBeside(g, g.Status.By)) == 0
 }
 
 // failsToOpen says that the asker strikes its own wrap, and only if another one that may read holds the key: it is wrapped anew for it.
-func (w write) failsToOpen(r readers, before, after v1alpha1.RecipientGroup, mine string) bool {
+func (w write) failsToOpen(r v1alpha1.Readers, before, after v1alpha1.RecipientGroup, mine string) bool {
 	s := before.Status
 	if len(after.Status.Left) == 0 {
 		return false
@@ -338,7 +295,7 @@ func (w write) failsToOpen(r readers, before, after v1alpha1.RecipientGroup, min
 	}))].Until
 	others := false
 	for o := range s.Held() {
-		others = others || o.Cluster != "" && o.Cluster != w.asker.cluster && r.reads(o.Cluster, o.Key)
+		others = others || o.Cluster != "" && o.Cluster != w.asker.cluster && r.Reads(o.Cluster, o.Key)
 	}
 	return others && at.Sub(w.view.Time()).Abs() <= MaxKeySkew && reflect.DeepEqual(after.Status, Unopened(s, w.asker.cluster, mine, at))
 }
@@ -361,20 +318,14 @@ func Unopened(s v1alpha1.RecipientGroupStatus, cluster, recipient string, at met
 }
 
 // readers of a group, as its spec, the fleet's and the clusters say.
-func (h *heldGroups) readers(v *store.View, s *v1alpha1.RecipientGroupSpec) (r readers, ok bool) {
-	selector, err := metav1.LabelSelectorAsSelector(s.ClusterSelector)
+func (h *heldGroups) readers(v *store.View, s *v1alpha1.RecipientGroupSpec) (r v1alpha1.Readers, ok bool) {
 	fleet, ok := fleetAfter(v, Change{})
-	if err != nil || !ok {
-		return nil, false
+	if !ok {
+		return r, false
 	}
 	clusters, ok := h.candidates(v)
-	r = readers{"": readersBy(s.Recovery(&fleet))}
-	for _, c := range clusters {
-		if selector.Matches(c.labels) {
-			r[c.name] = []reader{c.reader}
-		}
-	}
-	return r, ok
+	r, err := s.Readers(&fleet, clusters)
+	return r, ok && err == nil
 }
 
 // fleetAfter is what the fleet's settings say after a change of them, if it is one.

@@ -6,8 +6,6 @@ import (
 	"reflect"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/labels"
-
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
@@ -37,7 +35,7 @@ func (w write) keepsSealing() bool {
 	if before.Group != after.Group {
 		return false
 	}
-	switch another := w.asker.cluster != before.By || g.readers.only(before.By); {
+	switch another := w.asker.cluster != before.By || g.readers.Only(before.By); {
 	case before.Epoch < after.Epoch:
 		return w.sealsAgain(after, before.Source()) && after.Instead == "" && retold(before, after)
 	case !before.Unseen() || !another:
@@ -77,22 +75,15 @@ func soundSince(since []map[string]int64) bool {
 type heldGroups struct {
 	kept     *Kept
 	groups   map[string]heldGroup
-	clusters []candidate
+	clusters []v1alpha1.Candidate
 	read, ok bool
 }
 
 // heldGroup is a group, its readers, whether the asker holds its present key, and whether somebody does who may not read.
 type heldGroup struct {
 	group    v1alpha1.RecipientGroup
-	readers  readers
+	readers  v1alpha1.Readers
 	ok, lost bool
-}
-
-// candidate is a cluster that can read, if a group's selector picks it.
-type candidate struct {
-	name   string
-	labels labels.Set
-	reader
 }
 
 func (w write) groupHeld(name string) heldGroup {
@@ -101,8 +92,8 @@ func (w write) groupHeld(name string) heldGroup {
 		if group, sound := w.held.kept.group(w.view, name); sound {
 			h.group = group
 			h.readers, h.ok = w.held.readers(w.view, &h.group.Spec)
-			h.ok = h.ok && h.group.Holds(w.asker.cluster, h.readers.recipient(w.asker.cluster))
-			h.lost = h.group.Lost(h.readers.reads) != ""
+			h.ok = h.ok && h.group.Holds(w.asker.cluster, h.readers.Recipient(w.asker.cluster))
+			h.lost = h.group.Lost(h.readers.Reads) != ""
 		}
 		w.held.groups[name] = h
 	}
@@ -110,7 +101,7 @@ func (w write) groupHeld(name string) heldGroup {
 }
 
 // candidates are the clusters that have a recipient; !ok: one cannot be read.
-func (h *heldGroups) candidates(v *store.View) (all []candidate, ok bool) {
+func (h *heldGroups) candidates(v *store.View) (all []v1alpha1.Candidate, ok bool) {
 	if !h.read {
 		h.read = true
 		h.clusters, h.ok = h.kept.candidates(v)

@@ -7,9 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
@@ -141,23 +138,23 @@ func keptBy(v *store.View, s *v1alpha1.RecipientGroupSpec, status v1alpha1.Recip
 	return slices.ContainsFunc(status.Wraps, func(w v1alpha1.KeyWrap) bool { return w.Opens() && reads(w.Cluster, w.Key) })
 }
 
-// mayRead tells who may read what is sealed for a group after a change: a cluster, or a recovery recipient without one, by its own key. !ok: it cannot be said.
+// mayRead tells who may read what is sealed for a group after a change: a cluster, or a recovery recipient without one, by its own key. Of the clusters it
+// reads only those that it is asked about. !ok: it cannot be said.
 func mayRead(v *store.View, s *v1alpha1.RecipientGroupSpec, change Change) (reads func(cluster, key string) bool, ok bool) {
-	selector, err := metav1.LabelSelectorAsSelector(s.ClusterSelector)
 	fleet, ok := fleetAfter(v, change)
+	r, err := s.Readers(&fleet, nil)
 	if err != nil || !ok {
 		return nil, false
 	}
-	people := readers{"": readersBy(s.Recovery(&fleet))}
 	return func(cluster, key string) bool {
 		if cluster == "" {
-			return people.reads("", key)
+			return r.Reads("", key)
 		}
 		kv, _ := v.Get(v1alpha1.KeyClusters + cluster)
 		if kv.Key != "" && kv.Key == change.Key {
 			kv.Value = change.After
 		}
-		var c v1alpha1.Cluster
-		return json.Unmarshal(kv.Value, &c) == nil && selector.Matches(labels.Set(c.Labels)) && key == v1alpha1.KeyID(c.Status.Recipient)
+		one := candidateOf(kv)
+		return one.sound && r.Admits(one.value) && one.value.Key == key
 	}, true
 }

@@ -49,7 +49,7 @@ func remembers(v *store.View, group string) (secret, reader string, err error) {
 	for _, w := range g.Status.Wraps {
 		had = append(had, v1alpha1.FormerReader{Cluster: w.Cluster, Key: w.Key, Epoch: w.Epoch})
 	}
-	held, now := &heldGroups{}, map[string]readers{}
+	held, now := &heldGroups{}, map[string]v1alpha1.Readers{}
 	for _, s := range secretsInUse(v) {
 		for _, revision := range s.revisions() {
 			epoch := s.knownSince(v, revision, group)
@@ -60,7 +60,7 @@ func remembers(v *store.View, group string) (secret, reader string, err error) {
 			if _, known := now[of]; !known {
 				now[of] = held.readersOf(v, of)
 			}
-			i := slices.IndexFunc(had, func(r v1alpha1.FormerReader) bool { return r.Epoch >= epoch && !now[of].reads(r.Cluster, r.Key) })
+			i := slices.IndexFunc(had, func(r v1alpha1.FormerReader) bool { return r.Epoch >= epoch && !now[of].Reads(r.Cluster, r.Key) })
 			if i >= 0 {
 				return s.name, whoRead(had[i]), nil
 			}
@@ -107,13 +107,13 @@ func (s *secretInUse) wasFor(v *store.View, group string) bool {
 }
 
 // readersOf are who may read what is sealed for a group: nobody, when it is not there.
-func (h *heldGroups) readersOf(v *store.View, group string) readers {
+func (h *heldGroups) readersOf(v *store.View, group string) (r v1alpha1.Readers) {
 	kv, _ := v.Get(v1alpha1.KeyRecipientGroups + group)
 	var g v1alpha1.RecipientGroup
 	if json.Unmarshal(kv.Value, &g) != nil {
-		return nil
+		return r
 	}
-	r, _ := h.readers(v, &g.Spec) // a cluster that cannot be read reads nothing
+	r, _ = h.readers(v, &g.Spec) // a cluster that cannot be read reads nothing
 	return r
 }
 

@@ -6,9 +6,6 @@ import (
 	"slices"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
@@ -19,20 +16,20 @@ func GroupAtRisk(g *v1alpha1.RecipientGroup, of Candidates, now time.Time, prese
 	if err != nil {
 		return "the selector of group " + g.Name + " cannot be read: " + err.Error()
 	}
-	vacant, live := of.vacant(all.holders(g)) // who is picked no more wraps the key for nobody
+	vacant, live := of.vacant(all.Holders(g)) // who is picked no more wraps the key for nobody
 	here := slices.ContainsFunc(live, present)
 	edit := "kubectl edit recipientgroups." + v1alpha1.GroupName + " " + g.Name
 	switch {
 	case g.Status.Epoch == 0:
 		return "group " + g.Name + " has no key yet, and nothing can be sealed for it: a cluster that its selector picks makes one; " + edit
-	case !here && !all.recovers(g):
+	case !here && !recovers(g, all):
 		return "no cluster that holds the key of group " + g.Name + " is there, and nobody else can open what is sealed for it; bring one back, or, if none can be, seal the values from their source for another group, and delete this one once it may go: hanse delete recipientgroup " + g.Name
 	case !here:
 		return "no cluster that holds the key of group " + g.Name + " is there; bring one back, or open what is sealed for it with a recovery key, and seal it for another group"
-	case g.Lost(all.reads) != "":
-		return "group " + g.Name + " is to get another key, as " + g.Lost(all.reads) + "; the member of cluster " + turn(live, "", present) + " makes it, and if it does nothing for a minute the next one: seal nothing for the group until then"
+	case g.Lost(all.Reads) != "":
+		return "group " + g.Name + " is to get another key, as " + g.Lost(all.Reads) + "; the member of cluster " + turn(live, "", present) + " makes it, and if it does nothing for a minute the next one: seal nothing for the group until then"
 	case g.Status.Unproven() && g.Status.Begun != nil && now.Sub(g.Status.Begun.Time) > provenWithin:
-		if vacant := all.vacantWitnesses(g, of); len(vacant) > 0 {
+		if vacant := of.vacantWitnesses(g, all); len(vacant) > 0 {
 			return fmt.Sprintf("key %d of group %s, which cluster %s made, was opened by no second cluster for %s, and those that could have no member now: %s; let one join again with its key (hanse join --keys-from DIR), or take out those that do not come back: hanse remove CLUSTER",
 				g.Status.Epoch, g.Name, g.Status.By, provenWithin, fewNames(vacant))
 		}
@@ -59,11 +56,11 @@ func LeftToSilence(before, after Readership, heard func(cluster string) bool) []
 	g := before.Group
 	was, err := readersOf(g, before.Of)
 	is, wrong := readersOf(after.Group, after.Of)
-	if err != nil || wrong != nil || is.recovers(g) {
+	if err != nil || wrong != nil || recovers(g, is) {
 		return nil
 	}
-	left := is.holders(g)
-	if len(left) == len(was.holders(g)) && !was.recovers(g) || slices.ContainsFunc(left, heard) {
+	left := is.Holders(g)
+	if len(left) == len(was.Holders(g)) && !recovers(g, was) || slices.ContainsFunc(left, heard) {
 		return nil
 	}
 	return left
@@ -84,7 +81,7 @@ func KeyDue(g *v1alpha1.RecipientGroup, of Candidates, now time.Time) string {
 	if err != nil {
 		return ""
 	}
-	return g.AnotherKey(all.reads, now)
+	return g.AnotherKey(all.Reads, now)
 }
 
 // Candidates are those of whom a group's spec says which may have its key.
@@ -121,37 +118,23 @@ type KeyDuty struct {
 // KeyReader is a cluster that is to hold a key, or, without a cluster, a recovery recipient.
 type KeyReader struct{ Cluster, Recipient string }
 
-// readers are who may have a group's key: first the people, then the clusters by name.
-type readers []KeyReader
-
-func readersOf(g *v1alpha1.RecipientGroup, of Candidates) (all readers, err error) {
-	selector, err := metav1.LabelSelectorAsSelector(g.Spec.ClusterSelector)
-	if err != nil {
-		return nil, err
-	}
-	for _, recipient := range g.Spec.Recovery(&of.Fleet) {
-		all = append(all, KeyReader{Recipient: recipient})
-	}
+// readersOf a group, among candidates.
+func readersOf(g *v1alpha1.RecipientGroup, of Candidates) (v1alpha1.Readers, error) {
+	clusters := make([]v1alpha1.Candidate, 0, len(of.Clusters))
 	for _, c := range of.Clusters {
-		if c.Status.Recipient != "" && selector.Matches(labels.Set(c.Labels)) {
-			all = append(all, KeyReader{c.Name, c.Status.Recipient})
+		clusters = append(clusters, v1alpha1.CandidateOf(c))
+	}
+	return g.Spec.Readers(&of.Fleet, clusters)
+}
+
+// recovers says that a recovery recipient that may holds the present key.
+func recovers(g *v1alpha1.RecipientGroup, all v1alpha1.Readers) bool {
+	for w := range g.Status.Held() {
+		if w.Cluster == "" && all.Reads("", w.Key) {
+			return true
 		}
 	}
-	return all, nil
-}
-
-func (all readers) reads(cluster, key string) bool {
-	return slices.ContainsFunc(all, func(r KeyReader) bool { return r.Cluster == cluster && v1alpha1.KeyID(r.Recipient) == key })
-}
-
-// holders are the clusters that hold the present key and may.
-func (all readers) holders(g *v1alpha1.RecipientGroup) (names []string) {
-	return all.clusters(func(r KeyReader) bool { return g.Holds(r.Cluster, r.Recipient) })
-}
-
-// recovers says that a recovery recipient holds the present key.
-func (all readers) recovers(g *v1alpha1.RecipientGroup) bool {
-	return slices.ContainsFunc(all, func(r KeyReader) bool { return r.Cluster == "" && g.Holds("", r.Recipient) })
+	return false
 }
 
 // WhoHolds are the clusters that hold the present key of a group and may: not one that has lost the key of its own since. A selector that cannot be read
@@ -161,7 +144,7 @@ func WhoHolds(g *v1alpha1.RecipientGroup, of Candidates) []string {
 	if err != nil {
 		return g.Status.Holders()
 	}
-	return all.holders(g)
+	return all.Holders(g)
 }
 
 // turn is the first of some clusters that is there.
@@ -184,8 +167,8 @@ func witnesses(holders []string, than string, alone bool) []string {
 }
 
 // vacantWitnesses are the clusters that could open the present key as the second, when none of them has a member.
-func (all readers) vacantWitnesses(g *v1alpha1.RecipientGroup, of Candidates) []string {
-	vacant, live := of.vacant(all.clusters(func(r KeyReader) bool { return r.Cluster != g.Status.By && g.Had(r.Cluster, r.Recipient) }))
+func (of Candidates) vacantWitnesses(g *v1alpha1.RecipientGroup, all v1alpha1.Readers) []string {
+	vacant, live := of.vacant(all.HadBeside(g, g.Status.By))
 	if len(live) > 0 {
 		return nil
 	}
@@ -206,18 +189,20 @@ func (of Candidates) vacant(names []string) (vacant, live []string) {
 	return vacant, live
 }
 
-// clusters of those that may read.
-func (all readers) clusters(which func(KeyReader) bool) (names []string) {
-	for _, r := range all {
-		if r.Cluster != "" && which(r) {
-			names = append(names, r.Cluster)
-		}
-	}
-	return names
-}
-
 // wrapAgainAfter is how long a cluster that said that its wrap does not open waits for another: two that do not agree are not to keep the log busy.
 const wrapAgainAfter = time.Minute
+
+// keyCase is the key of a group as one member sees it.
+type keyCase struct {
+	*v1alpha1.RecipientGroup
+	all v1alpha1.Readers
+	// holders hold the present key, and may; orphans one from before, when nobody but its maker holds the present one.
+	holders, orphans []string
+	self             string
+	now              time.Time
+	there            func(cluster string) bool
+	takes            func(KeyReader) bool
+}
 
 // Keys says what a cluster's member is to do about the key of a group. Of those that could do it, the first by name that is there does;
 // that two do at once is seen in the log, where only one of them is in time. takes says that a key can be wrapped for a reader: who holds it does
@@ -227,172 +212,112 @@ func Keys(g *v1alpha1.RecipientGroup, of Candidates, self string, now time.Time,
 	if err != nil {
 		return KeyDuty{}, err
 	}
-	holders := all.holders(g)
-	first := g.Status.Epoch == 0
-	why := g.AnotherKey(all.reads, now)
-	able := holders
-	if first {
-		able = all.clusters(func(KeyReader) bool { return true })
+	k := keyCase{RecipientGroup: g, all: all, holders: all.Holders(g), orphans: orphans(g, all), self: self, now: now, there: there, takes: takes}
+	able, why := k.able()
+	duty.Wrap, duty.Waits = k.lacking(why)
+	if why == "" {
+		k.prove(&duty)
+		k.second(&duty)
 	}
-	orphans := all.orphans(g)
-	if len(holders) < 2 && len(orphans) > 0 && turn(holders, self, there) == "" {
-		able, why = orphans, "nobody that is there opens the present one"
-	}
-	for _, r := range all {
-		struck := g.Status.Unopened(r.Cluster, v1alpha1.KeyID(r.Recipient))
-		switch {
-		case why == "" && g.WrapFor(r.Cluster, r.Recipient) != nil: // who cannot open it strikes it first
-		case why == "" && struck != nil && (now.Sub(struck.Until.Time) < wrapAgainAfter || struck.Bars(self, now)):
-			duty.Waits = true
-		default:
-			duty.Wrap = append(duty.Wrap, r)
-		}
-	}
-	if why == "" && g.Status.Unproven() {
-		alone := len(all.clusters(func(r KeyReader) bool { return r.Cluster != g.Status.By && g.Had(r.Cluster, r.Recipient) })) == 0
-		duty.Turn = turn(witnesses(holders, g.Status.By, alone), self, there)
-		duty.Prove = duty.Turn == self
-		duty.Waits = duty.Waits || !duty.Prove
-	}
-	if why == "" && slices.Contains(holders, self) {
-		duty.second(g, all, self, there)
-	}
-	switch wraps := turn(able, self, there); {
-	case len(duty.Wrap) == 0:
-	case wraps != self && !first && why == "" && !slices.ContainsFunc(duty.Wrap, takes):
-		duty.Wrap = nil
-	case wraps != self:
-		duty.Wrap, duty.Waits, duty.Turn = nil, true, wraps
-	default:
-		if duty.Make, duty.Why = first || why != "", why; duty.Make && !first && !slices.Contains(holders, self) {
-			duty.From = all.proven(g, self)
-		}
-	}
-	holds := slices.Contains(holders, self)
-	duty.Others = len(holders) > 1 || len(holders) == 1 && !holds
+	k.wrap(&duty, able, why)
+	holds := slices.Contains(k.holders, self)
+	duty.Others = len(k.holders) > 1 || len(k.holders) == 1 && !holds
 	duty.Waits = duty.Waits || g.Spec.RotateAfter != nil && holds
-	if duty.Turn == self || !slices.Contains(able, self) && !slices.Contains(orphans, self) {
+	if duty.Turn == self || !slices.Contains(able, self) && !slices.Contains(k.orphans, self) {
 		duty.Turn = ""
 	}
 	return duty, nil
 }
 
+// able are the clusters of which one makes the first key, or another one, why says for what; or wraps the present one, with no why.
+func (k keyCase) able() (clusters []string, why string) {
+	why = k.AnotherKey(k.all.Reads, k.now)
+	switch {
+	case k.Status.Epoch == 0:
+		return k.all.Clusters(func(v1alpha1.Candidate) bool { return true }), why
+	case len(k.holders) < 2 && len(k.orphans) > 0 && k.turn(k.holders) == "":
+		return k.orphans, "nobody that is there opens the present one"
+	}
+	return k.holders, why
+}
+
+// lacking are who is to get the key: all that may, when it is another one. Who said that its wrap does not open waits for a while.
+func (k keyCase) lacking(why string) (all []KeyReader, waits bool) {
+	for _, r := range k.all.All {
+		switch struck := k.Status.Unopened(r.Cluster, r.Key); {
+		case why == "" && k.WrapFor(r.Cluster, r.Recipient) != nil: // who cannot open it strikes it first
+		case why == "" && struck != nil && (k.now.Sub(struck.Until.Time) < wrapAgainAfter || struck.Bars(k.self, k.now)):
+			waits = true
+		default:
+			all = append(all, KeyReader{r.Cluster, r.Recipient})
+		}
+	}
+	return all, waits
+}
+
+// wrap leaves what is to be wrapped, and so the key that is to be made, to one of those that are able.
+func (k keyCase) wrap(duty *KeyDuty, able []string, why string) {
+	first := k.Status.Epoch == 0
+	switch next := k.turn(able); {
+	case len(duty.Wrap) == 0:
+	case next != k.self && !first && why == "" && !slices.ContainsFunc(duty.Wrap, k.takes):
+		duty.Wrap = nil
+	case next != k.self:
+		duty.Wrap, duty.Waits, duty.Turn = nil, true, next
+	case first || why != "":
+		duty.Make, duty.Why = true, why
+		if !first && !slices.Contains(k.holders, k.self) {
+			duty.From = proven(k.RecipientGroup, k.all, k.self)
+		}
+	}
+}
+
+// prove adds who says that the present key opens: another one than its maker, or that one when nobody else could ever.
+func (k keyCase) prove(duty *KeyDuty) {
+	if !k.Status.Unproven() {
+		return
+	}
+	maker := k.Status.By
+	duty.Turn = k.turn(witnesses(k.holders, maker, len(k.all.HadBeside(k.RecipientGroup, maker)) == 0))
+	duty.Prove = duty.Turn == k.self
+	duty.Waits = duty.Waits || !duty.Prove
+}
+
 // second adds the recovery recipients that the present key is to be wrapped for once more: none but their owners can tell whether a wrap for them
 // opens, so one that a single holder wrote is not to be all that they have.
-func (duty *KeyDuty) second(g *v1alpha1.RecipientGroup, all readers, self string, there func(string) bool) {
-	for w := range g.Status.Held() {
-		i := slices.IndexFunc(all, func(r KeyReader) bool { return r.Cluster == "" && v1alpha1.KeyID(r.Recipient) == w.Key })
+func (k keyCase) second(duty *KeyDuty) {
+	if !slices.Contains(k.holders, k.self) {
+		return
+	}
+	for w := range k.Status.Held() {
+		i := slices.IndexFunc(k.all.All, func(r v1alpha1.Candidate) bool { return r.Cluster == "" && r.Key == w.Key })
 		if i < 0 || !w.WantsSecond() {
 			continue
 		}
-		others := witnesses(all.holders(g), w.By, false)
-		next := turn(others, self, there)
-		switch {
-		case w.By == self:
+		others := witnesses(k.holders, w.By, false)
+		switch next := k.turn(others); {
+		case w.By == k.self:
 			duty.Waits = duty.Waits || len(others) > 0
-		case duty.Prove || next == self: // with its word that the key opens, those before it go
-			duty.Second = append(duty.Second, all[i])
+		case duty.Prove || next == k.self: // with its word that the key opens, those before it go
+			duty.Second = append(duty.Second, KeyReader{Recipient: k.all.All[i].Recipient})
 		default:
 			duty.Waits, duty.Turn = true, cmp.Or(duty.Turn, next)
 		}
 	}
 }
 
+func (k keyCase) turn(of []string) string { return turn(of, k.self, k.there) }
+
 // orphans are the clusters that hold a key from before, when nobody but its maker holds the present one.
-func (all readers) orphans(g *v1alpha1.RecipientGroup) []string {
-	if g.Status.Epoch == 0 || !g.Orphaned(all.reads) {
+func orphans(g *v1alpha1.RecipientGroup, all v1alpha1.Readers) []string {
+	if g.Status.Epoch == 0 || !g.Orphaned(all.Reads) {
 		return nil
 	}
-	return all.clusters(func(r KeyReader) bool { return r.Cluster != g.Status.By && all.proven(g, r.Cluster) > 0 })
+	return all.Clusters(func(r v1alpha1.Candidate) bool { return r.Cluster != g.Status.By && proven(g, all, r.Cluster) > 0 })
 }
 
 // proven is the epoch of the latest key from before that a cluster holds; 0: none.
-func (all readers) proven(g *v1alpha1.RecipientGroup, cluster string) (epoch int64) {
-	for _, r := range all {
-		if r.Cluster == cluster {
-			_, epoch = g.ProvenWrap(cluster, r.Recipient)
-		}
-	}
+func proven(g *v1alpha1.RecipientGroup, all v1alpha1.Readers, cluster string) int64 {
+	_, epoch := g.ProvenWrap(cluster, all.Recipient(cluster))
 	return epoch
-}
-
-// SealWork is what is to be done about one revision of a secret.
-type SealWork int
-
-// What a member does: nothing; look how a revision is sealed, and seal it again if need be; open what another one sealed again; or nothing yet.
-const (
-	SealKept SealWork = iota
-	SealAgain
-	SealConfirm
-	SealWaits
-)
-
-// Sealers are who keeps what is sealed for a group sealed to its present key.
-type Sealers struct {
-	epoch   int64
-	holders []string
-	// readers are the clusters that may read.
-	readers []string
-	// heldUp says that somebody holds the present key who may not read: nothing is sealed to that any more.
-	heldUp bool
-	self   string
-	there  func(cluster string) bool
-}
-
-// SealersOf a group.
-func SealersOf(g *v1alpha1.RecipientGroup, of Candidates, self string, there func(cluster string) bool) (Sealers, error) {
-	all, err := readersOf(g, of)
-	if err != nil {
-		return Sealers{}, err
-	}
-	return Sealers{epoch: g.Status.Epoch, holders: all.holders(g), readers: all.clusters(func(KeyReader) bool { return true }), heldUp: g.Lost(all.reads) != "", self: self, there: there}, nil
-}
-
-// Holds says whether the member holds the key.
-func (s Sealers) Holds() bool { return slices.Contains(s.holders, s.self) }
-
-// Seeing are the same sealers, when others are there.
-func (s Sealers) Seeing(there func(cluster string) bool) Sealers {
-	s.there = there
-	return s
-}
-
-// SealDue is what those who hold the key of a group are to do about a revision: look how it is sealed, or confirm what By sealed again; SealKept: nothing.
-type SealDue struct {
-	Work SealWork
-	By   string
-}
-
-// SealDueOf is what is due about a revision at an epoch of its group's key, by what is known of how that is sealed, nil for nothing. A group that has had one key
-// only has nothing that is sealed to another, and nothing is to be told but of what was sealed for another group before: moved.
-func SealDueOf(epoch int64, known *v1alpha1.Sealing, moved bool) SealDue {
-	switch {
-	case epoch < 2 && !moved:
-		return SealDue{}
-	case known == nil || known.Epoch < epoch:
-		return SealDue{Work: SealAgain}
-	case known.Unseen():
-		return SealDue{SealConfirm, known.By}
-	}
-	return SealDue{}
-}
-
-// Work is what the member is to do about what is due. What waits does so for the cluster whose turn it is, "" for none.
-func (s Sealers) Work(due SealDue) (work SealWork, on string) {
-	var of []string
-	switch due.Work {
-	case SealAgain:
-		of = s.holders
-	case SealConfirm:
-		of = witnesses(s.holders, due.By, slices.Equal(s.readers, []string{due.By}))
-	default:
-		return SealKept, ""
-	}
-	if s.heldUp { // that is a matter of the key
-		return SealWaits, ""
-	}
-	if on = turn(of, s.self, s.there); on != s.self {
-		return SealWaits, on
-	}
-	return due.Work, ""
 }

@@ -6,9 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 )
 
@@ -104,7 +101,7 @@ func (l *Ledger) readersOf(g *v1alpha1.RecipientGroup) ([]v1alpha1.SecretReader,
 	at := func(cluster, key string) *v1alpha1.SecretReader {
 		i := slices.IndexFunc(all, func(r v1alpha1.SecretReader) bool { return r.Cluster == cluster && r.Key == key })
 		if i < 0 {
-			i, all = len(all), append(all, v1alpha1.SecretReader{Cluster: cluster, Key: key, Why: l.why(g, may, cluster, key)})
+			i, all = len(all), append(all, v1alpha1.SecretReader{Cluster: cluster, Key: key, Why: l.why(may, cluster, key)})
 		}
 		return &all[i]
 	}
@@ -128,9 +125,9 @@ func (l *Ledger) readersOf(g *v1alpha1.RecipientGroup) ([]v1alpha1.SecretReader,
 }
 
 // why one can read, or cannot any more.
-func (l *Ledger) why(g *v1alpha1.RecipientGroup, may readers, cluster, key string) v1alpha1.ReaderState {
+func (l *Ledger) why(may v1alpha1.Readers, cluster, key string) v1alpha1.ReaderState {
 	switch {
-	case may.reads(cluster, key):
+	case may.Reads(cluster, key):
 		return v1alpha1.ReaderReads
 	case cluster == "" && key == "":
 		return v1alpha1.ReaderEarlier
@@ -138,11 +135,10 @@ func (l *Ledger) why(g *v1alpha1.RecipientGroup, may readers, cluster, key strin
 		return v1alpha1.ReaderTakenOut
 	}
 	i := slices.IndexFunc(l.vault.Clusters, func(c *v1alpha1.Cluster) bool { return c.Name == cluster })
-	selector, err := metav1.LabelSelectorAsSelector(g.Spec.ClusterSelector)
 	switch {
 	case i < 0:
 		return v1alpha1.ReaderRemoved
-	case err == nil && selector.Matches(labels.Set(l.vault.Clusters[i].Labels)):
+	case may.Picks(l.vault.Clusters[i].Labels):
 		return v1alpha1.ReaderOtherKey
 	}
 	return v1alpha1.ReaderNotPicked

@@ -441,11 +441,6 @@ func (g *RecipientGroup) Orphaned(reads func(cluster, key string) bool) bool {
 	return g.Status.Unproven()
 }
 
-// Had says whether a recipient of a cluster holds the present key, or one before it of which its wrap is still there.
-func (g *RecipientGroup) Had(cluster, recipient string) bool {
-	return slices.ContainsFunc(g.Status.Wraps, func(w KeyWrap) bool { return w.Cluster == cluster && w.Key == KeyID(recipient) && w.Opens() })
-}
-
 // HadWrap says whether anything, be it NoWrap, stands as a wrap of any key for a recipient of a cluster: who makes the next key writes one for it, too.
 func (g *RecipientGroup) HadWrap(cluster, recipient string) bool {
 	return slices.ContainsFunc(g.Status.Wraps, func(w KeyWrap) bool { return w.Cluster == cluster && w.Key == KeyID(recipient) })

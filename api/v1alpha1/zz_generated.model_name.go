@@ -111,6 +111,11 @@ func (in BundleStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Candidate) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Candidate"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CapacityReading) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.CapacityReading"
 }
@@ -423,6 +428,11 @@ func (in Prospect) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Quorum) OpenAPIModelName() string {
 	return "dev.hanse.fleet.v1alpha1.Quorum"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Readers) OpenAPIModelName() string {
+	return "dev.hanse.fleet.v1alpha1.Readers"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
