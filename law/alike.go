@@ -20,8 +20,7 @@ type sealedForm struct {
 // SealedAlike are the other revisions of a secret that have the very same bytes sealed, for the same Secret and group: what was sealed again of one is
 // what is in all of them.
 func SealedAlike(v *store.View, revision string) []string {
-	kv, _ := v.Get(v1alpha1.KeyBundleRevisions + revision)
-	bundle, s := sealedBy(kv.Value)
+	bundle, s := sealedIn(v, revision)
 	if s == nil {
 		return nil
 	}
@@ -30,22 +29,36 @@ func SealedAlike(v *store.View, revision string) []string {
 
 // SealedAlikeNow are the revisions of a secret that have the very same bytes sealed as the secret has now; its own may be yet to come.
 func SealedAlikeNow(v *store.View, s *v1alpha1.FleetSecret) []string {
-	form, target := v1alpha1.FleetSecret{Spec: s.Spec}, s.Target()
-	form.Name, form.Namespace = target.Name, target.Namespace
-	return sealedAlike(v, s.RolledOut().String(), &form)
+	return sealedAlike(v, s.RolledOut().String(), inRevision(s))
 }
 
 func sealedAlike(v *store.View, bundle string, s *v1alpha1.FleetSecret) (names []string) {
 	for kv := range v.Iterate(v1alpha1.KeyBundleRevisions+bundle+"-", "") {
-		of, other := sealedBy(kv.Value)
-		if other != nil && of == bundle && other.Spec.Group == s.Spec.Group && other.Name == s.Name && other.Namespace == s.Namespace && bytes.Equal(other.Spec.Data, s.Spec.Data) {
+		if of, other := sealedBy(kv.Value); of == bundle && alike(s, other) {
 			names = append(names, kv.Key[len(v1alpha1.KeyBundleRevisions):])
 		}
 	}
 	return names
 }
 
-// sealedBy is the secret in a revision, nil when it has none.
+// alike says that two secrets, as revisions have them, have the very same bytes sealed for the same Secret and group.
+func alike(a, b *v1alpha1.FleetSecret) bool {
+	return a.Spec.Group == b.Spec.Group && a.Name == b.Name && a.Namespace == b.Namespace && bytes.Equal(a.Spec.Data, b.Spec.Data)
+}
+
+// inRevision is a secret as its revision has it, as far as that is asked.
+func inRevision(s *v1alpha1.FleetSecret) *v1alpha1.FleetSecret {
+	form, target := &v1alpha1.FleetSecret{Spec: s.Spec}, s.Target()
+	form.Name, form.Namespace = target.Name, target.Namespace
+	return form
+}
+
+// sealedIn is the secret in a revision, and what that is of; nil when it has none.
+func sealedIn(v *store.View, revision string) (bundle string, s *v1alpha1.FleetSecret) {
+	kv, _ := v.Get(v1alpha1.KeyBundleRevisions + revision)
+	return sealedBy(kv.Value)
+}
+
 func sealedBy(revision []byte) (bundle string, s *v1alpha1.FleetSecret) {
 	var r sealedForm
 	if json.Unmarshal(revision, &r) != nil || !v1alpha1.RolledOutOf(r.Spec.Bundle).IsSecret() || len(r.Spec.Manifests) == 0 {
@@ -61,16 +74,18 @@ func OnlySource(v *store.View, revision string) (of string) {
 	if told == nil || told.Source() == nil || told.Found >= oldestKey(v, told.Group) {
 		return ""
 	}
-	for _, name := range SealedAlike(v, revision) {
-		if own := SealingAt(v, name); own == nil || !own.Sure() {
+	bundle, sealed := sealedIn(v, revision)
+	if sealed == nil {
+		return ""
+	}
+	for _, name := range sealedAlike(v, bundle, sealed) {
+		if own := SealingAt(v, name); name != revision && (own == nil || !own.Sure()) {
 			return Thing(v1alpha1.KeyBundleRevisions + name)
 		}
 	}
-	kv, _ := v.Get(v1alpha1.KeyBundleRevisions + revision)
-	bundle, _ := sealedBy(kv.Value)
-	kv, _ = v.Get(v1alpha1.RolledOutOf(bundle).Key())
+	kv, _ := v.Get(v1alpha1.RolledOutOf(bundle).Key())
 	var s v1alpha1.FleetSecret
-	if json.Unmarshal(kv.Value, &s) != nil || s.RevisionName() == revision || !slices.Contains(SealedAlikeNow(v, &s), revision) {
+	if json.Unmarshal(kv.Value, &s) != nil || !alike(sealed, inRevision(&s)) {
 		return ""
 	}
 	if _, there := v.Get(v1alpha1.KeyBundleRevisions + s.RevisionName()); there {

@@ -2,6 +2,7 @@ package law
 
 import (
 	"encoding/json"
+	"maps"
 	"sync"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -48,7 +49,7 @@ func (k *Kept) group(v *store.View, name string) (g v1alpha1.RecipientGroup, sou
 	return one.value, one.sound
 }
 
-// candidates are the clusters that have a recipient; !sound: one cannot be read, and none behind it is looked at.
+// candidates are all clusters, as groups look at them; !sound: one cannot be read, and none behind it is looked at.
 func (k *Kept) candidates(v *store.View) (all []v1alpha1.Candidate, sound bool) {
 	if k == nil {
 		k = &Kept{}
@@ -57,22 +58,18 @@ func (k *Kept) candidates(v *store.View) (all []v1alpha1.Candidate, sound bool) 
 	defer k.mu.Unlock()
 	k.begin(v)
 	sound = true
-	n := 0
 	for kv := range v.Iterate(v1alpha1.KeyClusters, "") {
-		if n++; !sound {
-			continue
-		}
 		one, known := k.clusters[kv.Key]
 		if !known || one.at != kv.Modified {
 			one = candidateOf(kv)
 			k.clusters[kv.Key] = one
 		}
-		if sound = one.sound; one.value.Recipient != "" {
-			all = append(all, one.value)
+		if all, sound = append(all, one.value), one.sound; !sound {
+			break
 		}
 	}
-	if len(k.clusters) > n { // some are gone
-		k.clusters = map[string]kept[v1alpha1.Candidate]{}
+	if len(all) < len(k.clusters) { // some are gone
+		maps.DeleteFunc(k.clusters, func(key string, _ kept[v1alpha1.Candidate]) bool { _, there := v.Modified(key); return !there })
 	}
 	return all, sound
 }

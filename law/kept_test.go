@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
@@ -20,4 +21,19 @@ func (l twice) Authorize(v *store.View, who store.Asker, txn store.Txn) error {
 		l.t.Errorf("who keeps what was read judges %v, who reads it anew %v", kept, anew)
 	}
 	return anew
+}
+
+func TestAClusterThatIsGoneIsNotKept(t *testing.T) {
+	r, k := keyed(t), &Kept{}
+	keeps := func(want int) {
+		t.Helper()
+		if all, sound := k.candidates(r.store.View()); !sound || len(all) != want || len(k.clusters) != want {
+			t.Errorf("%d of %d clusters are kept, and sound is %v", len(k.clusters), len(all), sound)
+		}
+	}
+	keeps(3)
+	if err := r.try("id-fra", "anna", 0, r.whole(store.Delete(v1alpha1.KeyClusters+"sin"))...); err != nil {
+		t.Fatal(err)
+	}
+	keeps(2)
 }

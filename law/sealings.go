@@ -100,7 +100,7 @@ func (w write) groupHeld(name string) heldGroup {
 	return h
 }
 
-// candidates are the clusters that have a recipient; !ok: one cannot be read.
+// candidates are all clusters; !ok: one cannot be read.
 func (h *heldGroups) candidates(v *store.View) (all []v1alpha1.Candidate, ok bool) {
 	if !h.read {
 		h.read = true
