@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"iter"
 	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -10,7 +11,8 @@ import (
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// collect deletes what nothing refers to any more: old revisions and rollouts of bundles, and tokens long ended.
+// collect deletes what nothing refers to any more: old revisions and rollouts of bundles, and tokens long ended. Rollouts come last: the rest is decided by
+// those that are there.
 func (l *leader) collect(ctx context.Context, s scene) error {
 	unknown := func(string) bool { return false }
 	if _, garbled := l.decoded.Bundles.Secrets.Readable(s.view); len(garbled) > 0 { // nobody knows what it needs
@@ -38,6 +40,15 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 			ops = append(ops, store.Delete(kv.Key))
 		}
 	}
+	tokens, err := l.tokens.List(s.view)
+	if err != nil {
+		return err
+	}
+	for _, t := range tokens {
+		if t.Value.Forgotten(s.plan.Now) {
+			ops = append(ops, store.Delete(t.Key))
+		}
+	}
 	kept = kept[:0]
 	for _, r := range s.rollouts {
 		if unknown(r.Value.Name) {
@@ -48,17 +59,36 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 	for _, name := range plan.Surplus(kept, use.Rollouts, use.Alive) {
 		ops = append(ops, store.Delete(v1alpha1.KeyRollouts+name))
 	}
-	tokens, err := l.tokens.List(s.view)
-	if err != nil {
-		return err
-	}
-	for _, t := range tokens {
-		if t.Value.Forgotten(s.plan.Now) {
-			ops = append(ops, store.Delete(t.Key))
+	seen := s.view.Revision()
+	return l.writeSome(ctx, []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, seen), store.PrefixUnchanged(v1alpha1.KeyRollouts, seen)}, ops)
+}
+
+// writeSome writes ops, as many at once as an entry of the log takes, until somebody else is faster: the next pass goes on.
+func (l *leader) writeSome(ctx context.Context, conditions []store.Condition, ops []store.Op) error {
+	for some := range divided(ops) {
+		if written, err := l.proposeDecision(ctx, l.term, conditions, some...); err != nil || !written {
+			return err
 		}
 	}
-	seen := s.view.Revision()
-	return l.write(ctx, []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, seen), store.PrefixUnchanged(v1alpha1.KeyRollouts, seen)}, ops...)
+	return nil
+}
+
+// divided are ops in their order, as many together as fit into an entry of the log with others' conditions.
+func divided(ops []store.Op) iter.Seq[[]store.Op] {
+	return func(yield func([]store.Op) bool) {
+		from, bytes := 0, 0
+		for i, op := range ops {
+			if bytes += cost(op); i > from && bytes > bytesAtOnce {
+				if !yield(ops[from:i]) {
+					return
+				}
+				from, bytes = i, cost(op)
+			}
+		}
+		if from < len(ops) {
+			yield(ops[from:])
+		}
+	}
 }
 
 // forget deletes revisions that nobody needs, with what is known of how they are sealed. One stays as long as what was sealed again of it alone opens another.

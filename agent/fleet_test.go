@@ -60,13 +60,13 @@ func TestNobodyLosesAVoteBySettingsThatCannotBeRead(t *testing.T) {
 	}
 	for _, tt := range []struct{ now, then, want int }{{0, 0, 3}, {1, 1, 3}, {3, 3, 3}, {5, 4, 5}, {4, 5, 5}, {7, 6, 7}} {
 		c := &Core{store: store.New(nil), decoded: decoded.NewKinds(), log: slog.New(slog.DiscardHandler)}
-		storetest.Apply(t, c.store, 1, storetest.Entry(t, store.Put(v1alpha1.KeyFleets+"acme", []byte(`{"spec": {"voters": "many"}}`))))
+		storetest.Apply(t, c.store, 1, storetest.Entry(t, "", store.Put(v1alpha1.KeyFleets+"acme", []byte(`{"spec": {"voters": "many"}}`))))
 		for _, n := range []int{tt.now, tt.then} {
 			if got := c.votersWanted(c.store.View(), voting(n)); got != tt.want {
 				t.Errorf("%d vote: %d should, want %d", n, got, tt.want)
 			}
 		}
-		storetest.Apply(t, c.store, 2, storetest.Entry(t, store.Put(v1alpha1.KeyFleets+"acme", []byte(`{"spec": {"voters": 1}}`))))
+		storetest.Apply(t, c.store, 2, storetest.Entry(t, "", store.Put(v1alpha1.KeyFleets+"acme", []byte(`{"spec": {"voters": 1}}`))))
 		if got := c.votersWanted(c.store.View(), voting(tt.now)); got != 1 {
 			t.Errorf("people want one to vote, not %d", got)
 		}

@@ -313,17 +313,18 @@ func (l *leader) decide(ctx context.Context, v *store.View) error {
 	if v.Revision() == 0 {
 		return l.found(ctx)
 	}
+	v, uncleared := l.clear(ctx, v)
 	s, err := l.look(v)
 	if err != nil {
-		return err
+		return errors.Join(uncleared, err)
 	}
 	if err := l.tellTime(ctx, s); err != nil {
-		return err
+		return errors.Join(uncleared, err)
 	}
 	if epoch.NobodyActs(v) { // nothing is granted, withdrawn or collected before a person says go
-		return errors.Join(l.writeStatuses(ctx, s), l.orderBackup(ctx, s))
+		return errors.Join(uncleared, l.writeStatuses(ctx, s), l.orderBackup(ctx, s))
 	}
-	var errs []error
+	errs := []error{uncleared}
 	for _, t := range s.tombs {
 		errs = append(errs, l.strikeAdopted(ctx, s, t))
 	}

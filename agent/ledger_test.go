@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -99,5 +100,51 @@ func TestLedgerIsCountedOnceARevisionAndWhatItCannotReadIsAWorry(t *testing.T) {
 	}
 	if open, worry = c.openExposures(s.View()); open != nil || !strings.Contains(worry, "readers") {
 		t.Errorf("of a group that nobody can read: %+v, %q", open, worry)
+	}
+}
+
+// The log has what is left of a group, or of a cluster, for a moment after that has gone.
+func TestLedgerHasNothingOfWhatIsLeftOfTheGone(t *testing.T) {
+	readers := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "readers"}}
+	readers.Spec.ClusterSelector = &metav1.LabelSelector{}
+	readers.Status = v1alpha1.RecipientGroupStatus{Epoch: 2, Former: []v1alpha1.FormerKey{{Epoch: 1}}, Left: []v1alpha1.FormerReader{{Cluster: "sin", Key: "k", Epoch: 1}}}
+	is := life{"db", "u", "readers", 0}.secret()
+	is.Generation = 3
+	revision := func(generation int, group string) json.RawMessage {
+		manifest, err := json.Marshal(life{"db", "u", group, 0}.secret())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return json.RawMessage(fmt.Sprintf(`{"spec": {"bundle": "secret.db", "bundleUID": "u", "generation": %d, "manifests": [%s]}}`, generation, manifest))
+	}
+	told := func(group string, epoch int64) v1alpha1.Sealing {
+		return v1alpha1.Sealing{Group: group, Found: epoch, Epoch: 2, Witness: "iad", Since: []map[string]int64{{group: epoch}}}
+	}
+	for name, c := range map[string]struct {
+		keeps string // the cluster that keeps what it was first
+		left  map[string]any
+		want  v1alpha1.ExposureState
+	}{
+		"of a group": {"fra", map[string]any{v1alpha1.KeySealings + "secret.db-u-1": told("gone", 1)}, v1alpha1.ExposureOpen},
+	} {
+		values := map[string]any{
+			v1alpha1.KeyClusters + "fra": v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "fra"}}, v1alpha1.KeyRecipientGroups + "readers": readers, v1alpha1.KeyFleetSecrets + "db": is,
+			v1alpha1.KeyBundleRevisions + "secret.db-u-1": revision(1, "gone"), v1alpha1.KeyBundleRevisions + "secret.db-u-2": revision(2, "readers"),
+			v1alpha1.KeyBundleRevisions + "secret.db-u-3": revision(3, "readers"), v1alpha1.KeySealings + "secret.db-u-2": told("readers", 1),
+			v1alpha1.KeySealings + "secret.db-u-3": told("readers", 2),
+		}
+		if c.keeps != "" {
+			values[v1alpha1.GrantKey(c.keeps, "secret.db")] = v1alpha1.Grant{Bundle: "secret.db", BundleUID: "u", Revision: "secret.db-u-1"}
+		}
+		for _, what := range []string{"cleared", "left"} {
+			l, err := keyHolder(t, "fra").Ledger(stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := l.Exposed("sin"); len(e.Items) != 1 || e.Items[0].State != c.want {
+				t.Errorf("%s, %s: %+v", name, what, e)
+			}
+			maps.Copy(values, c.left)
+		}
 	}
 }

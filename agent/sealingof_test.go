@@ -26,10 +26,11 @@ func TestAMemberTellsWhatWasSealedAgainOfASecretAsItIsNow(t *testing.T) {
 		"sealed again": {map[string]any{"/sealings/secret.db-0815-471-3": now, "/sealings/secret.db-0815-471-2": before}, v1alpha1.SecretSealing{BundleRevision: "secret.db-0815-471-3", Sealing: now}, nil},
 		"told of its values": {map[string]any{"/sealings/secret.db-0815-471-3": &v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 2, Data: []byte("again"), By: "fra", Since: []map[string]int64{{"readers": 1}}}},
 			v1alpha1.SecretSealing{BundleRevision: "secret.db-0815-471-3", Sealing: now}, nil},
-		"an earlier one alone": {map[string]any{"/sealings/secret.db-0815-471-2": before}, v1alpha1.SecretSealing{BundleRevision: "secret.db-0815-471-3"}, nil},
-		"no such secret":       {map[string]any{v1alpha1.KeyFleetSecrets + "db": nil}, v1alpha1.SecretSealing{}, errNoSecret},
+		"an earlier one alone":     {map[string]any{"/sealings/secret.db-0815-471-2": before}, v1alpha1.SecretSealing{BundleRevision: "secret.db-0815-471-3"}, nil},
+		"of a group that has gone": {map[string]any{"/sealings/secret.db-0815-471-3": now, v1alpha1.KeyRecipientGroups + "readers": nil}, v1alpha1.SecretSealing{BundleRevision: "secret.db-0815-471-3"}, nil},
+		"no such secret":           {map[string]any{v1alpha1.KeyFleetSecrets + "db": nil}, v1alpha1.SecretSealing{}, errNoSecret},
 	} {
-		values := map[string]any{v1alpha1.KeyFleetSecrets + "db": s}
+		values := map[string]any{v1alpha1.KeyFleetSecrets + "db": s, v1alpha1.KeyRecipientGroups + "readers": v1alpha1.RecipientGroup{}}
 		for key, value := range c.values {
 			values[key] = value
 			if value == nil {

@@ -94,11 +94,14 @@ func OnlySource(v *store.View, revision string) (of string) {
 	return Thing(kv.Key)
 }
 
-// SealingAt is what is known of how a revision is sealed; nil for nothing, and for what cannot be read.
+// SealingAt is what is known of how a revision is sealed; nil for nothing, for what cannot be read, and for what is left of a group that is not there.
 func SealingAt(v *store.View, revision string) *v1alpha1.Sealing {
 	kv, there := v.Get(v1alpha1.KeySealings + revision)
 	s := &v1alpha1.Sealing{}
 	if !there || json.Unmarshal(kv.Value, s) != nil {
+		return nil
+	}
+	if _, there := v.Get(v1alpha1.KeyRecipientGroups + s.Group); !there {
 		return nil
 	}
 	return s

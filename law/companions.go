@@ -60,6 +60,8 @@ func companions(v *store.View, c Change, read bundles) ([]store.Condition, []sto
 		return bury(v, c, read)
 	case prefix == v1alpha1.KeyRecipientGroups && c.After == nil:
 		return unsealed(v, name)
+	case prefix == v1alpha1.KeyRecipientGroups && c.Before == nil:
+		return nil, nil, anew(v, c.Key)
 	case prefix == v1alpha1.KeyClusters && c.After != nil:
 		return trust(v, name, c.After)
 	case prefix == v1alpha1.KeyClusters:

@@ -417,25 +417,6 @@ func TestThatAClusterVotesIsTheLastThatKeepsItInTheFleet(t *testing.T) {
 	}
 }
 
-func TestWhatIsKnownOfThePastOfAGroupGoesWithIt(t *testing.T) {
-	r := keyed(t)
-	for key, group := range map[string]string{"secret.db-u-db-1": "readers", "secret.other-u-o-1": "empty"} {
-		if err := r.tryBare("id-fra", "", term, r.put(v1alpha1.KeySealings+key, v1alpha1.Sealing{Group: group, Found: 1, Epoch: 3, By: "fra"})); err != nil {
-			t.Fatal(err)
-		}
-	}
-	remove := store.Delete(v1alpha1.KeyRecipientGroups + "readers")
-	if err := r.try("id-fra", "anna", 0, remove); err == nil {
-		t.Error("it goes alone: a group of its name that is made later has no key 3")
-	}
-	if err := r.try("id-fra", "anna", 0, r.whole(remove)...); err != nil {
-		t.Fatal(err)
-	}
-	if left := r.store.View().List(v1alpha1.KeySealings); len(left) != 1 || left[0].Key != v1alpha1.KeySealings+"secret.other-u-o-1" {
-		t.Errorf("there is left %v", left)
-	}
-}
-
 // TestASecretIsNotStrandedByTwoThatGoAtOnce: each may go as long as the other stays.
 func TestASecretIsNotStrandedByTwoThatGoAtOnce(t *testing.T) {
 	r := keyed(t)

@@ -97,9 +97,13 @@ func plainTime(text string) bool {
 }
 
 // onlyForward refuses what no leader may write either: a recipient of a member that is there as of an earlier time, or of none. What the member signed
-// before it has its new one is not to come back, nor by way of a Cluster that is deleted and made again.
+// before it has its new one is not to come back, nor by way of a Cluster that is deleted and made again. And nothing is made under the name of what is not
+// gone whole.
 func onlyForward(v *store.View, txn store.Txn) error {
 	for _, op := range txn.Then {
+		if err := anew(v, op.Key); err != nil && !op.Delete {
+			return err
+		}
 		prefix, name := splitKey(op.Key)
 		if prefix != v1alpha1.KeyClusters || !keepsMember(v, txn, name) {
 			continue

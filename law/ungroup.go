@@ -11,7 +11,8 @@ import (
 )
 
 // unsealed refuses that a group goes for which something is sealed: nobody could open it any more; or one that alone remembers who could read a value
-// that is in use. What is known of how its past was sealed goes with it: another group of its name counts its keys anew.
+// that is in use. What is known of how its past was sealed is nothing from then on, and the leader deletes it: it may be more than one transaction takes.
+// Another group of its name counts its keys anew, so there is none before that is gone (Left).
 func unsealed(v *store.View, group string) ([]store.Condition, []store.Op, error) {
 	if sealed, unless := sealedFor(v, group); sealed != "" {
 		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("%s is sealed for it, and nobody could open it any more; delete that first, or %s", sealed, unless)}
@@ -23,14 +24,7 @@ func unsealed(v *store.View, group string) ([]store.Condition, []store.Op, error
 	if secret != "" {
 		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("only it remembers that %s could read a value of secret %s that is in use for another group; seal other values, and delete it once they are everywhere (hanse secret readers %[2]s), or delete the secret", reader, secret)}
 	}
-	var ops []store.Op
-	for kv := range v.Iterate(v1alpha1.KeySealings, "") {
-		var s v1alpha1.Sealing
-		if json.Unmarshal(kv.Value, &s) == nil && s.Group == group {
-			ops = append(ops, store.Delete(kv.Key))
-		}
-	}
-	return []store.Condition{store.PrefixUnchanged(v1alpha1.KeyFleetSecrets, v.Revision()), store.PrefixUnchanged(v1alpha1.KeySealings, v.Revision())}, ops, nil
+	return []store.Condition{store.PrefixUnchanged(v1alpha1.KeyFleetSecrets, v.Revision())}, nil, nil
 }
 
 // remembers names a secret that is in use for another group, and who had a key of this one that opened its value and may not read for that one; ""
@@ -72,9 +66,8 @@ func remembers(v *store.View, group string) (secret, reader string, err error) {
 // knownSince is the epoch of the first key of a group that opened one of the values of a revision for another one; 0: none did. Where nobody has told and
 // another one confirmed it, each key of a group that the secret was for counts.
 func (s *secretInUse) knownSince(v *store.View, revision, group string) (epoch int64) {
-	var told v1alpha1.Sealing
-	kv, there := v.Get(v1alpha1.KeySealings + revision)
-	if !there || json.Unmarshal(kv.Value, &told) != nil || told.Witness == "" || len(told.Since) == 0 {
+	told := SealingAt(v, revision)
+	if told == nil || told.Witness == "" || len(told.Since) == 0 {
 		if s.wasFor(v, group) {
 			return 1
 		}
