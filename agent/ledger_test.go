@@ -137,7 +137,7 @@ func TestLedgerHasNothingOfWhatIsLeftOfTheGone(t *testing.T) {
 			values[v1alpha1.GrantKey(c.keeps, "secret.db")] = v1alpha1.Grant{Bundle: "secret.db", BundleUID: "u", Revision: "secret.db-u-1"}
 		}
 		for _, what := range []string{"cleared", "left"} {
-			l, err := keyHolder(t, "fra").Ledger(stateWith(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values))
+			l, err := keyHolder(t, "fra").Ledger(storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values))
 			if err != nil {
 				t.Fatal(err)
 			}
