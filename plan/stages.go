@@ -146,11 +146,15 @@ func (c *course) ahead(i, rank int) bool {
 // goesOn says that a wave to come is in a stage that has begun in its fault domain. Who has stages begins each anew, in the order of the domains;
 // so does a change in those that are in change only for who joins.
 func (c *course) goesOn(w v1alpha1.Wave) bool {
-	there := func(other v1alpha1.Wave) bool {
-		return other.Domain == w.Domain && other.Stage == w.Stage && !forJoiners(other)
+	begun := func(of func(v1alpha1.Wave) bool) bool {
+		return c.some(func(other v1alpha1.Wave, s v1alpha1.WaveStatus) bool {
+			return s.Granted != nil && other.Domain == w.Domain && of(other)
+		})
 	}
-	joined := func(other v1alpha1.Wave) bool { return other.Domain == w.Domain && forJoiners(other) }
-	return c.begun(there) || len(c.active.Spec.Stages) == 0 && (c.begunIn(w.Domain) || !c.begun(joined))
+	if len(c.active.Spec.Stages) > 0 {
+		return begun(func(other v1alpha1.Wave) bool { return other.Stage == w.Stage && !forJoiners(other) })
+	}
+	return c.begunIn(w.Domain) || !begun(forJoiners)
 }
 
 // waitOf is what a wave waits for that has its turn, nil for nothing. What is under way is finished, whatever window is open.
@@ -202,16 +206,9 @@ func (c *course) ordered(said func(v1alpha1.RolloutOrders) bool) bool {
 
 // keepsWaiting says that the rollout keeps a fault domain that it found unsettled, and waits for a person before it goes on there.
 func (c *course) keepsWaiting() bool {
-	r := c.running()
-	if r == nil {
-		return false
-	}
-	for i, w := range r.Spec.Waves {
-		if r.Status.Waves[i].Granted == nil && c.underWay(w) && c.waitOf(w) != nil {
-			return true
-		}
-	}
-	return false
+	return c.running() != nil && c.some(func(w v1alpha1.Wave, s v1alpha1.WaveStatus) bool {
+		return s.Granted == nil && c.underWay(w) && c.waitOf(w) != nil
+	})
 }
 
 // waiting keeps since when a stage waits for the same. A fault domain waits for a person's word when no wave of the change is open, nor given just now.
@@ -226,12 +223,7 @@ func (c *course) waiting(before *v1alpha1.RolloutWait) {
 
 // opened says that a wave of the change is under way.
 func (c *course) opened() bool {
-	for i, w := range c.active.Spec.Waves {
-		if c.active.Status.Waves[i].Open() && !forJoiners(w) {
-			return true
-		}
-	}
-	return false
+	return c.some(func(w v1alpha1.Wave, s v1alpha1.WaveStatus) bool { return s.Open() && !forJoiners(w) })
 }
 
 // reasonOf is what a stage waits for.

@@ -299,13 +299,15 @@ func (c *course) domainWait(w v1alpha1.Wave, why stay) *v1alpha1.RolloutWait {
 
 // begunIn says that the change has begun in a fault domain. Who joins gets the last good revision first: that is nothing of the change.
 func (c *course) begunIn(domain string) bool {
-	return c.begun(func(w v1alpha1.Wave) bool { return w.Domain == domain && !forJoiners(w) })
+	return c.some(func(w v1alpha1.Wave, s v1alpha1.WaveStatus) bool {
+		return s.Granted != nil && w.Domain == domain && !forJoiners(w)
+	})
 }
 
-// begun says that one of some waves of this very rollout was granted.
-func (c *course) begun(of func(v1alpha1.Wave) bool) bool {
+// some says that one of the waves of this very rollout is so.
+func (c *course) some(so func(v1alpha1.Wave, v1alpha1.WaveStatus) bool) bool {
 	for i, w := range c.active.Spec.Waves {
-		if c.active.Status.Waves[i].Granted != nil && of(w) {
+		if so(w, c.active.Status.Waves[i]) {
 			return true
 		}
 	}
@@ -382,7 +384,7 @@ func (c *course) stands() (phase v1alpha1.RolloutPhase, why stay, lostCluster st
 		return paused, c.why, ""
 	case c.barred() != "":
 		return v1alpha1.RolloutRunning, stay{v1alpha1.RolloutBarred, "it cannot be granted: " + c.barred()}, ""
-	case !c.begun(func(v1alpha1.Wave) bool { return true }):
+	case !c.some(func(_ v1alpha1.Wave, s v1alpha1.WaveStatus) bool { return s.Granted != nil }):
 		return v1alpha1.RolloutPending, c.progress(), ""
 	}
 	return v1alpha1.RolloutRunning, c.progress(), ""
