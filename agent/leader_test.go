@@ -26,7 +26,7 @@ func TestALeaderThatCannotDecideSaysSoOnce(t *testing.T) {
 			log: slog.New(slog.NewTextHandler(&logged, nil)),
 		}
 		is := func(index uint64, cluster string) {
-			storetest.Apply(t, c.store, index, storetest.Entry(t, store.Put(v1alpha1.KeyClusters+"fra", []byte(cluster))))
+			storetest.Apply(t, c.store, index, storetest.Entry(t, "", store.Put(v1alpha1.KeyClusters+"fra", []byte(cluster))))
 		}
 		is(1, `{"spec": 1}`)
 		ctx, cancel := context.WithCancel(t.Context())
