@@ -16,7 +16,7 @@ import (
 // chain is what a request passes before it reaches a kind, the last line first. It is the generic server's without
 // audit, impersonation, tracing and CORS.
 func (s *Server) chain(h http.Handler, c *genericserver.Config) http.Handler {
-	h = s.withForm(h, c.Serializer)
+	h = s.discreetly(h, c.Serializer)
 	h = filters.WithAuthorization(h, c.Authorization.Authorizer, c.Serializer)
 	h = s.unstalled(h, c.LongRunningFunc)
 	h = s.fair(h, c.LongRunningFunc, c.Serializer)

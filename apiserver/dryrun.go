@@ -18,7 +18,8 @@ import (
 
 // Create implements rest.Creater.
 func (r storedREST) Create(ctx context.Context, obj runtime.Object, validate rest.ValidateObjectFunc, opts *metav1.CreateOptions) (runtime.Object, error) {
-	return r.Store.Create(ctx, obj, r.lawful(validate, opts.DryRun, false), opts)
+	made, err := r.Store.Create(ctx, obj, r.lawful(validate, opts.DryRun, false), opts)
+	return made, r.told(ctx, err)
 }
 
 // Update implements rest.Updater.
@@ -28,17 +29,23 @@ func (r storedREST) Update(ctx context.Context, name string, obj rest.UpdatedObj
 		validate := func(ctx context.Context, obj runtime.Object) error { return update(ctx, obj, old) }
 		return r.lawful(validate, opts.DryRun, false)(ctx, obj)
 	}
-	return r.Store.Update(ctx, name, obj, r.lawful(create, opts.DryRun, false), lawful, forceAllowCreate, opts)
+	if r.kind.discreet {
+		obj = patched{obj, r.kind, r.shapes}
+	}
+	made, created, err := r.Store.Update(ctx, name, obj, r.lawful(create, opts.DryRun, false), lawful, forceAllowCreate, opts)
+	return made, created, r.told(ctx, err)
 }
 
 // Delete implements rest.GracefulDeleter.
 func (r storedREST) Delete(ctx context.Context, name string, validate rest.ValidateObjectFunc, opts *metav1.DeleteOptions) (runtime.Object, bool, error) {
-	return r.Store.Delete(ctx, name, r.lawful(validate, opts.DryRun, true), opts)
+	obj, gone, err := r.Store.Delete(ctx, name, r.lawful(validate, opts.DryRun, true), opts)
+	return obj, gone, r.told(ctx, err)
 }
 
 // DeleteCollection implements rest.CollectionDeleter.
 func (r storedREST) DeleteCollection(ctx context.Context, validate rest.ValidateObjectFunc, opts *metav1.DeleteOptions, which *metainternal.ListOptions) (runtime.Object, error) {
-	return r.Store.DeleteCollection(ctx, r.lawful(validate, opts.DryRun, true), opts, which)
+	all, err := r.Store.DeleteCollection(ctx, r.lawful(validate, opts.DryRun, true), opts, which)
+	return all, r.told(ctx, err)
 }
 
 // lawful is a validation that asks the law, too, in a dry run.

@@ -1,75 +1,57 @@
 package apiserver
 
 import (
-	"bytes"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"mime"
-	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
-	apirequest "k8s.io/apiserver/pkg/endpoints/request"
-	"sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
-
-	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// withForm refuses what is applied to a discreet kind and has not its form, such as a Secret's data written into a FleetSecret. Server-side
-// apply would say what it found in the place of what is expected, in its answer and in the log: the very password.
-func (s *Server) withForm(h http.Handler, negotiated runtime.NegotiatedSerializer) http.Handler {
-	kinds := served()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info, ok := apirequest.RequestInfoFrom(r.Context())
-		i := slices.IndexFunc(kinds, func(k kind) bool {
-			return ok && k.discreet && info.Verb == "patch" && info.APIGroup == v1alpha1.GroupName && info.Resource == k.plural
-		})
-		if i >= 0 && isApply(r) {
-			if err := hasForm(r, kinds[i]); err != nil {
-				responsewriters.ErrorNegotiated(err, negotiated, v1alpha1.SchemeGroupVersion, w, r)
-				return
-			}
+// discreet makes encoders that leave out of an error what a patch would have made of the object, and decoders that repeat no value of a discreet kind.
+type discreet struct {
+	runtime.NegotiatedSerializer
+	shapes shapes
+}
+
+// DecoderToVersion implements runtime.NegotiatedSerializer.
+func (d discreet) DecoderToVersion(of runtime.Decoder, gv runtime.GroupVersioner) runtime.Decoder {
+	return discreetDecoder{d.NegotiatedSerializer.DecoderToVersion(of, gv), d.shapes}
+}
+
+type discreetDecoder struct {
+	runtime.Decoder
+	shapes shapes
+}
+
+// Decode implements runtime.Decoder. What a JSON patch makes is seen here first, and next by who would log what is twice in it.
+func (d discreetDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
+	k, ok := discreetOf(into)
+	if !ok {
+		return d.Decoder.Decode(data, defaults, into)
+	}
+	if json.Valid(data) {
+		if wrong := d.shapes.form(k, data, false); wrong != "" {
+			return nil, defaults, errors.New(wrong)
 		}
-		h.ServeHTTP(w, r)
-	})
-}
-
-func isApply(r *http.Request) bool {
-	given, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && given == string(types.ApplyYAMLPatchType)
-}
-
-// hasForm reads a request's body, which can be read again afterwards. What it returns repeats no value.
-func hasForm(r *http.Request, k kind) error {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
-	if err != nil || len(body) > maxBody {
-		return nil // the handler says so
 	}
-	value, err := yaml.YAMLToJSON(body)
+	obj, gvk, err := d.Decoder.Decode(data, defaults, into)
+	if strict, ok := runtime.AsStrictDecodingError(err); ok {
+		var said []error
+		for _, err := range strict.Errors() {
+			said = append(said, errors.New(sayable(err.Error())))
+		}
+		return obj, gvk, runtime.NewStrictDecodingError(said)
+	}
 	if err != nil {
-		return apierrors.NewBadRequest("what is applied is no YAML")
+		return nil, defaults, errors.New("it has not its form")
 	}
-	unknown, err := json.UnmarshalStrict(value, k.new(), json.DisallowUnknownFields)
-	if err = errors.Join(err, errors.Join(unknown...)); err != nil {
-		return apierrors.NewBadRequest(fmt.Sprintf("what is applied is no %s: %s", k.kind, strings.ReplaceAll(err.Error(), "\n", ", ")))
-	}
-	return nil
+	return obj, gvk, nil
 }
-
-// discreet makes encoders that leave out of an error what a patch would have made of the object.
-type discreet struct{ runtime.NegotiatedSerializer }
 
 // EncoderForVersion implements runtime.NegotiatedSerializer.
 func (d discreet) EncoderForVersion(e runtime.Encoder, gv runtime.GroupVersioner) runtime.Encoder {
@@ -97,17 +79,8 @@ func withoutPatched(status *metav1.Status) *metav1.Status {
 	}
 	status = status.DeepCopy()
 	cause := &status.Details.Causes[i]
-	cause.Message = "it makes of the object what it cannot be" + withoutValue(cause.Message)
+	_, said, _ := strings.Cut(withoutValue(*cause), ": ")
+	cause.Message = "it makes of the object what it cannot be: " + said
 	status.Message = "the patch is invalid: " + cause.Message
 	return status
-}
-
-// withoutValue is what a field's error says after the value; empty when it has another form.
-func withoutValue(message string) string {
-	_, rest, _ := strings.Cut(message, ": ")
-	value, err := strconv.QuotedPrefix(rest)
-	if err != nil {
-		return ""
-	}
-	return rest[len(value):]
 }

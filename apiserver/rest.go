@@ -39,6 +39,7 @@ func (f facade) Categories() []string { return []string{"hanse"} }
 type storedREST struct {
 	*registry.Store
 	facade
+	shapes shapes
 }
 
 // GetSingularName is the facade's; the Store has one too.
@@ -70,7 +71,7 @@ func (r rolledOutREST) Delete(ctx context.Context, name string, validate rest.Va
 	}
 	if done, ok := obj.(*metav1.Status); ok && done.Details != nil {
 		if said := r.deleted(ctx, v1alpha1.RolledOut{Kind: r.kind.kind, Name: name}, string(done.Details.UID)); said != "" {
-			warning.AddWarning(ctx, "", said)
+			warning.AddWarning(ctx, kvstorage.WarningAgent, said)
 		}
 	}
 	return obj, gone, nil
@@ -110,12 +111,12 @@ func (s *Server) resources() (map[string]rest.Storage, error) {
 			all[k.plural], all[k.plural+"/before"] = read, beforeREST{read, s.pasts()}
 			continue
 		}
-		all[k.plural] = storedREST{store, facade{k}}
+		all[k.plural] = storedREST{store, facade{k}, s.shapes}
 		if k.plural == "clusters" {
-			all[k.plural] = clusterREST{storedREST{store, facade{k}}}
+			all[k.plural] = clusterREST{storedREST{store, facade{k}, s.shapes}}
 		}
 		if v1alpha1.IsRolledOut(k.kind) && s.config.Deleted != nil {
-			all[k.plural] = rolledOutREST{storedREST{store, facade{k}}, s.config.Deleted}
+			all[k.plural] = rolledOutREST{storedREST{store, facade{k}, s.shapes}, s.config.Deleted}
 		}
 		if k.keepStatus != nil {
 			all[k.plural+"/status"] = statusREST{store}

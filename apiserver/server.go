@@ -35,6 +35,7 @@ type Server struct {
 	audience *kvstorage.Audience
 	users    *users
 	shares   shares
+	shapes   shapes
 	handler  http.Handler
 	stop     func()
 }
@@ -49,7 +50,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("make API server: %w", err)
 	}
 	s := &Server{config: c, scheme: scheme, codecs: serializer.NewCodecFactory(scheme), quorum: new(kvstorage.Quorum),
-		users: &users{store: c.Store, logger: c.Logger}, shares: newShares(c.Timing.Completed().Stall)}
+		users: &users{store: c.Store, logger: c.Logger}, shares: newShares(c.Timing.Completed().Stall), shapes: newShapes()}
 	s.audience = kvstorage.NewAudience(room{s.shares.room, c.Cluster})
 	if err := s.build(); err != nil {
 		return nil, fmt.Errorf("make API server: %w", err)
@@ -73,7 +74,7 @@ func (s *Server) build() error {
 		return err
 	}
 	group := genericserver.NewDefaultAPIGroupInfo(v1alpha1.GroupName, s.scheme, runtime.NewParameterCodec(s.scheme), s.codecs)
-	group.NegotiatedSerializer = splicing{discreet{s.codecs}}
+	group.NegotiatedSerializer = splicing{discreet{s.codecs, s.shapes}}
 	group.VersionedResourcesStorageMap[v1alpha1.SchemeGroupVersion.Version] = resources
 	if err := generic.InstallAPIGroup(&group); err != nil {
 		return err

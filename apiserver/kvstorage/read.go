@@ -82,7 +82,7 @@ func (s *Storage) fresh(ctx context.Context) (sight, error) {
 		return sight{}, s.noQuorum(err)
 	}
 	v := s.Store.View()
-	warning.AddWarning(ctx, "", s.stale(v))
+	warning.AddWarning(ctx, WarningAgent, s.stale(v))
 	return sight{v, err}, nil
 }
 

@@ -118,10 +118,13 @@ func (s *Storage) foretold(c change, asker Asker) []string {
 	return s.Foretell(s.Store.View(), Write{Key: c.key, Before: c.before, After: c.after, Asker: asker})
 }
 
+// WarningAgent is who says the warnings that are ours.
+const WarningAgent = "hanse"
+
 // tell adds warnings to the answer.
 func tell(ctx context.Context, lines []string) {
 	for _, line := range lines {
-		warning.AddWarning(ctx, "", line)
+		warning.AddWarning(ctx, WarningAgent, line)
 	}
 }
 

@@ -270,5 +270,5 @@ func deleted(t *testing.T, f *field, to, value string) {
 	}
 	gone()
 	f.must(t, "fra", nil, "delete", "recipientgroup", "readers")
-	mentions(t, ended(t, 1, f.tell(t, "sin", nil, rollback...), rollback).Talk, `spec.group: Invalid value: "readers": there is no such group; make it first`)
+	mentions(t, ended(t, 1, f.tell(t, "sin", nil, rollback...), rollback).Talk, `spec.group: Invalid value: there is no such group; make it first`)
 }
