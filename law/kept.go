@@ -41,12 +41,24 @@ func (k *Kept) group(v *store.View, name string) (g v1alpha1.RecipientGroup, sou
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.begin(v)
+	at, there := v.Modified(key)
+	if !there { // anybody may ask for any name
+		return g, false
+	}
 	one, known := k.groups[name]
-	if at, there := v.Modified(key); !known || !there || one.at != at {
+	if !known || one.at != at {
 		one = read()
+		maps.DeleteFunc(k.groups, func(name string, _ kept[v1alpha1.RecipientGroup]) bool {
+			return absent(v, v1alpha1.KeyRecipientGroups+name)
+		})
 		k.groups[name] = one
 	}
 	return one.value, one.sound
+}
+
+func absent(v *store.View, key string) bool {
+	_, there := v.Modified(key)
+	return !there
 }
 
 // candidates are all clusters, as groups look at them; !sound: one cannot be read, and none behind it is looked at.
@@ -69,7 +81,7 @@ func (k *Kept) candidates(v *store.View) (all []v1alpha1.Candidate, sound bool) 
 		}
 	}
 	if len(all) < len(k.clusters) { // some are gone
-		maps.DeleteFunc(k.clusters, func(key string, _ kept[v1alpha1.Candidate]) bool { _, there := v.Modified(key); return !there })
+		maps.DeleteFunc(k.clusters, func(key string, _ kept[v1alpha1.Candidate]) bool { return absent(v, key) })
 	}
 	return all, sound
 }

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
@@ -23,6 +25,9 @@ func (w write) keepsSealing() bool {
 	}
 	if as, err := json.Marshal(after); err != nil || !bytes.Equal(as, w.op.Value) {
 		return false // others might read it differently
+	}
+	if len(validation.IsDNS1123Label(after.Group)) > 0 {
+		return false // no group has such a name, and it may have megabytes
 	}
 	g := w.groupHeld(after.Group)
 	if !g.ok || after.Epoch != g.group.Status.Epoch || g.lost {
