@@ -425,7 +425,7 @@ func (c *claims) scene(v *store.View) (plan.Scene, error) {
 	if err != nil {
 		return plan.Scene{}, err
 	}
-	grants, err := c.core.decoded.Grants.List(v)
+	grants, err := c.core.decoded.Standing(v)
 	if err != nil {
 		return plan.Scene{}, err
 	}

@@ -217,7 +217,7 @@ func (l *leader) look(v *store.View) (s scene, err error) {
 	s.bundles, errs[0] = l.decoded.Bundles.List(v)
 	s.clusters, errs[1] = l.decoded.Clusters.List(v)
 	s.rollouts, errs[2] = l.decoded.Rollouts.List(v)
-	s.grants, errs[3] = l.decoded.Grants.List(v)
+	s.grants, errs[3] = l.decoded.Standing(v)
 	s.tombs, errs[4] = l.tombs.List(v)
 	s.plan = plan.Scene{Now: l.now(), Sightings: map[string]plan.Sighting{}}
 	for _, c := range s.clusters {

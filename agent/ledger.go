@@ -34,7 +34,7 @@ func (c *Core) Ledger(v *store.View) (*plan.Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	grants, err := c.decoded.Grants.List(v)
+	grants, err := c.decoded.Standing(v)
 	if err != nil {
 		return nil, err
 	}

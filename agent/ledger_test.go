@@ -125,7 +125,8 @@ func TestLedgerHasNothingOfWhatIsLeftOfTheGone(t *testing.T) {
 		left  map[string]any
 		want  v1alpha1.ExposureState
 	}{
-		"of a group": {"fra", map[string]any{v1alpha1.KeySealings + "secret.db-u-1": told("gone", 1)}, v1alpha1.ExposureOpen},
+		"of a group":   {"fra", map[string]any{v1alpha1.KeySealings + "secret.db-u-1": told("gone", 1)}, v1alpha1.ExposureOpen},
+		"of a cluster": {"", map[string]any{v1alpha1.GrantKey("gone", "secret.db"): v1alpha1.Grant{Bundle: "secret.db", BundleUID: "u", Revision: "secret.db-u-1"}}, v1alpha1.ExposureChanged},
 	} {
 		values := map[string]any{
 			v1alpha1.KeyClusters + "fra": v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "fra"}}, v1alpha1.KeyRecipientGroups + "readers": readers, v1alpha1.KeyFleetSecrets + "db": is,

@@ -3,37 +3,69 @@ package agent
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/decoded"
+	"github.com/hanse-fleet/hanse/law"
 )
 
-// clear deletes what is left of groups that are not there any more (law.Left), also while no cluster acts: nobody goes by it, and who makes another one of the
-// name waits for it. It returns the state to go on from.
+// clear deletes what is left of groups and clusters that are not there any more (law.Leavings), also while no cluster acts: nobody goes by it, and who makes
+// another one of the name waits for it. It returns the state to go on from.
 func (l *leader) clear(ctx context.Context, v *store.View) (*store.View, error) {
-	left := l.leftBy(v)
-	if len(left) == 0 {
+	gone := l.gone(v)
+	if len(gone) == 0 {
 		return v, nil
 	}
 	var errs []error
-	for _, key := range slices.Sorted(maps.Keys(left)) {
-		errs = append(errs, l.writeSome(ctx, []store.Condition{store.KeyAbsent(key)}, left[key]))
+	for _, key := range gone {
+		errs = append(errs, l.clearOf(ctx, l.store.View(), key))
 	}
 	return l.store.View(), errors.Join(errs...)
 }
 
-// leftBy are the ops that delete what is left, by the key of what it is of.
-func (l *leader) leftBy(v *store.View) map[string][]store.Op {
-	left := map[string][]store.Op{}
-	sealings, _ := l.decoded.Sealings.Readable(v)
-	for _, s := range sealings {
-		if key := v1alpha1.KeyRecipientGroups + s.Value.Group; !isThere(v, key) {
-			left[key] = append(left[key], store.Delete(s.Key))
+// clearOf deletes what is left of one. What somebody else was faster with is looked at again in the next pass.
+func (l *leader) clearOf(ctx context.Context, v *store.View, key string) error {
+	for some := range divided(law.Leavings(v, key)) {
+		conditions := []store.Condition{store.KeyAbsent(key)}
+		for _, op := range some {
+			conditions = append(conditions, v.AsSeen(op.Key))
+		}
+		if err := l.write(ctx, conditions, some...); err != nil {
+			return err
 		}
 	}
-	return left
+	return nil
+}
+
+// gone are the keys of groups and clusters that are not there, and of which something is left, in order. Each is looked up once: thousands may name it.
+func (l *leader) gone(v *store.View) (gone []string) {
+	type one struct{ prefix, name string }
+	seen := map[one]bool{}
+	mind := func(prefix, name string) {
+		if o := (one{prefix, name}); !seen[o] {
+			if seen[o] = true; !isThere(v, prefix+name) {
+				gone = append(gone, prefix+name)
+			}
+		}
+	}
+	sealings, _ := l.decoded.Sealings.Readable(v)
+	for _, s := range sealings {
+		mind(v1alpha1.KeyRecipientGroups, s.Value.Group)
+	}
+	grants, _ := l.decoded.Grants.Readable(v)
+	for cluster := range decoded.ByCluster(grants) {
+		mind(v1alpha1.KeyClusters, cluster)
+	}
+	tombs, _ := l.tombs.Readable(v)
+	for _, t := range tombs {
+		for _, cluster := range t.Value.Clusters {
+			mind(v1alpha1.KeyClusters, cluster)
+		}
+	}
+	slices.Sort(gone)
+	return gone
 }
 
 func isThere(v *store.View, key string) bool {

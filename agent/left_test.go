@@ -16,6 +16,7 @@ import (
 	"github.com/hanse-fleet/hanse/apiserver"
 	"github.com/hanse-fleet/hanse/consensus"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/epoch"
 	"github.com/hanse-fleet/hanse/law"
 )
 
@@ -108,6 +109,43 @@ func TestAGroupWithAGreatPastIsDeletedAndMadeAnew(t *testing.T) {
 	}
 	if n := g.store.View().Count(v1alpha1.KeySealings); n > 0 {
 		t.Errorf("it is made anew while %d are left", n)
+	}
+}
+
+// A cluster that was stolen had been granted 5,000 bundles, and was away while 300 were deleted.
+func TestAClusterThatWasGrantedMuchIsRemovedAndComesBackWithNothing(t *testing.T) {
+	g := newGreat(t)
+	iad := &v1alpha1.Cluster{TypeMeta: v1alpha1.TypeOf("Cluster"), ObjectMeta: metav1.ObjectMeta{Name: "iad", UID: "u-iad"}, Spec: v1alpha1.ClusterSpec{Region: "us", Rights: v1alpha1.RightsReadOnly}}
+	key, stolen := v1alpha1.KeyClusters+"iad", store.Member{ID: "22222222-2222-4222-8222-222222222222", Cluster: "iad", Region: "us", Pin: store.Pin{2}}
+	ops := []store.Op{g.put(v1alpha1.KeyObserving+"iad", v1alpha1.Observing{Reason: v1alpha1.ReasonRestored}), g.put(key, iad), store.PutMember(stolen)}
+	for i := range 5000 {
+		ops = append(ops, g.put(v1alpha1.GrantKey("iad", fmt.Sprint("b-", i)), v1alpha1.Grant{Bundle: fmt.Sprint("b-", i), BundleUID: fmt.Sprint("u-", i), Revision: "r"}))
+	}
+	for i := range 300 {
+		ops = append(ops, g.put(fmt.Sprint(v1alpha1.KeyTombstones, "t-", i), v1alpha1.Tombstone{Bundle: "gone", BundleUID: fmt.Sprint("t-", i), Clusters: []string{"iad"}}))
+	}
+	g.says(ops...)
+	if err := g.asks(store.Delete(key)); err != nil {
+		t.Fatal(err)
+	}
+	v := g.store.View()
+	if _, removed, known := v.FindPin(stolen.Pin); !removed || !known {
+		t.Error("the fleet goes on talking to it")
+	}
+	if grants, err := g.decoded.Standing(v); err != nil || len(grants) > 0 {
+		t.Errorf("it has %d grants: %v", len(grants), err)
+	}
+	enter := func(v *store.View) error {
+		_, err := epoch.Enter(v, law.Token{}, epoch.Joiner{Terms: law.Terms{Cluster: "iad", Region: "us"}})
+		return err
+	}
+	if left := len(law.Leavings(v, key)); (left == 0) != (enter(v) == nil) || errors.As(enter(v), new(epoch.Refusal)) {
+		t.Errorf("one of its name may come in: %v, with %d left", enter(v), left)
+	}
+	g.gone(v1alpha1.KeyGrants)
+	g.gone(v1alpha1.KeyTombstones)
+	if err := enter(g.store.View()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -86,7 +86,7 @@ func (p *projections) read(v *store.View) (project.Fleet, error) {
 
 // granted are the clusters that run each bundle, by its UID, or will at once.
 func (p *projections) granted(v *store.View) (map[string][]string, error) {
-	grants, err := p.Grants.List(v)
+	grants, err := p.Standing(v)
 	if err != nil {
 		return nil, err
 	}

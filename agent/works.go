@@ -98,7 +98,7 @@ func (w *works) each(v *store.View, seen map[string]report.Sighting, found func(
 	if err != nil {
 		return err
 	}
-	grants, err := w.Grants.List(v)
+	grants, err := w.Standing(v)
 	if err != nil {
 		return err
 	}

@@ -148,7 +148,9 @@ func TestAWorksConditionKeepsItsTime(t *testing.T) {
 // Works show when a member was heard last to the second: within one, a report that says nothing else makes none of them anew.
 func TestAReportWithinASecondMakesNoWorkAnew(t *testing.T) {
 	member := store.Member{ID: "11111111-1111-4111-8111-111111111111", Cluster: "fra", Region: "eu", Pin: store.Pin{1}}
-	v := storetest.View(t, member, map[string]any{v1alpha1.GrantKey("fra", "shop"): v1alpha1.Grant{Bundle: "shop", BundleUID: "b1", Revision: "shop-b1-3"}})
+	v := storetest.View(t, member, map[string]any{
+		v1alpha1.KeyClusters + "fra": v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "fra"}}, v1alpha1.GrantKey("fra", "shop"): v1alpha1.Grant{Bundle: "shop", BundleUID: "b1", Revision: "shop-b1-3"},
+	})
 	w := newWorks(&Core{decoded: decoded.NewKinds(), reports: report.New(report.Config{Self: member.ID})})
 	at := func(told time.Time) (found entry) {
 		t.Helper()
@@ -191,6 +193,7 @@ func TestAWorkOfADeletedBundleHasItsAge(t *testing.T) {
 	made := metav1.Unix(1000, 0)
 	revision := v1alpha1.BundleRevision{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: made}, Spec: v1alpha1.BundleRevisionSpec{Bundle: "shop", BundleUID: "0123456789"}}
 	state := map[string]any{
+		v1alpha1.KeyClusters + "fra":                            v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "fra"}},
 		v1alpha1.GrantKey("fra", "shop"):                        v1alpha1.Grant{Bundle: "shop", BundleUID: "0123456789", Withdraw: true},
 		v1alpha1.KeyBundleRevisions + "shop-01234567-2":         revision,
 		v1alpha1.KeyBundleRevisions + "shop-01234567-x-other-1": v1alpha1.BundleRevision{},

@@ -66,6 +66,9 @@ func Enter(v *store.View, token law.Token, joiner Joiner) (Entry, error) {
 		if err != nil {
 			return Entry{}, Refuse("%w", err)
 		}
+		if err := law.Anew(v, v1alpha1.KeyClusters+terms.Cluster); err != nil {
+			return Entry{}, err // asking again helps
+		}
 		return Entry{Terms: terms}, reading(v, token.Terms, terms)
 	case joiner.Cluster != "" && joiner.Cluster != name:
 		_, err := token.Settle(joiner.Terms)

@@ -57,6 +57,30 @@ func TestUnderWhichTermsAClusterComesIn(t *testing.T) {
 	}
 }
 
+// Of one that was removed there may be something left for a moment: what it was granted would be the new one's. So the joiner is to ask again.
+func TestANewOneComesInOnceNothingIsLeftOfTheOneBefore(t *testing.T) {
+	grant, tomb := put(t, v1alpha1.GrantKey("ams", "shop"), v1alpha1.Grant{Bundle: "shop"}), put(t, v1alpha1.KeyTombstones+"u", v1alpha1.Tombstone{Bundle: "shop", Clusters: []string{"ams", "fra"}})
+	for name, tt := range map[string]struct {
+		left []store.Op
+		want string
+	}{
+		"what it was granted":             {[]store.Op{grant}, "cluster ams was removed, and the grant of bundle shop to cluster ams is still to be forgotten"},
+		"that a deleted bundle waits":     {[]store.Op{tomb}, "cluster ams was removed, and what is left of the deleted bundle with uid u is still to be forgotten"},
+		"nothing":                         {nil, ""},
+		"what one of another name has":    {[]store.Op{put(t, v1alpha1.GrantKey("ams-2", "shop"), v1alpha1.Grant{}), put(t, v1alpha1.GrantKey("am", "s"), v1alpha1.Grant{})}, ""},
+		"what one that is on record had ": {[]store.Op{grant, tomb, put(t, v1alpha1.KeyClusters+"ams", clusterOf("ams"))}, ""},
+	} {
+		v := fleet(t)
+		if len(tt.left) > 0 {
+			v = state(t, v, tt.left...)
+		}
+		_, err := Enter(v, law.Token{Terms: law.Terms{Cluster: "ams"}}, Joiner{Terms: law.Terms{Region: "r-ams"}})
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || errors.As(err, new(Refusal))) {
+			t.Errorf("there is left %s: %v", name, err)
+		}
+	}
+}
+
 // A new incarnation has a key of its own: what only the one before opens would be lost.
 func TestTheOnlyOneThatOpensASecretIsNotReplaced(t *testing.T) {
 	v := sealed(t, fleet(t), "readers", "iad")

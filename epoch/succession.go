@@ -55,7 +55,8 @@ func (s Succession) Ops(v *store.View) ([]store.Op, error) {
 		return nil, err
 	}
 	looking, err := s.looking(v)
-	return slices.Concat(ops, clusters, looking), err
+	left := law.Leavings(v, v1alpha1.KeyClusters+s.Heir.Cluster) // of one of its name, should the fleet have removed that
+	return slices.Concat(ops, clusters, looking, left), err
 }
 
 // looking makes every cluster only look, the heir's too, whatever was said in an earlier epoch.

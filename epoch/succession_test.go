@@ -45,6 +45,26 @@ func TestAnEpochBeginsWithOneMemberAndEveryClusterOnlyLooks(t *testing.T) {
 	}
 }
 
+// The heir may have the name of one that the fleet had removed.
+func TestAnEpochBeginsWithNothingLeftOfOneOfTheHeirsName(t *testing.T) {
+	left := []store.Op{put(t, v1alpha1.KeyTombstones+"u", v1alpha1.Tombstone{Bundle: "old", Clusters: []string{"ams", "fra"}})}
+	for _, cluster := range []string{"ams", "ams-2", "iad"} {
+		left = append(left, put(t, v1alpha1.GrantKey(cluster, "shop"), v1alpha1.Grant{Bundle: "shop"}))
+	}
+	after := succeed(t, state(t, fleet(t), left...), "ams")
+	var keys []string
+	for kv := range after.Iterate(v1alpha1.KeyGrants, "") {
+		keys = append(keys, kv.Key)
+	}
+	tomb, _ := after.Get(v1alpha1.KeyTombstones + "u")
+	if got := strings.Join(keys, " "); got != "/grants/ams-2/shop /grants/iad/shop" || strings.Contains(string(tomb.Value), "ams") || !strings.Contains(string(tomb.Value), "fra") {
+		t.Errorf("there is left %s and %s", got, tomb.Value)
+	}
+	if kept := succeed(t, state(t, fleet(t), left...), "iad"); kept.Count(v1alpha1.KeyGrants) != 3 {
+		t.Error("one that is on record loses what it was granted")
+	}
+}
+
 // Who may come back with its key counts as a reader until then, and whose key is lost does not.
 func TestAnEpochBeginsWithTheKeysThatMayComeBack(t *testing.T) {
 	v := sealed(t, fleet(t), "readers", "fra", "iad", "sin")

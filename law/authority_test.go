@@ -457,7 +457,7 @@ func TestWhoMayWriteWhat(t *testing.T) {
 		"a revision does not come alone": {"id-fra", "anna", func(r *realm) []store.Op {
 			return []store.Op{r.revision(r.bundle("shop", "fra"), asItIs)}
 		}, no},
-		"an admin removes a cluster with its member and grants": {"id-fra", "anna", func(r *realm) []store.Op {
+		"an admin removes a cluster with its member": {"id-fra", "anna", func(r *realm) []store.Op {
 			_, ops, err := dismiss(r.store.View(), "iad", time.Unix(9, 0))
 			if err != nil {
 				r.Fatal(err)

@@ -28,8 +28,8 @@ type Change struct {
 }
 
 // Companions says what else a transaction must write with a change that somebody asks for, and what it must find unchanged: a
-// bundle brings its revision, a deleted bundle leaves a tombstone, a deleted cluster takes its member, grants and places on
-// tombstones with it, a past takes the revision that it was, and each change is recorded, with what was before. The law refuses the change without them, and them when
+// bundle brings its revision, a deleted bundle leaves a tombstone, a deleted cluster takes its member with it, a past takes
+// the revision that it was, and each change is recorded, with what was before. The law refuses the change without them, and them when
 // they are not just so. The error is a *store.Forbidden when the fleet could not go on after the change.
 func Companions(v *store.View, c Change) ([]store.Condition, []store.Op, error) {
 	read := bundles{}
@@ -61,7 +61,7 @@ func companions(v *store.View, c Change, read bundles) ([]store.Condition, []sto
 	case prefix == v1alpha1.KeyRecipientGroups && c.After == nil:
 		return unsealed(v, name)
 	case prefix == v1alpha1.KeyRecipientGroups && c.Before == nil:
-		return nil, nil, anew(v, c.Key)
+		return nil, nil, Anew(v, c.Key)
 	case prefix == v1alpha1.KeyClusters && c.After != nil:
 		return trust(v, name, c.After)
 	case prefix == v1alpha1.KeyClusters:
@@ -177,7 +177,9 @@ func unwrite(v *store.View, change string, past []byte, read bundles) ([]store.C
 	if err != nil {
 		return nil, nil, err
 	}
-	maps.DeleteFunc(grants, func(_ string, g v1alpha1.Grant) bool { return g.Revision != name })
+	maps.DeleteFunc(grants, func(cluster string, g v1alpha1.Grant) bool {
+		return g.Revision != name || !standing(v, v1alpha1.GrantKey(cluster, was.Name))
+	})
 	if len(grants) > 0 {
 		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("%s is still to run so in %s; wait until a later version is granted there, or remove the cluster",
 			v1alpha1.RolledOutOf(was.Name).Title(), strings.Join(slices.Sorted(maps.Keys(grants)), ", "))}
@@ -249,14 +251,11 @@ func trust(v *store.View, cluster string, after []byte) ([]store.Condition, []st
 	return nil, nil, nil
 }
 
-// dismiss removes the member of a cluster: its pin goes, and with it every connection; what it was granted is
-// forgotten, so no tombstone waits for it. The pin is remembered as removed, so that the member can be told.
+// dismiss removes the member of a cluster: its pin goes, and with it every connection. The pin is remembered as removed, so
+// that the member can be told. What the cluster was granted, and that tombstones wait for it, is nothing from then on, and the
+// leader deletes it (Leavings): a cluster that was stolen is not to stay for being granted more than a transaction deletes.
 func dismiss(v *store.View, cluster string, at time.Time) ([]store.Condition, []store.Op, error) {
-	conditions := []store.Condition{
-		store.PrefixUnchanged(v1alpha1.KeyGrants, v.Revision()),
-		store.PrefixUnchanged(v1alpha1.KeyTombstones, v.Revision()),
-		store.PrefixUnchanged(store.KeyMembers, v.Revision()), // no two removals at once that were each allowed alone
-	}
+	conditions := []store.Condition{store.PrefixUnchanged(store.KeyMembers, v.Revision())} // no two removals at once that were each allowed alone
 	var ops []store.Op
 	if err := dispensable(v, cluster); errors.As(err, new(*Votes)) {
 		return nil, nil, err
@@ -269,14 +268,10 @@ func dismiss(v *store.View, cluster string, at time.Time) ([]store.Condition, []
 		}
 		ops = append(ops, store.RemoveMember(m, at)...)
 	}
-	for _, kv := range v.List(v1alpha1.KeyGrants + cluster + "/") {
-		ops = append(ops, store.Delete(kv.Key))
-	}
 	if kv, looks := v.Get(v1alpha1.KeyObserving + cluster); looks {
 		ops = append(ops, store.Delete(kv.Key))
 	}
-	strikes, err := strikeAll(v, cluster)
-	return conditions, append(ops, strikes...), err
+	return conditions, ops, nil
 }
 
 // Votes is why a cluster is not removed at once that votes, when nothing else is in the way: once others vote in its place, it may be.
@@ -320,21 +315,6 @@ func someAdminBut(v *store.View, cluster string) error {
 		}
 	}
 	return errors.New("no other cluster has the rights Admin, so nobody could change the fleet any more; give them to another first: kubectl edit clusters." + v1alpha1.GroupName)
-}
-
-// strikeAll takes a cluster off every tombstone.
-func strikeAll(v *store.View, cluster string) ([]store.Op, error) {
-	var ops []store.Op
-	for _, kv := range v.List(v1alpha1.KeyTombstones) {
-		op, changed, err := Strike(kv, cluster)
-		if err != nil {
-			return nil, err
-		}
-		if changed {
-			ops = append(ops, op)
-		}
-	}
-	return ops, nil
 }
 
 // Strike takes a cluster off a tombstone; the last one deletes it.

@@ -54,7 +54,12 @@ func life(t *testing.T) (log, after []byte) {
 	try(true, "id-sin", "", 0, r.cluster("sin", func(c *v1alpha1.Cluster) { c.Status.Version = "v2" }))
 	try(true, "id-fra", "anna", 0, r.whole(r.cluster("sin", func(c *v1alpha1.Cluster) { c.Spec.Rights = v1alpha1.RightsAdmin }))...)
 	try(true, "id-fra", "otto", 0, r.whole(store.Delete(v1alpha1.KeyBundles+"shop"))...)
+	record, _ := r.store.View().Get(v1alpha1.KeyClusters + "iad")
+	iad := []store.Op{store.Put(record.Key, record.Value), store.PutMember(store.Member{ID: "id-iad-2", Cluster: "iad", Region: "r", Pin: store.Pin{9}})}
 	try(true, "id-fra", "anna", 0, r.whole(store.Delete(v1alpha1.KeyClusters+"iad"))...)
+	try(false, "id-fra", "", term, iad...)
+	try(true, "id-fra", "", term, Leavings(r.store.View(), record.Key)...)
+	try(true, "id-fra", "", term, iad...)
 	r.write(store.Command{
 		ID: store.CommandID{Incarnation: "id-fra", Seq: 900}, Proposer: "id-fra", Time: time.Unix(90, 0).UnixNano(),
 		Txn: &store.Txn{If: []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, 1)}, Then: []store.Op{store.Put(KeyTokens+"u", nil)}},

@@ -7,31 +7,59 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 )
 
-// anew refuses to make a group under the name of one of which something is left.
-func anew(v *store.View, key string) error {
-	if left := Left(v, key); left != "" {
-		return &store.Forbidden{Reason: left + "; that takes seconds: try again then"}
+// gone says what became of one of which something may be left, by the prefix of its key.
+var gone = map[string]string{v1alpha1.KeyRecipientGroups: "deleted", v1alpha1.KeyClusters: "removed"}
+
+// Anew refuses to make a group or a cluster under the name of one of which something is left.
+func Anew(v *store.View, key string) error {
+	left := Leavings(v, key)
+	if len(left) == 0 {
+		return nil
 	}
-	return nil
+	prefix, _ := splitKey(key)
+	return &store.Forbidden{Reason: Thing(key) + " was " + gone[prefix] + ", and " + Thing(left[0].Key) + " is still to be forgotten; that takes seconds: try again then"}
 }
 
-// Left says what the log still has of a group that is not there any more; "" for nothing. The leader deletes it, in as many transactions as it takes. Until
-// then there is no other group of the name, so what says nothing but the name is of the one that is there, or of none.
-func Left(v *store.View, key string) string {
+// Leavings are the ops that delete what the log still has of a group or a cluster that is not there any more: what was told of the group's keys, what the cluster was
+// granted, and that deleted bundles wait for it. That may be more than one transaction takes, so it does not go in the one that took the thing itself away; the leader
+// deletes it then. Until it has there is no other one of the name, so what says nothing but the name is of the one that is there, or of none.
+func Leavings(v *store.View, key string) (ops []store.Op) {
 	prefix, name := splitKey(key)
-	if prefix != v1alpha1.KeyRecipientGroups {
-		return ""
+	if gone[prefix] == "" {
+		return nil
 	}
 	if _, there := v.Get(key); there {
-		return ""
+		return nil
+	}
+	if prefix == v1alpha1.KeyClusters {
+		return leftOfCluster(v, name)
 	}
 	for kv := range v.Iterate(v1alpha1.KeySealings, "") {
 		var s struct {
 			Group string `json:"group"`
 		}
 		if json.Unmarshal(kv.Value, &s) == nil && s.Group == name {
-			return "group " + name + " was deleted, and " + Thing(kv.Key) + " is still to be forgotten"
+			ops = append(ops, store.Delete(kv.Key))
 		}
 	}
-	return ""
+	return ops
+}
+
+func leftOfCluster(v *store.View, cluster string) (ops []store.Op) {
+	for kv := range v.Iterate(v1alpha1.KeyGrants+cluster+"/", "") {
+		ops = append(ops, store.Delete(kv.Key))
+	}
+	for kv := range v.Iterate(v1alpha1.KeyTombstones, "") {
+		if op, changed, err := Strike(kv, cluster); err == nil && changed {
+			ops = append(ops, op)
+		}
+	}
+	return ops
+}
+
+// standing says that a grant is one of a cluster that is there.
+func standing(v *store.View, grant string) bool {
+	cluster, _ := v1alpha1.CutGrantKey(grant)
+	_, there := v.Modified(v1alpha1.KeyClusters + cluster)
+	return there
 }

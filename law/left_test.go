@@ -46,7 +46,7 @@ func TestAGroupGoesHoweverMuchIsKnownOfItsPast(t *testing.T) {
 	refused := func() {
 		t.Helper()
 		for who, as := range map[string]uint64{"anna": 0, "": term} {
-			if err := r.try("id-fra", who, as, again); err == nil || !strings.Contains(err.Error(), "group readers was deleted, and how revision secret.db-u-db-") {
+			if err := r.try("id-fra", who, as, again); err == nil || !strings.Contains(err.Error(), "recipient group readers was deleted, and how revision secret.db-u-db-") {
 				t.Errorf("another group has what was told of the keys of the one before, by %q: %v", who, err)
 			}
 		}
@@ -100,12 +100,12 @@ func TestWhatIsToldOfAGroupIsOfNoEarlierOne(t *testing.T) {
 				if _, there := r.store.View().Get(v1alpha1.KeyRecipientGroups + name); there {
 					rt.Skip("it is there")
 				}
-				left, another := Left(r.store.View(), v1alpha1.KeyRecipientGroups+name), group(name, "yes")
+				left, another := Leavings(r.store.View(), v1alpha1.KeyRecipientGroups+name), group(name, "yes")
 				anew++
 				another.UID = types.UID(fmt.Sprint("u-", anew))
 				err := r.try("id-fra", "anna", 0, r.put(v1alpha1.KeyRecipientGroups+name, another))
-				if (err == nil) != (left == "") {
-					rt.Fatalf("of one of its name there is %q: %v", left, err)
+				if (err == nil) != (len(left) == 0) {
+					rt.Fatalf("of one of its name there is left %v: %v", left, err)
 				}
 				again[name] = err == nil
 			},
@@ -146,5 +146,176 @@ func TestWhatIsToldOfAGroupIsOfNoEarlierOne(t *testing.T) {
 	})
 	if toldAnew == 0 {
 		t.Error("nothing was told of a group that was made anew")
+	}
+}
+
+// TestAClusterIsRemovedHoweverMuchItWasGranted: 5,000 grants, and 300 deleted bundles that wait for it, are more than one transaction takes.
+func TestAClusterIsRemovedHoweverMuchItWasGranted(t *testing.T) {
+	r := newRealm(t)
+	var ops []store.Op
+	for i := range 5000 {
+		ops = append(ops, r.put(v1alpha1.GrantKey("iad", fmt.Sprint("b-", i)), v1alpha1.Grant{Bundle: fmt.Sprint("b-", i), BundleUID: "u", Revision: "r"}))
+	}
+	for i := range 300 {
+		ops = append(ops, r.put(fmt.Sprint(v1alpha1.KeyTombstones, "u-", i), v1alpha1.Tombstone{Bundle: "gone", BundleUID: fmt.Sprint("u-", i), Clusters: []string{"fra", "iad"}}))
+	}
+	for some := range slices.Chunk(append(ops, store.Put(v1alpha1.KeyTombstones+"unread", []byte("{"))), 1000) {
+		r.says(some...)
+	}
+	key := v1alpha1.KeyClusters + "iad"
+	record, _ := r.store.View().Get(key)
+	if left := Leavings(r.store.View(), key); left != nil {
+		t.Errorf("it is there, and %d are left of it", len(left))
+	}
+	remove := r.whole(store.Delete(key))
+	command := store.Command{ID: store.CommandID{Incarnation: "id-fra", Seq: 1}, Proposer: "id-fra", Txn: &store.Txn{Then: remove}}
+	if size, err := command.Size(); err != nil || size > store.MaxEntry/2 || len(remove) > 10 {
+		t.Fatalf("it takes %d ops in %d bytes: %v", len(remove), size, err)
+	}
+	if err := r.try("id-fra", "anna", 0, remove...); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := r.store.View().Member("id-iad"); there {
+		t.Error("its member is there")
+	}
+	again := []store.Op{store.Put(key, record.Value), store.PutMember(store.Member{ID: "id-iad-2", Cluster: "iad", Region: "r", Pin: store.Pin{9}})}
+	refused := func(left string) {
+		t.Helper()
+		if err := r.tryBare("id-fra", "", term, again...); err == nil || !strings.Contains(err.Error(), "cluster iad was removed, and "+left) {
+			t.Errorf("another one of its name has what it was granted: %v", err)
+		}
+	}
+	refused("the grant of bundle b-0 to cluster iad is still to be forgotten")
+	left := Leavings(r.store.View(), key)
+	if len(left) != len(ops)+3 { // and those that it had before
+		t.Errorf("%d are left, of %d", len(left), len(ops))
+	}
+	r.says(left[:4096]...)
+	refused("the grant of bundle b-")
+	r.says(left[4096:5010]...)
+	refused("what is left of the deleted bundle with uid u-")
+	r.says(left[5010:]...)
+	if err := r.tryBare("id-fra", "", term, again...); err != nil {
+		t.Error(err)
+	}
+	if kv, _ := r.store.View().Get(v1alpha1.KeyTombstones + "u-7"); string(kv.Value) != `{"bundle":"gone","bundleUID":"u-7","clusters":["fra"]}` {
+		t.Errorf("another cluster has gone from it: %s", kv.Value)
+	}
+}
+
+// TestWhatIsLeftOfAClusterIsGrantedToNobody: a group that is sealed for goes, and a past is struck off, as soon as the cluster has gone that alone had it.
+func TestWhatIsLeftOfAClusterIsGrantedToNobody(t *testing.T) {
+	r := keyed(t)
+	r.seals("db", 1, "readers")
+	r.seals("db", 2, "empty")
+	r.says(r.put(v1alpha1.GrantKey("sin", "secret.db"), v1alpha1.Grant{Bundle: "secret.db", BundleUID: "u-db", Revision: "secret.db-u-db-1"}))
+	pasts := r.store.View().List(v1alpha1.KeyPasts + "fleetsecrets.db.u-db.")
+	if len(pasts) != 1 {
+		t.Fatalf("%d pasts", len(pasts))
+	}
+	struck := Change{Key: pasts[0].Key, Before: pasts[0].Value}
+	if _, _, err := companions(r.store.View(), struck, bundles{}); err == nil || !strings.Contains(err.Error(), "still to run so in sin") {
+		t.Errorf("it is there: %v", err)
+	}
+	r.goes("readers", "secret db, as revision secret.db-u-db-1 has it")
+	if err := r.try("id-fra", "anna", 0, r.whole(store.Delete(v1alpha1.KeyClusters+"sin"))...); err != nil {
+		t.Fatal(err)
+	}
+	if len(Leavings(r.store.View(), v1alpha1.KeyClusters+"sin")) == 0 {
+		t.Fatal("nothing is left")
+	}
+	if _, ops, err := companions(r.store.View(), struck, bundles{}); err != nil || len(ops) == 0 {
+		t.Errorf("it has gone: %d ops, %v", len(ops), err)
+	}
+	r.goes("readers", "only it remembers that cluster fra could read") // which is another reason
+}
+
+// TestAClusterHasNothingOfAnEarlierOne: whatever is asked for, and in whatever order the leader deletes what is left.
+func TestAClusterHasNothingOfAnEarlierOne(t *testing.T) {
+	names, anew, grantedAnew, buried := []string{"iad", "sin"}, 0, 0, 0
+	rapid.Check(t, func(rt *rapid.T) {
+		r := newRealm(t)
+		again, granted := map[string]bool{}, 0
+		there := func(name string) bool {
+			_, there := r.store.View().Get(v1alpha1.KeyClusters + name)
+			return there
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"an admin removes a cluster": func(rt *rapid.T) {
+				name := rapid.SampledFrom(names).Draw(rt, "cluster")
+				if !there(name) {
+					rt.Skip("it is not there")
+				}
+				if err := r.try("id-fra", "anna", 0, r.whole(store.Delete(v1alpha1.KeyClusters+name))...); err != nil {
+					rt.Fatal(err)
+				}
+				again[name] = false
+			},
+			"the leader lets one in": func(rt *rapid.T) {
+				name := rapid.SampledFrom(names).Draw(rt, "cluster")
+				if there(name) {
+					rt.Skip("it is there")
+				}
+				anew++
+				left := Leavings(r.store.View(), v1alpha1.KeyClusters+name)
+				id := fmt.Sprint("id-", name, "-", anew)
+				c := &v1alpha1.Cluster{TypeMeta: v1alpha1.TypeOf("Cluster"), ObjectMeta: named(name), Spec: v1alpha1.ClusterSpec{Region: "r"}, Status: v1alpha1.ClusterStatus{Incarnation: id}}
+				c.UID = types.UID("u-" + id)
+				err := r.tryBare("id-fra", "", term, r.put(v1alpha1.KeyClusters+name, c),
+					store.PutMember(store.Member{ID: store.MemberID(id), Cluster: name, Region: "r", Pin: store.Pin{9, byte(anew), byte(anew >> 8), byte(anew >> 16)}}))
+				if (err == nil) != (len(left) == 0) {
+					rt.Fatalf("of one of its name there is left %v: %v", left, err)
+				}
+				again[name] = err == nil
+			},
+			"the leader grants": func(rt *rapid.T) {
+				name := rapid.SampledFrom(names).Draw(rt, "cluster")
+				if granted++; there(name) {
+					r.says(r.put(v1alpha1.GrantKey(name, "shop"), v1alpha1.Grant{Bundle: "shop", BundleUID: "u-shop", Revision: fmt.Sprint(granted)}))
+					grantedAnew += map[bool]int{true: 1}[again[name]]
+				}
+			},
+			"a person deletes a bundle that is granted": func(rt *rapid.T) {
+				kv, is := r.store.View().Get(v1alpha1.KeyBundles + "shop")
+				if !is {
+					rt.Skip("it is deleted")
+				}
+				if err := r.try("id-fra", "otto", 0, r.whole(store.Delete(kv.Key))...); err != nil {
+					rt.Fatal(err)
+				}
+				if tomb, _ := r.store.View().Get(v1alpha1.KeyTombstones + "u-shop"); strings.Contains(string(tomb.Value), "iad") && !there("iad") {
+					buried++
+				}
+			},
+			"the leader deletes something that is left": func(rt *rapid.T) {
+				left := Leavings(r.store.View(), v1alpha1.KeyClusters+rapid.SampledFrom(names).Draw(rt, "cluster"))
+				if len(left) == 0 {
+					rt.Skip("nothing is left")
+				}
+				r.says(left[rapid.IntRange(0, len(left)-1).Draw(rt, "this")])
+			},
+			"": func(rt *rapid.T) {
+				v := r.store.View()
+				for _, name := range names {
+					record, is := v.Get(v1alpha1.KeyClusters + name)
+					if !is || !again[name] {
+						continue
+					}
+					for kv := range v.Iterate(v1alpha1.KeyGrants+name+"/", "") {
+						if kv.Created <= record.Created {
+							rt.Fatalf("%s was written at %d, and %s is of %d", kv.Key, kv.Created, name, record.Created)
+						}
+					}
+					for kv := range v.Iterate(v1alpha1.KeyTombstones, "") {
+						if strings.Contains(string(kv.Value), `"`+name+`"`) && kv.Created <= record.Created {
+							rt.Fatalf("%s waits for %s since %d, and that is of %d", kv.Key, name, kv.Created, record.Created)
+						}
+					}
+				}
+			},
+		})
+	})
+	if grantedAnew == 0 || buried == 0 {
+		t.Errorf("%d grants to one that was let in anew, %d deletions of what one had that was gone", grantedAnew, buried)
 	}
 }

@@ -34,7 +34,7 @@ var rules = map[string]func(write) bool{
 	v1alpha1.KeySealings:        func(w write) bool { return w.keepsSealing() || w.accompanies() },
 	v1alpha1.KeyRollouts:        write.orders,
 	v1alpha1.KeyBundleRevisions: write.accompanies,
-	v1alpha1.KeyGrants:          func(w write) bool { return w.strikesGrant() || w.accompanies() },
+	v1alpha1.KeyGrants:          write.strikesGrant,
 	v1alpha1.KeyTombstones:      func(w write) bool { return w.strikesTombstone() || w.accompanies() },
 	v1alpha1.KeyChanges:         write.accompanies,
 	v1alpha1.KeyPasts:           func(w write) bool { return w.strikesPast() || w.accompanies() },

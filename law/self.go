@@ -101,7 +101,7 @@ func plainTime(text string) bool {
 // gone whole.
 func onlyForward(v *store.View, txn store.Txn) error {
 	for _, op := range txn.Then {
-		if err := anew(v, op.Key); err != nil && !op.Delete {
+		if err := Anew(v, op.Key); err != nil && !op.Delete {
 			return err
 		}
 		prefix, name := splitKey(op.Key)

@@ -12,7 +12,7 @@ import (
 
 // unsealed refuses that a group goes for which something is sealed: nobody could open it any more; or one that alone remembers who could read a value
 // that is in use. What is known of how its past was sealed is nothing from then on, and the leader deletes it: it may be more than one transaction takes.
-// Another group of its name counts its keys anew, so there is none before that is gone (Left).
+// Another group of its name counts its keys anew, so there is none before that is gone (Leavings).
 func unsealed(v *store.View, group string) ([]store.Condition, []store.Op, error) {
 	if sealed, unless := sealedFor(v, group); sealed != "" {
 		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("%s is sealed for it, and nobody could open it any more; delete that first, or %s", sealed, unless)}
