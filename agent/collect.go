@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -24,7 +25,6 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 		return err
 	}
 	use := situation.Uses()
-	var ops []store.Op
 	kept := make([]plan.Kept, 0, len(revisions))
 	for _, r := range revisions {
 		name := strings.TrimPrefix(r.Key, v1alpha1.KeyBundleRevisions)
@@ -33,7 +33,15 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 		}
 		kept = append(kept, plan.Kept{Name: name, BundleUID: r.Value.Spec.BundleUID, Written: uint64(r.Modified)})
 	}
-	ops = append(ops, forget(s.view, plan.Surplus(kept, use.Revisions, use.Alive))...)
+	seen := s.view.Revision()
+	conditions := []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, seen), store.PrefixUnchanged(v1alpha1.KeyRollouts, seen)}
+	sealed, rest := forgets(s.view, plan.Surplus(kept, use.Revisions, use.Alive))
+	for _, w := range sealed {
+		if err := l.write(ctx, append(slices.Clone(conditions), w.If...), w.Then...); err != nil {
+			return err
+		}
+	}
+	ops := rest
 	for kv := range s.view.Iterate(v1alpha1.KeySealings, "") { // written while the revision was deleted
 		name := strings.TrimPrefix(kv.Key, v1alpha1.KeySealings)
 		if _, there := s.view.Get(v1alpha1.KeyBundleRevisions + name); !there && !unknown(name) {
@@ -59,8 +67,7 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 	for _, name := range plan.Surplus(kept, use.Rollouts, use.Alive) {
 		ops = append(ops, store.Delete(v1alpha1.KeyRollouts+name))
 	}
-	seen := s.view.Revision()
-	return l.writeSome(ctx, []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, seen), store.PrefixUnchanged(v1alpha1.KeyRollouts, seen)}, ops)
+	return l.writeSome(ctx, conditions, ops)
 }
 
 // writeSome writes ops, as many at once as an entry of the log takes, until somebody else is faster: the next pass goes on.
@@ -91,12 +98,29 @@ func divided(ops []store.Op) iter.Seq[[]store.Op] {
 	}
 }
 
-// forget deletes revisions that nobody needs, with what is known of how they are sealed. One stays as long as what was sealed again of it alone opens another.
-func forget(v *store.View, revisions []string) (ops []store.Op) {
-	for _, name := range revisions {
-		if law.OnlySource(v, name) == "" {
-			ops = append(append(ops, store.Delete(v1alpha1.KeyBundleRevisions+name)), law.Unseal(v, name)...)
-		}
+// revisionsAtOnce is how many revisions of secrets go with one write. It comes to nothing when somebody writes one of those secrets meanwhile; those of others go
+// all the same, and the next pass tries again.
+const revisionsAtOnce = 16
+
+// forgets is what deletes revisions that nobody needs: those of secrets in writes that hold only while what was seen of the secrets stays so.
+func forgets(v *store.View, unneeded []string) (sealed []store.Txn, others []store.Op) {
+	ofSecret := func(name string) bool { return v1alpha1.RolledOutOf(name).IsSecret() }
+	others = forget(v, slices.DeleteFunc(slices.Clone(unneeded), ofSecret)).Then
+	secrets := slices.DeleteFunc(slices.Clone(unneeded), func(name string) bool { return !ofSecret(name) })
+	for some := range slices.Chunk(secrets, revisionsAtOnce) {
+		sealed = append(sealed, forget(v, some))
 	}
-	return ops
+	return sealed, others
+}
+
+// forget deletes revisions, with what is known of how they are sealed. One stays as long as what was sealed again of it alone opens another.
+func forget(v *store.View, revisions []string) (w store.Txn) {
+	for _, name := range revisions {
+		if law.OnlySource(v, name) != "" {
+			continue
+		}
+		w.If = append(w.If, law.OnlySourceSeen(v, name)...)
+		w.Then = append(append(w.Then, store.Delete(v1alpha1.KeyBundleRevisions+name)), law.Unseal(v, name)...)
+	}
+	return w
 }

@@ -94,6 +94,26 @@ func OnlySource(v *store.View, revision string) (of string) {
 	return Thing(kv.Key)
 }
 
+// OnlySourceSeen are the conditions under which OnlySource says the same of a revision as of this view: who writes by its word does it under them.
+func OnlySourceSeen(v *store.View, revision string) []store.Condition {
+	seen := []store.Condition{v.AsSeen(v1alpha1.KeySealings + revision)}
+	told := SealingAt(v, revision)
+	if told == nil || told.Source() == nil {
+		return seen // it opens no other, whatever becomes of those
+	}
+	kv, _ := v.Get(v1alpha1.KeyBundleRevisions + revision)
+	bundle, _ := sealedBy(kv.Value)
+	if bundle == "" {
+		return seen
+	}
+	seen = append(seen, v.AsSeen(v1alpha1.KeyRecipientGroups+told.Group), v.AsSeen(v1alpha1.RolledOutOf(bundle).Key()),
+		store.PrefixUnchanged(v1alpha1.KeyBundleRevisions+bundle+"-", v.Revision()))
+	for _, name := range SealedAlike(v, revision) {
+		seen = append(seen, v.AsSeen(v1alpha1.KeySealings+name))
+	}
+	return seen
+}
+
 // SealingAt is what is known of how a revision is sealed; nil for nothing, for what cannot be read, and for what is left of a group that is not there.
 func SealingAt(v *store.View, revision string) *v1alpha1.Sealing {
 	kv, there := v.Get(v1alpha1.KeySealings + revision)

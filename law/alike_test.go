@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -139,5 +140,70 @@ func TestWhatAloneOpensTheSecretStays(t *testing.T) {
 		if got := OnlySource(r.store.View(), "secret.db-u-db-1"); got != needs {
 			t.Errorf("generation %d: it is needed by %q", generation, got)
 		}
+	}
+}
+
+// Somebody writes between the leader's look and its write: what turns its judgement keeps it from writing, and what has nothing to do with it does not.
+func TestWhatOnlySourceGoesByIsACondition(t *testing.T) {
+	again := v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 70, By: "fra", Confirmed: "iad", Witness: "iad", Data: []byte("again")}
+	first, second := v1alpha1.KeySealings+"secret.db-u-db-1", v1alpha1.KeySealings+"secret.db-u-db-2"
+	told := func(change func(*v1alpha1.Sealing)) v1alpha1.Sealing { s := again; change(&s); return s }
+	oldest := func(r *realm, epoch int64) store.Op {
+		return r.group("readers", func(g *v1alpha1.RecipientGroup) {
+			g.Status.Epoch, g.Status.Former = 70, []v1alpha1.FormerKey{{Epoch: epoch}}
+		})
+	}
+	for name, c := range map[string]struct {
+		before func(*realm) []store.Op // the look
+		then   func(*realm) []store.Op
+		holds  bool
+	}{
+		"the secret has the same values again": {nil, func(r *realm) []store.Op {
+			s := secret("db")
+			s.Generation = 4
+			return []store.Op{r.put(v1alpha1.KeyFleetSecrets+"db", s)}
+		}, false},
+		"another one is made of the same values": {nil, func(r *realm) []store.Op {
+			kv, _ := r.store.View().Get(v1alpha1.KeyBundleRevisions + "secret.db-u-db-2")
+			return []store.Op{store.Put(v1alpha1.KeyBundleRevisions+"secret.db-u-db-9", kv.Value)}
+		}, false},
+		"what the other has of its own goes": {nil, func(*realm) []store.Op { return []store.Op{store.Delete(second)} }, false},
+		"it is doubted": {nil, func(r *realm) []store.Op {
+			return []store.Op{r.put(second, told(func(s *v1alpha1.Sealing) { s.Confirmed = "" }))}
+		}, false},
+		"the group drops the key": {func(r *realm) []store.Op { return []store.Op{oldest(r, 1), store.Delete(second)} },
+			func(r *realm) []store.Op { return []store.Op{oldest(r, 6)} }, false},
+		"something is sealed again of it": {func(*realm) []store.Op { return []store.Op{store.Delete(first), store.Delete(second)} },
+			func(r *realm) []store.Op { return []store.Op{r.put(first, again)} }, false},
+		"another secret is written": {nil, func(r *realm) []store.Op {
+			return []store.Op{r.put(v1alpha1.KeyFleetSecrets+"others", secret("others")), r.put(v1alpha1.KeySealings+"secret.others-u-1", again),
+				r.put(v1alpha1.KeyBundleRevisions+"secret.others-u-1", map[string]any{})}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := keyed(t)
+			r.writes(1, func(*v1alpha1.FleetSecret) {})
+			r.writes(2, func(s *v1alpha1.FleetSecret) { s.Spec.Adopt = v1alpha1.AdoptAlways })
+			r.writes(3, func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("third") })
+			r.says(oldest(r, 6), r.put(first, again), r.put(second, again))
+			if c.before != nil {
+				r.says(c.before(r)...)
+			}
+			v := r.store.View()
+			if got := OnlySource(v, "secret.db-u-db-1"); got != "" {
+				t.Fatalf("at first it is needed by %q", got)
+			}
+			r.says(c.then(r)...)
+			if needs := OnlySource(r.store.View(), "secret.db-u-db-1"); (needs == "") != c.holds {
+				t.Fatalf("then it is needed by %q", needs)
+			}
+			seq := r.index + 1
+			err := r.write(store.Command{ID: store.CommandID{Incarnation: "id-fra", Seq: seq}, Proposer: "id-fra", Term: term, Epoch: r.store.View().Epoch().ID, Time: time.Unix(int64(seq), 0).UnixNano(),
+				Txn: &store.Txn{If: OnlySourceSeen(v, "secret.db-u-db-1"), Then: []store.Op{store.Delete(first)}}}).Err
+			conflict := (*store.Conflict)(nil)
+			if c.holds != (err == nil) || !c.holds && !errors.As(err, &conflict) {
+				t.Errorf("the write: %v", err)
+			}
+		})
 	}
 }
