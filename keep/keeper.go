@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -123,6 +124,7 @@ func (k *Keeper) await(ctx context.Context, after store.Revision) {
 func (k *Keeper) keep(ctx context.Context, v *store.View) (waits bool, err error) {
 	groups, garbled := k.config.Kinds.Groups.Readable(v)
 	k.tellUnread(garbled)
+	defer func() { k.letGo(groups) }()
 	if len(groups) == 0 {
 		return false, nil
 	}
@@ -143,6 +145,13 @@ func (k *Keeper) keep(ctx context.Context, v *store.View) (waits bool, err error
 		}
 	}
 	return waits, err
+}
+
+// letGo forgets what is due about secrets, and how they were, once this member holds the key of no group.
+func (k *Keeper) letGo(groups []decoded.Object[v1alpha1.RecipientGroup]) {
+	if !slices.ContainsFunc(groups, func(g decoded.Object[v1alpha1.RecipientGroup]) bool { return k.sealers[g.Key].Holds() }) {
+		k.dues = sealDues{}
+	}
 }
 
 // tellUnread says of what cannot be read, once, that this member leaves it alone. It is tried again when it changes.

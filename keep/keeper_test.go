@@ -172,3 +172,49 @@ func TestTwoMembersKeepAGroup(t *testing.T) {
 		}
 	})
 }
+
+// A member that left its last group, or whose last group is deleted, keeps nothing in memory of what was sealed for it.
+func TestWhoHoldsNothingForgetsWhatWasSealed(t *testing.T) {
+	for name, leaves := range map[string]func(*testing.T, *oneLog){
+		"it left": func(t *testing.T, l *oneLog) {
+			l.amendGroup(t, func(g *v1alpha1.RecipientGroup) {
+				g.Spec.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"reads": "yes"}}
+			})
+		},
+		"the group is deleted": func(t *testing.T, l *oneLog) {
+			if err := l.Propose(t.Context(), store.Txn{Then: []store.Op{store.Delete(v1alpha1.KeyRecipientGroups + "readers")}}); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := keyHolder(t, "fra")
+			l := &oneLog{Store: storetest.Store(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, map[string]any{
+				v1alpha1.KeyRecipientGroups + "readers": &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: "readers"}, Spec: v1alpha1.RecipientGroupSpec{ClusterSelector: &metav1.LabelSelector{}}},
+				v1alpha1.KeyClusters + "fra":            v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "fra"}, Status: v1alpha1.ClusterStatus{Recipient: h.recipient()}},
+				v1alpha1.KeyBundleRevisions + "secret.db-u-1": map[string]any{"spec": map[string]any{"bundle": "secret.db", "bundleUID": "u", "generation": 1,
+					"manifests": []any{map[string]any{"spec": map[string]any{"group": "readers"}}}}},
+			}), index: 1}
+			k := New(Config{
+				Holder: h, Log: l, Kinds: decoded.NewKinds(), Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+				Heard:  func(*store.View) func(string) bool { return func(string) bool { return true } },
+				Signed: func(store.Member, string, *v1alpha1.ClusterStatus) error { return nil },
+			})
+			for range 2 { // it makes the key, and then looks at what is sealed
+				if _, err := k.keep(t.Context(), l.View()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if k.dues.at == 0 || len(k.dues.revisions) != 1 {
+				t.Fatalf("who holds the key knows of %d revisions", len(k.dues.revisions))
+			}
+			leaves(t, l)
+			if _, err := k.keep(t.Context(), l.View()); err != nil {
+				t.Fatal(err)
+			}
+			if k.dues.at != 0 || k.dues.revisions != nil {
+				t.Errorf("it still knows of %d revisions, as of %d", len(k.dues.revisions), k.dues.at)
+			}
+		})
+	}
+}

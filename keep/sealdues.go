@@ -71,6 +71,7 @@ func (d *sealDues) bring(v *store.View, from decoded.Kinds, g decoded.Object[v1a
 			d.place(name)
 		}
 	}
+	d.view = nil // or it keeps a whole state, of whatever age, in memory
 }
 
 // whole takes over all, and names the secrets.

@@ -30,6 +30,9 @@ func TestWhatIsDueAboutSecretsIsTheSameHoweverOftenOneLooks(t *testing.T) {
 			for group, epoch := range keys {
 				g := &v1alpha1.RecipientGroup{ObjectMeta: metav1.ObjectMeta{Name: group}, Status: v1alpha1.RecipientGroupStatus{Epoch: epoch}}
 				d.bring(v, kinds, decoded.Object[v1alpha1.RecipientGroup]{Value: g})
+				if d.view != nil {
+					r.Fatal("it keeps a view of the log")
+				}
 			}
 			for group := range keys {
 				all[group] = maps.Collect(d.about(group))
