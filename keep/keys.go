@@ -57,7 +57,7 @@ func (k *Keeper) keepKey(ctx context.Context, v *store.View, g decoded.Object[v1
 	if err != nil {
 		return false, err
 	}
-	k.waitsFor(g, "key", duty.Turn, -wrapsWritten(&g.Value.Status)) // others may join as fast as it wraps
+	k.waitsFor(g, "key", map[string]int{duty.Turn: wrapsWritten(&g.Value.Status)})
 	if opens, err := k.opensOwn(ctx, v, g, duty.Others); err != nil || !opens && duty.From == 0 {
 		return true, err
 	}

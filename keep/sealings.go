@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -31,21 +32,20 @@ func (k *Keeper) keepSealed(ctx context.Context, v *store.View, g decoded.Object
 	}
 	k.dues.bring(v, k.config.Kinds, g)
 	k.tellUnread(k.dues.garbled)
-	on, left, mine := "", 0, map[string]plan.SealWork{}
+	mine := map[string]plan.SealWork{}
 	for due, names := range k.dues.about(g.Value.Name) {
-		switch work, turn := sealers.Work(due); work {
+		switch work, _ := sealers.Work(due); work {
 		case plan.SealWaits:
 			waits = true
-			if turn != "" {
-				on, left = cmp.Or(on, turn), left+len(names)
-			}
 		case plan.SealAgain, plan.SealConfirm:
 			for name := range names {
 				mine[name] = work
 			}
 		}
 	}
-	k.waitsFor(g, "seal", on, left)
+	seal, confirm := sealers.Waiting(k.dues.about(g.Value.Name), maps.Values(k.dues.known))
+	k.waitsFor(g, "seal", seal)
+	k.waitsFor(g, "confirm", confirm)
 	if len(mine) == 0 {
 		return waits, nil
 	}

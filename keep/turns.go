@@ -24,12 +24,9 @@ func (k *Keeper) turnsOf(g decoded.Object[v1alpha1.RecipientGroup]) *plan.Turns 
 	return k.turns[g.Key]
 }
 
-// waitsFor says for whom something about a group's present key waits.
-func (k *Keeper) waitsFor(g decoded.Object[v1alpha1.RecipientGroup], what, on string, left int) {
-	turns, now := k.turnsOf(g), time.Now()
-	was := turns.Stuck(on, now)
-	turns.Waits(what, g.Value.Status.Epoch, on, left, now)
-	if !was && turns.Stuck(on, now) {
-		k.log.Warn("a member whose turn it is does nothing; it is passed over", "group", g.Value.Name, "cluster", on, "for", what)
+// waitsFor says for whom something about a group's present key waits, and how much of that each has done.
+func (k *Keeper) waitsFor(g decoded.Object[v1alpha1.RecipientGroup], what string, done map[string]int) {
+	for _, cluster := range k.turnsOf(g).Waits(what, g.Value.Status.Epoch, done, time.Now()) {
+		k.log.Warn("a member whose turn it is does nothing; it is passed over", "group", g.Value.Name, "cluster", cluster, "for", what)
 	}
 }

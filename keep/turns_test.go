@@ -130,7 +130,7 @@ func TestNobodyIsPassedOverForALossOfQuorum(t *testing.T) {
 		} {
 			time.Sleep(look.after)
 			k.timeTurns(look.term, look.led)
-			k.waitsFor(g, "key", "ams", 1)
+			k.waitsFor(g, "key", map[string]int{"ams": 1})
 			if stuck := k.turnsOf(g).Stuck("ams", time.Now()); stuck != look.stuck {
 				t.Errorf("look %d: ams is passed over: %v", i+1, stuck)
 			}

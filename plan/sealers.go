@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -19,6 +20,7 @@ const (
 
 // Sealers are who keeps what is sealed for a group sealed to its present key.
 type Sealers struct {
+	group   string
 	epoch   int64
 	holders []string
 	readers v1alpha1.Readers
@@ -34,7 +36,7 @@ func SealersOf(g *v1alpha1.RecipientGroup, of Candidates, self string, there fun
 	if err != nil {
 		return Sealers{}, err
 	}
-	return Sealers{epoch: g.Status.Epoch, holders: all.Holders(g), readers: all, heldUp: g.Lost(all.Reads) != "", self: self, there: there}, nil
+	return Sealers{group: g.Name, epoch: g.Status.Epoch, holders: all.Holders(g), readers: all, heldUp: g.Lost(all.Reads) != "", self: self, there: there}, nil
 }
 
 // Holds says whether the member holds the key.
@@ -84,4 +86,39 @@ func (s Sealers) Work(due SealDue) (work SealWork, on string) {
 		return SealWaits, on
 	}
 	return due.Work, ""
+}
+
+// Waiting are the clusters whose turn it is to seal again something that is due, and to confirm it, and how much of that each has done with the present key, as
+// what is told of revisions says.
+func (s Sealers) Waiting(all iter.Seq2[SealDue, map[string]bool], told iter.Seq[*v1alpha1.Sealing]) (seal, confirm map[string]int) {
+	seal, confirm = map[string]int{}, map[string]int{}
+	for due := range all {
+		if work, on := s.Work(due); work != SealWaits || on == "" {
+			continue
+		} else if due.Work == SealAgain {
+			seal[on] = 0
+		} else {
+			confirm[on] = 0
+		}
+	}
+	if len(seal)+len(confirm) == 0 {
+		return seal, confirm
+	}
+	did := func(done map[string]int, cluster string) {
+		if _, waits := done[cluster]; waits {
+			done[cluster]++
+		}
+	}
+	for known := range told {
+		switch {
+		case known.Group != s.group || known.Epoch != s.epoch:
+			continue
+		case known.Instead == "":
+			did(seal, known.By)
+		default: // it was to confirm it
+			did(confirm, known.By)
+		}
+		did(confirm, known.Confirmed)
+	}
+	return seal, confirm
 }

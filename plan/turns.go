@@ -1,6 +1,10 @@
 package plan
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 const (
 	// TurnPatience is how long one whose turn it is may do nothing while it is there. It is longer than a write takes when the leader changes.
@@ -13,36 +17,43 @@ const (
 // nobody for long. That it was only slow, and two do the same at once, is seen in the log, where one of them alone is in time. The zero value has
 // seen nothing.
 type Turns struct {
-	waits map[string]wait
+	// waits by what, and by cluster.
+	waits map[string]map[string]wait
 	stuck map[string]time.Time
 }
 
-// wait is for whom, since when, and for how many things, of which of a group's keys.
+// wait is for one that had done so much of something, with which of a group's keys, and since when.
 type wait struct {
 	epoch int64
-	on    string
-	left  int
+	done  int
 	since time.Time
 }
 
-// Waits says that something of so many parts waits for a cluster, "" for nobody any more. As long as there are fewer and fewer it does something.
-func (t *Turns) Waits(what string, epoch int64, on string, left int, now time.Time) {
+// Waits says what waits, and how much of it each cluster whose turn it is has done; under no name, nobody. As long as that is more and more it does something; who
+// does nothing for long is passed over from now on, and returned. What others do in its place, or how fast more of it comes, is nothing of what it does.
+func (t *Turns) Waits(what string, epoch int64, done map[string]int, now time.Time) (passed []string) {
 	if t.waits == nil {
-		t.waits, t.stuck = map[string]wait{}, map[string]time.Time{}
+		t.waits, t.stuck = map[string]map[string]wait{}, map[string]time.Time{}
 	}
-	was, waited := t.waits[what]
-	switch {
-	case on == "":
-		delete(t.waits, what)
-	case !waited || was.epoch != epoch || was.on != on || left < was.left:
-		t.waits[what] = wait{epoch, on, left, now}
-	case now.Sub(was.since) >= TurnPatience:
-		t.stuck[on] = now.Add(passedOver)
-		delete(t.waits, what)
-	default:
-		was.left = left
-		t.waits[what] = was
+	was, is := t.waits[what], map[string]wait{}
+	for _, on := range slices.Sorted(maps.Keys(done)) {
+		w, waited := was[on]
+		switch {
+		case on == "":
+			continue
+		case !waited || w.epoch != epoch || done[on] > w.done:
+			w.since = now
+		case now.Sub(w.since) >= TurnPatience:
+			if !t.Stuck(on, now) {
+				passed = append(passed, on)
+			}
+			t.stuck[on] = now.Add(passedOver)
+			continue
+		}
+		is[on] = wait{epoch, done[on], w.since}
 	}
+	t.waits[what] = is
+	return passed
 }
 
 // Stuck says that a cluster is passed over now.
