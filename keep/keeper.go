@@ -13,6 +13,7 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/internal/pause"
+	"github.com/hanse-fleet/hanse/internal/trouble"
 	"github.com/hanse-fleet/hanse/law"
 	"github.com/hanse-fleet/hanse/plan"
 )
@@ -86,19 +87,16 @@ func New(c Config) *Keeper {
 // Run makes the keys of groups that the member's cluster is of, wraps them for others of the group, makes others in their place, and seals again what was
 // sealed to a former one: when it is the member's turn. It returns nil when ctx ends.
 func (k *Keeper) Run(ctx context.Context) error {
-	said := ""
+	var stuck trouble.Trouble
 	for ctx.Err() == nil {
 		v := k.config.Log.View()
 		waits, err := k.keep(ctx, v)
-		if err == nil {
-			said = ""
+		if ctx.Err() != nil {
+			return nil
 		}
+		stuck.Tell(k.log, "could not keep the keys of groups", err)
 		switch {
 		case err != nil:
-			if err.Error() != said { // it may last
-				k.log.Warn("could not keep the keys of groups", "err", err)
-			}
-			said = err.Error()
 			pause.For(ctx, tick)
 		case waits:
 			k.await(ctx, v.Revision())
