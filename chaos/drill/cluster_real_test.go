@@ -94,7 +94,7 @@ func refusingOne(t *testing.T, f *field) {
 		args := []string{"apply", "--bundle", "odd", "--clusters", "sin", "-f", "-", "--wait"}
 		said := ended(t, 3, f.tell(t, "fra", manifests, args...), args)
 		t.Logf("%s", said)
-		mentions(t, said.Talk, "not there in sin", "gizmo default/g", "unknownkind")
+		mentions(t, said.Talk, "not there in sin", "gizmo default/g", "unknown kind")
 		until(t, 2*time.Minute, settings(f.kubernetes(t, "sin"), "default", "known", "greeting", "welcome"))
 		f.must(t, "fra", nil, "delete", "bundle", "odd", "--yes", "--wait")
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,7 +32,7 @@ func waitsForResume(r *v1alpha1.Rollout, despite []string) bool {
 
 // notAwaited refuses a word that the newest rollout does not wait for: it may have come after what the person saw.
 func notAwaited(r *v1alpha1.Rollout, why, command string) error {
-	return &failure{code: exitError, why: fmt.Sprintf("its newest rollout is %s, %s: %s", r.Name, strings.ToLower(string(r.Status.Phase)), why), hints: []hint{
+	return &failure{code: exitError, why: fmt.Sprintf("its newest rollout is %s, %s: %s", r.Name, inWords(string(r.Status.Phase)), why), hints: []hint{
 		{"see what it is, and who changed it", "rollout status " + r.Name},
 		{"if it is meant all the same", "rollout " + command},
 	}}
@@ -41,7 +40,7 @@ func notAwaited(r *v1alpha1.Rollout, why, command string) error {
 
 // ended refuses an order to a rollout that does nothing any more.
 func ended(r *v1alpha1.Rollout, all []v1alpha1.Rollout) error {
-	told := &failure{code: exitError, why: fmt.Sprintf("%s is %s", r.Name, strings.ToLower(string(r.Status.Phase)))}
+	told := &failure{code: exitError, why: fmt.Sprintf("%s is %s", r.Name, inWords(string(r.Status.Phase)))}
 	if newest := newestOf(all); newest.Name != r.Name {
 		told.hints = []hint{{"see what took its place", "rollout status " + newest.Name}}
 	}

@@ -235,7 +235,7 @@ func trouble(all []standing) []hint {
 			continue
 		}
 		for _, p := range s.work.Status.Problems {
-			lines = append(lines, hint{words: s.cluster + ": " + plan.Name(p.ObjectRef) + ": " + strings.ToLower(p.Reason) + ": " + p.Message})
+			lines = append(lines, hint{words: s.cluster + ": " + plan.Name(p.ObjectRef) + ": " + inWords(p.Reason) + ": " + p.Message})
 		}
 	}
 	if rest := len(lines) - few; rest > 0 {

@@ -162,7 +162,7 @@ func showProspect(c *cli.Context, format string, p v1alpha1.Prospect) error {
 	if len(p.Acting) > 0 {
 		looks = fmt.Sprintf("%d of %d clusters only look", len(p.Clusters), len(p.Clusters)+len(p.Acting))
 	}
-	fmt.Fprintf(out, "%s at epoch %d, from revision %d: %s\n\n", strings.ToLower(string(p.Reason)), p.Epoch, p.From, looks)
+	fmt.Fprintf(out, "%s at epoch %d, from revision %d: %s\n\n", inWords(string(p.Reason)), p.Epoch, p.From, looks)
 	(&tablePrinter{out: out}).lines(prospectLines(p))
 	if slices.ContainsFunc(p.Clusters, func(c v1alpha1.ClusterProspect) bool {
 		return slices.ContainsFunc(c.Bundles, func(b v1alpha1.BundleProspect) bool { return b.Would == v1alpha1.WouldWait })

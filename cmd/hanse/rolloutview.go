@@ -139,7 +139,7 @@ func rolloutText(out *bytes.Buffer, r *v1alpha1.Rollout, all []v1alpha1.Rollout,
 	case rolloutWaits(r) != "":
 		message = "no further wave is granted"
 	}
-	fmt.Fprintf(out, "%s   %s%s   soak %s   %s\n%s\n\n", r.Name, strings.ToLower(string(r.Status.Phase)), rolloutSince(r), r.Spec.Soak.Duration, message, brings)
+	fmt.Fprintf(out, "%s   %s%s   soak %s   %s\n%s\n\n", r.Name, inWords(string(r.Status.Phase)), rolloutSince(r), r.Spec.Soak.Duration, message, brings)
 	(&tablePrinter{out: out}).lines(waveLines(r))
 	if len(r.Status.Owed) > 0 {
 		fmt.Fprintf(out, "\nowed to %s\n", few(r.Status.Owed))

@@ -337,6 +337,21 @@ func TestNoQuorumIsToldWithSinceWhen(t *testing.T) {
 	}
 }
 
+func TestAWordOfTheAPIIsSaidInWords(t *testing.T) {
+	for camel, want := range map[string]string{"NotRendered": "not rendered", "RolledBack": "rolled back", "Failed": "failed", "NoKey": "no key", "": ""} {
+		if got := inWords(camel); got != want {
+			t.Errorf("%s is %q, want %q", camel, got, want)
+		}
+	}
+	refused := v1alpha1.Work{Status: v1alpha1.WorkStatus{Problems: []v1alpha1.Problem{{ObjectRef: v1alpha1.ObjectRef{APIVersion: "v1", Kind: "ConfigMap", Name: "c"}, Reason: "UnknownKind", Message: "m"}}}}
+	if got := trouble([]standing{{place: place{cluster: "fra"}, work: refused}}); len(got) != 1 || got[0].words != "fra: configmap c: unknown kind: m" {
+		t.Errorf("what is wrong is told as %v", got)
+	}
+	if got := readyText(&metav1.Condition{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotRendered, Message: "m"}); got != "not rendered: m" {
+		t.Errorf("a condition is told as %q", got)
+	}
+}
+
 func TestSpanReadsAsPeopleSay(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "<1 ms", 999 * time.Microsecond: "<1 ms", -time.Minute: "<1 ms", 1500 * time.Microsecond: "1.5 ms", 40 * time.Millisecond: "40 ms", 840 * time.Millisecond: "0.84 s",

@@ -77,11 +77,11 @@ func (f *fleet) explainRollout(ctx context.Context, c *cli.Context, bundle, susp
 	defer func() { fmt.Fprint(c.App.Writer, besideText(r, all)) }()
 	if r.Status.Phase.Ended() && r.Status.Phase != v1alpha1.RolloutAborted {
 		if len(r.Status.Owed) > 0 {
-			fmt.Fprintf(c.App.Writer, "\nrollout %s is %s, and owed to %s\n", r.Name, strings.ToLower(string(r.Status.Phase)), few(r.Status.Owed))
+			fmt.Fprintf(c.App.Writer, "\nrollout %s is %s, and owed to %s\n", r.Name, inWords(string(r.Status.Phase)), few(r.Status.Owed))
 		}
 		return nil
 	}
-	fmt.Fprintf(c.App.Writer, "\nrollout %s is %s%s: %s\n", r.Name, strings.ToLower(string(r.Status.Phase)), rolloutSince(r), r.Status.Message)
+	fmt.Fprintf(c.App.Writer, "\nrollout %s is %s%s: %s\n", r.Name, inWords(string(r.Status.Phase)), rolloutSince(r), r.Status.Message)
 	for i, s := range r.Status.Waves {
 		if s.Open() && i < len(r.Spec.Waves) {
 			fmt.Fprintf(c.App.Writer, "  wave %d, %s, was granted %s\n", i+1, dash(r.Spec.Waves[i].Domain), moment(*s.Granted))
@@ -455,7 +455,7 @@ func toBeMeant(b v1alpha1.Bundle, c *v1alpha1.Cluster) (said []string, known boo
 
 // readyText is what a condition says, and since when it is so.
 func readyText(c *metav1.Condition) string {
-	text := strings.ToLower(c.Reason)
+	text := inWords(c.Reason)
 	if !c.LastTransitionTime.IsZero() {
 		if c.Status == metav1.ConditionFalse {
 			text += ", not ready" // for so long, whatever the reason was before

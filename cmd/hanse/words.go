@@ -4,10 +4,24 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 )
+
+// inWords is a word of the API for people: NotRendered is not rendered.
+func inWords(camel string) string {
+	var all strings.Builder
+	for i, r := range camel {
+		if unicode.IsUpper(r) && i > 0 {
+			all.WriteByte(' ')
+		}
+		all.WriteRune(unicode.ToLower(r))
+	}
+	return all.String()
+}
 
 // span is a length of time for people: <1 ms, 1.5 ms, 40 ms, 0.84 s, 41 s, 3 min, 2 h, 5 d.
 func span(d time.Duration) string {
