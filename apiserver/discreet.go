@@ -232,8 +232,11 @@ func (p patched) UpdatedObject(ctx context.Context, old runtime.Object) (runtime
 		return obj, nil
 	}
 	told, ok := err.(apierrors.APIStatus)
-	if !ok {
-		return nil, unpatchable(fmt.Sprintf("the patch makes of the %s what it cannot be", p.kind.kind))
+	if !ok { // of any kind: what is no Status is logged, and a bundle may have a Secret in the wrong place
+		return nil, unpatchable(fmt.Sprintf("the patch makes of the %s what it cannot be%s", p.kind.kind, misfit(err)))
+	}
+	if !p.kind.discreet {
+		return nil, err
 	}
 	switch status := told.Status(); status.Reason {
 	case metav1.StatusReasonInvalid:
@@ -242,6 +245,28 @@ func (p patched) UpdatedObject(ctx context.Context, old runtime.Object) (runtime
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("what is sent is no patch of a %s: its form is not that of its content type", p.kind.kind))
 	}
 	return nil, err // storedREST looks at it
+}
+
+// typed is what server-side apply says of a field, up to the value that it found.
+var typed = regexp.MustCompile(`\.([a-z][A-Za-z0-9]{0,39}(?:\[\d+\]|\.[a-z][A-Za-z0-9]{0,39})*): (field not declared in schema|expected [a-z]+|duplicate entries)`)
+
+// misfit says which fields of what is applied do not fit, and no values; empty when that is not known.
+func misfit(err error) string {
+	var all []string
+	for _, found := range typed.FindAllStringSubmatch(err.Error(), maxWrongs) {
+		switch at, why := found[1], found[2]; {
+		case strings.HasPrefix(why, "field"):
+			all = append(all, fmt.Sprintf("unknown field %q", at))
+		case strings.HasPrefix(why, "dup"):
+			all = append(all, at+" has an entry twice")
+		default:
+			all = append(all, at+" must be a "+strings.TrimPrefix(why, "expected "))
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(all, "; ")
 }
 
 // wrong says what a patch makes wrong.

@@ -29,10 +29,7 @@ func (r storedREST) Update(ctx context.Context, name string, obj rest.UpdatedObj
 		validate := func(ctx context.Context, obj runtime.Object) error { return update(ctx, obj, old) }
 		return r.lawful(validate, opts.DryRun, false)(ctx, obj)
 	}
-	if r.kind.discreet {
-		obj = patched{obj, r.kind, r.shapes}
-	}
-	made, created, err := r.Store.Update(ctx, name, obj, r.lawful(create, opts.DryRun, false), lawful, forceAllowCreate, opts)
+	made, created, err := r.Store.Update(ctx, name, patched{obj, r.kind, r.shapes}, r.lawful(create, opts.DryRun, false), lawful, forceAllowCreate, opts)
 	return made, created, r.told(ctx, err)
 }
 

@@ -139,6 +139,28 @@ func TestWhatIsWrittenByMistakeIsNotRepeated(t *testing.T) {
 	}
 }
 
+// A bundle is written in plain text, and its errors say what they found; but a Secret in the wrong place of one is not to be in the log.
+func TestWhatDoesNotFitABundleIsNotLogged(t *testing.T) {
+	log, l := capturesLog(t), start(t, nil)
+	klog.Error("seen")
+	for _, c := range []struct{ kind, body, says string }{
+		{"application/apply-patch+yaml", "spec: {manifests: {kind: Secret, stringData: {password: canary-4711}}}", "the patch makes of the Bundle what it cannot be: spec.manifests must be a list"},
+		{"application/apply-patch+yaml", "spec: {manifests: [], placment: canary-4711}", `unknown field "spec.placment"`},
+		{"application/apply-patch+yaml", "spec: {manifests: [], password:canary-4711}", "the patch makes of the Bundle what it cannot be"},
+		{"application/apply-patch+yaml", "spec: {manifests: [], dependsOn: [canary-4711, canary-4711]}", "spec.dependsOn has an entry twice"},
+		{"application/apply-patch+yaml", "spec: {manifests: [], rollout: canary-4711, dependsOn: {a: canary-4711}}", "spec.rollout must be a map"},
+	} {
+		status, _ := l.do(t, "PATCH", "/apis/fleet.hanse.dev/v1alpha1/bundles/shop?fieldManager=t", c.kind, "apiVersion: fleet.hanse.dev/v1alpha1\nkind: Bundle\nmetadata: {name: shop}\n"+c.body)
+		if status.Code != 422 || !strings.Contains(status.Message, c.says) || repeats(fmt.Sprint(status)) != "" {
+			t.Errorf("%s: %d %s", c.body, status.Code, status.Message)
+		}
+	}
+	klog.Flush()
+	if all := log.String(); !strings.Contains(all, "seen") || repeats(all) != "" {
+		t.Error(all)
+	}
+}
+
 // repeats is how a text has the canary in it, whole or in part, plain or not; empty: in no way.
 func repeats(text string) string {
 	for _, part := range []string{"canary-4711", "nary-47", "AGE-SECRET", "47110815471108154711", hex.EncodeToString([]byte("anary-47")), fmt.Sprint([]byte("anary-47"))[1:20]} {
