@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,7 +52,7 @@ func wrongForm(d document, err error) error {
 	}
 	// The path names embedded Go types too; fields of the API begin with a small letter.
 	path := slices.DeleteFunc(strings.Split(form.Field, "."), func(step string) bool { return step == "" || unicode.IsUpper(rune(step[0])) })
-	return usagef("%s: %s: it is a %s, not a %s", d.at(path...), strings.Join(path, "."), form.Value, formName(form.Type))
+	return usagef("%s: %s: it is a %s, not a %s", d.at(path...), strings.Join(path, "."), cmp.Or(map[string]string{"object": "map", "array": "list"}[form.Value], form.Value), formName(form.Type))
 }
 
 func formName(t reflect.Type) string {
@@ -63,6 +64,9 @@ func formName(t reflect.Type) string {
 	case reflect.Int32, reflect.Int64:
 		return "number"
 	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return "text in base64"
+		}
 		return "list"
 	}
 	return "map"
