@@ -197,9 +197,9 @@ func sealingOfSecret(v *store.View, r *http.Request, _ func(string)) (any, error
 	if err := json.Unmarshal(kv.Value, &s); err != nil {
 		return nil, fmt.Errorf("read %s: %w", law.Thing(kv.Key), err)
 	}
-	told := keep.SealingOf(v, &s)
-	if told != nil {
+	all := keep.SealingsOf(v, &s)
+	for _, told := range all {
 		told.Since = nil // whoever writes secrets could try values by it, many at once
 	}
-	return v1alpha1.SecretSealing{BundleRevision: s.RevisionName(), Sealing: told}, nil
+	return v1alpha1.SecretSealingOf(s.RevisionName(), all), nil
 }

@@ -192,7 +192,7 @@ func TestWhatIsSealedAgainOfAnEditIsComparedWithTheEarlier(t *testing.T) {
 			}
 			fra, _ := e.holder(t, "fra")
 			next, err := fra.confirmed(editedRevision, told, of)
-			if err != nil || next.Instead != "iad" || next.Found != 1 || !cmp.Equal(next.Since, []map[string]int64{{"readers": 1}}) || !cmp.Equal(next.Was, told.Source()) {
+			if err != nil || next.Instead != "iad" || next.Found != 1 || !cmp.Equal(next.Since, []map[string]int64{{"readers": 1}}) || next.Was != nil || !cmp.Equal(next.Words, []v1alpha1.SealedWord{{By: "iad", Epoch: 70, Data: told.Data}}) {
 				t.Fatalf("it becomes %+v: %v", next, err)
 			}
 			if got, err := secrets.Open(e.present, targetOf(&of), next.Data); err != nil || string(got["password"]) != "canary-4711" {
@@ -215,11 +215,11 @@ func TestARecoveryKeyIsToldWhatWasSealedAgainOfTheEarlierRevision(t *testing.T) 
 			if revision == "to come" {
 				delete(e.values, v1alpha1.KeyBundleRevisions+editedRevision)
 			}
-			got := SealingOf(e.view(t), e.values[v1alpha1.KeyFleetSecrets+"db"].(*v1alpha1.FleetSecret))
-			if (got != nil) != c.told {
+			got := SealingsOf(e.view(t), e.values[v1alpha1.KeyFleetSecrets+"db"].(*v1alpha1.FleetSecret))
+			if (len(got) == 1) != c.told {
 				t.Errorf("%s, its revision is %s: %+v", name, revision, got)
 			}
-			if c.told && (got == nil || got.Epoch != 70 || len(got.Data) == 0) {
+			if c.told && (len(got) != 1 || got[0].Epoch != 70 || len(got[0].Data) == 0) {
 				t.Errorf("%s, its revision is %s: it is told as %+v", name, revision, got)
 			}
 		}

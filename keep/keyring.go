@@ -3,10 +3,13 @@ package keep
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/law"
+	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
@@ -123,10 +126,19 @@ func (r *keyring) proves() error {
 	return nil
 }
 
-// open uses what is sealed first, with the key that it is sealed to, the present one tried first, and says of which epoch that is; 0: none.
-// If that cannot be, it uses what was sealed again, and says what was told of that. What use returns tells: secrets.ErrWrongKey has the next
-// key tried.
-func (r *keyring) open(first []byte, again []*v1alpha1.Sealing, use func(with secrets.Identity, sealed []byte) error) (epoch int64, err error) {
+// sealedTo says of which key it is known that a revision is sealed to it: the one that opened it, or what was told of what was sealed again.
+type sealedTo struct {
+	// epoch is that of the key; 0: none opened it. Where nobody knows any more it counts as that of the first.
+	epoch int64
+	known bool
+	// told is the record that says so, when the revision itself was opened by no key.
+	told *v1alpha1.Sealing
+}
+
+// open uses what is sealed first, with the key that it is sealed to, the present one tried first. If that cannot be, it uses what was sealed again, as
+// far as this member believes it; one other's word alone it takes only when there is a key that it does not have. What use returns tells:
+// secrets.ErrWrongKey has the next key tried.
+func (r *keyring) open(first []byte, again v1alpha1.Believed, use func(with secrets.Identity, sealed []byte) error) (by sealedTo, err error) {
 	err = secrets.ErrWrongKey
 	var unread error
 	for epoch := r.group.Status.Epoch; epoch > 0 && epoch >= r.oldest(); epoch-- {
@@ -136,36 +148,43 @@ func (r *keyring) open(first []byte, again []*v1alpha1.Sealing, use func(with se
 			continue
 		}
 		if err = use(key, first); err == nil || !errors.Is(err, secrets.ErrWrongKey) {
-			return epoch, err
+			return sealedTo{epoch: epoch, known: true}, err
 		}
 	}
-	for _, told := range again {
-		for _, sealed := range told.Later() {
-			if key, why := r.at(sealed.Epoch); why == nil && use(key, sealed.Data) == nil {
-				return told.Found, nil
-			}
+	believed := slices.Concat(again.Agreed, again.Own)
+	lacks := r.oldest() > 1 || unread != nil
+	if lacks {
+		believed = append(believed, again.Word...)
+	}
+	for _, one := range believed {
+		if key, why := r.at(one.Epoch); why != nil || use(key, one.Data) != nil {
+			continue
 		}
+		if one.Told == nil {
+			return sealedTo{epoch: plan.EverKnown}, nil
+		}
+		return sealedTo{epoch: one.Told.Found, known: true, told: one.Told}, nil
 	}
-	if unread != nil && !errors.Is(unread, errNoKey) {
-		return 0, unread // it may be sealed to that one
+	switch {
+	case unread != nil && !errors.Is(unread, errNoKey):
+		return by, unread // it may be sealed to that one
+	case lacks && len(again.Doubt) > 0:
+		return by, fmt.Errorf("clusters %s sealed it again, none of them confirmed by another, and which of them is right cannot be told here; seal it again: hanse seal --group %s", strings.Join(again.Doubt, " and "), r.group.Name)
 	}
-	return 0, err
+	return by, err
 }
 
 // oldest is the epoch of the oldest key that the group keeps.
 func (r *keyring) oldest() int64 { return r.group.OldestKey() }
 
-// sealedAgain is what was sealed again of a revision, own, and of others of the secret that have the very same bytes: an edit of another field
-// makes a revision of which nobody sealed anything again yet. As long as the group keeps the key that the revision is sealed to, own is enough.
-func (r *keyring) sealedAgain(v *store.View, revision string, own *v1alpha1.Sealing, known func(revision string) *v1alpha1.Sealing) []*v1alpha1.Sealing {
-	if r.oldest() == 1 || own != nil && own.Witness != "" && own.Found >= r.oldest() {
-		return surest(own)
-	}
+// believed is what this member takes for what was sealed again of a revision, own, and of others of the secret that have the very same bytes: an edit of
+// another field makes a revision of which nobody sealed anything again yet. As long as the group keeps the key that the revision is sealed to, own is enough.
+func (r *keyring) believed(v *store.View, revision string, own *v1alpha1.Sealing, known func(revision string) *v1alpha1.Sealing) v1alpha1.Believed {
 	all := []*v1alpha1.Sealing{own}
-	for _, alike := range law.SealedAlike(v, revision) {
-		if told := known(alike); told != nil && told.Epoch >= r.oldest() {
-			all = append(all, told)
+	if r.oldest() > 1 && (own == nil || own.Witness == "" || own.Found < r.oldest()) {
+		for _, alike := range law.SealedAlike(v, revision) {
+			all = append(all, known(alike))
 		}
 	}
-	return surest(all...)
+	return v1alpha1.BelievedBy(r.holder.Cluster, all...)
 }

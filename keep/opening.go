@@ -75,7 +75,7 @@ func (o *Opening) Open(v *store.View, revision string, objects []unstructured.Un
 		return nil, s.Spec.Group, err
 	}
 	known := func(revision string) *v1alpha1.Sealing { return law.SealingAt(v, revision) }
-	made, err := ring.openSecret(&s, ring.sealedAgain(v, revision, known(revision), known))
+	made, err := ring.openSecret(&s, ring.believed(v, revision, known(revision), known))
 	if err != nil {
 		return nil, s.Spec.Group, err
 	}
@@ -95,7 +95,7 @@ func isSealed(u *unstructured.Unstructured) bool {
 
 // openSecret are the Secrets that were sealed, and again what was sealed again of it. The manifest in a revision has the name and
 // the namespace of the first Secret.
-func (r *keyring) openSecret(s *v1alpha1.FleetSecret, again []*v1alpha1.Sealing) ([]unstructured.Unstructured, error) {
+func (r *keyring) openSecret(s *v1alpha1.FleetSecret, again v1alpha1.Believed) ([]unstructured.Unstructured, error) {
 	var data map[string][]byte
 	var also []secrets.Bound
 	_, err := r.open(s.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {

@@ -243,7 +243,7 @@ func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		secret, err := ring.openSecret(&sealed, surest(again))
+		secret, err := ring.openSecret(&sealed, v1alpha1.BelievedBy("fra", again))
 		if err == nil && !cmp.Equal(secret[0].Object["data"], map[string]any{"password": "Y2FuYXJ5LTQ3MTE="}) {
 			return errors.New("it holds something else")
 		}
@@ -275,7 +275,7 @@ func TestWhatIsSealedToAFormerKeyIsOpened(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.rings["readers"] = s.ring
-	for name, again := range map[string]*v1alpha1.Sealing{"confirmed": &confirmed, "not yet": &record, "badly, and well before": {Found: 1, Epoch: 3, Data: bad.Data, Was: confirmed.Source()}} {
+	for name, again := range map[string]*v1alpha1.Sealing{"confirmed": &confirmed, "not yet": &record, "badly, and well before": {Found: 1, Epoch: 4, Data: bad.Data, Was: &v1alpha1.SealedBefore{Epoch: 3, Data: confirmed.Data}}} {
 		if err := opens(again); err != nil {
 			t.Errorf("sealed again, %s: %v", name, err)
 		}
@@ -343,7 +343,7 @@ func TestAKeyThatIsNotPassedOnWellProvesNothing(t *testing.T) {
 		if err := ring.proves(); (err == nil) != (name == "as it is") {
 			t.Errorf("%s: it proves: %v", name, err)
 		}
-		if _, err := ring.openSecret(&sealed, nil); err != nil {
+		if _, err := ring.openSecret(&sealed, v1alpha1.Believed{}); err != nil {
 			t.Errorf("%s: what was sealed before is not opened: %v", name, err)
 		}
 	}

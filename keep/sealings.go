@@ -186,32 +186,37 @@ func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSec
 		next.Data, err = secrets.Again(key, to, targetOf(&of), sealed)
 		return err
 	}
-	found, err := s.ring.open(of.Spec.Data, nil, seal)
-	tells := err == nil
-	if err != nil && found == 0 {
-		tells = len(s.sealedAgain(name, nil)) > 0
-		found, err = s.ring.open(of.Spec.Data, s.sealedAgain(name, was), seal)
-	}
-	switch { // what nobody else has found is told anew, if this member can tell
-	case was != nil && (was.Witness != "" || err != nil || !tells):
+	believed := s.believed(name, was)
+	by, err := s.ring.open(of.Spec.Data, believed, seal)
+	switch { // what nobody else has found is told anew, if this member can tell, and else is told of since ever
+	case was != nil && (was.Witness != "" || by.told == was):
 		next.Found, next.Since, next.Witness = was.Found, was.Since, was.Witness
+	case err == nil && by.known:
+		next.Found = by.epoch
+		if marks, err := s.marks(of, believed); err == nil {
+			next.Since = s.since(name, of, marks, false)
+		}
 	case err == nil:
-		next.Found, next.Since = found, s.since(name, of, found, false)
+		next.Found = by.epoch
 	}
-	if was != nil {
-		next.Was = was.Source()
-	}
+	next.Was, next.Words = was.Leaves(next.By, next.Epoch)
 	if !next.Again() {
 		next.Data = nil
-		if found > 0 || errors.Is(err, secrets.ErrWrongKey) {
+		if by.epoch > 0 || errors.Is(err, secrets.ErrWrongKey) && (next.Witness != "" || !s.maySomeOpen(name, was)) {
 			err = nil
 		}
 	}
 	return next, err
 }
 
-// confirmed says that what was sealed again opens, and holds what was sealed before, and that what was told of the revision is so. What is
-// not so it writes anew, unless somebody has done that already with this key.
+// maySomeOpen says that a revision that this member cannot open may be of a key that is gone, and that somebody sealed it again, or one with the same
+// bytes: then it is not told that no key opens it.
+func (s *sealing) maySomeOpen(name string, was *v1alpha1.Sealing) bool {
+	return s.ring.oldest() > 1 && (was.HasAgain() || slices.ContainsFunc(law.SealedAlike(s.view, name), func(alike string) bool { return s.known[alike].HasAgain() }))
+}
+
+// confirmed says that what was sealed again opens, and holds what was sealed before, and that what was told of the revision is so: all of it, by what this
+// member finds itself, two agreed on, or it wrote itself. What is not so, or cannot be compared, it writes anew, unless it has written of it with this key.
 func (s *sealing) confirmed(name string, was v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
 	var right, so error
 	if was.Again() && was.Confirmed == "" {
@@ -220,30 +225,34 @@ func (s *sealing) confirmed(name string, was v1alpha1.Sealing, of v1alpha1.Fleet
 	if was.Witness == "" {
 		so = s.witnessed(name, of, &was)
 	}
-	if right == nil && (so == nil || was.Instead != "") {
-		next = was
-		next.Confirmed, next.Was = s.Cluster, nil
-		if so == nil {
-			next.Witness = cmp.Or(was.Witness, s.Cluster)
-		}
-		return next, nil
+	if right == nil && so == nil {
+		return was.ConfirmedBy(s.Cluster), nil
 	}
 	why := fmt.Errorf("what cluster %s sealed again, or told: %w", was.By, errors.Join(right, so))
-	if was.Instead != "" || was.By == s.Cluster {
+	if was.Wrote(s.Cluster) {
 		return was, why
 	}
-	next, err = s.again(name, &was, of)
-	if err != nil || right != nil && !next.Again() {
+	if next, err = s.again(name, &was, of); err != nil {
 		return was, why
 	}
 	next.Instead = was.By
-	s.log.Warn("what another cluster told of a secret is not so; it is written anew", "revision", name, "err", why)
+	s.log.Warn("what another cluster told of a secret is not so, or cannot be compared; it is written anew", "revision", name, "err", why)
 	return next, nil
 }
 
-// sealedAgain is what was sealed again of a revision, own, and of others with the same bytes, with what is written in this go.
-func (s *sealing) sealedAgain(name string, own *v1alpha1.Sealing) []*v1alpha1.Sealing {
-	return s.ring.sealedAgain(s.view, name, own, func(alike string) *v1alpha1.Sealing { return s.known[alike] })
+// believed is what was sealed again of a revision, own, and of others with the same bytes, with what is written in this go.
+func (s *sealing) believed(name string, own *v1alpha1.Sealing) v1alpha1.Believed {
+	return s.ring.believed(s.view, name, own, func(alike string) *v1alpha1.Sealing { return s.known[alike] })
+}
+
+// compared is what this member compares others' words with: what two agreed on that it opens, or else its own word.
+func (s *sealing) compared(name string, own *v1alpha1.Sealing) v1alpha1.Believed {
+	b := s.believed(name, own)
+	b.Word = nil
+	if slices.ContainsFunc(b.Agreed, func(one v1alpha1.SealedAgain) bool { _, err := s.ring.at(one.Epoch); return err == nil }) {
+		b.Own = nil
+	}
+	return b
 }
 
 func (s *sealing) holdsTheSame(name string, was v1alpha1.Sealing, of v1alpha1.FleetSecret) error {
@@ -251,13 +260,7 @@ func (s *sealing) holdsTheSame(name string, was v1alpha1.Sealing, of v1alpha1.Fl
 	if err != nil {
 		return err
 	}
-	before := was
-	before.Data = nil
-	all := s.sealedAgain(name, &before)
-	if unsure := slices.IndexFunc(all, func(told *v1alpha1.Sealing) bool { return !told.Sure() }); unsure > 0 {
-		all = all[:unsure] // who is bad may have sealed all the others
-	}
-	_, err = s.ring.open(of.Spec.Data, all, func(key secrets.Identity, sealed []byte) error {
+	_, err = s.ring.open(of.Spec.Data, s.compared(name, &was), func(key secrets.Identity, sealed []byte) error {
 		return secrets.Same(targetOf(&of), secrets.Sealed{Key: key, Data: sealed}, secrets.Sealed{Key: present, Data: was.Data})
 	})
 	return err

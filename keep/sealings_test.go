@@ -3,6 +3,8 @@ package keep
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/secrets"
 )
@@ -20,12 +22,16 @@ func TestAHolderWritesAnewWhatAnotherOneDidBadly(t *testing.T) {
 		"no key opens it, as it is told": {func(s *v1alpha1.Sealing) { s.Found, s.Data, s.Since = 0, nil, nil }, "", "", true, false},
 		"it is of another key":           {func(s *v1alpha1.Sealing) { s.Found = 2 }, "", "", true, false},
 		"it is known for longer":         {func(s *v1alpha1.Sealing) { s.Since = []map[string]int64{{"readers": 2}} }, "", "", true, false},
-		"the data, after another one":    {func(s *v1alpha1.Sealing) { s.Instead, s.Found = "mad", 2 }, "fra", "", false, false},
-		"neither, after another one":     {func(s *v1alpha1.Sealing) { s.Instead, s.Data = "mad", []byte("junk") }, "", "", false, true},
-		"all is right after that":        {func(s *v1alpha1.Sealing) { s.Instead = "mad" }, "fra", "fra", false, false},
-		"what was witnessed stays":       {func(s *v1alpha1.Sealing) { s.Witness, s.Found = "mad", 2 }, "fra", "mad", false, false},
-		"and is kept by what is anew":    {func(s *v1alpha1.Sealing) { s.Witness, s.Data = "mad", []byte("junk") }, "", "mad", true, false},
-		"it is not sealed again":         {func(s *v1alpha1.Sealing) { s.Found, s.Data, s.Since = 3, nil, nil }, "", "", true, false},
+		"the data alone, of another one": {func(s *v1alpha1.Sealing) { s.Instead, s.Found = "mad", 2 }, "", "", true, false},
+		"nothing, of another one":        {func(s *v1alpha1.Sealing) { s.Instead, s.Data = "mad", []byte("junk") }, "", "", true, false},
+		"nor after its own word":         {func(s *v1alpha1.Sealing) { s.Instead, s.Data = "fra", []byte("junk") }, "", "", false, true},
+		"nor when another came between": {func(s *v1alpha1.Sealing) {
+			s.Instead, s.Data, s.Words = "mad", []byte("junk"), []v1alpha1.SealedWord{{By: "fra", Epoch: 3}}
+		}, "", "", false, true},
+		"all is right after that":     {func(s *v1alpha1.Sealing) { s.Instead = "mad" }, "fra", "fra", false, false},
+		"what was witnessed stays":    {func(s *v1alpha1.Sealing) { s.Witness, s.Found = "mad", 2 }, "fra", "mad", false, false},
+		"and is kept by what is anew": {func(s *v1alpha1.Sealing) { s.Witness, s.Data = "mad", []byte("junk") }, "", "mad", true, false},
+		"it is not sealed again":      {func(s *v1alpha1.Sealing) { s.Found, s.Data, s.Since = 3, nil, nil }, "", "", true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, last, of := forms(t, []form{{epoch: 1, data: data("password", "a")}})
@@ -52,8 +58,8 @@ func TestAHolderWritesAnewWhatAnotherOneDidBadly(t *testing.T) {
 			if got, err := secrets.Open(s.ring.keys[3], targetOf(&of), next.Data); err != nil || string(got["password"]) != "a" {
 				t.Errorf("it has %d values: %v", len(got), err)
 			}
-			if before := was.Source(); (before == nil) != (next.Was == nil) {
-				t.Errorf("what was there is %v, and what is kept %v", before, next.Was)
+			if kept, words := was.Leaves("fra", 3); !cmp.Equal(next.Was, kept) || !cmp.Equal(next.Words, words) || words == nil {
+				t.Errorf("of what was there, %+v, it keeps %+v and %+v", was, next.Was, next.Words)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/decoded"
@@ -30,15 +31,17 @@ type openedBefore struct {
 	at     map[secrets.Mark]int
 	values int
 	epoch  int64
-	err    error
+	// since is since when each has been the same, by the word of two, or this member's own: one that nobody confirmed is not believed, but worked out anew.
+	since []map[string]int64
+	err   error
 }
 
 // since says, for each value of a revision, since which keys the very same one has been sealed: the one that the revision is sealed to, or those
-// of the forms that the secret had before, as far as the log has them. Nil: it cannot be opened, or was for more groups than can be told. A
-// witness leaves out the forms for groups that it is not of: who told of them may be.
-func (s *sealing) since(revision string, of v1alpha1.FleetSecret, found int64, witness bool) []map[string]int64 {
-	marks, err := s.marks(of, s.sealedAgain(revision, nil))
-	if err != nil || found == 0 {
+// of the forms that the secret had before, as far as the log has them. Nil: nobody knows any more which key it is sealed
+// to, or it was for more groups than can be told. A witness leaves out the forms for groups that it is not of: who told of them may be.
+func (s *sealing) since(revision string, of v1alpha1.FleetSecret, marks marked, witness bool) []map[string]int64 {
+	found := marks.epoch
+	if found == 0 || !marks.known {
 		return nil
 	}
 	all := make([]map[string]int64, len(marks.secret))
@@ -96,12 +99,12 @@ func (s *sealing) had(was earlier) func(secrets.Mark) map[string]int64 {
 		switch {
 		case !there:
 			return nil
-		case i == public || was.known == nil || len(was.known.Since) == 0:
+		case i == public || len(had.since) == 0:
 			return ever
-		case len(was.known.Since) == had.values:
-			return was.known.Since[i]
+		case len(had.since) == had.values:
+			return had.since[i]
 		}
-		return was.known.Since[0]
+		return had.since[0]
 	}
 }
 
@@ -113,8 +116,15 @@ func (s *sealing) keepsAllKeys(group string) bool {
 
 // openBefore opens an earlier form: all its values, whether they were secret or not.
 func (s *sealing) openBefore(was earlier) (had openedBefore) {
-	marks, err := s.marks(was.FleetSecret, surest(was.known))
+	marks, err := s.marks(was.FleetSecret, v1alpha1.BelievedBy(s.Cluster, was.known))
 	had = openedBefore{at: map[secrets.Mark]int{}, values: len(marks.secret), epoch: marks.epoch, err: err}
+	switch {
+	case err != nil || was.past || was.known == nil:
+	case was.known.Witness != "" || was.known.By == s.Cluster:
+		had.since = was.known.Since
+	default:
+		had.since = s.since(strings.TrimPrefix(was.at, v1alpha1.KeyBundleRevisions), was.FleetSecret, marks, false)
+	}
 	for _, mark := range marks.public {
 		had.at[mark] = public
 	}
@@ -137,15 +147,15 @@ func earliest(into, from map[string]int64) {
 // marked are the values of what is sealed, those that are no secret apart, and the epoch of the key that opened it.
 type marked struct {
 	secret, public []secrets.Mark
-	epoch          int64
+	sealedTo
 }
 
-func (s *sealing) marks(of v1alpha1.FleetSecret, again []*v1alpha1.Sealing) (m marked, err error) {
+func (s *sealing) marks(of v1alpha1.FleetSecret, again v1alpha1.Believed) (m marked, err error) {
 	ring, err := s.ringOf(of.Spec.Group)
 	if err != nil {
 		return m, err
 	}
-	m.epoch, err = ring.open(of.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {
+	m.sealedTo, err = ring.open(of.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {
 		m.secret, m.public, err = secrets.Marks(key, targetOf(&of), sealed, of.Spec.NotSecret)
 		return err
 	})
@@ -192,26 +202,33 @@ func (s *sealing) before(revision, but string) (all []earlier) {
 	return all
 }
 
-// errOtherwise means that what a holder told of a revision is not what it is.
-var errOtherwise = errors.New("it is sealed to another key, or has been for longer, than was told")
+// errOtherwise means that what a holder told of a revision is not what it is; errUntold that nobody here can tell whether it is.
+var (
+	errOtherwise = errors.New("it is sealed to another key, or has been for longer, than was told")
+	errUntold    = errors.New("it is sealed to a key that is gone, so what was told of it cannot be compared")
+)
 
-// witnessed says that what was told of a revision is what this member finds too, or tells that more people know it.
+// witnessed says that what was told of a revision is what this member finds too, or tells that more people know it. Where nobody can tell any more, that is
+// all who ever had a key.
 func (s *sealing) witnessed(revision string, of v1alpha1.FleetSecret, told *v1alpha1.Sealing) error {
-	marks, err := s.marks(of, s.sealedAgain(revision, nil))
+	marks, err := s.marks(of, s.compared(revision, told))
 	switch {
 	case errors.Is(err, secrets.ErrWrongKey):
-		if told.Found >= s.ring.oldest() {
-			return errOtherwise
+		switch {
+		case told.Found == 0 && len(told.Since) == 0 && !s.maySomeOpen(revision, told):
+			return nil // it is of none, or of a key that is gone, and tells nobody anything
+		case told.Found > 0 && told.Found < s.ring.oldest():
+			return errUntold
 		}
-		return nil // it is of a key that is gone, or of none
+		return errOtherwise
 	case err != nil && marks.epoch == 0:
 		return err
-	case marks.epoch != told.Found:
+	case marks.epoch != told.Found, !marks.known && len(told.Since) > 0:
 		return errOtherwise
-	case len(told.Since) == 0:
+	case len(told.Since) == 0, marks.told == told:
 		return nil
 	}
-	finds := s.since(revision, of, told.Found, true)
+	finds := s.since(revision, of, marks, true)
 	if len(finds) != len(told.Since) {
 		return errOtherwise
 	}

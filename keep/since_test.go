@@ -97,6 +97,16 @@ func forms(t *testing.T, all []form) (s *sealing, last string, of v1alpha1.Fleet
 	return s, last, of
 }
 
+// sinceOf is what a holder tells of the values of a revision that a key of the group opens.
+func sinceOf(t *testing.T, s *sealing, revision string, of v1alpha1.FleetSecret) []map[string]int64 {
+	t.Helper()
+	marks, err := s.marks(of, s.believed(revision, s.known[revision]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.since(revision, of, marks, false)
+}
+
 func orDefault(value, otherwise string) string {
 	if value == "" {
 		return otherwise
@@ -202,7 +212,7 @@ func TestAValueOfAKeyThatIsGoneMayBeTheSame(t *testing.T) {
 	s.group.Value.Status.Former = []v1alpha1.FormerKey{{Epoch: 2}}
 	delete(s.ring.keys, 1)
 	s.opened = map[string]openedBefore{}
-	if diff := cmp.Diff([]map[string]int64{{"readers": plan.EverKnown}}, s.since(last, of, 3, false)); diff != "" {
+	if diff := cmp.Diff([]map[string]int64{{"readers": plan.EverKnown}}, sinceOf(t, s, last, of)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -260,8 +270,38 @@ func TestAMoveIsRememberedByWhatWasToldOfIt(t *testing.T) {
 		if s.moved(last) != c.moved {
 			t.Errorf("%s: moved: %v", name, !c.moved)
 		}
-		if since := s.since(last, of, 3, false); !cmp.Equal(since, c.since) {
+		if since := sinceOf(t, s, last, of); !cmp.Equal(since, c.since) {
 			t.Errorf("%s: %v", name, since)
 		}
+	}
+}
+
+// Another holder told of revision 1 that its value is as new as key 3, and nobody confirmed it: who tells of revision 2, which has the same value, works it out
+// anew.
+func TestWhatOneToldOfAnEarlierFormIsNotBelieved(t *testing.T) {
+	a := data("password", "a")
+	for name, c := range map[string]struct {
+		by, witness string
+		want        int64
+	}{
+		"nobody confirmed it":  {"iad", "", 1},
+		"another confirmed it": {"iad", "lon", 3},
+		"it is its own word":   {"fra", "", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, last, of := forms(t, []form{{epoch: 1, data: a}, {epoch: 3, data: a}})
+			first := v1alpha1.RevisionName("secret.db", "u", 1)
+			told := *s.known[first]
+			told.By, told.Witness, told.Since = c.by, c.witness, []map[string]int64{{"readers": 3}}
+			s.known[first], s.opened = &told, map[string]openedBefore{}
+			want := []map[string]int64{{"readers": c.want}}
+			if next, err := s.again(last, nil, of); err != nil || !cmp.Equal(next.Since, want) {
+				t.Errorf("it tells %v: %v", next.Since, err)
+			}
+			lie := v1alpha1.Sealing{Group: "readers", Found: 3, Epoch: 3, By: "iad", Since: []map[string]int64{{"readers": 3}}}
+			if err := s.witnessed(last, of, &lie); errors.Is(err, errOtherwise) != (c.want == 1) {
+				t.Errorf("that it is as new is witnessed: %v", err)
+			}
+		})
 	}
 }

@@ -71,7 +71,7 @@ func sealedBy(revision []byte) (bundle string, s *v1alpha1.FleetSecret) {
 // gone, and what is sealed again of it itself is not there yet, or nobody has confirmed it.
 func OnlySource(v *store.View, revision string) (of string) {
 	told := SealingAt(v, revision)
-	if told == nil || told.Source() == nil || told.Found >= oldestKey(v, told.Group) {
+	if !told.HasAgain() || told.Found >= oldestKey(v, told.Group) {
 		return ""
 	}
 	bundle, sealed := sealedIn(v, revision)
@@ -98,7 +98,7 @@ func OnlySource(v *store.View, revision string) (of string) {
 func OnlySourceSeen(v *store.View, revision string) []store.Condition {
 	seen := []store.Condition{v.AsSeen(v1alpha1.KeySealings + revision)}
 	told := SealingAt(v, revision)
-	if told == nil || told.Source() == nil {
+	if !told.HasAgain() {
 		return seen // it opens no other, whatever becomes of those
 	}
 	kv, _ := v.Get(v1alpha1.KeyBundleRevisions + revision)

@@ -1195,7 +1195,10 @@ func TestWhoSealsAgain(t *testing.T) {
 	}
 	// instead takes the place of what fra sealed again.
 	instead := again("iad")
-	instead.Instead, instead.Was = "fra", &v1alpha1.SealedBefore{Epoch: 3, Data: []byte("again")}
+	said := func(by string, epoch int64, data string) v1alpha1.SealedWord {
+		return v1alpha1.SealedWord{By: by, Epoch: epoch, Data: []byte(data)}
+	}
+	instead.Instead, instead.Words = "fra", []v1alpha1.SealedWord{said("fra", 3, "again")}
 	told := v1alpha1.Sealing{Group: "readers", Found: 3, Epoch: 3, By: "fra", Since: []map[string]int64{{"readers": 1}, {"readers": 3}}}
 	with := func(s v1alpha1.Sealing, change func(*v1alpha1.Sealing)) v1alpha1.Sealing { change(&s); return s }
 	for name, c := range map[string]struct {
@@ -1239,19 +1242,29 @@ func TestWhoSealsAgain(t *testing.T) {
 			with(again("iad"), func(s *v1alpha1.Sealing) {
 				s.Since, s.Was = told.Since[1:], &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}
 			}), true},
-		"another takes the place of what is not so":   {ptr(again("fra")), "id-iad", "", instead, true},
-		"of what is only told, too":                   {&told, "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Instead = "fra" }), true},
-		"it says so":                                  {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.Instead = "" }), false},
-		"and keeps what was there":                    {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.Was = nil }), false},
-		"in its own name":                             {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.By = "sin" }), false},
-		"without a witness":                           {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.Witness = "iad" }), false},
-		"not of what is confirmed":                    {ptr(confirmed("fra", "iad")), "id-iad", "", instead, false},
-		"not its own":                                 {ptr(again("fra")), "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Instead, s.Data = "fra", []byte("other") }), false},
-		"nor who holds no key":                        {ptr(again("fra")), "id-sin", "", with(instead, func(s *v1alpha1.Sealing) { s.By = "sin" }), false},
-		"once a key":                                  {&instead, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Instead, s.Was = "iad", instead.Was }), false},
-		"what took its place is confirmed":            {&instead, "id-fra", "", with(instead, func(s *v1alpha1.Sealing) { s.Confirmed, s.Witness, s.Was = "fra", "fra", nil }), true},
-		"or its data alone":                           {&instead, "id-fra", "", with(instead, func(s *v1alpha1.Sealing) { s.Confirmed, s.Was = "fra", nil }), true},
-		"and not once more":                           {ptr(with(instead, func(s *v1alpha1.Sealing) { s.Confirmed = "sin" })), "id-fra", "", with(instead, func(s *v1alpha1.Sealing) { s.Confirmed, s.Was = "fra", nil }), false},
+		"another takes the place of what is not so": {ptr(again("fra")), "id-iad", "", instead, true},
+		"of what is only told, too":                 {&told, "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Instead, s.Words = "fra", []v1alpha1.SealedWord{{By: "fra", Epoch: 3}} }), true},
+		"it says so":                                {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.Instead = "" }), false},
+		"and keeps what was there":                  {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.Words = nil }), false},
+		"as it was":                                 {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.Words = []v1alpha1.SealedWord{said("fra", 3, "other")} }), false},
+		"and not as what was confirmed": {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) {
+			s.Was, s.Words = &v1alpha1.SealedBefore{Epoch: 3, Data: []byte("again")}, nil
+		}), false},
+		"in its own name":          {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.By = "sin" }), false},
+		"without a witness":        {ptr(again("fra")), "id-iad", "", with(instead, func(s *v1alpha1.Sealing) { s.Witness = "iad" }), false},
+		"not of what is confirmed": {ptr(confirmed("fra", "iad")), "id-iad", "", instead, false},
+		"not its own":              {ptr(again("fra")), "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Instead, s.Data = "fra", []byte("other") }), false},
+		"nor who holds no key":     {ptr(again("fra")), "id-sin", "", with(instead, func(s *v1alpha1.Sealing) { s.By = "sin" }), false},
+		"once a key":               {&instead, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Instead, s.Words = "iad", []v1alpha1.SealedWord{said("iad", 3, "again")} }), false},
+		"of one that took another's, a third one does": {ptr(with(instead, func(s *v1alpha1.Sealing) { s.By, s.Instead = "mad", "sin" })), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) {
+			s.Instead, s.Words = "mad", []v1alpha1.SealedWord{said("fra", 3, "again"), said("mad", 3, "again")}
+		}), true},
+		"once, too": {ptr(with(instead, func(s *v1alpha1.Sealing) {
+			s.By, s.Instead, s.Words = "mad", "sin", []v1alpha1.SealedWord{{By: "iad", Epoch: 3}}
+		})), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Instead, s.Words = "mad", []v1alpha1.SealedWord{said("mad", 3, "again")} }), false},
+		"what took its place is confirmed":            {&instead, "id-fra", "", with(instead, func(s *v1alpha1.Sealing) { s.Confirmed, s.Witness, s.Words = "fra", "fra", nil }), true},
+		"not its data alone":                          {&instead, "id-fra", "", with(instead, func(s *v1alpha1.Sealing) { s.Confirmed, s.Words = "fra", nil }), false},
+		"and not once more":                           {ptr(with(instead, func(s *v1alpha1.Sealing) { s.Confirmed = "sin" })), "id-fra", "", with(instead, func(s *v1alpha1.Sealing) { s.Confirmed, s.Witness, s.Words = "fra", "fra", nil }), false},
 		"other data are not confirmed without a word": {ptr(again("fra")), "id-iad", "", with(confirmed("fra", "iad"), func(s *v1alpha1.Sealing) { s.Witness = "" }), false},
 		"the first takes nobody's place":              {nil, "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Instead = "iad" }), false},
 		"nor does that of another key": {ptr(with(was("iad"), func(s *v1alpha1.Sealing) { s.Instead = "sin" })), "id-iad", "",
@@ -1262,16 +1275,28 @@ func TestWhoSealsAgain(t *testing.T) {
 			with(again("fra"), func(s *v1alpha1.Sealing) {
 				s.Witness, s.Was = "fra", &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}
 			}), false},
-		"twice by nobody":               {ptr(again("fra")), "id-iad", "", again("iad"), false},
-		"by the same neither":           {ptr(again("fra")), "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Data = []byte("other") }), false},
-		"another confirms":              {ptr(again("fra")), "id-iad", "", confirmed("fra", "iad"), true},
-		"not the one who did it":        {ptr(again("fra")), "id-fra", "", confirmed("fra", "fra"), false},
-		"nor with other data":           {ptr(again("fra")), "id-iad", "", with(confirmed("fra", "iad"), func(s *v1alpha1.Sealing) { s.Data = nil }), false},
-		"nor twice":                     {ptr(confirmed("fra", "iad")), "id-iad", "", confirmed("fra", "iad"), false},
-		"after another key it is again": {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 1, 1, nil })), "id-iad", "", again("iad"), true},
-		"and what was confirmed stays":  {ptr(was("iad")), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")} }), true},
-		"it does not go":                {ptr(was("iad")), "id-iad", "", again("iad"), false},
-		"nor does what was not, as long as there is nothing better": {ptr(was("")), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")} }), true},
+		"twice by nobody":                     {ptr(again("fra")), "id-iad", "", again("iad"), false},
+		"by the same neither":                 {ptr(again("fra")), "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Data = []byte("other") }), false},
+		"another confirms":                    {ptr(again("fra")), "id-iad", "", confirmed("fra", "iad"), true},
+		"not the one who did it":              {ptr(again("fra")), "id-fra", "", confirmed("fra", "fra"), false},
+		"nor with other data":                 {ptr(again("fra")), "id-iad", "", with(confirmed("fra", "iad"), func(s *v1alpha1.Sealing) { s.Data = nil }), false},
+		"nor twice":                           {ptr(confirmed("fra", "iad")), "id-iad", "", confirmed("fra", "iad"), false},
+		"after another key it is again":       {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 1, 1, nil })), "id-iad", "", again("iad"), true},
+		"and what was confirmed stays":        {ptr(was("iad")), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")} }), true},
+		"it does not go":                      {ptr(was("iad")), "id-iad", "", again("iad"), false},
+		"nor is it told as what no key opens": {ptr(was("iad")), "id-iad", "", v1alpha1.Sealing{Group: "readers", Epoch: 3, By: "iad", Was: &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}}, false},
+		"nor as sealed to the present one":    {ptr(was("iad")), "id-iad", "", v1alpha1.Sealing{Group: "readers", Found: 3, Epoch: 3, By: "iad", Was: &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}}, false},
+		"what an earlier build let be told so is confirmed, and what opens it stays": {ptr(v1alpha1.Sealing{Group: "readers", Epoch: 3, By: "iad", Was: &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}}), "id-fra", "",
+			v1alpha1.Sealing{Group: "readers", Epoch: 3, By: "iad", Confirmed: "fra", Witness: "fra", Was: &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}}, true},
+		"and does not go": {ptr(v1alpha1.Sealing{Group: "readers", Epoch: 3, By: "iad", Was: &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")}}), "id-fra", "",
+			v1alpha1.Sealing{Group: "readers", Epoch: 3, By: "iad", Confirmed: "fra", Witness: "fra"}, false},
+		"what another said alone stays":    {ptr(was("")), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Words = []v1alpha1.SealedWord{said("fra", 2, "first")} }), true},
+		"and does not go either":           {ptr(was("")), "id-iad", "", again("iad"), false},
+		"nor become what was confirmed":    {ptr(was("")), "id-iad", "", with(again("iad"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("first")} }), false},
+		"what it said itself it says anew": {ptr(was("")), "id-fra", "", again("fra"), true},
+		"an earlier build's as that one's": {ptr(with(was("iad"), func(s *v1alpha1.Sealing) {
+			s.Confirmed, s.By, s.Instead, s.Was = "", "fra", "iad", &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("of iad")}
+		})), "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Words = []v1alpha1.SealedWord{said("iad", 2, "of iad")} }), true},
 		"until the next is":               {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2} })), "id-iad", "", confirmed("fra", "iad"), true},
 		"and what was found is told anew": {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 0, 1, nil })), "id-iad", "", again("iad"), true},
 		"unless another found it as well": {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data, s.Witness = 0, 1, nil, "iad" })), "id-iad", "",

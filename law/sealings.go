@@ -16,8 +16,8 @@ import (
 const maxSealed = 2 << 20
 
 // keepsSealing says that a member that holds a group's present key writes, in its own name, how a revision of a secret is sealed: once for
-// each of the group's keys; or that it opened what another one sealed again, or found otherwise, and then it writes that anew. Nothing is sealed again to a key that somebody holds who may
-// not read: the group is to have another one first. What was found of the revision stays.
+// each of the group's keys; or that it opened what another one sealed again, and found what that told, or found otherwise, and then it writes that anew.
+// Nothing is sealed again to a key that somebody holds who may not read: the group is to have another one first. What was found of the revision stays.
 func (w write) keepsSealing() bool {
 	var after v1alpha1.Sealing
 	if w.op.Delete || w.asker.person != "" || json.Unmarshal(w.op.Value, &after) != nil {
@@ -42,18 +42,13 @@ func (w write) keepsSealing() bool {
 	}
 	switch another := w.asker.cluster != before.By || g.readers.Only(before.By); {
 	case before.Epoch < after.Epoch:
-		return w.sealsAgain(after, before.Source()) && after.Instead == "" && retold(before, after)
+		return w.sealsAgain(after, &before) && after.Instead == "" && retold(before, after)
 	case !before.Unseen() || !another:
 		return false
 	case after.By != before.By: // it takes its place
-		return w.sealsAgain(after, before.Source()) && before.Instead == "" && after.Instead == before.By && retold(before, after)
+		return w.sealsAgain(after, &before) && !before.Wrote(w.asker.cluster) && after.Instead == before.By && retold(before, after)
 	}
-	confirmed := before
-	confirmed.Confirmed, confirmed.Was = w.asker.cluster, nil
-	if before.Witness == "" && (after.Witness != "" || before.Instead == "") {
-		confirmed.Witness = w.asker.cluster // or the next key has it told anew
-	}
-	as, err := json.Marshal(confirmed)
+	as, err := json.Marshal(before.ConfirmedBy(w.asker.cluster))
 	return err == nil && bytes.Equal(as, w.op.Value)
 }
 
@@ -65,9 +60,12 @@ func retold(before, after v1alpha1.Sealing) bool {
 	return after.Found == before.Found && after.Witness == before.Witness && reflect.DeepEqual(after.Since, before.Since)
 }
 
-// sealsAgain says that the asker tells what it found, and has what was sealed to another key with it, sealed again. What was confirmed stays.
-func (w write) sealsAgain(s v1alpha1.Sealing, was *v1alpha1.SealedBefore) bool {
-	return reflect.DeepEqual(s.Was, was) && s.By == w.asker.cluster && s.Confirmed == "" && s.Found >= 0 && s.Found <= s.Epoch && s.Again() == (len(s.Data) > 0) && len(s.Data) <= maxSealed
+// sealsAgain says that the asker tells what it found, and has what was sealed to another key with it, sealed again. What was confirmed stays, as does what
+// others said since: that there is something to be sealed again nobody takes back once two have said so.
+func (w write) sealsAgain(s v1alpha1.Sealing, before *v1alpha1.Sealing) bool {
+	was, words := before.Leaves(w.asker.cluster, s.Epoch)
+	return reflect.DeepEqual(s.Was, was) && reflect.DeepEqual(s.Words, words) && (was == nil || s.Again()) &&
+		s.By == w.asker.cluster && s.Confirmed == "" && s.Found >= 0 && s.Found <= s.Epoch && s.Again() == (len(s.Data) > 0) && len(s.Data) <= maxSealed
 }
 
 // soundSince says that what is told of values is bounded.

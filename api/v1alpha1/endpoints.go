@@ -54,10 +54,13 @@ type SecretRequest struct {
 // +k8s:deepcopy-gen=false
 // +k8s:openapi-gen=false
 type SecretSealing struct {
-	// BundleRevision is the revision that the secret has now, and that Sealing is of, or of another one that has the very same bytes.
+	// BundleRevision is the revision that the secret has now.
 	BundleRevision string `json:"bundleRevision"`
-	// Sealing is absent as long as its group has had one key alone.
+	// Sealing is of that, or of another one that has the very same bytes: one that two clusters agreed on, if there is. It is absent as long as its
+	// group has had one key alone.
 	Sealing *Sealing `json:"sealing,omitempty"`
+	// Alike are the further ones: what was sealed again of any of them is what is in all.
+	Alike []*Sealing `json:"alike,omitempty"`
 }
 
 // MemberList tells where each member serves its API, and how to know it.

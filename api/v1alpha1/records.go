@@ -79,8 +79,11 @@ type Sealing struct {
 	Epoch int64 `json:"epoch"`
 	// Data is the revision's data, sealed to the key of Epoch: only if the revision itself is sealed to an earlier one.
 	Data []byte `json:"data,omitempty"`
-	// Was is Data as another cluster confirmed it last, or, if none did, as it was first, until one confirms the present one.
+	// Was is Data as another cluster confirmed it last, until one confirms the present one.
 	Was *SealedBefore `json:"was,omitempty"`
+	// Words are what others than By sealed again since and nobody confirmed, the last of each, until the present Data are confirmed: of two that
+	// do not agree neither takes the other's word away.
+	Words []SealedWord `json:"words,omitempty"`
 	// By is the cluster of that holder, and Confirmed another one that opened Data and found in it what the revision has.
 	By        string `json:"by"`
 	Confirmed string `json:"confirmed,omitempty"`
@@ -90,8 +93,8 @@ type Sealing struct {
 	Since []map[string]int64 `json:"since,omitempty"`
 	// Witness is another cluster that found the same as Found and Since. Unlike Confirmed it stays when the group gets another key.
 	Witness string `json:"witness,omitempty"`
-	// Instead is the cluster whose record with the key of Epoch this one takes the place of: By looked at that, and found otherwise. It does so
-	// once a key, so that two who do not agree come to an end.
+	// Instead is the cluster whose record with the key of Epoch this one takes the place of: By looked at that, and found otherwise. Each holder
+	// writes once a key, so that two who do not agree come to an end, and one alone keeps no two others from agreeing.
 	Instead string `json:"instead,omitempty"`
 }
 
@@ -100,11 +103,6 @@ const (
 	MaxSince       = 64
 	MaxSinceGroups = 16
 )
-
-// Unseen says that another cluster is to look yet at what it tells. Two that found otherwise what is told leave that to the next key.
-func (s *Sealing) Unseen() bool {
-	return s.Again() && s.Confirmed == "" || s.Witness == "" && (s.Instead == "" || s.Confirmed == "")
-}
 
 // SealedBefore is what was sealed again to a former key.
 //
@@ -115,24 +113,18 @@ type SealedBefore struct {
 	Data  []byte `json:"data"`
 }
 
-// Source is what was sealed again and is confirmed, or the first of what was not, nil for nothing.
-func (s *Sealing) Source() *SealedBefore {
-	if s.Again() && (s.Confirmed != "" || s.Was == nil) {
-		return &SealedBefore{Epoch: s.Epoch, Data: s.Data}
-	}
-	return s.Was
+// SealedWord is what one cluster sealed again, and nobody confirmed. Without Data it says that this one wrote a record with the key of Epoch.
+//
+// +k8s:deepcopy-gen=false
+// +k8s:openapi-gen=false
+type SealedWord struct {
+	By    string `json:"by"`
+	Epoch int64  `json:"epoch"`
+	Data  []byte `json:"data,omitempty"`
 }
 
-// Later is what was sealed again of the revision, the surest first.
-func (s *Sealing) Later() (all []SealedBefore) {
-	if source := s.Source(); source != nil {
-		all = append(all, *source)
-	}
-	if s.Again() && s.Confirmed == "" && s.Was != nil && len(s.Data) > 0 {
-		all = append(all, SealedBefore{Epoch: s.Epoch, Data: s.Data})
-	}
-	return all
-}
+// maxWords is of how many clusters a record keeps what nobody confirmed.
+const maxWords = 3
 
 // Again says that it has data that was sealed again.
 func (s *Sealing) Again() bool { return s.Found > 0 && s.Found < s.Epoch }

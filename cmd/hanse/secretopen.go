@@ -132,7 +132,7 @@ func (f *fleet) openSealed(ctx context.Context, name string, own secrets.Identit
 		return s, nil, err
 	}
 	target := s.Target()
-	data, err = opened(own, g, secrets.Target{Namespace: target.Namespace, Name: target.Name}, s.Spec.Data, func() (*v1alpha1.Sealing, error) {
+	data, err = opened(own, g, secrets.Target{Namespace: target.Namespace, Name: target.Name}, s.Spec.Data, func() ([]*v1alpha1.Sealing, error) {
 		return f.sealedAgain(ctx, &s)
 	})
 	return s, data, err
@@ -140,7 +140,7 @@ func (f *fleet) openSealed(ctx context.Context, name string, own secrets.Identit
 
 // sealedAgain is what was sealed again of a secret, nil for nothing: also when the member is of a version that does not tell it, or has the
 // secret otherwise by now.
-func (f *fleet) sealedAgain(ctx context.Context, s *v1alpha1.FleetSecret) (*v1alpha1.Sealing, error) {
+func (f *fleet) sealedAgain(ctx context.Context, s *v1alpha1.FleetSecret) ([]*v1alpha1.Sealing, error) {
 	var all v1alpha1.SecretSealing
 	_, err := f.read(ctx, request{path: v1alpha1.PathSealing, query: url.Values{"secret": {s.Name}}}, &all)
 	switch {
@@ -151,12 +151,12 @@ func (f *fleet) sealedAgain(ctx context.Context, s *v1alpha1.FleetSecret) (*v1al
 	case all.BundleRevision != s.RevisionName():
 		return nil, nil
 	}
-	return all.Sealing, nil
+	return all.All(), nil
 }
 
 // opened opens what is sealed for a group, as its members do: with the first of the group's keys that fits, from the latest on; and when that key
 // is gone, what was sealed again, which is asked for only then.
-func opened(own secrets.Identity, g v1alpha1.RecipientGroup, target secrets.Target, sealed []byte, again func() (*v1alpha1.Sealing, error)) (map[string][]byte, error) {
+func opened(own secrets.Identity, g v1alpha1.RecipientGroup, target secrets.Target, sealed []byte, again func() ([]*v1alpha1.Sealing, error)) (map[string][]byte, error) {
 	keys, lost := recovered(own, g)
 	if len(keys) == 0 {
 		return nil, lost
@@ -170,16 +170,18 @@ func opened(own secrets.Identity, g v1alpha1.RecipientGroup, target secrets.Targ
 	if err != nil {
 		return nil, err
 	}
-	if later != nil {
-		for _, one := range later.Later() {
-			key, there := keys[one.Epoch]
-			if !there {
-				continue
-			}
-			if data, err := secrets.Open(key, target, one.Data); err == nil {
-				return data, nil
-			}
+	believed := v1alpha1.BelievedBy("", later...)
+	for _, one := range append(believed.Agreed, believed.Word...) {
+		key, there := keys[one.Epoch]
+		if !there {
+			continue
 		}
+		if data, err := secrets.Open(key, target, one.Data); err == nil {
+			return data, nil
+		}
+	}
+	if len(believed.Doubt) > 0 {
+		return nil, fmt.Errorf("clusters %s sealed it again, none of them confirmed by another, and one of them may be bad: open what each has sealed with age (docs/secrets.md), and compare", strings.Join(believed.Doubt, " and "))
 	}
 	return nil, cmp.Or(lost, secrets.ErrWrongKey)
 }

@@ -87,7 +87,7 @@ func TestARecoveryKeyOpensWhatIsSealedToAnyKeyOfAGroup(t *testing.T) {
 		"a broken wrap of the present one beside an older":  {[]v1alpha1.KeyWrap{of("", 2), {Key: mine, Epoch: 3, Wrap: []byte("x")}}, own, 1, ""},
 	} {
 		g.Status.Wraps = c.wraps
-		data, err := opened(c.with, g, target, sealed(group[c.key]), func() (*v1alpha1.Sealing, error) { return nil, nil })
+		data, err := opened(c.with, g, target, sealed(group[c.key]), func() ([]*v1alpha1.Sealing, error) { return nil, nil })
 		switch {
 		case c.why == "" && (err != nil || string(data["password"]) != "canary-4711"):
 			t.Errorf("%s: %d values: %v", name, len(data), err)
@@ -167,12 +167,37 @@ func TestARecoveryKeyOpensWhatWasSealedAgain(t *testing.T) {
 	} {
 		g := *v.group.DeepCopy()
 		c.cut(&g)
-		data, err := opened(v.own, g, shopDB, v.secret.Spec.Data, func() (*v1alpha1.Sealing, error) { return c.again, c.fails })
+		data, err := opened(v.own, g, shopDB, v.secret.Spec.Data, func() ([]*v1alpha1.Sealing, error) { return []*v1alpha1.Sealing{c.again}, c.fails })
 		switch {
 		case c.why == "" && (err != nil || string(data["password"]) != "canary-4711"):
 			t.Errorf("%s: %d values: %v", name, len(data), err)
 		case c.why != "" && (err == nil || !strings.Contains(err.Error(), c.why)):
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What two clusters agreed on is tried first, then one's word; where two say something nobody's is.
+func TestARecoveryKeyTriesAllThatWasSealedAgain(t *testing.T) {
+	v := newVault(t)
+	v.group.Status.Former = v.group.Status.Former[1:]
+	other, err := secrets.Seal(v.keys[2].Recipient(), shopDB, map[string][]byte{"password": []byte("another")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, gone := v.sealed(t, 3), v.sealed(t, 1)
+	for name, c := range map[string]struct {
+		again []*v1alpha1.Sealing
+		why   string
+	}{
+		"the surest is of a key that is gone": {[]*v1alpha1.Sealing{{Found: 1, Epoch: 1, Confirmed: "iad", Data: gone, By: "fra"}, {Found: 1, Epoch: 3, Confirmed: "iad", Data: good, By: "fra"}}, ""},
+		"or nobody can open it":               {[]*v1alpha1.Sealing{{Found: 1, Epoch: 3, Confirmed: "iad", Data: []byte("junk"), By: "fra"}, {Found: 1, Epoch: 3, Data: good, By: "fra"}}, ""},
+		"one's word is another":               {[]*v1alpha1.Sealing{{Found: 1, Epoch: 3, Data: other, By: "mad"}, {Found: 1, Epoch: 3, Confirmed: "iad", Data: good, By: "fra"}}, ""},
+		"so are two's":                        {[]*v1alpha1.Sealing{{Found: 1, Epoch: 3, Data: other, By: "mad"}, {Found: 1, Epoch: 3, Data: good, By: "fra"}}, "clusters mad and fra sealed it again, none of them confirmed"},
+	} {
+		data, err := opened(v.own, v.group, shopDB, v.secret.Spec.Data, func() ([]*v1alpha1.Sealing, error) { return c.again, nil })
+		if c.why == "" && (err != nil || string(data["password"]) != "canary-4711") || c.why != "" && (err == nil || !strings.Contains(err.Error(), c.why)) {
+			t.Errorf("%s: %d values: %v", name, len(data), err)
 		}
 	}
 }
