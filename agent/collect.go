@@ -105,18 +105,19 @@ const revisionsAtOnce = 16
 // forgets is what deletes revisions that nobody needs: those of secrets in writes that hold only while what was seen of the secrets stays so.
 func forgets(v *store.View, unneeded []string) (sealed []store.Txn, others []store.Op) {
 	ofSecret := func(name string) bool { return v1alpha1.RolledOutOf(name).IsSecret() }
-	others = forget(v, slices.DeleteFunc(slices.Clone(unneeded), ofSecret)).Then
+	stays := func(name string) bool { return !slices.Contains(unneeded, name) }
+	others = forget(v, slices.DeleteFunc(slices.Clone(unneeded), ofSecret), stays).Then
 	secrets := slices.DeleteFunc(slices.Clone(unneeded), func(name string) bool { return !ofSecret(name) })
 	for some := range slices.Chunk(secrets, revisionsAtOnce) {
-		sealed = append(sealed, forget(v, some))
+		sealed = append(sealed, forget(v, some, stays))
 	}
 	return sealed, others
 }
 
-// forget deletes revisions, with what is known of how they are sealed. One stays as long as what was sealed again of it alone opens another.
-func forget(v *store.View, revisions []string) (w store.Txn) {
+// forget deletes revisions, with what is known of how they are sealed. One stays as long as what was sealed again of it alone opens another that stays.
+func forget(v *store.View, revisions []string, stays func(revision string) bool) (w store.Txn) {
 	for _, name := range revisions {
-		if law.OnlySource(v, name) != "" {
+		if law.OnlySource(v, name, stays) != "" {
 			continue
 		}
 		w.If = append(w.If, law.OnlySourceSeen(v, name)...)

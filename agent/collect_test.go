@@ -2,6 +2,8 @@ package agent
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
@@ -59,5 +61,35 @@ func TestARevisionThatIsNeededMeanwhileStays(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Two revisions have the same bytes, sealed to a key that is gone, and nobody confirmed what was sealed again of either.
+func TestRevisionsThatGoTogetherHoldOneAnotherNot(t *testing.T) {
+	g := &v1alpha1.RecipientGroup{TypeMeta: v1alpha1.TypeOf("RecipientGroup")}
+	g.Name, g.Status.Epoch, g.Status.Former = "readers", 70, []v1alpha1.FormerKey{{Epoch: 6}}
+	form := v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret")}
+	form.Name, form.Namespace, form.Spec.Group, form.Spec.Data = "db", "shop", "readers", []byte("sealed")
+	first, second := "secret.db-u-1", "secret.db-u-2"
+	values := map[string]any{v1alpha1.KeyRecipientGroups + "readers": g}
+	for _, name := range []string{first, second} {
+		values[v1alpha1.KeyBundleRevisions+name] = map[string]any{"spec": map[string]any{"bundle": "secret.db", "bundleUID": "u", "manifests": []any{form}}}
+		values[v1alpha1.KeySealings+name] = v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 70, By: "fra", Data: []byte("again")}
+	}
+	v := storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
+	for name, c := range map[string]struct{ surplus, goes []string }{
+		"one, and the other stays": {[]string{first}, nil},
+		"both, as of one deleted":  {[]string{first, second}, []string{first, second}},
+	} {
+		var gone []string
+		writes, _ := forgets(v, c.surplus)
+		for _, op := range writes[0].Then {
+			if name, is := strings.CutPrefix(op.Key, v1alpha1.KeyBundleRevisions); is {
+				gone = append(gone, name)
+			}
+		}
+		if !slices.Equal(gone, c.goes) {
+			t.Errorf("%s: there go %v", name, gone)
+		}
 	}
 }

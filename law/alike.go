@@ -67,9 +67,9 @@ func sealedBy(revision []byte) (bundle string, s *v1alpha1.FleetSecret) {
 	return r.Spec.Bundle, &r.Spec.Manifests[0]
 }
 
-// OnlySource names a revision, or the secret, that nobody could open any more without what was sealed again of another revision, "" for none: its key is
-// gone, and what is sealed again of it itself is not there yet, or nobody has confirmed it.
-func OnlySource(v *store.View, revision string) (of string) {
+// OnlySource names a revision of those that are needed, or the secret, that nobody could open any more without what was sealed again of another revision, ""
+// for none: its key is gone, and what is sealed again of it itself is not there yet, or nobody has confirmed it.
+func OnlySource(v *store.View, revision string, needed func(revision string) bool) (of string) {
 	told := SealingAt(v, revision)
 	if !told.HasAgain() || told.Found >= oldestKey(v, told.Group) {
 		return ""
@@ -79,7 +79,7 @@ func OnlySource(v *store.View, revision string) (of string) {
 		return ""
 	}
 	for _, name := range sealedAlike(v, bundle, sealed) {
-		if own := SealingAt(v, name); name != revision && (own == nil || !own.Sure()) {
+		if own := SealingAt(v, name); name != revision && (own == nil || !own.Sure()) && needed(name) {
 			return Thing(v1alpha1.KeyBundleRevisions + name)
 		}
 	}
@@ -112,6 +112,22 @@ func OnlySourceSeen(v *store.View, revision string) []store.Condition {
 		seen = append(seen, v.AsSeen(v1alpha1.KeySealings+name))
 	}
 	return seen
+}
+
+// mayRun says which revisions of secrets some cluster may have to open: those that they are, are granted, or may be granted again.
+func mayRun(v *store.View) func(revision string) bool {
+	var all map[string]bool
+	return func(revision string) bool {
+		if all == nil {
+			all = map[string]bool{}
+			for _, s := range secretsInUse(v) {
+				for _, name := range s.revisions() {
+					all[name] = true
+				}
+			}
+		}
+		return all[revision]
+	}
 }
 
 // SealingAt is what is known of how a revision is sealed; nil for nothing, for what cannot be read, and for what is left of a group that is not there.

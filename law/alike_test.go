@@ -86,7 +86,7 @@ func TestWhatAloneOpensARevisionStays(t *testing.T) {
 		"nothing is told of the first":          {6, nil, nil, nil, ""},
 		"the other has other bytes":             {6, again, nil, func(s *v1alpha1.FleetSecret) { s.Spec.Data = []byte("other") }, ""},
 	} {
-		t.Run(name, func(t *testing.T) {
+		for _, use := range []string{"granted", "in no use"} {
 			r := keyed(t)
 			r.writes(1, func(*v1alpha1.FleetSecret) {})
 			r.writes(2, func(s *v1alpha1.FleetSecret) {
@@ -103,22 +103,52 @@ func TestWhatAloneOpensARevisionStays(t *testing.T) {
 					r.says(r.put(v1alpha1.KeySealings+revision, told))
 				}
 			}
+			if use == "granted" {
+				r.says(r.put(v1alpha1.GrantKey("fra", "secret.db"), v1alpha1.Grant{Bundle: "secret.db", BundleUID: "u-db", Revision: "secret.db-u-db-2"}))
+			}
 			v := r.store.View()
-			if got := OnlySource(v, "secret.db-u-db-1"); got != c.stays {
-				t.Errorf("it is needed by %q", got)
+			if got := OnlySource(v, "secret.db-u-db-1", all); got != c.stays {
+				t.Errorf("%s: it is needed by %q", name, got)
+			}
+			if got := OnlySource(v, "secret.db-u-db-1", none); got != "" {
+				t.Errorf("%s: it is needed by %q, which nobody needs", name, got)
 			}
 			pasts := v.List(v1alpha1.KeyPasts + "fleetsecrets")
 			_, ops, err := Companions(v, Change{Key: pasts[0].Key, Before: pasts[0].Value, Who: Who{Person: "anna", Through: "fra"}})
-			forbidden := (*store.Forbidden)(nil)
+			forbidden, stays := (*store.Forbidden)(nil), c.stays != "" && use == "granted"
 			switch {
-			case c.stays == "" && err != nil:
-				t.Errorf("its past is not struck off: %v", err)
-			case c.stays == "" && !slices.ContainsFunc(ops, func(op store.Op) bool { return op.Delete && op.Key == v1alpha1.KeyBundleRevisions+"secret.db-u-db-1" }):
-				t.Errorf("with its past go %v", ops)
-			case c.stays != "" && (!errors.As(err, &forbidden) || !strings.Contains(forbidden.Reason, "alone opens "+c.stays)):
-				t.Errorf("its past is struck off: %v", err)
+			case !stays && err != nil:
+				t.Errorf("%s, the other is %s: its past is not struck off: %v", name, use, err)
+			case !stays && !slices.ContainsFunc(ops, func(op store.Op) bool { return op.Delete && op.Key == v1alpha1.KeyBundleRevisions+"secret.db-u-db-1" }):
+				t.Errorf("%s, the other is %s: with its past go %v", name, use, ops)
+			case stays && (!errors.As(err, &forbidden) || !strings.Contains(forbidden.Reason, "alone opens "+c.stays)):
+				t.Errorf("%s, the other is %s: its past is struck off: %v", name, use, err)
 			}
-		})
+		}
+	}
+}
+
+// Of a secret that was deleted no revision holds another: who strikes off what it was waits for nobody.
+func TestAValueOfADeletedSecretIsStruckOff(t *testing.T) {
+	r := keyed(t)
+	again := &v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 70, By: "fra", Data: []byte("again")}
+	for generation := range int64(2) {
+		r.writes(generation+1, func(s *v1alpha1.FleetSecret) { s.Spec.Immutable = generation > 0 })
+		r.says(r.put(v1alpha1.KeySealings+v1alpha1.RevisionName("secret.db", "u-db", generation+1), again))
+	}
+	r.says(r.group("readers", func(g *v1alpha1.RecipientGroup) {
+		g.Status.Epoch, g.Status.Former = 70, []v1alpha1.FormerKey{{Epoch: 6}}
+	}))
+	if err := r.try("id-fra", "otto", 0, r.whole(store.Delete(v1alpha1.KeyFleetSecrets+"db"))...); err != nil {
+		t.Fatal(err)
+	}
+	for _, past := range r.store.View().List(v1alpha1.KeyPasts + "fleetsecrets") {
+		if err := r.try("id-fra", "anna", 0, r.whole(store.Delete(past.Key))...); err != nil {
+			t.Error(err)
+		}
+	}
+	if left := r.store.View().List(v1alpha1.KeySealings); len(left) > 0 {
+		t.Errorf("there is left %v", left)
 	}
 }
 
@@ -137,7 +167,7 @@ func TestWhatAloneOpensTheSecretStays(t *testing.T) {
 			s.Spec.Data = []byte("third")
 		}
 		r.says(r.put(v1alpha1.KeyFleetSecrets+"db", s))
-		if got := OnlySource(r.store.View(), "secret.db-u-db-1"); got != needs {
+		if got := OnlySource(r.store.View(), "secret.db-u-db-1", none); got != needs {
 			t.Errorf("generation %d: it is needed by %q", generation, got)
 		}
 	}
@@ -190,11 +220,11 @@ func TestWhatOnlySourceGoesByIsACondition(t *testing.T) {
 				r.says(c.before(r)...)
 			}
 			v := r.store.View()
-			if got := OnlySource(v, "secret.db-u-db-1"); got != "" {
+			if got := OnlySource(v, "secret.db-u-db-1", all); got != "" {
 				t.Fatalf("at first it is needed by %q", got)
 			}
 			r.says(c.then(r)...)
-			if needs := OnlySource(r.store.View(), "secret.db-u-db-1"); (needs == "") != c.holds {
+			if needs := OnlySource(r.store.View(), "secret.db-u-db-1", all); (needs == "") != c.holds {
 				t.Fatalf("then it is needed by %q", needs)
 			}
 			seq := r.index + 1
@@ -207,3 +237,6 @@ func TestWhatOnlySourceGoesByIsACondition(t *testing.T) {
 		})
 	}
 }
+
+func all(string) bool  { return true }
+func none(string) bool { return false }

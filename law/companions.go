@@ -187,8 +187,8 @@ func unwrite(v *store.View, change string, past []byte, read bundles) ([]store.C
 	if rollout := rolling(v, name); rollout != "" {
 		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("rollout %s is still to grant it; wait until it has ended, or write a later version of %s", rollout, v1alpha1.RolledOutOf(was.Name).Title())}
 	}
-	if needs := OnlySource(v, name); needs != "" {
-		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("what is sealed again of it alone opens %s, which has the very same values; wait until members of the group have sealed that again and confirmed it, or seal the values again: hanse seal --group %s", needs, groupOf(v, name))}
+	if needs := OnlySource(v, name, mayRun(v)); needs != "" {
+		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("what is sealed again of it alone opens %s, which has the very same values; wait until members of the group have sealed that again and confirmed it, or seal the values again and let that go through: hanse seal --group %s", needs, groupOf(v, name))}
 	}
 	conditions := []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, v.Revision()), store.PrefixUnchanged(v1alpha1.KeySealings+name, v.Revision())}
 	return conditions, append(Unseal(v, name), store.Delete(v1alpha1.KeyBundleRevisions+name)), nil
