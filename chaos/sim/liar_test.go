@@ -3,6 +3,7 @@ package sim_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -28,9 +29,7 @@ type liar struct {
 // says writes another status of the group, as its own, before anybody else writes one.
 func (l liar) says(change func(*v1alpha1.RecipientGroup)) error {
 	l.vault.Helper()
-	l.vault.fleet.Await("the liar knows all that there is", time.Minute, func() bool {
-		return l.Core.Store().View().Revision() >= l.vault.fleet.Leader().Core.Store().View().Revision()
-	})
+	l.knows()
 	kv, _ := l.Core.Store().View().Get(readersKey)
 	before := keyOfReaders(l.vault.T, l.Member)
 	next := before.DeepCopy()
@@ -39,6 +38,45 @@ func (l liar) says(change func(*v1alpha1.RecipientGroup)) error {
 	if err != nil {
 		l.vault.Fatal(err)
 	}
+	return l.proposes(kv, op)
+}
+
+// tells writes another record of how a secret is sealed.
+func (l liar) tells(name string, change func(*v1alpha1.Sealing)) error {
+	l.vault.Helper()
+	l.knows()
+	now := l.Core.Store().View()
+	record, key := sealingAs(l.vault.T, now, name)
+	change(&record)
+	op, err := law.Put(key, record)
+	if err != nil {
+		l.vault.Fatal(err)
+	}
+	kv, _ := now.Get(key)
+	return l.proposes(kv, op)
+}
+
+func (l liar) knows() {
+	l.vault.fleet.Await("the liar knows all that there is", time.Minute, func() bool {
+		return l.Core.Store().View().Revision() >= l.vault.fleet.Leader().Core.Store().View().Revision()
+	})
+}
+
+// sealingAs is what a state has of how a secret is sealed, and where.
+func sealingAs(t *testing.T, s *store.View, name string) (record v1alpha1.Sealing, key string) {
+	t.Helper()
+	var fs v1alpha1.FleetSecret
+	kv, _ := s.Get(v1alpha1.KeyFleetSecrets + name)
+	if err := json.Unmarshal(kv.Value, &fs); err != nil {
+		t.Fatal(err)
+	}
+	record, _ = sealingOf(s, fs)
+	return record, v1alpha1.KeySealings + fs.RevisionName()
+}
+
+// proposes writes in the place of what is there, if the law lets it.
+func (l liar) proposes(kv store.KV, op store.Op) error {
+	l.vault.Helper()
 	txn := store.Txn{If: []store.Condition{store.KeyAt(kv.Key, kv.Modified)}, Then: []store.Op{op}}
 	text, err := json.Marshal(txn.Then)
 	if err != nil {
@@ -205,6 +243,55 @@ func TestAHolderThatLiesStrandsNobodyAndLetsNobodyIn(t *testing.T) {
 					t.Errorf("the liar opens %s", sealed.name)
 				}
 			}
+		}
+		v.nothingIsLost(iad, fra, ams)
+	})
+}
+
+// TestAHolderThatLiesKeepsNoTwoFromAgreeing: ams seals again, and mad puts a lie in the place of that. Then fra writes, as ams has had its word with this
+// key, and mad, too: ams confirms it.
+func TestAHolderThatLiesKeepsNoTwoFromAgreeing(t *testing.T) {
+	virtual.Test(t, func(t *testing.T) {
+		f := sim.New(t, wide)
+		defer f.Close()
+		p := plotIn(f)
+		v, _ := rotating(t, f, 2)
+		fra, iad, ams := f.Members[0], f.Members[1], f.Members[2]
+		mad := liar{f.Members[4], p, v}
+		names := slices.Sorted(maps.Keys(v.values))
+		all := func(is func(v1alpha1.Sealing) bool) bool {
+			return !slices.ContainsFunc(names, func(name string) bool {
+				record, _ := sealingAs(t, iad.Core.Store().View(), name)
+				return record.Epoch != 3 || !is(record)
+			})
+		}
+		p.lames("fra", "mad")
+		amend(t, iad, readersKey, func(g *v1alpha1.RecipientGroup) { g.Spec.Rotate++ })
+		v.until(trial{step: "values are sealed again"}, "ams has done so", func() bool { return all(func(r v1alpha1.Sealing) bool { return r.By == "ams" }) })
+		lies := func(r *v1alpha1.Sealing) {
+			was := *r
+			r.By, r.Instead, r.Data = "mad", was.By, lie
+			r.Was, r.Words = was.Leaves("mad", was.Epoch)
+		}
+		for _, name := range names {
+			if err := mad.tells(name, lies); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.lames("mad")
+		v.until(trial{step: "a liar sealed again"}, "fra has, in its place", func() bool { return all(func(r v1alpha1.Sealing) bool { return r.By == "fra" }) })
+		for _, name := range names {
+			if record, _ := sealingAs(t, iad.Core.Store().View(), name); record.Confirmed == "" {
+				if err := mad.tells(name, lies); err == nil {
+					t.Error("it takes a place for the second time with one key")
+				}
+			}
+		}
+		v.until(trial{step: "a liar sealed again"}, "all is confirmed", func() bool { return v.kept(iad, 3) })
+		if !all(func(r v1alpha1.Sealing) bool {
+			return r.By == "fra" && r.Confirmed == "ams" && r.Words == nil && r.Witness != ""
+		}) {
+			t.Error("fra and ams do not agree")
 		}
 		v.nothingIsLost(iad, fra, ams)
 	})
