@@ -39,7 +39,8 @@ func (l *leader) clearOf(ctx context.Context, v *store.View, key string) error {
 	return nil
 }
 
-// gone are the keys of groups and clusters that are not there, and of which something is left, in order. Each is looked up once: thousands may name it.
+// gone are the keys of groups and clusters that are not there, and of which something is left, in order, whether that can be read or not. Each is looked up
+// once: thousands may name it.
 func (l *leader) gone(v *store.View) (gone []string) {
 	type one struct{ prefix, name string }
 	seen := map[one]bool{}
@@ -50,12 +51,22 @@ func (l *leader) gone(v *store.View) (gone []string) {
 			}
 		}
 	}
-	sealings, _ := l.decoded.Sealings.Readable(v)
+	sealings, garbled := l.decoded.Sealings.Readable(v)
 	for _, s := range sealings {
 		mind(v1alpha1.KeyRecipientGroups, s.Value.Group)
 	}
-	grants, _ := l.decoded.Grants.Readable(v)
+	for key := range garbled {
+		kv, _ := v.Get(key)
+		if group, ok := law.ToldOf(kv); ok {
+			mind(v1alpha1.KeyRecipientGroups, group)
+		}
+	}
+	grants, garbled := l.decoded.Grants.Readable(v)
 	for cluster := range decoded.ByCluster(grants) {
+		mind(v1alpha1.KeyClusters, cluster)
+	}
+	for key := range garbled {
+		cluster, _ := v1alpha1.CutGrantKey(key)
 		mind(v1alpha1.KeyClusters, cluster)
 	}
 	tombs, _ := l.tombs.Readable(v)

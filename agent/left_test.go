@@ -124,7 +124,12 @@ func TestAClusterThatWasGrantedMuchIsRemovedAndComesBackWithNothing(t *testing.T
 	for i := range 300 {
 		ops = append(ops, g.put(fmt.Sprint(v1alpha1.KeyTombstones, "t-", i), v1alpha1.Tombstone{Bundle: "gone", BundleUID: fmt.Sprint("t-", i), Clusters: []string{"iad"}}))
 	}
-	g.says(ops...)
+	// Of some that have gone there is left only what cannot be read.
+	garbled := []store.Op{
+		store.Put(v1alpha1.GrantKey("sin", "shop"), []byte(`{"bundle": 7}`)),
+		store.Put(v1alpha1.KeySealings+"secret.db-u-1", []byte(`{"group": "readers", "epoch": "three"}`)),
+	}
+	g.says(append(ops, garbled...)...)
 	if err := g.asks(store.Delete(key)); err != nil {
 		t.Fatal(err)
 	}
@@ -144,6 +149,7 @@ func TestAClusterThatWasGrantedMuchIsRemovedAndComesBackWithNothing(t *testing.T
 	}
 	g.gone(v1alpha1.KeyGrants)
 	g.gone(v1alpha1.KeyTombstones)
+	g.gone(v1alpha1.KeySealings)
 	if err := enter(g.store.View()); err != nil {
 		t.Error(err)
 	}

@@ -2,23 +2,27 @@ package decoded
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/law"
 )
 
-// Standing are the grants of clusters that are there; nobody changes what is returned. Those of others grant nothing: they are left until the leader has cleared
-// them away (law.Leavings).
+// Standing are the grants of clusters that are there; nobody changes what is returned. Those of others grant nothing, whether they can be read or not: they are
+// left until the leader has cleared them away (law.Leavings).
 func (k Kinds) Standing(v *store.View) ([]Object[v1alpha1.Grant], error) {
-	all, err := k.Grants.List(v)
-	if err != nil {
-		return nil, err
+	all, garbled := k.Grants.Readable(v)
+	for _, key := range slices.Sorted(maps.Keys(garbled)) {
+		if law.Standing(v, key) {
+			return nil, garbled[key]
+		}
 	}
 	there, left := map[string]bool{}, false
-	for cluster := range ByCluster(all) {
-		_, there[cluster] = v.Modified(v1alpha1.KeyClusters + cluster)
+	for cluster, its := range ByCluster(all) {
+		there[cluster] = law.Standing(v, its[0].Key)
 		left = left || !there[cluster]
 	}
 	if !left {

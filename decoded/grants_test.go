@@ -9,6 +9,23 @@ import (
 	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 )
 
+// A grant that cannot be read is an error for as long as it grants something.
+func TestWhatIsLeftOfAClusterIsNotRead(t *testing.T) {
+	for _, there := range []bool{true, false} {
+		values := map[string]any{
+			v1alpha1.KeyClusters + "fra": v1alpha1.Cluster{}, v1alpha1.GrantKey("fra", "shop"): v1alpha1.Grant{},
+			v1alpha1.GrantKey("iad", "shop"): "junk",
+		}
+		if there {
+			values[v1alpha1.KeyClusters+"iad"] = v1alpha1.Cluster{}
+		}
+		grants, err := NewKinds().Standing(storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values))
+		if (err != nil) != there || there == (len(grants) == 1) {
+			t.Errorf("the cluster is there: %v, and %d grants stand: %v", there, len(grants), err)
+		}
+	}
+}
+
 func TestGrantsStandByClusterThatIsThere(t *testing.T) {
 	clusters := []string{"a", "a-b", "a.b", "a0", "b"}
 	for gone := range 1 << len(clusters) {

@@ -178,7 +178,7 @@ func unwrite(v *store.View, change string, past []byte, read bundles) ([]store.C
 		return nil, nil, err
 	}
 	maps.DeleteFunc(grants, func(cluster string, g v1alpha1.Grant) bool {
-		return g.Revision != name || !standing(v, v1alpha1.GrantKey(cluster, was.Name))
+		return g.Revision != name || !Standing(v, v1alpha1.GrantKey(cluster, was.Name))
 	})
 	if len(grants) > 0 {
 		return nil, nil, &store.Forbidden{Reason: fmt.Sprintf("%s is still to run so in %s; wait until a later version is granted there, or remove the cluster",
@@ -334,7 +334,7 @@ func Strike(tombstone store.KV, cluster string) (op store.Op, changed bool, err 
 	return op, true, err
 }
 
-// grantsOf returns the grants of a bundle's name, by cluster.
+// grantsOf returns the grants of a bundle's name, by cluster. One that cannot be read grants nothing to a cluster that is not there.
 func grantsOf(v *store.View, bundle string) (map[string]v1alpha1.Grant, error) {
 	grants := map[string]v1alpha1.Grant{}
 	for _, kv := range v.List(v1alpha1.KeyGrants) {
@@ -343,10 +343,12 @@ func grantsOf(v *store.View, bundle string) (map[string]v1alpha1.Grant, error) {
 			continue
 		}
 		var g v1alpha1.Grant
-		if err := json.Unmarshal(kv.Value, &g); err != nil {
+		switch err := json.Unmarshal(kv.Value, &g); {
+		case err == nil:
+			grants[cluster] = g
+		case Standing(v, kv.Key):
 			return nil, fmt.Errorf("%s cannot be read", Thing(kv.Key))
 		}
-		grants[cluster] = g
 	}
 	return grants, nil
 }

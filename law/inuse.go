@@ -41,7 +41,7 @@ func secretsInUse(v *store.View) []*secretInUse {
 	}
 	for kv := range v.Iterate(v1alpha1.KeyGrants, "") {
 		var g v1alpha1.Grant
-		if _, bundle := v1alpha1.CutGrantKey(kv.Key); !v1alpha1.RolledOutOf(bundle).IsSecret() || json.Unmarshal(kv.Value, &g) != nil || !standing(v, kv.Key) {
+		if _, bundle := v1alpha1.CutGrantKey(kv.Key); !v1alpha1.RolledOutOf(bundle).IsSecret() || json.Unmarshal(kv.Value, &g) != nil || !Standing(v, kv.Key) {
 			continue
 		}
 		if one := of(g.BundleUID, g.Bundle); one != nil {

@@ -35,10 +35,7 @@ func Leavings(v *store.View, key string) (ops []store.Op) {
 		return leftOfCluster(v, name)
 	}
 	for kv := range v.Iterate(v1alpha1.KeySealings, "") {
-		var s struct {
-			Group string `json:"group"`
-		}
-		if json.Unmarshal(kv.Value, &s) == nil && s.Group == name {
+		if group, ok := ToldOf(kv); ok && group == name {
 			ops = append(ops, store.Delete(kv.Key))
 		}
 	}
@@ -57,8 +54,17 @@ func leftOfCluster(v *store.View, cluster string) (ops []store.Op) {
 	return ops
 }
 
-// standing says that a grant is one of a cluster that is there.
-func standing(v *store.View, grant string) bool {
+// ToldOf is the group that something is told of, though the rest of that cannot be read.
+func ToldOf(sealing store.KV) (group string, ok bool) {
+	var s struct {
+		Group string `json:"group"`
+	}
+	err := json.Unmarshal(sealing.Value, &s)
+	return s.Group, err == nil
+}
+
+// Standing says by its key that a grant is one of a cluster that is there.
+func Standing(v *store.View, grant string) bool {
 	cluster, _ := v1alpha1.CutGrantKey(grant)
 	_, there := v.Modified(v1alpha1.KeyClusters + cluster)
 	return there

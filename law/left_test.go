@@ -266,8 +266,44 @@ func TestADeletedBundleWaitsForNoClusterThatCameLater(t *testing.T) {
 		t.Errorf("it waits: %s", tomb())
 	}
 	r.says(shop)
-	if left := Leavings(r.store.View(), key); left != nil || !standing(r.store.View(), shop.Key) {
+	if left := Leavings(r.store.View(), key); left != nil || !Standing(r.store.View(), shop.Key) {
 		t.Errorf("what it is granted now is nothing, and %v is left", left)
+	}
+}
+
+// TestWhatCannotBeReadIsLeftAsTheRestIs: it goes by its key, and by its group where that can be read. Meanwhile the bundle that was granted may be deleted.
+func TestWhatCannotBeReadIsLeftAsTheRestIs(t *testing.T) {
+	r := newRealm(t)
+	grant, told := store.Put(v1alpha1.GrantKey("iad", "shop"), []byte(`{"bundle": 7}`)), store.Put(v1alpha1.KeySealings+"secret.db-u-1", []byte(`{"group": "writers", "epoch": "three"}`))
+	r.says(grant, told, store.Put(v1alpha1.KeySealings+"secret.db-u-2", []byte(`"junk"`)))
+	shop, _ := r.store.View().Get(v1alpha1.KeyBundles + "shop")
+	_, _, err := companions(r.store.View(), Change{Key: shop.Key, Before: shop.Value}, bundles{})
+	if err == nil || !strings.Contains(err.Error(), "the grant of bundle shop to cluster iad cannot be read") {
+		t.Errorf("who has the bundle cannot be known, and it is deleted: %v", err)
+	}
+	if err := r.try("id-fra", "anna", 0, r.whole(store.Delete(v1alpha1.KeyClusters+"iad"))...); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.try("id-fra", "otto", 0, r.whole(store.Delete(shop.Key))...); err != nil {
+		t.Error(err)
+	}
+	for key, op := range map[string]store.Op{v1alpha1.KeyClusters + "iad": grant, v1alpha1.KeyRecipientGroups + "writers": told} {
+		for n := 0; ; n++ {
+			left := Leavings(r.store.View(), key)
+			if (Anew(r.store.View(), key) == nil) != (len(left) == 0) {
+				t.Errorf("of %s there is left %v", key, left)
+			}
+			if len(left) == 0 {
+				break
+			}
+			r.says(left...)
+			if _, there := r.store.View().Get(op.Key); there || n > 0 {
+				t.Fatalf("%s is left", op.Key)
+			}
+		}
+	}
+	if n := r.store.View().Count(v1alpha1.KeySealings); n != 1 {
+		t.Errorf("%d sealings are there: the other one is of nobody that has gone", n)
 	}
 }
 
