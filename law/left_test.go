@@ -52,6 +52,10 @@ func TestAGroupGoesHoweverMuchIsKnownOfItsPast(t *testing.T) {
 		}
 	}
 	refused()
+	v, key := r.store.View(), v1alpha1.KeyRecipientGroups+"readers"
+	if all, asked := testing.AllocsPerRun(1, func() { Leavings(v, key) }), testing.AllocsPerRun(1, func() { Anew(v, key) }); asked > all/100 {
+		t.Errorf("whether something is left takes %.0f allocations, and to know all of it %.0f", asked, all)
+	}
 	for i, op := range ops {
 		ops[i] = store.Delete(op.Key)
 	}
