@@ -92,8 +92,7 @@ func (w *writing) add(ctx context.Context, step plan.Step) (written bool, err er
 			return false, err
 		}
 		w.expectRolled(step.Bundle)
-		w.expect(op.Key)
-		w.put(op)
+		w.putGrant(op)
 	}
 	for _, r := range step.Rollouts {
 		op, err := w.rolloutOp(r)
@@ -112,13 +111,20 @@ func (w *writing) add(ctx context.Context, step plan.Step) (written bool, err er
 	w.expectRolled(step.Bundle)
 	for _, op := range ops {
 		if strings.HasPrefix(op.Key, v1alpha1.KeyGrants) {
-			cluster, _ := v1alpha1.CutGrantKey(op.Key)
-			w.expect(op.Key)
-			w.expect(v1alpha1.KeyClusters + cluster) // relabelled meanwhile, it is in another fault domain
+			w.putGrant(op)
+		} else {
+			w.put(op)
 		}
-		w.put(op)
 	}
 	return true, nil
+}
+
+// putGrant puts a grant while that is as it was, and its cluster: relabelled meanwhile, it is in another fault domain, and removed, it is granted nothing.
+func (w *writing) putGrant(op store.Op) {
+	cluster, _ := v1alpha1.CutGrantKey(op.Key)
+	w.expect(op.Key)
+	w.expect(v1alpha1.KeyClusters + cluster)
+	w.put(op)
 }
 
 // cost is what an op, its condition and that of its cluster take of an entry, about.

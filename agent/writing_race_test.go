@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -62,6 +63,11 @@ func TestAGrantRestsOnWhatItWasDecidedFrom(t *testing.T) {
 			moved.Labels[v1alpha1.LabelRegion] = "us"
 			l.put(v1alpha1.KeyClusters+"fra", moved)
 		}, true},
+		"its cluster is removed, which had no member": {func(l *log) {
+			if err := l.apply(store.Txn{Then: []store.Op{store.Delete(v1alpha1.KeyClusters + "fra")}}); err != nil {
+				l.Fatal(err)
+			}
+		}, true},
 		"another cluster is relabelled": {func(l *log) {
 			moved := iad.DeepCopy()
 			moved.Labels[v1alpha1.LabelRegion] = "us"
@@ -76,28 +82,30 @@ func TestAGrantRestsOnWhatItWasDecidedFrom(t *testing.T) {
 		"another group is changed": {func(l *log) { l.put(v1alpha1.KeyRecipientGroups+"edge", &v1alpha1.RecipientGroup{}) }, false},
 		"a user is let in":         {func(l *log) { l.put(v1alpha1.KeyUsers+"anna", &v1alpha1.User{}) }, false},
 	} {
-		t.Run(name, func(t *testing.T) {
-			l := &log{T: t, Store: store.New(nil)}
-			l.put(v1alpha1.KeyClusters+"fra", &fra)
-			l.put(v1alpha1.KeyClusters+"iad", &iad)
-			l.put(v1alpha1.KeyBundles+"shop", &v1alpha1.Bundle{})
-			l.put(v1alpha1.KeyRecipientGroups+"prod", &v1alpha1.RecipientGroup{})
-			l.put(v1alpha1.KeyFleetSecrets+"db", &db)
-			w := (&leader{Core: &Core{decoded: decoded.NewKinds()}, statusWritten: map[string]time.Time{}}).newWriting(scene{view: l.View()})
-			for _, bundle := range []string{"shop", "secret.db"} {
-				grant := v1alpha1.Grant{Bundle: bundle, Revision: bundle + "-00000001-1"}
-				if written, err := w.add(t.Context(), plan.Step{Bundle: bundle, Grants: map[string]v1alpha1.Grant{"fra": grant}}); err != nil || !written {
-					t.Fatal(written, err)
+		for _, held := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, held: %v", name, held), func(t *testing.T) {
+				l := &log{T: t, Store: store.New(nil)}
+				l.put(v1alpha1.KeyClusters+"fra", &fra)
+				l.put(v1alpha1.KeyClusters+"iad", &iad)
+				l.put(v1alpha1.KeyBundles+"shop", &v1alpha1.Bundle{})
+				l.put(v1alpha1.KeyRecipientGroups+"prod", &v1alpha1.RecipientGroup{})
+				l.put(v1alpha1.KeyFleetSecrets+"db", &db)
+				w := (&leader{Core: &Core{decoded: decoded.NewKinds()}, statusWritten: map[string]time.Time{}}).newWriting(scene{view: l.View()})
+				for _, bundle := range []string{"shop", "secret.db"} {
+					grant := v1alpha1.Grant{Bundle: bundle, Revision: bundle + "-00000001-1", Held: held}
+					if written, err := w.add(t.Context(), plan.Step{Bundle: bundle, Grants: map[string]v1alpha1.Grant{"fra": grant}}); err != nil || !written {
+						t.Fatal(written, err)
+					}
 				}
-			}
-			row.meanwhile(l)
-			var overtaken *store.Conflict
-			switch err := l.apply(w.txn()); {
-			case row.overtaken && !errors.As(err, &overtaken):
-				t.Errorf("it was written: %v", err)
-			case !row.overtaken && err != nil:
-				t.Error(err)
-			}
-		})
+				row.meanwhile(l)
+				var overtaken *store.Conflict
+				switch err := l.apply(w.txn()); {
+				case row.overtaken && !errors.As(err, &overtaken):
+					t.Errorf("it was written: %v", err)
+				case !row.overtaken && err != nil:
+					t.Error(err)
+				}
+			})
+		}
 	}
 }
