@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -12,9 +13,22 @@ import (
 	"github.com/hanse-fleet/hanse/plan"
 )
 
-// collect deletes what nothing refers to any more: old revisions and rollouts of bundles, and tokens long ended. Rollouts come last: the rest is decided by
-// those that are there.
+// collect deletes what nothing refers to any more: old revisions and rollouts of bundles, and tokens long ended.
 func (l *leader) collect(ctx context.Context, s scene) error {
+	c, err := l.surplus(s)
+	return errors.Join(err, c.delete(func(txn store.Txn) (bool, error) { return l.proposeDecision(ctx, l.term, txn.If, txn.Then...) }))
+}
+
+// collection is what is to be deleted, as of a revision. Rollouts come last: the rest is decided by those that are there.
+type collection struct {
+	seen    store.Revision
+	secrets store.Txn
+	others  []store.Op
+}
+
+// surplus is what nothing refers to any more. What cannot be read is not of it, and an error.
+func (l *leader) surplus(s scene) (collection, error) {
+	c := collection{seen: s.view.Revision()}
 	unknown := func(string) bool { return false }
 	if _, garbled := l.decoded.Bundles.Secrets.Readable(s.view); len(garbled) > 0 { // nobody knows what it needs
 		unknown = func(name string) bool { return v1alpha1.RolledOutOf(name).IsSecret() }
@@ -22,7 +36,7 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 	revisions, _ := l.revisions.Readable(s.view)
 	situation, err := l.situation(s)
 	if err != nil {
-		return err
+		return c, err
 	}
 	use := situation.Uses()
 	kept := make([]plan.Kept, 0, len(revisions))
@@ -33,28 +47,17 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 		}
 		kept = append(kept, plan.Kept{Name: name, BundleUID: r.Value.Spec.BundleUID, Written: uint64(r.Modified)})
 	}
-	seen := s.view.Revision()
-	conditions := []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, seen), store.PrefixUnchanged(v1alpha1.KeyRollouts, seen)}
-	sealed, rest := forgets(s.view, plan.Surplus(kept, use.Revisions, use.Alive))
-	for _, w := range sealed {
-		if err := l.write(ctx, append(slices.Clone(conditions), w.If...), w.Then...); err != nil {
-			return err
-		}
-	}
-	ops := rest
+	c.secrets, c.others, l.looked = forgets(s.view, plan.Surplus(kept, use.Revisions, use.Alive), l.looked)
 	for kv := range s.view.Iterate(v1alpha1.KeySealings, "") { // written while the revision was deleted
 		name := strings.TrimPrefix(kv.Key, v1alpha1.KeySealings)
 		if _, there := s.view.Get(v1alpha1.KeyBundleRevisions + name); !there && !unknown(name) {
-			ops = append(ops, store.Delete(kv.Key))
+			c.others = append(c.others, store.Delete(kv.Key))
 		}
 	}
 	tokens, err := l.tokens.List(s.view)
-	if err != nil {
-		return err
-	}
 	for _, t := range tokens {
 		if t.Value.Forgotten(s.plan.Now) {
-			ops = append(ops, store.Delete(t.Key))
+			c.others = append(c.others, store.Delete(t.Key))
 		}
 	}
 	kept = kept[:0]
@@ -65,19 +68,23 @@ func (l *leader) collect(ctx context.Context, s scene) error {
 		kept = append(kept, plan.Kept{Name: r.Value.Name, BundleUID: r.Value.Spec.BundleUID, Written: uint64(r.Modified)})
 	}
 	for _, name := range plan.Surplus(kept, use.Rollouts, use.Alive) {
-		ops = append(ops, store.Delete(v1alpha1.KeyRollouts+name))
+		c.others = append(c.others, store.Delete(v1alpha1.KeyRollouts+name))
 	}
-	return l.writeSome(ctx, conditions, ops)
+	return c, err
 }
 
-// writeSome writes ops, as many at once as an entry of the log takes, until somebody else is faster: the next pass goes on.
-func (l *leader) writeSome(ctx context.Context, conditions []store.Condition, ops []store.Op) error {
-	for some := range divided(ops) {
-		if written, err := l.proposeDecision(ctx, l.term, conditions, some...); err != nil || !written {
-			return err
+// delete proposes it, what is of secrets by itself: whatever comes of that, the rest goes.
+func (c collection) delete(propose func(store.Txn) (written bool, err error)) (err error) {
+	conditions := []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, c.seen), store.PrefixUnchanged(v1alpha1.KeyRollouts, c.seen)}
+	if len(c.secrets.Then) > 0 {
+		_, err = propose(store.Txn{If: slices.Concat(conditions, c.secrets.If), Then: c.secrets.Then})
+	}
+	for some := range divided(c.others) { // as many at once as an entry of the log takes
+		if written, refused := propose(store.Txn{If: conditions, Then: some}); refused != nil || !written {
+			return errors.Join(err, refused) // the next pass goes on
 		}
 	}
-	return nil
+	return err
 }
 
 // divided are ops in their order, as many together as fit into an entry of the log with others' conditions.
@@ -98,20 +105,30 @@ func divided(ops []store.Op) iter.Seq[[]store.Op] {
 	}
 }
 
-// revisionsAtOnce is how many revisions of secrets go with one write. It comes to nothing when somebody writes one of those secrets meanwhile; those of others go
-// all the same, and the next pass tries again.
-const revisionsAtOnce = 16
+// revisionsAtOnce is how many revisions of secrets a pass looks at: for each it reads all of its secret. They go with one write, or not at all when somebody
+// writes one of those secrets meanwhile.
+const revisionsAtOnce = 32
 
-// forgets is what deletes revisions that nobody needs: those of secrets in writes that hold only while what was seen of the secrets stays so.
-func forgets(v *store.View, unneeded []string) (sealed []store.Txn, others []store.Op) {
+// forgets is what deletes revisions that nobody needs, named in order: all of bundles, and of those of secrets as many as have their turn after one, in a write
+// that holds only while what was seen of the secrets stays so. last is the last one that had its turn.
+func forgets(v *store.View, unneeded []string, after string) (sealed store.Txn, others []store.Op, last string) {
 	ofSecret := func(name string) bool { return v1alpha1.RolledOutOf(name).IsSecret() }
 	stays := func(name string) bool { return !slices.Contains(unneeded, name) }
 	others = forget(v, slices.DeleteFunc(slices.Clone(unneeded), ofSecret), stays).Then
-	secrets := slices.DeleteFunc(slices.Clone(unneeded), func(name string) bool { return !ofSecret(name) })
-	for some := range slices.Chunk(secrets, revisionsAtOnce) {
-		sealed = append(sealed, forget(v, some, stays))
+	secrets := turn(slices.DeleteFunc(slices.Clone(unneeded), func(name string) bool { return !ofSecret(name) }), after, revisionsAtOnce)
+	if len(secrets) > 0 {
+		after = secrets[len(secrets)-1]
 	}
-	return sealed, others
+	return forget(v, secrets, stays), others, after
+}
+
+// turn are the next names after one, at most so many: those that stay keep none of the others waiting. After the last one comes the first.
+func turn(names []string, after string, most int) []string {
+	at, there := slices.BinarySearch(names, after)
+	if there {
+		at++
+	}
+	return slices.Concat(names[at:], names[:at])[:min(most, len(names))]
 }
 
 // forget deletes revisions, with what is known of how they are sealed. One stays as long as what was sealed again of it alone opens another that stays.
@@ -120,7 +137,11 @@ func forget(v *store.View, revisions []string, stays func(revision string) bool)
 		if law.OnlySource(v, name, stays) != "" {
 			continue
 		}
-		w.If = append(w.If, law.OnlySourceSeen(v, name)...)
+		for _, c := range law.OnlySourceSeen(v, name) {
+			if !slices.Contains(w.If, c) {
+				w.If = append(w.If, c)
+			}
+		}
 		w.Then = append(append(w.Then, store.Delete(v1alpha1.KeyBundleRevisions+name)), law.Unseal(v, name)...)
 	}
 	return w

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,9 +44,11 @@ func TestARevisionThatIsNeededMeanwhileStays(t *testing.T) {
 				values[v1alpha1.KeyBundleRevisions+revision] = map[string]any{}
 			}
 			s := storetest.Store(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
-			writes, others := forgets(s.View(), unneeded)
-			writes = append(writes, store.Txn{Then: others})
-			storetest.Apply(t, s, 2, storetest.Entry(t, "m", c.then, store.Put(v1alpha1.KeySealings+"secret.a-u-15", []byte("{}"))))
+			slices.Sort(unneeded)
+			beside, others, looked := forgets(s.View(), unneeded, "")
+			sealed, _, _ := forgets(s.View(), unneeded, looked)
+			writes := []store.Txn{beside, sealed, {Then: others}}
+			storetest.Apply(t, s, 2, storetest.Entry(t, "m", c.then, store.Put(v1alpha1.KeySealings+"secret.a-u-31", []byte("{}"))))
 			for i, w := range writes {
 				entry, err := store.EncodeEntry([]store.Command{{Proposer: "m", Txn: &w}})
 				if err != nil {
@@ -55,7 +58,7 @@ func TestARevisionThatIsNeededMeanwhileStays(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for revision, want := range map[string]bool{first: c.goes, "shop-b-1": true, "secret.a-u-15": false} {
+			for revision, want := range map[string]bool{first: c.goes, "shop-b-1": true, "secret.a-u-31": false} {
 				if _, there := s.View().Get(v1alpha1.KeyBundleRevisions + revision); there == want {
 					t.Errorf("%s is there: %v", revision, there)
 				}
@@ -82,8 +85,8 @@ func TestRevisionsThatGoTogetherHoldOneAnotherNot(t *testing.T) {
 		"both, as of one deleted":  {[]string{first, second}, []string{first, second}},
 	} {
 		var gone []string
-		writes, _ := forgets(v, c.surplus)
-		for _, op := range writes[0].Then {
+		write, _, _ := forgets(v, c.surplus, "")
+		for _, op := range write.Then {
 			if name, is := strings.CutPrefix(op.Key, v1alpha1.KeyBundleRevisions); is {
 				gone = append(gone, name)
 			}
@@ -91,5 +94,145 @@ func TestRevisionsThatGoTogetherHoldOneAnotherNot(t *testing.T) {
 		if !slices.Equal(gone, c.goes) {
 			t.Errorf("%s: there go %v", name, gone)
 		}
+	}
+}
+
+// alikes are values of a store: of each of some secrets so many revisions that nobody needs, all with the same bytes, and with what was sealed again of each.
+func alikes(secrets []string, each int) (values map[string]any, unneeded []string) {
+	values = map[string]any{v1alpha1.KeyRecipientGroups + "readers": v1alpha1.RecipientGroup{Status: v1alpha1.RecipientGroupStatus{Epoch: 70, Former: []v1alpha1.FormerKey{{Epoch: 6}}}}}
+	for _, name := range secrets {
+		made := v1alpha1.FleetSecret{Spec: v1alpha1.FleetSecretSpec{Group: "readers", Data: []byte("sealed")}}
+		made.Name, made.Namespace = name, "shop"
+		values[v1alpha1.KeyFleetSecrets+name] = made
+		for i := range each {
+			revision := fmt.Sprintf("secret.%s-u-%03d", name, i)
+			unneeded = append(unneeded, revision)
+			values[v1alpha1.KeyBundleRevisions+revision] = map[string]any{"spec": map[string]any{"bundle": "secret." + name, "manifests": []any{made}}}
+			values[v1alpha1.KeySealings+revision] = v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 70, By: "iad", Confirmed: "fra", Witness: "fra", Data: []byte("again")}
+		}
+	}
+	slices.Sort(unneeded)
+	return values, unneeded
+}
+
+// A template, or labels, of a secret are edited hundreds of times while nothing is collected; or hundreds of secrets are deleted.
+func TestHoweverManyRevisionsNobodyNeedsAWriteOfThemIsSmall(t *testing.T) {
+	var many []string
+	for i := range 100 {
+		many = append(many, fmt.Sprintf("%s-%03d", strings.Repeat("d", 200), i))
+	}
+	for name, c := range map[string]struct {
+		secrets []string
+		each    int
+	}{"of one secret": {many[:1], 300}, "of many": {many, 2}} {
+		t.Run(name, func(t *testing.T) {
+			values, unneeded := alikes(c.secrets, c.each)
+			s := storetest.Store(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
+			looked := ""
+			for pass := range (len(unneeded) + revisionsAtOnce - 1) / revisionsAtOnce {
+				var w store.Txn
+				w, _, looked = forgets(s.View(), unneeded, looked)
+				command := store.Command{ID: store.CommandID{Incarnation: "m", Seq: uint64(pass + 1)}, Proposer: "m", Txn: &w}
+				if size, err := command.Size(); err != nil || size > bytesAtOnce || len(w.Then) > 2*revisionsAtOnce {
+					t.Errorf("%d conditions and %d ops in %d bytes: %v", len(w.If), len(w.Then), size, err)
+				}
+				seen := map[store.Condition]bool{}
+				for _, condition := range w.If {
+					if seen[condition] {
+						t.Fatalf("twice: %s", condition)
+					}
+					seen[condition] = true
+				}
+				entry, err := store.EncodeEntry([]store.Command{command})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if results, err := s.Apply(uint64(pass+2), 1, entry); err != nil || results[0].Err != nil {
+					t.Fatalf("pass %d: %v, %v", pass, results, err)
+				}
+				unneeded = slices.DeleteFunc(unneeded, func(name string) bool { return !isThere(s.View(), v1alpha1.KeyBundleRevisions+name) })
+			}
+			if n := s.View().Count(v1alpha1.KeyBundleRevisions) + s.View().Count(v1alpha1.KeySealings); n > 0 {
+				t.Errorf("%d are left", n)
+			}
+		})
+	}
+}
+
+// More revisions than a pass looks at stay, as nothing is sealed again of one with the same bytes. Others go.
+func TestRevisionsThatStayKeepNoneWaiting(t *testing.T) {
+	values, unneeded := alikes([]string{"a", "b"}, revisionsAtOnce+1)
+	delete(values, v1alpha1.KeySealings+unneeded[0]) // which is needed
+	unneeded = unneeded[1:]
+	v := storetest.View(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
+	goes, looked := map[string]bool{}, ""
+	for range 3 {
+		var w store.Txn
+		w, _, looked = forgets(v, unneeded, looked)
+		for _, op := range w.Then {
+			goes[op.Key] = true
+		}
+	}
+	for _, name := range unneeded {
+		stays := strings.HasPrefix(name, "secret.a-")
+		if goes[v1alpha1.KeyBundleRevisions+name] == stays {
+			t.Errorf("%s goes: %v", name, !stays)
+		}
+	}
+}
+
+func TestTurnsGoRound(t *testing.T) {
+	names := []string{"b", "d", "f"}
+	for _, c := range []struct {
+		after string
+		most  int
+		want  string
+	}{{"", 2, "b d"}, {"b", 1, "d"}, {"c", 2, "d f"}, {"d", 2, "f b"}, {"f", 2, "b d"}, {"g", 1, "b"}, {"b", 9, "d f b"}} {
+		if got := strings.Join(turn(names, c.after, c.most), " "); got != c.want {
+			t.Errorf("%d after %q: %s, want %s", c.most, c.after, got, c.want)
+		}
+	}
+	if got := turn(nil, "b", 2); len(got) > 0 {
+		t.Errorf("of none: %v", got)
+	}
+}
+
+// Whatever comes of the secrets' write, the rest is proposed, and the errors of both are told.
+func TestASecretKeepsNothingElseFromBeingCollected(t *testing.T) {
+	refused, also := errors.New("refused"), errors.New("also refused")
+	secrets := store.Txn{If: []store.Condition{store.KeyAbsent("/x")}, Then: []store.Op{store.Delete(v1alpha1.KeyBundleRevisions + "secret.db-u-1")}}
+	others := []store.Op{store.Delete(v1alpha1.KeyBundleRevisions + "shop-u-1")}
+	for name, c := range map[string]struct {
+		collection
+		errs  []error // of the proposals, in order; nil for those that are written
+		count int
+	}{
+		"nothing":            {collection{}, nil, 0},
+		"no secrets":         {collection{others: others}, []error{nil}, 1},
+		"no others":          {collection{secrets: secrets}, []error{nil}, 1},
+		"secrets refused":    {collection{secrets: secrets, others: others}, []error{refused, nil}, 2},
+		"both refused":       {collection{secrets: secrets, others: others}, []error{refused, also}, 2},
+		"secrets overtaken":  {collection{secrets: secrets, others: others}, []error{&store.Conflict{}, nil}, 2},
+		"written altogether": {collection{secrets: secrets, others: others}, []error{nil, nil}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proposed := 0
+			err := c.delete(func(store.Txn) (bool, error) {
+				proposed++
+				of := c.errs[proposed-1]
+				if errors.As(of, new(*store.Conflict)) {
+					return false, nil
+				}
+				return of == nil, of
+			})
+			if proposed != c.count {
+				t.Errorf("%d proposals, not %d", proposed, c.count)
+			}
+			for _, one := range []error{refused, also} {
+				if errors.Is(err, one) != slices.Contains(c.errs, one) {
+					t.Errorf("of %v it tells %v", c.errs, err)
+				}
+			}
+		})
 	}
 }

@@ -54,12 +54,14 @@ type leader struct {
 	// forgot is when old changes were looked for last, and how many were left.
 	forgot     time.Time
 	remembered int
-	freezer    freezer
-	granted    granted
-	placed     placed
-	contents   contents
-	zones      zones
-	gates      *gateReadings
+	// looked is the revision of a secret that had its turn last of those that nobody needs.
+	looked   string
+	freezer  freezer
+	granted  granted
+	placed   placed
+	contents contents
+	zones    zones
+	gates    *gateReadings
 
 	revisions *decoded.Objects[ofBundle]
 	tombs     *decoded.Objects[v1alpha1.Tombstone]

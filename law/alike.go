@@ -94,24 +94,20 @@ func OnlySource(v *store.View, revision string, needed func(revision string) boo
 	return Thing(kv.Key)
 }
 
-// OnlySourceSeen are the conditions under which OnlySource says the same of a revision as of this view: who writes by its word does it under them.
+// OnlySourceSeen are the conditions under which OnlySource says the same of a revision as of this view: who writes by its word does it under them. They are
+// few, however many revisions have the same bytes.
 func OnlySourceSeen(v *store.View, revision string) []store.Condition {
 	seen := []store.Condition{v.AsSeen(v1alpha1.KeySealings + revision)}
 	told := SealingAt(v, revision)
 	if !told.HasAgain() {
 		return seen // it opens no other, whatever becomes of those
 	}
-	kv, _ := v.Get(v1alpha1.KeyBundleRevisions + revision)
-	bundle, _ := sealedBy(kv.Value)
+	bundle, _ := sealedIn(v, revision)
 	if bundle == "" {
 		return seen
 	}
-	seen = append(seen, v.AsSeen(v1alpha1.KeyRecipientGroups+told.Group), v.AsSeen(v1alpha1.RolledOutOf(bundle).Key()),
-		store.PrefixUnchanged(v1alpha1.KeyBundleRevisions+bundle+"-", v.Revision()))
-	for _, name := range SealedAlike(v, revision) {
-		seen = append(seen, v.AsSeen(v1alpha1.KeySealings+name))
-	}
-	return seen
+	return append(seen, v.AsSeen(v1alpha1.KeyRecipientGroups+told.Group), v.AsSeen(v1alpha1.RolledOutOf(bundle).Key()),
+		store.PrefixUnchanged(v1alpha1.KeyBundleRevisions+bundle+"-", v.Revision()), store.PrefixUnchanged(v1alpha1.KeySealings+bundle+"-", v.Revision()))
 }
 
 // mayRun says which revisions of secrets some cluster may have to open: those that they are, are granted, or may be granted again.
