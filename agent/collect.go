@@ -16,7 +16,7 @@ import (
 // collect deletes what nothing refers to any more: old revisions and rollouts of bundles, and tokens long ended.
 func (l *leader) collect(ctx context.Context, s scene) error {
 	c, err := l.surplus(s)
-	return errors.Join(err, c.delete(func(txn store.Txn) (bool, error) { return l.proposeDecision(ctx, l.term, txn.If, txn.Then...) }))
+	return errors.Join(err, c.delete(func(txn store.Txn) (store.Revision, error) { return l.proposeTxn(ctx, l.term, txn) }))
 }
 
 // collection is what is to be deleted, as of a revision. Rollouts come last: the rest is decided by those that are there.
@@ -73,16 +73,22 @@ func (l *leader) surplus(s scene) (collection, error) {
 	return c, err
 }
 
-// delete proposes it, what is of secrets by itself: whatever comes of that, the rest goes.
-func (c collection) delete(propose func(store.Txn) (written bool, err error)) (err error) {
-	conditions := []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, c.seen), store.PrefixUnchanged(v1alpha1.KeyRollouts, c.seen)}
-	if len(c.secrets.Then) > 0 {
-		_, err = propose(store.Txn{If: slices.Concat(conditions, c.secrets.If), Then: c.secrets.Then})
+// delete proposes it, what is of secrets by itself: whatever comes of that, the rest goes, until somebody else writes grants or rollouts. propose returns the
+// revision that it made, 0 when somebody was faster: the next pass goes on then.
+func (c collection) delete(propose func(store.Txn) (store.Revision, error)) (err error) {
+	unchanged := func(since store.Revision) []store.Condition {
+		return []store.Condition{store.PrefixUnchanged(v1alpha1.KeyGrants, since), store.PrefixUnchanged(v1alpha1.KeyRollouts, since)}
 	}
+	if len(c.secrets.Then) > 0 {
+		_, err = propose(store.Txn{If: append(unchanged(c.seen), c.secrets.If...), Then: c.secrets.Then})
+	}
+	since := c.seen
 	for some := range divided(c.others) { // as many at once as an entry of the log takes
-		if written, refused := propose(store.Txn{If: conditions, Then: some}); refused != nil || !written {
-			return errors.Join(err, refused) // the next pass goes on
+		written, refused := propose(store.Txn{If: unchanged(since), Then: some})
+		if refused != nil || written == 0 {
+			return errors.Join(err, refused)
 		}
+		since = written // its own rollouts
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
 	"github.com/hanse-fleet/hanse/consensus/store/storetest"
+	"github.com/hanse-fleet/hanse/law"
 )
 
 // Between the leader's look and its write somebody writes: a revision that alone opens another by then stays, and those of other secrets and of bundles go.
@@ -217,13 +218,15 @@ func TestASecretKeepsNothingElseFromBeingCollected(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			proposed := 0
-			err := c.delete(func(store.Txn) (bool, error) {
+			err := c.delete(func(store.Txn) (store.Revision, error) {
 				proposed++
-				of := c.errs[proposed-1]
-				if errors.As(of, new(*store.Conflict)) {
-					return false, nil
+				switch of := c.errs[proposed-1]; {
+				case errors.As(of, new(*store.Conflict)):
+					return 0, nil
+				case of != nil:
+					return 0, of
 				}
-				return of == nil, of
+				return 1, nil
 			})
 			if proposed != c.count {
 				t.Errorf("%d proposals, not %d", proposed, c.count)
@@ -232,6 +235,63 @@ func TestASecretKeepsNothingElseFromBeingCollected(t *testing.T) {
 				if errors.Is(err, one) != slices.Contains(c.errs, one) {
 					t.Errorf("of %v it tells %v", c.errs, err)
 				}
+			}
+		})
+	}
+}
+
+// What takes several writes goes in one pass, though each deletes rollouts and holds while there are the same. What somebody else writes ends it.
+func TestACollectionIsOvertakenByOthersAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		then store.Op // after the first write
+		ends bool
+	}{
+		"nobody writes":             {store.Op{}, false},
+		"somebody writes a token":   {store.Put(law.KeyTokens+"t", []byte("{}")), false},
+		"somebody writes a rollout": {store.Put(v1alpha1.KeyRollouts+"shop-new", []byte("{}")), true},
+		"somebody writes a grant":   {store.Put(v1alpha1.GrantKey("iad", "shop"), []byte("{}")), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			values, others := map[string]any{}, []store.Op(nil)
+			for i := range 3000 {
+				key := fmt.Sprintf("%sshop-%04d", v1alpha1.KeyRollouts, i)
+				values[key], others = map[string]any{}, append(others, store.Delete(key))
+			}
+			s := storetest.Store(t, store.Member{ID: "m", Cluster: "fra", Pin: store.Pin{1}}, values)
+			written, index := 0, uint64(1)
+			apply := func(txn store.Txn) store.Result {
+				index++
+				entry, err := store.EncodeEntry([]store.Command{{Proposer: "m", Txn: &txn}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				results, err := s.Apply(index, 1, entry)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return results[0]
+			}
+			err := collection{seen: s.View().Revision(), others: others}.delete(func(txn store.Txn) (store.Revision, error) {
+				result := apply(txn)
+				if errors.As(result.Err, new(*store.Conflict)) {
+					return 0, nil
+				}
+				if written++; written == 1 && c.then.Key != "" {
+					apply(store.Txn{Then: []store.Op{c.then}})
+				}
+				return result.Revision, result.Err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			left := 0
+			for _, op := range others {
+				if isThere(s.View(), op.Key) {
+					left++
+				}
+			}
+			if (left > 0) != c.ends || (written == 1) != c.ends {
+				t.Errorf("%d are left after %d writes", left, written)
 			}
 		})
 	}

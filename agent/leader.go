@@ -366,10 +366,18 @@ func (l *leader) write(ctx context.Context, conditions []store.Condition, ops ..
 // proposeDecision proposes what the leader of a term decided, and says whether it was written. What was overtaken by another write is no
 // error: the next pass sees it.
 func (c *Core) proposeDecision(ctx context.Context, term uint64, conditions []store.Condition, ops ...store.Op) (written bool, err error) {
-	_, err = c.node.Propose(ctx, consensus.Proposal{Term: term, Txn: store.Txn{If: conditions, Then: ops}})
-	var overtaken *store.Conflict
-	if errors.As(err, &overtaken) {
-		return false, nil
+	at, err := c.proposeTxn(ctx, term, store.Txn{If: conditions, Then: ops})
+	return at > 0, err
+}
+
+// proposeTxn is proposeDecision for who goes on from the revision that it made; 0: it was not written.
+func (c *Core) proposeTxn(ctx context.Context, term uint64, txn store.Txn) (at store.Revision, err error) {
+	result, err := c.node.Propose(ctx, consensus.Proposal{Term: term, Txn: txn})
+	switch {
+	case errors.As(err, new(*store.Conflict)):
+		return 0, nil
+	case err != nil:
+		return 0, err
 	}
-	return err == nil, err
+	return result.Revision, nil
 }
