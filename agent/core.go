@@ -53,7 +53,7 @@ type Core struct {
 	wanted atomic.Pointer[[]store.MemberID]
 	// promised is who is about to get a vote from this member; nil: nobody.
 	promised atomic.Pointer[store.MemberID]
-	// lastFleet is what the fleet's settings were when they could be read last, or what is taken for that; nil: neither.
+	// lastFleet is what the fleet's settings were when they could be read last; nil: never.
 	lastFleet   atomic.Pointer[v1alpha1.FleetSpec]
 	unreadFleet trouble.Trouble
 	// ready closes when node is set: the network runs before it.

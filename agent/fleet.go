@@ -21,19 +21,18 @@ func (c *Core) fleetSpec(v *store.View) v1alpha1.FleetSpec {
 	return v1alpha1.FleetSpec{}
 }
 
-// votersWanted is how many should vote. By settings of which this member never read any it is as many as do, and one more of an even number, as of five
-// one may be on its way to another: nobody loses a vote that people gave.
+// votersWanted is how many should vote. By settings of which this member never read any it is as many as do now, and one more of an even number, as of five
+// one may be on its way to another: so nobody who lives loses a vote that people gave. That is not kept, as more may vote by the time that this member leads
+// again. Who died and lost its vote has it again when the settings can be read.
 func (c *Core) votersWanted(v *store.View, candidates []consensus.Candidate) int {
-	spec := c.fleetSpec(v)
-	if spec.Voters == 0 {
-		var voting int32
-		for _, m := range candidates {
-			if m.Voter {
-				voting++
-			}
-		}
-		spec.Voters = max(v1alpha1.DefaultVoters, voting|1)
-		c.lastFleet.Store(&spec)
+	if spec := c.fleetSpec(v); spec.Voters > 0 {
+		return int(spec.Voters)
 	}
-	return int(spec.Voters)
+	voting := 0
+	for _, m := range candidates {
+		if m.Voter {
+			voting++
+		}
+	}
+	return voting | 1
 }

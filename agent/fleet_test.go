@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -50,7 +51,7 @@ func TestSettingsThatCannotBeRead(t *testing.T) {
 	is(`{"spec": {"voters": "many"}}`, 7, false, 2)
 }
 
-// A setting that cannot be read takes nobody's vote, not even from a leader that never read another.
+// A setting that cannot be read takes nobody's vote, not even from a leader that never read another, and gives none but that which is on its way to another.
 func TestNobodyLosesAVoteBySettingsThatCannotBeRead(t *testing.T) {
 	voting := func(n int) (all []consensus.Candidate) {
 		for range n {
@@ -58,17 +59,28 @@ func TestNobodyLosesAVoteBySettingsThatCannotBeRead(t *testing.T) {
 		}
 		return append(all, consensus.Candidate{})
 	}
-	for _, tt := range []struct{ now, then, want int }{{0, 0, 3}, {1, 1, 3}, {3, 3, 3}, {5, 4, 5}, {4, 5, 5}, {7, 6, 7}} {
-		c := &Core{store: store.New(nil), decoded: decoded.NewKinds(), log: slog.New(slog.DiscardHandler)}
-		storetest.Apply(t, c.store, 1, storetest.Entry(t, "", store.Put(v1alpha1.KeyFleets+"acme", []byte(`{"spec": {"voters": "many"}}`))))
-		for _, n := range []int{tt.now, tt.then} {
-			if got := c.votersWanted(c.store.View(), voting(n)); got != tt.want {
-				t.Errorf("%d vote: %d should, want %d", n, got, tt.want)
-			}
-		}
-		storetest.Apply(t, c.store, 2, storetest.Entry(t, "", store.Put(v1alpha1.KeyFleets+"acme", []byte(`{"spec": {"voters": 1}}`))))
-		if got := c.votersWanted(c.store.View(), voting(tt.now)); got != 1 {
-			t.Errorf("people want one to vote, not %d", got)
+	c := &Core{store: store.New(nil), decoded: decoded.NewKinds(), log: slog.New(slog.DiscardHandler)}
+	index := uint64(0)
+	settings := func(voters string) {
+		index++
+		storetest.Apply(t, c.store, index, storetest.Entry(t, "", store.Put(v1alpha1.KeyFleets+"acme", fmt.Appendf(nil, `{"spec": {"voters": %s}}`, voters))))
+	}
+	wants := func(now, want int) {
+		t.Helper()
+		if got := c.votersWanted(c.store.View(), voting(now)); got != want {
+			t.Errorf("%d vote: %d should, want %d", now, got, want)
 		}
 	}
+	settings(`"many"`)
+	for _, tt := range []struct{ now, want int }{{1, 1}, {3, 3}, {2, 3}, {4, 5}, {5, 5}, {3, 3}, {5, 5}, {6, 7}, {7, 7}, {1, 1}} { // whatever it wanted before
+		wants(tt.now, tt.want)
+	}
+	settings("5")
+	wants(3, 5)
+	settings(`"many"`)
+	for _, now := range []int{1, 3, 7} { // as it read them last
+		wants(now, 5)
+	}
+	settings("1")
+	wants(5, 1) // people want it
 }
