@@ -119,7 +119,10 @@ const revisionsAtOnce = 32
 // that holds only while what was seen of the secrets stays so. last is the last one that had its turn.
 func forgets(v *store.View, unneeded []string, after string) (sealed store.Txn, others []store.Op, last string) {
 	ofSecret := func(name string) bool { return v1alpha1.RolledOutOf(name).IsSecret() }
-	stays := func(name string) bool { return !slices.Contains(unneeded, name) }
+	stays := func(name string) bool {
+		_, goes := slices.BinarySearch(unneeded, name)
+		return !goes
+	}
 	others = forget(v, slices.DeleteFunc(slices.Clone(unneeded), ofSecret), stays).Then
 	secrets := turn(slices.DeleteFunc(slices.Clone(unneeded), func(name string) bool { return !ofSecret(name) }), after, revisionsAtOnce)
 	if len(secrets) > 0 {
