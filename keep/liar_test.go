@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
 	"github.com/hanse-fleet/hanse/consensus/store"
@@ -33,6 +34,7 @@ type life struct {
 	first map[string]int64
 	names []string
 	last  v1alpha1.FleetSecret
+	uid   string
 	said  []string
 }
 
@@ -43,7 +45,7 @@ const (
 )
 
 func begin(t *testing.T, seed uint64, holders ...string) *life {
-	l := &life{T: t, rng: rand.New(rand.NewPCG(seed, 6)), holders: holders, keeps: 2, keys: map[int64]secrets.Identity{}, members: map[string]Holder{}, first: map[string]int64{}, values: map[string]any{}}
+	l := &life{T: t, rng: rand.New(rand.NewPCG(seed, 6)), holders: holders, keeps: 2, keys: map[int64]secrets.Identity{}, members: map[string]Holder{}, first: map[string]int64{}, values: map[string]any{}, uid: "u"}
 	l.group = &v1alpha1.RecipientGroup{TypeMeta: v1alpha1.TypeOf("RecipientGroup")}
 	l.group.Name, l.group.Spec.ClusterSelector = "readers", &metav1.LabelSelector{}
 	for _, name := range holders {
@@ -81,10 +83,16 @@ func (l *life) rotate() {
 // seal writes the secret with the present key.
 func (l *life) seal() {
 	l.last.TypeMeta = v1alpha1.TypeOf("FleetSecret")
-	l.last.Name, l.last.Namespace, l.last.UID = "db", "shop", "u"
+	l.last.Name, l.last.Namespace, l.last.UID = "db", "shop", types.UID(l.uid)
 	l.last.Spec = v1alpha1.FleetSecretSpec{Group: "readers", Namespace: "shop"}
 	l.last.Spec.Data = l.sealed(l.group.Status.Epoch, goodValue)
 	l.revise(l.group.Status.Epoch)
+}
+
+// remake deletes the secret, and makes it again. What it was stays, as for a cluster that is away.
+func (l *life) remake() {
+	l.uid, l.last.Generation = "u"+l.uid, 0
+	l.seal()
 }
 
 // edit writes another field of it.
@@ -92,8 +100,8 @@ func (l *life) edit() { l.revise(l.first[l.names[len(l.names)-1]]) }
 
 func (l *life) revise(first int64) {
 	l.last.Generation++
-	name := v1alpha1.RevisionName("secret.db", "u", l.last.Generation)
-	l.values[v1alpha1.KeyBundleRevisions+name] = map[string]any{"spec": map[string]any{"bundle": "secret.db", "bundleUID": "u", "generation": l.last.Generation, "manifests": []any{l.last.DeepCopy()}}}
+	name := v1alpha1.RevisionName("secret.db", l.uid, l.last.Generation)
+	l.values[v1alpha1.KeyBundleRevisions+name] = map[string]any{"spec": map[string]any{"bundle": "secret.db", "bundleUID": l.uid, "generation": l.last.Generation, "manifests": []any{l.last.DeepCopy()}}}
 	l.first[name], l.names = first, append(l.names, name)
 }
 
@@ -113,8 +121,10 @@ func (l *life) view() *store.View {
 func (l *life) told(name string) *v1alpha1.Sealing { return law.SealingAt(l.view(), name) }
 
 // goes is a go of a holder.
-func (l *life) goes(cluster string) *sealing {
-	v, k := l.view(), keeperOf(l.members[cluster])
+func (l *life) goes(cluster string) *sealing { return l.goesIn(cluster, l.view()) }
+
+func (l *life) goesIn(cluster string, v *store.View) *sealing {
+	k := keeperOf(l.members[cluster])
 	sealings, _ := k.config.Kinds.Sealings.Readable(v)
 	revisions, _ := k.config.Kinds.Revisions.Readable(v)
 	s := newSealing(k, decoded.Object[v1alpha1.RecipientGroup]{Key: v1alpha1.KeyRecipientGroups + "readers", Value: l.group}, v, sealings)
@@ -292,11 +302,13 @@ func TestAHolderThatLiesTakesNoValueAndPutsNoneInItsPlace(t *testing.T) {
 				l := begin(t, seed, c.holders...)
 				for range 6 {
 					l.rotate()
-					switch l.rng.IntN(4) {
+					switch l.rng.IntN(5) {
 					case 0:
 						l.edit()
 					case 1:
 						l.seal()
+					case 2:
+						l.remake()
 					}
 					lonIsThere := l.rng.IntN(100) < c.lon
 					for _, revision := range l.names {

@@ -108,10 +108,12 @@ type sealing struct {
 	rings map[string]*keyring
 	// opened are earlier forms of secrets, by where the log has them: each is opened once in a go.
 	opened map[string]openedBefore
+	// created is when the log got each revision.
+	created map[string]store.Revision
 }
 
 func newSealing(k *Keeper, g decoded.Object[v1alpha1.RecipientGroup], v *store.View, sealings []decoded.Object[v1alpha1.Sealing]) *sealing {
-	s := &sealing{Keeper: k, group: g, sealedForms: newSealedForms(), rings: map[string]*keyring{}, opened: map[string]openedBefore{}}
+	s := &sealing{Keeper: k, group: g, sealedForms: newSealedForms(), rings: map[string]*keyring{}, opened: map[string]openedBefore{}, created: map[string]store.Revision{}}
 	s.view = v
 	for _, o := range sealings {
 		s.known[strings.TrimPrefix(o.Key, v1alpha1.KeySealings)] = o.Value
@@ -119,17 +121,22 @@ func newSealing(k *Keeper, g decoded.Object[v1alpha1.RecipientGroup], v *store.V
 	return s
 }
 
-// generations takes the revisions of secrets, and names them in the order in which each secret got them: what is told of one rests on what
+// generations takes the revisions of secrets, and names them in the order in which the log got them: what is told of one rests on what
 // is told of those before.
 func (s *sealing) generations(all []decoded.Object[v1alpha1.SealedRevision]) (names []string) {
-	for _, r := range slices.SortedStableFunc(slices.Values(all), func(a, b decoded.Object[v1alpha1.SealedRevision]) int {
-		return cmp.Compare(a.Value.Spec.Generation, b.Value.Spec.Generation)
-	}) {
+	for _, r := range all {
 		name := strings.TrimPrefix(r.Key, v1alpha1.KeyBundleRevisions)
-		names = append(names, name)
+		kv, _ := s.view.Get(r.Key)
+		names, s.created[name] = append(names, name), kv.Created
 		s.add(name, r.Value)
 	}
+	slices.SortFunc(names, s.order)
 	return names
+}
+
+// order says which of two revisions was there first. It is one order of all, also of a secret that was deleted and made again: of no two is each before the other.
+func (s *sealing) order(a, b string) int {
+	return cmp.Or(cmp.Compare(s.created[a], s.created[b]), cmp.Compare(s.revisions[a].Spec.Generation, s.revisions[b].Spec.Generation), cmp.Compare(a, b))
 }
 
 // do adds what is to be done about one revision to what is written next.

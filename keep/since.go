@@ -82,6 +82,7 @@ func (s *sealing) had(was earlier) func(secrets.Mark) map[string]int64 {
 	ever := map[string]int64{was.Spec.Group: plan.EverKnown}
 	had, known := s.opened[was.at]
 	if !known {
+		s.opened[was.at] = openedBefore{err: errUntold} // as long as it is worked out
 		had = s.openBefore(was)
 		s.opened[was.at] = had
 	}
@@ -184,7 +185,7 @@ func (s *sealing) before(revision, but string) (all []earlier) {
 	this := s.revisions[revision].Spec
 	for _, name := range s.of[this.Bundle] {
 		r := s.revisions[name]
-		if r.Spec.BundleUID == this.BundleUID && r.Spec.Generation >= this.Generation || r.Group() == but {
+		if s.order(name, revision) >= 0 || r.Group() == but {
 			continue
 		}
 		if of, err := sealedIn(s.view, name); err == nil {

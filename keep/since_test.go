@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/consensus/store"
+	"github.com/hanse-fleet/hanse/consensus/store/storetest"
 	"github.com/hanse-fleet/hanse/decoded"
 	"github.com/hanse-fleet/hanse/plan"
 	"github.com/hanse-fleet/hanse/secrets"
@@ -303,5 +306,50 @@ func TestWhatOneToldOfAnEarlierFormIsNotBelieved(t *testing.T) {
 				t.Errorf("that it is as new is witnessed: %v", err)
 			}
 		})
+	}
+}
+
+// A secret was deleted and made again, twice, and its revisions are all there yet: each is told of by those that the log got before it, whatever they are called,
+// also when one alone told of all of them.
+func TestOfSecretsMadeAgainTheLaterOneIsNoEarlierForm(t *testing.T) {
+	l := begin(t, 0, "fra", "lon")
+	l.rotate()
+	member := store.Member{ID: "id-fra", Cluster: "fra", Pin: store.Pin{1}}
+	for _, uids := range [][]string{{"a", "b"}, {"b", "a"}, {"c", "a", "b"}} {
+		l.names, l.values = nil, map[string]any{v1alpha1.KeyRecipientGroups + "readers": l.values[v1alpha1.KeyRecipientGroups+"readers"]}
+		log := storetest.Store(t, member, l.values)
+		for i, uid := range uids {
+			l.uid, l.last.Generation = uid, int64(len(uids)-i)
+			l.seal()
+			name := l.names[i]
+			revision, err := json.Marshal(l.values[v1alpha1.KeyBundleRevisions+name])
+			if err != nil {
+				t.Fatal(err)
+			}
+			told, err := json.Marshal(v1alpha1.Sealing{Group: "readers", Found: 2, Epoch: 2, By: "lon"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			storetest.Apply(t, log, uint64(10+i), storetest.Entry(t, member.ID, store.Put(v1alpha1.KeyBundleRevisions+name, revision), store.Put(v1alpha1.KeySealings+name, told)))
+		}
+		s := l.goesIn("fra", log.View())
+		for i, name := range l.names {
+			var before []string
+			for _, was := range s.before(name, "") {
+				before = append(before, strings.TrimPrefix(was.at, v1alpha1.KeyBundleRevisions))
+			}
+			slices.SortFunc(before, s.order)
+			if !slices.Equal(before, l.names[:i]) {
+				t.Errorf("of %v before %s: %v", l.names, name, before)
+			}
+			of, err := sealedIn(s.view, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			next, err := s.confirmed(name, *s.known[name], of)
+			if want := []map[string]int64{{"readers": 2}}; err != nil || next.Witness == "" && !cmp.Equal(next.Since, want) {
+				t.Errorf("of %v, %s: it tells %+v: %v", l.names, name, next, err)
+			}
+		}
 	}
 }
