@@ -115,9 +115,12 @@ func (s *sealing) keepsAllKeys(group string) bool {
 	return err == nil && ring.oldest() == 1
 }
 
-// openBefore opens an earlier form: all its values, whether they were secret or not.
+// openBefore opens an earlier form: all its values, whether they were secret or not. No word of one alone says what they were, nor this member's own, which it may
+// have of another's.
 func (s *sealing) openBefore(was earlier) (had openedBefore) {
-	marks, err := s.marks(was.FleetSecret, v1alpha1.BelievedBy(s.Cluster, was.known))
+	again := v1alpha1.BelievedBy(s.Cluster, was.known)
+	again.Own, again.Word = nil, nil
+	marks, err := s.marks(was.FleetSecret, again)
 	had = openedBefore{at: map[secrets.Mark]int{}, values: len(marks.secret), epoch: marks.epoch, err: err}
 	switch {
 	case err != nil || was.past || was.known == nil:

@@ -326,7 +326,7 @@ func TestOfSecretsMadeAgainTheLaterOneIsNoEarlierForm(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			told, err := json.Marshal(v1alpha1.Sealing{Group: "readers", Found: 2, Epoch: 2, By: "lon"})
+			told, err := json.Marshal(v1alpha1.Sealing{Group: "readers", Found: 2, Epoch: 2, By: "lon", Since: []map[string]int64{{"readers": 2}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -347,9 +347,42 @@ func TestOfSecretsMadeAgainTheLaterOneIsNoEarlierForm(t *testing.T) {
 				t.Fatal(err)
 			}
 			next, err := s.confirmed(name, *s.known[name], of)
-			if want := []map[string]int64{{"readers": 2}}; err != nil || next.Witness == "" && !cmp.Equal(next.Since, want) {
+			if err != nil || next.Witness != "fra" {
 				t.Errorf("of %v, %s: it tells %+v: %v", l.names, name, next, err)
 			}
+		}
+	}
+}
+
+// The key of revision 1 is gone, and what was sealed again of it, by one alone, has another value: who tells of revision 2, which has the value that it had, does
+// not take that for what it had, nor what it sealed itself, which may be a copy of that.
+func TestNoWordOfOneSaysWhatAnEarlierFormHad(t *testing.T) {
+	for name, c := range map[string]struct {
+		by, confirmed string
+		value         string
+		want          int64
+	}{
+		"another's word":        {"iad", "", "b", 1},
+		"its own":               {"fra", "", "b", 1},
+		"another's, and so":     {"iad", "", "a", 1},
+		"what two agreed on":    {"iad", "lon", "b", 3},
+		"and that they told of": {"iad", "lon", "a", 2},
+	} {
+		s, last, of := forms(t, []form{{epoch: 1, data: data("password", "a")}, {epoch: 3, data: data("password", "a")}})
+		first := v1alpha1.RevisionName("secret.db", "u", 1)
+		told := v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: 3, By: c.by, Confirmed: c.confirmed, Witness: c.confirmed}
+		if c.confirmed != "" {
+			told.Since = []map[string]int64{{"readers": 2}}
+		}
+		var err error
+		if told.Data, err = secrets.Seal(s.ring.keys[3].Recipient(), targetOf(&of), data("password", c.value)); err != nil {
+			t.Fatal(err)
+		}
+		s.group.Value.Status.Former = []v1alpha1.FormerKey{{Epoch: 2}}
+		delete(s.ring.keys, 1)
+		s.known[first], s.opened = &told, map[string]openedBefore{}
+		if since := sinceOf(t, s, last, of); !cmp.Equal(since, []map[string]int64{{"readers": c.want}}) {
+			t.Errorf("%s: it has been the same since %v", name, since)
 		}
 	}
 }
