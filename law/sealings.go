@@ -68,9 +68,16 @@ func (w write) sealsAgain(s v1alpha1.Sealing, before *v1alpha1.Sealing) bool {
 		s.By == w.asker.cluster && s.Confirmed == "" && s.Found >= 0 && s.Found <= s.Epoch && s.Again() == (len(s.Data) > 0) && len(s.Data) <= maxSealed
 }
 
-// soundSince says that what is told of values is bounded.
+// soundSince says that what is told of values is bounded. A group that was made again may have had later keys than it has.
 func soundSince(since []map[string]int64) bool {
-	return len(since) <= v1alpha1.MaxSince && !slices.ContainsFunc(since, func(by map[string]int64) bool { return len(by) == 0 || len(by) > v1alpha1.MaxSinceGroups })
+	return len(since) <= v1alpha1.MaxSince && !slices.ContainsFunc(since, func(by map[string]int64) bool {
+		for group, epoch := range by {
+			if len(group) > validation.DNS1123LabelMaxLength || epoch < 1 {
+				return true
+			}
+		}
+		return len(by) == 0 || len(by) > v1alpha1.MaxSinceGroups
+	})
 }
 
 // heldGroups are the groups that a transaction writes about, by name, and all clusters that could read, each read once for all its ops: a fleet
