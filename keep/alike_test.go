@@ -192,7 +192,7 @@ func TestWhatIsSealedAgainOfAnEditIsComparedWithTheEarlier(t *testing.T) {
 			}
 			fra, _ := e.holder(t, "fra")
 			next, err := fra.confirmed(editedRevision, told, of)
-			if err != nil || next.Instead != "iad" || next.Found != 1 || !cmp.Equal(next.Since, []map[string]int64{{"readers": 1}}) || next.Was != nil || !cmp.Equal(next.Words, []v1alpha1.SealedWord{{By: "iad", Epoch: 70, Data: told.Data}}) {
+			if err != nil || next.Instead != "iad" || next.Found != 1 || !cmp.Equal(next.Since, []map[string]int64{{"readers": 1}}) || next.Was != nil || !cmp.Equal(next.Words, []v1alpha1.SealedWord{{By: "iad", Epoch: 70, Data: told.Data, None: told.Found == 0}}) {
 				t.Fatalf("it becomes %+v: %v", next, err)
 			}
 			if got, err := secrets.Open(e.present, targetOf(&of), next.Data); err != nil || string(got["password"]) != "canary-4711" {

@@ -1,6 +1,7 @@
 package keep
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -136,9 +137,9 @@ type sealedTo struct {
 }
 
 // open uses what is sealed first, with the key that it is sealed to, the present one tried first. If that cannot be, it uses what was sealed again, as
-// far as this member believes it; one other's word alone it takes only when there is a key that it does not have. What use returns tells:
+// far as this member believes it; words of others it takes only when there is a key that it does not have. What use returns tells:
 // secrets.ErrWrongKey has the next key tried.
-func (r *keyring) open(first []byte, again v1alpha1.Believed, use func(with secrets.Identity, sealed []byte) error) (by sealedTo, err error) {
+func (r *keyring) open(of *v1alpha1.FleetSecret, again v1alpha1.Believed, use func(with secrets.Identity, sealed []byte) error) (by sealedTo, err error) {
 	err = secrets.ErrWrongKey
 	var unread error
 	for epoch := r.group.Status.Epoch; epoch > 0 && epoch >= r.oldest(); epoch-- {
@@ -147,31 +148,69 @@ func (r *keyring) open(first []byte, again v1alpha1.Believed, use func(with secr
 			unread = why
 			continue
 		}
-		if err = use(key, first); err == nil || !errors.Is(err, secrets.ErrWrongKey) {
+		if err = use(key, of.Spec.Data); err == nil || !errors.Is(err, secrets.ErrWrongKey) {
 			return sealedTo{epoch: epoch, known: true}, err
 		}
 	}
-	believed := slices.Concat(again.Agreed, again.Own)
-	lacks := r.oldest() > 1 || unread != nil
-	if lacks {
-		believed = append(believed, again.Word...)
+	if by, opens := r.uses(slices.Concat(again.Agreed, again.Own), use); opens {
+		return by, nil
 	}
-	for _, one := range believed {
+	var doubt error
+	if r.oldest() > 1 || unread != nil {
+		var word []v1alpha1.SealedAgain
+		if word, doubt = r.undoubted(of, again); doubt == nil {
+			if by, opens := r.uses(word, use); opens {
+				return by, nil
+			}
+		}
+	}
+	if unread != nil && !errors.Is(unread, errNoKey) {
+		return by, unread // it may be sealed to that one
+	}
+	return by, cmp.Or(doubt, err)
+}
+
+// uses uses the first that opens of what was sealed again.
+func (r *keyring) uses(all []v1alpha1.SealedAgain, use func(with secrets.Identity, sealed []byte) error) (by sealedTo, opens bool) {
+	for _, one := range all {
 		if key, why := r.at(one.Epoch); why != nil || use(key, one.Data) != nil {
 			continue
 		}
 		if one.Told == nil {
-			return sealedTo{epoch: plan.EverKnown}, nil
+			return sealedTo{epoch: plan.EverKnown}, true
 		}
-		return sealedTo{epoch: one.Told.Found, known: true, told: one.Told}, nil
+		return sealedTo{epoch: one.Told.Found, known: true, told: one.Told}, true
+	}
+	return by, false
+}
+
+// undoubted is the first of the words of others that this member opens, if all that it opens are the same, and nobody says that there is nothing to be opened.
+func (r *keyring) undoubted(of *v1alpha1.FleetSecret, again v1alpha1.Believed) ([]v1alpha1.SealedAgain, error) {
+	var sealed []secrets.Sealed
+	words := slices.DeleteFunc(slices.Clone(again.Word), func(one v1alpha1.SealedAgain) bool {
+		key, err := r.at(one.Epoch)
+		if err == nil {
+			sealed = append(sealed, secrets.Sealed{Key: key, Data: one.Data})
+		}
+		return err != nil
+	})
+	first, others := secrets.Differing(targetOf(of), sealed)
+	if first < 0 {
+		return nil, nil
+	}
+	differ := words[first : first+1 : first+1]
+	for _, i := range others {
+		differ = append(differ, words[i])
 	}
 	switch {
-	case unread != nil && !errors.Is(unread, errNoKey):
-		return by, unread // it may be sealed to that one
-	case lacks && len(again.Doubt) > 0:
-		return by, fmt.Errorf("clusters %s sealed it again, none of them confirmed by another, and which of them is right cannot be told here; seal it again: hanse seal --group %s", strings.Join(again.Doubt, " and "), r.group.Name)
+	case len(again.None) > 0:
+		return nil, fmt.Errorf("cluster %s sealed it again, which nobody confirmed, and for %s no key opened it; which of them is right cannot be told here; seal it again: hanse seal --group %s",
+			strings.Join(v1alpha1.Parties(differ...), " and "), strings.Join(again.None, " and "), r.group.Name)
+	case len(differ) > 1:
+		return nil, fmt.Errorf("clusters %s sealed it again, each something else, none of them confirmed by another, and which of them is right cannot be told here; seal it again: hanse seal --group %s",
+			strings.Join(v1alpha1.Parties(differ...), " and "), r.group.Name)
 	}
-	return by, err
+	return differ, nil
 }
 
 // oldest is the epoch of the oldest key that the group keeps.

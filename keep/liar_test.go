@@ -3,7 +3,9 @@ package keep
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +38,9 @@ type life struct {
 	last  v1alpha1.FleetSecret
 	uid   string
 	said  []string
+	// there are those that must open all; liar is whom nobody asks.
+	there map[string]bool
+	liar  string
 }
 
 // The value, and another one that is sealed as well.
@@ -45,18 +50,43 @@ const (
 )
 
 func begin(t *testing.T, seed uint64, holders ...string) *life {
-	l := &life{T: t, rng: rand.New(rand.NewPCG(seed, 6)), holders: holders, keeps: 2, keys: map[int64]secrets.Identity{}, members: map[string]Holder{}, first: map[string]int64{}, values: map[string]any{}, uid: "u"}
+	l := &life{T: t, rng: rand.New(rand.NewPCG(seed, 6)), holders: holders, keeps: 2, keys: map[int64]secrets.Identity{}, members: map[string]Holder{}, first: map[string]int64{}, values: map[string]any{}, uid: "u", there: map[string]bool{"fra": true}, liar: "iad"}
 	l.group = &v1alpha1.RecipientGroup{TypeMeta: v1alpha1.TypeOf("RecipientGroup")}
 	l.group.Name, l.group.Spec.ClusterSelector = "readers", &metav1.LabelSelector{}
 	for _, name := range holders {
-		l.members[name] = keyHolder(t, name)
-		c := &v1alpha1.Cluster{TypeMeta: v1alpha1.TypeOf("Cluster")}
-		c.Name, c.Status.Recipient = name, "age of "+name
-		l.values[v1alpha1.KeyClusters+name] = c
+		l.joins(name)
 	}
 	l.rotate()
 	l.seal()
 	return l
+}
+
+func (l *life) joins(name string) {
+	l.members[name] = keyHolder(l, name)
+	c := &v1alpha1.Cluster{TypeMeta: v1alpha1.TypeOf("Cluster")}
+	c.Name, c.Status.Recipient = name, "age of "+name
+	l.values[v1alpha1.KeyClusters+name] = c
+}
+
+// leaves removes a holder: it works no more, and what it said stays.
+func (l *life) leaves(name string) {
+	l.holders = slices.DeleteFunc(l.holders, func(other string) bool { return other == name })
+	delete(l.values, v1alpha1.KeyClusters+name)
+	delete(l.there, name)
+}
+
+// settles has those that are there do all that they can, one after another, and judges each time.
+func (l *life) settles(order ...string) {
+	l.Helper()
+	for again := true; again; {
+		again = false
+		for _, name := range l.names {
+			for _, cluster := range order {
+				again = l.works(cluster, name) || again
+				l.judge()
+			}
+		}
+	}
 }
 
 // rotate makes the next key. The group forgets those of long ago.
@@ -195,7 +225,7 @@ func (l *life) lies(name string) {
 	if l.rng.IntN(2) == 0 {
 		next.Since = []map[string]int64{{"readers": 1 + l.rng.Int64N(epoch)}}
 	}
-	next.Was, next.Words = was.Leaves("iad", epoch)
+	next.Was, next.Words = was.Leaves("iad", epoch, l.group.OldestKey())
 	if was != nil {
 		if was.Witness != "" {
 			next.Found, next.Since, next.Witness = was.Found, was.Since, was.Witness
@@ -221,11 +251,11 @@ func (l *life) lies(name string) {
 	l.writes("iad", name, next)
 }
 
-// judge says what must hold at each moment: fra opens the value, nobody honest takes another one for it, and no line of the ledger is closed that is open.
+// judge says what must hold at each moment: who is there opens the value, nobody honest takes another one for it, and no line of the ledger is closed that is open.
 func (l *life) judge() {
 	l.Helper()
 	for _, cluster := range l.holders {
-		if cluster == "iad" {
+		if cluster == l.liar {
 			continue
 		}
 		s := l.goes(cluster)
@@ -235,8 +265,8 @@ func (l *life) judge() {
 				l.Fatal(err)
 			}
 			got, err := s.ring.openSecret(&of, s.believed(name, s.known[name]))
-			if err != nil && cluster == "fra" {
-				l.Fatalf("fra does not open %s: %v\n%v", name, err, l.said)
+			if err != nil && l.there[cluster] {
+				l.Fatalf("%s does not open %s: %v\n%v", cluster, name, err, l.said)
 			}
 			if err == nil && got[0].Object["data"].(map[string]any)["password"] != "Y2FuYXJ5LTQ3MTE=" {
 				l.Fatalf("%s takes another value for what is sealed in %s\n%v", cluster, name, l.said)
@@ -342,10 +372,11 @@ func TestWhatCannotBeComparedIsNotWitnessed(t *testing.T) {
 		"of the first key, and of fewer":              {again{agreed: "a"}, v1alpha1.Sealing{Found: 1, Since: since(2)}, "a", false, "a"},
 		"that none opens it":                          {again{agreed: "a"}, v1alpha1.Sealing{}, "", false, "a"},
 		"that none opens it, against its word":        {again{own: "a"}, v1alpha1.Sealing{}, "", false, "a"},
-		"that none opens it, against another's word":  {again{word: "a"}, v1alpha1.Sealing{}, "", false, "a"},
+		"that none opens it, against another's word":  {again{word: "a"}, v1alpha1.Sealing{}, "", false, ""},
 		"that it is sealed to the present key":        {again{agreed: "a"}, v1alpha1.Sealing{Found: 3}, "", false, "a"},
+		"that it is to a key that does not open it":   {again{}, v1alpha1.Sealing{Found: 3}, "", false, "none"},
 		"another than another's word":                 {again{word: "a"}, v1alpha1.Sealing{Found: 1}, "b", false, ""},
-		"what there is nothing to be compared with":   {again{}, v1alpha1.Sealing{Found: 1}, "a", false, "a"},
+		"what there is nothing to be compared with":   {again{}, v1alpha1.Sealing{Found: 1}, "a", false, ""},
 		"that none opens it, which is so":             {again{}, v1alpha1.Sealing{}, "", true, ""},
 		"that none opens it, and since when it is so": {again{}, v1alpha1.Sealing{Since: since(3)}, "", false, "none"},
 	} {
@@ -403,7 +434,7 @@ func TestOfTwoWordsOfOthersNeitherIsTaken(t *testing.T) {
 		self string
 		why  string
 	}{
-		"a third one":     {"lon", "clusters fra and iad sealed it again"},
+		"a third one":     {"lon", "clusters fra and iad sealed it again, each something else"},
 		"who wrote the a": {"fra", ""},
 		"who wrote the b": {"iad", ""},
 	} {
@@ -429,6 +460,155 @@ func TestOfTwoWordsOfOthersNeitherIsTaken(t *testing.T) {
 			if (err != nil) != (c.why != "") || c.why != "" && !strings.Contains(err.Error(), c.why) {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+	}
+}
+
+// honest has a group of which nobody lies.
+func honest(t *testing.T, seed uint64, holders ...string) *life {
+	l := begin(t, seed, holders...)
+	l.liar, l.there = "", map[string]bool{}
+	return l
+}
+
+// TestWhatHonestHoldersSealedAgainIsInNoDoubt: holders come, are away, and leave, while one at least is there with each key: whoever is there opens all.
+func TestWhatHonestHoldersSealedAgainIsInNoDoubt(t *testing.T) {
+	for seed := range uint64(8) {
+		l := honest(t, seed, "a", "b", "c")
+		for i := range 10 {
+			l.there = map[string]bool{}
+			for len(l.there) == 0 {
+				for _, name := range l.holders {
+					if l.rng.IntN(3) == 0 {
+						l.there[name] = true
+					}
+				}
+			}
+			l.rotate()
+			l.judge()
+			switch l.rng.IntN(8) {
+			case 0:
+				l.edit()
+			case 1:
+				l.seal()
+			case 2:
+				l.remake()
+			}
+			order := slices.Sorted(maps.Keys(l.there))
+			l.rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+			l.settles(order...)
+			if l.rng.IntN(4) == 0 {
+				l.leaves(l.holders[0])
+				name := fmt.Sprint("d", i)
+				l.holders = append(l.holders, name)
+				l.joins(name)
+			}
+		}
+	}
+}
+
+// fra alone had sealed a value again whose key is gone, when iad and lon come: what iad seals again is what fra did, and none of it is in doubt. Only fra can confirm it.
+func TestTwoWordsThatAreTheSameAreInNoDoubt(t *testing.T) {
+	for _, stays := range []bool{false, true} {
+		l := honest(t, 1, "fra", "iad", "lon")
+		l.there["fra"] = true
+		for range l.keeps + 1 {
+			l.rotate()
+			l.settles("fra")
+		}
+		l.there["iad"], l.there["lon"] = true, true
+		l.settles("iad", "lon")
+		if !stays {
+			l.leaves("fra")
+		}
+		for range l.keeps + 2 {
+			l.rotate()
+			if l.settles("iad", "lon"); stays {
+				l.settles("fra", "iad", "lon")
+			}
+		}
+		if told := l.told(l.names[0]); stays != told.Sure() || told.By == "fra" {
+			t.Errorf("fra stays: %v: it is %+v", stays, told)
+		}
+	}
+}
+
+// iad sealed a value again and is gone, and so is the key that it did that to; fra did, too, and lon comes: it takes what fra wrote, and iad's is gone from the log.
+func TestAWordWhoseKeyIsGoneIsNone(t *testing.T) {
+	l := honest(t, 1, "fra", "iad", "lon")
+	l.there["iad"] = true
+	l.rotate()
+	l.settles("iad")
+	l.leaves("iad")
+	l.there["fra"] = true
+	for range l.keeps + 1 {
+		l.rotate()
+		l.settles("fra")
+	}
+	l.there["lon"] = true
+	l.judge()
+	if told := l.told(l.names[0]); len(told.Words) > 0 {
+		t.Errorf("it keeps %+v", told.Words)
+	}
+	l.rotate()
+	l.settles("lon", "fra")
+	if told := l.told(l.names[0]); !told.Sure() || told.By != "lon" {
+		t.Errorf("fra and lon do not agree: %+v", told)
+	}
+}
+
+// A manifest is applied that no key of the group opens. What iad says that is in it stays its word alone: that nobody can compare it makes no second one, and where
+// fra has said that none opens it, nobody takes it.
+func TestWhatNobodyCanCompareIsAgreedOnByNoTwo(t *testing.T) {
+	for _, first := range []string{"fra", "iad"} {
+		l := begin(t, 1, "fra", "iad", "lon")
+		for range l.keeps + 1 {
+			l.rotate()
+			l.settles("fra", "lon")
+		}
+		other, err := secrets.NewIdentity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.last.Spec.Data, err = secrets.Seal(other.Recipient(), secrets.Target{Namespace: "shop", Name: "db"}, data("password", goodValue))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.revise(0)
+		name := l.names[1]
+		lies := func() {
+			was, epoch := l.told(name), l.group.Status.Epoch
+			next := v1alpha1.Sealing{Group: "readers", Found: 1, Epoch: epoch, By: "iad", Data: l.sealed(epoch, liarsTale)}
+			if next.Was, next.Words = was.Leaves("iad", epoch, l.group.OldestKey()); was != nil && was.Epoch == epoch {
+				next.Instead = was.By
+			}
+			if !l.writes("iad", name, next) {
+				t.Fatalf("the law lets it not write %+v", next)
+			}
+		}
+		if first == "fra" {
+			l.works("fra", name)
+		}
+		lies()
+		for range l.keeps {
+			for again := true; again; {
+				again = l.works("lon", name)
+				again = l.works("fra", name) || again
+			}
+			if told := l.told(name); told.By != "iad" || told.Confirmed != "" || told.Witness != "" {
+				t.Fatalf("%s wrote first: it becomes %+v\n%v", first, told, l.said)
+			}
+			if first == "iad" {
+				break // the next one that seals again takes it along
+			}
+			for _, cluster := range []string{"fra", "lon"} {
+				s := l.goes(cluster)
+				if _, err := s.ring.openSecret(&l.last, s.believed(name, s.known[name])); err == nil || !strings.Contains(err.Error(), "for fra no key opened it") {
+					t.Errorf("%s takes it: %v", cluster, err)
+				}
+			}
+			l.rotate()
+			lies()
 		}
 	}
 }

@@ -98,7 +98,7 @@ func isSealed(u *unstructured.Unstructured) bool {
 func (r *keyring) openSecret(s *v1alpha1.FleetSecret, again v1alpha1.Believed) ([]unstructured.Unstructured, error) {
 	var data map[string][]byte
 	var also []secrets.Bound
-	_, err := r.open(s.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {
+	_, err := r.open(s, again, func(key secrets.Identity, sealed []byte) (err error) {
 		data, also, err = secrets.OpenBound(key, targetOf(s), sealed)
 		return err
 	})

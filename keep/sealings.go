@@ -183,6 +183,11 @@ func (s *sealing) do(ctx context.Context, name string, known decoded.Object[v1al
 // so it is for all who hold them. What was sealed again before, of this revision or of another one with the same bytes, serves when the key that
 // the secret is sealed to is long gone.
 func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
+	return s.againBy(name, was, of, s.believed(name, was))
+}
+
+// againBy takes it from what is believed.
+func (s *sealing) againBy(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSecret, believed v1alpha1.Believed) (next v1alpha1.Sealing, err error) {
 	g := s.group.Value
 	to, err := secrets.ParseRecipient(g.Status.Recipient)
 	if err != nil {
@@ -193,8 +198,7 @@ func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSec
 		next.Data, err = secrets.Again(key, to, targetOf(&of), sealed)
 		return err
 	}
-	believed := s.believed(name, was)
-	by, err := s.ring.open(of.Spec.Data, believed, seal)
+	by, err := s.ring.open(&of, believed, seal)
 	switch { // what nobody else has found is told anew, if this member can tell, and else is told of since ever
 	case was != nil && (was.Witness != "" || by.told == was):
 		next.Found, next.Since, next.Witness = was.Found, was.Since, was.Witness
@@ -206,7 +210,7 @@ func (s *sealing) again(name string, was *v1alpha1.Sealing, of v1alpha1.FleetSec
 	case err == nil:
 		next.Found = by.epoch
 	}
-	next.Was, next.Words = was.Leaves(next.By, next.Epoch)
+	next.Was, next.Words = was.Leaves(next.By, next.Epoch, s.ring.oldest())
 	if !next.Again() {
 		next.Data = nil
 		if by.epoch > 0 || errors.Is(err, secrets.ErrWrongKey) && (next.Witness != "" || !s.maySomeOpen(name, was)) {
@@ -223,7 +227,8 @@ func (s *sealing) maySomeOpen(name string, was *v1alpha1.Sealing) bool {
 }
 
 // confirmed says that what was sealed again opens, and holds what was sealed before, and that what was told of the revision is so: all of it, by what this
-// member finds itself, two agreed on, or it wrote itself. What is not so, or cannot be compared, it writes anew, unless it has written of it with this key.
+// member finds itself, two agreed on, or it wrote itself. What is not so, or cannot be compared, it writes anew by these, unless it has written of it with this key: who has but
+// the word of another one adds no second voice to that.
 func (s *sealing) confirmed(name string, was v1alpha1.Sealing, of v1alpha1.FleetSecret) (next v1alpha1.Sealing, err error) {
 	var right, so error
 	if was.Again() && was.Confirmed == "" {
@@ -239,7 +244,9 @@ func (s *sealing) confirmed(name string, was v1alpha1.Sealing, of v1alpha1.Fleet
 	if was.Wrote(s.Cluster) {
 		return was, why
 	}
-	if next, err = s.again(name, &was, of); err != nil {
+	believed := s.believed(name, &was)
+	believed.Word = nil
+	if next, err = s.againBy(name, &was, of, believed); err != nil {
 		return was, why
 	}
 	next.Instead = was.By
@@ -267,7 +274,7 @@ func (s *sealing) holdsTheSame(name string, was v1alpha1.Sealing, of v1alpha1.Fl
 	if err != nil {
 		return err
 	}
-	_, err = s.ring.open(of.Spec.Data, s.compared(name, &was), func(key secrets.Identity, sealed []byte) error {
+	_, err = s.ring.open(&of, s.compared(name, &was), func(key secrets.Identity, sealed []byte) error {
 		return secrets.Same(targetOf(&of), secrets.Sealed{Key: key, Data: sealed}, secrets.Sealed{Key: present, Data: was.Data})
 	})
 	return err

@@ -58,7 +58,7 @@ func TestAHolderWritesAnewWhatAnotherOneDidBadly(t *testing.T) {
 			if got, err := secrets.Open(s.ring.keys[3], targetOf(&of), next.Data); err != nil || string(got["password"]) != "a" {
 				t.Errorf("it has %d values: %v", len(got), err)
 			}
-			if kept, words := was.Leaves("fra", 3); !cmp.Equal(next.Was, kept) || !cmp.Equal(next.Words, words) || words == nil {
+			if kept, words := was.Leaves("fra", 3, s.ring.oldest()); !cmp.Equal(next.Was, kept) || !cmp.Equal(next.Words, words) || words == nil {
 				t.Errorf("of what was there, %+v, it keeps %+v and %+v", was, next.Was, next.Words)
 			}
 		})

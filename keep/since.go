@@ -159,7 +159,7 @@ func (s *sealing) marks(of v1alpha1.FleetSecret, again v1alpha1.Believed) (m mar
 	if err != nil {
 		return m, err
 	}
-	m.sealedTo, err = ring.open(of.Spec.Data, again, func(key secrets.Identity, sealed []byte) (err error) {
+	m.sealedTo, err = ring.open(&of, again, func(key secrets.Identity, sealed []byte) (err error) {
 		m.secret, m.public, err = secrets.Marks(key, targetOf(&of), sealed, of.Spec.NotSecret)
 		return err
 	})

@@ -1172,8 +1172,24 @@ func TestWhoReadsAloneConfirmsItself(t *testing.T) {
 
 func TestWhatIsSealedAgainHasItsBound(t *testing.T) {
 	w := write{asker: asker{cluster: "fra"}}
+	words := []v1alpha1.SealedWord{{By: "lon", Epoch: 2, Data: []byte("lon's")}, {By: "iad", Epoch: 3, Data: []byte("iad's")}}
+	before := &v1alpha1.Sealing{Found: 1, Epoch: 3, By: "iad", Data: []byte("iad's"), Words: words[:1], Was: &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("was")}}
+	for oldest, left := range map[int64]int{1: 2, 2: 2, 3: 1, 4: 0} {
+		for keeps := range 3 {
+			s := v1alpha1.Sealing{Found: 1, Epoch: 5, By: "fra", Data: []byte("again")}
+			if s.Words = words[2-keeps:]; keeps == 0 {
+				s.Words = nil
+			}
+			if oldest <= 2 {
+				s.Was = before.Was
+			}
+			if got := w.sealsAgain(s, before, oldest); got != (keeps == left) {
+				t.Errorf("%d words are kept from key %d on: %v", keeps, oldest, got)
+			}
+		}
+	}
 	for n, want := range map[int]bool{maxSealed: true, maxSealed + 1: false} {
-		if got := w.sealsAgain(v1alpha1.Sealing{Found: 1, Epoch: 2, By: "fra", Data: make([]byte, n)}, nil); got != want {
+		if got := w.sealsAgain(v1alpha1.Sealing{Found: 1, Epoch: 2, By: "fra", Data: make([]byte, n)}, nil, 0); got != want {
 			t.Errorf("%d bytes: %v", n, got)
 		}
 	}
@@ -1300,8 +1316,10 @@ func TestWhoSealsAgain(t *testing.T) {
 		"an earlier build's as that one's": {ptr(with(was("iad"), func(s *v1alpha1.Sealing) {
 			s.Confirmed, s.By, s.Instead, s.Was = "", "fra", "iad", &v1alpha1.SealedBefore{Epoch: 2, Data: []byte("of iad")}
 		})), "id-fra", "", with(again("fra"), func(s *v1alpha1.Sealing) { s.Words = []v1alpha1.SealedWord{said("iad", 2, "of iad")} }), true},
-		"until the next is":               {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2} })), "id-iad", "", confirmed("fra", "iad"), true},
-		"and what was found is told anew": {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 0, 1, nil })), "id-iad", "", again("iad"), true},
+		"until the next is": {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Was = &v1alpha1.SealedBefore{Epoch: 2} })), "id-iad", "", confirmed("fra", "iad"), true},
+		"and what was found is told anew": {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 0, 1, nil })), "id-iad", "",
+			with(again("iad"), func(s *v1alpha1.Sealing) { s.Words = []v1alpha1.SealedWord{{By: "fra", Epoch: 1, None: true}} }), true},
+		"that it was found is left out no": {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data = 0, 1, nil })), "id-iad", "", again("iad"), false},
 		"unless another found it as well": {ptr(with(again("fra"), func(s *v1alpha1.Sealing) { s.Found, s.Epoch, s.Data, s.Witness = 0, 1, nil, "iad" })), "id-iad", "",
 			with(again("iad"), func(s *v1alpha1.Sealing) { s.Witness = "iad" }), false},
 		"a revision that is not there no": {nil, "id-fra", "", again("fra"), false},

@@ -35,18 +35,18 @@ func (w write) keepsSealing() bool {
 	}
 	var before v1alpha1.Sealing
 	if w.before == nil || json.Unmarshal(w.before, &before) != nil { // what cannot be read told nothing
-		return w.sealsAgain(after, nil) && after.Instead == "" && groupOf(w.view, w.name) == after.Group && after.Witness == "" && soundSince(after.Since)
+		return w.sealsAgain(after, nil, 0) && after.Instead == "" && groupOf(w.view, w.name) == after.Group && after.Witness == "" && soundSince(after.Since)
 	}
 	if before.Group != after.Group {
 		return false
 	}
 	switch another := w.asker.cluster != before.By || g.readers.Only(before.By); {
 	case before.Epoch < after.Epoch:
-		return w.sealsAgain(after, &before) && after.Instead == "" && retold(before, after)
+		return w.sealsAgain(after, &before, g.group.OldestKey()) && after.Instead == "" && retold(before, after)
 	case !before.Unseen() || !another:
 		return false
 	case after.By != before.By: // it takes its place
-		return w.sealsAgain(after, &before) && !before.Wrote(w.asker.cluster) && after.Instead == before.By && retold(before, after)
+		return w.sealsAgain(after, &before, g.group.OldestKey()) && !before.Wrote(w.asker.cluster) && after.Instead == before.By && retold(before, after)
 	}
 	as, err := json.Marshal(before.ConfirmedBy(w.asker.cluster))
 	return err == nil && bytes.Equal(as, w.op.Value)
@@ -61,9 +61,9 @@ func retold(before, after v1alpha1.Sealing) bool {
 }
 
 // sealsAgain says that the asker tells what it found, and has what was sealed to another key with it, sealed again. What was confirmed stays, as does what
-// others said since: that there is something to be sealed again nobody takes back once two have said so.
-func (w write) sealsAgain(s v1alpha1.Sealing, before *v1alpha1.Sealing) bool {
-	was, words := before.Leaves(w.asker.cluster, s.Epoch)
+// others said since, as long as the group keeps the keys of that: that there is something to be sealed again nobody takes back once two have said so.
+func (w write) sealsAgain(s v1alpha1.Sealing, before *v1alpha1.Sealing, oldest int64) bool {
+	was, words := before.Leaves(w.asker.cluster, s.Epoch, oldest)
 	return reflect.DeepEqual(s.Was, was) && reflect.DeepEqual(s.Words, words) && (was == nil || s.Again()) &&
 		s.By == w.asker.cluster && s.Confirmed == "" && s.Found >= 0 && s.Found <= s.Epoch && s.Again() == (len(s.Data) > 0) && len(s.Data) <= maxSealed
 }

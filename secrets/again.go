@@ -21,6 +21,27 @@ type Sealed struct {
 	Data []byte
 }
 
+// Differing are, of several that are sealed for a target, the first that opens, -1 for none, and those that open, too, and hold something else.
+func Differing(t Target, all []Sealed) (first int, other []int) {
+	first = -1
+	var of []byte
+	defer func() { clear(of) }()
+	for i, one := range all {
+		text, err := decrypt(one.Key, t.String(), one.Data)
+		switch {
+		case err != nil:
+			continue
+		case first < 0:
+			first, of = i, text
+			continue
+		case !bytes.Equal(of, text):
+			other = append(other, i)
+		}
+		clear(text)
+	}
+	return first, other
+}
+
 // Same checks that two hold the same for a target. No error has any of it.
 func Same(t Target, a, b Sealed) error {
 	one, err := decrypt(a.Key, t.String(), a.Data)

@@ -418,3 +418,37 @@ func TestWhatIsSealedAgainIsTheSameForAnotherKey(t *testing.T) {
 		}
 	}
 }
+
+func TestWhichOfSeveralAreNotTheSame(t *testing.T) {
+	target := Target{Namespace: "shop", Name: "db"}
+	key, err := NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[byte]Sealed{'x': {key, []byte("junk")}}
+	for _, value := range "abo" {
+		to := target
+		if value == 'o' {
+			to.Name = "other"
+		}
+		data, err := Seal(key.Recipient(), to, map[string][]byte{"password": []byte(string(value))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[byte(value)] = Sealed{key, data}
+	}
+	for of, want := range map[string]struct {
+		first int
+		other []int
+	}{
+		"": {-1, nil}, "x": {-1, nil}, "o": {-1, nil}, "a": {0, nil}, "xaxa": {1, nil}, "ab": {0, []int{1}}, "xabab": {1, []int{2, 4}}, "oba": {1, []int{2}},
+	} {
+		var sealed []Sealed
+		for _, value := range of {
+			sealed = append(sealed, all[byte(value)])
+		}
+		if first, other := Differing(target, sealed); first != want.first || !slices.Equal(other, want.other) {
+			t.Errorf("of %q: %d %v", of, first, other)
+		}
+	}
+}

@@ -28,28 +28,31 @@ func (s Sealing) ConfirmedBy(cluster string) Sealing {
 }
 
 // Leaves is what a cluster's record with the key of an epoch, that takes the place of this one, has to keep of it: what two agreed on, and what each
-// other one sealed again since. Of more than a few the earliest go.
-func (s *Sealing) Leaves(to string, epoch int64) (was *SealedBefore, words []SealedWord) {
+// other one sealed again since. Of more than a few the earliest go, and so does what is sealed to an earlier key than the oldest that the group keeps.
+func (s *Sealing) Leaves(to string, epoch, oldest int64) (was *SealedBefore, words []SealedWord) {
 	if s == nil {
 		return nil, nil
 	}
+	if was = s.agreed(); was != nil && was.Epoch < oldest {
+		was = nil
+	}
 	if s.Sure() {
-		return &SealedBefore{s.Epoch, s.Data}, nil
+		return was, nil
 	}
 	kept := 0
 	for _, w := range slices.Backward(s.said()) {
-		if w.By == to {
+		if w.By == to || w.Epoch < oldest {
 			continue
 		}
 		if kept += min(len(w.Data), 1); kept > maxWords {
 			w.Data = nil
 		}
-		if len(w.Data) > 0 || w.Epoch == epoch {
+		if len(w.Data) > 0 || w.None || w.Epoch == epoch {
 			words = append(words, w)
 		}
 	}
 	slices.Reverse(words)
-	return s.agreed(), words
+	return was, words
 }
 
 // agreed is what two clusters agreed on, nil for nothing.
@@ -66,11 +69,11 @@ func (s *Sealing) agreed() *SealedBefore {
 // said is what single clusters sealed again, the last of each; without data, that one wrote a record.
 func (s *Sealing) said() (all []SealedWord) {
 	if s.Was != nil && s.Was.Epoch == s.Epoch {
-		all = append(all, SealedWord{s.Instead, s.Epoch, s.Was.Data})
+		all = append(all, SealedWord{By: s.Instead, Epoch: s.Epoch, Data: s.Was.Data})
 	}
 	all = append(all, s.Words...)
 	if s.Confirmed == "" {
-		all = append(all, SealedWord{s.By, s.Epoch, s.Data})
+		all = append(all, SealedWord{s.By, s.Epoch, s.Data, s.Found == 0})
 	}
 	return all
 }
@@ -86,6 +89,8 @@ func (s *Sealing) HasAgain() bool {
 // +k8s:openapi-gen=false
 type SealedAgain struct {
 	SealedBefore
+	// By is the cluster whose word it is, "" for what two agreed on.
+	By string
 	// Told is the record that says how the revision is sealed, as far as that is believed, too; nil: nobody can tell.
 	Told *Sealing
 }
@@ -97,10 +102,10 @@ type SealedAgain struct {
 type Believed struct {
 	// Agreed is what two clusters agreed on, and Own what this one sealed itself.
 	Agreed, Own []SealedAgain
-	// Word is what one other cluster alone says, while none says anything else: it is better than nothing.
+	// Word is what others say, each alone: as long as all that opens of it is the same, it is better than nothing. Else nobody can tell which of them to believe.
 	Word []SealedAgain
-	// Doubt are the clusters that say something, each alone, when there are several: nobody can tell which of them to believe.
-	Doubt []string
+	// None are the clusters that say that no key opens it: then nobody believes a word of one either.
+	None []string
 }
 
 // BelievedBy says what a cluster, or, without a name, who holds no key, takes some records for, of a revision and of others with the very same bytes.
@@ -113,29 +118,36 @@ func BelievedBy(cluster string, all ...*Sealing) (b Believed) {
 		if s.Witness == "" && (s.By != cluster || cluster == "") {
 			told = nil
 		}
+		if s.Found == 0 && s.Witness != "" {
+			b.None = append(b.None, s.By)
+		}
 		if is := s.agreed(); is != nil {
-			b.Agreed = append(b.Agreed, SealedAgain{*is, told})
+			b.Agreed = append(b.Agreed, SealedAgain{*is, "", told})
 		}
 		for _, w := range s.said() {
-			one := SealedAgain{SealedBefore{w.Epoch, w.Data}, told}
+			one := SealedAgain{SealedBefore{w.Epoch, w.Data}, w.By, told}
 			switch {
+			case w.None:
+				b.None = append(b.None, w.By)
 			case len(w.Data) == 0:
 			case w.By == cluster && cluster != "":
 				b.Own = append(b.Own, one)
 			default:
 				b.Word = append(b.Word, one)
-				if !slices.Contains(b.Doubt, w.By) {
-					b.Doubt = append(b.Doubt, w.By)
-				}
 			}
 		}
 	}
-	if len(b.Doubt) < 2 {
-		b.Doubt = nil
-		return b
-	}
-	b.Word = nil
 	return b
+}
+
+// Parties are the clusters whose words some are.
+func Parties(words ...SealedAgain) (by []string) {
+	for _, one := range words {
+		if !slices.Contains(by, one.By) {
+			by = append(by, one.By)
+		}
+	}
+	return by
 }
 
 // SecretSealingOf tells what was sealed again of a revision, and of others with the very same bytes: the latest that two agreed on first.

@@ -113,7 +113,8 @@ type SealedBefore struct {
 	Data  []byte `json:"data"`
 }
 
-// SealedWord is what one cluster sealed again, and nobody confirmed. Without Data it says that this one wrote a record with the key of Epoch.
+// SealedWord is what one cluster sealed again, and nobody confirmed. Without Data it says that this one wrote a record with the key of Epoch, and with None that
+// no key opened the revision for it.
 //
 // +k8s:deepcopy-gen=false
 // +k8s:openapi-gen=false
@@ -121,6 +122,7 @@ type SealedWord struct {
 	By    string `json:"by"`
 	Epoch int64  `json:"epoch"`
 	Data  []byte `json:"data,omitempty"`
+	None  bool   `json:"none,omitempty"`
 }
 
 // maxWords is of how many clusters a record keeps what nobody confirmed.

@@ -271,7 +271,7 @@ func TestAHolderThatLiesKeepsNoTwoFromAgreeing(t *testing.T) {
 		lies := func(r *v1alpha1.Sealing) {
 			was := *r
 			r.By, r.Instead, r.Data = "mad", was.By, lie
-			r.Was, r.Words = was.Leaves("mad", was.Epoch)
+			r.Was, r.Words = was.Leaves("mad", was.Epoch, 1)
 		}
 		for _, name := range names {
 			if err := mad.tells(name, lies); err != nil {

@@ -193,7 +193,10 @@ func TestARecoveryKeyTriesAllThatWasSealedAgain(t *testing.T) {
 		"the surest is of a key that is gone": {[]*v1alpha1.Sealing{{Found: 1, Epoch: 1, Confirmed: "iad", Data: gone, By: "fra"}, {Found: 1, Epoch: 3, Confirmed: "iad", Data: good, By: "fra"}}, ""},
 		"or nobody can open it":               {[]*v1alpha1.Sealing{{Found: 1, Epoch: 3, Confirmed: "iad", Data: []byte("junk"), By: "fra"}, {Found: 1, Epoch: 3, Data: good, By: "fra"}}, ""},
 		"one's word is another":               {[]*v1alpha1.Sealing{{Found: 1, Epoch: 3, Data: other, By: "mad"}, {Found: 1, Epoch: 3, Confirmed: "iad", Data: good, By: "fra"}}, ""},
-		"so are two's":                        {[]*v1alpha1.Sealing{{Found: 1, Epoch: 3, Data: other, By: "mad"}, {Found: 1, Epoch: 3, Data: good, By: "fra"}}, "clusters mad and fra sealed it again, none of them confirmed"},
+		"so are two's":                        {[]*v1alpha1.Sealing{{Found: 1, Epoch: 3, Data: other, By: "mad"}, {Found: 1, Epoch: 3, Data: good, By: "fra"}}, "clusters mad and fra sealed it again, each something else, none of them confirmed"},
+		"but not the same that two say":       {[]*v1alpha1.Sealing{{Found: 1, Epoch: 3, Data: v.sealed(t, 3), By: "mad"}, {Found: 1, Epoch: 3, Data: good, By: "fra"}}, ""},
+		"nor one of a key that is gone":       {[]*v1alpha1.Sealing{{Found: 1, Epoch: 1, Data: gone, By: "mad"}, {Found: 1, Epoch: 3, Data: good, By: "fra"}}, ""},
+		"one says that none opens it":         {[]*v1alpha1.Sealing{{Found: 1, Epoch: 3, Data: other, By: "mad", Words: []v1alpha1.SealedWord{{By: "fra", Epoch: 3, None: true}}}}, "cluster mad sealed it again, which nobody confirmed, and for fra no key opened it"},
 	} {
 		data, err := opened(v.own, v.group, shopDB, v.secret.Spec.Data, func() ([]*v1alpha1.Sealing, error) { return c.again, nil })
 		if c.why == "" && (err != nil || string(data["password"]) != "canary-4711") || c.why != "" && (err == nil || !strings.Contains(err.Error(), c.why)) {
