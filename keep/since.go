@@ -87,8 +87,8 @@ func (s *sealing) had(was earlier) func(secrets.Mark) map[string]int64 {
 		s.opened[was.at] = had
 	}
 	if had.err != nil {
-		if was.known != nil && was.known.Found == 0 && s.keepsAllKeys(was.Spec.Group) {
-			ever = nil // nobody could read it
+		if errors.Is(had.err, secrets.ErrWrongKey) && was.known != nil && was.known.Found == 0 && s.keepsAllKeys(was.Spec.Group) {
+			ever = nil // nobody could read it; what a key opens, and is of another Secret, its holders could
 		}
 		return func(secrets.Mark) map[string]int64 { return ever }
 	}

@@ -27,6 +27,7 @@ type form struct {
 	uid   string // "u" if empty; of another one the history alone has it
 	group string // readers if empty
 	but   []string
+	of    string // the Secret that it is sealed for, "db" if empty; of another one no cluster makes any
 }
 
 func (f form) sealed(t *testing.T, generation int, keys map[int64]secrets.Identity) *v1alpha1.FleetSecret {
@@ -34,7 +35,8 @@ func (f form) sealed(t *testing.T, generation int, keys map[int64]secrets.Identi
 	s := &v1alpha1.FleetSecret{TypeMeta: v1alpha1.TypeOf("FleetSecret"), ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: "shop", UID: types.UID(f.uid), Generation: int64(generation)}}
 	s.Spec = v1alpha1.FleetSecretSpec{Group: f.group, Namespace: "shop", NotSecret: f.but}
 	var err error
-	if s.Spec.Data, err = secrets.Seal(keys[f.epoch].Recipient(), targetOf(s), f.data); err != nil {
+	target := secrets.Target{Namespace: "shop", Name: orDefault(f.of, "db")}
+	if s.Spec.Data, err = secrets.Seal(keys[f.epoch].Recipient(), target, f.data); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -170,6 +172,7 @@ func TestSinceWhichKeyAValueHasBeenTheSame(t *testing.T) {
 		"of as many groups as can be told":      {append(groups(v1alpha1.MaxSinceGroups, b), form{epoch: 3, data: a}), one(3)},
 		"what no key opens":                     {[]form{{epoch: 1, data: a}, {epoch: 0, data: b}}, nil},
 		"after what no key opens":               {[]form{{epoch: 0, data: a}, {epoch: 3, data: a}}, one(3)},
+		"as it was sealed for another Secret":   {[]form{{epoch: 2, data: a, of: "other"}, {epoch: 3, data: a}}, one(plan.EverKnown)},
 		"of one that was deleted":               {[]form{{epoch: 2, data: a, uid: "gone"}, {epoch: 3, data: a}}, one(2)},
 		"another than of one that was deleted":  {[]form{{epoch: 2, data: a, uid: "gone"}, {epoch: 3, data: b}}, one(3)},
 		"as it was sealed for another group":    {[]form{{epoch: 2, data: a, group: "others"}, {epoch: 3, data: a}}, []map[string]int64{{"readers": 3, "others": 2}}},
