@@ -54,7 +54,7 @@ var rooms = []room{
 		"kubernetes client-go age", false, "the rooms meet here, and what is shipped does not hold what tests it",
 	},
 	{
-		"cmd/hanse", "agent api atrest backup compare epoch internal plan render secrets systemd",
+		"cmd/hanse", "agent api atrest backup compare epoch internal keep plan render secrets systemd",
 		"kubernetes client-go age", false, "the command line talks to a member by its API, and starts one by the agent",
 	},
 	{"chaos/testbed", "api", "kubernetes client-go", false, "the testbed runs the hanse binary as a person would"},

@@ -186,23 +186,13 @@ func (r *keyring) uses(all []v1alpha1.SealedAgain, use func(with secrets.Identit
 
 // undoubted is the first of the words of others that this member opens, if all that it opens are the same, and nobody says that there is nothing to be opened.
 func (r *keyring) undoubted(of *v1alpha1.FleetSecret, again v1alpha1.Believed) ([]v1alpha1.SealedAgain, error) {
-	var sealed []secrets.Sealed
-	words := slices.DeleteFunc(slices.Clone(again.Word), func(one v1alpha1.SealedAgain) bool {
-		key, err := r.at(one.Epoch)
-		if err == nil {
-			sealed = append(sealed, secrets.Sealed{Key: key, Data: one.Data})
-		}
-		return err != nil
+	differ := Differing(targetOf(of), again.Word, func(epoch int64) (secrets.Identity, bool) {
+		key, err := r.at(epoch)
+		return key, err == nil
 	})
-	first, others := secrets.Differing(targetOf(of), sealed)
-	if first < 0 {
-		return nil, nil
-	}
-	differ := words[first : first+1 : first+1]
-	for _, i := range others {
-		differ = append(differ, words[i])
-	}
 	switch {
+	case len(differ) == 0:
+		return nil, nil
 	case len(again.None) > 0:
 		return nil, fmt.Errorf("cluster %s sealed it again, which nobody confirmed, and for %s no key opened it; which of them is right cannot be told here; seal it again: hanse seal --group %s",
 			strings.Join(v1alpha1.Parties(differ...), " and "), strings.Join(again.None, " and "), r.group.Name)

@@ -40,3 +40,24 @@ func SealingsOf(v *store.View, s *v1alpha1.FleetSecret) (all []*v1alpha1.Sealing
 	}
 	return all
 }
+
+// Differing are, of what was sealed again for a target, the first that opens with the keys that are there, and those that open, too, and hold something else.
+// Empty: nothing opens.
+func Differing(t secrets.Target, all []v1alpha1.SealedAgain, key func(epoch int64) (is secrets.Identity, there bool)) (differ []v1alpha1.SealedAgain) {
+	var with []v1alpha1.SealedAgain
+	var sealed []secrets.Sealed
+	for _, one := range all {
+		if is, there := key(one.Epoch); there {
+			with, sealed = append(with, one), append(sealed, secrets.Sealed{Key: is, Data: one.Data})
+		}
+	}
+	first, others := secrets.Differing(t, sealed)
+	if first < 0 {
+		return nil
+	}
+	differ = append(differ, with[first])
+	for _, i := range others {
+		differ = append(differ, with[i])
+	}
+	return differ
+}

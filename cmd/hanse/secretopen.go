@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-fleet/hanse/api/v1alpha1"
+	"github.com/hanse-fleet/hanse/keep"
 	"github.com/hanse-fleet/hanse/secrets"
 )
 
@@ -187,20 +188,13 @@ func opened(own secrets.Identity, g v1alpha1.RecipientGroup, target secrets.Targ
 
 // openedWord opens what single clusters sealed again, if all that opens of it is the same, and none says that no key did; nil: nothing does.
 func openedWord(keys map[int64]secrets.Identity, target secrets.Target, believed v1alpha1.Believed) (map[string][]byte, error) {
-	words := slices.DeleteFunc(believed.Word, func(one v1alpha1.SealedAgain) bool { _, there := keys[one.Epoch]; return !there })
-	var all []secrets.Sealed
-	for _, one := range words {
-		all = append(all, secrets.Sealed{Key: keys[one.Epoch], Data: one.Data})
-	}
-	first, others := secrets.Differing(target, all)
-	if first < 0 {
-		return nil, nil
-	}
-	differ := words[first : first+1 : first+1]
-	for _, i := range others {
-		differ = append(differ, words[i])
-	}
+	differ := keep.Differing(target, believed.Word, func(epoch int64) (secrets.Identity, bool) {
+		key, there := keys[epoch]
+		return key, there
+	})
 	switch {
+	case len(differ) == 0:
+		return nil, nil
 	case len(believed.None) > 0:
 		return nil, fmt.Errorf("cluster %s sealed it again, which nobody confirmed, and for %s no key opened it: one of them may be bad; open it with age (docs/secrets.md), and see whether it is the value",
 			strings.Join(v1alpha1.Parties(differ...), " and "), strings.Join(believed.None, " and "))
@@ -208,7 +202,7 @@ func openedWord(keys map[int64]secrets.Identity, target secrets.Target, believed
 		return nil, fmt.Errorf("clusters %s sealed it again, each something else, none of them confirmed by another, and one of them may be bad: open what each has sealed with age (docs/secrets.md), and compare",
 			strings.Join(v1alpha1.Parties(differ...), " and "))
 	}
-	return secrets.Open(all[first].Key, target, all[first].Data)
+	return secrets.Open(keys[differ[0].Epoch], target, differ[0].Data)
 }
 
 // recovered are the keys of a group that a recovery key gets at, by epoch: those that are wrapped for it, and each that is read with the one that
