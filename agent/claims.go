@@ -176,7 +176,7 @@ func claimantOf(v *store.View, key string, value []byte) (mine claimant, err err
 	if err := json.Unmarshal(value, &s); err != nil {
 		return mine, fmt.Errorf("read %s: %w", law.Thing(key), err)
 	}
-	if _, there := v.Get(v1alpha1.KeyRecipientGroups + s.Spec.Group); !there {
+	if !v.Has(v1alpha1.KeyRecipientGroups + s.Spec.Group) {
 		return mine, apierrors.NewInvalid(v1alpha1.SchemeGroupVersion.WithKind("FleetSecret").GroupKind(), s.Name, field.ErrorList{
 			field.Invalid(field.NewPath("spec", "group"), s.Spec.Group, "there is no such group; make it first, or see what there is: hanse get recipientgroups")})
 	}

@@ -50,7 +50,7 @@ func (l *leader) surplus(s scene) (collection, error) {
 	c.secrets, c.others, l.looked = forgets(s.view, plan.Surplus(kept, use.Revisions, use.Alive), l.looked)
 	for kv := range s.view.Iterate(v1alpha1.KeySealings, "") { // written while the revision was deleted
 		name := strings.TrimPrefix(kv.Key, v1alpha1.KeySealings)
-		if _, there := s.view.Get(v1alpha1.KeyBundleRevisions + name); !there && !unknown(name) {
+		if !s.view.Has(v1alpha1.KeyBundleRevisions+name) && !unknown(name) {
 			c.others = append(c.others, store.Delete(kv.Key))
 		}
 	}

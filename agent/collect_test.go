@@ -151,7 +151,7 @@ func TestHoweverManyRevisionsNobodyNeedsAWriteOfThemIsSmall(t *testing.T) {
 				if results, err := s.Apply(uint64(pass+2), 1, entry); err != nil || results[0].Err != nil {
 					t.Fatalf("pass %d: %v, %v", pass, results, err)
 				}
-				unneeded = slices.DeleteFunc(unneeded, func(name string) bool { return !isThere(s.View(), v1alpha1.KeyBundleRevisions+name) })
+				unneeded = slices.DeleteFunc(unneeded, func(name string) bool { return !s.View().Has(v1alpha1.KeyBundleRevisions + name) })
 			}
 			if n := s.View().Count(v1alpha1.KeyBundleRevisions) + s.View().Count(v1alpha1.KeySealings); n > 0 {
 				t.Errorf("%d are left", n)
@@ -286,7 +286,7 @@ func TestACollectionIsOvertakenByOthersAlone(t *testing.T) {
 			}
 			left := 0
 			for _, op := range others {
-				if isThere(s.View(), op.Key) {
+				if s.View().Has(op.Key) {
 					left++
 				}
 			}

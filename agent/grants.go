@@ -197,7 +197,7 @@ func (f filled) put(g *reconcile.Grant) {
 func (g *grants) fill(v *store.View, grant reconcile.Grant, frozen *v1alpha1.Frozen) (filled, error) {
 	was, known := g.filled[grant.Bundle]
 	if known && was.at == grant.At && was.in == v.Epoch() && was.fault == "" && (was.group == "" || g.opening.Holds(was.group)) {
-		if _, there := v.Get(v1alpha1.KeyBundleRevisions + grant.Revision); there {
+		if v.Has(v1alpha1.KeyBundleRevisions + grant.Revision) {
 			return was, nil
 		}
 	}

@@ -48,7 +48,7 @@ func (c *Core) Ledger(v *store.View) (*plan.Ledger, error) {
 		vault.Revisions[strings.TrimPrefix(r.Key, v1alpha1.KeyBundleRevisions)] = r.Value
 	}
 	for _, s := range sealings {
-		if !isThere(v, v1alpha1.KeyRecipientGroups+s.Value.Group) {
+		if !v.Has(v1alpha1.KeyRecipientGroups + s.Value.Group) {
 			continue // it is left of one that was deleted
 		}
 		vault.Sealings[strings.TrimPrefix(s.Key, v1alpha1.KeySealings)] = s.Value

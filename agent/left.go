@@ -46,7 +46,7 @@ func (l *leader) gone(v *store.View) (gone []string) {
 	seen := map[one]bool{}
 	mind := func(prefix, name string) {
 		if o := (one{prefix, name}); !seen[o] {
-			if seen[o] = true; !isThere(v, prefix+name) {
+			if seen[o] = true; !v.Has(prefix + name) {
 				gone = append(gone, prefix+name)
 			}
 		}
@@ -77,9 +77,4 @@ func (l *leader) gone(v *store.View) (gone []string) {
 	}
 	slices.Sort(gone)
 	return gone
-}
-
-func isThere(v *store.View, key string) bool {
-	_, there := v.Modified(key)
-	return there
 }

@@ -88,7 +88,7 @@ func OnlySource(v *store.View, revision string, needed func(revision string) boo
 	if json.Unmarshal(kv.Value, &s) != nil || !alike(sealed, inRevision(&s)) {
 		return ""
 	}
-	if _, there := v.Get(v1alpha1.KeyBundleRevisions + s.RevisionName()); there {
+	if v.Has(v1alpha1.KeyBundleRevisions + s.RevisionName()) {
 		return "" // it is one of those
 	}
 	return Thing(kv.Key)
@@ -133,7 +133,7 @@ func SealingAt(v *store.View, revision string) *v1alpha1.Sealing {
 	if !there || json.Unmarshal(kv.Value, s) != nil {
 		return nil
 	}
-	if _, there := v.Get(v1alpha1.KeyRecipientGroups + s.Group); !there {
+	if !v.Has(v1alpha1.KeyRecipientGroups + s.Group) {
 		return nil
 	}
 	return s

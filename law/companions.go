@@ -166,7 +166,7 @@ func unwrite(v *store.View, change string, past []byte, read bundles) ([]store.C
 		return nil, nil, nil // it made no revision
 	}
 	name := v1alpha1.RevisionName(was.Name, string(was.UID), was.Generation)
-	if _, there := v.Get(v1alpha1.KeyBundleRevisions + name); !there {
+	if !v.Has(v1alpha1.KeyBundleRevisions + name) {
 		return nil, nil, nil
 	}
 	kv, _ := v.Get(v1alpha1.RolledOutOf(was.Name).Key())

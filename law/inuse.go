@@ -104,8 +104,7 @@ func (s *secretInUse) last(rollouts []*v1alpha1.Rollout) (last *v1alpha1.Rollout
 func lastGood(v *store.View, rollouts []*v1alpha1.Rollout, before int64) (revision string) {
 	var best int64
 	for _, r := range rollouts {
-		_, there := v.Get(v1alpha1.KeyBundleRevisions + r.Spec.Revision)
-		if g := r.Spec.Generation; r.Status.Phase == v1alpha1.RolloutComplete && r.HasSettled() && there && g < before && g > best {
+		if g := r.Spec.Generation; r.Status.Phase == v1alpha1.RolloutComplete && r.HasSettled() && g < before && g > best && v.Has(v1alpha1.KeyBundleRevisions+r.Spec.Revision) {
 			best, revision = g, r.Spec.Revision
 		}
 	}

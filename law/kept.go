@@ -49,16 +49,11 @@ func (k *Kept) group(v *store.View, name string) (g v1alpha1.RecipientGroup, sou
 	if !known || one.at != at {
 		one = read()
 		maps.DeleteFunc(k.groups, func(name string, _ kept[v1alpha1.RecipientGroup]) bool {
-			return absent(v, v1alpha1.KeyRecipientGroups+name)
+			return !v.Has(v1alpha1.KeyRecipientGroups + name)
 		})
 		k.groups[name] = one
 	}
 	return one.value, one.sound
-}
-
-func absent(v *store.View, key string) bool {
-	_, there := v.Modified(key)
-	return !there
 }
 
 // candidates are all clusters, as groups look at them; !sound: one cannot be read, and none behind it is looked at.
@@ -81,7 +76,7 @@ func (k *Kept) candidates(v *store.View) (all []v1alpha1.Candidate, sound bool) 
 		}
 	}
 	if len(all) < len(k.clusters) { // some are gone
-		maps.DeleteFunc(k.clusters, func(key string, _ kept[v1alpha1.Candidate]) bool { return absent(v, key) })
+		maps.DeleteFunc(k.clusters, func(key string, _ kept[v1alpha1.Candidate]) bool { return !v.Has(key) })
 	}
 	return all, sound
 }

@@ -29,9 +29,8 @@ func Leavings(v *store.View, key string) []store.Op { return slices.Collect(leav
 // leavings are Leavings one by one: whether there are any at all, every member asks with each join, and there may be thousands.
 func leavings(v *store.View, key string) iter.Seq[store.Op] {
 	prefix, name := splitKey(key)
-	_, there := v.Modified(key)
 	switch {
-	case there:
+	case v.Has(key):
 	case prefix == v1alpha1.KeyRecipientGroups:
 		return leftOfGroup(v, name)
 	case prefix == v1alpha1.KeyClusters:
@@ -77,6 +76,5 @@ func ToldOf(sealing store.KV) (group string, ok bool) {
 // Standing says by its key that a grant is one of a cluster that is there.
 func Standing(v *store.View, grant string) bool {
 	cluster, _ := v1alpha1.CutGrantKey(grant)
-	_, there := v.Modified(v1alpha1.KeyClusters + cluster)
-	return there
+	return v.Has(v1alpha1.KeyClusters + cluster)
 }

@@ -102,7 +102,7 @@ func recordOf(v *store.View, c Change, read bundles) (record, error) {
 	r.Spec.Since = int64(kv.Modified)
 	r.Metadata.Name = v1alpha1.ChangeName(resource, name, r.Spec.UID, uint64(kv.Modified))
 	r.Metadata.UID = uuid.NewSHA1(uuid.NameSpaceOID, []byte(r.Metadata.Name)).String()
-	if _, there := v.Get(r.key()); there {
+	if v.Has(r.key()) {
 		return record{}, fmt.Errorf("the record of the change of %s is there already", Thing(c.Key))
 	}
 	return r, nil

@@ -131,7 +131,7 @@ func groupOf(v *store.View, revision string) string {
 
 // Unseal is what is to be deleted with a revision: what is known of how it is sealed.
 func Unseal(v *store.View, revision string) []store.Op {
-	if _, there := v.Get(v1alpha1.KeySealings + revision); !there {
+	if !v.Has(v1alpha1.KeySealings + revision) {
 		return nil
 	}
 	return []store.Op{store.Delete(v1alpha1.KeySealings + revision)}

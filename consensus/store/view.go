@@ -80,6 +80,12 @@ func (v *View) AsSeen(key string) Condition {
 	return KeyAbsent(key)
 }
 
+// Has says whether a key is there. A large value is not put together for it.
+func (v *View) Has(key string) bool {
+	_, there := v.keys.Get([]byte(key))
+	return there
+}
+
 // Modified is the revision that wrote a key last. A large value is not put together for it.
 func (v *View) Modified(key string) (at Revision, there bool) {
 	e, there := v.keys.Get([]byte(key))
